@@ -1,0 +1,77 @@
+/**
+ * What an environment is made of, as plain data. The programs of both platforms read it from stack configuration,
+ * so `pulumi preview` by hand and the Automation API see the same thing.
+ */
+
+export type Colour = 'blue' | 'green';
+export const colours = ['blue', 'green'] as const satisfies readonly Colour[];
+export const other = (colour: Colour): Colour => (colour === 'blue' ? 'green' : 'blue');
+
+export type EnvironmentName = 'staging' | 'production';
+
+/** The four stacks of an environment, in the order in which they come up; they go down in reverse. */
+export const stackKinds = ['foundation', 'blue', 'green', 'traffic'] as const;
+export type StackKind = (typeof stackKinds)[number];
+
+/** Pulumi's name of a stack: `production-blue`. */
+export const stackName = (environment: EnvironmentName, kind: StackKind): string => `${environment}-${kind}`;
+
+export interface ServiceSpec {
+  name: string;
+  start: string[];
+  health: string;
+  /** URL path prefixes; the longest prefix wins. */
+  routes: string[];
+  /** Instances per colour in this environment. */
+  instances: number;
+  database: boolean;
+  env: Record<string, string>;
+}
+
+export interface IntegrationSpec {
+  name: string;
+  /** Environment variable that carries its URL to the services. */
+  env: string;
+  url?: string;
+  standIn?: string[];
+  health: string;
+}
+
+/** Configuration of the foundation stack (`greenlight:environment`, JSON). The colours' slots follow from it too. */
+export interface EnvironmentSpec {
+  application: string;
+  environment: EnvironmentName;
+  services: ServiceSpec[];
+  integrations: IntegrationSpec[];
+  writes: { methods: string[]; paths: string[] };
+  /** HTTPS port of the entry point; absent: allocated. */
+  port?: number;
+  database: { maxConnections: number };
+  slo: { errorRate: number; p95Ms: number };
+  alertReceivers: { name: string; webhook: string }[];
+}
+
+/** A build: everything that runs, addressed by its content. */
+export interface Artefact {
+  version: string;
+  /** `sha256:<hex>` over the sorted file list, modes and contents. */
+  digest: string;
+  /** Local: directory that holds it. AWS: image reference. */
+  location: string;
+}
+
+/** Configuration of a colour's stack (`greenlight:colour`, JSON). */
+export interface ColourSpec {
+  colour: Colour;
+  artefact: Artefact;
+}
+
+/**
+ * Configuration of the traffic stack: who gets which requests. Promoting a release is a change of this and nothing
+ * else. Writes go to `live` alone; of the reads, `percent` go to the other colour.
+ */
+export interface Split {
+  live: Colour;
+  /** Percent of reads (0-100) that the colour that is not live gets. */
+  percent: number;
+}

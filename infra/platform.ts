@@ -1,0 +1,225 @@
+import type { Artefact, Colour, EnvironmentName, EnvironmentSpec, Split } from './model.ts';
+
+/**
+ * What a platform must be able to do while a release runs. Programs (what exists) are in `local/` and `aws/`;
+ * these interfaces are how the stages reach what the programs made. Every method rejects with an `OperationError`
+ * (see `errors.ts`) that says what was being done, what was found and what to do.
+ */
+export interface Platform {
+  readonly name: 'local' | 'aws';
+  readonly engine: EngineSettings;
+  readonly artefacts: Artefacts;
+  /** An environment whose foundation is up. */
+  connect(environment: EnvironmentName, spec: EnvironmentSpec): Promise<Environment>;
+}
+
+/** What the Pulumi engine needs: backend, secrets provider, plug-ins. */
+export interface EngineSettings {
+  backendUrl: string;
+  /** Environment variables for the engine's process (never printed: one is the passphrase). */
+  env: Record<string, string>;
+  pulumiCommand: string;
+  plugins: { name: string; path: string; version: string }[];
+}
+
+export interface Artefacts {
+  /** Stores a finished build. The same content gives the same digest, and is stored once. */
+  publish(directory: string, version: string): Promise<Artefact>;
+  find(digest: string): Promise<Artefact | undefined>;
+}
+
+/** A running environment, as the stages see it. */
+export interface Environment {
+  readonly name: EnvironmentName;
+  readonly router: Router;
+  readonly databases: Databases;
+  readonly backups: Backups;
+  readonly jobs: Jobs;
+  readonly metrics: Metrics;
+  readonly alerts: Alerts;
+  readonly instances: Instances;
+  close(): Promise<void>;
+}
+
+/** The entry point, as a client has to call it. */
+export interface EntryPoint {
+  baseUrl: string;
+  /** PEM file of the authority that signed its certificate; absent where the system already trusts it. */
+  caFile?: string;
+  /** Headers that route a request to `colour` whatever the weights say. Secret: never log them. */
+  routeHeaders(colour: Colour): Record<string, string>;
+}
+
+export interface ServerState {
+  colour: Colour;
+  service: string;
+  instance: number;
+  healthy: boolean;
+}
+
+export interface RouterState {
+  /** Undefined until the first go-live. */
+  split: Split | undefined;
+  /** Milliseconds that the hold's lease still has; 0 when writes flow. */
+  holdMs: number;
+  servers: ServerState[];
+}
+
+/** The load balancer at run time. What the traffic stack declares and what this reads must agree: else it is drift. */
+export interface Router {
+  readonly entry: EntryPoint;
+  /** Read back from the balancer itself, never from what was asked for. */
+  read(): Promise<RouterState>;
+  /** Applies a split at once (milliseconds), persisted so that a restarted balancer keeps it. Does not end a hold. */
+  apply(split: Split): Promise<void>;
+  /** New writes wait, at most `leaseMs`: then they go to the live colour by themselves, even if this program died. */
+  hold(leaseMs: number): Promise<void>;
+  /** Lets the held writes go, to whatever is live now. */
+  release(): Promise<void>;
+  /** Writes that were passed to `colour` and are not answered yet. */
+  writesInFlight(colour: Colour): Promise<number>;
+}
+
+export interface Login {
+  user: string;
+  password: string;
+}
+
+/**
+ * One PostgreSQL database and its three roles: `admin` (superuser or rds_superuser, replication), `owner` (owns the
+ * schema, runs migrations), `app` (what the services use: may write only as a member of `writerRole`).
+ */
+export interface DatabaseAccess {
+  host: string;
+  port: number;
+  database: string;
+  /** PEM file; connections are `sslmode=verify-full`. */
+  caFile: string;
+  admin: Login;
+  owner: Login;
+  app: Login;
+}
+
+/** A database cluster of its own that nobody else uses, for rehearsals and tests. */
+export interface ScratchDatabase {
+  access: DatabaseAccess;
+  dispose(): Promise<void>;
+}
+
+export interface Databases {
+  of(colour: Colour): Promise<DatabaseAccess>;
+  /** A fresh cluster with an empty database and the three roles. Gone after `dispose`, or at the next start after a crash. */
+  scratch(purpose: string): Promise<ScratchDatabase>;
+}
+
+export interface Backup {
+  id: string;
+  environment: EnvironmentName;
+  colour: Colour;
+  version: string;
+  /** ISO 8601, UTC: the state of the data is of this instant or a little later. */
+  takenAt: string;
+  bytes: number;
+  /** LSN at which the backup is consistent. */
+  lsn: string;
+  /** Where it is, for a person. */
+  location: string;
+}
+
+export interface Backups {
+  /** Backs up the database and `configuration` (JSON) together. Checksums cover both. */
+  take(colour: Colour, version: string, configuration: unknown): Promise<Backup>;
+  /** Newest first. */
+  list(): Promise<Backup[]>;
+  /** Checks every stored byte against its checksum; rejects with what is damaged. Returns the configuration. */
+  verify(backup: Backup): Promise<unknown>;
+  /** Restores into a scratch cluster of its own; the roles' passwords are those of the returned access. */
+  restore(backup: Backup): Promise<ScratchDatabase>;
+  /** Deletes all but the newest `keep`; returns what was deleted. */
+  prune(keep: number): Promise<Backup[]>;
+}
+
+export interface Job {
+  name: string;
+  artefact: Artefact;
+  /** Run in the artefact's directory. */
+  command: string[];
+  env: Record<string, string>;
+  timeoutMs: number;
+  /** A file that the job writes: `{results}` in the command is replaced by its path where it runs. */
+  results?: string;
+  /** Where the log (both streams) is kept, redacted. */
+  log: string;
+  signal?: AbortSignal;
+}
+
+export interface JobResult {
+  exitCode: number | undefined;
+  timedOut: boolean;
+  ms: number;
+  /** Last lines of the log, for messages. */
+  tail: string;
+}
+
+/** One-off tasks beside the services: migrations, seeds, tests. A job that fails does not reject: its result says so. */
+export interface Jobs {
+  run(job: Job): Promise<JobResult>;
+}
+
+export interface ColourTraffic {
+  requests: number;
+  /** Answers with status 5xx, and requests that got no answer. */
+  errors: number;
+  writes: number;
+  /** One per request, milliseconds at the balancer, unsorted. */
+  latenciesMs: number[];
+}
+
+export interface TrafficWindow {
+  from: number;
+  to: number;
+  colours: Record<Colour, ColourTraffic>;
+  /** Time (ms since the epoch) of the newest record seen at all; older than `to` by much means stale data. */
+  newestAt: number | undefined;
+}
+
+export interface Metrics {
+  /** All requests that ended within [from, to), ms since the epoch, without those of the header route. */
+  window(from: number, to: number): Promise<TrafficWindow>;
+  /** CPU seconds used so far by each part (`api.blue`, `database.blue`, `balancer`), to name a bottleneck. */
+  cpuSeconds(): Promise<Record<string, number>>;
+}
+
+export interface AlertDelivery {
+  receiver: string;
+  alert: string;
+  status: 'firing' | 'resolved';
+  labels: Record<string, string>;
+  /** ms since the epoch: when the receiver acknowledged it. */
+  at: number;
+}
+
+export interface Alerts {
+  /** Names of the loaded rules. */
+  rules(): Promise<string[]>;
+  active(): Promise<{ alert: string; labels: Record<string, string>; since: number }[]>;
+  /** What receivers acknowledged since `since` (ms), by the environment's own receiver. */
+  deliveries(since: number): Promise<AlertDelivery[]>;
+  /** Notifications that could not be delivered since `since`, per configured receiver. */
+  failures(): Promise<Record<string, number>>;
+}
+
+export interface InstanceState {
+  /** `api.blue.1`; `database.blue`; `balancer`. */
+  id: string;
+  state: 'running' | 'starting' | 'stopped' | 'failed';
+  pid?: number;
+  since?: number;
+}
+
+export interface Instances {
+  list(): Promise<InstanceState[]>;
+  /** Stops one, gracefully; `start` brings it back. Used by the proof of alerts and by drills. */
+  stop(id: string): Promise<void>;
+  start(id: string): Promise<void>;
+}
