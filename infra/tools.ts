@@ -23,7 +23,8 @@ export type ToolName =
   | 'psql'
   | 'wapiti'
   | 'zap'
-  | 'chromium';
+  | 'chromium'
+  | 'openssl';
 
 const debianName: Partial<Record<ToolName, string>> = { alertmanager: 'prometheus-alertmanager' };
 
