@@ -38,6 +38,7 @@ export interface Environment {
   readonly metrics: Metrics;
   readonly alerts: Alerts;
   readonly instances: Instances;
+  readonly previews: Previews;
   close(): Promise<void>;
 }
 
@@ -222,4 +223,16 @@ export interface Instances {
   /** Stops one, gracefully; `start` brings it back. Used by the proof of alerts and by drills. */
   stop(id: string): Promise<void>;
   start(id: string): Promise<void>;
+}
+
+/** A version that runs beside the environment, on a database of its own: nothing routes to it but its own entry. */
+export interface Preview {
+  baseUrl: string;
+  caFile?: string;
+  dispose(): Promise<void>;
+}
+
+export interface Previews {
+  /** Starts one instance of every service of `artefact` on `access` and waits until all are healthy. */
+  serve(artefact: Artefact, access: DatabaseAccess): Promise<Preview>;
 }

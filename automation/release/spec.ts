@@ -1,0 +1,22 @@
+import type { EnvironmentName, EnvironmentSpec } from '../../infra/model.ts';
+import type { ReleaseDefinition } from '../config/schema.ts';
+
+/** What the release definition says of one environment, in the form that the Pulumi programs take. */
+export function environmentSpec(definition: ReleaseDefinition, environment: EnvironmentName): EnvironmentSpec {
+  const { application, slo, alerts } = definition;
+  const sizes = definition.environments[environment];
+  return {
+    application: application.name,
+    environment,
+    services: application.services.map((service) => ({
+      ...service,
+      instances: sizes.instances[service.name] ?? service.instances,
+    })),
+    integrations: application.integrations,
+    writes: application.writes,
+    ...(sizes.port === undefined ? {} : { port: sizes.port }),
+    database: sizes.database,
+    slo,
+    alertReceivers: alerts.receivers,
+  };
+}
