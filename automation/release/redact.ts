@@ -1,0 +1,66 @@
+/**
+ * Keeps secrets out of everything that is written: journal, logs, terminal, report. Whoever makes or reads a secret
+ * registers its value; every writer passes its text through `redact`.
+ */
+
+/** Shorter values occur by chance in ordinary text, so masking them would hide more than it protects. */
+const shortest = 6;
+const mask = '***';
+
+export interface Redactor {
+  /** From now on `value` is masked, also URL-encoded, JSON-escaped and line by line. Shorter than 6 characters: ignored. */
+  register(value: string): void;
+  redact(text: string): string;
+  /** Masks every string in plain data, keys included; the shape stays. */
+  redactDeep<T>(data: T): T;
+}
+
+export function createRedactor(): Redactor {
+  const forms = new Set<string>();
+  let pattern: RegExp | undefined;
+
+  const redact = (text: string): string => {
+    if (forms.size === 0) return text;
+    // Longest first: a form that holds another one must go as a whole.
+    pattern ??= new RegExp(
+      [...forms]
+        .sort((a, b) => b.length - a.length)
+        .map((form) => form.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+        .join('|'),
+      'g',
+    );
+    return text.replace(pattern, mask);
+  };
+
+  const redactDeep = (data: unknown): unknown => {
+    if (typeof data === 'string') return redact(data);
+    if (Array.isArray(data)) return data.map(redactDeep);
+    if (data === null || typeof data !== 'object') return data;
+    return Object.fromEntries(Object.entries(data).map(([key, value]) => [redact(key), redactDeep(value)]));
+  };
+
+  return {
+    register(value) {
+      for (const form of formsOf(value)) if (form.length >= shortest) forms.add(form);
+      pattern = undefined;
+    },
+    redact,
+    redactDeep: redactDeep as <T>(data: T) => T,
+  };
+}
+
+/** The one that the program uses. */
+export const secrets: Redactor = createRedactor();
+
+/** How a value can look once it is in a URL, in JSON (also JSON within JSON), or in a log that is read by lines. */
+function formsOf(value: string): string[] {
+  const lines = value.split(/\r?\n/).filter((line) => line.length >= shortest && !line.startsWith('-----'));
+  return [value, ...lines].flatMap((text) => {
+    const json = JSON.stringify(text).slice(1, -1);
+    const ascii = json.replace(/[^\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+    const url = encodeURIComponent(text.toWellFormed());
+    const strictUrl = url.replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+    const form = new URLSearchParams({ '': text }).toString().slice('='.length);
+    return [text, json, JSON.stringify(json).slice(1, -1), ascii, url, strictUrl, form, encodeURI(text.toWellFormed())];
+  });
+}
