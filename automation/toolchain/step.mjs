@@ -1,0 +1,66 @@
+// Runs the programs that install something: quiet while it goes well, the last lines of the log when it does not.
+import { spawn } from 'node:child_process';
+import { createWriteStream, mkdirSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { SetupProblem } from './problem.mjs';
+
+const tickMs = 15_000;
+const tailLines = 12;
+const running = new Set();
+
+// Whoever stops the set-up stops what it started: a compiler that goes on would fight with the next one.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.once(signal, () => {
+    for (const child of running) child.kill('SIGTERM');
+    process.exit(130);
+  });
+}
+
+export const say = (text) => process.stderr.write(`${text}\n`);
+const since = (start) => Math.round((Date.now() - start) / 1000);
+
+/** One line when it begins to take long, one when it is done. */
+export async function timed(name, what, expectedSeconds, work) {
+  const start = Date.now();
+  if (expectedSeconds !== undefined) say(`  ${name.padEnd(14)} ${what} (about ${expectedSeconds} s) ...`);
+  const timer = setInterval(() => say(`  ${name.padEnd(14)} ... ${since(start)} s`), tickMs);
+  try {
+    const result = await work();
+    say(`  ${name.padEnd(14)} ${what}: done in ${since(start)} s`);
+    return result;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/**
+ * Runs one command with its output in `log`.
+ * @throws SetupProblem with the end of the log
+ */
+export async function run(doing, command, argv, { cwd, env, log }) {
+  mkdirSync(dirname(log), { recursive: true });
+  const out = createWriteStream(log, { flags: 'a' });
+  const code = await new Promise((resolve) => {
+    const child = spawn(command, argv, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    running.add(child);
+    child.stdout.pipe(out, { end: false });
+    child.stderr.pipe(out, { end: false });
+    child.once('error', (error) => {
+      running.delete(child);
+      out.write(`${error.message}\n`);
+      resolve(127);
+    });
+    child.once('close', (exit) => {
+      running.delete(child);
+      resolve(exit ?? 1);
+    });
+  });
+  await new Promise((resolve) => out.end(resolve));
+  if (code === 0) return;
+  const tail = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-tailLines).join('\n');
+  throw new SetupProblem(
+    doing,
+    `"${command} ${argv[0]}" failed with exit code ${code}`,
+    `${tail}\nThe whole log: ${log}`,
+  );
+}

@@ -1,0 +1,2 @@
+export function searchPath(ownBin: string): string[];
+export function findProgram(name: string, directories: readonly string[]): string | undefined;
