@@ -1,0 +1,56 @@
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa, ExecaError } from 'execa';
+import { OperationError } from '../../infra/errors.ts';
+import type { Artefact } from '../../infra/model.ts';
+import { projectRoot } from '../../infra/paths.ts';
+import type { Platform } from '../../infra/platform.ts';
+import type { ReleaseDefinition } from '../config/schema.ts';
+
+export interface BuildResult {
+  artefact: Artefact;
+  files: number;
+  bytes: number;
+}
+
+/**
+ * Builds one version by the application's own command and stores what it wrote, addressed by its content.
+ * Rejects with an OperationError if the command fails, takes too long or writes nothing.
+ */
+export async function buildVersion(
+  definition: ReleaseDefinition,
+  platform: Platform,
+  version: string,
+  signal: AbortSignal,
+): Promise<BuildResult> {
+  const { command, timeoutSeconds } = definition.application.build;
+  const out = await mkdtemp(join(tmpdir(), 'greenlight-build-'));
+  try {
+    const [program, ...args] = command as [string, ...string[]];
+    await execa(program, args, {
+      cwd: projectRoot,
+      env: { GREENLIGHT_VERSION: version, GREENLIGHT_OUT: out },
+      timeout: timeoutSeconds * 1000,
+      cancelSignal: signal,
+      all: true,
+      stdin: 'ignore',
+    });
+    const size = await measure(out);
+    return { artefact: await platform.artefacts.publish(out, version), ...size };
+  } catch (error) {
+    if (!(error instanceof ExecaError) || signal.aborted) throw error;
+    const output = String(error.all ?? '').trim().split('\n').slice(-15).join('\n  ');
+    const found = error.timedOut ? `it took longer than ${timeoutSeconds} s` : error.shortMessage;
+    throw new OperationError(`building ${version}`, `${found}\n  ${output}`, `run it by hand: ${command.join(' ')}`);
+  } finally {
+    await rm(out, { recursive: true, force: true });
+  }
+}
+
+async function measure(directory: string): Promise<{ files: number; bytes: number }> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  const sizes = await Promise.all(files.map(async (file) => (await stat(join(file.parentPath, file.name))).size));
+  return { files: files.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
+}

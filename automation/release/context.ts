@@ -1,0 +1,144 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { stackName, type Artefact, type Colour, type EnvironmentName, type EnvironmentSpec } from '../../infra/model.ts';
+import type { Environment, Platform } from '../../infra/platform.ts';
+import type { ReleaseDefinition } from '../config/schema.ts';
+import type { GateResult } from '../gates/gate.ts';
+import { runGate, type Gate } from '../gates/run.ts';
+import type { Engine, StackConfig } from '../stacks/engine.ts';
+import type { StageId } from './events.ts';
+import { action, type Journal } from './journal.ts';
+import { environmentSpec } from './spec.ts';
+import type { SyntheticTraffic } from './synthetic.ts';
+
+export type ReleaseKind = 'go-live' | 'release' | 'rehearsal';
+
+/** A version in its colour. */
+export interface Placement {
+  colour: Colour;
+  version: string;
+}
+
+export interface ReleaseSettings {
+  id: string;
+  kind: ReleaseKind;
+  environment: EnvironmentName;
+  definition: ReleaseDefinition;
+  directory: string;
+  journal: Journal;
+  platform: Platform;
+  engine: Engine;
+  /** What is live; absent on a first go-live. */
+  from?: Placement & { artefact: Artefact };
+  to: Placement;
+  /** Aborted by Ctrl-C. */
+  signal: AbortSignal;
+  /** Shown while something is waited for; not journaled. */
+  waiting: (text: string) => void;
+  /** Asks a person at the terminal; undefined where nobody can answer. */
+  ask: ((question: string) => Promise<{ yes: boolean; by: string }>) | undefined;
+  /** `--yes`: approved beforehand. */
+  approved: boolean;
+}
+
+/** What the stages of one release share. Everything that a later stage needs of an earlier one is in the journal. */
+export interface ReleaseContext extends ReleaseSettings {
+  stage: StageId;
+  /** Configured observation, load and scan time of the current stage, milliseconds. */
+  observationMs: number;
+  synthetic: SyntheticTraffic | undefined;
+  /** The build of this release. */
+  artefact(): Artefact;
+  note(text: string, level?: 'info' | 'warning'): void;
+  spec(environment?: EnvironmentName): EnvironmentSpec;
+  /** The running environment; its foundation must be up. */
+  connect(environment?: EnvironmentName): Promise<Environment>;
+  /** A directory for evidence and logs, below the release's. */
+  evidence(...path: string[]): string;
+  /** Announces an action, does it, records its end. */
+  act<T>(id: string, what: string, run: () => Promise<T>): Promise<T>;
+  /** Applies a stack by the engine, and records what changed. */
+  up(environment: EnvironmentName, config: StackConfig): Promise<void>;
+  /** Runs gates one after the other, records each, and resolves to all results. */
+  gates(gates: readonly Gate[]): Promise<GateResult[]>;
+  /** Whether `npm run rollback` asked this running release to go back. */
+  rollbackRequested(): boolean;
+  close(): Promise<void>;
+}
+
+export function createContext(settings: ReleaseSettings): ReleaseContext {
+  const { journal, engine, platform, definition, directory, signal, waiting } = settings;
+  const environments = new Map<EnvironmentName, Promise<Environment>>();
+  const spec = (environment = settings.environment) => environmentSpec(definition, environment);
+
+  const context: ReleaseContext = {
+    ...settings,
+    stage: 'preflight',
+    observationMs: 0,
+    synthetic: undefined,
+
+    artefact() {
+      const built = journal.entries().findLast((entry) => entry.type === 'artefact.built');
+      if (built?.type !== 'artefact.built') throw new Error('the artefact is used before the build stage');
+      return built.artefact;
+    },
+
+    note(text, level = 'info') {
+      journal.append({ type: 'note', level, text });
+    },
+
+    spec,
+
+    connect(environment = settings.environment) {
+      let connecting = environments.get(environment);
+      if (connecting === undefined) {
+        connecting = platform.connect(environment, spec(environment));
+        environments.set(environment, connecting);
+      }
+      return connecting;
+    },
+
+    evidence(...path) {
+      const evidence = join(directory, 'evidence', ...path);
+      mkdirSync(evidence, { recursive: true });
+      return evidence;
+    },
+
+    act(id, what, run) {
+      waiting(what);
+      return action(journal, `${context.stage}/${id}`, what, run);
+    },
+
+    async up(environment, config) {
+      const stack = stackName(environment, config.kind);
+      const result = await context.act(`up-${stack}`, `apply stack ${stack}`, () =>
+        engine.up({ environment, ...config, signal }),
+      );
+      journal.append({ type: 'stack.applied', stack, changes: result.changes, ms: result.ms });
+    },
+
+    async gates(gates) {
+      const results: GateResult[] = [];
+      for (const gate of gates) {
+        signal.throwIfAborted();
+        waiting(gate.title);
+        const result = await runGate(gate, { waivers: definition.waivers, now: new Date(), releaseDirectory: directory });
+        journal.append({ type: 'gate.judged', stage: context.stage, gate: result });
+        context.observationMs += result.observationMs;
+        results.push(result);
+      }
+      return results;
+    },
+
+    rollbackRequested: () => existsSync(rollbackRequestFile(directory)),
+
+    async close() {
+      await context.synthetic?.stop();
+      for (const environment of environments.values()) await (await environment).close();
+    },
+  };
+  return context;
+}
+
+/** File by which `npm run rollback` reaches a release that is still running. */
+export const rollbackRequestFile = (releaseDirectory: string): string => join(releaseDirectory, 'rollback.requested');

@@ -1,0 +1,61 @@
+import { other, type Colour, type Split } from '../../infra/model.ts';
+import type { ColourTraffic, Environment, TrafficWindow } from '../../infra/platform.ts';
+import { percentile } from '../traffic/analysis.ts';
+import type { ObservedTraffic } from './events.ts';
+import type { Journal } from './journal.ts';
+
+/** Milliseconds between two records of the traffic: enough points for a plot, few enough for the journal. */
+const periodMs = 5_000;
+
+export interface Recorder {
+  stop(): Promise<void>;
+}
+
+/**
+ * Records in the journal, until stopped, what the balancer saw of each colour. A reading that fails is left out: the
+ * gates read for themselves, and a gap in the plot is the truth.
+ */
+export function startRecorder(environment: Environment, journal: Journal): Recorder {
+  let from = Date.now();
+  let busy: Promise<void> = Promise.resolve();
+  const record = async () => {
+    const to = Date.now();
+    try {
+      const [window, state] = await Promise.all([environment.metrics.window(from, to), environment.router.read()]);
+      if (state.split !== undefined) journal.append(observed(window, state.split));
+      from = to;
+    } catch {
+      // Read again next time, over the longer window.
+    }
+  };
+  const timer = setInterval(() => {
+    busy = busy.then(record);
+  }, periodMs);
+  return {
+    async stop() {
+      clearInterval(timer);
+      await busy;
+    },
+  };
+}
+
+/** The journal's event for a window of traffic. */
+export function observed(window: TrafficWindow, split: Split) {
+  const colours: Record<Colour, ObservedTraffic> = {
+    blue: summarise(window.colours.blue),
+    green: summarise(window.colours.green),
+  };
+  return { type: 'traffic.observed' as const, from: window.from, to: window.to, colours, split };
+}
+
+/** Percent of the reads in a window that the colour that is not live answered; undefined without reads. */
+export function observedPercent(window: TrafficWindow, live: Colour): number | undefined {
+  const reads = (colour: Colour) => window.colours[colour].requests - window.colours[colour].writes;
+  const all = reads('blue') + reads('green');
+  return all === 0 ? undefined : (100 * reads(other(live))) / all;
+}
+
+function summarise({ requests, errors, writes, latenciesMs }: ColourTraffic): ObservedTraffic {
+  const at = (p: number) => (latenciesMs.length === 0 ? undefined : percentile(latenciesMs, p));
+  return { requests, errors, writes, p50Ms: at(0.5), p95Ms: at(0.95), p99Ms: at(0.99) };
+}

@@ -1,0 +1,119 @@
+import { passes, worst } from '../gates/gate.ts';
+import { createContext, type ReleaseContext, type ReleaseSettings } from './context.ts';
+import type { JournalEntry, ReleaseVerdict, StageId } from './events.ts';
+import { StageStopped, type Stage } from './stage.ts';
+
+export interface ReleaseOutcome {
+  verdict: ReleaseVerdict;
+  reason: string;
+}
+
+/**
+ * Takes a release through its stages. A stage that the journal has as passed is not done again; the first other one
+ * is done from its beginning. Whatever stops a release, what it changed is undone in reverse order, unless it was
+ * interrupted: then everything stays as it is for `resume`, and no `release.ended` is written.
+ */
+export async function runRelease(settings: ReleaseSettings, stages: readonly Stage[]): Promise<ReleaseOutcome> {
+  const context = createContext(settings);
+  const done = passedStages(settings.journal.entries());
+  let outcome: ReleaseOutcome = { verdict: 'go', reason: `${settings.to.version} is live on ${settings.to.colour}` };
+  try {
+    for (const stage of stages) {
+      if (done.has(stage.id)) continue;
+      await runStage(context, stage);
+    }
+  } catch (error) {
+    await context.synthetic?.stop();
+    if (settings.signal.aborted) throw error;
+    outcome = await undoAll(context, stages, error);
+  } finally {
+    await context.close();
+  }
+  settings.journal.append({ type: 'release.ended', ...outcome, ...totals(settings.journal.entries()) });
+  return outcome;
+}
+
+/** Stages that ended well and were not undone since. */
+export function passedStages(entries: readonly JournalEntry[]): Set<StageId> {
+  const passed = new Set<StageId>();
+  for (const entry of entries) {
+    if (entry.type === 'stage.ended' && passes(entry.verdict)) passed.add(entry.stage);
+    if (entry.type === 'stage.started' || entry.type === 'stage.undone') passed.delete(entry.stage);
+  }
+  return passed;
+}
+
+async function runStage(context: ReleaseContext, stage: Stage): Promise<void> {
+  const { journal, signal } = context;
+  signal.throwIfAborted();
+  const first = journal.entries().length;
+  const started = performance.now();
+  context.stage = stage.id;
+  context.observationMs = 0;
+  journal.append({ type: 'stage.started', stage: stage.id });
+  const end = (verdict: ReturnType<typeof worst>, reason?: string) =>
+    journal.append({
+      type: 'stage.ended',
+      stage: stage.id,
+      verdict,
+      ...(reason === undefined ? {} : { reason }),
+      ms: Math.round(performance.now() - started),
+      observationMs: Math.round(context.observationMs),
+    });
+
+  try {
+    await stage.apply(context);
+    const problem = await stage.verify(context);
+    if (problem !== undefined) throw new StageStopped('no-go', `${stage.title}: ${problem}`);
+  } catch (error) {
+    const failed = error instanceof StageStopped;
+    end(failed ? 'fail' : 'error', signal.aborted ? 'interrupted' : messageOf(error));
+    throw error;
+  }
+
+  const gates = journal.entries().slice(first).flatMap((entry) => (entry.type === 'gate.judged' ? [entry.gate] : []));
+  const verdict = worst(['pass', ...gates.map((gate) => gate.verdict)]);
+  const stopping = gates.filter((gate) => !passes(gate.verdict));
+  const reason = stopping.map((gate) => `${gate.title}: ${gate.verdict} (${gate.measured}, wanted ${gate.wanted})`).join('; ');
+  end(verdict, reason === '' ? undefined : reason);
+  if (stopping.length > 0) throw new StageStopped('no-go', reason);
+}
+
+/** Undoes the started stages, last first. One that cannot be undone does not keep the others from being undone. */
+async function undoAll(context: ReleaseContext, stages: readonly Stage[], error: unknown): Promise<ReleaseOutcome> {
+  const { journal } = context;
+  const startedStages = new Set(journal.entries().flatMap((e) => (e.type === 'stage.started' ? [e.stage] : [])));
+  const problems: string[] = [];
+  for (const stage of stages.filter(({ id }) => startedStages.has(id)).reverse()) {
+    context.stage = stage.id;
+    context.waiting(`undo: ${stage.title}`);
+    const started = performance.now();
+    try {
+      const what = await stage.undo(context);
+      if (what === undefined) continue;
+      journal.append({ type: 'stage.undone', stage: stage.id, what, ms: Math.round(performance.now() - started) });
+    } catch (undoError) {
+      problems.push(`${stage.title} was not undone: ${messageOf(undoError)}`);
+      context.note(problems.at(-1) as string, 'warning');
+    }
+  }
+  const rolledBack = journal.entries().some((entry) => entry.type === 'rollback.done');
+  const stopped: ReleaseVerdict = error instanceof StageStopped ? error.outcome : 'failed';
+  return {
+    verdict: rolledBack ? 'rolled-back' : stopped,
+    reason: [messageOf(error), ...problems].join('\n'),
+  };
+}
+
+function totals(entries: readonly JournalEntry[]) {
+  const first = entries[0];
+  const stages = entries.flatMap((entry) => (entry.type === 'stage.ended' ? [entry] : []));
+  return {
+    wallMs: first === undefined ? 0 : Date.now() - Date.parse(first.at),
+    observationMs: stages.reduce((sum, stage) => sum + stage.observationMs, 0),
+    // Kilobytes, on every platform: https://nodejs.org/api/process.html#processresourceusage
+    peakMemoryMb: Math.round(process.resourceUsage().maxRSS / 1024),
+  };
+}
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

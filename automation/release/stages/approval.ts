@@ -1,0 +1,51 @@
+import { join } from 'node:path';
+import { passes } from '../../gates/gate.ts';
+import { writeReport } from '../../report/write.ts';
+import type { ReleaseContext } from '../context.ts';
+import { StageStopped, type Stage } from '../stage.ts';
+
+/** Go or no-go: the readiness report is written, and a person or the configured rule decides on it. */
+export const approval: Stage = {
+  id: 'approval',
+  title: 'Go or no-go',
+
+  plan: ({ definition }) => ({
+    steps: ['write the readiness report', definition.approval === 'auto' ? 'go by itself: every gate has passed' : 'ask a person'],
+    workMs: 500,
+    observationMs: 0,
+  }),
+
+  async apply(context) {
+    writeReport(context.directory);
+    const report = join(context.directory, 'report.html');
+    if (context.approved) return approve(context, operator(), '--yes');
+    if (context.definition.approval === 'auto' || context.kind === 'rehearsal') {
+      return approve(context, 'release definition', 'auto', waivedNote(context));
+    }
+    if (context.ask === undefined) {
+      throw new StageStopped('aborted', `approval is needed and nobody can be asked here; read ${report}, then run again with --yes`);
+    }
+    const started = performance.now();
+    const answer = await context.ask(`The readiness report is ${report}\nTake ${context.to.version} live on ${context.environment}?`);
+    context.observationMs += performance.now() - started;
+    if (answer.yes) return approve(context, answer.by, 'terminal');
+    context.journal.append({ type: 'approval.refused', by: answer.by, reason: 'answered no at the terminal' });
+    throw new StageStopped('aborted', `${answer.by} said no`);
+  },
+
+  verify: () => Promise.resolve(undefined),
+  undo: () => Promise.resolve(undefined),
+};
+
+function approve({ journal }: ReleaseContext, by: string, how: 'terminal' | '--yes' | 'auto', note?: string): void {
+  journal.append({ type: 'approval.given', by, how, ...(note === undefined ? {} : { note }) });
+}
+
+function waivedNote({ journal }: ReleaseContext): string {
+  const gates = journal.entries().flatMap((entry) => (entry.type === 'gate.judged' ? [entry.gate] : []));
+  const waived = gates.filter((gate) => gate.verdict === 'waived').map((gate) => gate.id);
+  const good = `${gates.filter((gate) => passes(gate.verdict)).length} of ${gates.length} gates passed`;
+  return waived.length === 0 ? good : `${good}, of them waived: ${waived.join(', ')}`;
+}
+
+const operator = (): string => process.env['USER'] ?? process.env['LOGNAME'] ?? `uid ${process.getuid?.() ?? 'unknown'}`;
