@@ -18,6 +18,8 @@ export type Event =
       to: { colour: Colour; version: string };
       source: { commit: string; branch: string; dirty: boolean };
       stages: { id: StageId; title: string; expectedMs: number }[];
+      /** Every gate that this release is to pass, so that the report lists those that it never reached. */
+      gates?: { id: string; title: string; stage: StageId }[];
       /** The parts of the release definition that the report shows; no secrets. */
       settings: Record<string, unknown>;
     }
@@ -37,7 +39,7 @@ export type Event =
   | { type: 'backup.restored'; id: string; recoveryTimeMs: number; recoveryPointMs: number; tables: TableComparison[] }
   | { type: 'migration.applied'; where: 'scratch' | 'staging' | Colour; name: string; phase: 'expand' | 'contract'; ms: number }
   | { type: 'sync.progress'; direction: 'forward' | 'reverse'; tablesReady: number; tables: number; lagBytes: number; lagMs: number }
-  | { type: 'data.compared'; at: 'seed' | 'cutover' | 'rollback' | 'staging'; tables: TableComparison[]; ms: number }
+  | { type: 'data.compared'; moment: 'seed' | 'cutover' | 'rollback' | 'staging'; tables: TableComparison[]; ms: number }
   | { type: 'traffic.set'; split: Split; by: 'engine' | 'balancer'; ms: number }
   | { type: 'traffic.observed'; from: number; to: number; colours: Record<Colour, ObservedTraffic>; split: Split }
   | { type: 'canary.step'; percent: number; verdict: Verdict; reason: string; observedPercent: number | undefined }
