@@ -1,0 +1,130 @@
+import { spawn } from 'node:child_process';
+import { open, readFile, readlink, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
+import pg from 'pg';
+import { databaseUrl } from '../../database-url.ts';
+import { OperationError } from '../../errors.ts';
+import type { DatabaseAccess } from '../../platform.ts';
+import { clusterAccess, dataDirectory, deleteCluster, serverCommand, type ClusterSpec } from './create.ts';
+
+export { clusterAccess, createCluster, dataDirectory, isCluster, serverCommand } from './create.ts';
+export type { ClusterSpec, ServerCommand } from './create.ts';
+
+/** Servers that Greenlight runs for itself, for the time of one command. Those of colours belong to the supervisor. */
+
+/** How long a server may take to start (recovery after a crash included) and to stop. */
+const startMs = 60_000;
+const stopMs = 30_000;
+const pollMs = 25;
+
+export const serverLog = (spec: Pick<ClusterSpec, 'directory'>): string => join(spec.directory, 'server.log');
+
+/** Starts the cluster and waits until it answers. It ends with this program, even if that is killed. */
+export async function startCluster(spec: ClusterSpec): Promise<void> {
+  const server = serverCommand(spec, { endWithParent: true });
+  const log = await open(serverLog(spec), 'a', 0o600);
+  const [command = '', ...args] = server.argv;
+  const child = spawn(command, args, {
+    cwd: server.cwd,
+    env: { PATH: process.env['PATH'], ...server.env },
+    detached: true,
+    stdio: ['ignore', log.fd, log.fd],
+  });
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('exit', (code, signal) => resolve(`it ended with ${signal ?? `exit code ${code}`}`));
+  });
+  await log.close();
+  child.unref();
+  const failed = new AbortController();
+  const outcome = await Promise.race([
+    waitUntilReady(clusterAccess(spec), startMs, failed.signal).then(() => undefined, (error: Error) => error),
+    ended.then(async (how) => startFailed(spec, how)),
+  ]); // prettier-ignore
+  failed.abort();
+  if (outcome === undefined) return;
+  await stopCluster(spec);
+  throw outcome;
+}
+
+async function startFailed(spec: ClusterSpec, how: string): Promise<OperationError> {
+  const log = await readFile(serverLog(spec), 'utf8').catch(() => '');
+  const why = log.split('\n').filter((line) => /FATAL|PANIC|ERROR|could not/.test(line)).slice(-3).join('\n'); // prettier-ignore
+  return new OperationError(`starting the database ${spec.name}`, why === '' ? how : why, `see ${serverLog(spec)}`);
+}
+
+/** Stops the cluster if it runs: sessions are ended, data is flushed. */
+export async function stopCluster(spec: Pick<ClusterSpec, 'directory'>): Promise<void> {
+  const pid = await serverPid(spec);
+  if (pid === undefined) return;
+  process.kill(pid, 'SIGINT');
+  const deadline = Date.now() + stopMs;
+  while ((await serverPid(spec)) !== undefined) {
+    if (Date.now() >= deadline) {
+      throw new OperationError(
+        `stopping the database in ${spec.directory}`,
+        `process ${pid} still runs after ${stopMs} ms`,
+        'see its log, then repeat',
+      );
+    }
+    await sleep(pollMs);
+  }
+}
+
+/**
+ * Process id of the cluster's server; undefined when it does not run. The pid file alone is not believed: after a
+ * crash its number may belong to another server by now, and that one must not be stopped.
+ */
+export async function serverPid(spec: Pick<ClusterSpec, 'directory'>): Promise<number | undefined> {
+  const data = dataDirectory(spec);
+  try {
+    const pid = Number((await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n')[0]);
+    if (!Number.isInteger(pid) || pid <= 0) return undefined;
+    if (process.platform === 'linux')
+      return (await readlink(`/proc/${pid}/cwd`)) === (await realpath(data)) ? pid : undefined;
+    const { stdout } = await execa('ps', ['-ww', '-o', 'args=', '-p', String(pid)]);
+    return stdout.includes(spec.directory) ? pid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Stops the cluster if it runs and deletes it. Refuses a directory that is not a cluster of Greenlight's. */
+export async function destroyCluster(spec: Pick<ClusterSpec, 'directory'>): Promise<void> {
+  await stopCluster(spec);
+  await deleteCluster(spec.directory);
+}
+
+/** Resolves once `admin` can log in. Rejects after `timeoutMs` with the last reason, or when `signal` aborts. */
+export async function waitUntilReady(access: DatabaseAccess, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const problem = await tryLogin(access);
+    if (problem === undefined) return;
+    if (signal?.aborted === true || Date.now() >= deadline) {
+      throw new OperationError(
+        `waiting for the database on port ${access.port}`,
+        `not ready after ${timeoutMs} ms: ${problem.message}`,
+        "see the server's log for the reason",
+        { cause: problem },
+      );
+    }
+    await sleep(pollMs);
+  }
+}
+
+async function tryLogin(access: DatabaseAccess): Promise<Error | undefined> {
+  const client = new pg.Client({ connectionString: databaseUrl(access, 'admin'), connectionTimeoutMillis: 5000 });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.query('SELECT 1');
+    return undefined;
+  } catch (error) {
+    return error as Error;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}

@@ -1,0 +1,186 @@
+import { chmod, chown, copyFile, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { execa } from 'execa';
+import { OperationError } from '../../errors.ts';
+import type { DatabaseAccess } from '../../platform.ts';
+import { applicationDatabase, passwordStatement, privilegeStatements, roleStatements } from '../../roles.ts';
+import { toolPath } from '../../tools.ts';
+import { hostBasedAuthentication, serverSettings } from './settings.ts';
+import { runSingleUser } from './single-user.ts';
+import { endsWithParent, serverUser, unprivileged } from './unprivileged.ts';
+
+/** A PostgreSQL cluster: one server process with its data, holding the application's database and its roles. */
+export interface ClusterSpec {
+  /** Absolute path; holds settings, certificate and, in `data/`, the data. */
+  directory: string;
+  /** On 127.0.0.1. */
+  port: number;
+  /** Shown in process lists: `production-blue`. */
+  name: string;
+  /** Directory with `ca.pem`, `server.crt`, `server.key`. */
+  certificates: string;
+  maxConnections: number;
+  passwords: { admin: string; owner: string; app: string };
+}
+
+/** A program to run: no shell, nothing inherited but PATH. */
+export interface ServerCommand {
+  argv: string[];
+  env: Record<string, string>;
+  /** Working directory: one that the server's user may enter. */
+  cwd: string;
+}
+
+/** Says that a directory is a cluster of ours, and so may be deleted by us. */
+const markerFile = 'greenlight-cluster.json';
+/** Collation that does not depend on the machine's language; macOS has no C.UTF-8. */
+const locale = process.platform === 'darwin' ? 'en_US.UTF-8' : 'C.UTF-8';
+
+export const dataDirectory = (spec: Pick<ClusterSpec, 'directory'>): string => join(spec.directory, 'data');
+
+/** How clients reach the cluster. */
+export const clusterAccess = (spec: ClusterSpec): DatabaseAccess => ({
+  host: '127.0.0.1',
+  port: spec.port,
+  database: applicationDatabase,
+  caFile: join(spec.certificates, 'ca.pem'),
+  admin: { user: 'admin', password: spec.passwords.admin },
+  owner: { user: 'owner', password: spec.passwords.owner },
+  app: { user: 'app', password: spec.passwords.app },
+});
+
+/**
+ * Makes the cluster with its database and roles; it does not start it. One that exists keeps its data and passwords
+ * and gets the settings anew (port, connections, certificate: in force from the next start).
+ * `durable: false` leaves out flushing the new files, for clusters that are thrown away.
+ */
+export async function createCluster(spec: ClusterSpec, options: { durable?: boolean } = {}): Promise<void> {
+  if (await isCluster(spec.directory)) {
+    await writeSettings(spec, spec.directory);
+    return;
+  }
+  await layOut(spec, async (data) => {
+    await initialise(spec, data, options.durable ?? true);
+    await runSingleUser(data, 'postgres', [
+      passwordStatement('admin', spec.passwords.admin),
+      ...roleStatements(spec.passwords),
+      `CREATE DATABASE ${applicationDatabase}`,
+    ]);
+    await runSingleUser(data, applicationDatabase, privilegeStatements());
+  });
+}
+
+/**
+ * Makes the cluster's directory around a data directory that `fill` provides. It is made aside and renamed: it is
+ * there as a whole or not at all. `fill` gets an empty directory that belongs to the server's user.
+ */
+export async function layOut(spec: ClusterSpec, fill: (data: string) => Promise<void>): Promise<void> {
+  await mkdir(dirname(spec.directory), { recursive: true, mode: 0o700 });
+  const work = await mkdtemp(`${spec.directory}.new-`);
+  try {
+    const data = join(work, 'data');
+    await mkdir(data, { mode: 0o700 });
+    await giveToServer(work);
+    await giveToServer(data);
+    await fill(data);
+    await writeSettings(spec, work);
+    await writeFile(join(work, markerFile), `${JSON.stringify({ cluster: spec.name })}\n`);
+    await rename(work, spec.directory);
+  } catch (error) {
+    await rm(work, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/**
+ * Foreground server for a supervisor. Stop it with SIGINT (fast: open transactions are rolled back), never SIGKILL.
+ * `endWithParent`: it stops when the program that started it ends.
+ */
+export function serverCommand(
+  spec: Pick<ClusterSpec, 'directory'>,
+  options: { endWithParent?: boolean } = {},
+): ServerCommand {
+  const server = [toolPath('postgres'), '-D', spec.directory];
+  return {
+    argv: unprivileged(options.endWithParent === true ? endsWithParent(server) : server, spec.directory),
+    env: { LC_ALL: 'C', TZ: 'UTC' },
+    cwd: '/',
+  };
+}
+
+/** Deletes the cluster, which must not run. Refuses a directory that is not a cluster of Greenlight's. */
+export async function deleteCluster(directory: string): Promise<void> {
+  try {
+    await stat(directory);
+  } catch {
+    return;
+  }
+  if (!(await isCluster(directory))) {
+    throw new OperationError(
+      `deleting the database cluster ${directory}`,
+      `it has no ${markerFile}, so it is not one of Greenlight's`,
+      'look at what it is, and delete it by hand if it may go',
+    );
+  }
+  // Renamed first: a crash while deleting never leaves half a cluster in the place of a whole one.
+  const doomed = join(dirname(directory), `${basename(directory)}.deleted-${process.pid}-${Date.now()}`);
+  await rename(directory, doomed);
+  await rm(doomed, { recursive: true, force: true });
+}
+
+export async function isCluster(directory: string): Promise<boolean> {
+  try {
+    await Promise.all([stat(join(directory, markerFile)), stat(join(directory, 'data', 'PG_VERSION'))]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function initialise(spec: ClusterSpec, data: string, durable: boolean): Promise<void> {
+  // The settings that initdb writes are not those that the server uses; `reject` makes them useless by mistake too.
+  const options = ['--username=admin', '--auth=reject', '--data-checksums', '--encoding=UTF8', `--locale=${locale}`,
+    '--lc-messages=C', '--no-instructions', ...(durable ? [] : ['--no-sync'])]; // prettier-ignore
+  const [command = '', ...args] = unprivileged([toolPath('initdb'), ...options, '-D', data], data);
+  const env = { PATH: process.env['PATH'] ?? '', LC_ALL: 'C' };
+  const result = await execa(command, args, { cwd: '/', extendEnv: false, env, all: true, reject: false });
+  if (result.exitCode === 0) return;
+  throw new OperationError(
+    `creating the database cluster ${spec.name}`,
+    result.all.trim().split('\n').slice(-5).join('\n') || (result.message ?? 'initdb failed'),
+    'free disk space or fix permissions, then repeat',
+  );
+}
+
+/** Settings and certificate into `directory`, for a cluster that will be at `spec.directory`. */
+async function writeSettings(spec: ClusterSpec, directory: string): Promise<void> {
+  const at = (file: string): string => join(spec.directory, file);
+  const settings = serverSettings({
+    port: spec.port,
+    name: spec.name,
+    maxConnections: spec.maxConnections,
+    data: dataDirectory(spec),
+    hba: at('pg_hba.conf'),
+    certificate: at('server.crt'),
+    key: at('server.key'),
+  });
+  await put(directory, 'postgresql.conf', (path) => writeFile(path, settings));
+  await put(directory, 'pg_hba.conf', (path) => writeFile(path, hostBasedAuthentication));
+  for (const file of ['server.crt', 'server.key']) {
+    await put(directory, file, (path) => copyFile(join(spec.certificates, file), path));
+  }
+}
+
+/** Writes a file aside, gives it to the server's user alone, and renames it into place. */
+async function put(directory: string, name: string, write: (path: string) => Promise<void>): Promise<void> {
+  const work = join(directory, `.${name}.new`);
+  await write(work);
+  await chmod(work, 0o600);
+  await giveToServer(work);
+  await rename(work, join(directory, name));
+}
+
+export async function giveToServer(path: string): Promise<void> {
+  const user = serverUser();
+  if (user !== undefined) await chown(path, user.uid, user.gid);
+}

@@ -1,0 +1,65 @@
+/** What a local cluster's server is told, as text. Files are outside the data directory, so backups hold data alone. */
+export interface ServerSettings {
+  port: number;
+  name: string;
+  maxConnections: number;
+  /** Absolute paths. */
+  data: string;
+  hba: string;
+  certificate: string;
+  key: string;
+}
+
+/** Replication connections: two directions with their initial copies, and a base backup, with much to spare. */
+const replicationSlots = 20;
+
+const quote = (value: string): string => `'${value.replaceAll("'", "''")}'`;
+
+/** `postgresql.conf`: sized for many clusters on one small machine; durable as in production. */
+export const serverSettings = (s: ServerSettings): string =>
+  `# Written by Greenlight; changes here are lost.
+data_directory = ${quote(s.data)}
+hba_file = ${quote(s.hba)}
+cluster_name = ${quote(s.name)}
+
+listen_addresses = '127.0.0.1'
+port = ${s.port}
+unix_socket_directories = ''
+max_connections = ${s.maxConnections}
+password_encryption = scram-sha-256
+ssl = on
+ssl_cert_file = ${quote(s.certificate)}
+ssl_key_file = ${quote(s.key)}
+ssl_min_protocol_version = 'TLSv1.2'
+
+wal_level = logical
+max_replication_slots = ${replicationSlots}
+max_wal_senders = ${replicationSlots}
+max_logical_replication_workers = 8
+max_worker_processes = 12
+# A subscriber that is gone must not fill the disk: its slot is lost instead, and a gate sees that.
+max_slot_wal_keep_size = 4GB
+
+shared_buffers = 64MB
+work_mem = 4MB
+maintenance_work_mem = 64MB
+max_wal_size = 512MB
+min_wal_size = 80MB
+wal_compression = on
+
+# To stderr, and never the text of a statement: it may hold personal data.
+logging_collector = off
+log_line_prefix = '%m [%p] %q%u@%d '
+log_timezone = 'UTC'
+timezone = 'UTC'
+log_statement = none
+log_min_error_statement = panic
+log_checkpoints = off
+lc_messages = 'C'
+`;
+
+/** `pg_hba.conf`: TLS and a password for everyone; the first line that matches decides, and no match is a refusal. */
+export const hostBasedAuthentication = `# Written by Greenlight; changes here are lost.
+hostssl  all          all    127.0.0.1/32  scram-sha-256
+hostssl  replication  admin  127.0.0.1/32  scram-sha-256
+`;

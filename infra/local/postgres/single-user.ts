@@ -1,0 +1,38 @@
+import { execa } from 'execa';
+import { OperationError } from '../../errors.ts';
+import { toolPath } from '../../tools.ts';
+import { unprivileged } from './unprivileged.ts';
+
+/**
+ * Runs statements in a data directory that no server uses, in one process without network, log-in or background
+ * workers. Each statement is one line. Stops at the first that fails. What is in them (passwords) goes through
+ * standard input, and neither the log nor the error repeats it.
+ */
+export async function runSingleUser(data: string, database: string, statements: string[]): Promise<void> {
+  const broken = statements.find((statement) => statement.includes('\n'));
+  if (broken !== undefined) throw new TypeError('a statement for single-user mode must be one line');
+  const settings = [
+    'exit_on_error=on',
+    'log_min_error_statement=panic',
+    'log_checkpoints=off',
+    'synchronous_standby_names=',
+    'password_encryption=scram-sha-256',
+  ];
+  const argv = [toolPath('postgres'), '--single', '-D', data, ...settings.flatMap((s) => ['-c', s]), database];
+  const [command = '', ...args] = unprivileged(argv, data);
+  const result = await execa(command, args, {
+    cwd: '/',
+    extendEnv: false,
+    env: { LC_ALL: 'C' },
+    input: `${statements.join('\n')}\n`,
+    stdout: 'ignore',
+    reject: false,
+  });
+  if (result.exitCode !== 0) {
+    throw new OperationError(
+      'preparing a database that is not running yet',
+      result.stderr.trim().split('\n').filter((line) => /FATAL|PANIC|ERROR/.test(line)).join('\n') || (result.message ?? 'no reason given'),
+      'see that the disk has space and that no other server uses this directory',
+    ); // prettier-ignore
+  }
+}

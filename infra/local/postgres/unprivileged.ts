@@ -1,0 +1,94 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { OperationError } from '../../errors.ts';
+
+/**
+ * PostgreSQL refuses to run as root. Where Greenlight is root, servers run as another user; where that user cannot
+ * reach the data (a clone in root's own directory), they keep one capability, and nothing else, to pass through.
+ */
+
+export interface ServerUser {
+  name: string;
+  uid: number;
+  gid: number;
+}
+
+/** Users that servers run as, best first. */
+const candidates = ['postgres', 'nobody'];
+
+/** Number and name of what lets a process pass through directories of others; the narrower one first. */
+const capabilities = [
+  { bit: 2n, name: 'dac_read_search' },
+  { bit: 1n, name: 'dac_override' },
+];
+
+let found: ServerUser | undefined;
+
+/** The user that servers run as; undefined where that is the user who runs Greenlight. */
+export function serverUser(): ServerUser | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  found ??= lookUp();
+  return found;
+}
+
+function lookUp(): ServerUser {
+  for (const name of candidates) {
+    const id = (option: string): number =>
+      Number(execFileSync('id', [option, name], { stdio: ['ignore', 'pipe', 'ignore'] }));
+    try {
+      return { name, uid: id('-u'), gid: id('-g') };
+    } catch {
+      // No such user: try the next.
+    }
+  }
+  throw new OperationError(
+    'looking for a user to run PostgreSQL as',
+    `it refuses to run as root, and there is no user ${candidates.join(' or ')}`,
+    'add one (useradd --system postgres), or run Greenlight as an ordinary user',
+  );
+}
+
+/** Arguments that run `argv` so that it may work in `directory`: as they are, or behind setpriv where this is root. */
+export function unprivileged(argv: string[], directory: string): string[] {
+  const user = serverUser();
+  if (user === undefined) return argv;
+  const drop = ['setpriv', `--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups', '--no-new-privs'];
+  const plain = [...drop, '--inh-caps=-all'];
+  if (works(plain, directory)) return [...plain, ...argv];
+  const held = permittedCapabilities();
+  for (const { bit, name } of capabilities) {
+    if ((held & (1n << bit)) === 0n) continue;
+    const passing = [...drop, `--inh-caps=-all,+${name}`, `--ambient-caps=-all,+${name}`];
+    if (works(passing, directory)) return [...passing, ...argv];
+  }
+  throw new OperationError(
+    `running PostgreSQL as ${user.name} in ${directory}`,
+    spawnSync('setpriv', ['--version']).error === undefined
+      ? `${user.name} cannot reach that directory, and root here may not pass on the capability to do so`
+      : 'setpriv (util-linux) is missing',
+    `move the project to where ${user.name} may enter, run Greenlight as an ordinary user, or install util-linux`,
+  );
+}
+
+/** Arguments that run `argv` so that the kernel interrupts it when this program ends, however it ends; Linux only. */
+export const endsWithParent = (argv: string[]): string[] =>
+  process.platform === 'linux' ? ['setpriv', '--pdeathsig', 'INT', ...argv] : argv;
+
+/** Whether a process behind `prefix` can enter `directory`, or the nearest one above it that exists. */
+function works(prefix: string[], directory: string): boolean {
+  let existing = directory;
+  while (!existsSync(existing)) existing = dirname(existing);
+  // Not `test -x`: access(2) leaves out the capabilities of an ordinary user.
+  const [command = 'setpriv', ...args] = [...prefix, 'stat', `${existing}/.`];
+  return spawnSync(command, args, { stdio: 'ignore', cwd: '/' }).status === 0;
+}
+
+function permittedCapabilities(): bigint {
+  try {
+    const mask = /^CapPrm:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+    return mask === undefined ? 0n : BigInt(`0x${mask}`);
+  } catch {
+    return 0n;
+  }
+}
