@@ -17,7 +17,7 @@ function postgresDirectories() {
     { root: '/usr/local/opt', pattern: /^postgresql@(\d+)$/ },
   ];
   return roots.flatMap(({ root, pattern }) => {
-    let names = [];
+    let names;
     try {
       names = readdirSync(root);
     } catch {
