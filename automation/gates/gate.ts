@@ -43,3 +43,37 @@ export function worst(all: readonly Verdict[]): Verdict {
 
 /** Whether a release may go on past this verdict. */
 export const passes = (verdict: Verdict): boolean => verdict === 'pass' || verdict === 'waived';
+
+/** What a gate found out. An exception from `measure` is the verdict `error`. */
+export interface Findings {
+  measurements: Measurement[];
+  /** One line for the checklist; left out: the worst measurement speaks. */
+  summary?: { measured: string; wanted: string };
+  /** Milliseconds of the whole that were configured observation, load or scan time. */
+  observationMs?: number;
+}
+
+/** What a gate gets for one run. */
+export interface GateRun {
+  evidence: EvidenceFolder;
+  signal: AbortSignal;
+}
+
+/** A folder of the release for one run of a gate. Secrets that were named when it was opened never stay in it. */
+export interface EvidenceFolder {
+  /** Absolute path for a tool to write to; listed as evidence if the file is there in the end. */
+  file(name: string): string;
+  write(name: string, content: string): Promise<void>;
+}
+
+/** One gate: made by a factory that takes only what it needs, run by `runGate`. */
+export interface Gate {
+  readonly id: string;
+  readonly title: string;
+  measure(run: GateRun): Promise<Findings>;
+}
+
+/** The measurement of something that is wanted and can be had or not: one line per check, in every gate. */
+export function check(name: string, wanted: string, measured: string, ok: boolean, note?: string): Measurement {
+  return { name, measured, wanted, verdict: ok ? 'pass' : 'fail', ...(ok || note === undefined ? {} : { note }) };
+}

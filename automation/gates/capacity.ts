@@ -1,0 +1,82 @@
+import { check, type Gate, type Measurement } from './gate.ts';
+import { runK6, type LoadNumbers } from './k6.ts';
+import { judgeLoad, milliseconds, percent, type LoadGate, type LoadThresholds } from './load.ts';
+import { passes, worst } from './gate.ts';
+
+export interface CapacityGate extends Omit<LoadGate, 'durationSeconds' | 'metrics'> {
+  /** Capacity wanted, as a multiple of the expected peak. */
+  growth: number;
+  /** Seconds per step. */
+  stepSeconds: number;
+}
+
+/** One point of the capacity curve. */
+export interface CapacityStep {
+  /** Multiple of the expected peak. */
+  factor: number;
+  requestsPerSecond: number;
+  numbers: LoadNumbers;
+  met: boolean;
+}
+
+/** Multiples of the wanted growth that are tried: at it, and beyond it to see how far it is to the edge. */
+const beyond = [1, 1.5, 2];
+
+/** Raises the load in steps until the thresholds are no longer met: how much headroom is there over the peak? */
+export function capacityGate(options: CapacityGate): Gate {
+  return {
+    id: 'capacity',
+    title: 'Capacity for growth',
+    async measure({ evidence, signal }) {
+      const { growth, stepSeconds, requestsPerSecond, thresholds } = options;
+      const steps: CapacityStep[] = [];
+      let first: Measurement[] = [];
+      for (const factor of beyond.map((b) => b * growth)) {
+        const rate = Math.ceil(requestsPerSecond * factor);
+        const name = `${rate}-per-second`;
+        const numbers = await runK6({
+          ...options, requestsPerSecond: rate, durationSeconds: stepSeconds, signal,
+          summaryFile: evidence.file(`${name}.json`), logFile: evidence.file(`${name}.log`),
+        }); // prettier-ignore
+        const judged = judgeLoad(numbers, rate * stepSeconds, thresholds);
+        if (steps.length === 0) first = judged;
+        const met = passes(worst(judged.map((m) => m.verdict)));
+        steps.push({ factor, requestsPerSecond: rate, numbers, met });
+        if (!met) break;
+      }
+      await evidence.write('curve.json', JSON.stringify(steps, undefined, 2));
+      const measurements = [...judgeCapacity(steps, growth, thresholds), ...first.filter((m) => !passes(m.verdict))];
+      const observationMs = steps.length * stepSeconds * 1000;
+      const headroom = measurements[0];
+      return {
+        measurements,
+        observationMs,
+        ...(headroom ? { summary: { measured: headroom.measured, wanted: headroom.wanted } } : {}),
+      };
+    },
+  };
+}
+
+/** Judges a capacity curve: the highest step that met the thresholds has to be at `growth` or above. */
+export function judgeCapacity(steps: CapacityStep[], growth: number, thresholds: LoadThresholds): Measurement[] {
+  const wanted = `>= ${growth} x the expected peak`;
+  if (steps.length === 0) return [{ name: 'headroom', measured: 'no step', wanted, verdict: 'inconclusive' }];
+  const best = steps.filter((step) => step.met).at(-1);
+  const limit = steps.find((step) => !step.met);
+  const edge = limit === undefined ? ', edge not reached' : `, edge below ${limit.requestsPerSecond} requests/s`;
+  const measured =
+    best === undefined
+      ? `less than ${growth} x${edge}`
+      : `${best.factor} x (${best.requestsPerSecond} requests/s)${edge}`;
+  const at = limit ?? steps.at(-1);
+  const note = `At ${at?.requestsPerSecond} requests/s: p95 ${milliseconds(at?.numbers.p95Ms)} (limit ${thresholds.p95Ms} ms), errors ${percent(at?.numbers.errorRate)}.`;
+  return [
+    check(
+      'headroom',
+      wanted,
+      measured,
+      (best?.factor ?? 0) >= growth,
+      `${note} Add instances, or find the bottleneck that the load test names.`,
+    ),
+  ];
+}

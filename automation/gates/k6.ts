@@ -1,0 +1,121 @@
+import { readFile, rm } from 'node:fs/promises';
+import { execa } from 'execa';
+import { OperationError } from '../../infra/errors.ts';
+import type { EntryPoint } from '../../infra/platform.ts';
+import { toolPath } from '../../infra/tools.ts';
+import { secrets } from '../release/redact.ts';
+
+export interface K6Run {
+  /** k6 script: reads BASE_URL, RATE, DURATION, ROUTE_HEADERS, and writes its summary (JSON) to SUMMARY. */
+  script: string;
+  entry: Pick<EntryPoint, 'baseUrl' | 'caFile'>;
+  requestsPerSecond: number;
+  durationSeconds: number;
+  /** Sent with every request; values are treated as secrets. */
+  headers: Record<string, string>;
+  /** Absolute paths of what the run leaves. */
+  summaryFile: string;
+  logFile: string;
+  signal: AbortSignal;
+  /** Default: the installed k6. */
+  program?: string;
+}
+
+/** What k6 measured. A number that it did not give is undefined, never zero. */
+export interface LoadNumbers {
+  requests: number | undefined;
+  /** Iterations that k6 could not start in time, as those before them took too long. */
+  droppedIterations: number;
+  p95Ms: number | undefined;
+  p99Ms: number | undefined;
+  /** Share (0-1) of requests without an answer, or with one of status 400 and up. */
+  errorRate: number | undefined;
+  /** Share (0-1) of the script's checks that held; undefined where it has none. */
+  checkRate: number | undefined;
+  /** 0; 99: a threshold of the script's own was crossed. */
+  exitCode: number;
+}
+
+/** Seconds that k6 gets beyond the load itself: start, set-up, last answers, summary. */
+const graceSeconds = 60;
+
+/** k6's exit code for crossed thresholds (k6 source, `errext/exitcodes`). Any other but 0 is a failed run. */
+const thresholdsCrossed = 99;
+
+/** Runs one load. Throws an OperationError when k6 is killed, breaks, or leaves no readable summary. */
+export async function runK6(run: K6Run): Promise<LoadNumbers> {
+  for (const value of Object.values(run.headers)) secrets.register(value);
+  await rm(run.summaryFile, { force: true });
+  const doing = `load of ${run.requestsPerSecond} requests/s`;
+  const k6 = await execa(run.program ?? toolPath('k6'), ['run', '--quiet', '--no-color', '--no-usage-report',
+    '--summary-trend-stats', 'avg,med,p(90),p(95),p(99),max', run.script], {
+    // The headers hold a secret, and arguments can be seen by everybody on the machine: so the environment it is.
+    env: {
+      BASE_URL: run.entry.baseUrl,
+      RATE: String(run.requestsPerSecond),
+      DURATION: String(run.durationSeconds),
+      ROUTE_HEADERS: JSON.stringify(run.headers),
+      SUMMARY: run.summaryFile,
+      ...(run.entry.caFile === undefined ? {} : { SSL_CERT_FILE: run.entry.caFile }),
+    },
+    stdin: 'ignore',
+    stdout: { file: run.logFile },
+    stderr: { file: run.logFile },
+    timeout: (run.durationSeconds + graceSeconds) * 1000,
+    forceKillAfterDelay: 5000,
+    cancelSignal: run.signal,
+    reject: false,
+  }); // prettier-ignore
+  if (k6.isCanceled) throw new OperationError(doing, 'it was stopped', 'run: npm run resume');
+  if (k6.timedOut)
+    throw new OperationError(doing, `k6 was still running ${graceSeconds} s after its end`, `see ${run.logFile}`);
+  if (k6.exitCode === undefined) {
+    throw new OperationError(
+      doing,
+      `k6 was killed (${k6.signal ?? 'no exit code'})`,
+      'check the memory of the machine, then run the release again',
+    );
+  }
+  if (k6.exitCode !== 0 && k6.exitCode !== thresholdsCrossed) {
+    throw new OperationError(
+      doing,
+      `k6 failed with exit code ${k6.exitCode}: ${await lastLine(run.logFile)}`,
+      `see ${run.logFile}`,
+    );
+  }
+  const text = await readFile(run.summaryFile, 'utf8').catch(() => '');
+  return { ...readSummary(text, doing), exitCode: k6.exitCode };
+}
+
+/** Reads the data of k6's `handleSummary`. Throws an OperationError if it is empty or not JSON. */
+export function readSummary(text: string, doing: string): Omit<LoadNumbers, 'exitCode'> {
+  let summary: { metrics?: Record<string, { values?: Record<string, unknown> }> };
+  try {
+    summary = JSON.parse(text) as typeof summary;
+  } catch (error) {
+    const found = text.trim() === '' ? 'k6 left no summary' : "k6's summary is not JSON";
+    throw new OperationError(
+      doing,
+      found,
+      "let the script's handleSummary write its data as JSON to the path in SUMMARY",
+      { cause: error },
+    );
+  }
+  const value = (metric: string, key: string): number | undefined => {
+    const number = summary.metrics?.[metric]?.values?.[key];
+    return typeof number === 'number' && Number.isFinite(number) ? number : undefined;
+  };
+  return {
+    requests: value('http_reqs', 'count'),
+    droppedIterations: value('dropped_iterations', 'count') ?? 0,
+    p95Ms: value('http_req_duration', 'p(95)'),
+    p99Ms: value('http_req_duration', 'p(99)'),
+    errorRate: value('http_req_failed', 'rate'),
+    checkRate: value('checks', 'rate'),
+  };
+}
+
+async function lastLine(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  return text.trim().split('\n').at(-1)?.slice(0, 300) ?? '';
+}

@@ -1,0 +1,93 @@
+import { secrets, type Redactor } from '../release/redact.ts';
+import { openEvidence } from './evidence.ts';
+import { passes, worst, type Findings, type Gate, type GateResult, type Measurement } from './gate.ts';
+
+export type { Gate } from './gate.ts';
+
+/** A gate that may fail until a day, and who answers for it (`waivers` of the release definition). */
+export interface Waiver {
+  gate: string;
+  reason: string;
+  by: string;
+  /** ISO date: valid to the end of that day, UTC. */
+  expires: string;
+}
+
+export interface GateOptions {
+  releaseDirectory: string;
+  waivers?: readonly Waiver[];
+  now?: Date;
+  signal?: AbortSignal;
+  /** Masks secrets in the evidence and in messages; default: every secret that this program has seen. */
+  redactor?: Redactor;
+}
+
+/** Runs one gate. Never rejects for what the gate does: a measurement that throws is the verdict `error`. */
+export async function runGate(gate: Gate, options: GateOptions): Promise<GateResult> {
+  const { releaseDirectory, waivers = [], now = new Date(), redactor = secrets } = options;
+  const evidence = await openEvidence(releaseDirectory, gate.id, redactor);
+  const started = performance.now();
+  let findings: Findings;
+  try {
+    findings = await gate.measure({ evidence, signal: options.signal ?? new AbortController().signal });
+  } catch (error) {
+    findings = broken(error);
+  }
+  const ms = Math.round(performance.now() - started);
+  const result = judge(gate, findings, waivers, now);
+  const hidden = redactor.redactDeep(result);
+  return { ...hidden, evidence: await evidence.seal(), ms, observationMs: Math.min(ms, findings.observationMs ?? 0) };
+}
+
+function broken(error: unknown): Findings {
+  const message = error instanceof Error ? error.message : String(error);
+  return {
+    measurements: [
+      {
+        name: 'measurement',
+        measured: 'broke',
+        wanted: 'a measurement',
+        verdict: 'error',
+        note: message.replaceAll(/\s+/g, ' '),
+      },
+    ],
+  };
+}
+
+/**
+ * The worst measurement wins. A waiver in force turns `fail` and `inconclusive` into `waived`; never `error`: a
+ * measurement that broke says nothing about the risk that somebody accepted.
+ */
+export function judge(
+  gate: Pick<Gate, 'id' | 'title'>,
+  findings: Findings,
+  waivers: readonly Waiver[],
+  now: Date,
+): Omit<GateResult, 'evidence' | 'ms' | 'observationMs'> {
+  const { measurements } = findings;
+  const verdict = worst(measurements.map((m) => m.verdict));
+  const summary = passes(verdict) ? (findings.summary ?? summarise(measurements)) : summarise(measurements);
+  const result = { id: gate.id, title: gate.title, verdict, ...summary, measurements };
+  if (verdict !== 'fail' && verdict !== 'inconclusive') return result;
+  const mine = waivers.filter((w) => w.gate === gate.id);
+  const valid = mine.find((w) => now.getTime() < Date.parse(w.expires) + 86_400_000);
+  if (valid) {
+    const waiver = { by: valid.by, reason: valid.reason, expires: valid.expires };
+    return { ...result, verdict: 'waived', waiver };
+  }
+  const expired = mine[0];
+  if (expired) result.measured += ` (the waiver of ${expired.by} ended on ${expired.expires})`;
+  return result;
+}
+
+function summarise(measurements: Measurement[]): { measured: string; wanted: string } {
+  const verdict = worst(measurements.map((m) => m.verdict));
+  const first = measurements.find((m) => m.verdict === verdict);
+  if (first === undefined) return { measured: 'nothing was measured', wanted: 'at least one measurement' };
+  if (measurements.length === 1 || !passes(verdict)) {
+    const more = measurements.filter((m) => !passes(m.verdict)).length - 1;
+    const others = more > 0 ? `, and ${more} more` : '';
+    return { measured: `${first.name}: ${first.measured}${others}`, wanted: first.wanted };
+  }
+  return { measured: `${measurements.length} of ${measurements.length} checks passed`, wanted: 'every check' };
+}
