@@ -1,0 +1,132 @@
+import { readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { colours, type Colour, type EnvironmentSpec, type ServiceSpec, type Split } from '../../model.ts';
+import { toolPath } from '../../tools.ts';
+import type { Layout, Ports } from '../layout.ts';
+import { socketPath } from '../socket-path.ts';
+import { quote, renderFrontend } from './frontend.ts';
+import { renderTrafficMap, trafficMap } from './traffic-map.ts';
+
+/** Everything that the balancer's configuration follows from. The route secret is read by HAProxy from its own file. */
+export interface BalancerInputs {
+  spec: EnvironmentSpec;
+  layout: Layout;
+  ports: Ports;
+  /** What the traffic map says at first; absent: nothing is live yet. */
+  split?: Split;
+}
+
+/** Seconds that requests under way still have after a reload or a stop (SIGUSR1) before they are cut off. */
+export const balancerStopSeconds = 30;
+
+/** Unix socket of HAProxy's runtime API. Make its directory with `prepareSocketDirectory` before HAProxy starts. */
+export const balancerSocket = (layout: Layout): string => socketPath(layout.balancer(), 'runtime.sock');
+
+/**
+ * Files of the balancer's directory, by name; each has to be written with mode 0600. `traffic.map` holds what is live: it is
+ * written when it is missing and never overwritten, as the router changes it later.
+ */
+export function renderBalancer(inputs: BalancerInputs): Record<string, string> {
+  return {
+    'haproxy.cfg': renderConfiguration(inputs),
+    'hold.lua': readFileSync(join(import.meta.dirname, 'hold.lua'), 'utf8'),
+    'unavailable.html': page('Not available', 'The service is not available at the moment. Please try again shortly.'),
+    'not-live.html': page('Not live yet', 'This application is not live yet.'),
+    [trafficMap]: renderTrafficMap({ split: inputs.split, holdUntil: 0 }),
+  };
+}
+
+/**
+ * Foreground command line for a supervisor: a master that starts the worker. SIGUSR2 to the master reloads the configuration
+ * without a refused connection (a broken one is reported and the old worker goes on); SIGUSR1 finishes what is under way and
+ * stops. Its stdout is the access log. File names in the configuration are relative to the directory of `-C`: so
+ * that neither spaces nor length of the path matter to HAProxy.
+ */
+export function balancerCommand(layout: Layout): string[] {
+  return [toolPath('haproxy'), '-W', '-db', '-C', layout.balancer(), '-f', join(layout.balancer(), 'haproxy.cfg')];
+}
+
+/** HAProxy's name of the servers of a service, by colour and kind. */
+export const backendName = (service: string, colour: Colour, kind: 'read' | 'write'): string =>
+  `${service}.${colour}.${kind}`;
+
+function renderConfiguration(inputs: BalancerInputs): string {
+  const { spec, layout, ports } = inputs;
+  const from = (file: string) => relative(layout.balancer(), file);
+  const backends = spec.services.flatMap((service) =>
+    colours.flatMap((colour) => renderBackends(service, colour, ports.instances[colour][service.name] ?? [])),
+  );
+  return [
+    renderDefaults(balancerSocket(layout)),
+    renderFrontend({
+      spec,
+      ports,
+      certificate: from(join(layout.certificates(), 'server.pem')),
+      secretFile: from(layout.secretFile('route')),
+    }),
+    ...backends,
+  ].join('\n');
+}
+
+/** One thread: a change through the runtime API then falls between two requests, so none has passed the hold uncounted. */
+function renderDefaults(socket: string): string {
+  return `global
+  log stdout len 1024 format raw local0 info
+  nbthread 1
+  maxconn 4000
+  hard-stop-after ${balancerStopSeconds}s
+  stats socket "${socket}" mode 600 level admin expose-fd listeners
+  stats timeout 30s
+  lua-load hold.lua
+  ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets
+  ssl-default-bind-ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305
+  ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256
+
+defaults
+  mode http
+  log global
+  option dontlognull
+  option abortonclose
+  # Where an instance is gone, the next one is tried at once.
+  option redispatch 1
+  retries 3
+  timeout connect 2s
+  timeout client 30s
+  timeout server 30s
+  timeout queue 5s
+  timeout check 2s
+  timeout http-request 10s
+  timeout http-keep-alive 30s
+  timeout tunnel 1h
+  http-error status 502 content-type text/html file unavailable.html hdr cache-control no-store
+  http-error status 503 content-type text/html file unavailable.html hdr cache-control no-store hdr retry-after 5
+`;
+}
+
+/**
+ * Two backends over the same servers, so that writes under way can be counted; the second follows the first one's health
+ * checks. A read is sent again when its instance dies without an answer. A write is only sent again where the
+ * connection failed, and never goes over a kept connection, which the instance might be closing at that moment.
+ */
+function renderBackends(service: ServiceSpec, colour: Colour, ports: number[]): string {
+  const read = backendName(service.name, colour, 'read');
+  const write = backendName(service.name, colour, 'write');
+  const server = (index: number) => `${service.name}.${colour}.${index + 1}`;
+  return `backend ${read}
+  balance roundrobin
+  retry-on conn-failure empty-response response-timeout
+  http-request disable-l7-retry unless { method GET HEAD OPTIONS }
+  option httpchk
+  http-check send meth GET uri ${quote(service.health)} ver HTTP/1.1 hdr host localhost
+  http-check expect status 200
+  default-server inter 500ms fastinter 200ms downinter 500ms fall 2 rise 1
+${ports.map((port, i) => `  server ${server(i)} 127.0.0.1:${port} check\n`).join('')}
+backend ${write}
+  balance roundrobin
+  option http-server-close
+  retry-on conn-failure
+${ports.map((port, i) => `  server ${server(i)} 127.0.0.1:${port} track ${read}/${server(i)}\n`).join('')}`;
+}
+
+const page = (title: string, text: string): string =>
+  `<!doctype html><html lang="en"><meta charset="utf-8"><title>${title}</title><h1>${title}</h1><p>${text}</p></html>\n`;

@@ -1,0 +1,116 @@
+import { colours, other, type EnvironmentSpec } from '../../model.ts';
+import { accessLogFormat } from '../access-log-format.ts';
+import type { Ports } from '../layout.ts';
+import { trafficMap } from './traffic-map.ts';
+
+export interface FrontendInputs {
+  spec: EnvironmentSpec;
+  ports: Ports;
+  /** Certificate and key, PEM. */
+  certificate: string;
+  /** Holds the secret of the header route, on one line. */
+  secretFile: string;
+}
+
+/** Seconds for which a client that has written reads from the live colour: longer than the replication lag. */
+const wroteSeconds = 5;
+
+/**
+ * The entry point's rules, in the order in which HAProxy applies them to a request. What was decided stays in variables of
+ * the transaction, from which the access log and the answer's headers are made.
+ */
+export function renderFrontend({ spec, ports, certificate, secretFile }: FrontendInputs): string {
+  return `frontend entry
+  bind 127.0.0.1:${ports.https} ssl crt "${certificate}" alpn h2,http/1.1
+  log-format "${accessLogFormat}"
+
+  # The header route. Both headers end here, whatever they say.
+  http-request set-var(txn.colour) req.fhdr(x-greenlight-colour) if { req.fhdr(x-greenlight-secret) -m str -f "${secretFile}" } { req.fhdr(x-greenlight-colour) -m str ${colours.join(' ')} }
+  http-request set-var(txn.by) str(header) if { var(txn.colour) -m found }
+  http-request del-header x-greenlight-secret
+  http-request del-header x-greenlight-colour
+
+  http-request set-header x-forwarded-for %[src]
+  http-request set-header x-forwarded-proto https
+  http-request set-header x-forwarded-host %[req.hdr(host)]
+  http-request del-header x-forwarded-port
+  http-request del-header forwarded
+  http-request set-var(txn.synthetic) str(synthetic) if { req.hdr(x-greenlight-synthetic) -m found }
+
+  # Service and kind.
+${routes(spec)}
+  http-request return status 404 content-type text/plain string "Not found" unless { var(txn.service) -m found }
+  http-request set-var(txn.kind) str(read)
+${writes(spec)}
+  # The split is looked up once, and after the hold: a held write goes where writes go when it is released.
+  http-request set-var(txn.held) str(held) if { var(txn.kind) -m str write } !{ var(txn.by) -m found } !{ str(hold),map(${trafficMap}) 0 }
+  http-request lua.hold if { var(txn.held) -m found }
+  http-request unset-var(txn.held) if { var(txn.held) -m found }
+  http-request set-var(txn.split) str(split),map(${trafficMap})
+  http-request set-var(txn.live) var(txn.split),field(1,:)
+  http-request set-var(txn.percent) var(txn.split),field(2,:),add(0)
+  http-request return status 503 content-type text/html file not-live.html hdr cache-control no-store hdr retry-after 10 if !{ var(txn.by) -m found } !{ var(txn.live) -m str ${colours.join(' ')} }
+
+  # A client keeps its slot, so one that has moved to the canary stays there while the percent grows.
+  http-request set-var(txn.slot) req.cook(greenlight_slot),add(0) if { req.cook(greenlight_slot) -m reg ^[0-9]{1,2}$ }
+  http-request set-var(txn.newslot) rand(100) unless { var(txn.slot) -m found }
+  http-request set-var(txn.slot) var(txn.newslot) if { var(txn.newslot) -m found }
+
+  # The colour.
+  http-request set-var(txn.by) str(wrote) if !{ var(txn.by) -m found } { var(txn.kind) -m str read } { req.cook(greenlight_wrote) -m found }
+  http-request set-var(txn.by) str(split) if !{ var(txn.by) -m found }
+  http-request set-var(txn.colour) var(txn.live) unless { var(txn.by) -m str header }
+${canary(spec)}
+  http-response add-header set-cookie "greenlight_wrote=1; Max-Age=${wroteSeconds}; Path=/; HttpOnly; Secure; SameSite=Lax" if { var(txn.kind) -m str write } !{ var(txn.by) -m str header }
+  http-after-response add-header set-cookie "greenlight_slot=%[var(txn.newslot)]; Path=/; HttpOnly; Secure; SameSite=Lax" if { var(txn.newslot) -m found } !{ var(txn.by) -m str header }
+  http-after-response del-header x-greenlight-colour
+  http-after-response set-header x-greenlight-colour %[var(txn.colour)] if { var(txn.colour) -m found }
+  use_backend %[var(txn.service)].%[var(txn.colour)].%[var(txn.kind)]
+
+frontend plain
+  bind 127.0.0.1:${ports.http}
+  no log
+  http-request redirect code 308 location https://%[req.hdr(host),host_only]:${ports.https}%[capture.req.uri]
+
+frontend metrics
+  bind 127.0.0.1:${ports.balancerMetrics}
+  no log
+  http-request use-service prometheus-exporter if { path /metrics }
+  http-request return status 404
+`;
+}
+
+/** Longest prefix first; the first that matches stays. */
+function routes(spec: EnvironmentSpec): string {
+  return spec.services
+    .flatMap((service) => service.routes.map((prefix) => ({ prefix, name: service.name })))
+    .sort((a, b) => b.prefix.length - a.prefix.length)
+    .map(({ prefix, name }) => {
+      return `  http-request set-var(txn.service) str(${name}) if !{ var(txn.service) -m found } { path -m beg -- ${quote(prefix)} }\n`;
+    })
+    .join('');
+}
+
+function writes({ writes: { methods, paths } }: EnvironmentSpec): string {
+  const rules = [
+    ...(methods.length > 0 ? [`{ method ${methods.join(' ')} }`] : []),
+    ...(paths.length > 0 ? [`{ path -m beg -- ${paths.map(quote).join(' ')} }`] : []),
+  ];
+  return rules.map((rule) => `  http-request set-var(txn.kind) str(write) if ${rule}\n`).join('');
+}
+
+/** Reads whose slot is below the percent go to the other colour, while it has a server that is up. */
+function canary(spec: EnvironmentSpec): string {
+  const moved = '{ var(txn.by) -m str split } { var(txn.kind) -m str read } { var(txn.slot),sub(txn.percent) lt 0 }';
+  return spec.services
+    .flatMap((service) =>
+      colours.map((live) => {
+        const canaryColour = other(live);
+        return `  http-request set-var(txn.colour) str(${canaryColour}) if ${moved} { var(txn.live) -m str ${live} } { var(txn.service) -m str ${service.name} } { nbsrv(${service.name}.${canaryColour}.read) gt 0 }\n`;
+      }),
+    )
+    .join('');
+}
+
+/** A word of the configuration that HAProxy takes as it stands. */
+export const quote = (word: string): string => `'${word.replaceAll("'", String.raw`'\''`)}'`;

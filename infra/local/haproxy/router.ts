@@ -1,0 +1,172 @@
+import { randomBytes } from 'node:crypto';
+import { open, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { OperationError } from '../../errors.ts';
+import { colours, type Colour, type EnvironmentSpec, type Split } from '../../model.ts';
+import type { EntryPoint, Router, RouterState, ServerState } from '../../platform.ts';
+import type { Layout } from '../layout.ts';
+import { backendName, balancerSocket } from './config.ts';
+import { parseShowMap, parseShowStat, runtimeCommand } from './runtime.ts';
+import {
+  isPercent,
+  parseTrafficMap,
+  renderTrafficMap,
+  splitValue,
+  trafficMap,
+  type TrafficState,
+} from './traffic-map.ts';
+
+/** Rows of `show stat` by type: backends, servers. */
+const statBackends = 'show stat -1 2 -1';
+const statServers = 'show stat -1 4 -1';
+
+/** The balancer of a local environment, through its runtime API. Needs neither the engine nor its state. */
+export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router {
+  const socket = balancerSocket(layout);
+  const file = join(layout.balancer(), trafficMap);
+  const ask = (command: string, doing: string) => runtimeCommand(socket, command, doing);
+  const inOrder = queue();
+
+  const readTraffic = async (doing: string): Promise<TrafficState> => {
+    const answer = await ask(`show map ${trafficMap}`, doing);
+    try {
+      return parseTrafficMap(parseShowMap(answer));
+    } catch (error) {
+      throw notUnderstood(doing, (error as Error).message);
+    }
+  };
+
+  /**
+   * On disk first, then in the balancer, then read back. The present state is read before anything is written: where the
+   * balancer is gone nothing changes, and where it does not take the change, the file gets its old content again.
+   */
+  const change = (doing: string, key: 'split' | 'hold', edit: (state: TrafficState) => TrafficState) =>
+    inOrder(async () => {
+      const wanted = edit(await readTraffic(doing));
+      const value = key === 'split' ? splitValue(wanted.split) : String(wanted.holdUntil);
+      const before = await readFile(file, 'utf8');
+      await replaceFile(file, renderTrafficMap(wanted));
+      try {
+        const answer = (await ask(`set map ${trafficMap} ${key} ${value}`, doing)).trim();
+        if (answer !== '') throw ignored(doing, `the balancer answered "${answer}"`);
+        const found = parseShowMap(await ask(`show map ${trafficMap}`, doing)).get(key);
+        if (found !== value) throw ignored(doing, `the balancer has "${found}" instead of "${value}"`);
+      } catch (error) {
+        await replaceFile(file, before);
+        throw error;
+      }
+    });
+
+  return {
+    entry: localEntry(layout),
+
+    async read(): Promise<RouterState> {
+      const doing = 'reading the split from the balancer';
+      const [traffic, stat] = await Promise.all([readTraffic(doing), ask(statServers, doing)]);
+      return {
+        split: traffic.split,
+        holdMs: Math.max(0, traffic.holdUntil - Date.now()),
+        servers: serverStates(spec, parseShowStat(stat), doing),
+      };
+    },
+
+    async apply(split: Split): Promise<void> {
+      const doing = `setting the split to ${splitValue(split)}`;
+      if (!colours.includes(split.live) || !isPercent(split.percent)) {
+        throw new OperationError(doing, 'it is not a split', 'give blue or green, and a whole percent from 0 to 100');
+      }
+      await change(doing, 'split', (state) => ({ ...state, split }));
+    },
+
+    async hold(leaseMs: number): Promise<void> {
+      const doing = `holding writes for at most ${leaseMs} ms`;
+      if (!Number.isFinite(leaseMs) || leaseMs <= 0) {
+        throw new OperationError(doing, 'it is not a duration', 'give a positive number of milliseconds');
+      }
+      await change(doing, 'hold', (state) => ({ ...state, holdUntil: Math.round(Date.now() + leaseMs) }));
+    },
+
+    async release(): Promise<void> {
+      await change('releasing held writes', 'hold', (state) => ({ ...state, holdUntil: 0 }));
+    },
+
+    async writesInFlight(colour: Colour): Promise<number> {
+      const doing = `counting the writes under way to ${colour}`;
+      const rows = parseShowStat(await ask(statBackends, doing));
+      return spec.services
+        .map(({ name }) => {
+          const backend = backendName(name, colour, 'write');
+          const row = rows.find((candidate) => candidate['pxname'] === backend);
+          if (row === undefined) throw notUnderstood(doing, `the balancer has no backend ${backend}`);
+          return count(row, 'scur', doing);
+        })
+        .reduce((sum, sessions) => sum + sessions, 0);
+    },
+  };
+}
+
+function localEntry(layout: Layout): EntryPoint {
+  return {
+    baseUrl: `https://localhost:${layout.ports().https}`,
+    caFile: layout.caFile(),
+    routeHeaders: (colour) => ({ 'x-greenlight-colour': colour, 'x-greenlight-secret': layout.secret('route') }),
+  };
+}
+
+/** Healthy is what has passed its last check; a server that was not checked yet is not. */
+function serverStates(spec: EnvironmentSpec, rows: Record<string, string>[], doing: string): ServerState[] {
+  return spec.services.flatMap(({ name: service }) =>
+    colours.flatMap((colour) => {
+      const servers = rows.filter((row) => row['pxname'] === backendName(service, colour, 'read'));
+      if (servers.length === 0) throw notUnderstood(doing, `the balancer knows no server of ${service} on ${colour}`);
+      return servers.map((row) => ({
+        colour,
+        service,
+        instance: Number(row['svname']?.split('.').at(-1)),
+        healthy: row['status']?.startsWith('UP') === true && row['check_status']?.replace('* ', '') === 'L7OK',
+      }));
+    }),
+  );
+}
+
+function count(row: Record<string, string>, column: string, doing: string): number {
+  const value = row[column];
+  if (value === undefined || !/^\d+$/.test(value))
+    throw notUnderstood(doing, `${column} of the balancer is "${value}"`);
+  return Number(value);
+}
+
+/** Runs what it is given one after the other: a change reads, edits and writes the same file. */
+function queue(): <T>(task: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (task) => {
+    const result = last.then(task);
+    last = result.catch(() => undefined);
+    return result;
+  };
+}
+
+/** Write, flush to disk, rename: the file is always whole, old or new. */
+async function replaceFile(path: string, content: string): Promise<void> {
+  const next = `${path}.${randomBytes(6).toString('hex')}`;
+  try {
+    const handle = await open(next, 'wx', 0o600);
+    try {
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(next, path);
+  } catch (error) {
+    await rm(next, { force: true });
+    throw new OperationError('writing the traffic map', (error as Error).message, `make ${path} writable`, {
+      cause: error,
+    });
+  }
+}
+
+const ignored = (doing: string, found: string) =>
+  new OperationError(doing, found, 'read the split again (npm run status), then repeat the command');
+const notUnderstood = (doing: string, found: string) =>
+  new OperationError(doing, found, "the balancer's configuration is not this environment's: run npm run release");

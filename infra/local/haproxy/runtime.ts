@@ -1,0 +1,47 @@
+import { connect } from 'node:net';
+import { OperationError } from '../../errors.ts';
+
+/** The balancer answers within a millisecond: longer than this, and it hangs. */
+const answerMs = 3000;
+
+/** Sends one line to HAProxy's runtime API and gives the whole answer. `doing` is for the message when it fails. */
+export function runtimeCommand(socket: string, command: string, doing: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const fail = (found: string, cause?: unknown) => {
+      connection.destroy();
+      reject(
+        new OperationError(doing, found, 'see balancer.log in the logs of the environment; start the balancer again', {
+          cause,
+        }),
+      );
+    };
+    let answer = '';
+    const connection = connect(socket, () => connection.write(`${command}\n`));
+    connection.setEncoding('utf8');
+    connection.setTimeout(answerMs, () => fail(`the balancer did not answer within ${answerMs} ms on ${socket}`));
+    connection.on('data', (text: string) => (answer += text));
+    connection.on('error', (error) => fail(`the balancer does not answer on ${socket} (${error.message})`, error));
+    connection.on('end', () => resolve(answer));
+  });
+}
+
+/** Keys and values of an answer to `show map`: lines of `<address> <key> <value>`. */
+export function parseShowMap(answer: string): Map<string, string> {
+  const entries = new Map<string, string>();
+  for (const line of answer.split('\n')) {
+    const [address, key, ...value] = line.trim().split(' ');
+    if (address?.startsWith('0x') && key !== undefined) entries.set(key, value.join(' '));
+  }
+  return entries;
+}
+
+/** Rows of an answer to `show stat`, a CSV whose header starts with `# `; values hold no quoted commas. */
+export function parseShowStat(answer: string): Record<string, string>[] {
+  const [header, ...lines] = answer.split('\n').filter((line) => line !== '');
+  if (header?.startsWith('# ') !== true) return [];
+  const names = header.slice(2).split(',');
+  return lines.map((line) => {
+    const values = line.split(',');
+    return Object.fromEntries(names.map((name, index) => [name, values[index] ?? '']));
+  });
+}

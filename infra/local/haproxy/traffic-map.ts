@@ -1,0 +1,40 @@
+import { colours, type Split } from '../../model.ts';
+
+/** File in the balancer's directory, and its name in the runtime API. */
+export const trafficMap = 'traffic.map';
+
+/** What the map says. Split and hold are one value each, so that either changes as a whole. */
+export interface TrafficState {
+  split: Split | undefined;
+  /** Time (ms since the epoch) until which new writes wait; 0: they do not. */
+  holdUntil: number;
+}
+
+export function renderTrafficMap(state: TrafficState): string {
+  return `split ${splitValue(state.split)}\nhold ${state.holdUntil}\n`;
+}
+
+/** `blue:10`, or `none`. */
+export const splitValue = (split: Split | undefined): string => (split ? `${split.live}:${split.percent}` : 'none');
+
+/** Reads the keys and values of a map; throws an Error that says what is wrong with it. */
+export function parseTrafficMap(entries: ReadonlyMap<string, string>): TrafficState {
+  const split = entries.get('split');
+  const hold = entries.get('hold');
+  if (split === undefined || hold === undefined) throw new Error('the traffic map lacks "split" or "hold"');
+  if (!/^\d{1,15}$/.test(hold)) throw new Error(`the traffic map holds writes until "${hold}"`);
+  return { split: parseSplit(split), holdUntil: Number(hold) };
+}
+
+function parseSplit(value: string): Split | undefined {
+  if (value === 'none') return undefined;
+  const [name, percent, ...rest] = value.split(':');
+  const live = colours.find((colour) => colour === name);
+  if (live === undefined || rest.length > 0 || !isPercent(Number(percent)) || percent === '') {
+    throw new Error(`the traffic map has the split "${value}"`);
+  }
+  return { live, percent: Number(percent) };
+}
+
+/** The slots are whole numbers, so the percent is too. */
+export const isPercent = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= 100;
