@@ -16,3 +16,14 @@ export function databaseUrl(access: DatabaseAccess, role: DatabaseRole): string 
 /** `encodeURIComponent` leaves `'` and others, which are safe in a URL but not where a shell or SQL quotes it. */
 const encode = (text: string): string =>
   encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+
+/** The same as environment variables of libpq, for PostgreSQL's own programs: keeps the password out of arguments. */
+export const databaseEnvironment = (access: DatabaseAccess, role: DatabaseRole): Record<string, string> => ({
+  PGHOST: access.host,
+  PGPORT: String(access.port),
+  PGDATABASE: access.database,
+  PGUSER: access[role].user,
+  PGPASSWORD: access[role].password,
+  PGSSLMODE: 'verify-full',
+  PGSSLROOTCERT: access.caFile,
+});

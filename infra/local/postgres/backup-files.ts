@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { execa } from 'execa';
+import { OperationError } from '../../errors.ts';
+import type { Backup } from '../../platform.ts';
+import { findTool } from '../../tools.ts';
+
+/**
+ * A backup on disk: `data/` (with PostgreSQL's own manifest), `configuration.json` and `backup.json`. The manifest
+ * has a checksum for every file but the write-ahead log; `backup.json` has those of all else, and one of itself.
+ */
+export interface BackupRecord {
+  backup: Omit<Backup, 'location'>;
+  application: string;
+  /** PostgreSQL's identity of the cluster that was backed up. */
+  systemIdentifier: string;
+  /** SHA-256 by path relative to the backup. */
+  files: Record<string, string>;
+}
+
+const recordFile = 'backup.json';
+export const configurationFile = 'configuration.json';
+
+const serialise = (record: BackupRecord): string => {
+  const body = JSON.stringify(record);
+  return `${JSON.stringify({ record, sha256: createHash('sha256').update(body).digest('hex') }, null, 2)}\n`;
+};
+
+export const writeRecord = (directory: string, record: BackupRecord): Promise<void> =>
+  writeFile(join(directory, recordFile), serialise(record), { mode: 0o600, flush: true });
+
+/** Reads a backup's record. Rejects with an OperationError where it is missing or was changed. */
+export async function readRecord(directory: string): Promise<BackupRecord> {
+  const text = await readFile(join(directory, recordFile), 'utf8').catch((error: Error) => error);
+  if (text instanceof Error) throw damaged(directory, `${recordFile} cannot be read (${text.message})`);
+  try {
+    const { record } = JSON.parse(text) as { record: BackupRecord };
+    if (serialise(record) === text) return record;
+  } catch {
+    // No JSON any more: the same as another JSON.
+  }
+  throw damaged(directory, `${recordFile} is damaged: it does not match its own checksum`);
+}
+
+/** Checksums of all that the manifest does not cover, and of the manifest itself. */
+export async function hashUncovered(directory: string): Promise<Record<string, string>> {
+  const log = await readdir(join(directory, 'data/pg_wal'), { withFileTypes: true });
+  const segments = log.filter((entry) => entry.isFile()).map((entry) => `data/pg_wal/${entry.name}`);
+  const files: Record<string, string> = {};
+  for (const file of [configurationFile, 'data/backup_manifest', ...segments.sort()]) {
+    files[file] = await sha256(join(directory, file));
+  }
+  return files;
+}
+
+async function sha256(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return hash.digest('hex');
+}
+
+/** Checks every stored byte. Rejects with an OperationError that names what is damaged. */
+export async function verifyFiles(directory: string, record: BackupRecord): Promise<void> {
+  const problems: string[] = [];
+  const found = await hashUncovered(directory).catch((error: Error) => {
+    throw damaged(directory, `a file is missing (${error.message})`);
+  });
+  for (const file of new Set([...Object.keys(record.files), ...Object.keys(found)])) {
+    if (found[file] === undefined) problems.push(`${file} is missing`);
+    else if (record.files[file] === undefined) problems.push(`${file} does not belong to the backup`);
+    else if (record.files[file] !== found[file]) problems.push(`${file} does not match its checksum`);
+  }
+  problems.push(...(await verifyManifest(join(directory, 'data'))));
+  const identifier = await systemIdentifier(join(directory, 'data')).catch(() => undefined);
+  if (identifier !== undefined && identifier !== record.systemIdentifier) {
+    problems.push(`data is of database system ${identifier}, not of ${record.systemIdentifier}`);
+  }
+  if (problems.length > 0) throw damaged(directory, problems.join('; '));
+}
+
+/** What PostgreSQL's own check says: one line per damaged, missing or surplus file. */
+async function verifyManifest(data: string): Promise<string[]> {
+  const tool = findTool('pg_verifybackup');
+  if (tool === undefined) return ['pg_verifybackup is not installed, so nothing was verified'];
+  // `.` and not the path: pg_verifybackup hands it to a shell, quoted badly.
+  const result = await execa(tool, ['--quiet', '.'], { cwd: data, reject: false, env: { LC_ALL: 'C' }, all: true });
+  if (result.exitCode === 0) return [];
+  const lines = (result.all === '' ? (result.message ?? 'pg_verifybackup failed') : result.all).trim().split('\n');
+  return lines.map((line) => line.replace(/^pg_\w+: (error: )?/, ''));
+}
+
+/** The first eight bytes of PostgreSQL's control file: the identity that a cluster gets when it is made. */
+async function systemIdentifier(data: string): Promise<string> {
+  const file = await open(join(data, 'global/pg_control'));
+  try {
+    const { buffer } = await file.read(Buffer.alloc(8), 0, 8, 0);
+    return buffer.readBigUInt64LE().toString();
+  } finally {
+    await file.close();
+  }
+}
+
+/** LSN at which the data is consistent, from the manifest. */
+export async function consistentLsn(data: string): Promise<string> {
+  const manifest = JSON.parse(await readFile(join(data, 'backup_manifest'), 'utf8')) as {
+    'WAL-Ranges': { 'End-LSN': string }[];
+  };
+  const lsn = manifest['WAL-Ranges'].at(-1)?.['End-LSN'];
+  if (lsn === undefined) throw damaged(data, 'its manifest names no write-ahead log');
+  return lsn;
+}
+
+/** Bytes of all files below `directory`. */
+export async function totalBytes(directory: string): Promise<number> {
+  const entries = await readdir(directory, { withFileTypes: true, recursive: true });
+  const sizes = await Promise.all(
+    entries
+      .filter((entry) => entry.isFile())
+      .map(async (entry) => (await stat(join(entry.parentPath, entry.name))).size),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+/** Deletes backups that were being made by a process that is gone. */
+export async function removePartial(backups: string, isOver: (pid: number) => boolean): Promise<void> {
+  for (const name of await readdir(backups)) {
+    const owner = /\.(?:partial|deleted)-(\d+)$/.exec(name)?.[1];
+    if (owner !== undefined && isOver(Number(owner))) await rm(join(backups, name), { recursive: true, force: true });
+  }
+}
+
+const damaged = (directory: string, found: string): OperationError =>
+  new OperationError(`verifying backup ${basename(directory)}`, found, 'take a new backup; do not restore this one');

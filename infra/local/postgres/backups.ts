@@ -1,0 +1,178 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import pg from 'pg';
+import { databaseEnvironment, databaseUrl } from '../../database-url.ts';
+import { OperationError } from '../../errors.ts';
+import type { Colour, EnvironmentSpec } from '../../model.ts';
+import type { Backup, Backups, DatabaseAccess } from '../../platform.ts';
+import { toolPath } from '../../tools.ts';
+import type { Layout } from '../layout.ts';
+import { configurationFile, consistentLsn, hashUncovered, readRecord, removePartial, totalBytes, verifyFiles, writeRecord } from './backup-files.ts'; // prettier-ignore
+import { colourAccess } from './databases.ts';
+import { isAlive } from './processes.ts';
+import { restoreInto } from './restore.ts';
+import { openScratch } from './scratch.ts';
+
+/** Room that a backup needs beside the data itself: write-ahead log that accrues while it is taken. */
+const spareBytes = 128 * 1024 * 1024;
+
+/** Physical backups of a local environment, each a directory below `backups/`. */
+export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backups {
+  const directory = (id: string): string => join(layout.backups(), id);
+
+  async function take(colour: Colour, version: string, configuration: unknown): Promise<Backup> {
+    const doing = `backing up ${layout.environment}-${colour}`;
+    const access = colourAccess(layout, colour);
+    const takenAt = new Date().toISOString();
+    const id = `${takenAt.replace(/[-:.]/g, '')}-${colour}-${randomBytes(2).toString('hex')}`;
+    const work = `${directory(id)}.partial-${process.pid}`;
+    try {
+      await mkdir(layout.backups(), { recursive: true, mode: 0o700 });
+      await removePartial(layout.backups(), (pid) => !isAlive(pid));
+      const source = await inspect(access);
+      await checkSpace(layout.backups(), source.bytes);
+      await mkdir(work, { mode: 0o700 });
+      await copyCluster(access, join(work, 'data'));
+      await writeFile(join(work, configurationFile), `${JSON.stringify(configuration, null, 2)}\n`, {
+        mode: 0o600,
+        flush: true,
+      });
+      const [files, lsn, bytes] = await Promise.all([
+        hashUncovered(work),
+        consistentLsn(join(work, 'data')),
+        totalBytes(work),
+      ]);
+      const backup = { id, environment: layout.environment, colour, version, takenAt, bytes, lsn };
+      await writeRecord(work, {
+        backup,
+        application: spec.application,
+        systemIdentifier: source.systemIdentifier,
+        files,
+      });
+      await rename(work, directory(id));
+      return { ...backup, location: directory(id) };
+    } catch (error) {
+      await rm(work, { recursive: true, force: true }).catch(() => undefined);
+      if (error instanceof OperationError) throw error;
+      throw new OperationError(doing, reason(error), 'free disk space or fix permissions, then repeat', {
+        cause: error,
+      });
+    }
+  }
+
+  async function list(): Promise<Backup[]> {
+    const names = await readdir(layout.backups()).catch(() => []);
+    const ids = names.filter((name) => idPattern.test(name)).sort().reverse(); // prettier-ignore
+    const records = await Promise.all(ids.map((id) => readRecord(directory(id)).catch(() => undefined)));
+    return records
+      .filter((record) => record !== undefined)
+      .map(({ backup }) => ({ ...backup, location: directory(backup.id) }));
+  }
+
+  async function verify(backup: Backup): Promise<unknown> {
+    const doing = `verifying backup ${backup.id}`;
+    const place = directory(checkedId(backup.id));
+    const record = await readRecord(place);
+    const wanted = {
+      application: spec.application,
+      environment: layout.environment,
+      id: backup.id,
+      colour: backup.colour,
+      version: backup.version,
+    };
+    const found = {
+      application: record.application,
+      environment: record.backup.environment,
+      id: record.backup.id,
+      colour: record.backup.colour,
+      version: record.backup.version,
+    };
+    for (const key of Object.keys(wanted) as (keyof typeof wanted)[]) {
+      if (wanted[key] === found[key]) continue;
+      throw new OperationError(
+        doing,
+        `it is of ${key} ${found[key]}, not ${wanted[key]}`,
+        'use a backup of this environment',
+      );
+    }
+    await verifyFiles(place, record);
+    return JSON.parse(await readFile(join(place, configurationFile), 'utf8')) as unknown;
+  }
+
+  async function prune(keep: number): Promise<Backup[]> {
+    const old = (await list()).slice(keep);
+    for (const { location } of old) {
+      const doomed = `${location}.deleted-${process.pid}`;
+      await rename(location, doomed);
+      await rm(doomed, { recursive: true, force: true });
+    }
+    return old;
+  }
+
+  return {
+    take,
+    list,
+    verify,
+    prune,
+    restore: (backup) =>
+      openScratch(layout, 'restore', spec.database.maxConnections, (cluster) =>
+        restoreInto(cluster, join(directory(checkedId(backup.id)), 'data')),
+      ),
+  };
+}
+
+/** Time first, so that the order of names is that of time. */
+const idPattern = /^\d{8}T\d{9}Z-(?:blue|green)-[0-9a-f]{4}$/;
+
+function checkedId(id: string): string {
+  if (idPattern.test(id)) return id;
+  throw new OperationError(
+    'looking for a backup',
+    `${JSON.stringify(id)} is not the name of one`,
+    'choose one from: npm run status',
+  );
+}
+
+async function inspect(access: DatabaseAccess): Promise<{ bytes: number; systemIdentifier: string }> {
+  const client = new pg.Client({ connectionString: databaseUrl(access, 'admin') });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ bytes: string; id: string }>(
+      'SELECT sum(pg_database_size(oid))::text AS bytes, (SELECT system_identifier::text FROM pg_control_system()) AS id FROM pg_database',
+    );
+    return { bytes: Number(rows[0]?.bytes), systemIdentifier: String(rows[0]?.id) };
+  } finally {
+    await client.end();
+  }
+}
+
+/** A backup must not fill the disk that the live database writes to. */
+async function checkSpace(directory: string, dataBytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(directory);
+  const megabytes = (bytes: number): string => `${Math.round(bytes / 1024 / 1024)} MB`;
+  const [free, needed] = [bavail * bsize, dataBytes + spareBytes];
+  if (free < needed) throw new Error(`${megabytes(free)} are free in ${directory}, and it needs ${megabytes(needed)}`);
+}
+
+async function copyCluster(access: DatabaseAccess, data: string): Promise<void> {
+  const args = [
+    '--pgdata',
+    data,
+    '--format=plain',
+    '--wal-method=stream',
+    '--checkpoint=fast',
+    '--manifest-checksums=CRC32C',
+    '--no-password',
+  ];
+  await execa(toolPath('pg_basebackup'), args, {
+    extendEnv: false,
+    env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', ...databaseEnvironment(access, 'admin') },
+  });
+}
+
+const reason = (error: unknown): string => {
+  const { stderr, message } = error as { stderr?: string; message: string };
+  return stderr === undefined || stderr === '' ? message : stderr.trim().split('\n').slice(-3).join('\n');
+};

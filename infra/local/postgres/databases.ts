@@ -1,0 +1,32 @@
+import type { Colour, EnvironmentSpec } from '../../model.ts';
+import type { DatabaseAccess, Databases } from '../../platform.ts';
+import { applicationDatabase } from '../../roles.ts';
+import type { Layout } from '../layout.ts';
+import { createCluster } from './cluster.ts';
+import { openScratch } from './scratch.ts';
+
+/** The databases of a local environment: one cluster per colour, and scratch clusters. */
+export function createLocalDatabases(layout: Layout, spec: EnvironmentSpec): Databases {
+  return {
+    // eslint-disable-next-line @typescript-eslint/require-await -- the interface promises; a missing file rejects
+    of: async (colour) => colourAccess(layout, colour),
+    scratch: (purpose) =>
+      openScratch(layout, purpose, spec.database.maxConnections, (cluster) =>
+        createCluster(cluster, { durable: false }),
+      ),
+  };
+}
+
+/** How to reach a colour's database. Throws an OperationError where the foundation is not up. */
+export function colourAccess(layout: Layout, colour: Colour): DatabaseAccess {
+  const login = (user: 'admin' | 'owner' | 'app') => ({ user, password: layout.secret(`${colour}-${user}`) });
+  return {
+    host: '127.0.0.1',
+    port: layout.ports().database[colour],
+    database: applicationDatabase,
+    caFile: layout.caFile(),
+    admin: login('admin'),
+    owner: login('owner'),
+    app: login('app'),
+  };
+}

@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type { ScratchDatabase } from '../../platform.ts';
+import type { Layout } from '../layout.ts';
+import {
+  clusterAccess,
+  createCluster,
+  destroyCluster,
+  startCluster,
+  stopCluster,
+  type ClusterSpec,
+} from './cluster.ts';
+import { isAlive } from './processes.ts';
+
+/** Clusters for one purpose and one run. Their name holds the process that uses them: when it is gone, they may go. */
+
+/** A port can be taken between being found free and being used; then another is tried. */
+const portAttempts = 3;
+
+/** Names of scratch directories, and of what a crash leaves of them: `<purpose>-<pid>-<random>[.new-x]`. */
+const scratchName = /-(\d+)-[0-9a-f]{8}(?:\..*)?$/;
+
+/** Makes a scratch cluster with `make`, starts it, and gives it to the caller until `dispose`. */
+export async function openScratch(
+  layout: Layout,
+  purpose: string,
+  maxConnections: number,
+  make: (spec: ClusterSpec) => Promise<void>,
+): Promise<ScratchDatabase> {
+  await mkdir(layout.scratch(), { recursive: true, mode: 0o700 });
+  await removeLeftovers(layout);
+  const password = (): string => randomBytes(24).toString('base64url');
+  let spec: ClusterSpec = {
+    directory: join(layout.scratch(), `${fileName(purpose)}-${process.pid}-${randomBytes(4).toString('hex')}`),
+    port: await freePort(),
+    name: `${layout.environment}-${fileName(purpose)}`,
+    certificates: layout.certificates(),
+    maxConnections,
+    passwords: { admin: password(), owner: password(), app: password() },
+  };
+  await make(spec);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await startCluster(spec);
+      const directory = spec.directory;
+      return { access: clusterAccess(spec), dispose: () => destroyCluster({ directory }) };
+    } catch (error) {
+      if (attempt < portAttempts && error instanceof Error && /address already in use/i.test(error.message)) {
+        spec = { ...spec, port: await freePort() };
+        await createCluster(spec);
+        continue;
+      }
+      await destroyCluster(spec);
+      throw error;
+    }
+  }
+}
+
+/** Stops and deletes the scratch clusters of runs that are over. */
+export async function removeLeftovers(layout: Layout): Promise<void> {
+  for (const name of await readdir(layout.scratch())) {
+    const owner = scratchName.exec(name)?.[1];
+    if (owner === undefined || isAlive(Number(owner))) continue;
+    const directory = join(layout.scratch(), name);
+    await stopCluster({ directory });
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** What is left of a purpose when it has to be part of a file name. */
+const fileName = (purpose: string): string => purpose.replace(/[^a-zA-Z0-9]+/g, '-').slice(0, 40);
+
+/** A TCP port on loopback that nobody listens on. */
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
