@@ -82,8 +82,11 @@ async function answer(
  * exits with 0. `failure` turns an unexpected error into an answer.
  */
 export function serve(handler: Handler, failure: (error: unknown) => HttpError, close?: () => Promise<void>): Server {
+  let stopping = false;
   const server = createServer((request, response) => {
     void answer(handler, failure, request).then((result) => {
+      // A connection kept alive would keep a stopping process from ending.
+      if (stopping) response.setHeader('connection', 'close');
       if (!response.destroyed) send(request, response, result);
     });
   });
@@ -91,6 +94,7 @@ export function serve(handler: Handler, failure: (error: unknown) => HttpError, 
   server.keepAliveTimeout = 75_000;
   server.headersTimeout = 80_000;
   const stop = (): void => {
+    stopping = true;
     server.close(() => {
       void (close?.() ?? Promise.resolve()).then(() => process.exit(0));
     });

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import { HttpError } from '../http.ts';
 
@@ -40,13 +41,19 @@ export function openPool(url: string): pg.Pool {
   return pool;
 }
 
-/** Runs a read; once more if its connection turns out to be dead, as connections left from before a restart are. */
+/** How often a read is tried, and the pause before the next try, milliseconds. */
+const tries = 3;
+const pauseMs = 50;
+
+/** Runs a read; again if its connection turns out to be dead, as all of the pool are when the server was restarted. */
 export async function read<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!isGone(error)) throw error;
-    return work();
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isGone(error) || attempt === tries) throw error;
+      await wait(pauseMs);
+    }
   }
 }
 
