@@ -1,236 +1,197 @@
 import { z } from 'zod';
+import * as rule from './rules.ts';
+import { expiry, name, seconds, share, sqlIdentifier, timeOfDay, timeZone, webUrl } from './scalars.ts';
+import { application, environments } from './schema-application.ts';
+import { load, security, synthetic, tests } from './schema-checks.ts';
 
 /**
  * The one schema of a release definition. It gives the types, the defaults, the messages and the documentation:
- * every key that a user may write is described here and nowhere else. Unknown keys are errors.
+ * every key that a user may write is described here (and in the files named `schema-*`) and nowhere else. Unknown keys
+ * are errors.
  */
 
-/** Names become parts of file names, database names and balancer rules, so only what is safe in all of them is allowed. */
-const name = z
-  .string()
-  .regex(/^[a-z][a-z0-9-]{0,30}$/, 'use 1 to 31 lower-case letters, digits and hyphens, starting with a letter');
-const version = z
-  .string()
-  .regex(/^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?$/, 'write a semantic version such as 2.0.0');
-const argv = z.array(z.string().min(1)).min(1).describe('program and arguments; no shell is involved');
-const relativePath = z
-  .string()
-  .min(1)
-  .refine((p) => !p.startsWith('/') && !p.split('/').includes('..'), 'give a path inside the project, without ".."');
-const urlPath = z.string().regex(/^\/[^\s;"'{}\\]*$/, 'give an absolute URL path such as /healthz');
-const seconds = (fallback: number, max = 86_400) => z.number().int().min(0).max(max).default(fallback);
-const share = z.number().min(0).max(1);
-const sqlIdentifier = z.string().regex(/^[a-z_][a-z0-9_]*$/, 'give a plain lower-case SQL name');
-const isoDate = z.iso.date();
-
-const service = z.strictObject({
-  name,
-  start: argv.describe('run in the artefact directory; listens on HOST:PORT from its environment; stops on SIGTERM'),
-  health: urlPath.default('/healthz').describe('answers 200 when the instance can serve'),
-  routes: z.array(urlPath).min(1).describe('URL path prefixes that this service answers; the longest prefix wins'),
-  instances: z.number().int().min(1).max(8).default(2).describe('instances per colour in production'),
-  database: z.boolean().default(false).describe('true: gets DATABASE_URL'),
-  env: z.record(z.string().regex(/^[A-Z][A-Z0-9_]*$/), z.string()).default({}),
-});
-
-const integration = z.strictObject({
-  name,
-  env: z.string().regex(/^[A-Z][A-Z0-9_]*$/).describe('environment variable that carries its URL to the services'),
-  url: z.url().optional().describe('the real one; leave out to use the stand-in'),
-  standIn: argv.optional().describe('a local stand-in, run per environment with HOST and PORT set'),
-  health: urlPath.default('/healthz'),
-});
-
-const migrations = z.union([
-  z.strictObject({
-    directory: relativePath.describe('plain SQL files in the artefact, applied in the order of their names'),
-    contract: z
-      .array(z.string())
-      .default([])
-      .describe('names of the files that only run after the bake time: the declared point of no return'),
-  }),
-  z.strictObject({
-    expand: argv.describe("the application's own command, run in the artefact directory with DATABASE_URL of the owner role"),
-    contract: argv.optional(),
-  }),
-]);
-
-const application = z.strictObject({
-  name,
-  version: version.describe('the version to release'),
-  baseline: version.optional().describe('the version that an empty production gets first'),
-  build: z.strictObject({
-    command: argv.describe('writes everything that runs into $GREENLIGHT_OUT, for version $GREENLIGHT_VERSION'),
-    timeoutSeconds: seconds(300),
-  }),
-  services: z.array(service).min(1),
-  migrations,
-  integrations: z.array(integration).default([]),
-  writes: z
-    .strictObject({
-      methods: z.array(z.enum(['POST', 'PUT', 'PATCH', 'DELETE'])).default(['POST', 'PUT', 'PATCH', 'DELETE']),
-      paths: z.array(urlPath).default([]).describe('path prefixes that write whatever their method'),
-    })
-    .prefault({})
-    .describe('which requests write; they go to the live colour alone until the cutover'),
-});
-
-const environment = z.strictObject({
-  instances: z.record(name, z.number().int().min(1).max(8)).default({}).describe('per service; default: as in application.services'),
-  port: z.number().int().min(1024).max(65_535).optional().describe('HTTPS port of the entry point; default: the first free one'),
-  seed: argv.optional().describe('fills an empty database; run in the artefact directory with DATABASE_URL of the owner role'),
-  database: z.strictObject({ maxConnections: z.number().int().min(20).max(1000).default(100) }).prefault({}),
-});
-
-const testCommand = z.strictObject({
-  command: argv.describe('run in the artefact directory; {results} is replaced by the path of the JUnit XML to write'),
-  timeoutSeconds: seconds(120),
-});
-
-const tests = z.strictObject({
-  unit: testCommand,
-  integration: testCommand.describe('gets DATABASE_URL of an empty, migrated scratch database'),
-  acceptance: testCommand.describe('gets BASE_URL of a running release, may write'),
-  smoke: testCommand.describe('gets BASE_URL and ROUTE_HEADERS (JSON); only reads'),
-});
-
-const thresholds = z.strictObject({
-  p95Ms: z.number().positive(),
-  p99Ms: z.number().positive().optional(),
-  errorRate: share.default(0.001),
-});
-
-const load = z.strictObject({
-  script: relativePath.describe('k6 script (TypeScript or JavaScript) of the user journey'),
-  requestsPerSecond: z.number().int().min(1).max(10_000).describe('expected peak'),
-  durationSeconds: seconds(30, 3600),
-  growth: z.number().min(1).max(10).default(1.5).describe('capacity wanted, as a multiple of the expected peak'),
-  thresholds,
-});
-
-const synthetic = z.strictObject({
-  script: relativePath.describe('k6 script that gives marked traffic to production during a release'),
-  requestsPerSecond: z.number().int().min(0).max(1000).default(50).describe('0: no synthetic traffic, real users give it'),
-});
-
-const acceptedRisk = z.strictObject({
-  rule: z.string().min(1).describe("the finding's rule as the scanner names it"),
-  path: z.string().optional(),
-  reason: z.string().min(10, 'say why in at least ten characters'),
-  acceptedBy: z.string().min(1),
-  expires: isoDate,
-});
-
-const security = z.strictObject({
-  scanner: z.enum(['auto', 'zap', 'wapiti']).default('auto').describe('auto: ZAP where it is complete, else Wapiti'),
-  maxSeconds: seconds(60, 7200),
-  failOn: z.enum(['low', 'medium', 'high']).default('medium'),
-  acceptedRisks: z.array(acceptedRisk).default([]),
-  startPaths: z.array(urlPath).default(['/']).describe('pages the scan starts from'),
-  authentication: z
-    .strictObject({
-      protectedPaths: z.array(urlPath).min(1).describe('must answer 401 or 403 to a stranger'),
-      loginPath: urlPath,
-      loginBody: z.record(z.string(), z.string()).describe('a wrong login, sent as JSON'),
-      maxAttempts: z.number().int().min(3).max(100).default(10).describe('after so many wrong logins the answer must be 429'),
-    })
-    .optional(),
-});
-
 const maskRule = z.strictObject({
-  table: sqlIdentifier,
-  column: sqlIdentifier,
-  with: z
-    .enum(['email', 'name', 'text', 'hash', 'null'])
-    .describe('email/name/text: plausible and stable; hash: keeps equality; null: removed'),
+  table: sqlIdentifier.meta({ description: 'table', examples: ['users'] }),
+  column: sqlIdentifier.meta({ description: 'column with personal data', examples: ['email'] }),
+  with: z.enum(['email', 'name', 'text', 'hash', 'null']).meta({
+    description: 'email, name, text: plausible and stable; hash: keeps equality; null: removed',
+    examples: ['email'],
+  }),
 });
 
-const data = z.strictObject({
-  invariants: z
-    .array(z.strictObject({ name, sql: z.string().min(1).describe('returns rows where the invariant is broken; none is good') }))
-    .default([]),
-  personal: z.array(maskRule).default([]).describe('personal data columns and how they are masked outside production'),
-  ledger: z
-    .strictObject({
-      sql: z.string().includes('$1').describe('gets the acknowledged keys as $1 (text[]); returns (key text, copies int) for those found'),
-    })
-    .optional(),
-  maxLagSeconds: z.number().min(0).max(3600).default(5),
-  backupRetention: z.number().int().min(1).max(365).default(7).describe('backups kept'),
+const invariant = z.strictObject({
+  name: name.meta({ description: 'unique name', examples: ['orders-have-users'] }),
+  sql: z
+    .string()
+    .min(1)
+    .meta({
+      description: 'returns rows where the invariant is broken; none is good',
+      examples: ['SELECT o.id FROM orders o LEFT JOIN users u ON u.id = o.user_id WHERE u.id IS NULL'],
+    }),
 });
 
-const slo = z.strictObject({
-  errorRate: share.default(0.001).describe('share of 5xx answers'),
-  p95Ms: z.number().positive().default(500),
-});
+const data = z
+  .strictObject({
+    invariants: z
+      .array(invariant)
+      .superRefine(rule.uniqueNames, rule.evenIfBroken)
+      .default([])
+      .describe('what must always hold in the data'),
+    personal: z
+      .array(maskRule)
+      .superRefine(rule.uniqueMasks, rule.evenIfBroken)
+      .default([])
+      .describe('columns with personal data, and how they are masked outside production'),
+    ledger: z
+      .strictObject({
+        sql: z
+          .string()
+          .includes('$1', 'use $1, the acknowledged keys')
+          .meta({
+            description: 'gets the acknowledged keys as $1 (text[]); returns (key text, copies int) for those found',
+            examples: ['SELECT key, count(*)::int AS copies FROM writes WHERE key = ANY($1) GROUP BY key'],
+          }),
+      })
+      .optional()
+      .meta({ description: 'how the writes of the synthetic traffic are found again', active: true }),
+    maxLagSeconds: z.number().min(0).max(3600).default(5).describe('replication lag up to which a cutover may begin'),
+    backupRetention: z.number().int().min(1).max(365).default(7).describe('backups kept'),
+  })
+  .prefault({})
+  .describe('what is known about the data');
 
-const canary = z.strictObject({
-  steps: z.array(z.number().int().min(1).max(99)).min(1).default([10, 50]).describe('percent of reads on the new colour'),
-  stepSeconds: seconds(20),
-  minRequests: z.number().int().min(1).default(50).describe('per colour and step; fewer is inconclusive'),
-  maxP95Ratio: z.number().min(1).max(100).default(2).describe("new colour's p95 against the live colour's"),
-});
+const slo = z
+  .strictObject({
+    errorRate: share.default(0.001).describe('share of 5xx answers that is acceptable'),
+    p95Ms: z.number().positive().default(500).describe('95 of 100 requests are answered within'),
+  })
+  .prefault({})
+  .describe('service level objectives: canary and bake time are judged by them');
 
-const cutover = z.strictObject({
-  holdMs: z.number().int().min(50).max(10_000).default(2000).describe('longest time that writes may be held; aborts when it passes'),
-  drainMs: z.number().int().min(50).max(10_000).default(1000),
-});
+const canary = z
+  .strictObject({
+    steps: z
+      .array(z.number().int().min(1).max(99))
+      .min(1)
+      .superRefine(rule.stepsAscend, rule.evenIfBroken)
+      .default([10, 50])
+      .describe('percent of reads on the new colour'),
+    stepSeconds: seconds(20).describe('length of a step'),
+    minRequests: z.number().int().min(1).default(50).describe('per colour and step; fewer is inconclusive'),
+    maxP95Ratio: z.number().min(1).max(100).default(2).describe("new colour's p95 against the live colour's"),
+  })
+  .prefault({})
+  .describe('how the reads move to the new colour');
 
-const window = z.strictObject({
-  days: z.array(z.enum(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'])).min(1),
-  from: z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'write a time such as 22:00'),
-  to: z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'write a time such as 05:00'),
-  timeZone: z.string().refine((tz) => {
-    try {
-      new Intl.DateTimeFormat('en', { timeZone: tz });
-      return true;
-    } catch {
-      return false;
-    }
-  }, 'give an IANA time zone such as Europe/Berlin'),
+const cutover = z
+  .strictObject({
+    holdMs: z
+      .number()
+      .int()
+      .min(50)
+      .max(10_000)
+      .default(2000)
+      .describe('longest time that writes may be held; the cutover aborts when it passes'),
+    drainMs: z
+      .number()
+      .int()
+      .min(50)
+      .max(10_000)
+      .default(1000)
+      .describe('longest wait for writes in flight, within holdMs'),
+  })
+  .superRefine(rule.drainFitsHold, rule.evenIfBroken)
+  .prefault({})
+  .describe('the moment at which writes move');
+
+const bake = z
+  .strictObject({
+    seconds: seconds(30, 604_800).describe('how long the new colour is watched, with the way back open'),
+    oldColour: z
+      .enum(['release', 'keep-warm'])
+      .default('release')
+      .describe('what becomes of the old colour after the bake time'),
+  })
+  .prefault({})
+  .describe('after the cutover');
+
+const window = z
+  .strictObject({
+    days: z
+      .array(z.enum(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']))
+      .min(1)
+      .superRefine(rule.uniqueValues, rule.evenIfBroken)
+      .meta({ description: 'days on which it opens', examples: [['tue', 'wed', 'thu']] }),
+    from: timeOfDay.meta({ description: 'opens', examples: ['22:00'] }),
+    to: timeOfDay.meta({ description: 'closes; earlier than from: on the next day', examples: ['05:00'] }),
+    timeZone: timeZone.meta({ description: 'IANA name of the time zone', examples: ['Europe/Berlin'] }),
+  })
+  .superRefine(rule.windowIsOpen, rule.evenIfBroken);
+
+const receiver = z.strictObject({
+  name: name.meta({ description: 'unique name', examples: ['on-call'] }),
+  webhook: webUrl.meta({ description: 'gets alerts by POST', examples: ['https://alerts.example.com/hook'] }),
 });
 
 const waiver = z.strictObject({
-  gate: z.string().min(1),
-  reason: z.string().min(10, 'say why in at least ten characters'),
-  by: z.string().min(1),
-  expires: isoDate,
+  gate: z
+    .string()
+    .min(1)
+    .meta({ description: "the gate's id as the report shows it", examples: ['capacity'] }),
+  reason: z
+    .string()
+    .min(10, 'say why in at least ten characters')
+    .meta({ description: 'why the release may pass without it', examples: ['capacity is doubled next week'] }),
+  by: z
+    .string()
+    .min(1)
+    .meta({ description: 'who decided', examples: ['product owner'] }),
+  expires: expiry.meta({ description: 'last day (UTC) on which it holds', examples: ['2099-12-31'] }),
 });
 
-export const releaseDefinition = z
-  .strictObject({
-    platform: z.enum(['local', 'aws']).default('local'),
-    application,
-    environments: z.strictObject({ staging: environment.prefault({}), production: environment.prefault({}) }).prefault({}),
-    tests,
-    load,
-    synthetic,
-    security: security.prefault({}),
-    data: data.prefault({}),
-    slo: slo.prefault({}),
-    canary: canary.prefault({}),
-    cutover: cutover.prefault({}),
-    bake: z
-      .strictObject({
-        seconds: seconds(30, 604_800),
-        oldColour: z.enum(['release', 'keep-warm']).default('release').describe('what becomes of the old colour after the bake time'),
-      })
-      .prefault({}),
-    window: window.optional().describe('when a release of production may start; leave out for any time'),
-    approval: z.enum(['ask', 'auto']).default('ask').describe('auto: go when every gate passes, without asking a person'),
-    alerts: z.strictObject({ receivers: z.array(z.strictObject({ name, webhook: z.url() })).default([]) }).prefault({}),
-    announcements: z
-      .strictObject({ webhook: z.url().optional(), expectedDowntime: z.string().default('none') })
-      .prefault({}),
-    waivers: z.array(waiver).default([]),
-  })
-  .superRefine(crossChecks);
+/** Keys and types alone; `releaseDefinition` adds the rules between sections. */
+const sections = z.strictObject({
+  platform: z.enum(['local', 'aws']).default('local').describe('local: real processes on this machine'),
+  application,
+  environments,
+  tests,
+  load,
+  synthetic,
+  security,
+  data,
+  slo,
+  canary,
+  cutover,
+  bake,
+  window: window.optional().describe('when a release of production may start; leave out for any time'),
+  approval: z.enum(['ask', 'auto']).default('ask').describe('auto: go when every gate passes, without asking a person'),
+  alerts: z
+    .strictObject({
+      receivers: z
+        .array(receiver)
+        .superRefine(rule.uniqueNames, rule.evenIfBroken)
+        .default([])
+        .describe('who gets alerts'),
+    })
+    .prefault({})
+    .describe('who is told when something is wrong'),
+  announcements: z
+    .strictObject({
+      webhook: webUrl
+        .optional()
+        .meta({ description: 'gets announcements by POST', examples: ['https://chat.example.com/hook'] }),
+      expectedDowntime: z.string().default('none').describe('what users are told to expect'),
+    })
+    .prefault({})
+    .describe('who is told that a release begins and ends'),
+  waivers: z
+    .array(waiver)
+    .superRefine(rule.uniqueWaivers, rule.evenIfBroken)
+    .default([])
+    .describe('gates that may fail, for a while'),
+});
 
-export type ReleaseDefinitionInput = z.input<typeof releaseDefinition>;
-export type ReleaseDefinition = z.output<typeof releaseDefinition>;
+export const releaseDefinition = sections.superRefine(rule.sectionsAgree, rule.evenIfBroken);
 
-/** Rules that need more than one key. Each reports the path that the user has to change. */
-function crossChecks(d: z.output<z.ZodObject> & Record<string, unknown>, ctx: z.RefinementCtx): void {
-  void d;
-  void ctx;
-}
+export type ReleaseDefinitionInput = z.input<typeof sections>;
+export type ReleaseDefinition = z.output<typeof sections>;

@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { basename, isAbsolute, join, relative, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { OperationError } from '../../infra/errors.ts';
+import { projectRoot } from '../../infra/paths.ts';
+import { describeIssues, type ConfigProblem } from './problems.ts';
+import { releaseDefinition, type ReleaseDefinition } from './schema.ts';
+
+export interface LoadedRelease {
+  definition: ReleaseDefinition;
+  /** Absolute path of the file that it came from. */
+  path: string;
+  /** `sha256:<hex>` of the checked definition: the same settings give the same hash, whatever the comments say. */
+  hash: string;
+}
+
+/** A release definition that cannot be used. `problems` are all that was found, not the first alone. */
+export class ConfigError extends OperationError {
+  readonly problems: readonly ConfigProblem[];
+
+  constructor(path: string, problems: readonly ConfigProblem[], options?: ErrorOptions) {
+    const lines = problems.map(({ path: at, message }) => `\n  ${at === '' ? '' : `${at}: `}${message}`).join('');
+    const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+    const todo = 'Nothing was changed. Correct this, then run it again.';
+    super(`reading ${relativeName(path)}`, `${count}${lines}`, todo, options);
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+const relativeName = (path: string): string => {
+  const inside = relative(projectRoot, path);
+  return inside.startsWith('..') ? path : inside;
+};
+
+/**
+ * Loads and checks a release definition: `greenlight.config.ts` at the project's root, or `path` (relative to the
+ * folder in which the command was started). Changes nothing. Rejects with a ConfigError that lists every problem.
+ */
+export async function loadRelease(path?: string): Promise<LoadedRelease> {
+  const file = path === undefined ? join(projectRoot, 'greenlight.config.ts') : resolve(path);
+  const input = await importDefault(file);
+  const definition = checkRelease(file, input);
+  const hash = createHash('sha256').update(JSON.stringify(definition)).digest('hex');
+  return { definition, path: file, hash: `sha256:${hash}` };
+}
+
+/** Checks a definition that is already in memory; `file` is what messages name. Throws a ConfigError. */
+export function checkRelease(file: string, input: unknown): ReleaseDefinition {
+  const checked = releaseDefinition.safeParse(input);
+  if (!checked.success) throw new ConfigError(file, describeIssues(releaseDefinition, checked.error.issues, input));
+  const problems = missingScripts(checked.data);
+  if (problems.length > 0) throw new ConfigError(file, problems);
+  return checked.data;
+}
+
+/** Scripts that the project runs itself; what is in the artefact is only there after the build. */
+function missingScripts(definition: ReleaseDefinition): ConfigProblem[] {
+  const scripts = { 'load.script': definition.load.script, 'synthetic.script': definition.synthetic.script };
+  return Object.entries(scripts)
+    .filter(([, script]) => !existsSync(join(projectRoot, script)))
+    .map(([path, script]) => ({
+      path,
+      message: `found "${script}", and no such file in the project; write it or correct the path`,
+    }));
+}
+
+async function importDefault(file: string): Promise<unknown> {
+  if (!existsSync(file)) {
+    const message = 'there is no such file; "npm run init" writes one to begin with, --config names another one';
+    throw new ConfigError(file, [{ path: '', message }]);
+  }
+  if (!statSync(file).isFile())
+    throw new ConfigError(file, [{ path: '', message: 'it is not a file; give the path of one' }]);
+  let module: Record<string, unknown>;
+  try {
+    // A file that was corrected has another content: without it, Node would give the old module again.
+    const content = createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 16);
+    module = (await import(`${pathToFileURL(file).href}?${content}`)) as Record<string, unknown>;
+  } catch (error) {
+    throw new ConfigError(file, [whyNotLoaded(file, error)], { cause: error });
+  }
+  if (module['default'] === undefined) {
+    const named = Object.keys(module);
+    const found = named.length === 0 ? 'it exports nothing' : `it exports ${named.join(', ')}, but no default`;
+    throw new ConfigError(file, [{ path: '', message: `${found}; begin it with: export default defineRelease({` }]);
+  }
+  return module['default'];
+}
+
+/** A mistake in the file itself, without the stack: what and, where it is known, in which line. */
+function whyNotLoaded(file: string, error: unknown): ConfigProblem {
+  if (!(error instanceof Error)) return { path: '', message: `it threw ${JSON.stringify(error)}` };
+  const trace = error.stack ?? '';
+  const at = trace.indexOf(basename(file));
+  const line = at === -1 ? undefined : /^[^\n]*?:(\d+)/.exec(trace.slice(at))?.[1];
+  const where = line === undefined ? '' : `line ${line}`;
+  const code = 'code' in error ? String(error.code) : '';
+  const text = (error.message.split('\n').find((part) => part.trim() !== '') ?? error.name).trim();
+  const isSyntax =
+    error instanceof SyntaxError ||
+    code.startsWith('ERR_INVALID_TYPESCRIPT') ||
+    code.startsWith('ERR_UNSUPPORTED_TYPESCRIPT');
+  if (isSyntax) return { path: where, message: `it is not valid TypeScript: ${text}` };
+  if (code === 'ERR_MODULE_NOT_FOUND') {
+    const wanted = /'([^']+)'/.exec(text)?.[1] ?? text;
+    const name = isAbsolute(wanted) ? relativeName(wanted) : wanted;
+    return {
+      path: where,
+      message: `it imports "${name}", which is not there; correct the path, or install the package`,
+    };
+  }
+  return { path: where, message: `it threw while it was loaded: ${text}` };
+}

@@ -1,0 +1,158 @@
+import type { z } from 'zod';
+import { knownKeys, metaOf, schemaAt } from './reflect.ts';
+
+/** One thing to correct. `path` is as a user would write it: `application.services[1].routes[0]`. */
+export interface ConfigProblem {
+  path: string;
+  /** What was found and what to do, one sentence. */
+  message: string;
+}
+
+/** What was found wrong, put into words; every issue of the validation, none left out. */
+export function describeIssues(
+  schema: z.ZodType,
+  issues: readonly z.core.$ZodIssue[],
+  input: unknown,
+): ConfigProblem[] {
+  return issues.flatMap((issue) => describeIssue(schema, issue, input));
+}
+
+function describeIssue(
+  schema: z.ZodType,
+  issue: z.core.$ZodIssue,
+  input: unknown,
+  at: PropertyKey[] = [],
+): ConfigProblem[] {
+  const path = [...at, ...issue.path];
+  const found = valueAt(input, path);
+  const one = (message: string): ConfigProblem[] => [{ path: formatPath(path), message }];
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => unknownKey(key, path, knownKeys(schema, path)));
+    case 'invalid_union':
+      return bestForm(issue.errors).flatMap((inside) => describeIssue(schema, inside, input, path));
+    case 'invalid_key':
+      return issue.issues.flatMap((inside) => one(`found the name ${show(path.at(-1))}; ${inside.message}`));
+    case 'invalid_type':
+      if (found === undefined) return one(missing(schema, path, issue.expected));
+      return one(`found ${show(found)}; give ${wording[issue.expected] ?? issue.expected}`);
+    case 'invalid_value':
+      if (found === undefined) return one(missing(schema, path, 'value'));
+      return one(
+        `found ${show(found)}; choose one of ${issue.values.map(show).join(', ')}${suggestion(found, issue.values)}`,
+      );
+    case 'too_small':
+      return one(`found ${show(found)}; give ${bound(issue.origin, 'at least', issue.minimum, issue.inclusive)}`);
+    case 'too_big':
+      return one(`found ${show(found)}; give ${bound(issue.origin, 'at most', issue.maximum, issue.inclusive)}`);
+    case 'custom':
+      // Rules over several values say themselves what they found; rules of one value do not.
+      return one(
+        isScalar(found) && issue.params?.['complete'] !== true
+          ? `found ${show(found)}; ${issue.message}`
+          : issue.message,
+      );
+    default:
+      return one(`found ${show(found)}; ${issue.message}`);
+  }
+}
+
+const wording: Record<string, string> = {
+  string: 'a text in quotes',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list, in [ ]',
+  object: 'a group of settings, in { }',
+  record: 'a group of names and values, in { }',
+};
+
+function missing(schema: z.ZodType, path: PropertyKey[], expected: string): string {
+  const at = schemaAt(schema, path);
+  const description = at === undefined ? undefined : metaOf(at)['description'];
+  const what = wording[expected] ?? `a ${expected}`;
+  return typeof description === 'string' ? `is missing; give ${what}: ${description}` : `is missing; give ${what}`;
+}
+
+function bound(origin: string, side: string, limit: number | bigint, inclusive: boolean | undefined): string {
+  if (origin === 'string') return `${side} ${limit} character${limit === 1 ? '' : 's'}`;
+  if (origin === 'array') return `${side} ${limit} ${limit === 1 ? 'entry' : 'entries'}`;
+  if (inclusive === false) return side === 'at least' ? `more than ${limit}` : `less than ${limit}`;
+  return `${side} ${limit}`;
+}
+
+/** Of a union's forms the one that was meant: fewest keys that it does not know, then fewest problems. */
+function bestForm(forms: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] {
+  const strange = (issues: readonly z.core.$ZodIssue[]): number =>
+    issues.filter((i) => i.code === 'unrecognized_keys').reduce((sum, i) => sum + i.keys.length, 0);
+  return [...forms].sort((a, b) => strange(a) - strange(b) || a.length - b.length)[0] ?? [];
+}
+
+function unknownKey(key: string, path: PropertyKey[], known: string[]): ConfigProblem {
+  const near = nearest(key, known);
+  const message =
+    near === undefined
+      ? `unknown key; known here: ${[...new Set(known)].join(', ')}`
+      : `unknown key; did you mean "${near}"?`;
+  return { path: formatPath([...path, key]), message };
+}
+
+function suggestion(found: unknown, values: readonly unknown[]): string {
+  const near = typeof found === 'string' ? nearest(found, values.map(String)) : undefined;
+  return near === undefined ? '' : ` (did you mean "${near}"?)`;
+}
+
+/** The known word that is nearest, if it is near: a typing error or two, or another spelling of the case. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  const ranked = known
+    .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance);
+  const best = ranked[0];
+  return best !== undefined && best.distance <= Math.max(1, Math.floor(word.length / 3)) ? best.candidate : undefined;
+}
+
+/** Levenshtein's distance, with swapped neighbours as one step (optimal string alignment). */
+function editDistance(a: string, b: string): number {
+  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
+      let best = Math.min((rows[i - 1]?.[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (rows[i - 1]?.[j - 1] ?? 0) + cost);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        best = Math.min(best, (rows[i - 2]?.[j - 2] ?? 0) + 1);
+      row.push(best);
+    }
+    rows.push(row);
+  }
+  return rows[a.length]?.[b.length] ?? 0;
+}
+
+export function formatPath(path: readonly PropertyKey[]): string {
+  if (path.length === 0) return '(the whole file)';
+  return path.reduce<string>((text, part) => {
+    if (typeof part === 'number') return `${text}[${part}]`;
+    const key = String(part);
+    if (!/^[A-Za-z_$][\w$]*$/.test(key)) return `${text}[${JSON.stringify(key)}]`;
+    return text === '' ? key : `${text}.${key}`;
+  }, '');
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((value, part) => (isObject(value) ? value[part] : undefined), input);
+}
+
+const isObject = (value: unknown): value is Record<PropertyKey, unknown> => typeof value === 'object' && value !== null;
+const isScalar = (value: unknown): boolean => ['string', 'number', 'boolean'].includes(typeof value);
+
+const longest = 60;
+
+/** A value for a message: short, and in quotes where it is text, so that spaces and `;` are seen. */
+function show(value: unknown): string {
+  if (typeof value === 'number' || value === undefined) return String(value);
+  if (typeof value === 'function') return 'a function';
+  if (Array.isArray(value) && value.length > 0) return `a list of ${value.length}`;
+  if (isObject(value) && !Array.isArray(value)) return 'a group of settings';
+  const text = JSON.stringify(value, (_key, inside: unknown) => (typeof inside === 'bigint' ? `${inside}n` : inside));
+  return text.length > longest ? `${text.slice(0, longest)}...` : text;
+}

@@ -1,0 +1,229 @@
+import type { z } from 'zod';
+
+/**
+ * Rules that need more than one value. Each reports the path that the user has to change. They
+ * also run where some values are wrong (`evenIfBroken`), and pass over those: so a message lists all mistakes,
+ * not one layer of them at a time.
+ */
+
+/** Marks a message that says by itself what was found. */
+export const completeMessage = { complete: true };
+
+type Context = z.RefinementCtx;
+type Path = (string | number)[];
+
+const report = (ctx: Context, path: Path, message: string): void =>
+  ctx.addIssue({ code: 'custom', path, message, params: completeMessage });
+
+/** A value that may lack what it should have, because it is wrong itself and reported as such. */
+type Unsure<T> = { [K in keyof T]?: T[K] | undefined } | null | undefined;
+
+export const evenIfBroken = {
+  when: ({ value }: { value: unknown }): boolean => typeof value === 'object' && value !== null,
+};
+
+/** Reports every entry whose key an earlier one has, at `at` inside of it. */
+function reportTwice<T>(
+  ctx: Context,
+  all: readonly T[],
+  key: (item: T) => string | undefined,
+  at: Path,
+  what: string,
+): void {
+  const first = new Map<string, number>();
+  all.forEach((item, index) => {
+    const value = key(item);
+    if (value === undefined) return;
+    const before = first.get(value);
+    if (before === undefined) first.set(value, index);
+    else report(ctx, [index, ...at], `${what} "${value}" is already at [${before}]; remove or rename one`);
+  });
+}
+
+export const uniqueNames = (all: readonly Unsure<{ name: string }>[], ctx: Context): void =>
+  reportTwice(ctx, all, (item) => item?.name, ['name'], 'the name');
+
+export const uniqueMasks = (all: readonly Unsure<{ table: string; column: string }>[], ctx: Context): void =>
+  reportTwice(
+    ctx,
+    all,
+    (rule) => rule?.table && rule.column && `${rule.table}.${rule.column}`,
+    ['column'],
+    'the column',
+  );
+
+export const uniqueWaivers = (all: readonly Unsure<{ gate: string }>[], ctx: Context): void =>
+  reportTwice(ctx, all, (waiver) => waiver?.gate, ['gate'], 'a waiver of the gate');
+
+export const uniqueValues = (all: readonly string[], ctx: Context): void =>
+  reportTwice(ctx, all, (value) => value, [], 'the entry');
+
+/** What Greenlight itself sets for a service. */
+const reserved = /^(HOST|PORT|PUBLIC_URL|DATABASE_URL|GREENLIGHT_.*)$/;
+const reservedMessage = 'Greenlight sets this variable itself; choose another name';
+
+export function noReservedVariables(env: Record<string, string>, ctx: Context): void {
+  for (const key of Object.keys(env)) {
+    if (reserved.test(key)) report(ctx, [key], reservedMessage);
+  }
+}
+
+export function routesAreDistinct(services: readonly Unsure<{ name: string; routes: string[] }>[], ctx: Context): void {
+  const claimed = new Map<string, number>();
+  services.forEach((service, index) => {
+    listOf(service?.routes).forEach((route, position) => {
+      const owner = claimed.get(route);
+      if (owner === undefined) claimed.set(route, index);
+      else
+        report(
+          ctx,
+          [index, 'routes', position],
+          `"${route}" is already a route of services[${owner}]; keep one of them`,
+        );
+    });
+  });
+  const complete = services.every((service) => Array.isArray(service?.routes));
+  if (complete && !claimed.has('/')) {
+    report(ctx, [], 'no service has the route "/", so some requests would have no answer; add "/" to one of them');
+  }
+}
+
+const listOf = (value: string[] | undefined): string[] => (Array.isArray(value) ? value : []);
+
+type IntegrationInput = Unsure<{ name: string; env: string; url: string; standIn: string[] }>;
+
+export function integrationsAreUsable(all: readonly IntegrationInput[], ctx: Context): void {
+  uniqueNames(all, ctx);
+  reportTwice(ctx, all, (item) => item?.env, ['env'], 'the variable');
+  all.forEach((item, index) => {
+    if (item == null) return;
+    if (reserved.test(item.env ?? '')) report(ctx, [index, 'env'], reservedMessage);
+    if (item.url === undefined && item.standIn === undefined) {
+      report(ctx, [index], 'it has neither url nor standIn; give one of them');
+    }
+  });
+}
+
+/** The command form takes a command: the name of a file there is a mix-up of the two forms. */
+export function contractIsACommand(migrations: Unsure<{ contract: string[] }>, ctx: Context): void {
+  const first = listOf(migrations?.contract)[0];
+  if (typeof first === 'string' && first.endsWith('.sql')) {
+    report(ctx, ['contract', 0], `"${first}" is the name of a file; names need "directory" in place of "expand"`);
+  }
+}
+
+export function contractNamesAreFiles(migrations: Unsure<{ contract: string[] }>, ctx: Context): void {
+  const files = listOf(migrations?.contract);
+  files.forEach((file, index) => {
+    if (files.indexOf(file) !== index) report(ctx, ['contract', index], `"${file}" is there twice; remove one`);
+    if (typeof file === 'string' && !/^[\w.-]+\.sql$/.test(file)) {
+      report(ctx, ['contract', index], `"${file}" is not the name of an SQL file; write it without folder, with .sql`);
+    }
+  });
+}
+
+/** Only the numbers: which of two pre-releases is older is nobody's mistake. */
+function core(version: string): number[] {
+  return (version.split('-')[0] ?? '').split('.').map(Number);
+}
+
+export function baselineIsOlder(application: Unsure<{ version: string; baseline: string }>, ctx: Context): void {
+  const { version, baseline } = application ?? {};
+  if (typeof baseline !== 'string' || typeof version !== 'string') return;
+  if (baseline === version) {
+    report(ctx, ['baseline'], `is the version to release (${version}); give the one before, or leave it out`);
+    return;
+  }
+  const [next, before] = [core(version), core(baseline)];
+  const different = next.findIndex((part, index) => part !== before[index]);
+  if (different !== -1 && (before[different] ?? 0) > (next[different] ?? 0)) {
+    report(ctx, ['baseline'], `${baseline} is newer than the version to release (${version}); exchange them`);
+  }
+}
+
+export function stepsAscend(steps: readonly number[], ctx: Context): void {
+  steps.forEach((step, index) => {
+    const before = steps[index - 1];
+    if (isNumber(step) && isNumber(before) && step <= before) {
+      report(
+        ctx,
+        [index],
+        `${step} does not come after ${before}; write the steps in ascending order, such as [10, 50]`,
+      );
+    }
+  });
+}
+
+export function drainFitsHold(cutover: Unsure<{ holdMs: number; drainMs: number }>, ctx: Context): void {
+  const { holdMs, drainMs } = cutover ?? {};
+  if (isNumber(holdMs) && isNumber(drainMs) && drainMs > holdMs) {
+    report(ctx, ['drainMs'], `${drainMs} is longer than holdMs (${holdMs}), in which it happens; shorten it`);
+  }
+}
+
+export function percentilesAscend(thresholds: Unsure<{ p95Ms: number; p99Ms: number }>, ctx: Context): void {
+  const { p95Ms, p99Ms } = thresholds ?? {};
+  if (isNumber(p95Ms) && isNumber(p99Ms) && p99Ms < p95Ms) {
+    report(ctx, ['p99Ms'], `${p99Ms} is lower than p95Ms (${p95Ms}), which cannot be; raise it`);
+  }
+}
+
+const isNumber = (value: unknown): value is number => typeof value === 'number';
+
+export function windowIsOpen(window: Unsure<{ from: string; to: string }>, ctx: Context): void {
+  if (typeof window?.from === 'string' && window.from === window.to) {
+    report(
+      ctx,
+      ['to'],
+      `is the same as from (${window.from}), so the window never opens; leave "window" out for any time`,
+    );
+  }
+}
+
+export function portsDiffer(
+  environments: Unsure<Record<'staging' | 'production', Unsure<{ port: number }>>>,
+  ctx: Context,
+): void {
+  const port = environments?.staging?.port;
+  if (port !== undefined && port === environments?.production?.port) {
+    report(ctx, ['production', 'port'], `${port} is staging's port too; both run at once, so choose another one`);
+  }
+}
+
+type Sections = Unsure<{
+  application: Unsure<{ services: Unsure<{ name: string }>[] }>;
+  environments: Unsure<Record<'staging' | 'production', Unsure<{ instances: Record<string, number> }>>>;
+  synthetic: Unsure<{ requestsPerSecond: number }>;
+  data: Unsure<{ ledger: unknown }>;
+}>;
+
+/** Rules between sections. */
+export function sectionsAgree(definition: Sections, ctx: Context): void {
+  const services = definition?.application?.services;
+  if (Array.isArray(services) && services.every((service) => typeof service?.name === 'string')) {
+    instancesAreOfServices(
+      services.map((service) => String(service?.name)),
+      definition?.environments,
+      ctx,
+    );
+  }
+  const { synthetic, data } = definition ?? {};
+  if ((synthetic?.requestsPerSecond ?? 0) > 0 && data != null && data.ledger === undefined) {
+    const why = "without it nobody can tell whether the synthetic traffic's writes arrived";
+    report(ctx, ['data', 'ledger'], `is missing: ${why}; add it, or set synthetic.requestsPerSecond to 0`);
+  }
+}
+
+function instancesAreOfServices(
+  known: string[],
+  environments: NonNullable<Sections>['environments'],
+  ctx: Context,
+): void {
+  for (const environment of ['staging', 'production'] as const) {
+    for (const service of Object.keys(environments?.[environment]?.instances ?? {})) {
+      if (known.includes(service)) continue;
+      const path = ['environments', environment, 'instances', service];
+      report(ctx, path, `there is no service of this name; the services are ${known.join(', ')}`);
+    }
+  }
+}

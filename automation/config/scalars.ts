@@ -1,0 +1,61 @@
+import { z } from 'zod';
+import { completeMessage } from './rules.ts';
+
+/** The small types that a release definition is made of. What they refuse could break a path, a rule or a command. */
+
+/** Names become parts of file names, database names and balancer rules, so only what is safe in all of them is allowed. */
+export const name = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,30}$/, 'use 1 to 31 lower-case letters, digits and hyphens, starting with a letter');
+
+export const version = z
+  .string()
+  .regex(/^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?$/, 'write a semantic version such as 2.0.0');
+
+/** A program and its arguments. No shell is involved: quotes, `;` and `$` mean nothing. */
+export const argv = z.array(z.string().min(1)).min(1);
+
+export const relativePath = z
+  .string()
+  .min(1)
+  .refine(
+    (path) => !path.startsWith('/') && !path.split(/[/\\]/).includes('..') && !path.includes('\0'),
+    'give a path inside the project, without ".."',
+  );
+
+export const urlPath = z
+  .string()
+  .regex(/^\/[^\s;"'{}\\]*$/, 'give an absolute URL path such as /healthz')
+  .refine((path) => !path.split('/').includes('..'), 'give a URL path without ".."');
+
+export const environmentVariable = z
+  .string()
+  .regex(/^[A-Z][A-Z0-9_]*$/, 'use capital letters, digits and underscores, such as PAYMENT_URL');
+
+export const webUrl = z.url({ protocol: /^https?$/, error: 'give a URL that starts with http:// or https://' });
+
+export const seconds = (fallback: number, max = 86_400) => z.number().int().min(0).max(max).default(fallback);
+
+/** A part of one: 0.001 is 0.1 %. */
+export const share = z.number().min(0).max(1);
+
+export const sqlIdentifier = z.string().regex(/^[a-z_][a-z0-9_]*$/, 'give a plain lower-case SQL name');
+
+export const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'write a time such as 22:00');
+
+export const timeZone = z.string().refine((zone) => {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: zone });
+    return true;
+  } catch {
+    return false;
+  }
+}, 'give an IANA time zone such as Europe/Berlin');
+
+/** Last day, UTC, on which something holds. A past one is an error: what was accepted for a while is accepted no more. */
+export const expiry = z.iso
+  .date({ error: 'write a date such as 2031-12-31' })
+  .refine((date) => date >= new Date().toISOString().slice(0, 10), {
+    error: (issue) => `expired on ${String(issue.input)}: decide again, or remove it`,
+    params: completeMessage,
+  });

@@ -1,0 +1,146 @@
+import { z } from 'zod';
+import * as rule from './rules.ts';
+import { argv, environmentVariable, name, relativePath, seconds, urlPath, version, webUrl } from './scalars.ts';
+
+/** The application and the environments that it runs in. `meta.examples` is what `npm run init` writes. */
+
+const service = z
+  .strictObject({
+    name: name.meta({ description: 'unique name of the service', examples: ['web'] }),
+    start: argv.meta({
+      description: 'program and arguments, run in the artefact directory; listens on $HOST:$PORT; ends on SIGTERM',
+      examples: [['node', 'server.js']],
+    }),
+    health: urlPath.default('/healthz').describe('answers 200 when the instance can serve'),
+    routes: z
+      .array(urlPath)
+      .min(1)
+      .meta({ description: 'URL path prefixes that this service answers; the longest prefix wins', examples: [['/']] }),
+    instances: z.number().int().min(1).max(8).default(2).describe('instances per colour in production'),
+    database: z.boolean().default(false).describe('true: gets DATABASE_URL'),
+    env: z
+      .record(environmentVariable, z.string())
+      .superRefine(rule.noReservedVariables, rule.evenIfBroken)
+      .default({})
+      .describe('more environment variables; no secrets'),
+  })
+  .describe('one process type of the application');
+
+const integration = z
+  .strictObject({
+    name: name.meta({ description: 'unique name of the integration', examples: ['payments'] }),
+    env: environmentVariable.meta({
+      description: 'environment variable that carries its URL to the services',
+      examples: ['PAYMENTS_URL'],
+    }),
+    url: webUrl
+      .optional()
+      .meta({ description: 'the real one; leave out to use the stand-in', examples: ['https://payments.example.com'] }),
+    standIn: argv.optional().meta({
+      description: 'a local stand-in, run per environment with HOST and PORT set',
+      examples: [['node', 'stand-ins/payments.js']],
+    }),
+    health: urlPath.default('/healthz').describe('answers 200 when the integration works'),
+  })
+  .describe('a third party that the services call');
+
+const directoryMigrations = z
+  .strictObject({
+    directory: relativePath.meta({
+      description: 'plain SQL files in the artefact, applied in the order of their names',
+      examples: ['migrations'],
+    }),
+    contract: z
+      .array(z.string())
+      .default([])
+      .describe('names of the files that only run after the bake time: the declared point of no return'),
+  })
+  .superRefine(rule.contractNamesAreFiles, rule.evenIfBroken);
+
+const commandMigrations = z
+  .strictObject({
+    expand: argv.describe(
+      "the application's own command, run in the artefact directory with DATABASE_URL of the owner role",
+    ),
+    contract: argv.optional().describe('its command for what only runs after the bake time'),
+  })
+  .superRefine(rule.contractIsACommand, rule.evenIfBroken);
+
+export const application = z
+  .strictObject({
+    name: name.meta({ description: 'name of the application', examples: ['my-application'] }),
+    version: version.meta({ description: 'the version to release', examples: ['1.0.0'] }),
+    baseline: version
+      .optional()
+      .meta({ description: 'the version that an empty production gets first', examples: ['0.9.0'] }),
+    build: z
+      .strictObject({
+        command: argv.meta({
+          description: 'writes everything that runs into $GREENLIGHT_OUT, for version $GREENLIGHT_VERSION',
+          examples: [['npm', 'run', 'build']],
+        }),
+        timeoutSeconds: seconds(300).describe('longest time that the build may take'),
+      })
+      .describe("run at the project's root"),
+    services: z
+      .array(service)
+      .min(1)
+      .superRefine(rule.uniqueNames, rule.evenIfBroken)
+      .superRefine(rule.routesAreDistinct, rule.evenIfBroken)
+      .describe('what runs, released as one unit'),
+    migrations: z
+      .union([directoryMigrations, commandMigrations])
+      .describe('changes of the database: a directory of SQL files, or commands: { expand, contract }'),
+    integrations: z
+      .array(integration)
+      .superRefine(rule.integrationsAreUsable, rule.evenIfBroken)
+      .default([])
+      .describe('third parties that the services call; each needs url or standIn'),
+    writes: z
+      .strictObject({
+        methods: z
+          .array(z.enum(['POST', 'PUT', 'PATCH', 'DELETE']))
+          .default(['POST', 'PUT', 'PATCH', 'DELETE'])
+          .describe('methods that write'),
+        paths: z.array(urlPath).default([]).describe('path prefixes that write whatever their method'),
+      })
+      .prefault({})
+      .describe('which requests write; they go to the live colour alone until the cutover'),
+  })
+  .superRefine(rule.baselineIsOlder, rule.evenIfBroken)
+  .describe('what is released');
+
+const environment = z.strictObject({
+  instances: z
+    .record(name, z.number().int().min(1).max(8))
+    .default({})
+    .describe('instances per colour, by service; default: as in application.services'),
+  port: z
+    .number()
+    .int()
+    .min(1024)
+    .max(65_535)
+    .optional()
+    .meta({ description: 'HTTPS port of the entry point; default: the first free one', examples: [8443] }),
+  seed: argv.optional().meta({
+    description: 'fills an empty database; run in the artefact directory with DATABASE_URL of the owner role',
+    examples: [['node', 'seed.js']],
+  }),
+  database: z
+    .strictObject({ maxConnections: z.number().int().min(20).max(1000).default(100).describe('per database') })
+    .prefault({})
+    .describe('database of each colour'),
+});
+
+export const environments = z
+  .strictObject({
+    staging: environment.prefault({}).describe('mirror of production, in other sizes'),
+    // An example port of its own: two environments cannot share one.
+    production: environment
+      .extend({ port: environment.shape.port.meta({ ...environment.shape.port.meta(), examples: [9443] }) })
+      .prefault({})
+      .describe('what users see'),
+  })
+  .superRefine(rule.portsDiffer, rule.evenIfBroken)
+  .prefault({})
+  .describe('where it runs');
