@@ -18,6 +18,10 @@ export type { ClusterSpec, ServerCommand } from './create.ts';
 const startMs = 60_000;
 const stopMs = 30_000;
 const pollMs = 25;
+/** Of `postmaster.pid`: the process id is in the first line, and the server's state in this one (from 0). */
+const statusLine = 7;
+
+const pidFile = (spec: Pick<ClusterSpec, 'directory'>): string => join(dataDirectory(spec), 'postmaster.pid');
 
 export const serverLog = (spec: Pick<ClusterSpec, 'directory'>): string => join(spec.directory, 'server.log');
 
@@ -40,13 +44,26 @@ export async function startCluster(spec: ClusterSpec): Promise<void> {
   child.unref();
   const failed = new AbortController();
   const outcome = await Promise.race([
-    waitUntilReady(clusterAccess(spec), startMs, failed.signal).then(() => undefined, (error: Error) => error),
-    ended.then(async (how) => startFailed(spec, how)),
-  ]); // prettier-ignore
+    untilReady(spec, child.pid, failed.signal).catch((error: Error) => error),
+    ended.then((how) => startFailed(spec, how)),
+  ]);
   failed.abort();
   if (outcome === undefined) return;
-  await stopCluster(spec);
+  child.kill('SIGINT');
+  await ended;
   throw outcome;
+}
+
+/** First what the server itself says, then a log-in: another server may answer at the same port. */
+async function untilReady(spec: ClusterSpec, pid: number | undefined, signal: AbortSignal): Promise<undefined> {
+  const deadline = Date.now() + startMs;
+  for (;;) {
+    const lines = (await readFile(pidFile(spec), 'utf8').catch(() => '')).split('\n');
+    if (lines[0] === String(pid) && lines[statusLine]?.trim() === 'ready') break;
+    if (signal.aborted || Date.now() >= deadline) throw await startFailed(spec, `it is not ready after ${startMs} ms`);
+    await sleep(pollMs);
+  }
+  await waitUntilReady(clusterAccess(spec), startMs, signal);
 }
 
 async function startFailed(spec: ClusterSpec, how: string): Promise<OperationError> {
@@ -80,7 +97,7 @@ export async function stopCluster(spec: Pick<ClusterSpec, 'directory'>): Promise
 export async function serverPid(spec: Pick<ClusterSpec, 'directory'>): Promise<number | undefined> {
   const data = dataDirectory(spec);
   try {
-    const pid = Number((await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n')[0]);
+    const pid = Number((await readFile(pidFile(spec), 'utf8')).split('\n')[0]);
     if (!Number.isInteger(pid) || pid <= 0) return undefined;
     if (process.platform === 'linux')
       return (await readlink(`/proc/${pid}/cwd`)) === (await realpath(data)) ? pid : undefined;
