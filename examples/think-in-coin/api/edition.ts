@@ -5,7 +5,10 @@ export interface ApiEdition {
   /** Beside the best score per lesson: what else is said about an account's progress. */
   progressDetails(db: Queryable, accountId: string): Promise<Record<string, unknown>>;
   readPreferences(db: Queryable, accountId: string): Promise<Record<string, unknown>>;
-  /** Throws 400 for what is not valid. */
+  /**
+   * Changes what is given, and leaves the rest: during a release a page of one version meets the api of another, so
+   * a field that is missing, or that this version does not know, is no error. Throws 400 for what is not valid.
+   */
   savePreferences(db: Queryable, accountId: string, body: Record<string, unknown>): Promise<void>;
 }
 

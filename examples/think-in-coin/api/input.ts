@@ -50,3 +50,7 @@ export function key(body: Record<string, unknown>): string {
     throw new HttpError(400, 'key has to be a UUID.');
   return value;
 }
+
+/** The checked value of a field, or null for one that was left out: that stays as it is. */
+export const given = <T>(body: Record<string, unknown>, field: string, check: (field: string) => T): T | null =>
+  body[field] === undefined ? null : check(field);

@@ -94,7 +94,7 @@ export function learningRoutes(pool: pg.Pool): Record<string, Handler> {
       return { status: 200, body: await edition.readPreferences(pool, account.id) };
     },
 
-    'PUT /api/preferences': async (request) => {
+    'PATCH /api/preferences': async (request) => {
       const body = await readJson(request);
       const account = await requireAccount(pool, request);
       const change = key(body);

@@ -1,5 +1,5 @@
 import { currencies, themes, type ApiEdition } from '../../api/edition.ts';
-import { choice } from '../../api/input.ts';
+import { choice, given } from '../../api/input.ts';
 
 export const edition: ApiEdition = {
   progressDetails: () => Promise.resolve({}),
@@ -14,14 +14,14 @@ export const edition: ApiEdition = {
 
   async savePreferences(db, accountId, body) {
     await db.query(
-      `insert into public.preferences (account_id, currency, theme, reminder) values ($1, $2, $3, $4)
-       on conflict (account_id) do update
-       set currency = excluded.currency, theme = excluded.theme, reminder = excluded.reminder, updated_at = now()`,
+      `update public.preferences set currency = coalesce($2, currency), theme = coalesce($3, theme),
+         reminder = coalesce($4, reminder), updated_at = now()
+       where account_id = $1`,
       [
         accountId,
-        choice(body, 'currency', currencies),
-        choice(body, 'theme', themes),
-        choice(body, 'reminder', ['none', 'weekly', 'daily']),
+        given(body, 'currency', (name) => choice(body, name, currencies)),
+        given(body, 'theme', (name) => choice(body, name, themes)),
+        given(body, 'reminder', (name) => choice(body, name, ['none', 'weekly', 'daily'])),
       ],
     );
   },

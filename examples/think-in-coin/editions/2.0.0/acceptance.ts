@@ -26,7 +26,7 @@ export function editionAcceptance(): void {
     const { client } = await newLearner();
     const first = (await client.get('/api/preferences')).body;
     assert.deepEqual(first, { currency: 'EUR', theme: 'system', goalDays: 0 });
-    const wrong = await client.put('/api/preferences', { ...first, goalDays: 8, key: randomUUID() });
+    const wrong = await client.patch('/api/preferences', { ...first, goalDays: 8, key: randomUUID() });
     assert.equal(wrong.status, 400);
   });
 }

@@ -1,5 +1,5 @@
 import { currencies, themes, type ApiEdition } from '../../api/edition.ts';
-import { choice, integer } from '../../api/input.ts';
+import { choice, given, integer } from '../../api/input.ts';
 import { hasFault } from '../../faults.ts';
 
 /**
@@ -31,15 +31,15 @@ export const edition: ApiEdition = {
   async savePreferences(db, accountId, body) {
     const values = [
       accountId,
-      choice(body, 'currency', currencies),
-      choice(body, 'theme', themes),
-      integer(body, 'goalDays', 0, 7),
+      given(body, 'currency', (name) => choice(body, name, currencies)),
+      given(body, 'theme', (name) => choice(body, name, themes)),
+      given(body, 'goalDays', (name) => integer(body, name, 0, 7)),
     ];
     if (hasFault('acceptance-fails')) return;
     await db.query(
-      `insert into public.preferences (account_id, currency, theme, goal_days) values ($1, $2, $3, $4)
-       on conflict (account_id) do update
-       set currency = excluded.currency, theme = excluded.theme, goal_days = excluded.goal_days, updated_at = now()`,
+      `update public.preferences set currency = coalesce($2, currency), theme = coalesce($3, theme),
+         goal_days = coalesce($4, goal_days), updated_at = now()
+       where account_id = $1`,
       values,
     );
   },

@@ -91,11 +91,11 @@ describe(`acceptance of ${version}`, () => {
 
   it('keeps preferences', async () => {
     const { client } = await newLearner();
-    const saved = await client.put('/api/preferences', { ...somePreferences, key: randomUUID() });
+    const saved = await client.patch('/api/preferences', { ...somePreferences, key: randomUUID() });
     assert.equal(saved.status, 200, saved.text);
     assert.deepEqual((await client.get('/api/preferences')).body, somePreferences);
     assert.equal(
-      (await client.put('/api/preferences', { ...somePreferences, theme: 'pink', key: randomUUID() })).status,
+      (await client.patch('/api/preferences', { ...somePreferences, theme: 'pink', key: randomUUID() })).status,
       400,
     );
   });

@@ -53,7 +53,7 @@ describe('api with its database', () => {
     const keys = [randomUUID(), randomUUID(), randomUUID()];
     await client.post('/api/progress', { lessonId: 'risk', answer: 1, key: keys[0] });
     await client.post('/api/chat', { message: 'debt', key: keys[1] });
-    await client.put('/api/preferences', { ...somePreferences, key: keys[2] });
+    await client.patch('/api/preferences', { ...somePreferences, key: keys[2] });
     assert.equal(await count('progress_events where key = $1', keys[0]), 1);
     assert.equal(await count('chat_messages where key = $1', keys[1]), 1);
     assert.equal(await count('preference_changes where key = $1', keys[2]), 1);

@@ -4,7 +4,7 @@ export async function call(method, path, body) {
   try {
     response = await fetch(path, {
       method,
-      ...(method === 'POST' || method === 'PUT'
+      ...(method === 'POST' || method === 'PATCH'
         ? { body: JSON.stringify(body ?? {}), headers: { 'content-type': 'application/json' } }
         : {}),
     });

@@ -61,7 +61,7 @@ async function signIn(event) {
 async function save(event) {
   const chosen = Object.fromEntries(new FormData(event.target));
   const values = preferenceFields.map(({ name, number }) => [name, number ? Number(chosen[name]) : chosen[name]]);
-  await call('PUT', '/api/preferences', { ...Object.fromEntries(values), key: crypto.randomUUID() });
+  await call('PATCH', '/api/preferences', { ...Object.fromEntries(values), key: crypto.randomUUID() });
   await showPreferences();
   say('Saved.');
 }
