@@ -1,0 +1,177 @@
+import { OperationError } from '../../infra/errors.ts';
+import { unfinishedActions } from '../release/actions.ts';
+import type { JournalEntry } from '../release/events.ts';
+import { buildChecklist } from './checklist.ts';
+import { buildCutovers } from './cutovers.ts';
+import { allOf, firstOf, lastOf } from './entries.ts';
+import { formatClock } from './format.ts';
+import { buildFrames } from './frames.ts';
+import type { Approval, Facts, ReportModel, Requests, Rollback, StageRow } from './model.ts';
+import { buildGates, buildStages } from './progress.ts';
+import { buildRisks } from './risks.ts';
+import { buildMarks, buildTraffic } from './traffic.ts';
+
+/**
+ * Reads a journal as a report. Pure: the same entries give the same report, also while the release still runs.
+ * `damage` says what is wrong with the journal's file. Throws an OperationError where it has no start of a release.
+ */
+export function buildReport(entries: readonly JournalEntry[], damage?: string): ReportModel {
+  const start = firstOf(entries, 'release.started');
+  if (!start) {
+    throw new OperationError(
+      'making the report',
+      'the journal has no start of a release',
+      'start one: npm run release',
+    );
+  }
+  const end = lastOf(entries, 'release.ended');
+  const endedAt = entries.at(-1)!.at;
+  const gates = buildGates(entries, start.gates ?? []);
+  const stages = buildStages(entries, start.stages, end !== undefined);
+  const cutovers = buildCutovers(entries);
+  const holds = cutovers.flatMap((cutover) => cutover.done?.holdMs ?? []);
+  const wallMs = end?.wallMs ?? Date.parse(endedAt) - Date.parse(start.at);
+  const observationMs = end?.observationMs ?? stages.reduce((sum, stage) => sum + stage.observationMs, 0);
+
+  const facts: Facts = {
+    gates,
+    requests: buildRequests(entries),
+    writes: buildWrites(entries),
+    hold: { maxMs: holds.length > 0 ? Math.max(...holds) : null },
+    rollback: buildRollback(entries),
+    alerts: allOf(entries, 'alert.delivered'),
+    announcements: allOf(entries, 'announcement.sent'),
+    data: {
+      backups: allOf(entries, 'backup.taken'),
+      restores: allOf(entries, 'backup.restored'),
+      migrations: allOf(entries, 'migration.applied'),
+      comparisons: allOf(entries, 'data.compared'),
+      sync: allOf(entries, 'sync.progress'),
+    },
+  };
+
+  return {
+    schemaVersion: 1,
+    verdict: end?.verdict ?? 'in-progress',
+    reason: end?.reason ?? reasonSoFar(endedAt, stages),
+    release: start.release,
+    kind: start.kind,
+    application: start.application,
+    environment: start.environment,
+    platform: start.platform,
+    from: start.from ?? null,
+    to: start.to,
+    source: start.source,
+    startedAt: start.at,
+    endedAt,
+    ...facts,
+    stages,
+    overhead: {
+      wallMs,
+      observationMs,
+      percent: wallMs > 0 ? Math.max(0, (100 * (wallMs - observationMs)) / wallMs) : 0,
+    },
+    peakMemoryMb: end?.peakMemoryMb ?? null,
+    checklist: buildChecklist(facts),
+    risks: buildRisks(facts),
+    approval: buildApproval(entries),
+    waivers: gates.flatMap((gate) => (gate.waiver ? [{ gate: gate.title, ...gate.waiver }] : [])),
+    frames: buildFrames(entries, start),
+    traffic: buildTraffic(entries),
+    marks: buildMarks(entries),
+    cutovers,
+    canary: allOf(entries, 'canary.step'),
+    stacks: allOf(entries, 'stack.applied'),
+    artefacts: allOf(entries, 'artefact.built').map((entry) => entry.artefact),
+    notes: notes(entries),
+    unfinished: unfinishedActions(entries),
+    settings: start.settings,
+    journal: { entries: entries.length, damage: damage ?? null },
+  };
+}
+
+function reasonSoFar(lastAt: string, stages: StageRow[]): string {
+  const running = stages.find((stage) => stage.verdict === 'running');
+  const where = running ? `It is at “${running.title}”` : 'It is between two stages';
+  return `${where}; the last entry in its journal is of ${formatClock(lastAt)} UTC. If nothing is running any more, it was interrupted: resume it.`;
+}
+
+/** Clients counted where there was synthetic traffic; else the balancer did. */
+function buildRequests(entries: readonly JournalEntry[]): Requests {
+  const synthetic = allOf(entries, 'synthetic.ended');
+  if (synthetic.length > 0) {
+    return {
+      total: sum(synthetic, (e) => e.requests.total),
+      failed: sum(synthetic, (e) => e.requests.failed),
+      countedBy: 'synthetic',
+      perSecond: Math.max(...synthetic.map((e) => e.perSecond)),
+      failures: synthetic.flatMap((e) => e.failures),
+    };
+  }
+  const observed = allOf(entries, 'traffic.observed');
+  if (observed.length === 0) return { total: null, failed: null, countedBy: null, perSecond: null, failures: [] };
+  return {
+    total: sum(observed, (e) => e.colours.blue.requests + e.colours.green.requests),
+    failed: sum(observed, (e) => e.colours.blue.errors + e.colours.green.errors),
+    countedBy: 'balancer',
+    perSecond: null,
+    failures: [],
+  };
+}
+
+function buildWrites(entries: readonly JournalEntry[]): ReportModel['writes'] {
+  const ledgers = allOf(entries, 'synthetic.ended').map((e) => e.writes);
+  if (ledgers.length === 0) return { acknowledged: null, lost: null, duplicated: null, unknown: null };
+  return {
+    acknowledged: sum(ledgers, (w) => w.acknowledged),
+    lost: sum(ledgers, (w) => w.lost),
+    duplicated: sum(ledgers, (w) => w.duplicated),
+    unknown: sum(ledgers, (w) => w.unknown),
+  };
+}
+
+function buildRollback(entries: readonly JournalEntry[]): Rollback | null {
+  const started = lastOf(entries, 'rollback.started');
+  if (!started) return null;
+  const done = lastOf(entries, 'rollback.done');
+  const mine = done && done.seq > started.seq ? done : undefined;
+  return {
+    automatic: started.automatic,
+    reason: started.reason,
+    startedAt: started.at,
+    ms: mine?.ms ?? null,
+    lossless: mine?.lossless ?? null,
+    detail: mine?.detail ?? null,
+  };
+}
+
+function buildApproval(entries: readonly JournalEntry[]): Approval | null {
+  const entry = entries.findLast((e) => e.type === 'approval.given' || e.type === 'approval.refused');
+  if (entry?.type === 'approval.given') {
+    return { given: true, by: entry.by, how: entry.how, at: entry.at, note: entry.note ?? null };
+  }
+  if (entry?.type === 'approval.refused') {
+    return { given: false, by: entry.by, how: 'refused', at: entry.at, note: entry.reason };
+  }
+  return null;
+}
+
+function notes(entries: readonly JournalEntry[]): ReportModel['notes'] {
+  return entries.flatMap((entry) => {
+    if (entry.type === 'note') return [{ at: entry.at, level: entry.level, text: entry.text }];
+    if (entry.type === 'release.resumed') {
+      return [
+        {
+          at: entry.at,
+          level: 'warning' as const,
+          text: `Resumed. Found: ${entry.found}. Decision: ${entry.decision}`,
+        },
+      ];
+    }
+    return [];
+  });
+}
+
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((total, item) => total + of(item), 0);
+}

@@ -1,0 +1,74 @@
+import type { Facts, Requirement } from './model.ts';
+import {
+  alertArrived,
+  backupRestored,
+  everyWriteOnce,
+  gatesOf,
+  noFailedRequest,
+  summarise,
+  tablesEqual,
+  usersTold,
+  type ProofOf,
+} from './proofs.ts';
+
+interface Line {
+  id: string;
+  title: string;
+  /** Stable ids of the gates that judge it; a gate `smoke-green` belongs to `smoke`. */
+  gates: string[];
+  proofs?: ProofOf[];
+}
+
+/** The requirements for going live, in the order in which stakeholders ask for them. */
+export const requirements: readonly Line[] = [
+  { id: 'unit', title: 'Unit tests', gates: ['unit-tests'] },
+  { id: 'integration', title: 'Integration tests', gates: ['integration-tests'] },
+  { id: 'acceptance', title: 'User acceptance tests', gates: ['acceptance', 'smoke'] },
+  { id: 'performance', title: 'Performance and load: expected peak without degradation', gates: ['load'] },
+  { id: 'scalability', title: 'Scalability: capacity for growth', gates: ['capacity'] },
+  { id: 'security', title: 'Security tests: common web vulnerabilities', gates: ['security-scan'] },
+  {
+    id: 'audit',
+    title: 'Security audit: encryption and authentication',
+    gates: ['tls', 'encryption', 'authentication', 'audit'],
+  },
+  { id: 'privacy', title: 'Compliance and privacy', gates: ['privacy', 'compliance', 'policies'] },
+  { id: 'backup', title: 'Backup and recovery', gates: ['backup', 'restore'], proofs: [backupRestored] },
+  {
+    id: 'migrations',
+    title: 'Migrations rehearsed; the old version runs on the new schema',
+    gates: ['migrations', 'compatibility'],
+  },
+  {
+    id: 'transition',
+    title: 'User data transition',
+    gates: ['data', 'replication', 'invariants', 'preconditions'],
+    proofs: [tablesEqual, everyWriteOnce],
+  },
+  { id: 'monitoring', title: 'Monitoring and alerts', gates: ['monitoring', 'alerts'], proofs: [alertArrived] },
+  { id: 'parity', title: 'Staging mirrors production', gates: ['parity', 'drift'] },
+  { id: 'traffic', title: 'Canary and service level', gates: ['canary', 'slo', 'bake'] },
+  { id: 'downtime', title: 'No downtime', gates: ['zero-downtime'], proofs: [noFailedRequest] },
+  { id: 'announcements', title: 'Users are told', gates: ['announcements'], proofs: [usersTold] },
+];
+
+/** Judges every requirement by the gates and proofs of this release. Gates that no requirement names get a line of their own. */
+export function buildChecklist(facts: Facts): Requirement[] {
+  const claimed = new Set<string>();
+  const lines = requirements.map((line): Requirement => {
+    const gates = gatesOf(facts, line.gates);
+    for (const gate of gates) claimed.add(gate.id);
+    const proofs = (line.proofs ?? []).map((proof) => proof(facts));
+    return { id: line.id, title: line.title, ...summarise(gates, proofs), ...linksOf(gates) };
+  });
+  const others = facts.gates.filter((gate) => !claimed.has(gate.id));
+  if (others.length === 0) return lines;
+  return [...lines, { id: 'other', title: 'Further gates', ...summarise(others, []), ...linksOf(others) }];
+}
+
+function linksOf(gates: Facts['gates']): Pick<Requirement, 'gates' | 'evidence'> {
+  return {
+    gates: [...new Set(gates.map((gate) => gate.id))],
+    evidence: [...new Set(gates.flatMap((gate) => gate.evidence))],
+  };
+}

@@ -1,0 +1,117 @@
+import type { TableComparison } from '../../release/events.ts';
+import { lagChart } from '../charts.ts';
+import { formatBytes, formatCount, formatDuration, formatTime, plural } from '../format.ts';
+import type { ReportModel } from '../model.ts';
+import { html, type Html } from './html.ts';
+import { colourName, section, stateCell, table } from './parts.ts';
+import { figure } from './traffic.ts';
+
+/** Backups, migrations, replication and comparisons: what became of the users' data. */
+export function renderData(model: ReportModel): Html {
+  const { backups, restores, migrations, comparisons, sync } = model.data;
+  const nothing = backups.length + restores.length + migrations.length + comparisons.length + sync.length === 0;
+  if (nothing) return section('data', 'Data', html`<p>This release has not touched any data.</p>`);
+  return section(
+    'data',
+    'Data',
+    ledger(model),
+    backupLines(model),
+    comparisons.map((c) =>
+      tables(`At the ${moments[c.moment]}, ${formatTime(c.at)}, in ${formatDuration(c.ms)}`, c.tables),
+    ),
+    migrationTable(model),
+    lag(model),
+  );
+}
+
+const moments = { seed: 'first copy', cutover: 'cutover', rollback: 'rollback', staging: 'transition from staging' };
+
+function ledger({ writes }: ReportModel): Html | '' {
+  if (writes.acknowledged === null) return '';
+  return html`<p>
+    Of ${formatCount(writes.acknowledged)} acknowledged writes, ${formatCount(writes.lost ?? 0)} are lost and
+    ${formatCount(writes.duplicated ?? 0)} are there twice. ${formatCount(writes.unknown ?? 0)} got no answer, so they
+    may or may not be there.
+  </p> `;
+}
+
+function backupLines({ data: { backups, restores } }: ReportModel): Html | '' {
+  if (backups.length + restores.length === 0) return '';
+  return html`<h3>Backup and recovery</h3>
+    <ul>
+      ${backups.map(
+        (b) =>
+          html`<li>
+            Backup <code>${b.id}</code>: ${formatBytes(b.bytes)} in ${formatDuration(b.ms)}, consistent at LSN
+            <code>${b.lsn}</code>
+          </li> `,
+      )}${restores.map(
+        (r) =>
+          html`<li>
+            Restored <code>${r.id}</code>: recovery time (RTO) ${formatDuration(r.recoveryTimeMs)}, recovery point (RPO)
+            ${formatDuration(r.recoveryPointMs)}, ${plural(r.tables.filter((t) => t.equal).length, 'table')} of
+            ${r.tables.length} equal
+          </li> `,
+      )}
+    </ul> `;
+}
+
+function tables(caption: string, compared: readonly TableComparison[]): Html {
+  const rows = compared.map(
+    (t) =>
+      html`<tr>
+        <th scope="row"><code>${t.table}</code></th>
+        ${stateCell(t.equal ? 'pass' : 'fail')}
+        <td class="number" data-label="Rows in the source">${formatCount(t.rows.left)}</td>
+        <td class="number" data-label="Rows in the copy">${formatCount(t.rows.right)}</td>
+        <td data-label="Difference">${t.detail ?? ''}</td>
+      </tr> `,
+  );
+  const columns = [
+    { title: 'Table' },
+    { title: 'Equal' },
+    { title: 'Rows in the source', number: true },
+    { title: 'Rows in the copy', number: true },
+    { title: 'Difference' },
+  ];
+  return table(
+    caption,
+    columns,
+    html`<tbody>
+      ${rows}
+    </tbody>`,
+    true,
+  );
+}
+
+function migrationTable({ data: { migrations } }: ReportModel): Html | '' {
+  if (migrations.length === 0) return '';
+  const rows = migrations.map(
+    (m) =>
+      html`<tr>
+        <th scope="row"><code>${m.name}</code></th>
+        <td data-label="Where">${m.where === 'blue' || m.where === 'green' ? colourName(m.where) : m.where}</td>
+        <td data-label="Phase">${m.phase}</td>
+        <td class="number" data-label="Took">${formatDuration(m.ms)}</td>
+      </tr> `,
+  );
+  const columns = [{ title: 'Migration' }, { title: 'Where' }, { title: 'Phase' }, { title: 'Took', number: true }];
+  return html`<h3>Migrations</h3>
+    ${table(
+      'In the order in which they were applied',
+      columns,
+      html`<tbody>
+        ${rows}
+      </tbody>`,
+      true,
+    )}`;
+}
+
+function lag(model: ReportModel): Html | '' {
+  const { sync } = model.data;
+  if (sync.length === 0) return '';
+  const worst = sync.reduce((a, b) => (b.lagMs > a.lagMs ? b : a));
+  const detail = `at most ${formatDuration(worst.lagMs)} and ${formatBytes(Math.max(...sync.map((s) => s.lagBytes)))} behind`;
+  return html`<h3>Replication</h3>
+    ${figure('Replication lag', detail, lagChart(model))}`;
+}

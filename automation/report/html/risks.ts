@@ -1,0 +1,38 @@
+import type { ReportModel } from '../model.ts';
+import { html, type Html } from './html.ts';
+import { section, stateCell, table } from './parts.ts';
+
+/** The risk register, live: a mitigation counts as far as this release proved it. */
+export function renderRisks({ risks }: ReportModel): Html {
+  const columns = ['Risk and mitigation', 'Status', 'Proof in this release', 'Gates'].map((title) => ({ title }));
+  const bodies = risks.map(
+    (risk) =>
+      html`<tbody class="group">
+        <tr>
+          <th scope="rowgroup">${risk.title}</th>
+          ${stateCell(risk.status)}
+          <td></td>
+          <td></td>
+        </tr>
+        ${risk.mitigations.map(
+          (m) =>
+            html`<tr>
+              <th scope="row">${m.text}</th>
+              ${stateCell(m.verdict)}
+              <td data-label="Proof">${m.proof}</td>
+              <td class="small">${m.gates.map((id, i) => html`${i > 0 && ', '}<a href="#gate-${id}">${id}</a>`)}</td>
+            </tr> `,
+        )}
+      </tbody> `,
+  );
+  return section(
+    'risks',
+    'Risk register',
+    table(
+      'Each risk with its mitigations: held where all are proven, occurred where the damage was measured',
+      columns,
+      bodies,
+      true,
+    ),
+  );
+}

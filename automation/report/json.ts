@@ -1,0 +1,42 @@
+import type { ReportModel } from './model.ts';
+
+/**
+ * `report.json`. Stable for programs (within one `schemaVersion`): verdict, release, environment, from, to, requests,
+ * writes, hold, gates, stages, rollback, overhead. The rest is what the HTML shows and may grow.
+ */
+export function renderJson(model: ReportModel): string {
+  const {
+    schemaVersion,
+    verdict,
+    reason,
+    release,
+    environment,
+    from,
+    to,
+    requests,
+    writes,
+    hold,
+    gates,
+    stages,
+    rollback,
+    overhead,
+    ...rest
+  } = model;
+  const stable = {
+    schemaVersion,
+    verdict,
+    reason,
+    release,
+    environment,
+    from,
+    to,
+    requests,
+    writes,
+    hold,
+    gates,
+    stages,
+    rollback,
+    overhead,
+  };
+  return `${JSON.stringify({ ...stable, ...rest }, null, 2)}\n`;
+}

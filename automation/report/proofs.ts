@@ -1,0 +1,109 @@
+import { worst, type Verdict } from '../gates/gate.ts';
+import { formatCount, formatDuration, plural } from './format.ts';
+import type { Facts, GateRow } from './model.ts';
+
+/** What one part of the journal proves. Undefined verdicts do not exist: what was not measured is `not-run`. */
+export interface Proof {
+  verdict: Verdict;
+  measured: string;
+  wanted: string;
+}
+export type ProofOf = (facts: Facts) => Proof;
+
+const notMeasured = (wanted: string): Proof => ({ verdict: 'not-run', measured: 'not measured', wanted });
+
+export const noFailedRequest: ProofOf = ({ requests: { total, failed, countedBy } }) => {
+  const wanted = 'no failed request';
+  if (total === null || failed === null) return notMeasured(wanted);
+  const by = countedBy === 'synthetic' ? 'counted by the clients' : 'counted at the entry point';
+  const measured = `${formatCount(failed)} of ${formatCount(total)} failed, ${by}`;
+  return { verdict: total === 0 ? 'inconclusive' : failed === 0 ? 'pass' : 'fail', measured, wanted };
+};
+
+export const everyWriteOnce: ProofOf = ({ writes: { acknowledged, lost, duplicated } }) => {
+  const wanted = 'every acknowledged write is there, once';
+  if (acknowledged === null) return notMeasured(wanted);
+  const measured = `${formatCount(acknowledged)} acknowledged, ${formatCount(lost ?? 0)} lost, ${formatCount(duplicated ?? 0)} twice`;
+  return {
+    verdict: acknowledged === 0 ? 'inconclusive' : lost === 0 && duplicated === 0 ? 'pass' : 'fail',
+    measured,
+    wanted,
+  };
+};
+
+export const tablesEqual: ProofOf = ({ data: { comparisons } }) => {
+  const wanted = 'every table equal, by count and checksum';
+  const last = comparisons.at(-1);
+  if (!last) return notMeasured(wanted);
+  const unequal = comparisons.flatMap((c) => c.tables.filter((t) => !t.equal).map((t) => `${t.table} (${c.moment})`));
+  if (unequal.length > 0) return { verdict: 'fail', measured: `not equal: ${unequal.join(', ')}`, wanted };
+  const rows = last.tables.reduce((sum, table) => sum + table.rows.right, 0);
+  const measured = `${plural(last.tables.length, 'table')}, ${plural(rows, 'row')} equal at the ${last.moment}; ${plural(comparisons.length, 'comparison')}`;
+  return { verdict: last.tables.length === 0 ? 'inconclusive' : 'pass', measured, wanted };
+};
+
+export const backupRestored: ProofOf = ({ data: { restores } }) => {
+  const wanted = 'a restored copy that equals the original';
+  const last = restores.at(-1);
+  if (!last) return notMeasured(wanted);
+  const equal = last.tables.length > 0 && last.tables.every((table) => table.equal);
+  const measured = `RTO ${formatDuration(last.recoveryTimeMs)}, RPO ${formatDuration(last.recoveryPointMs)}, ${plural(last.tables.length, 'table')} ${equal ? 'equal' : 'compared, not all equal'}`;
+  return { verdict: last.tables.length === 0 ? 'inconclusive' : equal ? 'pass' : 'fail', measured, wanted };
+};
+
+export const alertArrived: ProofOf = ({ alerts }) => {
+  const wanted = 'a real alert reaches a receiver';
+  const first = alerts[0];
+  if (!first) return notMeasured(wanted);
+  return {
+    verdict: 'pass',
+    measured: `${first.alert} reached ${first.receiver} in ${formatDuration(first.ms)}`,
+    wanted,
+  };
+};
+
+export const usersTold: ProofOf = ({ announcements }) => {
+  const wanted = 'every announcement delivered';
+  if (announcements.length === 0) return notMeasured(wanted);
+  const failed = announcements.filter((a) => !a.ok);
+  return {
+    verdict: failed.length === 0 ? 'pass' : 'fail',
+    measured:
+      failed.length === 0
+        ? `${announcements.length} delivered`
+        : `not delivered to ${failed.map((a) => a.to).join(', ')}`,
+    wanted,
+  };
+};
+
+export const wayBackLossless: ProofOf = ({ rollback, data: { sync } }) => {
+  const wanted = 'going back loses nothing';
+  if (rollback?.ms != null) {
+    const measured = `rolled back in ${formatDuration(rollback.ms)}, ${rollback.lossless ? 'without loss' : 'with loss'}`;
+    return { verdict: rollback.lossless ? 'pass' : 'fail', measured, wanted };
+  }
+  const reverse = sync.findLast((s) => s.direction === 'reverse');
+  if (!reverse) return notMeasured(wanted);
+  const ready = reverse.tablesReady === reverse.tables && reverse.tables > 0;
+  const measured = `reverse replication of ${reverse.tablesReady} of ${plural(reverse.tables, 'table')}, ${formatDuration(reverse.lagMs)} behind`;
+  return { verdict: ready ? 'pass' : 'inconclusive', measured, wanted };
+};
+
+/** The gates with one of these ids, also where a stage or colour follows: `smoke` finds `smoke-green`. */
+export function gatesOf(facts: Pick<Facts, 'gates'>, ids: readonly string[]): GateRow[] {
+  return facts.gates.filter((gate) => ids.some((id) => gate.id === id || gate.id.startsWith(`${id}-`)));
+}
+
+/** One line for gates and proofs together: the worst speaks; where all is well, each does. */
+export function summarise(gates: readonly GateRow[], proofs: readonly Proof[]): Proof {
+  const all: (Proof & { title?: string })[] = [...proofs, ...gates];
+  const verdict = all.length === 0 ? 'not-run' : worst(all.map((one) => one.verdict));
+  const told = verdict === 'pass' ? all : all.filter((one) => one.verdict === verdict);
+  const text = (key: 'measured' | 'wanted'): string => {
+    const distinct = new Set(
+      told.map((one) => (told.length > 1 && one.title && one[key] ? `${one.title}: ${one[key]}` : one[key])),
+    );
+    return [...distinct].filter(Boolean).join('; ');
+  };
+  return { verdict, measured: all.length === 0 ? 'not run' : text('measured'), wanted: text('wanted') };
+}

@@ -1,0 +1,45 @@
+import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { journalFile, readJournal } from '../release/journal.ts';
+import { secrets } from '../release/redact.ts';
+import { buildReport } from './build.ts';
+import { renderHtml } from './html/page.ts';
+import { renderJson } from './json.ts';
+import { renderJUnit } from './junit.ts';
+import type { ReportModel } from './model.ts';
+
+export interface WrittenReport {
+  model: ReportModel;
+  html: string;
+  json: string;
+  junit: string;
+}
+
+/**
+ * Reads the journal in `directory` and writes report.html, report.json and junit.xml beside it, each whole or not at
+ * all; also while the release runs. Throws an OperationError where there is no journal or no release in it.
+ */
+export function writeReport(directory: string): WrittenReport {
+  const { entries, damage } = readJournal(join(directory, journalFile));
+  const model = buildReport(secrets.redactDeep(entries), damage && `line ${damage.line}: ${damage.found}`);
+  const write = (name: string, content: string): string => {
+    const path = join(directory, name);
+    writeAtomically(path, content);
+    return path;
+  };
+  return {
+    model,
+    html: write('report.html', renderHtml(model)),
+    json: write('report.json', renderJson(model)),
+    junit: write('junit.xml', renderJUnit(model)),
+  };
+}
+
+function writeAtomically(path: string, content: string): void {
+  const draft = `${path}.${process.pid}.draft`;
+  const fd = openSync(draft, 'w', 0o600);
+  writeFileSync(fd, content);
+  fsyncSync(fd);
+  closeSync(fd);
+  renameSync(draft, path);
+}
