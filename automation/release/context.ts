@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { stackName, type Artefact, type Colour, type EnvironmentName, type EnvironmentSpec } from '../../infra/model.ts';
 import type { Environment, Platform } from '../../infra/platform.ts';
@@ -7,7 +7,9 @@ import type { GateResult } from '../gates/gate.ts';
 import { runGate, type Gate } from '../gates/run.ts';
 import type { Engine, StackConfig } from '../stacks/engine.ts';
 import type { StageId } from './events.ts';
-import { action, type Journal } from './journal.ts';
+import { action } from './actions.ts';
+import type { Journal } from './journal.ts';
+import { rollbackRequested } from './requests.ts';
 import { environmentSpec } from './spec.ts';
 import type { SyntheticTraffic } from './synthetic.ts';
 
@@ -47,6 +49,9 @@ export interface ReleaseContext extends ReleaseSettings {
   /** Configured observation, load and scan time of the current stage, milliseconds. */
   observationMs: number;
   synthetic: SyntheticTraffic | undefined;
+  /** Why the release is being undone, and whether it decided so by itself; set before any `undo`. */
+  stopReason: string;
+  stopAutomatic: boolean;
   /** The build of this release. */
   artefact(): Artefact;
   note(text: string, level?: 'info' | 'warning'): void;
@@ -76,6 +81,8 @@ export function createContext(settings: ReleaseSettings): ReleaseContext {
     stage: 'preflight',
     observationMs: 0,
     synthetic: undefined,
+    stopReason: '',
+    stopAutomatic: true,
 
     artefact() {
       const built = journal.entries().findLast((entry) => entry.type === 'artefact.built');
@@ -130,7 +137,7 @@ export function createContext(settings: ReleaseSettings): ReleaseContext {
       return results;
     },
 
-    rollbackRequested: () => existsSync(rollbackRequestFile(directory)),
+    rollbackRequested: () => rollbackRequested(directory),
 
     async close() {
       await context.synthetic?.stop();
@@ -139,6 +146,3 @@ export function createContext(settings: ReleaseSettings): ReleaseContext {
   };
   return context;
 }
-
-/** File by which `npm run rollback` reaches a release that is still running. */
-export const rollbackRequestFile = (releaseDirectory: string): string => join(releaseDirectory, 'rollback.requested');

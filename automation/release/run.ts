@@ -2,6 +2,7 @@ import { passes, worst } from '../gates/gate.ts';
 import { createContext, type ReleaseContext, type ReleaseSettings } from './context.ts';
 import type { JournalEntry, ReleaseVerdict, StageId } from './events.ts';
 import { StageStopped, type Stage } from './stage.ts';
+import { endSynthetic } from './synthetic.ts';
 
 export interface ReleaseOutcome {
   verdict: ReleaseVerdict;
@@ -10,8 +11,8 @@ export interface ReleaseOutcome {
 
 /**
  * Takes a release through its stages. A stage that the journal has as passed is not done again; the first other one
- * is done from its beginning. Whatever stops a release, what it changed is undone in reverse order, unless it was
- * interrupted: then everything stays as it is for `resume`, and no `release.ended` is written.
+ * is done from its beginning. Whatever stops a release, what it changed is undone in reverse order. Two cases leave
+ * everything as it is for `resume`, and reject: an interruption, and a failure past the point of no return.
  */
 export async function runRelease(settings: ReleaseSettings, stages: readonly Stage[]): Promise<ReleaseOutcome> {
   const context = createContext(settings);
@@ -19,17 +20,30 @@ export async function runRelease(settings: ReleaseSettings, stages: readonly Sta
   let outcome: ReleaseOutcome = { verdict: 'go', reason: `${settings.to.version} is live on ${settings.to.colour}` };
   try {
     for (const stage of stages) {
-      if (done.has(stage.id)) continue;
-      await runStage(context, stage);
+      if (!done.has(stage.id)) await runStage(context, stage);
     }
   } catch (error) {
-    await context.synthetic?.stop();
-    if (settings.signal.aborted) throw error;
+    if (settings.signal.aborted || context.stage === 'cleanup') throw error;
     outcome = await undoAll(context, stages, error);
+    await endSynthetic(context);
   } finally {
     await context.close();
   }
-  settings.journal.append({ type: 'release.ended', ...outcome, ...totals(settings.journal.entries()) });
+  return end(settings, outcome);
+}
+
+/** Ends an interrupted release by undoing it. */
+export async function abandon(settings: ReleaseSettings, stages: readonly Stage[], reason: string): Promise<ReleaseOutcome> {
+  const context = createContext(settings);
+  try {
+    return end(settings, await undoAll(context, stages, new StageStopped('aborted', reason)));
+  } finally {
+    await context.close();
+  }
+}
+
+function end({ journal }: ReleaseSettings, outcome: ReleaseOutcome): ReleaseOutcome {
+  journal.append({ type: 'release.ended', ...outcome, ...totals(journal.entries()) });
   return outcome;
 }
 
@@ -51,7 +65,7 @@ async function runStage(context: ReleaseContext, stage: Stage): Promise<void> {
   context.stage = stage.id;
   context.observationMs = 0;
   journal.append({ type: 'stage.started', stage: stage.id });
-  const end = (verdict: ReturnType<typeof worst>, reason?: string) =>
+  const ended = (verdict: ReturnType<typeof worst>, reason?: string) =>
     journal.append({
       type: 'stage.ended',
       stage: stage.id,
@@ -67,7 +81,7 @@ async function runStage(context: ReleaseContext, stage: Stage): Promise<void> {
     if (problem !== undefined) throw new StageStopped('no-go', `${stage.title}: ${problem}`);
   } catch (error) {
     const failed = error instanceof StageStopped;
-    end(failed ? 'fail' : 'error', signal.aborted ? 'interrupted' : messageOf(error));
+    ended(failed ? 'fail' : 'error', signal.aborted ? 'interrupted' : messageOf(error));
     throw error;
   }
 
@@ -75,7 +89,7 @@ async function runStage(context: ReleaseContext, stage: Stage): Promise<void> {
   const verdict = worst(['pass', ...gates.map((gate) => gate.verdict)]);
   const stopping = gates.filter((gate) => !passes(gate.verdict));
   const reason = stopping.map((gate) => `${gate.title}: ${gate.verdict} (${gate.measured}, wanted ${gate.wanted})`).join('; ');
-  end(verdict, reason === '' ? undefined : reason);
+  ended(verdict, reason === '' ? undefined : reason);
   if (stopping.length > 0) throw new StageStopped('no-go', reason);
 }
 
@@ -84,6 +98,8 @@ async function undoAll(context: ReleaseContext, stages: readonly Stage[], error:
   const { journal } = context;
   const startedStages = new Set(journal.entries().flatMap((e) => (e.type === 'stage.started' ? [e.stage] : [])));
   const problems: string[] = [];
+  context.stopReason = messageOf(error);
+  context.stopAutomatic = !context.rollbackRequested() && !(error instanceof StageStopped && error.outcome === 'aborted');
   for (const stage of stages.filter(({ id }) => startedStages.has(id)).reverse()) {
     context.stage = stage.id;
     context.waiting(`undo: ${stage.title}`);

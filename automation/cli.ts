@@ -1,0 +1,52 @@
+import { Command } from 'commander';
+import { destroy } from './commands/destroy.ts';
+import { runDoctor } from './commands/doctor.ts';
+import { runInit } from './commands/init.ts';
+import { rehearse } from './commands/rehearse.ts';
+import { release } from './commands/release.ts';
+import { resume } from './commands/resume.ts';
+import { rollback } from './commands/rollback.ts';
+import { status } from './commands/status.ts';
+import { printError } from './ui/error.ts';
+
+/** The command line: one verb per file in `commands/`. Exit codes: `ui/exit-codes.ts`. */
+const program = new Command('greenlight').description('Takes a web application live, and back.').showHelpAfterError();
+
+/** Runs a verb; what it resolves to, or what its error means, is the exit code. */
+const run = <T>(verb: (options: T) => Promise<number>) =>
+  async (options: T): Promise<void> => {
+    try {
+      process.exitCode = await verb(options);
+    } catch (error) {
+      process.exitCode = printError(error, process.stderr, process.env);
+    }
+  };
+
+const verb = (name: string, description: string) =>
+  program.command(name).description(description).option('--config <file>', 'release definition', 'greenlight.config.ts');
+
+verb('release', 'take the version live on production')
+  .option('--dry-run', 'print the plan and change nothing')
+  .option('--yes', 'approve beforehand')
+  .option('--version <version>', 'release another version than the definition names')
+  .action(run(release));
+verb('rehearse', 'the whole release on staging')
+  .option('--version <version>', 'rehearse another version than the definition names')
+  .action(run(rehearse));
+verb('rollback', 'bring the old version back, with all writes; possible until clean-up').action(run(rollback));
+verb('resume', 'go on with an interrupted release').option('--yes', 'approve beforehand').action(run(resume));
+verb('status', 'environments, colours, versions, traffic, replication, health').action(run(status));
+verb('destroy', 'take environments down')
+  .option('--environment <name>', 'staging or production; default: both')
+  .option('--all', 'also delete backups and reports')
+  .option('--yes', 'do not ask')
+  .action(run(destroy));
+program.command('doctor').description('every tool: where, which version, what to do').action(run(runDoctor));
+program
+  .command('init')
+  .description('write an annotated release definition for your own application')
+  .option('--directory <path>', 'where', '.')
+  .option('--force', 'write over an existing one')
+  .action(run(runInit));
+
+await program.parseAsync();

@@ -1,0 +1,47 @@
+import { OperationError } from '../../infra/errors.ts';
+import type { EnvironmentName } from '../../infra/model.ts';
+import { destroyEnvironment } from '../stacks/destroy.ts';
+import { openSession, withLocks, type CommandOptions, type CommandSession } from './session.ts';
+
+export interface DestroyOptions extends CommandOptions {
+  environment?: string;
+  all?: boolean;
+}
+
+/** `npm run destroy`: no process, port or file stays but what it says it keeps. Asks first, as data goes with it. */
+export async function destroy(options: DestroyOptions): Promise<number> {
+  const environments = chosen(options.environment);
+  const session = await openSession(options);
+  try {
+    if (!(await confirmed(session, environments, options))) {
+      session.terminal.print('Nothing was changed.');
+      return 1;
+    }
+    await withLocks(environments, 'destroy', async () => {
+      for (const environment of environments) {
+        const { kept } = await destroyEnvironment(session.engine, session.platform, environment, {
+          keepBackups: options.all !== true,
+        });
+        session.terminal.print(`${environment} is gone.${kept.length > 0 ? ` Kept: ${kept.join(', ')}` : ''}`);
+      }
+    });
+    return 0;
+  } finally {
+    session.close();
+  }
+}
+
+function chosen(name: string | undefined): EnvironmentName[] {
+  if (name === undefined) return ['production', 'staging'];
+  if (name === 'staging' || name === 'production') return [name];
+  throw new OperationError('choosing what to destroy', `there is no environment "${name}"`, 'use --environment staging or production');
+}
+
+async function confirmed(session: CommandSession, environments: EnvironmentName[], options: DestroyOptions): Promise<boolean> {
+  if (options.yes === true) return true;
+  const what = `${environments.join(' and ')}, with ${environments.length === 1 ? 'its' : 'their'} databases`;
+  if (session.ask === undefined) {
+    throw new OperationError(`destroying ${what}`, 'nobody can be asked here', 'if you mean it: npm run destroy -- --yes');
+  }
+  return (await session.ask(`Destroy ${what}?`)).yes;
+}

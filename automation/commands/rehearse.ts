@@ -1,0 +1,29 @@
+import { other } from '../../infra/model.ts';
+import { buildVersion } from '../release/build-version.ts';
+import { readLive } from '../release/live.ts';
+import { startRelease } from '../release/start.ts';
+import { exitCodeOf } from '../ui/exit-codes.ts';
+import { openSession, withLocks, type CommandOptions } from './session.ts';
+
+/**
+ * `npm run rehearse`: the whole release on staging, from what is live on production (or the baseline) to the version
+ * that is to be released. For cron or CI: exits with the verdict.
+ */
+export async function rehearse(options: CommandOptions & { version?: string }): Promise<number> {
+  const session = await openSession(options);
+  const { definition, engine, platform, signal } = session;
+  try {
+    const version = options.version ?? definition.application.version;
+    return await withLocks(['staging'], `rehearsal of ${version}`, async () => {
+      const [production, staging] = [await readLive(engine, 'production'), await readLive(engine, 'staging')];
+      const old = definition.application.baseline ?? version;
+      const artefact = production?.artefact ?? (await buildVersion(definition, platform, old, signal)).artefact;
+      const colour = staging === undefined ? 'blue' : other(staging.colour);
+      const live = { colour, artefact };
+      const done = await startRelease(session, { kind: 'rehearsal', environment: 'staging', version, live });
+      return exitCodeOf(done.verdict);
+    });
+  } finally {
+    session.close();
+  }
+}

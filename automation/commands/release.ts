@@ -1,0 +1,78 @@
+import { OperationError } from '../../infra/errors.ts';
+import { unfinishedRelease } from '../release/history.ts';
+import { readLive, type Live } from '../release/live.ts';
+import { planRelease, renderPlan } from '../release/plan.ts';
+import { lastDurations } from '../release/history.ts';
+import { stages } from '../release/stages/index.ts';
+import { placementOf, startRelease, type FinishedRelease } from '../release/start.ts';
+import { exitCodeOf } from '../ui/exit-codes.ts';
+import { openSession, withLocks, type CommandOptions, type CommandSession } from './session.ts';
+import { other } from '../../infra/model.ts';
+
+export interface ReleaseOptions extends CommandOptions {
+  dryRun?: boolean;
+  /** Instead of the release definition's. */
+  version?: string;
+}
+
+/** `npm run release`: takes a version live on production. An empty production gets the baseline version first. */
+export async function release(options: ReleaseOptions): Promise<number> {
+  const session = await openSession(options);
+  try {
+    const version = options.version ?? session.definition.application.version;
+    if (options.dryRun === true) return await dryRun(session, version);
+    refuseUnfinished();
+    return await withLocks(['production', 'staging'], version, async () => {
+      let live = await readLive(session.engine, 'production');
+      const { baseline } = session.definition.application;
+      if (live === undefined && baseline !== undefined && baseline !== version) {
+        const first = await goLive(session, baseline, live);
+        if (first.verdict !== 'go') return exitCodeOf(first.verdict);
+        live = await readLive(session.engine, 'production');
+      }
+      return exitCodeOf((await goLive(session, version, live)).verdict);
+    });
+  } finally {
+    session.close();
+  }
+}
+
+export function goLive(session: CommandSession, version: string, live: Live | undefined): Promise<FinishedRelease> {
+  const kind = live === undefined ? 'go-live' : 'release';
+  return startRelease(session, { kind, environment: 'production', version, live });
+}
+
+/** One release at a time, to its end: what an interrupted one left has to be settled first. */
+function refuseUnfinished(): void {
+  const open = unfinishedRelease('production');
+  if (open === undefined) return;
+  throw new OperationError(
+    'starting a release',
+    `release ${open.id} is not finished: it was interrupted, or runs in another terminal`,
+    'go on with it: npm run resume; or go back: npm run rollback',
+  );
+}
+
+async function dryRun(session: CommandSession, version: string): Promise<number> {
+  const live = await readLive(session.engine, 'production');
+  const { definition, terminal } = session;
+  const { baseline } = definition.application;
+  const plan = (kind: 'go-live' | 'release', to: string, from: Live | undefined) => {
+    const input = {
+      kind,
+      definition,
+      ...(from === undefined ? {} : { from: placementOf(from) }),
+      to: { colour: from === undefined ? 'blue' : other(from.colour), version: to },
+    };
+    const heading = from === undefined ? `First go-live of ${to}` : `Release of ${to}; ${from.artefact.version} is live on ${from.colour}`;
+    terminal.print(renderPlan(planRelease(stages, input, lastDurations('production', kind)), heading));
+  };
+  if (live !== undefined) plan('release', version, live);
+  else if (baseline === undefined || baseline === version) plan('go-live', version, undefined);
+  else {
+    plan('go-live', baseline, undefined);
+    const artefact = { version: baseline, digest: '', location: '' };
+    plan('release', version, { colour: 'blue', artefact });
+  }
+  return 0;
+}

@@ -1,0 +1,29 @@
+import { OperationError } from '../../infra/errors.ts';
+import { unfinishedRelease } from '../release/history.ts';
+import { readLive } from '../release/live.ts';
+import { resumeRelease } from '../release/resume.ts';
+import { exitCodeOf } from '../ui/exit-codes.ts';
+import { goLive } from './release.ts';
+import { openSession, withLocks, type CommandOptions } from './session.ts';
+
+/** `npm run resume`: goes on with a release that was interrupted, after a look at what is really live. */
+export async function resume(options: CommandOptions): Promise<number> {
+  const session = await openSession(options);
+  try {
+    return await withLocks(['production', 'staging'], 'resume', async () => {
+      const open = unfinishedRelease('production');
+      if (open === undefined) {
+        throw new OperationError('resuming a release', 'none is unfinished', 'start one: npm run release');
+      }
+      const done = await resumeRelease(session, open);
+      const { version } = session.definition.application;
+      // A first go-live is the baseline's: the release that it was made for follows.
+      if (done.verdict !== 'go' || open.started.kind !== 'go-live' || open.started.to.version === version) {
+        return exitCodeOf(done.verdict);
+      }
+      return exitCodeOf((await goLive(session, version, await readLive(session.engine, 'production'))).verdict);
+    });
+  } finally {
+    session.close();
+  }
+}

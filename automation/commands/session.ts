@@ -1,0 +1,95 @@
+import { createInterface } from 'node:readline/promises';
+import { OperationError } from '../../infra/errors.ts';
+import type { EnvironmentName } from '../../infra/model.ts';
+import { environmentDirectory } from '../../infra/paths.ts';
+import { createLocalPlatform } from '../../infra/local/platform.ts';
+import { loadRelease } from '../config/load.ts';
+import { acquireLock, type Lock } from '../release/lock.ts';
+import { secrets } from '../release/redact.ts';
+import type { Session } from '../release/start.ts';
+import { createEngine } from '../stacks/engine.ts';
+import { createTerminal, type Terminal } from '../ui/terminal.ts';
+
+export interface CommandOptions {
+  config?: string;
+  yes?: boolean;
+}
+
+export interface CommandSession extends Session {
+  terminal: Terminal;
+  close(): void;
+}
+
+/** Loads the release definition and connects platform, engine and terminal; Ctrl-C aborts the session's signal. */
+export async function openSession(options: CommandOptions): Promise<CommandSession> {
+  const { definition } = await loadRelease(options.config);
+  if (definition.platform !== 'local') {
+    throw new OperationError('choosing the platform', `platform "${definition.platform}" is not available`, 'set platform: "local"');
+  }
+  const platform = createLocalPlatform({ redact: (text) => secrets.redact(text) });
+  const engine = createEngine(platform, { redact: (text) => secrets.redact(text) });
+  const terminal = createTerminal({ stdout: process.stdout, isTTY: process.stdout.isTTY, env: process.env });
+  const abort = abortOnSignals((text) => terminal.waiting(text));
+  return {
+    definition,
+    platform,
+    engine,
+    terminal,
+    signal: abort.signal,
+    waiting: (text) => terminal.waiting(text),
+    show: (journal) => terminal.follow(journal),
+    ask: process.stdin.isTTY && process.stdout.isTTY ? (question) => ask(terminal, question, abort.signal) : undefined,
+    approved: options.yes ?? false,
+    close() {
+      abort.close();
+      terminal.close();
+    },
+  };
+}
+
+/**
+ * Runs `work` while this program alone has the environments. A release of production uses staging as well, so both are
+ * locked, always in the same order.
+ */
+export async function withLocks<T>(
+  environments: readonly EnvironmentName[],
+  release: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const locks: Lock[] = [];
+  try {
+    for (const environment of environments) {
+      locks.push(acquireLock(environmentDirectory(environment), { owner: process.env['USER'] ?? 'greenlight', release }));
+    }
+    return await work();
+  } finally {
+    for (const lock of locks.reverse()) lock.release();
+  }
+}
+
+/** The first Ctrl-C or SIGTERM stops at the next safe point; the second ends the program at once: `resume` settles it. */
+function abortOnSignals(say: (text: string) => void) {
+  const controller = new AbortController();
+  const stop = () => {
+    if (controller.signal.aborted) process.exit(130);
+    say('stopping at the next safe point; once more stops at once');
+    controller.abort(new OperationError('stopping', 'interrupted', 'go on: npm run resume; go back: npm run rollback'));
+  };
+  process.on('SIGINT', stop).on('SIGTERM', stop);
+  return {
+    signal: controller.signal,
+    close: () => process.off('SIGINT', stop).off('SIGTERM', stop),
+  };
+}
+
+async function ask(terminal: Terminal, question: string, signal: AbortSignal): Promise<{ yes: boolean; by: string }> {
+  terminal.pause();
+  const lines = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    const answer = await lines.question(`${question} [y/N] `, { signal });
+    return { yes: /^y(es)?$/i.test(answer.trim()), by: process.env['USER'] ?? 'operator' };
+  } finally {
+    lines.close();
+    terminal.resume();
+  }
+}

@@ -1,0 +1,34 @@
+import type { WriteLedger } from '../release/events.ts';
+import { check, type Gate, type Measurement } from './gate.ts';
+
+export interface WritesGate {
+  /** As the clients counted. */
+  requests: { total: number; failed: number };
+  writes: WriteLedger;
+  /** The first failed requests, for the evidence. */
+  failures: string[];
+}
+
+/** What the users of a release felt: not one failed request, every acknowledged write there exactly once. */
+export function writesGate(seen: WritesGate): Gate {
+  return {
+    id: 'user-journey',
+    title: 'Requests and writes during the release',
+    async measure({ evidence }) {
+      await evidence.write('seen.json', JSON.stringify(seen, undefined, 2));
+      return { measurements: judgeWrites(seen) };
+    },
+  };
+}
+
+export function judgeWrites({ requests, writes, failures }: WritesGate): Measurement[] {
+  const traffic: Measurement =
+    requests.total === 0
+      ? { name: 'failed requests', measured: 'no request was counted', wanted: '0 of many', verdict: 'inconclusive', note: failures.join('; ') }
+      : check('failed requests', '0', `${requests.failed} of ${requests.total}`, requests.failed === 0, failures.join('; '));
+  const acknowledged: Measurement =
+    writes.acknowledged === 0
+      ? { name: 'acknowledged writes', measured: '0', wanted: '>= 1', verdict: 'inconclusive', note: 'Without a write nothing can be said about writes.' }
+      : check('lost writes', '0', `${writes.lost} of ${writes.acknowledged} acknowledged`, writes.lost === 0);
+  return [traffic, acknowledged, check('writes made twice', '0', `${writes.duplicated}`, writes.duplicated === 0)];
+}

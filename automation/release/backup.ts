@@ -1,0 +1,21 @@
+import type { Colour } from '../../infra/model.ts';
+import type { Backup } from '../../infra/platform.ts';
+import type { ReleaseContext } from './context.ts';
+
+/** Backs up a colour's database together with the release definition and what runs; records it. */
+export async function takeBackup(context: ReleaseContext, colour: Colour, version: string): Promise<Backup> {
+  const { backups } = await context.connect();
+  const configuration = {
+    environment: context.spec(),
+    definition: context.definition,
+    live: { colour, version },
+    release: context.id,
+  };
+  const started = performance.now();
+  const backup = await context.act('backup', `back up ${context.environment} (${colour}, ${version})`, () =>
+    backups.take(colour, version, configuration),
+  );
+  const ms = Math.round(performance.now() - started);
+  context.journal.append({ type: 'backup.taken', id: backup.id, bytes: backup.bytes, lsn: backup.lsn, ms });
+  return backup;
+}

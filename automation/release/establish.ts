@@ -1,0 +1,91 @@
+import { join } from 'node:path';
+import { databaseUrl } from '../../infra/database-url.ts';
+import { OperationError } from '../../infra/errors.ts';
+import { other, type Artefact, type Colour, type EnvironmentName } from '../../infra/model.ts';
+import type { DatabaseAccess, Environment } from '../../infra/platform.ts';
+import { grantWrites, revokeWrites } from '../../infra/roles.ts';
+import { withClient } from '../data/connect.ts';
+import { copyDatabase } from '../data/copy.ts';
+import { maskDatabase } from '../data/mask.ts';
+import { resetDatabase } from '../data/schema.ts';
+import type { ReleaseContext } from './context.ts';
+import { migrate } from './migrate.ts';
+
+const seedTimeoutMs = 10 * 60_000;
+
+/**
+ * Puts one version live on staging, where nobody has anything to lose: a fresh database with production's latest
+ * backup, personal data masked, or the seed where there is no backup; then the version; then all traffic. The other
+ * colour is taken down.
+ */
+export async function establish(context: ReleaseContext, colour: Colour, artefact: Artefact): Promise<void> {
+  await context.up('staging', { kind: 'foundation', spec: context.spec('staging') });
+  const staging = await context.connect('staging');
+  await context.up('staging', { kind: colour, colour: { colour } });
+  const access = await staging.databases.of(colour);
+  await emptyDatabase(access);
+  const filled = await fillFromBackup(context, access);
+  await migrate(context, 'expand', { access, artefact, where: 'staging', jobs: staging.jobs });
+  if (!filled) await seed(context, 'staging', staging, access, artefact);
+
+  await withClient(access, 'admin', (client) => client.query(grantWrites));
+  await context.up('staging', { kind: colour, colour: { colour, artefact } });
+  await context.up('staging', { kind: 'traffic', split: { live: colour, percent: 0 } });
+  if (await context.engine.exists('staging', other(colour))) await release(context, 'staging', other(colour));
+}
+
+/** Takes a colour that serves nobody down, with its database. */
+export async function release(context: ReleaseContext, environment: EnvironmentName, colour: Colour): Promise<void> {
+  await context.act(`destroy-${environment}-${colour}`, `take ${environment} ${colour} down`, () =>
+    context.engine.destroy({ environment, kind: colour, signal: context.signal }),
+  );
+}
+
+/** Empties the database of a colour that is not live; takes its right to write first, as no service may write now. */
+export async function emptyDatabase(access: DatabaseAccess): Promise<void> {
+  await withClient(access, 'admin', (client) => client.query(revokeWrites));
+  await resetDatabase(access);
+}
+
+/** Fills a new database by the application's own seed, if the release definition names one. */
+export async function seed(
+  context: ReleaseContext,
+  environment: EnvironmentName,
+  { jobs }: Environment,
+  access: DatabaseAccess,
+  artefact: Artefact,
+): Promise<void> {
+  const command = context.definition.environments[environment].seed;
+  if (command === undefined) return;
+  const log = join(context.evidence('seed'), `${environment}.log`);
+  await context.act(`seed-${environment}`, `seed ${environment}: ${command.join(' ')}`, async () => {
+    const env = { DATABASE_URL: databaseUrl(access, 'owner') };
+    const result = await jobs.run({
+      name: 'seed', artefact, command, env, timeoutMs: seedTimeoutMs, log, signal: context.signal,
+    }); // prettier-ignore
+    if (result.exitCode === 0) return;
+    const found = result.timedOut ? 'it took too long' : `exit code ${result.exitCode ?? 'none'}`;
+    throw new OperationError(`seeding ${environment}`, `${found}\n  ${result.tail}`, `see ${log}`);
+  });
+}
+
+/**
+ * Personal data never reaches staging: the backup is restored into a scratch cluster, masked there, and only then
+ * copied. Resolves to false where production has no backup yet.
+ */
+async function fillFromBackup(context: ReleaseContext, access: DatabaseAccess): Promise<boolean> {
+  if (!(await context.engine.exists('production', 'traffic'))) return false;
+  const { backups } = await context.connect('production');
+  const [latest] = await backups.list();
+  if (latest === undefined) return false;
+  await context.act('masked-data', `restore backup ${latest.id}, mask personal data, copy it to staging`, async () => {
+    const scratch = await backups.restore(latest);
+    try {
+      await maskDatabase(scratch.access, context.definition.data.personal);
+      await copyDatabase(scratch.access, access);
+    } finally {
+      await scratch.dispose();
+    }
+  });
+  return true;
+}

@@ -1,0 +1,63 @@
+import { join } from 'node:path';
+import { databaseUrl } from '../../infra/database-url.ts';
+import { OperationError } from '../../infra/errors.ts';
+import type { Artefact } from '../../infra/model.ts';
+import type { DatabaseAccess, Jobs } from '../../infra/platform.ts';
+import { runMigrations } from '../data/migrations.ts';
+import type { ReleaseContext } from './context.ts';
+import type { Event } from './events.ts';
+
+type Where = Extract<Event, { type: 'migration.applied' }>['where'];
+
+const commandTimeoutMs = 15 * 60_000;
+
+export interface MigrateTarget {
+  access: DatabaseAccess;
+  artefact: Artefact;
+  where: Where;
+  jobs: Jobs;
+}
+
+/** Brings the schema to what `artefact` needs, by plain SQL files or the application's own command; records each step. */
+export async function migrate(context: ReleaseContext, phase: 'expand' | 'contract', target: MigrateTarget): Promise<number> {
+  const { access, artefact, where } = target;
+  const { migrations } = context.definition.application;
+  const applied = (name: string, ms: number) =>
+    context.journal.append({ type: 'migration.applied', where, name, phase, ms: Math.round(ms) });
+  const what = `${phase} migrations of ${artefact.version} on ${where}`;
+
+  return context.act(`migrate-${phase}-${where}`, what, async () => {
+    if ('directory' in migrations) {
+      const done = await runMigrations({
+        access,
+        directory: join(artefact.location, migrations.directory),
+        phase,
+        contract: migrations.contract,
+      });
+      for (const { name, ms } of done) applied(name, ms);
+      return done.length;
+    }
+    const command = migrations[phase];
+    if (command === undefined) return 0;
+    await runCommand(context, what, command, target, phase);
+    applied(command.join(' '), 0);
+    return 1;
+  });
+}
+
+async function runCommand(
+  context: ReleaseContext,
+  what: string,
+  command: string[],
+  { access, artefact, jobs, where }: MigrateTarget,
+  phase: string,
+): Promise<void> {
+  const log = join(context.evidence('migrations'), `${where}-${phase}.log`);
+  const env = { DATABASE_URL: databaseUrl(access, 'owner') };
+  const result = await jobs.run({
+    name: 'migrate', artefact, command, env, timeoutMs: commandTimeoutMs, log, signal: context.signal,
+  }); // prettier-ignore
+  if (result.exitCode === 0) return;
+  const found = result.timedOut ? 'it took too long' : `exit code ${result.exitCode ?? 'none'}`;
+  throw new OperationError(what, `${found}\n  ${result.tail}`, `see ${log}`);
+}

@@ -1,0 +1,58 @@
+import { resolve } from 'node:path';
+import type { Artefact, Colour, EnvironmentName } from '../../infra/model.ts';
+import { projectRoot } from '../../infra/paths.ts';
+import type { EntryPoint } from '../../infra/platform.ts';
+import { authenticationGate } from '../gates/authentication.ts';
+import { capacityGate } from '../gates/capacity.ts';
+import type { Gate } from '../gates/gate.ts';
+import { headersGate } from '../gates/headers.ts';
+import { loadGate } from '../gates/load.ts';
+import { parityGate } from '../gates/parity.ts';
+import { securityScanGate } from '../gates/security-scan.ts';
+import { testsGate } from '../gates/tests.ts';
+import { tlsGate } from '../gates/tls.ts';
+import type { ReleaseContext } from './context.ts';
+
+/** Seconds of each step of the capacity curve. */
+const capacityStepSeconds = 5;
+
+/** The gates that a version has to pass while it is live on an environment where nobody has anything to lose. */
+export async function qualification(context: ReleaseContext, environment: EnvironmentName, artefact: Artefact): Promise<Gate[]> {
+  const { definition } = context;
+  const { router, jobs, metrics } = await context.connect(environment);
+  const { entry } = router;
+  const { load, security, tests } = definition;
+  const script = resolve(projectRoot, load.script);
+  const { requestsPerSecond, durationSeconds, thresholds, growth } = load;
+  const byOrdinaryTraffic = { entry, headers: {} };
+  return [
+    testsGate({
+      id: 'acceptance',
+      title: `User acceptance of ${artefact.version}`,
+      jobs,
+      artefact,
+      command: tests.acceptance.command,
+      env: testEnvironment(entry),
+      timeoutMs: tests.acceptance.timeoutSeconds * 1000,
+    }),
+    tlsGate({ entry }),
+    headersGate({ ...byOrdinaryTraffic, paths: security.startPaths }),
+    loadGate({ ...byOrdinaryTraffic, script, requestsPerSecond, durationSeconds, thresholds, metrics }),
+    capacityGate({ ...byOrdinaryTraffic, script, requestsPerSecond, thresholds, growth, stepSeconds: capacityStepSeconds }),
+    securityScanGate({ entry, settings: security }),
+    // Last: its wrong logins use up what the application grants this client.
+    ...(security.authentication === undefined
+      ? []
+      : [authenticationGate({ ...byOrdinaryTraffic, settings: security.authentication })]),
+    parityGate({ staging: context.spec('staging'), production: context.spec('production') }),
+  ];
+}
+
+/** What the application's own tests learn of where they run; with a colour, by the header route. */
+export function testEnvironment(entry: EntryPoint, colour?: Colour): Record<string, string> {
+  return {
+    BASE_URL: entry.baseUrl,
+    ROUTE_HEADERS: JSON.stringify(colour === undefined ? {} : entry.routeHeaders(colour)),
+    ...(entry.caFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: entry.caFile }),
+  };
+}

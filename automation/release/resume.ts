@@ -1,0 +1,82 @@
+import type { Colour } from '../../infra/model.ts';
+import { recoverCutover } from '../data/recover.ts';
+import { OperationError } from '../../infra/errors.ts';
+import type { ReleaseSettings } from './context.ts';
+import type { PastRelease } from './history.ts';
+import { openJournal } from './journal.ts';
+import { environmentSpec } from './spec.ts';
+import { readArtefact } from './live.ts';
+import { abandon, passedStages } from './run.ts';
+import { unfinishedActions } from './actions.ts';
+import { finish, settingsOf, type FinishedRelease, type Session } from './start.ts';
+import { stages } from './stages/index.ts';
+import { writeReport } from '../report/write.ts';
+
+/**
+ * Goes on with an interrupted release. First what is live is compared with the journal and a half-done cutover is
+ * settled (finished if the balancer had flipped, else undone); then the first stage that had not passed begins anew.
+ */
+export async function resumeRelease(session: Session, open: PastRelease): Promise<FinishedRelease> {
+  const settings = await reopen(session, open);
+  const found = await settle(settings);
+  const done = passedStages(settings.journal.entries());
+  const next = stages.find((stage) => !done.has(stage.id));
+  settings.journal.append({
+    type: 'release.resumed',
+    found,
+    decision: next === undefined ? 'everything had been done' : `go on with stage "${next.title}"`,
+  });
+  return finish(settings);
+}
+
+/** Ends an interrupted release by undoing it: the old version is live again, with every write made since. */
+export async function abandonRelease(session: Session, open: PastRelease, reason: string): Promise<FinishedRelease> {
+  const settings = await reopen(session, open);
+  try {
+    const found = await settle(settings);
+    settings.journal.append({ type: 'release.resumed', found, decision: 'undo everything' });
+    const outcome = await abandon(settings, stages, reason);
+    return { ...outcome, directory: settings.directory };
+  } finally {
+    writeReport(settings.directory);
+    settings.journal.close();
+  }
+}
+
+async function reopen(session: Session, { id, directory, started }: PastRelease): Promise<ReleaseSettings> {
+  const { kind, environment, to } = started;
+  const artefact = started.from && (await readArtefact(session.engine, environment, started.from.colour));
+  if (started.from !== undefined && artefact === undefined) {
+    throw new OperationError(
+      `resuming release ${id}`,
+      `${started.from.colour}, which was live, is not up any more`,
+      'look at: npm run status; then start a new release: npm run release',
+    );
+  }
+  const journal = openJournal(directory);
+  session.show(journal);
+  const from = started.from && artefact && { ...started.from, artefact };
+  return settingsOf(session, { id, kind, environment, directory, journal, from, to });
+}
+
+/** Compares the journal with what is live, and resolves to what was found. A held or half-moved write path is freed. */
+async function settle({ journal, platform, definition, environment, from, to }: ReleaseSettings): Promise<string> {
+  const entries = journal.entries();
+  const open = unfinishedActions(entries).map(({ what }) => what);
+  const interrupted = open.length === 0 ? 'no action was under way' : `interrupted while: ${open.join(', ')}`;
+  const began = entries.some((entry) => entry.type === 'stage.started' && entry.stage === 'cutover');
+  if (!began || from === undefined) return interrupted;
+
+  const running = await platform.connect(environment, environmentSpec(definition, environment));
+  try {
+    const side = async (colour: Colour) => ({ colour, access: await running.databases.of(colour) });
+    const recovered = await recoverCutover({
+      router: running.router,
+      from: await side(from.colour),
+      to: await side(to.colour),
+    });
+    return `${interrupted}; ${recovered}`;
+  } finally {
+    await running.close();
+  }
+}

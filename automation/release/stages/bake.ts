@@ -1,0 +1,38 @@
+import { qualification } from '../qualification.ts';
+import { endSynthetic, keepTrafficUp } from '../synthetic.ts';
+import { StageStopped, type Stage } from '../stage.ts';
+import { watch } from '../watch.ts';
+
+/** The new colour serves everybody and is watched; the old one stands by with all of its writes. */
+export const bake: Stage = {
+  id: 'bake',
+  title: 'Bake',
+
+  plan: ({ definition }) => ({
+    steps: [`watch ${definition.bake.seconds} s against the SLOs; roll back by itself when they break`],
+    workMs: 1_000,
+    observationMs: definition.bake.seconds * 1000,
+  }),
+
+  async apply(context) {
+    await keepTrafficUp(context);
+    const environment = await context.connect();
+    const { judgement } = await watch(context, environment, {
+      colour: context.to.colour,
+      compared: false,
+      seconds: context.definition.bake.seconds,
+      what: 'bake',
+    });
+    if (judgement.verdict !== 'pass') throw new StageStopped('rolled-back', `bake: ${judgement.verdict}: ${judgement.reason}`);
+    if (context.kind === 'rehearsal') await context.gates(await qualification(context, 'staging', context.artefact()));
+    await endSynthetic(context);
+  },
+
+  async verify({ to, connect }) {
+    const { split } = await (await connect()).router.read();
+    return split?.live === to.colour ? undefined : `the balancer says ${JSON.stringify(split)}`;
+  },
+
+  // The cutover stage takes the traffic back.
+  undo: () => Promise.resolve(undefined),
+};

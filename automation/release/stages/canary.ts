@@ -1,0 +1,85 @@
+import { other } from '../../../infra/model.ts';
+import { OperationError } from '../../../infra/errors.ts';
+import type { ReleaseContext } from '../context.ts';
+import { observedPercent } from '../recorder.ts';
+import { keepTrafficUp } from '../synthetic.ts';
+import { StageStopped, type Stage } from '../stage.ts';
+import { watch, type Watched } from '../watch.ts';
+
+/** An inconclusive step is watched once more for this many times its seconds, then it stops the release. */
+const extension = 1;
+
+/** Some of the reads go to the new colour, step by step; writes stay where they are. */
+export const canary: Stage = {
+  id: 'canary',
+  title: 'Canary',
+
+  plan: ({ kind, definition }) =>
+    kind === 'go-live'
+      ? { steps: ['nothing is live yet: no canary'], workMs: 0, observationMs: 0 }
+      : {
+          steps: definition.canary.steps.map((percent) => `${percent} % of reads for ${definition.canary.stepSeconds} s, judged against SLOs and the live colour`),
+          workMs: definition.canary.steps.length * 2_500,
+          observationMs: definition.canary.steps.length * definition.canary.stepSeconds * 1000,
+        },
+
+  async apply(context) {
+    if (context.from === undefined) return;
+    await keepTrafficUp(context);
+    for (const percent of context.definition.canary.steps) await step(context, percent, context.from.colour);
+  },
+
+  async verify({ definition, from, connect }) {
+    if (from === undefined) return undefined;
+    const { split } = await (await connect()).router.read();
+    const percent = definition.canary.steps.at(-1);
+    return split?.live === from.colour && split.percent === percent ? undefined : `the balancer says ${JSON.stringify(split)}`;
+  },
+
+  async undo(context) {
+    if (context.from === undefined) return undefined;
+    const { router } = await context.connect();
+    const { split } = await router.read();
+    // After the cutover the way back is a cutover too: that is the cutover stage's to undo.
+    if (split === undefined || split.live !== context.from.colour) return undefined;
+    const back = { live: context.from.colour, percent: 0 };
+    const started = performance.now();
+    context.journal.append({ type: 'rollback.started', reason: context.stopReason, automatic: context.stopAutomatic });
+    await router.apply(back);
+    const ms = Math.round(performance.now() - started);
+    context.journal.append({ type: 'traffic.set', split: back, by: 'balancer', ms });
+    await context.up(context.environment, { kind: 'traffic', split: back });
+    const detail = 'only reads had been moved: no write was on the new colour';
+    context.journal.append({ type: 'rollback.done', ms, lossless: true, detail });
+    return `all reads are back on ${back.live}, after ${ms} ms`;
+  },
+};
+
+async function step(context: ReleaseContext, percent: number, live: 'blue' | 'green'): Promise<void> {
+  const { definition, journal, environment } = context;
+  const split = { live, percent };
+  const started = performance.now();
+  await context.up(environment, { kind: 'traffic', split });
+  journal.append({ type: 'traffic.set', split, by: 'engine', ms: Math.round(performance.now() - started) });
+  const running = await context.connect();
+  const { split: found } = await running.router.read();
+  if (found?.live !== live || found.percent !== percent) {
+    throw new OperationError(`setting ${percent} % on ${other(live)}`, `the balancer has ${JSON.stringify(found)}`, 'run: npm run status');
+  }
+
+  const look = () =>
+    watch(context, running, {
+      colour: other(live),
+      compared: true,
+      seconds: definition.canary.stepSeconds,
+      what: `canary at ${percent} %`,
+    });
+  let watched: Watched = await look();
+  for (let more = 0; more < extension && watched.judgement.verdict === 'inconclusive'; more += 1) {
+    context.note(`canary at ${percent} % is inconclusive (${watched.judgement.reason}): watched once more`, 'warning');
+    watched = await look();
+  }
+  const { verdict, reason } = watched.judgement;
+  journal.append({ type: 'canary.step', percent, verdict, reason, observedPercent: observedPercent(watched.window, live) });
+  if (verdict !== 'pass') throw new StageStopped('rolled-back', `canary at ${percent} %: ${verdict}: ${reason}`);
+}

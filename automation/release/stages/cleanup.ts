@@ -1,0 +1,60 @@
+import { stopSync } from '../../data/sync.ts';
+import type { ReleaseContext } from '../context.ts';
+import { takeBackup } from '../backup.ts';
+import { release } from '../establish.ts';
+import { migrate } from '../migrate.ts';
+import { passes } from '../../gates/gate.ts';
+import { StageStopped, type Stage } from '../stage.ts';
+
+/** The declared point of no return: the contract migrations run, the way back ends, the old colour is let go. */
+export const cleanup: Stage = {
+  id: 'cleanup',
+  title: 'Clean-up',
+
+  plan: ({ kind, definition, from }) => ({
+    steps: [
+      ...(kind === 'go-live' ? [] : [`end the replication back to ${from?.colour}`]),
+      'contract migrations (no way back from here)',
+      ...(kind === 'go-live' ? [] : [definition.bake.oldColour === 'release' ? `take ${from?.colour} down` : `keep ${from?.colour} warm`]),
+      `back up; keep the newest ${definition.data.backupRetention} backups`,
+    ],
+    workMs: 10_000,
+    observationMs: 0,
+  }),
+
+  async apply(context) {
+    const { from, to, definition, environment } = context;
+    refuseUnverified(context);
+    const { databases, jobs, backups } = await context.connect();
+    const access = await databases.of(to.colour);
+    if (from !== undefined) {
+      await context.act('end-reverse', `end the replication back to ${from.colour}`, async () =>
+        stopSync({ from: access, to: await databases.of(from.colour) }),
+      );
+    }
+    await migrate(context, 'contract', { access, artefact: context.artefact(), where: to.colour, jobs });
+    if (from !== undefined && definition.bake.oldColour === 'release') await release(context, environment, from.colour);
+    await takeBackup(context, to.colour, to.version);
+    const gone = await context.act('prune-backups', `keep the newest ${definition.data.backupRetention} backups`, () =>
+      backups.prune(definition.data.backupRetention),
+    );
+    if (gone.length > 0) context.note(`deleted backups: ${gone.map(({ id }) => id).join(', ')}`);
+  },
+
+  verify: () => Promise.resolve(undefined),
+
+  // Past the point of no return: what failed here is finished by `resume`, never undone.
+  undo: () => Promise.resolve(undefined),
+};
+
+/** Nothing is cleaned up while a gate is open or the two databases were not found equal at the cutover. */
+function refuseUnverified({ journal, from }: ReleaseContext): void {
+  const entries = journal.entries();
+  const gates = new Map(entries.flatMap((entry) => (entry.type === 'gate.judged' ? [[entry.gate.id, entry.gate] as const] : [])));
+  const open = [...gates.values()].filter((gate) => !passes(gate.verdict));
+  const compared = entries.findLast((entry) => entry.type === 'data.compared' && entry.at === 'cutover');
+  const unequal = from !== undefined && !(compared?.type === 'data.compared' && compared.tables.length > 0 && compared.tables.every((t) => t.equal));
+  if (open.length === 0 && !unequal) return;
+  const why = [...open.map((gate) => `${gate.id} is ${gate.verdict}`), ...(unequal ? ['the databases were not found equal'] : [])];
+  throw new StageStopped('no-go', `the old colour is kept: ${why.join('; ')}`);
+}

@@ -1,0 +1,136 @@
+import { alertsGate } from '../../gates/alerts.ts';
+import { testsGate } from '../../gates/tests.ts';
+import { syncGate } from '../../gates/data.ts';
+import { refuseUnlessReady } from '../../data/preconditions.ts';
+import { copySchema } from '../../data/schema.ts';
+import { startSync, stopSync, waitForSync } from '../../data/sync.ts';
+import type { ReleaseContext } from '../context.ts';
+import { emptyDatabase, release, seed } from '../establish.ts';
+import { migrate } from '../migrate.ts';
+import { testEnvironment } from '../qualification.ts';
+import { keepTrafficUp } from '../synthetic.ts';
+import type { Stage } from '../stage.ts';
+
+/** The inactive colour comes up with a live copy of the data and the new version, and gets no traffic. */
+export const prepare: Stage = {
+  id: 'prepare',
+  title: 'Inactive colour',
+
+  plan: ({ kind, definition, from, to }) => ({
+    steps: [
+      `bring ${to.colour} up: database, then the version`,
+      ...(kind === 'go-live'
+        ? ['migrate and seed its empty database']
+        : [`replicate from ${from?.colour}, at most ${definition.data.maxLagSeconds} s behind`, 'expand migrations']),
+      'gate: smoke tests through the real entry point, by the header route',
+      'gate: a stopped instance raises an alert that reaches a receiver',
+    ],
+    workMs: 35_000,
+    observationMs: 0,
+  }),
+
+  async apply(context) {
+    const { environment, to, from } = context;
+    await context.up(environment, { kind: 'foundation', spec: context.spec() });
+    await context.up(environment, { kind: to.colour, colour: { colour: to.colour } });
+    if (from === undefined) await fillEmpty(context);
+    else {
+      await keepTrafficUp(context);
+      await replicate(context, from.colour);
+    }
+    await context.up(environment, { kind: to.colour, colour: { colour: to.colour, artefact: context.artefact() } });
+    await refuseTraffic(context);
+    await context.gates(await smokeGates(context));
+  },
+
+  async verify(context) {
+    const { servers, split } = await (await context.connect()).router.read();
+    const down = servers.filter(({ colour, healthy }) => colour === context.to.colour && !healthy);
+    if (down.length > 0) return `not healthy: ${down.map(({ service, instance }) => `${service}.${instance}`).join(', ')}`;
+    return split?.live === context.to.colour ? `${context.to.colour} is live already` : undefined;
+  },
+
+  async undo(context) {
+    const { environment, to, from } = context;
+    const running = await context.connect();
+    const { split } = await running.router.read();
+    if (split?.live === to.colour) return undefined;
+    if (from !== undefined) {
+      const [source, target] = await Promise.all([running.databases.of(from.colour), running.databases.of(to.colour)]);
+      await stopSync({ from: source, to: target });
+    }
+    await release(context, environment, to.colour);
+    return `${to.colour} is taken down, nothing replicates to it`;
+  },
+};
+
+/** First go-live: the schema and, if the release definition has one, the seed. */
+async function fillEmpty(context: ReleaseContext): Promise<void> {
+  const { environment, to } = context;
+  const running = await context.connect();
+  const access = await running.databases.of(to.colour);
+  const artefact = context.artefact();
+  await emptyDatabase(access);
+  await migrate(context, 'expand', { access, artefact, where: to.colour, jobs: running.jobs });
+  await seed(context, environment, running, access, artefact);
+}
+
+/** Schema, initial copy, and everything since; then the additive migrations, with the replication running. */
+async function replicate(context: ReleaseContext, live: 'blue' | 'green'): Promise<void> {
+  const { definition, journal, to, signal } = context;
+  const running = await context.connect();
+  const [source, target] = await Promise.all([running.databases.of(live), running.databases.of(to.colour)]);
+
+  await context.act('preconditions', 'check that the database can be replicated', () => refuseUnlessReady(source));
+  await context.act('empty', `empty the database of ${to.colour}`, async () => {
+    await stopSync({ from: source, to: target });
+    await emptyDatabase(target);
+  });
+  await context.act('schema', `copy the schema from ${live} to ${to.colour}`, () => copySchema(source, target));
+  await context.act('sync', `replicate from ${live} to ${to.colour}`, async () => {
+    await startSync({ from: source, to: target });
+    await waitForSync({
+      from: source,
+      to: target,
+      maxLagMs: definition.data.maxLagSeconds * 1000,
+      onProgress: (progress) => {
+        journal.append({ type: 'sync.progress', direction: 'forward', ...progress });
+        context.waiting(`replicating: ${progress.tablesReady} of ${progress.tables} tables, ${progress.lagBytes} bytes behind`);
+      },
+      signal,
+    });
+  });
+  await migrate(context, 'expand', { access: target, artefact: context.artefact(), where: to.colour, jobs: running.jobs });
+  await context.gates([syncGate({ from: source, to: target, maxLagSeconds: definition.data.maxLagSeconds })]);
+}
+
+/** Registered with the balancer, and no request goes there: read back from the balancer. */
+async function refuseTraffic(context: ReleaseContext): Promise<void> {
+  const { router } = await context.connect();
+  const { split, servers } = await router.read();
+  const registered = servers.filter(({ colour, healthy }) => colour === context.to.colour && healthy).length;
+  const live = split === undefined ? 'nothing is live yet' : `${split.live} is live, ${split.percent} % elsewhere`;
+  context.note(`${context.to.colour} is registered with ${registered} healthy servers and gets no traffic: ${live}`);
+}
+
+async function smokeGates(context: ReleaseContext) {
+  const { definition, to } = context;
+  const running = await context.connect();
+  const artefact = context.artefact();
+  const redundant = definition.application.services.find(({ name }) => (context.spec().services.find((s) => s.name === name)?.instances ?? 1) > 1);
+  return [
+    testsGate({
+      id: 'smoke',
+      title: `Smoke tests of ${artefact.version} on ${to.colour}, through the entry point`,
+      jobs: running.jobs,
+      artefact,
+      command: definition.tests.smoke.command,
+      env: testEnvironment(running.router.entry, to.colour),
+      timeoutMs: definition.tests.smoke.timeoutSeconds * 1000,
+    }),
+    ...(redundant === undefined
+      ? []
+      : [alertsGate({ alerts: running.alerts, instances: running.instances, instance: `${redundant.name}.${to.colour}.1` })]),
+  ];
+}
+

@@ -1,0 +1,47 @@
+import { other, type Colour } from '../../../infra/model.ts';
+import type { ReleaseContext } from '../context.ts';
+import { establish } from '../establish.ts';
+import { readLive } from '../live.ts';
+import { qualification } from '../qualification.ts';
+import type { Stage } from '../stage.ts';
+
+/** The version lives on staging with production's data, masked, and has to pass there what it must pass to go live. */
+export const staging: Stage = {
+  id: 'staging',
+  title: 'Staging',
+
+  plan: ({ definition }) => ({
+    steps: [
+      "restore production's latest backup, mask personal data (first go-live: seed)",
+      'migrate, start the version, give it all of staging’s traffic',
+      'gates: user acceptance, TLS, headers, load, capacity, security scan, authentication, parity with production',
+    ],
+    workMs: 30_000,
+    observationMs: (definition.load.durationSeconds + definition.security.maxSeconds / 2) * 1000,
+  }),
+
+  async apply(context) {
+    const artefact = context.artefact();
+    // A rehearsal needs the old version there first: its gates come when the new one has gone live on staging.
+    if (context.kind === 'rehearsal' && context.from !== undefined) {
+      await establish(context, context.from.colour, context.from.artefact);
+      return;
+    }
+    await establish(context, await freeColour(context), artefact);
+    await context.gates(await qualification(context, 'staging', artefact));
+  },
+
+  async verify({ connect }) {
+    const { split } = await (await connect('staging')).router.read();
+    return split === undefined ? 'nothing is live on staging' : undefined;
+  },
+
+  // Staging keeps the version that was tried last: that is what it is for.
+  undo: () => Promise.resolve(undefined),
+};
+
+/** The colour of staging that is not live. */
+async function freeColour({ engine }: ReleaseContext): Promise<Colour> {
+  const live = await readLive(engine, 'staging');
+  return live === undefined ? 'blue' : other(live.colour);
+}

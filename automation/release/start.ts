@@ -1,0 +1,110 @@
+import { join } from 'node:path';
+import { other, type Artefact, type EnvironmentName } from '../../infra/model.ts';
+import { releasesDirectory } from '../../infra/paths.ts';
+import type { Platform } from '../../infra/platform.ts';
+import type { ReleaseDefinition } from '../config/schema.ts';
+import { writeReport } from '../report/write.ts';
+import type { Engine } from '../stacks/engine.ts';
+import type { ReleaseKind, ReleaseSettings } from './context.ts';
+import type { Event } from './events.ts';
+import { lastDurations } from './history.ts';
+import { openJournal, type Journal } from './journal.ts';
+import type { Live } from './live.ts';
+import { planRelease } from './plan.ts';
+import { runRelease, type ReleaseOutcome } from './run.ts';
+import { readSource, releaseId } from './source.ts';
+import { stages } from './stages/index.ts';
+
+/** What every release of one command shares. */
+export interface Session {
+  definition: ReleaseDefinition;
+  platform: Platform;
+  engine: Engine;
+  signal: AbortSignal;
+  waiting: (text: string) => void;
+  /** Shows a release's journal at the terminal, from its beginning. */
+  show: (journal: Journal) => void;
+  ask: ReleaseSettings['ask'];
+  approved: boolean;
+}
+
+export interface FinishedRelease extends ReleaseOutcome {
+  directory: string;
+}
+
+/** Begins a new release and takes it to its end; writes the report whatever happens. */
+export async function startRelease(
+  session: Session,
+  options: { kind: ReleaseKind; environment: EnvironmentName; version: string; live: Live | undefined },
+): Promise<FinishedRelease> {
+  const { kind, environment, version, live } = options;
+  const id = releaseId(version, new Date());
+  const directory = join(releasesDirectory(environment), id);
+  const from = live === undefined ? undefined : placementOf(live);
+  const to = { colour: live === undefined ? ('blue' as const) : other(live.colour), version };
+  const source = await readSource();
+  const journal = openJournal(directory);
+  session.show(journal);
+  const { definition, platform } = session;
+  const planned = planRelease(
+    stages,
+    { kind, definition, to, ...(from === undefined ? {} : { from }) },
+    lastDurations(environment, kind),
+  );
+  journal.append({
+    type: 'release.started',
+    release: id,
+    kind,
+    application: definition.application.name,
+    environment,
+    platform: platform.name,
+    ...(from === undefined ? {} : { from: { colour: from.colour, version: from.version } }),
+    to,
+    source,
+    stages: planned.map(({ id: stage, title, expectedMs }) => ({ id: stage, title, expectedMs })),
+    settings: reportedSettings(definition),
+  });
+  return finish(settingsOf(session, { id, kind, environment, directory, journal, from, to }));
+}
+
+/** Goes on with a release whose settings are known, to its end or to the next interruption; writes the report. */
+export async function finish(settings: ReleaseSettings): Promise<FinishedRelease> {
+  try {
+    const outcome = await runRelease(settings, stages);
+    return { ...outcome, directory: settings.directory };
+  } finally {
+    writeReport(settings.directory);
+    settings.journal.close();
+  }
+}
+
+type Own = Pick<ReleaseSettings, 'id' | 'kind' | 'environment' | 'directory' | 'journal' | 'to'> & {
+  from: ReleaseSettings['from'] | undefined;
+};
+
+export function settingsOf(session: Session, { from, ...own }: Own): ReleaseSettings {
+  const { definition, platform, engine, signal, waiting, ask, approved } = session;
+  return { definition, platform, engine, signal, waiting, ask, approved, ...own, ...(from === undefined ? {} : { from }) };
+}
+
+export function placementOf({ colour, artefact }: { colour: Live['colour']; artefact: Artefact }) {
+  return { colour, version: artefact.version, artefact };
+}
+
+/** What the report shows of the release definition. Receivers' addresses stay out: they can hold a token. */
+function reportedSettings(definition: ReleaseDefinition): Extract<Event, { type: 'release.started' }>['settings'] {
+  const { load, slo, canary, cutover, bake, window, data, waivers, security, announcements } = definition;
+  return {
+    load,
+    slo,
+    canary,
+    cutover,
+    bake,
+    window,
+    waivers,
+    acceptedRisks: security.acceptedRisks,
+    maskedColumns: data.personal.map(({ table, column }) => `${table}.${column}`),
+    invariants: data.invariants.map(({ name }) => name),
+    expectedDowntime: announcements.expectedDowntime,
+  };
+}
