@@ -62,6 +62,7 @@ function renderConfiguration(inputs: BalancerInputs): string {
       spec,
       ports,
       certificate: from(join(layout.certificates(), 'server.pem')),
+      innerSocket: socketPath(layout.balancer(), 'entry.sock'),
       secretFile: from(layout.secretFile('route')),
     }),
     ...backends,
@@ -73,7 +74,7 @@ function renderDefaults(socket: string): string {
   return `global
   log stdout len 1024 format raw local0 info
   nbthread 1
-  maxconn 4000
+  fd-hard-limit 16384
   hard-stop-after ${balancerStopSeconds}s
   stats socket "${socket}" mode 600 level admin expose-fd listeners
   stats timeout 30s
@@ -114,12 +115,12 @@ function renderBackends(service: ServiceSpec, colour: Colour, ports: number[]): 
   const server = (index: number) => `${service.name}.${colour}.${index + 1}`;
   return `backend ${read}
   balance roundrobin
-  retry-on conn-failure empty-response response-timeout
+  retry-on conn-failure empty-response
   http-request disable-l7-retry unless { method GET HEAD OPTIONS }
   option httpchk
   http-check send meth GET uri ${quote(service.health)} ver HTTP/1.1 hdr host localhost
   http-check expect status 200
-  default-server inter 500ms fastinter 200ms downinter 500ms fall 2 rise 1
+  default-server inter 500ms fastinter 100ms downinter 500ms fall 2 rise 1
 ${ports.map((port, i) => `  server ${server(i)} 127.0.0.1:${port} check\n`).join('')}
 backend ${write}
   balance roundrobin

@@ -10,6 +10,8 @@ export interface FrontendInputs {
   certificate: string;
   /** Holds the secret of the header route, on one line. */
   secretFile: string;
+  /** Unix socket between the TLS frontend and the rules. */
+  innerSocket: string;
 }
 
 /** Seconds for which a client that has written reads from the live colour: longer than the replication lag. */
@@ -18,10 +20,26 @@ const wroteSeconds = 5;
 /**
  * The entry point's rules, in the order in which HAProxy applies them to a request. What was decided stays in variables of
  * the transaction, from which the access log and the answer's headers are made.
+ *
+ * TLS ends in a frontend of its own, which hands each request on by a connection of its own. For on a kept connection
+ * HAProxy passes a server's failure on by closing the client's, without an answer and without a line in the log, so that
+ * the client repeats the request: a failed write would be invisible, and done twice.
  */
-export function renderFrontend({ spec, ports, certificate, secretFile }: FrontendInputs): string {
-  return `frontend entry
+export function renderFrontend({ spec, ports, certificate, secretFile, innerSocket }: FrontendInputs): string {
+  return `frontend tls
   bind 127.0.0.1:${ports.https} ssl crt "${certificate}" alpn h2,http/1.1
+  no log
+  default_backend entry
+
+backend entry
+  option http-server-close
+  http-reuse never
+  # The entry has its own, shorter ones.
+  timeout server 5m
+  server entry "unix@${innerSocket}" send-proxy-v2
+
+frontend entry
+  bind "unix@${innerSocket}" mode 600 accept-proxy
   log-format "${accessLogFormat}"
 
   # The header route. Both headers end here, whatever they say.
@@ -45,7 +63,7 @@ ${writes(spec)}
   # The split is looked up once, and after the hold: a held write goes where writes go when it is released.
   http-request set-var(txn.held) str(held) if { var(txn.kind) -m str write } !{ var(txn.by) -m found } !{ str(hold),map(${trafficMap}) 0 }
   http-request lua.hold if { var(txn.held) -m found }
-  http-request unset-var(txn.held) if { var(txn.held) -m found }
+  http-request return status 408 if { var(txn.held) -m found }
   http-request set-var(txn.split) str(split),map(${trafficMap})
   http-request set-var(txn.live) var(txn.split),field(1,:)
   http-request set-var(txn.percent) var(txn.split),field(2,:),add(0)

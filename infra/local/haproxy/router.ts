@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OperationError } from '../../errors.ts';
 import { colours, type Colour, type EnvironmentSpec, type Split } from '../../model.ts';
@@ -38,13 +38,13 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
 
   /**
    * On disk first, then in the balancer, then read back. The present state is read before anything is written: where the
-   * balancer is gone nothing changes, and where it does not take the change, the file gets its old content again.
+   * balancer is gone nothing changes, and where it does not take the change, the file says again what it had.
    */
   const change = (doing: string, key: 'split' | 'hold', edit: (state: TrafficState) => TrafficState) =>
     inOrder(async () => {
-      const wanted = edit(await readTraffic(doing));
+      const present = await readTraffic(doing);
+      const wanted = edit(present);
       const value = key === 'split' ? splitValue(wanted.split) : String(wanted.holdUntil);
-      const before = await readFile(file, 'utf8');
       await replaceFile(file, renderTrafficMap(wanted));
       try {
         const answer = (await ask(`set map ${trafficMap} ${key} ${value}`, doing)).trim();
@@ -52,7 +52,7 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
         const found = parseShowMap(await ask(`show map ${trafficMap}`, doing)).get(key);
         if (found !== value) throw ignored(doing, `the balancer has "${found}" instead of "${value}"`);
       } catch (error) {
-        await replaceFile(file, before);
+        await replaceFile(file, renderTrafficMap(present));
         throw error;
       }
     });

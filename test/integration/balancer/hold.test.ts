@@ -1,0 +1,119 @@
+import { expect } from 'chai';
+import type { Agent } from 'node:https';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { secret, send, startTestbed, type Answer, type Testbed, until } from './testbed.ts';
+
+describe('holding writes', () => {
+  let bed: Testbed;
+  let agent: Agent;
+  before(async () => {
+    bed = await startTestbed();
+    agent = bed.agent();
+  });
+  after(() => bed?.dispose());
+  beforeEach(() => bed.router.apply({ live: 'blue', percent: 0 }));
+  afterEach(() => bed.router.release());
+
+  const write = (headers: Record<string, string> = {}) => send(bed, agent, '/api/x', { method: 'POST', headers });
+  const colourOf = (answer: Answer) => answer.headers['x-greenlight-colour'];
+  const inFlight = () => bed.router.writesInFlight('blue');
+  /** Settles to what it has become by now: undefined while it is still waiting. */
+  const now = <T>(promise: Promise<T>) => Promise.race([promise, sleep(50).then(() => undefined)]);
+
+  it('flips under concurrent writes: all are answered, none goes to the old colour after the drain', async () => {
+    const answers: Answer[] = [];
+    let stop = false;
+    const clients = Array.from({ length: 24 }, async () => {
+      while (!stop) {
+        answers.push(await write());
+        await sleep(2);
+      }
+    });
+    await sleep(150);
+    const flip = async (to: 'blue' | 'green') => {
+      await bed.router.hold(5_000);
+      const from = to === 'green' ? 'blue' : 'green';
+      while ((await bed.router.writesInFlight(from)) > 0) await sleep(1);
+      const drained = answers.length;
+      await bed.router.apply({ live: to, percent: 0 });
+      await sleep(20);
+      // What was answered since the drain was under way to the client already; nothing new was.
+      expect(await bed.router.writesInFlight(to)).to.equal(0);
+      await bed.router.release();
+      return drained;
+    };
+    for (const to of ['green', 'blue', 'green'] as const) {
+      await flip(to);
+      await sleep(100);
+    }
+    stop = true;
+    await Promise.all(clients);
+    expect(answers.length).to.be.above(300);
+    expect(answers.filter((answer) => answer.status !== 200)).to.deep.equal([]);
+    expect(answers.slice(0, 10).map(colourOf)).to.deep.equal(Array(10).fill('blue'));
+    expect(answers.slice(-10).map(colourOf)).to.deep.equal(Array(10).fill('green'));
+  });
+
+  it('keeps a held write off every colour until it is released, then sends it to what is live now', async () => {
+    await bed.router.hold(20_000);
+    const held = Array.from({ length: 20 }, () => write());
+    expect(await now(Promise.any(held))).to.equal(undefined);
+    expect(await inFlight()).to.equal(0);
+    await bed.router.apply({ live: 'green', percent: 0 });
+    expect(await now(Promise.any(held))).to.equal(undefined);
+    await bed.router.release();
+    expect(new Set((await Promise.all(held)).map(colourOf))).to.deep.equal(new Set(['green']));
+  });
+
+  it('lets reads and the header route pass meanwhile', async () => {
+    await bed.router.hold(20_000);
+    expect((await send(bed, agent, '/api/x')).status).to.equal(200);
+    const header = { 'x-greenlight-colour': 'green', 'x-greenlight-secret': secret };
+    expect(colourOf(await write(header))).to.equal('green');
+  });
+
+  it('lets writes go by itself when the lease ends and nobody releases them', async () => {
+    await bed.router.hold(400);
+    const held = write();
+    expect(await now(held)).to.equal(undefined);
+    expect(colourOf(await held)).to.equal('blue');
+    expect((await bed.router.read()).holdMs).to.equal(0);
+  });
+
+  it('still holds after the balancer was restarted, and has the split', async () => {
+    await bed.router.apply({ live: 'green', percent: 40 });
+    await bed.router.hold(60_000);
+    await bed.stopBalancer();
+    await bed.startBalancer();
+    const state = await bed.router.read();
+    expect(state.split).to.deep.equal({ live: 'green', percent: 40 });
+    expect(state.holdMs).to.be.above(0);
+    const held = write();
+    expect(await now(held)).to.equal(undefined);
+    await bed.router.release();
+    expect(colourOf(await held)).to.equal('green');
+  });
+
+  it('drops a held write whose client leaves', async () => {
+    const toWeb = (signal?: AbortSignal) => send(bed, agent, '/x', { method: 'POST', signal });
+    const before = (await toWeb()).body.writes ?? 0;
+    await bed.router.hold(20_000);
+    const leaving = new AbortController();
+    const gone = Array.from({ length: 5 }, () => toWeb(leaving.signal).catch((error: Error) => error.name));
+    await sleep(100);
+    leaving.abort();
+    expect(await Promise.all(gone)).to.deep.equal(Array(5).fill('AbortError'));
+    await sleep(200);
+    await bed.router.release();
+    expect((await toWeb()).body.writes).to.equal(before + 1);
+  });
+
+  it('counts the writes under way, and not reads', async () => {
+    const reads = Array.from({ length: 3 }, () => send(bed, agent, '/api/x', { headers: { 'x-test-wait': '300' } }));
+    const writes = Array.from({ length: 7 }, () => write({ 'x-test-wait': '300' }));
+    await until(async () => expect(await inFlight()).to.equal(7));
+    expect(await bed.router.writesInFlight('green')).to.equal(0);
+    await Promise.all([...reads, ...writes]);
+    await until(async () => expect(await inFlight()).to.equal(0));
+  });
+});
