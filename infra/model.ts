@@ -63,7 +63,8 @@ export interface Artefact {
 /** Configuration of a colour's stack (`greenlight:colour`, JSON). */
 export interface ColourSpec {
   colour: Colour;
-  artefact: Artefact;
+  /** Absent: only the database, to be filled and migrated before a version starts on it. */
+  artefact?: Artefact;
 }
 
 /**

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { socketPath } from './socket-path.ts';
 
 /**
  * Texts that supervisord reads, as pure functions. A program's environment and arguments are not in them but in a
@@ -20,8 +20,6 @@ export interface Program {
   argv: string[];
   env: Record<string, string>;
   cwd: string;
-  /** User that it runs as, where the supervisor runs as root. */
-  user?: string;
   ready: Probe;
   readySeconds: number;
   stopSignal: 'TERM' | 'INT' | 'QUIT' | 'USR1';
@@ -29,6 +27,8 @@ export interface Program {
   stopSeconds: number;
   /** Whether the stop signal goes to its children too: right for programs that do not pass it on themselves. */
   stopGroup: boolean;
+  /** Hashes of what it reads at its start besides: another one is another program. */
+  restartOn: string[];
 }
 
 /** Where supervisord and its programs keep their files. */
@@ -47,16 +47,7 @@ export const programPidFile = (files: SupervisorFiles, name: string): string =>
   join(files.directory, 'run', `${name}.pid`);
 export const programLog = (files: SupervisorFiles, name: string): string => join(files.logs, `${name}.log`);
 
-/**
- * A unix socket's path has at most 104 bytes on macOS and 108 on Linux, and supervisord appends its pid while it
- * binds: a longer path moves to a directory of its own below /tmp (not `os.tmpdir()`: it must not depend on the environment).
- */
-export function socketFile(files: SupervisorFiles): string {
-  const path = join(files.directory, 'supervisor.sock');
-  if (Buffer.byteLength(path) <= 90) return path;
-  const name = createHash('sha256').update(files.directory).digest('hex').slice(0, 16);
-  return join('/tmp', `greenlight-${name}`, 'supervisor.sock');
-}
+export const socketFile = (files: SupervisorFiles): string => socketPath(files.directory, 'supervisor.sock');
 
 /** `supervisord.conf`: no network listener; the socket is for its owner alone. */
 export function renderSupervisor(files: SupervisorFiles): string {
@@ -106,17 +97,14 @@ stdout_logfile_backups=2
  */
 export function renderScript(files: SupervisorFiles, program: Program): string {
   const variables = Object.entries(program.env).sort(([a], [b]) => (a < b ? -1 : 1));
-  const become =
-    program.user === undefined
-      ? []
-      : ['setpriv', `--reuid=${program.user}`, `--regid=${program.user}`, '--init-groups', '--'];
   return [
     '#!/bin/sh',
+    `# Reads at its start: ${program.restartOn.join(' ')}`,
     `{ echo $$; LC_ALL=C ps -o lstart= -p $$; } > ${quote(programPidFile(files, program.name))}`,
     `cd ${quote(program.cwd)} || exit 111`,
     'unset SUPERVISOR_ENABLED SUPERVISOR_PROCESS_NAME SUPERVISOR_GROUP_NAME SUPERVISOR_SERVER_URL',
     ...variables.map(([name, value]) => `export ${name}=${quote(value)}`),
-    `exec ${[...become, ...program.argv].map(quote).join(' ')}`,
+    `exec ${program.argv.map(quote).join(' ')}`,
     '',
   ].join('\n');
 }

@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -6,6 +6,7 @@ import { OperationError } from '../errors.ts';
 import { toolPath } from '../tools.ts';
 import type { Layout } from './layout.ts';
 import { end, probe, recordedProcess } from './processes.ts';
+import { prepareSocketDirectory } from './socket-path.ts';
 import {
   configurationFile,
   pidFile,
@@ -49,7 +50,7 @@ export class Supervisor {
     if (await this.running()) return;
     for (const directory of [join(this.files.directory, 'conf.d'), join(this.files.directory, 'run'), this.files.logs])
       await mkdir(directory, { recursive: true, mode: 0o700 });
-    await this.#ownSocketDirectory();
+    await prepareSocketDirectory(this.#socket);
     await this.endOrphans();
     await writeAtomically(configurationFile(this.files), renderSupervisor(this.files), 0o600);
     const { PATH, HOME, TZ, LANG } = process.env;
@@ -233,22 +234,12 @@ export class Supervisor {
     const log = (await readFile(file, 'utf8').catch(() => '')).trim().split('\n').slice(-5).join(' | ');
     return new OperationError(`starting ${program.name}`, log === '' ? found : `${found}: ${log}`, `look at ${file}`);
   }
-
-  /** A directory below /tmp with a name that others can guess: it has to be ours alone. */
-  async #ownSocketDirectory(): Promise<void> {
-    const directory = dirname(this.#socket);
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    const found = await lstat(directory);
-    if (!found.isDirectory() || found.uid !== process.getuid?.())
-      throw new OperationError('starting the supervisor', `${directory} belongs to somebody else`, 'remove it');
-    await chmod(directory, 0o700);
-  }
 }
 
 const isFault = (error: unknown, code: number): boolean => error instanceof RpcFault && error.code === code;
 
 const toState = (info: Record<string, RpcValue>): ProgramState => ({
-  name: String(info['name']),
+  name: info['name'] as string,
   state: info['statename'] as ProgramState['state'],
   pid: Number(info['pid']),
   start: Number(info['start']),

@@ -1,0 +1,74 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Provider } from '@pulumi/pulumi/provider/provider.js';
+import type { Found, Handler, Place } from './handler.ts';
+
+/** How the engine writes a value that is not known before the resource it comes from is made. */
+const unknown = '04da6b54-80e4-46f7-96ec-b56ff0331ba9';
+
+type Properties = Record<string, unknown>;
+/** What the engine keeps of a resource: its inputs, what was computed, and the drift that the last refresh found. */
+type State = Place & { drift?: string };
+
+/** Changing one of these means another thing: the old one is deleted first, as both would use the same names and ports. */
+const identity = ['environment', 'directory', 'name', 'colour'];
+
+/** Makes a Pulumi provider of a table of handlers, by their types' tokens. */
+export function createProvider(version: string, handlers: ReadonlyMap<string, Handler>): Provider {
+  const handlerOf = (urn: string): Handler => {
+    const token = urn.split('::')[2]?.split('$').at(-1) ?? '';
+    const handler = handlers.get(token);
+    if (handler === undefined) throw new Error(`Greenlight's provider has no resource type ${token}`);
+    return handler;
+  };
+
+  return {
+    version,
+    schema: JSON.stringify({ name: 'greenlight', version }),
+
+    check(urn, _olds, news: Properties) {
+      const result = handlerOf(urn).inputs.safeParse(news);
+      if (result.success || mentions(news, unknown)) return Promise.resolve({ inputs: news });
+      const failures = result.error.issues.map((issue) => ({ property: issue.path.join('.'), reason: issue.message }));
+      return Promise.resolve({ inputs: news, failures });
+    },
+
+    diff(_id, _urn, olds: Properties, news: Properties) {
+      const changed = Object.keys(news).filter((key) => !isDeepStrictEqual(news[key], olds[key]));
+      const removed = Object.keys(olds).filter((key) => key === 'drift');
+      return Promise.resolve({
+        changes: changed.length + removed.length > 0,
+        replaces: changed.filter((key) => identity.includes(key)),
+        deleteBeforeReplace: true,
+      });
+    },
+
+    async create(urn, inputs: Place) {
+      const computed = await handlerOf(urn).create(inputs);
+      return { id: nameOf(urn), outs: { ...inputs, ...computed } };
+    },
+
+    async read(id, urn, props: State) {
+      const { drift: _old, ...recorded } = props;
+      const found: Found = await handlerOf(urn).read(recorded);
+      if (found === 'absent') return { id: '', props: {} };
+      return { id, props: found === 'as recorded' ? recorded : { ...recorded, ...found } };
+    },
+
+    async update(_id, urn, olds: State, news: Place) {
+      const { drift: _old, ...recorded } = olds;
+      const computed = await handlerOf(urn).update(news, recorded);
+      return { outs: { ...news, ...computed } };
+    },
+
+    async delete(_id, urn, props: State) {
+      await handlerOf(urn).delete(props);
+    },
+  };
+}
+
+const nameOf = (urn: string): string => urn.split('::').at(-1) as string;
+
+function mentions(value: unknown, wanted: string): boolean {
+  if (value === wanted) return true;
+  return typeof value === 'object' && value !== null && Object.values(value).some((inner) => mentions(inner, wanted));
+}

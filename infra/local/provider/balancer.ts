@@ -1,0 +1,143 @@
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
+import { z } from 'zod';
+import { OperationError } from '../../errors.ts';
+import type { EnvironmentSpec } from '../../model.ts';
+import { toolPath } from '../../tools.ts';
+import { balancerCommand, balancerSocket, balancerStopSeconds, renderBalancer } from '../haproxy/config.ts';
+import { runtimeCommand } from '../haproxy/runtime.ts';
+import { trafficMap } from '../haproxy/traffic-map.ts';
+import type { Ports } from '../layout.ts';
+import { prepareSocketDirectory } from '../socket-path.ts';
+import { Supervisor } from '../supervisor.ts';
+import type { Program } from '../supervisor-config.ts';
+import { layoutOf, place, type Handler } from './handler.ts';
+import { readProgram, removeProgram, startProgram } from './supervised.ts';
+
+const inputs = place.extend({
+  spec: z.custom<EnvironmentSpec>((value) => typeof value === 'object'),
+  ports: z.custom<Ports>((value) => typeof value === 'object'),
+  /** Hashes of the certificate and of the route's secret. */
+  restartOn: z.array(z.string().regex(/^\S+$/)),
+});
+type Inputs = z.infer<typeof inputs>;
+
+const name = 'balancer';
+const configuration = 'haproxy.cfg';
+/** Time in which a new worker has to serve. */
+const reloadMs = 10_000;
+
+/** The entry point. A change is a reload: no connection is refused meanwhile. */
+export const balancer: Handler<Inputs> = {
+  inputs,
+  async create(of) {
+    await writeFiles(of);
+    const layout = layoutOf(of);
+    await prepareSocketDirectory(balancerSocket(layout));
+    await startProgram(layout, programOf(of));
+    return {};
+  },
+  async read(state) {
+    const layout = layoutOf(state);
+    const found = await readProgram(layout, name, () => programOf(state));
+    if (found !== 'as recorded') return found;
+    const changed = await changedFiles(state);
+    return changed.length === 0 ? 'as recorded' : { drift: `somebody changed ${changed.join(', ')}` };
+  },
+  async update(of) {
+    const supervisor = new Supervisor(layoutOf(of));
+    const before = await supervisor.state(name);
+    if (before === undefined || before.pid === 0) return balancer.create(of);
+    await writeFiles(of);
+    await reload(of, supervisor);
+    return {};
+  },
+  async delete(state) {
+    const layout = layoutOf(state);
+    await removeProgram(layout, name);
+    await rm(layout.balancer(), { recursive: true, force: true });
+    const socket = balancerSocket(layout);
+    if (dirname(socket) !== layout.balancer()) await rm(dirname(socket), { recursive: true, force: true });
+  },
+};
+
+const render = (of: Inputs): Record<string, string> =>
+  renderBalancer({ spec: of.spec, layout: layoutOf(of), ports: of.ports });
+
+/** SIGUSR1: what is under way is finished. */
+const programOf = (of: Inputs): Program => ({
+  name,
+  argv: balancerCommand(layoutOf(of)),
+  env: {},
+  cwd: layoutOf(of).balancer(),
+  ready: { kind: 'http', url: `http://127.0.0.1:${of.ports.balancerMetrics}/metrics` },
+  readySeconds: 20,
+  stopSignal: 'USR1',
+  stopSeconds: balancerStopSeconds + 5,
+  stopGroup: false,
+  restartOn: [],
+});
+
+/**
+ * Writes what changed. The new configuration is checked under a name of its own first, so that one that HAProxy refuses
+ * never takes the place of the one in use. The traffic map belongs to the router once it is there.
+ */
+async function writeFiles(of: Inputs): Promise<void> {
+  const directory = layoutOf(of).balancer();
+  const { [configuration]: wanted = '', ...others } = render(of);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  for (const [file, content] of Object.entries(others)) {
+    if (file === trafficMap && (await read(join(directory, file))) !== undefined) continue;
+    await put(join(directory, file), content);
+  }
+  const candidate = join(directory, `${configuration}.candidate`);
+  await put(candidate, wanted);
+  await check(directory, candidate);
+  await rename(candidate, join(directory, configuration));
+}
+
+async function check(directory: string, file: string): Promise<void> {
+  const argv = ['-c', '-q', '-C', directory, '-f', file];
+  const result = await execa(toolPath('haproxy'), argv, { all: true, reject: false });
+  if (result.exitCode === 0) return;
+  throw new OperationError('checking the configuration of the balancer', result.all.trim(), `see ${file}`);
+}
+
+async function changedFiles(of: Inputs): Promise<string[]> {
+  const directory = layoutOf(of).balancer();
+  const changed: string[] = [];
+  for (const [file, wanted] of Object.entries(render(of))) {
+    const found = await read(join(directory, file));
+    if (file === trafficMap ? found === undefined : found !== wanted) changed.push(file);
+  }
+  return changed;
+}
+
+/** Reloads, and waits until a new worker serves. The old one goes on if the new one does not start. */
+async function reload(of: Inputs, supervisor: Supervisor): Promise<void> {
+  const doing = 'reloading the balancer';
+  const socket = balancerSocket(layoutOf(of));
+  const worker = async () => /^Pid: (\d+)/m.exec(await runtimeCommand(socket, 'show info', doing).catch(() => ''))?.[1];
+  const before = await worker();
+  await supervisor.signal(name, 'USR2');
+  for (const deadline = Date.now() + reloadMs; ; await sleep(30)) {
+    const now = await worker();
+    if (now !== undefined && now !== before) return;
+    if (Date.now() > deadline) {
+      throw new OperationError(
+        doing,
+        `no new worker after ${reloadMs} ms`,
+        'see balancer.log in the logs of the environment',
+      );
+    }
+  }
+}
+
+async function put(file: string, content: string): Promise<void> {
+  await writeFile(`${file}.new`, content, { mode: 0o600 });
+  await rename(`${file}.new`, file);
+}
+
+const read = (file: string): Promise<string | undefined> => readFile(file, 'utf8').catch(() => undefined);

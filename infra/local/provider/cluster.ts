@@ -1,0 +1,82 @@
+import { z } from 'zod';
+import type { Layout } from '../layout.ts';
+import {
+  clusterAccess,
+  createCluster,
+  destroyCluster,
+  isCluster,
+  serverCommand,
+  waitUntilReady,
+  type ClusterSpec,
+} from '../postgres/cluster.ts';
+import type { Program } from '../supervisor-config.ts';
+import { layoutOf, place, type Handler } from './handler.ts';
+import { readProgram, removeProgram, startProgram } from './supervised.ts';
+
+/** After a crash the server replays its log before it answers. */
+const readySeconds = 60;
+
+const inputs = place.extend({
+  colour: z.enum(['blue', 'green']),
+  port: z.number().int(),
+  maxConnections: z.number().int().min(20),
+  /** Hashes of the certificate and of the roles' passwords. */
+  restartOn: z.array(z.string().regex(/^\S+$/)),
+});
+type Inputs = z.infer<typeof inputs>;
+
+/** A colour's PostgreSQL cluster with the application's database and its roles, and the server that serves it. */
+export const cluster: Handler<Inputs> = {
+  inputs,
+  async create(of) {
+    const layout = layoutOf(of);
+    const spec = specOf(layout, of);
+    await createCluster(spec);
+    await startProgram(layout, serverOf(layout, of));
+    await waitUntilReady(clusterAccess(spec), readySeconds * 1000);
+    return {};
+  },
+  async read(state) {
+    const layout = layoutOf(state);
+    if (!(await isCluster(layout.database(state.colour)))) return 'absent';
+    const found = await readProgram(layout, nameOf(state), () => serverOf(layout, state));
+    // Its data is there: what lacks is only the server, and making the cluster anew would be wrong.
+    return found === 'absent' ? { drift: 'the server is not supervised any more' } : found;
+  },
+  update(of) {
+    return cluster.create(of);
+  },
+  async delete(state) {
+    const layout = layoutOf(state);
+    await removeProgram(layout, nameOf(state));
+    await destroyCluster({ directory: layout.database(state.colour) });
+  },
+};
+
+const nameOf = ({ colour }: Inputs): string => `database.${colour}`;
+
+const specOf = (layout: Layout, { environment, colour, port, maxConnections }: Inputs): ClusterSpec => ({
+  directory: layout.database(colour),
+  port,
+  name: `${environment}-${colour}`,
+  certificates: layout.certificates(),
+  maxConnections,
+  passwords: {
+    admin: layout.secret(`${colour}-admin`),
+    owner: layout.secret(`${colour}-owner`),
+    app: layout.secret(`${colour}-app`),
+  },
+});
+
+/** SIGINT: PostgreSQL's fast shutdown. Only the postmaster gets it; it stops its children itself. */
+const serverOf = (layout: Layout, of: Inputs): Program => ({
+  ...serverCommand({ directory: layout.database(of.colour) }),
+  name: nameOf(of),
+  ready: { kind: 'tcp', port: of.port },
+  readySeconds,
+  stopSignal: 'INT',
+  stopSeconds: 60,
+  stopGroup: false,
+  // Port and connections are in its settings, which it reads at its start.
+  restartOn: [...of.restartOn, String(of.port), String(of.maxConnections)],
+});

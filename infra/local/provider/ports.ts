@@ -1,0 +1,52 @@
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
+import type { Ports } from '../layout.ts';
+import { allocatePorts, preferredPort } from '../ports.ts';
+import { layoutOf, place, type Handler, type Place } from './handler.ts';
+
+const inputs = place.extend({
+  https: z.number().int().optional(),
+  services: z.record(z.string(), z.number().int().min(1)),
+  integrations: z.array(z.string()),
+});
+type Inputs = z.infer<typeof inputs>;
+interface Computed {
+  ports: Ports;
+}
+
+/** The environment's ports, in `ports.json`. They keep their numbers as long as the environment lives. */
+export const ports: Handler<Inputs, Computed> = {
+  inputs,
+  async create(wanted) {
+    return record(wanted, await recorded(wanted));
+  },
+  async read(state) {
+    const found = await recorded(state);
+    if (found === undefined) return { drift: 'ports.json is missing' };
+    return isDeepStrictEqual(found, state.ports) ? 'as recorded' : { drift: 'ports.json was changed' };
+  },
+  async update(wanted, state) {
+    return record(wanted, state.ports);
+  },
+  async delete(state) {
+    await rm(layoutOf(state).portsFile(), { force: true });
+  },
+};
+
+async function record(wanted: Inputs, old: Ports | undefined): Promise<Computed> {
+  const result = await allocatePorts(wanted, preferredPort(wanted.directory), old);
+  const file = layoutOf(wanted).portsFile();
+  await mkdir(wanted.directory, { recursive: true, mode: 0o700 });
+  await writeFile(`${file}.new`, `${JSON.stringify(result, undefined, 2)}\n`, { mode: 0o600 });
+  await rename(`${file}.new`, file);
+  return { ports: result };
+}
+
+async function recorded(of: Place): Promise<Ports | undefined> {
+  try {
+    return JSON.parse(await readFile(layoutOf(of).portsFile(), 'utf8')) as Ports;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import type { Program } from '../supervisor-config.ts';
+import { layoutOf, place, type Handler } from './handler.ts';
+import { resolveSecrets } from './secret-reference.ts';
+import { readProgram, removeProgram, startProgram } from './supervised.ts';
+
+const inputs = place.extend({
+  /** `api.blue.1` */
+  name: z.string().regex(/^[a-z][a-z0-9.-]*$/),
+  argv: z.array(z.string().min(1)).min(1),
+  /** May refer to secrets: see `secret-reference.ts`. */
+  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()),
+  cwd: z.string().startsWith('/'),
+  ready: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('none') }),
+    z.strictObject({ kind: z.literal('tcp'), port: z.number().int() }),
+    z.strictObject({ kind: z.literal('http'), url: z.url(), caFile: z.string().optional() }),
+  ]),
+  readySeconds: z.number().int().min(1),
+  stopSignal: z.enum(['TERM', 'INT', 'QUIT', 'USR1']),
+  stopSeconds: z.number().int().min(1),
+  stopGroup: z.boolean(),
+  /** Hashes of what it reads at its start besides (a certificate). */
+  restartOn: z.array(z.string().regex(/^\S+$/)),
+});
+export type ProcessInputs = z.infer<typeof inputs>;
+
+/** A supervised program. */
+export const process: Handler<ProcessInputs> = {
+  inputs,
+  async create(of) {
+    await startProgram(layoutOf(of), programOf(of));
+    return {};
+  },
+  async read(state) {
+    return readProgram(layoutOf(state), state.name, () => programOf(state));
+  },
+  update(of) {
+    return process.create(of);
+  },
+  async delete(state) {
+    await removeProgram(layoutOf(state), state.name);
+  },
+};
+
+function programOf({ environment, directory, ...program }: ProcessInputs): Program {
+  const layout = layoutOf({ environment, directory });
+  const env = Object.entries(program.env).map(([name, value]) => [name, resolveSecrets(layout, value)]);
+  return { ...program, env: Object.fromEntries(env) as Record<string, string> };
+}
