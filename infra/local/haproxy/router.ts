@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { OperationError } from '../../errors.ts';
 import { colours, type Colour, type EnvironmentSpec, type Split } from '../../model.ts';
 import type { EntryPoint, Router, RouterState, ServerState } from '../../platform.ts';
+import { inOrder } from '../in-order.ts';
 import type { Layout } from '../layout.ts';
 import { backendName, balancerSocket } from './config.ts';
 import { parseShowMap, parseShowStat, runtimeCommand } from './runtime.ts';
@@ -25,7 +26,7 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
   const socket = balancerSocket(layout);
   const file = join(layout.balancer(), trafficMap);
   const ask = (command: string, doing: string) => runtimeCommand(socket, command, doing);
-  const inOrder = queue();
+  const oneByOne = inOrder();
 
   const readTraffic = async (doing: string): Promise<TrafficState> => {
     const answer = await ask(`show map ${trafficMap}`, doing);
@@ -41,7 +42,7 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
    * balancer is gone nothing changes, and where it does not take the change, the file says again what it had.
    */
   const change = (doing: string, key: 'split' | 'hold', edit: (state: TrafficState) => TrafficState) =>
-    inOrder(async () => {
+    oneByOne(async () => {
       const present = await readTraffic(doing);
       const wanted = edit(present);
       const value = key === 'split' ? splitValue(wanted.split) : String(wanted.holdUntil);
@@ -134,16 +135,6 @@ function count(row: Record<string, string>, column: string, doing: string): numb
   if (value === undefined || !/^\d+$/.test(value))
     throw notUnderstood(doing, `${column} of the balancer is "${value}"`);
   return Number(value);
-}
-
-/** Runs what it is given one after the other: a change reads, edits and writes the same file. */
-function queue(): <T>(task: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve();
-  return (task) => {
-    const result = last.then(task);
-    last = result.catch(() => undefined);
-    return result;
-  };
 }
 
 /** Write, flush to disk, rename: the file is always whole, old or new. */

@@ -1,0 +1,61 @@
+import { join } from 'node:path';
+import { type Colour, type EnvironmentSpec } from '../model.ts';
+import type { ColourTraffic, Metrics, TrafficWindow } from '../platform.ts';
+import { AccessLog, type AccessRecord } from './access-log.ts';
+import { cpuSecondsOf } from './cpu.ts';
+import type { Layout } from './layout.ts';
+
+/** A supervised process and the part it belongs to: `api.blue`, `database.blue`, `balancer`. */
+export interface PartProcess {
+  part: string;
+  pid: number;
+}
+
+/** Traffic from the balancer's log, CPU time from the system. `processes` says which processes there are now. */
+export function createLocalMetrics(
+  layout: Layout,
+  spec: EnvironmentSpec,
+  processes: () => Promise<PartProcess[]>,
+): Metrics {
+  const log = new AccessLog(join(layout.logs(), 'balancer.log'));
+  return {
+    window: async (from, to) => summarize(await log.since(from), from, to, spec.slo.p95Ms),
+    async cpuSeconds() {
+      const parts = await processes();
+      const seconds = await cpuSecondsOf(parts.map(({ pid }) => pid));
+      const totals: Record<string, number> = {};
+      for (const { part, pid } of parts) totals[part] = (totals[part] ?? 0) + (seconds.get(pid) ?? 0);
+      return totals;
+    },
+  };
+}
+
+/**
+ * What each colour did within [from, to). Left out are the header route, what reached no colour, and clients that left
+ * before `patienceMs` was over without an answer: they say nothing about the colour. One that waited longer in vain does.
+ */
+export function summarize(records: AccessRecord[], from: number, to: number, patienceMs: number): TrafficWindow {
+  const traffic: Record<Colour, ColourTraffic> = { blue: nothing(), green: nothing() };
+  for (const record of records) {
+    if (record.at < from || record.at >= to || record.by === 'header' || record.colour === undefined) continue;
+    const outcome = judge(record, patienceMs);
+    if (outcome === 'left') continue;
+    const colour = traffic[record.colour];
+    colour.requests += 1;
+    if (record.kind === 'write') colour.writes += 1;
+    if (outcome === 'error') colour.errors += 1;
+    if (record.ms >= 0) colour.latenciesMs.push(record.ms);
+  }
+  return { from, to, colours: traffic, newestAt: records.at(-1)?.at };
+}
+
+/**
+ * The first letter of the termination state says who ended the request: `C` the client, `S` or `s` the server (broke off or
+ * too slow), which is an error even where the status had been sent already.
+ */
+function judge({ status, state, ms }: AccessRecord, patienceMs: number): 'answered' | 'error' | 'left' {
+  if (/^[Cc][^D]/.test(state)) return ms < patienceMs ? 'left' : 'error';
+  return status >= 500 || status <= 0 || /^[Ss]/.test(state) ? 'error' : 'answered';
+}
+
+const nothing = (): ColourTraffic => ({ requests: 0, errors: 0, writes: 0, latenciesMs: [] });
