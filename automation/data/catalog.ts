@@ -1,0 +1,96 @@
+import type pg from 'pg';
+import { sqlIdentifier } from '../../infra/roles.ts';
+import { rows } from './connect.ts';
+
+/** What a database holds, as far as its data goes: tables, keys and sequences of the application. */
+
+export interface Column {
+  name: string;
+  /** With length or precision: `character varying(40)`. */
+  type: string;
+  /** Name of the built-in type; empty where it is a domain, enum, array or a type of an extension. */
+  builtIn: string;
+  generated: boolean;
+}
+
+export interface Table {
+  /** `public.lessons`, for people. */
+  name: string;
+  /** Quoted, for SQL. */
+  sql: string;
+  partitioned: boolean;
+  columns: Column[];
+  /** Empty where there is none. */
+  primaryKey: string[];
+  /** Columns by which an UPDATE finds its row on the other side; empty where there is none. */
+  identity: string[];
+  unlogged: boolean;
+  owner: string;
+}
+
+/** Schemas that are the application's: not PostgreSQL's, and not Greenlight's own. */
+export const ownSchemas = String.raw`n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'greenlight')`;
+/** Relations that an extension brings: they are made with it, and their rows are not the application's. */
+export const notOfExtension = `NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')`;
+
+const columnsOfIndex = (which: string): string => `coalesce((
+  SELECT json_agg(a.attname ORDER BY array_position(i.indkey::int2[], a.attnum))
+  FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+  WHERE i.indrelid = c.oid AND ${which}), '[]'::json)`;
+
+const tablesSql = `
+  SELECT n.nspname AS schema, c.relname AS table, c.relkind = 'p' AS partitioned, c.relpersistence = 'u' AS unlogged,
+    c.relreplident AS replident, pg_get_userbyid(c.relowner) AS owner,
+    ${columnsOfIndex('i.indisprimary')} AS primary_key,
+    ${columnsOfIndex('i.indisreplident')} AS replica_index,
+    coalesce((
+      SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
+        'builtIn', CASE WHEN t.typtype = 'b' AND t.typnamespace = 'pg_catalog'::regnamespace THEN t.typname ELSE '' END,
+        'generated', a.attgenerated <> '') ORDER BY a.attnum)
+      FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+      WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]'::json) AS columns
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't' AND ${ownSchemas} AND ${notOfExtension}
+  ORDER BY 1, 2`;
+
+/** The application's tables; of a partitioned table its root alone. */
+export async function tablesOf(client: pg.Client): Promise<Table[]> {
+  interface Row {
+    schema: string;
+    table: string;
+    partitioned: boolean;
+    unlogged: boolean;
+    replident: 'd' | 'n' | 'f' | 'i';
+    owner: string;
+    primary_key: string[];
+    replica_index: string[];
+    columns: Column[];
+  }
+  return (await rows<Row>(client, tablesSql)).map((r) => ({
+    name: `${r.schema}.${r.table}`,
+    sql: `${sqlIdentifier(r.schema)}.${sqlIdentifier(r.table)}`,
+    partitioned: r.partitioned,
+    unlogged: r.unlogged,
+    owner: r.owner,
+    columns: r.columns,
+    primaryKey: r.primary_key,
+    identity: {
+      d: r.primary_key,
+      i: r.replica_index,
+      f: r.columns.filter((c) => !c.generated).map((c) => c.name),
+      n: [],
+    }[r.replident],
+  }));
+}
+
+/** `FROM` clause of exactly this table: without `ONLY`, tables that inherit from it would count twice. */
+export const fromTable = (table: Table): string => (table.partitioned ? table.sql : `ONLY ${table.sql}`);
+
+/** Log sequence number as a number that compares; PostgreSQL writes it as two halves in hexadecimal. */
+export function lsnOf(text: string): bigint {
+  const [high = '0', low = '0'] = text.split('/');
+  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
+}
+
+export const lsnText = (lsn: bigint): string =>
+  `${(lsn >> 32n).toString(16).toUpperCase()}/${(lsn & 0xffff_ffffn).toString(16).toUpperCase()}`;

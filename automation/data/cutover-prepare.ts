@@ -1,0 +1,108 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
+import { OperationError } from '../../infra/errors.ts';
+import { close, connect, row } from './connect.ts';
+import type { CutoverOptions } from './cutover.ts';
+import { Fence } from './fence.ts';
+import { linkBetween, type Link } from './link.ts';
+import { dropReverse, prepareReverse, type Sessions } from './reverse.ts';
+import { mayWrite } from './schema.ts';
+import { planSequences, type SequencePlan } from './sequences.ts';
+import { replayed, syncStatus } from './sync.ts';
+
+/** All that a cutover needs and that can be had before writes are held. */
+export interface Prepared {
+  sessions: Sessions;
+  /** Sessions of their own: a snapshot outlives the cutover, until the comparison is done. */
+  snapshots: Sessions;
+  fence: Fence;
+  /** `from` -> `to`, streaming. */
+  forward: Link;
+  /** `to` -> `from`, switched off; absent in a rollback. */
+  reverse?: Link;
+  sequences: SequencePlan;
+  warnings: string[];
+  close(): Promise<void>;
+}
+
+/** Longest wait until the new side has caught up, before writes are held, ms. */
+const catchUpMs = 30_000;
+/** Longest comparison of one table, ms. */
+const compareMs = 600_000;
+/** How much longer than the hold a fence lives that is left alone, ms: its end must not come before the hold's. */
+const fenceGraceMs = 2_000;
+const pollMs = 10;
+
+/** Opens all sessions, checks that the cutover may begin, makes the way back, and waits until the lag is gone. Undoes that if it fails. */
+export async function prepareCutover(options: CutoverOptions): Promise<Prepared> {
+  const { from, to, router, direction, settings } = options;
+  const forward = linkBetween(from, to);
+  const live = (await router.read()).split?.live;
+  if (live !== from.colour) throw refused(`${live ?? 'no colour'} is live, not ${from.colour}`);
+  const status = await syncStatus(forward);
+  if (status.state !== 'streaming')
+    throw refused(`the replication to ${to.colour} is not ready: ${status.problem ?? status.state}`);
+
+  const opened: pg.Client[] = [];
+  const open = async (side: typeof from, statementMs?: number): Promise<pg.Client> => {
+    const client = await connect(side.access, 'admin', statementMs === undefined ? {} : { statementMs });
+    opened.push(client);
+    return client;
+  };
+  let fence: Fence | undefined;
+  let reverse: Link | undefined;
+  const closeAll = async (): Promise<void> => {
+    await fence?.lower();
+    await Promise.all(opened.map(close));
+  };
+  try {
+    const sessions = { old: await open(from), new: await open(to) };
+    const snapshots = { old: await open(from, compareMs), new: await open(to, compareMs) };
+    if (!(await mayWrite(sessions.old))) throw refused(`${from.colour} is live, but may not write`);
+    if (await mayWrite(sessions.new)) throw refused(`${to.colour} is not live, but may write`);
+    fence = await Fence.prepare(from.access, settings.holdMs + fenceGraceMs);
+    if (direction === 'forward') reverse = await prepareReverse(from, to, sessions);
+    const sequences = await planSequences(sessions.old, sessions.new);
+    await caughtUp(sessions.old, forward, options.signal);
+    const warnings = sequences.unmatched.map(
+      (name) => `sequence ${name} is not on ${to.colour}, and was not carried over`,
+    );
+    return {
+      sessions,
+      snapshots,
+      fence,
+      forward,
+      ...(reverse === undefined ? {} : { reverse }),
+      sequences,
+      warnings,
+      close: closeAll,
+    };
+  } catch (error) {
+    const [older, newer] = opened;
+    if (direction === 'forward' && older !== undefined && newer !== undefined) {
+      await dropReverse(linkBetween(to, from), { old: older, new: newer }).catch(() => undefined);
+    }
+    await closeAll();
+    throw error;
+  }
+}
+
+/** Waits until what is written now has been applied, so that the hold need not wait for more than the last moments. */
+async function caughtUp(source: pg.Client, forward: Link, signal?: AbortSignal): Promise<void> {
+  const deadline = performance.now() + catchUpMs;
+  const { lsn } = await row<{ lsn: string }>(source, 'SELECT pg_current_wal_flush_lsn()::text AS lsn');
+  while (!(await replayed(source, forward.name, lsn))) {
+    signal?.throwIfAborted();
+    if (performance.now() > deadline) {
+      throw new OperationError(
+        'waiting for the new colour to catch up',
+        `it is still behind after ${catchUpMs} ms`,
+        'repeat at a time with fewer writes',
+      );
+    }
+    await sleep(pollMs);
+  }
+}
+
+const refused = (found: string): OperationError =>
+  new OperationError('checking that the cutover may begin', found, 'run: npm run status');

@@ -1,0 +1,211 @@
+import type pg from 'pg';
+import { OperationError } from '../../infra/errors.ts';
+import type { DatabaseAccess } from '../../infra/platform.ts';
+import { notOfExtension, ownSchemas, tablesOf } from './catalog.ts';
+import { close, connect, row, rows } from './connect.ts';
+import { isOurs } from './link.ts';
+
+/** Something about a database that stands against replicating it, or that an operator should know. */
+export interface Finding {
+  severity: 'error' | 'warning';
+  side: 'live' | 'inactive';
+  /** What was found, with the name of the object. */
+  found: string;
+  cure: string;
+}
+
+export interface PreconditionSettings {
+  /** A transaction that is open for longer than this would hold up the start of the replication and the cutover, s. */
+  openTransactionSeconds: number;
+}
+
+type Check = (client: pg.Client, settings: PreconditionSettings) => Promise<Omit<Finding, 'side'>[]>;
+
+/**
+ * Looks at the live database, and at the inactive one where it is given, and lists everything at once. Nothing is
+ * changed. The list is empty where all is well; warnings do not stand against going on.
+ */
+export async function preconditions(
+  live: DatabaseAccess,
+  inactive?: DatabaseAccess,
+  settings: PreconditionSettings = { openTransactionSeconds: 10 },
+): Promise<Finding[]> {
+  const source = await connect(live, 'admin');
+  const target = inactive === undefined ? undefined : await connect(inactive, 'admin').catch(async (error: unknown) => {
+    await close(source);
+    throw error;
+  }); // prettier-ignore
+  try {
+    const found: Finding[] = [];
+    for (const check of liveChecks)
+      found.push(...(await check(source, settings)).map((f) => ({ side: 'live' as const, ...f })));
+    if (target === undefined) return found;
+    for (const check of inactiveChecks)
+      found.push(...(await check(target, settings)).map((f) => ({ side: 'inactive' as const, ...f })));
+    found.push(...(await missingExtensions(source, target)).map((f) => ({ side: 'inactive' as const, ...f })));
+    return found;
+  } finally {
+    await Promise.all([close(source), close(target)]);
+  }
+}
+
+/** Throws an OperationError that lists every precondition that is not met, each with its cure. */
+export async function requirePreconditions(live: DatabaseAccess, inactive?: DatabaseAccess): Promise<void> {
+  const errors = (await preconditions(live, inactive)).filter((f) => f.severity === 'error');
+  if (errors.length === 0) return;
+  throw new OperationError(
+    'checking that the live database can be replicated',
+    errors.length === 1 ? 'one precondition is not met' : `${errors.length} preconditions are not met`,
+    errors.map((e) => `- ${e.side}: ${e.found}\n    ${e.cure}`).join('\n  '),
+  );
+}
+
+const tables: Check = async (client) => {
+  const found: Omit<Finding, 'side'>[] = [];
+  for (const table of await tablesOf(client)) {
+    const error = (what: string, cure: string) =>
+      found.push({ severity: 'error', found: `table ${table.name} ${what}`, cure });
+    if (table.unlogged)
+      error('is unlogged, so its rows are not replicated', `ALTER TABLE ${table.sql} SET LOGGED, or drop it`);
+    else if (table.identity.length === 0) {
+      error(
+        'has no primary key: once published, every UPDATE and DELETE on it fails',
+        `add a primary key, or: ALTER TABLE ${table.sql} REPLICA IDENTITY FULL`,
+      );
+    }
+    if (table.owner !== 'owner') error(`belongs to ${table.owner}`, `ALTER TABLE ${table.sql} OWNER TO owner`);
+  }
+  return found;
+};
+
+const listed = (severity: Finding['severity'], sql: string, found: (name: string) => string, cure: (name: string) => string): Check =>
+  async (client, settings) =>
+    (await rows<{ name: string }>(client, sql, sql.includes('$1') ? [settings.openTransactionSeconds] : [])).map(({ name }) => ({
+      severity,
+      found: found(name),
+      cure: cure(name),
+    })); // prettier-ignore
+
+const ofKind = (kind: string): string =>
+  `SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.relkind = '${kind}' AND ${ownSchemas} AND ${notOfExtension} ORDER BY 1`;
+
+const foreignTables = listed(
+  'error',
+  ofKind('f'),
+  (name) => `foreign table ${name}: its rows are elsewhere, and both colours would write to the same`,
+  (name) => `DROP FOREIGN TABLE ${name}, or move its rows into a table`,
+);
+const materialisedViews = listed(
+  'warning',
+  ofKind('m'),
+  (name) => `materialised view ${name} is not replicated: it is built and filled anew on the inactive side`,
+  (name) => `refresh it after the cutover if it must be newer than the copy: REFRESH MATERIALIZED VIEW ${name}`,
+);
+const largeObjects = listed(
+  'error',
+  `SELECT count(*)::text AS name FROM pg_largeobject_metadata HAVING count(*) > 0`,
+  (count) => `${count} large objects: they are not replicated`,
+  () => 'keep their content in a bytea column or outside the database, and remove them with lo_unlink',
+);
+const prepared = listed(
+  'error',
+  `SELECT gid AS name FROM pg_prepared_xacts WHERE database = current_database() ORDER BY 1`,
+  (gid) => `prepared transaction ${gid} is open: no consistent copy can begin`,
+  (gid) => `COMMIT PREPARED or ROLLBACK PREPARED '${gid}'`,
+);
+const openTransactions = listed(
+  'error',
+  `SELECT format('%s of %s, process %s, open for %s s', state, usename, pid, extract(epoch FROM now() - xact_start)::int) AS name
+   FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND datname = current_database()
+     AND xact_start < now() - make_interval(secs => $1) ORDER BY xact_start`,
+  (session) => `long transaction (${session}) holds up the start of the replication and the cutover`,
+  (session) => `wait for it, or end it: SELECT pg_terminate_backend(${/process (\d+)/.exec(session)?.[1] ?? 'pid'})`,
+);
+const directRights = listed(
+  'error',
+  `SELECT DISTINCT format('%I.%I (%s to %s)', n.nspname, c.relname, a.privilege_type, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END) AS name
+   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(c.relacl) a
+   WHERE c.relkind IN ('r', 'p') AND ${ownSchemas} AND ${notOfExtension} AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
+     AND (a.grantee = 0 OR a.grantee IN ('app'::regrole, 'app_reader'::regrole)) ORDER BY 1`,
+  (name) => `table ${name} can be written without app_writer, so it could not be fenced`,
+  () => 'REVOKE that right and GRANT it to app_writer',
+);
+const definerFunctions = listed(
+  'warning',
+  `SELECT p.oid::regprocedure::text AS name FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+   WHERE p.prosecdef AND ${ownSchemas} AND has_function_privilege('app', p.oid, 'EXECUTE')
+     AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.objid = p.oid AND e.deptype = 'e') ORDER BY 1`,
+  (name) =>
+    `function ${name} is SECURITY DEFINER: the application writes through it even on the colour that is not live`,
+  (name) => `ALTER FUNCTION ${name} SECURITY INVOKER, or see that it only reads`,
+);
+const foreignSubscriptions = listed(
+  'error',
+  `SELECT subname AS name FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = current_database() AND subname NOT LIKE 'greenlight\\_to\\_%' ORDER BY 1`,
+  (name) => `subscription ${name} writes to it as well`,
+  (name) => `DROP SUBSCRIPTION ${name}`,
+);
+
+/** Triggers that fire for replicated rows, too. What they do to other tables is done on the live side already, and replicated. */
+const actingTriggers = listed(
+  'warning',
+  `SELECT format('%s on %s', t.tgname, t.tgrelid::regclass) AS name FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+   JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE NOT t.tgisinternal AND t.tgenabled IN ('A', 'R') AND ${ownSchemas} ORDER BY 1`,
+  (name) => `trigger ${name} is ENABLE ALWAYS or REPLICA: it fires for replicated rows as well`,
+  () => 'see that it changes only the row itself; anything else would be done twice',
+);
+
+/** Two directions and their initial copies need this many; PostgreSQL takes one worker per table that is copied, two at a time. */
+const needed = { slots: 3, senders: 3, workers: 4 };
+
+const capacity: Check = async (client) => {
+  const found: Omit<Finding, 'side'>[] = [];
+  const s = await row<{ level: string; slots: number; senders: number; workers: number }>(
+    client,
+    `SELECT current_setting('wal_level') AS level,
+       current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots)::int AS slots,
+       current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_replication)::int AS senders,
+       current_setting('max_logical_replication_workers')::int AS workers`,
+  );
+  const error = (what: string, cure: string) => found.push({ severity: 'error', found: what, cure });
+  const few = (name: string, have: number, want: number) => {
+    if (have < want) error(`${have} left of ${name}, ${want} are needed`, `raise ${name} and restart, or free some`);
+  };
+  if (s.level !== 'logical') error(`wal_level is ${s.level}`, "set wal_level = 'logical' and restart the database");
+  few('max_replication_slots', s.slots, needed.slots);
+  few('max_wal_senders', s.senders, needed.senders);
+  few('max_logical_replication_workers', s.workers, needed.workers);
+  return found;
+};
+
+const strangeSlots: Check = async (client) =>
+  (await rows<{ name: string; status: string | null }>(client, `SELECT slot_name AS name, wal_status AS status FROM pg_replication_slots WHERE NOT active`))
+    .filter((slot) => !isOurs(slot.name))
+    .map((slot) => ({
+      severity: 'warning' as const,
+      found: `replication slot ${slot.name} is not used by anybody and keeps the write-ahead log (${slot.status ?? 'unknown'})`,
+      cure: `SELECT pg_drop_replication_slot('${slot.name}') if nobody needs it`,
+    })); // prettier-ignore
+
+async function missingExtensions(live: pg.Client, inactive: pg.Client): Promise<Omit<Finding, 'side'>[]> {
+  const installed = await rows<{ name: string; version: string }>(
+    live,
+    'SELECT extname AS name, extversion AS version FROM pg_extension',
+  );
+  const available = await rows<{ name: string; version: string }>(
+    inactive,
+    'SELECT name, version FROM pg_available_extension_versions',
+  );
+  return installed
+    .filter((e) => !available.some((a) => a.name === e.name && a.version === e.version))
+    .map((e) => ({
+      severity: 'error' as const,
+      found: `extension ${e.name} ${e.version} is not available`,
+      cure: `install the package of ${e.name} ${e.version} on that server`,
+    }));
+}
+
+const liveChecks = [capacity, tables, foreignTables, largeObjects, prepared, openTransactions, directRights, materialisedViews, definerFunctions, strangeSlots]; // prettier-ignore
+const inactiveChecks = [capacity, foreignSubscriptions, prepared, openTransactions, actingTriggers];

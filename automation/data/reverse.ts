@@ -1,0 +1,76 @@
+import type pg from 'pg';
+import { tablesOf } from './catalog.ts';
+import { row, rows } from './connect.ts';
+import {
+  createPublication,
+  createSlot,
+  createSubscription,
+  dropSlot,
+  dropSubscription,
+  enableSubscription,
+  linkBetween,
+  sharedTables,
+  type Link,
+  type Side,
+} from './link.ts';
+
+/**
+ * The way back: replication from the new colour to the old one, so that a rollback loses nothing. All of it is made
+ * before writes are held, and lies still. PostgreSQL 15 cannot tell replicated changes from others (`origin = none` is 16+), so
+ * what came forward would go back again: `startAt` says, durably, from which position on the old side wants changes.
+ */
+
+/** Longest wait for transactions that are open on the new side, ms. */
+const slotMs = 5_000;
+
+export interface Sessions {
+  /** On the colour that is being left; becomes the subscriber. */
+  old: pg.Client;
+  /** On the colour that becomes live; becomes the publisher. */
+  new: pg.Client;
+}
+
+/** Publication, slot and a subscription that is switched off. Columns and tables that the old schema lacks are left out. */
+export async function prepareReverse(oldSide: Side, newSide: Side, sessions: Sessions): Promise<Link> {
+  const link = linkBetween(newSide, oldSide);
+  const [mine, theirs] = await Promise.all([tablesOf(sessions.new), tablesOf(sessions.old)]);
+  await dropSubscription(sessions.old, link.name);
+  await createPublication(sessions.new, link.name, sharedTables(mine, theirs), '');
+  await createSlot(sessions.new, link.name, slotMs);
+  await createSubscription(sessions.old, link, { copyData: false, enabled: false });
+  return link;
+}
+
+/**
+ * Everything before the present end of the new side's log is not wanted. Inside the hold, after the last forward
+ * change. A replication origin's progress survives a crash; an advanced slot would not, until its next checkpoint.
+ */
+export async function startHere(link: Link, sessions: Sessions): Promise<void> {
+  const { lsn } = await row<{ lsn: string }>(sessions.new, 'SELECT pg_current_wal_insert_lsn()::text AS lsn');
+  // The message is what makes the commit flush the log, and the progress with it.
+  await sessions.old.query('SET synchronous_commit = on');
+  await sessions.old.query(
+    `SELECT pg_replication_origin_advance('pg_' || oid, $2::pg_lsn), pg_logical_emit_message(true, 'greenlight', 'start')
+     FROM pg_subscription WHERE subname = $1`,
+    [link.name, lsn],
+  );
+}
+
+/** Whether the old side's subscription is there, and whether it has been switched on. */
+export async function reverseState(link: Link, old: pg.Client): Promise<'missing' | 'prepared' | 'enabled'> {
+  const [found] = await rows<{ on: boolean }>(old, 'SELECT subenabled AS on FROM pg_subscription WHERE subname = $1', [
+    link.name,
+  ]);
+  if (found === undefined) return 'missing';
+  return found.on ? 'enabled' : 'prepared';
+}
+
+/** From now on the old side follows. Only after the forward direction has ended for good. */
+export const startReverse = (link: Link, old: pg.Client): Promise<unknown> => enableSubscription(old, link.name);
+
+/** Removes what `prepareReverse` made. */
+export async function dropReverse(link: Link, sessions: Sessions): Promise<void> {
+  await dropSubscription(sessions.old, link.name);
+  await dropSlot(sessions.new, link.name);
+  await sessions.new.query(`DROP PUBLICATION IF EXISTS ${link.name}`);
+}

@@ -1,0 +1,131 @@
+import { execa } from 'execa';
+import type pg from 'pg';
+import { OperationError } from '../../infra/errors.ts';
+import type { DatabaseAccess } from '../../infra/platform.ts';
+import { privilegeStatements, sqlIdentifier, sqlLiteral, writerRole } from '../../infra/roles.ts';
+import { toolPath } from '../../infra/tools.ts';
+import { notOfExtension, ownSchemas } from './catalog.ts';
+import { messageOf, row, rows, withClient } from './connect.ts';
+
+/** Longest dump or restore of a schema, ms. */
+const schemaMs = 120_000;
+
+/** Whether the application may write here: true on the live colour alone. */
+export async function mayWrite(client: pg.Client): Promise<boolean> {
+  const sql = `SELECT EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = '${writerRole}'::regrole AND m.member = 'app'::regrole) AS yes`;
+  return (await row<{ yes: boolean }>(client, sql)).yes;
+}
+
+/**
+ * Empties the inactive database: drops it with all sessions and creates it anew, with the roles' rights.
+ * Refuses where the application may write (it is the live one) or where somebody subscribes to it.
+ */
+export async function resetDatabase(access: DatabaseAccess): Promise<void> {
+  const doing = `emptying the database ${access.database} on port ${access.port}`;
+  const locale = await withClient(access, 'admin', async (client) => {
+    if (await mayWrite(client)) {
+      throw new OperationError(doing, 'the application may write to it, so it is the live one', 'nothing was changed; run: npm run status');
+    }
+    const slots = await rows<{ name: string }>(
+      client,
+      'SELECT slot_name AS name FROM pg_replication_slots WHERE database = current_database()',
+    );
+    if (slots.length > 0) {
+      const names = slots.map((s) => s.name).join(', ');
+      throw new OperationError(doing, `somebody gets its changes (replication slot ${names})`, 'end that replication first');
+    }
+    for (const { name } of await rows<{ name: string }>(client, 'SELECT subname AS name FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE datname = current_database()')) {
+      throw new OperationError(doing, `it gets changes from elsewhere (subscription ${name})`, 'end that replication first');
+    }
+    return await row<{ encoding: string; collate: string; ctype: string }>(
+      client,
+      'SELECT pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype FROM pg_database WHERE datname = current_database()',
+    );
+  }); // prettier-ignore
+  const name = sqlIdentifier(access.database);
+  await withClient(
+    access,
+    'admin',
+    async (client) => {
+      await client.query(`DROP DATABASE ${name} WITH (FORCE)`);
+      await client.query(
+        `CREATE DATABASE ${name} TEMPLATE template0 ENCODING ${sqlLiteral(locale.encoding)} LC_COLLATE ${sqlLiteral(locale.collate)} LC_CTYPE ${sqlLiteral(locale.ctype)}`,
+      );
+    },
+    { database: 'postgres' },
+  );
+  await withClient(access, 'admin', async (client) => {
+    for (const statement of privilegeStatements(access.admin.user)) await client.query(statement);
+  });
+}
+
+/**
+ * Copies the schema of `from` into the empty database `to`: objects with owners and rights, extensions, and Greenlight's
+ * bookkeeping of migrations with its rows. No data of the application. Materialised views stay unfilled until the data is there.
+ */
+export async function copySchema(from: DatabaseAccess, to: DatabaseAccess): Promise<void> {
+  const bookkeeping = await withClient(from, 'admin', (client) =>
+    rows<{ name: string }>(client, `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'greenlight'`),
+  );
+  await pipe(from, to, ['--schema-only', '--no-publications', '--no-subscriptions', '--no-tablespaces']);
+  if (bookkeeping.length > 0) await pipe(from, to, ['--data-only', '--schema=greenlight']);
+}
+
+async function pipe(from: DatabaseAccess, to: DatabaseAccess, options: string[]): Promise<void> {
+  const settings = { extendEnv: false, timeout: schemaMs, stripFinalNewline: false } as const;
+  try {
+    const dump = await execa(toolPath('pg_dump'), ['--format=plain', ...options], {
+      ...settings,
+      env: clientEnvironment(from),
+    });
+    // The target has an own `greenlight` schema already: its creation is the one thing that both have.
+    const sql = dump.stdout.replace(/^CREATE SCHEMA greenlight;$/m, 'CREATE SCHEMA IF NOT EXISTS greenlight;');
+    await execa(
+      toolPath('psql'),
+      ['--no-psqlrc', '--quiet', '--single-transaction', '--set=ON_ERROR_STOP=1', '--file=-'],
+      {
+        ...settings,
+        env: clientEnvironment(to),
+        input: sql,
+        stdout: 'ignore',
+      },
+    );
+  } catch (error) {
+    const text = (error as { stderr?: string }).stderr?.trim();
+    const found = text === undefined || text === '' ? messageOf(error) : text.split('\n').slice(0, 5).join('\n');
+    throw new OperationError(
+      `copying the schema from port ${from.port} to port ${to.port}`,
+      found,
+      'see that the target is empty and has the extensions and roles that the schema uses; nothing of it was kept',
+      { cause: error },
+    );
+  }
+}
+
+/** Environment of PostgreSQL's own programs: the password is in no argument list, where every user could read it. */
+export const clientEnvironment = (access: DatabaseAccess): Record<string, string> => ({
+  PATH: process.env['PATH'] ?? '',
+  LC_ALL: 'C',
+  PGHOST: access.host,
+  PGPORT: String(access.port),
+  PGDATABASE: access.database,
+  PGUSER: access.admin.user,
+  PGPASSWORD: access.admin.password,
+  PGSSLMODE: 'verify-full',
+  PGSSLROOTCERT: access.caFile,
+  PGCONNECT_TIMEOUT: '10',
+  PGAPPNAME: 'greenlight',
+});
+
+/** Fills the materialised views that never were: their definition came with the schema, their rows are not replicated. */
+export async function refreshMaterialisedViews(client: pg.Client): Promise<string[]> {
+  const unfilled = await rows<{ schema: string; name: string }>(
+    client,
+    `SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind = 'm' AND NOT c.relispopulated AND ${ownSchemas} AND ${notOfExtension} ORDER BY c.oid`,
+  );
+  // In the order of their making: one that is built on another comes after it.
+  for (const view of unfilled)
+    await client.query(`REFRESH MATERIALIZED VIEW ${sqlIdentifier(view.schema)}.${sqlIdentifier(view.name)}`);
+  return unfilled.map((view) => `${view.schema}.${view.name}`);
+}
