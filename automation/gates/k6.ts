@@ -5,13 +5,45 @@ import type { EntryPoint } from '../../infra/platform.ts';
 import { toolPath } from '../../infra/tools.ts';
 import { secrets } from '../release/redact.ts';
 
+/** One run of k6 as data: what to call, and with which environment. */
+export interface K6Command {
+  /** Absolute path of the k6 script: reads BASE_URL, RATE, DURATION, ROUTE_HEADERS, writes its summary (JSON) to SUMMARY. */
+  script: string;
+  baseUrl: string;
+  caFile: string | undefined;
+  /** Requests per second. */
+  rate: number;
+  durationSeconds: number;
+  /** Sent with every request. Their values are secrets. */
+  routeHeaders: Record<string, string>;
+  summaryFile: string;
+  /** Where lines that the script logs go; undefined: to k6's own output. */
+  consoleFile?: string;
+}
+
+/** The arguments and the environment of one run of k6. Pure. */
+export function k6Command(run: K6Command): { argv: string[]; env: Record<string, string> } {
+  const trend = ['--summary-trend-stats', 'avg,med,p(90),p(95),p(99),max'];
+  const log = run.consoleFile === undefined ? [] : ['--console-output', run.consoleFile];
+  return {
+    argv: ['k6', 'run', '--quiet', '--no-color', '--no-usage-report', ...trend, ...log, run.script],
+    // The headers hold a secret, and arguments can be seen by everybody on the machine: so the environment it is.
+    env: {
+      BASE_URL: run.baseUrl,
+      RATE: String(run.rate),
+      DURATION: String(run.durationSeconds),
+      ROUTE_HEADERS: JSON.stringify(run.routeHeaders),
+      SUMMARY: run.summaryFile,
+      ...(run.caFile === undefined ? {} : { SSL_CERT_FILE: run.caFile }),
+    },
+  };
+}
+
 export interface K6Run {
-  /** k6 script: reads BASE_URL, RATE, DURATION, ROUTE_HEADERS, and writes its summary (JSON) to SUMMARY. */
   script: string;
   entry: Pick<EntryPoint, 'baseUrl' | 'caFile'>;
   requestsPerSecond: number;
   durationSeconds: number;
-  /** Sent with every request; values are treated as secrets. */
   headers: Record<string, string>;
   /** Absolute paths of what the run leaves. */
   summaryFile: string;
@@ -47,17 +79,15 @@ export async function runK6(run: K6Run): Promise<LoadNumbers> {
   for (const value of Object.values(run.headers)) secrets.register(value);
   await rm(run.summaryFile, { force: true });
   const doing = `load of ${run.requestsPerSecond} requests/s`;
-  const k6 = await execa(run.program ?? toolPath('k6'), ['run', '--quiet', '--no-color', '--no-usage-report',
-    '--summary-trend-stats', 'avg,med,p(90),p(95),p(99),max', run.script], {
-    // The headers hold a secret, and arguments can be seen by everybody on the machine: so the environment it is.
-    env: {
-      BASE_URL: run.entry.baseUrl,
-      RATE: String(run.requestsPerSecond),
-      DURATION: String(run.durationSeconds),
-      ROUTE_HEADERS: JSON.stringify(run.headers),
-      SUMMARY: run.summaryFile,
-      ...(run.entry.caFile === undefined ? {} : { SSL_CERT_FILE: run.entry.caFile }),
-    },
+  const { argv, env } = k6Command({
+    ...run,
+    ...run.entry,
+    caFile: run.entry.caFile,
+    rate: run.requestsPerSecond,
+    routeHeaders: run.headers,
+  });
+  const k6 = await execa(run.program ?? toolPath('k6'), argv.slice(1), {
+    env,
     stdin: 'ignore',
     stdout: { file: run.logFile },
     stderr: { file: run.logFile },

@@ -24,11 +24,29 @@ export function writesGate(seen: WritesGate): Gate {
 export function judgeWrites({ requests, writes, failures }: WritesGate): Measurement[] {
   const traffic: Measurement =
     requests.total === 0
-      ? { name: 'failed requests', measured: 'no request was counted', wanted: '0 of many', verdict: 'inconclusive', note: failures.join('; ') }
-      : check('failed requests', '0', `${requests.failed} of ${requests.total}`, requests.failed === 0, failures.join('; '));
+      ? {
+          name: 'failed requests',
+          measured: 'no request was counted',
+          wanted: '0 of many',
+          verdict: 'inconclusive',
+          note: failures.join('; '),
+        }
+      : check(
+          'failed requests',
+          '0',
+          `${requests.failed} of ${requests.total}`,
+          requests.failed === 0,
+          failures.join('; '),
+        );
   const acknowledged: Measurement =
     writes.acknowledged === 0
-      ? { name: 'acknowledged writes', measured: '0', wanted: '>= 1', verdict: 'inconclusive', note: 'Without a write nothing can be said about writes.' }
+      ? {
+          name: 'acknowledged writes',
+          measured: '0',
+          wanted: '>= 1',
+          verdict: 'inconclusive',
+          note: 'Without a write nothing can be said about writes.',
+        }
       : check('lost writes', '0', `${writes.lost} of ${writes.acknowledged} acknowledged`, writes.lost === 0);
   return [traffic, acknowledged, check('writes made twice', '0', `${writes.duplicated}`, writes.duplicated === 0)];
 }

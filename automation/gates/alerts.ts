@@ -1,0 +1,147 @@
+import { setTimeout } from 'node:timers/promises';
+import { OperationError } from '../../infra/errors.ts';
+import type { AlertDelivery, Alerts, Instances } from '../../infra/platform.ts';
+import { check, type Gate, type Measurement } from './gate.ts';
+
+export interface AlertsGate {
+  alerts: Alerts;
+  instances: Instances;
+  /** A redundant one, such as `api.green.1`: it is stopped for the time of the proof. */
+  instance: string;
+  /** Longest wait for the delivery, and again for the instance to be back; milliseconds. */
+  waitMs?: number;
+  pollMs?: number;
+  /** Told about the delivery: for the journal. */
+  onDelivered?: (delivery: { alert: string; receiver: string; ms: number }) => void;
+}
+
+/** What has to be watched, and how its rules are recognised by their names. */
+const kinds: Record<string, RegExp> = {
+  uptime: /down/i,
+  'response times': /slow|latency|response|p95/i,
+  'error rates': /error/i,
+};
+
+/** The alert that a stopped instance raises. */
+const expectedAlert = 'InstanceDown';
+
+/** Monitoring works from end to end: a stopped instance becomes an alert that a receiver acknowledges. */
+export function alertsGate(options: AlertsGate): Gate {
+  const { alerts, instances, instance, waitMs = 60_000, pollMs = 250, onDelivered } = options;
+  return {
+    id: 'alerts',
+    title: 'Monitoring and alerts',
+    async measure({ evidence, signal }) {
+      const rules = await alerts.rules();
+      const failuresBefore = await alerts.failures();
+      await refuseUnlessRedundant(instances, instance);
+      const stoppedAt = Date.now();
+      let delivered: AlertDelivery | undefined;
+      try {
+        await instances.stop(instance);
+        delivered = await poll(waitMs, pollMs, signal, async () =>
+          (await alerts.deliveries(stoppedAt)).find((delivery) => isAbout(delivery, instance)),
+        );
+      } finally {
+        await instances.start(instance);
+      }
+      const back = await poll(waitMs, pollMs, signal, async () =>
+        (await instances.list()).find(({ id, state }) => id === instance && state === 'running'),
+      );
+      const failures = newFailures(failuresBefore, await alerts.failures());
+      const ms = delivered === undefined ? undefined : delivered.at - stoppedAt;
+      if (delivered !== undefined && ms !== undefined) {
+        onDelivered?.({ alert: delivered.alert, receiver: delivered.receiver, ms });
+      }
+      await evidence.write(
+        'alerts.json',
+        JSON.stringify({ rules, instance, stoppedAt, delivered, failures }, undefined, 2),
+      );
+      const measurements = [
+        ...judgeRules(rules),
+        judgeDelivery(instance, delivered, ms, waitMs),
+        ...judgeReceivers(failures),
+        check('instance started again', 'running', back === undefined ? 'not running' : 'running', back !== undefined, `Start it by hand: ${instance}.`),
+      ]; // prettier-ignore
+      return { measurements };
+    },
+  };
+}
+
+/** Stopping the only instance of a service would be an outage: then the proof is not made. */
+async function refuseUnlessRedundant(instances: Instances, instance: string): Promise<void> {
+  const group = instance.slice(0, instance.lastIndexOf('.') + 1);
+  const running = (await instances.list()).filter(({ id, state }) => id.startsWith(group) && state === 'running');
+  if (running.some(({ id }) => id === instance) && running.length > 1) return;
+  throw new OperationError(
+    `proving alerts with ${instance}`,
+    `${running.length} instances of its group are running, so it is not redundant`,
+    'run at least two instances of the service',
+  );
+}
+
+/** Whether an alert tells of this instance: by its id in a label, or by its service, colour and number in several. */
+export function isAbout({ alert, status, labels }: AlertDelivery, instance: string): boolean {
+  if (alert !== expectedAlert || status !== 'firing') return false;
+  const values = Object.values(labels);
+  return values.includes(instance) || instance.split('.').every((part) => values.includes(part));
+}
+
+async function poll<T>(
+  waitMs: number,
+  pollMs: number,
+  signal: AbortSignal,
+  look: () => Promise<T | undefined>,
+): Promise<T | undefined> {
+  const end = performance.now() + waitMs;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined || performance.now() >= end) return found;
+    await setTimeout(pollMs, undefined, { signal });
+  }
+}
+
+/** At least one rule for each of what has to be watched. */
+export function judgeRules(rules: string[]): Measurement[] {
+  return Object.entries(kinds).map(([kind, pattern]) => {
+    const found = rules.filter((rule) => pattern.test(rule));
+    return check(`rules for ${kind}`, '>= 1', found.length === 0 ? 'none' : found.join(', '), found.length > 0, 'No loaded rule has such a name.');
+  }); // prettier-ignore
+}
+
+function judgeDelivery(
+  instance: string,
+  delivered: AlertDelivery | undefined,
+  ms: number | undefined,
+  waitMs: number,
+): Measurement {
+  const wanted = `acknowledged within ${waitMs / 1000} s`;
+  const name = `alert that ${instance} is down`;
+  if (delivered === undefined || ms === undefined) {
+    return check(
+      name,
+      wanted,
+      'not delivered',
+      false,
+      'No receiver acknowledged it: check the rules and the receivers.',
+    );
+  }
+  return check(name, wanted, `${delivered.receiver} after ${(ms / 1000).toFixed(1)} s`, ms <= waitMs);
+}
+
+/** Failed notifications per receiver since the first count; a receiver that restarted counts from zero. */
+function newFailures(before: Record<string, number>, after: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(after).map(([receiver, now]) => [
+      receiver,
+      now - (now >= (before[receiver] ?? 0) ? (before[receiver] ?? 0) : 0),
+    ]),
+  );
+}
+
+/** No receiver missed a notification. */
+export function judgeReceivers(failures: Record<string, number>): Measurement[] {
+  return Object.entries(failures).map(([receiver, count]) =>
+    check(`receiver ${receiver}`, 'no failed notification', `${count} failed`, count === 0, 'It cannot be reached: its people would not be told.'),
+  ); // prettier-ignore
+}
