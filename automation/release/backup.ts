@@ -3,7 +3,7 @@ import type { Backup } from '../../infra/platform.ts';
 import type { ReleaseContext } from './context.ts';
 
 /** Backs up a colour's database together with the release definition and what runs; records it. */
-export async function takeBackup(context: ReleaseContext, colour: Colour, version: string): Promise<Backup> {
+export async function takeBackup(context: ReleaseContext, colour: Colour, version: string): Promise<{ backup: Backup; configuration: unknown }> {
   const { backups } = await context.connect();
   const configuration = {
     environment: context.spec(),
@@ -17,5 +17,5 @@ export async function takeBackup(context: ReleaseContext, colour: Colour, versio
   );
   const ms = Math.round(performance.now() - started);
   context.journal.append({ type: 'backup.taken', id: backup.id, bytes: backup.bytes, lsn: backup.lsn, ms });
-  return backup;
+  return { backup, configuration };
 }

@@ -3,7 +3,7 @@ import { databaseUrl } from '../../infra/database-url.ts';
 import { OperationError } from '../../infra/errors.ts';
 import type { Artefact } from '../../infra/model.ts';
 import type { DatabaseAccess, Jobs } from '../../infra/platform.ts';
-import { runMigrations } from '../data/migrations.ts';
+import { pendingMigrations, runMigrations } from '../data/migrations.ts';
 import type { ReleaseContext } from './context.ts';
 import type { Event } from './events.ts';
 
@@ -19,7 +19,7 @@ export interface MigrateTarget {
 }
 
 /** Brings the schema to what `artefact` needs, by plain SQL files or the application's own command; records each step. */
-export async function migrate(context: ReleaseContext, phase: 'expand' | 'contract', target: MigrateTarget): Promise<number> {
+export async function migrate(context: ReleaseContext, phase: 'expand' | 'contract', target: MigrateTarget): Promise<{ name: string; ms: number }[]> {
   const { access, artefact, where } = target;
   const { migrations } = context.definition.application;
   const applied = (name: string, ms: number) =>
@@ -35,14 +35,24 @@ export async function migrate(context: ReleaseContext, phase: 'expand' | 'contra
         contract: migrations.contract,
       });
       for (const { name, ms } of done) applied(name, ms);
-      return done.length;
+      return done;
     }
     const command = migrations[phase];
-    if (command === undefined) return 0;
+    if (command === undefined) return [];
+    const started = performance.now();
     await runCommand(context, what, command, target, phase);
-    applied(command.join(' '), 0);
-    return 1;
+    const done = { name: command.join(' '), ms: performance.now() - started };
+    applied(done.name, done.ms);
+    return [done];
   });
+}
+
+/** Names of the expand migrations that are still to be applied; the application's own command counts as one. */
+export async function pendingExpand(context: ReleaseContext, access: DatabaseAccess, artefact: Artefact): Promise<string[]> {
+  const { migrations } = context.definition.application;
+  if (!('directory' in migrations)) return [migrations.expand.join(' ')];
+  const directory = join(artefact.location, migrations.directory);
+  return pendingMigrations({ access, directory, phase: 'expand', contract: migrations.contract });
 }
 
 async function runCommand(

@@ -1,3 +1,4 @@
+import { linkBetween } from '../../data/link.ts';
 import { stopSync } from '../../data/sync.ts';
 import type { ReleaseContext } from '../context.ts';
 import { takeBackup } from '../backup.ts';
@@ -29,7 +30,7 @@ export const cleanup: Stage = {
     const access = await databases.of(to.colour);
     if (from !== undefined) {
       await context.act('end-reverse', `end the replication back to ${from.colour}`, async () =>
-        stopSync({ from: access, to: await databases.of(from.colour) }),
+        stopSync(linkBetween({ colour: to.colour, access }, { colour: from.colour, access: await databases.of(from.colour) })),
       );
     }
     await migrate(context, 'contract', { access, artefact: context.artefact(), where: to.colour, jobs });

@@ -1,15 +1,19 @@
+import type { Colour } from '../../../infra/model.ts';
 import { alertsGate } from '../../gates/alerts.ts';
 import { testsGate } from '../../gates/tests.ts';
 import { syncGate } from '../../gates/data.ts';
-import { refuseUnlessReady } from '../../data/preconditions.ts';
+import { linkBetween, type Link } from '../../data/link.ts';
 import { copySchema } from '../../data/schema.ts';
-import { startSync, stopSync, waitForSync } from '../../data/sync.ts';
+import { startSync, stopSync, syncFacts, waitForSync } from '../../data/sync.ts';
 import type { ReleaseContext } from '../context.ts';
 import { emptyDatabase, release, seed } from '../establish.ts';
 import { migrate } from '../migrate.ts';
 import { testEnvironment } from '../qualification.ts';
 import { keepTrafficUp } from '../synthetic.ts';
 import type { Stage } from '../stage.ts';
+
+/** Longest initial copy, ms. */
+const syncTimeoutMs = 3_600_000;
 
 /** The inactive colour comes up with a live copy of the data and the new version, and gets no traffic. */
 export const prepare: Stage = {
@@ -55,10 +59,7 @@ export const prepare: Stage = {
     const running = await context.connect();
     const { split } = await running.router.read();
     if (split?.live === to.colour) return undefined;
-    if (from !== undefined) {
-      const [source, target] = await Promise.all([running.databases.of(from.colour), running.databases.of(to.colour)]);
-      await stopSync({ from: source, to: target });
-    }
+    if (from !== undefined) await stopSync(await linkOf(context, from.colour));
     await release(context, environment, to.colour);
     return `${to.colour} is taken down, nothing replicates to it`;
   },
@@ -76,32 +77,36 @@ async function fillEmpty(context: ReleaseContext): Promise<void> {
 }
 
 /** Schema, initial copy, and everything since; then the additive migrations, with the replication running. */
-async function replicate(context: ReleaseContext, live: 'blue' | 'green'): Promise<void> {
+async function replicate(context: ReleaseContext, live: Colour): Promise<void> {
   const { definition, journal, to, signal } = context;
-  const running = await context.connect();
-  const [source, target] = await Promise.all([running.databases.of(live), running.databases.of(to.colour)]);
-
-  await context.act('preconditions', 'check that the database can be replicated', () => refuseUnlessReady(source));
+  const { jobs } = await context.connect();
+  const link = await linkOf(context, live);
   await context.act('empty', `empty the database of ${to.colour}`, async () => {
-    await stopSync({ from: source, to: target });
-    await emptyDatabase(target);
+    await stopSync(link);
+    await emptyDatabase(link.to.access);
   });
-  await context.act('schema', `copy the schema from ${live} to ${to.colour}`, () => copySchema(source, target));
+  await context.act('schema', `copy the schema from ${live} to ${to.colour}`, () => copySchema(link.from.access, link.to.access));
   await context.act('sync', `replicate from ${live} to ${to.colour}`, async () => {
-    await startSync({ from: source, to: target });
-    await waitForSync({
-      from: source,
-      to: target,
-      maxLagMs: definition.data.maxLagSeconds * 1000,
-      onProgress: (progress) => {
-        journal.append({ type: 'sync.progress', direction: 'forward', ...progress });
-        context.waiting(`replicating: ${progress.tablesReady} of ${progress.tables} tables, ${progress.lagBytes} bytes behind`);
-      },
+    await startSync(link.from, link.to);
+    await waitForSync(link, {
+      timeoutMs: syncTimeoutMs,
       signal,
+      onProgress: ({ tablesReady, tables, lagBytes, lagMs }) => {
+        journal.append({ type: 'sync.progress', direction: 'forward', tablesReady, tables, lagBytes, lagMs });
+        context.waiting(`replicating: ${tablesReady} of ${tables} tables, ${lagBytes} bytes behind`);
+      },
     });
   });
-  await migrate(context, 'expand', { access: target, artefact: context.artefact(), where: to.colour, jobs: running.jobs });
-  await context.gates([syncGate({ from: source, to: target, maxLagSeconds: definition.data.maxLagSeconds })]);
+  await migrate(context, 'expand', { access: link.to.access, artefact: context.artefact(), where: to.colour, jobs });
+  await context.gates([syncGate({ probe: () => syncFacts(link), maxLagSeconds: definition.data.maxLagSeconds })]);
+}
+
+/** The replication from the live colour to the new one. */
+async function linkOf(context: ReleaseContext, live: Colour): Promise<Link> {
+  const { databases } = await context.connect();
+  const { colour } = context.to;
+  const [from, to] = await Promise.all([databases.of(live), databases.of(colour)]);
+  return linkBetween({ colour: live, access: from }, { colour, access: to });
 }
 
 /** Registered with the balancer, and no request goes there: read back from the balancer. */
