@@ -43,7 +43,7 @@ export function renderChart(chart: Chart): Html {
 function draw(chart: Chart, width: number, height: number, variant: string): string {
   const wide = width > 600;
   const surface = echarts.init(null, null, { renderer: 'svg', ssr: true, width, height });
-  const text = { color: ink['--soft'], fontFamily: 'inherit', fontSize: 12 };
+  const text = { color: ink['--soft'], fontFamily: 'system-ui, sans-serif', fontSize: 12 };
   surface.setOption({
     animation: false,
     useUTC: true,
@@ -77,7 +77,7 @@ function draw(chart: Chart, width: number, height: number, variant: string): str
       name: line.name,
       type: 'line',
       data: line.points,
-      showSymbol: false,
+      symbol: 'none',
       connectNulls: false,
       lineStyle: { color: ink[line.ink], width: 2, type: line.dash },
       itemStyle: { color: ink[line.ink] },

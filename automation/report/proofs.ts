@@ -94,7 +94,7 @@ export function gatesOf(facts: Pick<Facts, 'gates'>, ids: readonly string[]): Ga
   return facts.gates.filter((gate) => ids.some((id) => gate.id === id || gate.id.startsWith(`${id}-`)));
 }
 
-/** One line for gates and proofs together: the worst speaks; where all is well, each does. */
+/** Gates and proofs together: the worst speak; where all is well, each does, on a line of its own. */
 export function summarise(gates: readonly GateRow[], proofs: readonly Proof[]): Proof {
   const all: (Proof & { title?: string })[] = [...proofs, ...gates];
   const verdict = all.length === 0 ? 'not-run' : worst(all.map((one) => one.verdict));
@@ -103,7 +103,7 @@ export function summarise(gates: readonly GateRow[], proofs: readonly Proof[]): 
     const distinct = new Set(
       told.map((one) => (told.length > 1 && one.title && one[key] ? `${one.title}: ${one[key]}` : one[key])),
     );
-    return [...distinct].filter(Boolean).join('; ');
+    return [...distinct].filter(Boolean).join('\n');
   };
   return { verdict, measured: all.length === 0 ? 'not run' : text('measured'), wanted: text('wanted') };
 }

@@ -61,7 +61,7 @@ function tables(caption: string, compared: readonly TableComparison[]): Html {
     (t) =>
       html`<tr>
         <th scope="row"><code>${t.table}</code></th>
-        ${stateCell(t.equal ? 'pass' : 'fail')}
+        ${stateCell(t.equal ? 'pass' : 'fail', t.equal ? 'Equal' : 'Differs')}
         <td class="number" data-label="Rows in the source">${formatCount(t.rows.left)}</td>
         <td class="number" data-label="Rows in the copy">${formatCount(t.rows.right)}</td>
         <td data-label="Difference">${t.detail ?? ''}</td>
@@ -69,7 +69,7 @@ function tables(caption: string, compared: readonly TableComparison[]): Html {
   );
   const columns = [
     { title: 'Table' },
-    { title: 'Equal' },
+    { title: 'Contents' },
     { title: 'Rows in the source', number: true },
     { title: 'Rows in the copy', number: true },
     { title: 'Difference' },

@@ -10,8 +10,8 @@ export function renderChecklist({ checklist }: ReportModel): Html {
       html`<tr>
         <th scope="row">${line.title}</th>
         ${stateCell(line.verdict)}
-        <td data-label="Measured">${line.measured}</td>
-        <td data-label="Wanted">${line.wanted}</td>
+        <td data-label="Measured" class="lines">${line.measured}</td>
+        <td data-label="Wanted" class="lines">${line.wanted}</td>
         <td data-label="Evidence" class="small">${links(line.evidence)}</td>
       </tr> `,
   );
@@ -19,14 +19,16 @@ export function renderChecklist({ checklist }: ReportModel): Html {
   return section(
     'checklist',
     'Go-live checklist',
-    table(
-      'Each requirement for going live, judged by the gates and measurements of this release',
-      columns,
-      html`<tbody>
-        ${rows}
-      </tbody>`,
-      true,
-    ),
+    html`<div class="checklist">
+      ${table(
+        'Each requirement for going live, judged by the gates and measurements of this release',
+        columns,
+        html`<tbody>
+          ${rows}
+        </tbody>`,
+        true,
+      )}
+    </div>`,
   );
 }
 

@@ -45,5 +45,7 @@ export function fileLink(path: string): Html {
     segments.every((s) => s !== '' && s !== '..' && s !== '.') &&
     !/^[a-z][a-z0-9+.-]*:/i.test(path);
   if (!inside) return html`<code>${path}</code>`;
-  return html`<a href="${segments.map((s) => encodeURIComponent(s.toWellFormed())).join('/')}">${path}</a>`;
+  return html`<a href="${segments.map((s) => encodeURIComponent(s.toWellFormed())).join('/')}"
+    >${path.replace(/^evidence\//, '')}</a
+  >`;
 }

@@ -1,5 +1,4 @@
 import type { Colour } from '../../../infra/model.ts';
-import type { Verdict } from '../../gates/gate.ts';
 import type { ReportModel, Risk, StageRow } from '../model.ts';
 import { fileLink, html, type Content, type Html } from './html.ts';
 
@@ -34,10 +33,10 @@ export const headline: Record<ReportModel['verdict'], { tone: Tone; text: string
   'in-progress': { tone: 'warn', text: '▸ Not finished' },
 };
 
-/** The cell of a verdict: sign, word and colour. */
-export function stateCell(state: Verdict | StageRow['verdict'] | Risk['status']): Html {
+/** The cell of a verdict: sign, word and colour; `word` where another one says it better. */
+export function stateCell(state: StageRow['verdict'] | Risk['status'], word?: string): Html {
   const { tone, sign, text } = signs[state];
-  return html`<td class="state tone-${tone}" data-sign="${sign}">${text}</td>`;
+  return html`<td class="state tone-${tone}" data-sign="${sign}">${word ?? text}</td>`;
 }
 
 export const toneOf = (state: StageRow['verdict']): Tone => signs[state].tone;

@@ -46,7 +46,7 @@ export function renderTimeline(model: ReportModel): Html {
         ${stateCell(stage.verdict)}
         <td data-label="Started">${stage.startedAt && formatClock(stage.startedAt)}</td>
         <td class="number" data-label="Took">${ms !== null && formatDuration(ms)}</td>
-        <td class="number" data-label="Expected">${formatDuration(stage.expectedMs)}</td>
+        <td class="number" data-label="Expected">${stage.expectedMs > 0 && formatDuration(stage.expectedMs)}</td>
         <td class="bar" aria-hidden="true">${bar}</td>
       </tr>
       ${remarks(stage)}`;

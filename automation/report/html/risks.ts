@@ -19,7 +19,7 @@ export function renderRisks({ risks }: ReportModel): Html {
             html`<tr>
               <th scope="row">${m.text}</th>
               ${stateCell(m.verdict)}
-              <td data-label="Proof">${m.proof}</td>
+              <td data-label="Proof" class="lines">${m.proof}</td>
               <td class="small">${m.gates.map((id, i) => html`${i > 0 && ', '}<a href="#gate-${id}">${id}</a>`)}</td>
             </tr> `,
         )}

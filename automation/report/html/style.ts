@@ -67,16 +67,21 @@ thead th { color: var(--soft); font-weight: 500; font-size: 0.85rem; white-space
 tbody th { font-weight: 550; }
 th:last-child, td:last-child { padding-right: 0; }
 .number { text-align: right; white-space: nowrap; }
+.number + :not(.number) { padding-left: 1.4rem; }
+.lines { white-space: pre-line; }
 .state { white-space: nowrap; width: 8.2rem; font-weight: 550; }
+.checklist th:nth-child(1) { width: 24%; } .checklist th:nth-child(3) { width: 29%; } .checklist th:nth-child(4) { width: 20%; }
 .state::before { content: attr(data-sign); display: inline-block; width: 1.35em; }
 tbody.group tr:first-child > * { border-top: 2px solid var(--line); padding-top: 0.8rem; }
 tbody.group tr:not(:first-child) th { font-weight: 400; padding-left: 1rem; }
 
 .colour { font-weight: 600; } .colour.blue { color: var(--blue); } .colour.green { color: var(--green); }
 .frames { display: grid; grid-template-columns: repeat(auto-fill, minmax(15.5rem, 1fr)); gap: 1rem; list-style: none; margin: 1rem 0; padding: 0; }
-.frames li { border: 1px solid var(--line); border-radius: 6px; padding: 0.75rem 0.9rem; break-inside: avoid; }
+.frames li { border: 1px solid var(--line); border-radius: 6px; padding: 0.75rem 0.9rem; break-inside: avoid; display: flex; flex-direction: column; }
 .frames h3 { margin: 0; font-size: 0.95rem; } .frames p { margin: 0; font-size: 0.83rem; }
-.frames svg { display: block; width: 100%; height: auto; margin-top: 0.4rem; }
+.frames svg { display: block; width: 100%; height: auto; margin-top: auto; padding-top: 0.5rem; }
+
+svg .writes { fill: none; stroke: var(--ink); stroke-width: 1.5; stroke-dasharray: 4 3; }
 
 .gantt td.bar { width: 46%; min-width: 9rem; }
 .gantt .track { position: relative; display: block; height: 1.05rem; background: var(--panel); border-radius: 2px; margin-top: 0.18rem; }
@@ -98,6 +103,7 @@ footer { margin-top: 4rem; padding-top: 1rem; border-top: 1px solid var(--line);
   .stack thead { position: absolute; left: -100vw; }
   .stack, .stack tbody, .stack tr, .stack caption { display: block; }
   .stack th, .stack td { display: block; border: 0; padding: 0.1rem 0; width: auto; text-align: left; white-space: normal; }
+  .stack .number + :not(.number) { padding-left: 0; } .stack .lines { white-space: pre-line; } .checklist th:nth-child(n) { width: auto; }
   .stack tr { border-bottom: 1px solid var(--line); padding: 0.6rem 0; }
   .stack td[data-label]:not(:empty)::before { content: attr(data-label) ": "; color: var(--soft); }
   tbody.group tr:first-child > *, tbody.group tr:not(:first-child) th { border: 0; padding: 0.1rem 0; }
