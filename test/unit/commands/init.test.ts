@@ -1,0 +1,91 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { expect } from 'chai';
+import type { z } from 'zod';
+import { renderReleaseDefinition, runInit } from '../../../automation/commands/init.ts';
+import { elementOf, metaOf, shapeOf } from '../../../automation/config/reflect.ts';
+import { releaseDefinition } from '../../../automation/config/schema.ts';
+import { OperationError } from '../../../infra/errors.ts';
+import { projectRoot } from '../../../infra/paths.ts';
+
+const define = pathToFileURL(join(projectRoot, 'automation/config/define.ts')).href;
+
+/** The file is plain JavaScript: only its import needs TypeScript. */
+async function evaluate(text: string): Promise<unknown> {
+  const url = `data:text/javascript,${encodeURIComponent(text)}`;
+  return ((await import(url)) as { default: unknown }).default;
+}
+
+/** Every key of the schema, as `application.services[].name`. */
+function keysOf(schema: z.ZodType, prefix = ''): { path: string; schema: z.ZodType }[] {
+  return Object.entries(shapeOf(schema) ?? {}).flatMap(([key, value]) => {
+    const element = elementOf(value);
+    const path = `${prefix}${key}`;
+    return [{ path, schema: value }, ...keysOf(element ?? value, `${path}${element === undefined ? '' : '[]'}.`)];
+  });
+}
+
+describe('the annotated release definition of npm run init', () => {
+  let directory: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'greenlight-init-'));
+  });
+  afterEach(() => rm(directory, { recursive: true, force: true }));
+
+  it('is valid as it is written', async () => {
+    const result = releaseDefinition.safeParse(await evaluate(renderReleaseDefinition(define)));
+    expect(result.error?.issues ?? []).to.deep.equal([]);
+  });
+
+  it('is valid with everything uncommented that can be', async () => {
+    const everything = renderReleaseDefinition(define).replace(/^(\s*)(?:\/\/ )+/gm, '$1');
+    const settings = everything.replace(/^Release definition\..*$/m, '');
+    const result = releaseDefinition.safeParse(await evaluate(settings));
+    expect(result.error?.issues ?? []).to.deep.equal([]);
+    expect(result.data?.window?.timeZone).to.equal('Europe/Berlin');
+    expect(result.data?.security.authentication?.loginPath).to.equal('/api/login');
+  });
+
+  it('has every key of the schema, each with its description', () => {
+    const text = renderReleaseDefinition(define);
+    const keys = keysOf(releaseDefinition);
+    expect(keys.length).to.be.greaterThan(90);
+    for (const { path, schema } of keys) {
+      const description = metaOf(schema)['description'];
+      expect(description, `${path} has no description`).to.be.a('string');
+      expect(text, path).to.include(`/** ${String(description)} */`);
+      expect(text, path).to.match(new RegExp(`^[ /]*${path.split('.').at(-1) ?? ''}: `, 'm'));
+    }
+  });
+
+  it('is written into the folder that was named', async () => {
+    const path = await runInit({ directory, force: false });
+    expect(path).to.equal(join(directory, 'greenlight.config.ts'));
+    const text = await readFile(path, 'utf8');
+    expect(text).to.match(/^import \{ defineRelease \} from '\.\..*\/automation\/config\/define\.ts';/);
+  });
+
+  it('never overwrites without --force', async () => {
+    const path = await runInit({ directory, force: false });
+    await runInit({ directory, force: false }).then(
+      () => expect.fail('it was overwritten'),
+      (error: unknown) => {
+        expect(error).to.be.instanceOf(OperationError);
+        expect((error as Error).message)
+          .to.include(path)
+          .and.to.include('exists already')
+          .and.to.include('--force');
+      },
+    );
+    expect(await runInit({ directory, force: true })).to.equal(path);
+  });
+
+  it('says why where it cannot be written', async () => {
+    await runInit({ directory: join(directory, 'nowhere'), force: false }).then(
+      () => expect.fail('it was written'),
+      (error: Error) => expect(error.message).to.include('ENOENT').and.to.include('--directory'),
+    );
+  });
+});
