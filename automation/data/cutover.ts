@@ -7,7 +7,7 @@ import { compareDatabases, openSnapshot } from './compare.ts';
 import { messageOf, row } from './connect.ts';
 import { prepareCutover, type Prepared } from './cutover-prepare.ts';
 import { dropSlot, dropSubscription, type Link, type Side } from './link.ts';
-import { dropReverse, startHere, startReverse } from './reverse.ts';
+import { dropReverse, startHere, startReverse, type Sessions } from './reverse.ts';
 import { carryOver } from './sequences.ts';
 import { replayed } from './sync.ts';
 
@@ -117,14 +117,14 @@ export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
     done('fence');
     await inTime(fence.raise(drained));
     done('replay');
-    await sessions.old.query(`SELECT pg_logical_emit_message(true, 'greenlight', 'fence')`);
-    const { lsn } = await row<{ lsn: string }>(sessions.old, 'SELECT pg_current_wal_flush_lsn()::text AS lsn');
-    while (!(await inTime(replayed(sessions.old, forward.name, lsn)))) await sleep(pollMs);
+    const lsn = await inTime(caughtUpTo(sessions, forward, lastFlip));
     done('carry-over', lsn);
     const [moved] = await inTime(
       Promise.all([
-        carryOver(sequences, sessions.old, sessions.new),
-        reverse === undefined ? undefined : startHere(reverse, sessions),
+        carryOver(sequences, sessions.old, sessions.new).then(async (n) => {
+          if (reverse !== undefined) await startHere(reverse, sessions);
+          return n;
+        }),
         openSnapshot(snapshots.old),
         openSnapshot(snapshots.new),
       ]),
@@ -169,6 +169,23 @@ async function drain(router: Router, from: Side, deadline: number): Promise<void
     }
     await sleep(pollMs);
   }
+}
+
+/**
+ * Waits until all that `old` has committed is applied on `new`; returns the position. While a change that it applied is
+ * not flushed, a subscriber reports no position beyond it, and looks again after 200 ms (wal_writer_delay) only. So
+ * each round flushes the new side's log and gives the old side's something to send, at which the subscriber reports.
+ */
+async function caughtUpTo(sessions: Sessions, forward: Link, deadline: number): Promise<string> {
+  const durableMessage = `SELECT pg_logical_emit_message(true, 'greenlight', 'fence')`;
+  await sessions.old.query(durableMessage);
+  const { lsn } = await row<{ lsn: string }>(sessions.old, 'SELECT pg_current_wal_flush_lsn()::text AS lsn');
+  while (!(await replayed(sessions.old, forward.name, lsn)) && performance.now() < deadline) {
+    await sessions.new.query(durableMessage);
+    await sessions.old.query(durableMessage);
+    await sleep(pollMs);
+  }
+  return lsn;
 }
 
 /** Flips and reads back. Where the balancer's answer is missing, what it does is asked for, never assumed. */

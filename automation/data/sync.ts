@@ -195,12 +195,10 @@ const slotSql = `
   FROM pg_replication_slots s LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid WHERE s.slot_name = $1`;
 
 async function measure(link: Link, source: pg.Client, target: pg.Client): Promise<SyncStatus & { worker: boolean }> {
-  const [[subscription], [slot], note, fingerprint] = await Promise.all([
-    rows<Subscription>(target, subscriptionSql, [link.name]),
-    rows<Slot>(source, slotSql, [link.name]),
-    publicationNote(target === source ? target : source, link.name),
-    schemaFingerprint(source),
-  ]);
+  const [subscription] = await rows<Subscription>(target, subscriptionSql, [link.name]);
+  const [slot] = await rows<Slot>(source, slotSql, [link.name]);
+  const note = await publicationNote(source, link.name);
+  const fingerprint = await schemaFingerprint(source);
   const figures = {
     tables: subscription?.tables ?? 0,
     tablesReady: subscription?.ready ?? 0,

@@ -9,8 +9,13 @@ import { copySchema, resetDatabase } from '../../../automation/data/schema.ts';
 import { stopSync } from '../../../automation/data/sync.ts';
 import { linkBetween } from '../../../automation/data/link.ts';
 import { createCertificates } from '../../../infra/local/certificates.ts';
-import { clusterAccess, createCluster, type ClusterSpec } from '../../../infra/local/postgres/cluster.ts';
-import { destroyCluster, startCluster } from '../../../infra/local/postgres/server.ts';
+import {
+  clusterAccess,
+  createCluster,
+  destroyCluster,
+  startCluster,
+  type ClusterSpec,
+} from '../../../infra/local/postgres/cluster.ts';
 import { grantWrites, revokeWrites } from '../../../infra/roles.ts';
 import type { Colour } from '../../../infra/model.ts';
 
