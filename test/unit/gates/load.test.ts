@@ -1,0 +1,109 @@
+import { expect } from 'chai';
+import { judgeCapacity } from '../../../automation/gates/capacity.ts';
+import { worst } from '../../../automation/gates/gate.ts';
+import { k6Command, readSummary, type LoadNumbers } from '../../../automation/gates/k6.ts';
+import { cpuShares, judgeBottleneck, judgeLoad } from '../../../automation/gates/load.ts';
+
+const thresholds = { p95Ms: 300, p99Ms: 500, errorRate: 0.01 };
+const good: LoadNumbers = {
+  requests: 1000,
+  droppedIterations: 0,
+  p95Ms: 100,
+  p99Ms: 200,
+  errorRate: 0,
+  checkRate: undefined,
+  exitCode: 0,
+};
+const verdict = (change: Partial<LoadNumbers>) =>
+  worst(judgeLoad({ ...good, ...change }, 1000, thresholds).map((m) => m.verdict));
+
+describe('judging a load', () => {
+  it('passes within every threshold', () => expect(verdict({})).to.equal('pass'));
+
+  const cases: [string, Partial<LoadNumbers>, string][] = [
+    ['slow answers', { p95Ms: 301 }, 'fail'],
+    ['a slow tail', { p99Ms: 501 }, 'fail'],
+    ['too many errors', { errorRate: 0.011 }, 'fail'],
+    ['failed checks', { checkRate: 0.98 }, 'fail'],
+    ["a crossed threshold of the script's own", { exitCode: 99 }, 'fail'],
+    ['dropped iterations', { requests: 899, droppedIterations: 101 }, 'fail'],
+    ['too few requests without a cause', { requests: 899 }, 'inconclusive'],
+    ['a missing percentile', { p95Ms: undefined }, 'inconclusive'],
+    ['a missing error rate', { errorRate: undefined }, 'inconclusive'],
+    ['no request', { requests: 0 }, 'error'],
+    ['no count of requests', { requests: undefined }, 'error'],
+  ];
+  for (const [what, change, wanted] of cases) it(`${what}: ${wanted}`, () => expect(verdict(change)).to.equal(wanted));
+
+  it('names the dropped iterations', () => {
+    expect(judgeLoad({ ...good, requests: 500, droppedIterations: 77 }, 1000, thresholds)[0]?.measured).to.contain(
+      '77 iterations dropped',
+    );
+  });
+});
+
+describe("k6's summary", () => {
+  it('gives numbers, and leaves out what is not one', () => {
+    const metrics = {
+      http_reqs: { values: { count: 5 } },
+      http_req_duration: { values: { 'p(95)': null, 'p(99)': 9 } },
+    };
+    expect(readSummary(JSON.stringify({ metrics }), 'x')).to.include({
+      requests: 5,
+      p95Ms: undefined,
+      p99Ms: 9,
+      errorRate: undefined,
+    });
+  });
+
+  it('is refused when it is empty or cut off', () => {
+    expect(() => readSummary('', 'load')).to.throw('no summary');
+    expect(() => readSummary('{"metrics":', 'load')).to.throw('not JSON');
+  });
+});
+
+describe("k6's command", () => {
+  it('carries the secret headers in the environment, never in an argument', () => {
+    const { argv, env } = k6Command({ script: '/s.ts', baseUrl: 'https://localhost:1', caFile: '/ca.pem', rate: 5, durationSeconds: 3,
+      routeHeaders: { 'x-secret': 'hush-hush' }, summaryFile: '/out.json' }); // prettier-ignore
+    expect(argv.join(' ')).to.not.contain('hush-hush');
+    expect(env).to.include({
+      BASE_URL: 'https://localhost:1',
+      RATE: '5',
+      DURATION: '3',
+      SUMMARY: '/out.json',
+      SSL_CERT_FILE: '/ca.pem',
+    });
+    expect(JSON.parse(env['ROUTE_HEADERS'] ?? '')).to.deep.equal({ 'x-secret': 'hush-hush' });
+  });
+});
+
+describe('the bottleneck', () => {
+  it('is the part that used most CPU in between, not in total', () => {
+    const cpu = cpuShares({ api: 100, database: 5 }, { api: 101, database: 8 });
+    expect(judgeBottleneck(cpu).measured).to.equal('database: 75 % of the CPU time used (3.0 s)');
+  });
+
+  it('counts a part that restarted from zero', () => {
+    expect(cpuShares({ api: 100 }, { api: 2 })[0]?.seconds).to.equal(2);
+  });
+
+  it('is inconclusive when nothing was recorded', () => {
+    expect(judgeBottleneck([]).verdict).to.equal('inconclusive');
+    expect(judgeBottleneck(cpuShares({ api: 1 }, { api: 1 })).verdict).to.equal('inconclusive');
+  });
+});
+
+describe('the capacity', () => {
+  const step = (factor: number, met: boolean) => ({ factor, requestsPerSecond: factor * 100, numbers: good, met });
+
+  it('passes when the wanted growth is reached, and names the edge', () => {
+    const [headroom] = judgeCapacity([step(1.5, true), step(2.25, false)], 1.5, thresholds);
+    expect(headroom).to.include({ verdict: 'pass', measured: '1.5 x (150 requests/s), edge below 225 requests/s' });
+  });
+
+  it('fails below the wanted growth, and is inconclusive without a step', () => {
+    expect(judgeCapacity([step(1.5, false)], 1.5, thresholds)[0]?.verdict).to.equal('fail');
+    expect(judgeCapacity([], 1.5, thresholds)[0]?.verdict).to.equal('inconclusive');
+  });
+});
