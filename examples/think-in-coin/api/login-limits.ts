@@ -3,13 +3,17 @@ import type { IncomingMessage } from 'node:http';
 import { HttpError } from '../http.ts';
 import type { Queryable } from './database.ts';
 
-/** Length of a window, seconds. */
-const windowSeconds = 15 * 60;
 /**
- * Attempts per window. Per account and client it is low; per account it is high, so that a stranger cannot lock
- * somebody out with a handful of tries; per client it is higher still, as a school shares one address.
+ * Attempts per window of so many seconds. Per account and client they are few; per account more, so that a stranger
+ * cannot lock somebody out with a handful of tries, but no more than NIST SP 800-63B (section 5.2.2) allows; per
+ * client most, as a school shares one address.
  */
-const limits = { pair: 5, account: 100, client: 500 };
+const limits = {
+  pair: { attempts: 5, seconds: 60 },
+  account: { attempts: 100, seconds: 3600 },
+  client: { attempts: 500, seconds: 3600 },
+};
+const longestWindow = 3600;
 
 const short = (text: string): string => createHash('sha256').update(text).digest('base64url');
 
@@ -41,10 +45,10 @@ export async function countAttempt(db: Queryable, email: string, client: string)
          attempts = case when l.window_started < now() - make_interval(secs => $3) then 1 else l.attempts + 1 end,
          window_started = case when l.window_started < now() - make_interval(secs => $3) then now() else l.window_started end
        returning attempts, ceil(extract(epoch from window_started + make_interval(secs => $3) - now()))::int as wait`,
-      [scope[kind], kind === 'client' ? null : short(email), windowSeconds],
+      [scope[kind], kind === 'client' ? null : short(email), limits[kind].seconds],
     );
     const row = rows[0];
-    if (row && row.attempts > limits[kind])
+    if (row && row.attempts > limits[kind].attempts)
       throw new HttpError(429, 'Too many attempts. Please wait a while.', {
         'retry-after': String(Math.max(1, row.wait)),
       });
@@ -59,7 +63,7 @@ export async function forgiveAttempts(db: Queryable, email: string, client: stri
     [scope.account, scope.client],
   ]);
   await db.query('delete from public.login_attempts where window_started < now() - make_interval(secs => $1)', [
-    windowSeconds,
+    longestWindow,
   ]);
 }
 

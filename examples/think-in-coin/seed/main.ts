@@ -3,13 +3,13 @@ import { hashPassword } from '../api/passwords.ts';
 import { people } from './people.ts';
 
 /**
- * Fills a migrated database with accounts that have progress and preferences: `SEED_ACCOUNTS` of them (default
- * 20000), the same ones for the same `SEED` (default 1). Knows only the columns of 1.0.0; the later ones fill
- * themselves.
+ * Fills a migrated database with accounts that have progress and preferences: as many as the first argument or
+ * SEED_ACCOUNTS says (default 20000), the same ones for the same SEED (default 1). Knows only the columns of 1.0.0;
+ * the later ones fill themselves.
  */
 
 const url = process.env['DATABASE_URL'];
-const count = Number(process.env['SEED_ACCOUNTS'] ?? 20_000);
+const count = Number(process.argv[2] ?? process.env['SEED_ACCOUNTS'] ?? 20_000);
 const seed = Number(process.env['SEED'] ?? 1);
 if (!url || !Number.isInteger(count) || count < 1 || !Number.isInteger(seed)) {
   console.error('seed: give DATABASE_URL, and whole numbers as SEED_ACCOUNTS and SEED.');

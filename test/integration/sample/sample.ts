@@ -1,8 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { request as forward } from 'node:http';
-import { createServer, type Server } from 'node:https';
+import { createServer, request as secureRequest, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -196,4 +197,37 @@ export async function runTests(
   if (failed.length > 0 !== (run.exitCode !== 0))
     throw new Error(`exit code ${run.exitCode}, but ${failed.length} failures:\n${run.stdout}`);
   return { passed, failed };
+}
+
+export interface Learner {
+  email: string;
+  /** Sends a request with the learner's session; resolves to status and body. */
+  send(method: string, path: string, body?: unknown): Promise<{ status: number; text: string }>;
+}
+
+/** A client of a running release with a new account. */
+export async function clientOf(url: string, caFile: string): Promise<Learner> {
+  const ca = await readFile(caFile);
+  const email = `test-${randomUUID()}@synthetic.invalid`;
+  let cookie = '';
+  const send: Learner['send'] = (method, path, body) =>
+    new Promise((resolve, reject) => {
+      const headers = { cookie, ...(body === undefined ? {} : { 'content-type': 'application/json' }) };
+      const sent = secureRequest(new URL(path, url), { method, ca, headers, agent: false }, (response) => {
+        const set = response.headers['set-cookie']?.[0]?.split(';')[0];
+        if (set !== undefined) cookie = set;
+        let text = '';
+        response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+      });
+      sent.on('error', reject);
+      sent.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  const { status, text } = await send('POST', '/api/accounts', {
+    email,
+    name: 'Test',
+    password: 'a long enough password',
+  });
+  if (status !== 201) throw new Error(`sign-up answered ${status}: ${text}`);
+  return { email, send };
 }
