@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join, relative, sep } from 'node:path';
+import { join, relative, resolve, sep } from 'node:path';
 import { OperationError } from '../../infra/errors.ts';
 import { projectRoot } from '../../infra/paths.ts';
 import { annotate } from '../config/annotate.ts';
@@ -22,18 +22,19 @@ export function renderReleaseDefinition(importPath: string): string {
 }
 
 /**
- * Writes an annotated `greenlight.config.ts` into `directory`. Resolves with its path. Rejects with an OperationError
- * where there is one already and `force` is not set.
+ * Writes an annotated `greenlight.config.ts` into `directory`. Resolves with the exit code. Rejects with an
+ * OperationError where there is one already and `force` is not set, or it cannot be written.
  */
-export async function runInit({ directory, force }: { directory: string; force: boolean }): Promise<string> {
+export async function runInit(
+  options: { directory: string; force?: boolean },
+  print = (text: string): unknown => process.stdout.write(`${text}\n`),
+): Promise<number> {
+  const directory = resolve(options.directory);
   const path = join(directory, fileName);
   const doing = `writing ${path}`;
-  if (existsSync(path) && !force) {
-    throw new OperationError(
-      doing,
-      'it exists already',
-      'nothing was changed; --force overwrites it, --directory writes elsewhere',
-    );
+  if (existsSync(path) && options.force !== true) {
+    const todo = 'nothing was changed; --force overwrites it, --directory writes elsewhere';
+    throw new OperationError(doing, 'it exists already', todo);
   }
   const toDefine = relative(directory, join(projectRoot, 'automation', 'config', 'define.ts'))
     .split(sep)
@@ -42,14 +43,10 @@ export async function runInit({ directory, force }: { directory: string; force: 
   try {
     await writeFile(path, renderReleaseDefinition(importPath));
   } catch (error) {
-    throw new OperationError(
-      doing,
-      error instanceof Error ? error.message : String(error),
-      'choose another --directory',
-      {
-        cause: error,
-      },
-    );
+    const found = error instanceof Error ? error.message : String(error);
+    throw new OperationError(doing, found, 'choose another --directory', { cause: error });
   }
-  return path;
+  print(`Written: ${path}`);
+  print('Change the examples in it, then see what a release would do: npm run release -- --dry-run');
+  return 0;
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -11,6 +11,8 @@ import { OperationError } from '../../../infra/errors.ts';
 import { projectRoot } from '../../../infra/paths.ts';
 
 const define = pathToFileURL(join(projectRoot, 'automation/config/define.ts')).href;
+
+const quiet = (): void => undefined;
 
 /** The file is plain JavaScript: only its import needs TypeScript. */
 async function evaluate(text: string): Promise<unknown> {
@@ -61,15 +63,18 @@ describe('the annotated release definition of npm run init', () => {
   });
 
   it('is written into the folder that was named', async () => {
-    const path = await runInit({ directory, force: false });
-    expect(path).to.equal(join(directory, 'greenlight.config.ts'));
+    const printed: string[] = [];
+    expect(await runInit({ directory }, (text) => printed.push(text))).to.equal(0);
+    const path = join(directory, 'greenlight.config.ts');
+    expect(printed[0]).to.equal(`Written: ${path}`);
     const text = await readFile(path, 'utf8');
     expect(text).to.match(/^import \{ defineRelease \} from '\.\..*\/automation\/config\/define\.ts';/);
   });
 
   it('never overwrites without --force', async () => {
-    const path = await runInit({ directory, force: false });
-    await runInit({ directory, force: false }).then(
+    const path = join(directory, 'greenlight.config.ts');
+    await writeFile(path, 'mine');
+    await runInit({ directory }, quiet).then(
       () => expect.fail('it was overwritten'),
       (error: unknown) => {
         expect(error).to.be.instanceOf(OperationError);
@@ -79,11 +84,13 @@ describe('the annotated release definition of npm run init', () => {
           .and.to.include('--force');
       },
     );
-    expect(await runInit({ directory, force: true })).to.equal(path);
+    expect(await readFile(path, 'utf8')).to.equal('mine');
+    expect(await runInit({ directory, force: true }, quiet)).to.equal(0);
+    expect(await readFile(path, 'utf8')).to.include('defineRelease');
   });
 
   it('says why where it cannot be written', async () => {
-    await runInit({ directory: join(directory, 'nowhere'), force: false }).then(
+    await runInit({ directory: join(directory, 'nowhere') }, quiet).then(
       () => expect.fail('it was written'),
       (error: Error) => expect(error.message).to.include('ENOENT').and.to.include('--directory'),
     );

@@ -1,0 +1,107 @@
+import { join } from 'node:path';
+import { projectRoot, toolsDirectory } from '../../infra/paths.ts';
+import { inspectTool, isWanted, loadTools, type Inspection } from '../toolchain/inspect.mjs';
+import { packagesCurrent } from '../toolchain/packages.mjs';
+
+/** One line of the table. What is `optional` does not stop a release. */
+export interface Finding {
+  name: string;
+  state: 'good' | 'optional' | 'problem';
+  version: string;
+  wanted: string;
+  /** Path where it was found, or what is wrong with it. */
+  where: string;
+  todo?: string;
+}
+
+const nodeWanted = { min: '24.0.0', below: '25' };
+
+/**
+ * Shows every tool: where it was found, in which version, which is wanted, and what to do where it does not fit.
+ * Resolves with the exit code: 0 when everything that a release needs is there, else 1. Changes nothing.
+ */
+export async function runDoctor(): Promise<number> {
+  const findings = await examine();
+  process.stdout.write(renderFindings(findings));
+  return findings.some(({ state }) => state === 'problem') ? 1 : 0;
+}
+
+/** Versions are asked in parallel. */
+export async function examine(): Promise<Finding[]> {
+  const inspections = await Promise.all(loadTools().map((tool) => inspectTool(tool, toolsDirectory())));
+  return [
+    nodeFinding(process.versions.node),
+    packagesFinding(packagesCurrent(projectRoot)),
+    ...inspections.map(toolFinding),
+  ];
+}
+
+export function nodeFinding(version: string): Finding {
+  const good = isWanted(version, nodeWanted);
+  return {
+    name: 'node',
+    state: good ? 'good' : 'problem',
+    version,
+    wanted: `>= ${nodeWanted.min}, < ${nodeWanted.below}`,
+    where: process.execPath,
+    ...(good ? {} : { todo: 'run commands by npm (npm run ...): it uses the Node of this project' }),
+  };
+}
+
+function packagesFinding(current: boolean): Finding {
+  const where = current ? join(projectRoot, 'node_modules') : 'not those of package-lock.json';
+  const finding: Finding = {
+    name: 'npm packages',
+    state: current ? 'good' : 'problem',
+    version: '',
+    wanted: 'as locked',
+    where,
+  };
+  return current ? finding : { ...finding, todo: 'npm ci' };
+}
+
+/** What an inspection means for a release, and what to do about it. */
+export function toolFinding({ tool, state, version, wanted, paths, problem }: Inspection): Finding {
+  const path = paths[tool.programs[0] ?? ''] ?? 'not found';
+  const base = {
+    name: tool.name,
+    version: version ?? '-',
+    wanted,
+    where: problem === undefined ? path : `${path}: ${problem}`,
+  };
+  if (state === 'good') return { ...base, state: 'good' };
+  return { ...base, state: tool.optional === true ? 'optional' : 'problem', todo: `${tool.use}: ${cure(tool)}` };
+}
+
+function cure({ source, byHand }: Inspection['tool']): string {
+  const byUs = 'npm run setup';
+  if (source.kind !== 'system') return byHand === undefined ? byUs : `${byUs}, or by hand: ${byHand}`;
+  return process.platform === 'darwin'
+    ? `brew install ${source.homebrew ?? ''}`
+    : `sudo apt-get install ${source.debian ?? ''} (as root, npm run setup does it)`;
+}
+
+const mark = { good: 'ok', optional: '--', problem: '!!' } as const;
+
+/** The table, with what to do below each line that needs it. */
+export function renderFindings(findings: readonly Finding[]): string {
+  const rows = findings.map(({ state, name, version, wanted, where }) => [mark[state], name, version, wanted, where]);
+  const table = [['', 'tool', 'version', 'wanted', 'found'], ...rows];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
+  const lines = table.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+  const withTodo = lines.flatMap((line, index) => {
+    const todo = findings[index - 1]?.todo;
+    return todo === undefined ? [line] : [line, `      -> ${todo}`];
+  });
+  const problems = findings.filter(({ state }) => state === 'problem').length;
+  const verdict =
+    problems === 0
+      ? 'Everything that a release needs is there.'
+      : `${problems} to be put right: see the lines with "!!".`;
+  return `${withTodo.join('\n')}\n\n${verdict}\n`;
+}

@@ -1,0 +1,1 @@
+export function packagesCurrent(root: string): boolean;
