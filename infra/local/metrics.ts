@@ -54,7 +54,7 @@ export function summarize(records: AccessRecord[], from: number, to: number, pat
  * too slow), which is an error even where the status had been sent already.
  */
 function judge({ status, state, ms }: AccessRecord, patienceMs: number): 'answered' | 'error' | 'left' {
-  if (/^[Cc][^D]/.test(state)) return ms < patienceMs ? 'left' : 'error';
+  if (/^[Cc][^DL]/.test(state)) return ms < patienceMs ? 'left' : 'error';
   return status >= 500 || status <= 0 || /^[Ss]/.test(state) ? 'error' : 'answered';
 }
 

@@ -1,0 +1,95 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { OperationError } from '../../errors.ts';
+import type { EnvironmentSpec } from '../../model.ts';
+import type { Alerts } from '../../platform.ts';
+import type { Layout } from '../layout.ts';
+import { deliveriesFile, receiverName } from './config.ts';
+import { readDeliveries } from './deliveries.ts';
+
+const answerMs = 5000;
+
+interface PrometheusAlert {
+  labels: Record<string, string>;
+  state: 'pending' | 'firing' | 'inactive';
+  activeAt: string;
+}
+
+/** Alerts of a local environment: rules and what is active from Prometheus, what arrived from the own receiver's file. */
+export function createLocalAlerts(layout: Layout, spec: EnvironmentSpec): Alerts {
+  return {
+    async rules() {
+      const { groups } = await ask<{ groups: { rules: { name: string }[] }[] }>(layout, '/api/v1/rules?type=alert');
+      return groups.flatMap((group) => group.rules.map(({ name }) => name));
+    },
+
+    async active() {
+      const { alerts } = await ask<{ alerts: PrometheusAlert[] }>(layout, '/api/v1/alerts');
+      return alerts
+        .filter(({ state }) => state === 'firing')
+        .map(({ labels: { alertname, ...labels }, activeAt }) => ({
+          alert: alertname ?? '',
+          labels,
+          since: Date.parse(activeAt),
+        }));
+    },
+
+    deliveries: (since) => readDeliveries(deliveriesFile(layout), since),
+
+    async failures() {
+      const failures = countFailures(await alertmanagerLog(layout));
+      return Object.fromEntries(
+        spec.alertReceivers.map(({ name }, index) => [name, failures.get(receiverName(index)) ?? 0]),
+      );
+    },
+  };
+}
+
+/**
+ * Notifications by receiver that failed and did not get through on a later attempt. From Alertmanager's log (logfmt), as its
+ * metrics do not tell receivers apart before version 0.28: it logs the first failed attempt, and the success of a later one.
+ */
+export function countFailures(log: string): Map<string, number> {
+  const failures = new Map<string, number>();
+  for (const line of log.split('\n')) {
+    const receiver = /\sreceiver="?([^\s"]+)/.exec(line)?.[1];
+    if (receiver === undefined) continue;
+    const change = line.includes('"Notify attempt failed') ? 1 : line.includes('"Notify success"') ? -1 : 0;
+    failures.set(receiver, Math.max(0, (failures.get(receiver) ?? 0) + change));
+  }
+  return failures;
+}
+
+async function alertmanagerLog(layout: Layout): Promise<string> {
+  const file = join(layout.logs(), 'alertmanager.log');
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new OperationError(
+      'counting failed notifications',
+      `${file} is missing`,
+      'start Alertmanager: npm run status',
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+async function ask<T>(layout: Layout, path: string): Promise<T> {
+  const url = `http://127.0.0.1:${layout.ports().prometheus}${path}`;
+  let found: string;
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(answerMs) });
+    const answer = (await response.json()) as { status: string; data: T; error?: string };
+    if (answer.status === 'success') return answer.data;
+    found = answer.error ?? `status ${response.status}`;
+  } catch (error) {
+    found = `no answer from ${url} (${(error as Error).message})`;
+  }
+  throw new OperationError(
+    'asking Prometheus',
+    found,
+    'look at prometheus.log in the logs of the environment; start it again',
+  );
+}

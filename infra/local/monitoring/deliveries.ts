@@ -1,0 +1,45 @@
+import { open, readFile, rename } from 'node:fs/promises';
+import type { AlertDelivery } from '../../platform.ts';
+
+/** From here on a new file is begun; the one before is kept as `.1`. */
+const maxBytes = 4 * 1024 * 1024;
+
+/** Reads the body of an Alertmanager webhook (version 4); throws an Error where it is none. */
+export function parseNotification(body: string, receiver: string, at: number): AlertDelivery[] {
+  const { alerts } = JSON.parse(body) as { alerts?: { status?: unknown; labels?: unknown }[] };
+  if (!Array.isArray(alerts)) throw new Error('there is no list of alerts');
+  return alerts.map(({ status, labels }) => {
+    if (status !== 'firing' && status !== 'resolved') throw new Error('an alert is neither firing nor resolved');
+    const { alertname, ...others } = labels as Record<string, string>;
+    if (typeof alertname !== 'string') throw new Error('an alert has no name');
+    return { receiver, alert: alertname, status, labels: others, at };
+  });
+}
+
+/** Appends deliveries and flushes them to disk: what was acknowledged is there. */
+export async function appendDeliveries(file: string, deliveries: AlertDelivery[]): Promise<void> {
+  const handle = await open(file, 'a', 0o600);
+  let size: number;
+  try {
+    await handle.appendFile(deliveries.map((delivery) => `${JSON.stringify(delivery)}\n`).join(''));
+    await handle.sync();
+    ({ size } = await handle.stat());
+  } finally {
+    await handle.close();
+  }
+  if (size > maxBytes) await rename(file, `${file}.1`);
+}
+
+/** Deliveries since `since` (ms since the epoch), oldest first. A line that was cut off by a crash was not acknowledged. */
+export async function readDeliveries(file: string, since: number): Promise<AlertDelivery[]> {
+  const texts = await Promise.all([`${file}.1`, file].map((path) => readFile(path, 'utf8').catch(ifMissing)));
+  return texts
+    .flatMap((text) => text.split('\n').slice(0, -1))
+    .map((line) => JSON.parse(line) as AlertDelivery)
+    .filter(({ at }) => at >= since);
+}
+
+function ifMissing(error: NodeJS.ErrnoException): string {
+  if (error.code === 'ENOENT') return '';
+  throw error;
+}
