@@ -1,0 +1,176 @@
+import { other } from '../../infra/model.ts';
+import type { Verdict } from '../gates/gate.ts';
+import type { JournalEntry, StageId } from '../release/events.ts';
+import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../report/format.ts';
+import type { Tone } from './text.ts';
+
+/** What the terminal says about one journal entry. */
+export interface Happening {
+  tone: Tone;
+  text: string;
+  /** 0: a headline; 1: within a stage; 2: within a gate. */
+  depth: 0 | 1 | 2;
+}
+
+export const signs: Record<Verdict, { sign: string; tone: Tone }> = {
+  pass: { sign: '✓', tone: 'good' },
+  waived: { sign: '◇', tone: 'warn' },
+  'not-run': { sign: '○', tone: 'soft' },
+  inconclusive: { sign: '?', tone: 'warn' },
+  error: { sign: '!', tone: 'bad' },
+  fail: { sign: '✕', tone: 'bad' },
+};
+
+/** Lines that stay. Entries that are only progress have none: see `progressOf`. */
+export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => string): Happening[] {
+  const say = (tone: Tone, text: string, depth: Happening['depth'] = 1): Happening[] => [{ tone, text, depth }];
+  switch (entry.type) {
+    case 'release.started': {
+      const from = entry.from ? `${entry.from.version} (${entry.from.colour}) -> ` : '';
+      return say(
+        'title',
+        `${entry.application} ${from}${entry.to.version} (${entry.to.colour}) in ${entry.environment}, release ${entry.release}`,
+        0,
+      );
+    }
+    case 'release.resumed':
+      return say('warn', `resumed: ${entry.found}; ${entry.decision}`, 0);
+    case 'stage.started':
+      return say('title', titleOf(entry.stage), 0);
+    case 'stage.ended': {
+      const { sign, tone } = signs[entry.verdict];
+      const reason = entry.reason && entry.verdict !== 'pass' ? `: ${entry.reason}` : '';
+      return say(tone, `${sign} ${titleOf(entry.stage)} in ${formatDuration(entry.ms)}${reason}`);
+    }
+    case 'stage.undone':
+      return say('warn', `undone: ${entry.what} (${formatDuration(entry.ms)})`);
+    case 'action.failed':
+      return say('bad', `! ${entry.id} failed: ${entry.error}`);
+    case 'artefact.built':
+      return say(
+        'plain',
+        `built ${entry.artefact.version}: ${plural(entry.files, 'file')}, ${formatBytes(entry.bytes)}, in ${formatDuration(entry.ms)}`,
+      );
+    case 'stack.applied': {
+      const changes = Object.entries(entry.changes).filter(([kind, n]) => n > 0 && kind !== 'same');
+      const told = changes.map(([kind, n]) => `${n} ${kind}`).join(', ') || 'no change';
+      return say('plain', `stack ${entry.stack}: ${told}, in ${formatDuration(entry.ms)}`);
+    }
+    case 'gate.judged':
+      return gateLines(entry.gate);
+    case 'backup.taken':
+      return say('plain', `backup ${entry.id}: ${formatBytes(entry.bytes)} in ${formatDuration(entry.ms)}`);
+    case 'backup.restored':
+      return say(
+        'plain',
+        `backup restored in ${formatDuration(entry.recoveryTimeMs)}; recovery point ${formatDuration(entry.recoveryPointMs)}`,
+      );
+    case 'migration.applied':
+      return say('plain', `migration ${entry.name} (${entry.phase}) on ${entry.where} in ${formatDuration(entry.ms)}`);
+    case 'data.compared': {
+      const unequal = entry.tables.filter((table) => !table.equal);
+      const rows = entry.tables.reduce((sum, table) => sum + table.rows.right, 0);
+      return unequal.length === 0
+        ? say(
+            'plain',
+            `data equal (${entry.moment}): ${plural(entry.tables.length, 'table')}, ${plural(rows, 'row')}, in ${formatDuration(entry.ms)}`,
+          )
+        : say(
+            'bad',
+            `✕ data differs (${entry.moment}): ${unequal.map((t) => `${t.table}${t.detail ? ` (${t.detail})` : ''}`).join(', ')}`,
+          );
+    }
+    case 'traffic.set': {
+      const { live, percent } = entry.split;
+      const reads =
+        percent === 0
+          ? `reads and writes on ${live}`
+          : `${percent} % of reads on ${other(live)}, the rest and all writes on ${live}`;
+      return say('plain', `${reads} (${formatDuration(entry.ms)})`);
+    }
+    case 'canary.step': {
+      const { sign, tone } = signs[entry.verdict];
+      const observed = entry.observedPercent === undefined ? '' : `, ${formatPercent(entry.observedPercent)} observed`;
+      return say(tone, `${sign} canary at ${entry.percent} %${observed}: ${entry.reason}`);
+    }
+    case 'cutover.done':
+      return say(
+        'good',
+        `✓ ${entry.direction === 'forward' ? 'cutover' : 'cutover back'} from ${entry.from} to ${entry.to}: writes waited ${formatDuration(entry.holdMs)}, ${formatDuration(entry.totalMs)} in all`,
+      );
+    case 'rollback.started':
+      return say('bad', `rolling back${entry.automatic ? ' by itself' : ''}: ${entry.reason}`, 0);
+    case 'rollback.done':
+      return say(
+        entry.lossless ? 'warn' : 'bad',
+        `rolled back in ${formatDuration(entry.ms)}, ${entry.lossless ? 'nothing lost' : 'WITH LOSS'}: ${entry.detail}`,
+      );
+    case 'synthetic.ended': {
+      const { requests, writes } = entry;
+      const good = requests.failed === 0 && writes.lost === 0 && writes.duplicated === 0;
+      return say(
+        good ? 'good' : 'bad',
+        `${good ? '✓' : '✕'} clients: ${formatCount(requests.failed)} of ${plural(requests.total, 'request')} failed; ${formatCount(writes.lost)} of ${plural(writes.acknowledged, 'write')} lost`,
+      );
+    }
+    case 'alert.delivered':
+      return say('plain', `alert ${entry.alert} reached ${entry.receiver} in ${formatDuration(entry.ms)}`);
+    case 'announcement.sent':
+      return say(
+        entry.ok ? 'plain' : 'warn',
+        `${entry.ok ? 'announced' : 'could not announce'} to ${entry.to}: ${entry.text}`,
+      );
+    case 'approval.given':
+      return say('good', `✓ approved by ${entry.by} (${entry.how})${entry.note ? `: ${entry.note}` : ''}`);
+    case 'approval.refused':
+      return say('bad', `✕ refused by ${entry.by}: ${entry.reason}`);
+    case 'note':
+      return say(
+        entry.level === 'warning' ? 'warn' : 'soft',
+        entry.level === 'warning' ? `warning: ${entry.text}` : entry.text,
+      );
+    case 'action.intent':
+    case 'action.done':
+    case 'sync.progress':
+    case 'traffic.observed':
+    case 'cutover.step':
+    case 'release.ended':
+      return [];
+  }
+}
+
+type Judged = Extract<JournalEntry, { type: 'gate.judged' }>['gate'];
+
+/** Measured against wanted; every measurement that is not good below it, with what to do. */
+function gateLines(gate: Judged): Happening[] {
+  const { sign, tone } = signs[gate.verdict];
+  const waiver = gate.waiver ? `; waived by ${gate.waiver.by} until ${gate.waiver.expires}` : '';
+  const head: Happening = {
+    tone,
+    depth: 1,
+    text: `${sign} ${gate.title}: ${gate.measured} (wanted: ${gate.wanted})${waiver}`,
+  };
+  const bad = gate.measurements.filter((m) => m.verdict !== 'pass');
+  return [
+    head,
+    ...bad.map((m): Happening => ({
+      tone: signs[m.verdict].tone,
+      depth: 2,
+      text: `${signs[m.verdict].sign} ${m.name}: ${m.measured} (wanted: ${m.wanted})${m.note ? `. ${m.note}` : ''}`,
+    })),
+  ];
+}
+
+/** What is going on, for the line that is overwritten; undefined where the entry says nothing about it. */
+export function progressOf(entry: JournalEntry): string | undefined {
+  switch (entry.type) {
+    case 'action.intent':
+      return entry.what;
+    case 'cutover.step':
+      return entry.step;
+    case 'sync.progress':
+      return `replication ${entry.direction}: ${entry.tablesReady} of ${plural(entry.tables, 'table')}, ${formatDuration(entry.lagMs)} and ${formatBytes(entry.lagBytes)} behind`;
+    default:
+      return undefined;
+  }
+}

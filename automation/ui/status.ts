@@ -1,0 +1,89 @@
+import type { Colour, EnvironmentName, Split } from '../../infra/model.ts';
+import { formatBytes, formatDuration, formatTime } from '../report/format.ts';
+import { oneLine, pad, type Paint, type Tone } from './text.ts';
+import stringWidth from 'string-width';
+
+/** What `npm run status` shows, as it was read from what is live. */
+export interface StatusModel {
+  environments: EnvironmentStatus[];
+}
+
+export interface EnvironmentStatus {
+  name: EnvironmentName;
+  /** Base URL; undefined: the environment is not up. */
+  entry: string | undefined;
+  /** Undefined before the first go-live. */
+  split: Split | undefined;
+  colours: ColourStatus[];
+  /** Milliseconds that the hold of writes still lasts; 0 when they flow. */
+  holdMs: number;
+  alerts: { alert: string; since: number }[];
+  lastRelease: { id: string; version: string; verdict: string; endedAt: string | undefined } | undefined;
+}
+
+export interface ColourStatus {
+  colour: Colour;
+  version: string | undefined;
+  role: 'live' | 'idle' | 'canary';
+  /** Of the reads. */
+  weightPercent: number;
+  instances: { up: number; total: number };
+  /** `primary`, `replica`, `none`, ... */
+  database: string;
+  lagBytes: number | undefined;
+  lagMs: number | undefined;
+}
+
+/** One screen of text. */
+export function renderStatus(model: StatusModel, paint: Paint): string {
+  if (model.environments.length === 0) return 'No environment exists yet. Start with: npm run release';
+  return model.environments.map((environment) => renderEnvironment(environment, paint).join('\n')).join('\n\n');
+}
+
+function renderEnvironment(environment: EnvironmentStatus, paint: Paint): string[] {
+  const { name, entry, colours, holdMs, alerts, lastRelease } = environment;
+  if (entry === undefined) return [`${paint('title', name)}  ${paint('soft', 'not up')}`];
+  const head: Cell[] = ['colour', 'version', 'role', 'reads', 'instances', 'database', 'lag'].map((text) => ({
+    text,
+    tone: 'soft',
+  }));
+  return [
+    `${paint('title', name)}  ${entry}`,
+    ...columns([head, ...colours.map(colourRow)], paint).map((line) => `  ${line}`),
+    `  writes   ${holdMs > 0 ? paint('warn', `held for at most ${formatDuration(holdMs)} more`) : 'flow'}`,
+    `  alerts   ${alerts.length === 0 ? 'none' : paint('bad', alerts.map((a) => `${oneLine(a.alert)} since ${formatTime(new Date(a.since).toISOString())}`).join(', '))}`,
+    `  release  ${lastRelease ? `${lastRelease.id}, ${lastRelease.version}: ${lastRelease.verdict}${lastRelease.endedAt ? `, ${formatTime(lastRelease.endedAt)}` : ''}` : 'none yet'}`,
+  ];
+}
+
+interface Cell {
+  text: string;
+  tone?: Tone;
+}
+
+function colourRow(status: ColourStatus): Cell[] {
+  const { up, total } = status.instances;
+  const lag = [
+    ...(status.lagMs === undefined ? [] : [formatDuration(status.lagMs)]),
+    ...(status.lagBytes === undefined ? [] : [formatBytes(status.lagBytes)]),
+  ];
+  return [
+    { text: status.colour },
+    { text: status.version ?? 'none', ...(status.version === undefined && { tone: 'soft' as const }) },
+    { text: status.role, tone: status.role === 'live' ? 'good' : status.role === 'canary' ? 'warn' : 'soft' },
+    { text: `${status.weightPercent} %` },
+    { text: `${up} of ${total} up`, ...(up < total && { tone: 'bad' as const }) },
+    { text: status.database },
+    { text: lag.join(', ') },
+  ];
+}
+
+function columns(rows: readonly Cell[][], paint: Paint): string[] {
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => stringWidth(row[i]!.text))));
+  return rows.map((row) =>
+    row
+      .map((cell, i) => paint(cell.tone ?? 'plain', pad(cell.text, widths[i]!)))
+      .join('  ')
+      .trimEnd(),
+  );
+}

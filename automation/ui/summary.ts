@@ -1,0 +1,52 @@
+import { formatCount, formatDuration, formatPercent, plural } from '../report/format.ts';
+import type { ReportModel } from '../report/model.ts';
+import { pad, type Paint, type Tone } from './text.ts';
+
+const verdictLines: Record<ReportModel['verdict'], { tone: Tone; text: string }> = {
+  go: { tone: 'good', text: '✓ GO' },
+  'no-go': { tone: 'bad', text: '✕ NO-GO' },
+  'rolled-back': { tone: 'bad', text: '↩ ROLLED BACK' },
+  failed: { tone: 'bad', text: '! FAILED' },
+  aborted: { tone: 'warn', text: '■ ABORTED' },
+  'in-progress': { tone: 'warn', text: '▸ NOT FINISHED' },
+};
+
+/** The end of a release in a few lines: what users felt, what it cost, where the report is. */
+export function renderSummary(model: ReportModel, reportPath: string, paint: Paint): string[] {
+  const { requests, writes, hold, overhead, rollback, gates } = model;
+  const { tone, text } = verdictLines[model.verdict];
+  const passed = gates.filter((gate) => gate.verdict === 'pass' || gate.verdict === 'waived').length;
+  const waived = gates.filter((gate) => gate.verdict === 'waived').length;
+  const rows: [string, string, Tone?][] = [
+    ['gates', `${passed} of ${gates.length} passed${waived > 0 ? `, ${waived} of them waived` : ''}`],
+    ['failed requests', counted(requests.failed, requests.total), toneOf(requests.failed)],
+    ['lost writes', counted(writes.lost, writes.acknowledged), toneOf(writes.lost)],
+    ['longest hold', hold.maxMs === null ? 'none' : formatDuration(hold.maxMs)],
+    ...(rollback
+      ? [
+          [
+            'rollback',
+            rollback.ms === null
+              ? 'not finished'
+              : `${formatDuration(rollback.ms)}, ${rollback.lossless ? 'nothing lost' : 'with loss'}`,
+          ] as [string, string],
+        ]
+      : []),
+    ['time', `${formatDuration(overhead.wallMs)}, ${formatPercent(overhead.percent)} of it not observation`],
+    ['report', reportPath],
+  ];
+  return [
+    '',
+    `${paint(tone, text)}  ${model.application} ${model.to.version} in ${model.environment}`,
+    model.reason,
+    '',
+    ...rows.map(([name, value, tone]) => `  ${paint('soft', pad(name, 16))}${paint(tone ?? 'plain', value)}`),
+    ...(model.unfinished.length > 0
+      ? [`  ${paint('warn', `${plural(model.unfinished.length, 'action')} without an end in the journal`)}`]
+      : []),
+  ];
+}
+
+const toneOf = (n: number | null): Tone => (n === null ? 'plain' : n === 0 ? 'good' : 'bad');
+const counted = (n: number | null, of: number | null): string =>
+  n === null ? 'not measured' : `${formatCount(n)}${of === null ? '' : ` of ${formatCount(of)}`}`;
