@@ -1,0 +1,109 @@
+import { expect } from 'chai';
+import { worst, type Measurement } from '../../../automation/gates/gate.ts';
+import { parseListeners } from '../../../automation/gates/listeners.ts';
+import { compareSettings, judgeParity } from '../../../automation/gates/parity.ts';
+import {
+  atRestPolicies,
+  privacyPolicies,
+  securityPolicies,
+  type PolicyFacts,
+} from '../../../automation/gates/policies.ts';
+
+const verdict = (all: Measurement[]) => worst(all.map((m) => m.verdict));
+
+describe('parity', () => {
+  const production = {
+    environment: 'production', port: 443, database: { maxConnections: 100 }, writes: { paths: ['/track'] },
+    services: [{ name: 'api', instances: 3, health: '/healthz' }, { name: 'web', instances: 2, health: '/' }],
+  }; // prettier-ignore
+  const judged = (staging: object) => {
+    const { compared, differences } = compareSettings(staging, production);
+    return judgeParity(compared, differences);
+  };
+
+  it('passes with intended differences, and lists them', () => {
+    const staging = {
+      ...production,
+      environment: 'staging',
+      port: 444,
+      services: [
+        { ...production.services[1], instances: 1 },
+        { ...production.services[0], instances: 1 },
+      ],
+    };
+    const measurements = judged(staging);
+    expect(verdict(measurements)).to.equal('pass');
+    expect(measurements[0]?.measured).to.contain('services.api.instances').and.to.contain('port');
+  });
+
+  it('fails on a difference that nobody meant, and names it', () => {
+    const staging = {
+      ...production,
+      services: [{ ...production.services[0], health: '/other' }, production.services[1]],
+    };
+    expect(judged(staging)).to.deep.include({
+      name: 'services.api.health',
+      measured: '"/other"',
+      wanted: 'as in production: "/healthz"',
+      verdict: 'fail',
+      note: 'A release that passes here may fail there.',
+    });
+  });
+
+  it('fails on a component that staging does not have', () => {
+    expect(verdict(judged({ ...production, services: [production.services[0]] }))).to.equal('fail');
+  });
+
+  it('is inconclusive when there was nothing to compare', () =>
+    expect(verdict(judgeParity(0, []))).to.equal('inconclusive'));
+});
+
+describe('policies', () => {
+  const good: PolicyFacts = {
+    databaseConnections: { encrypted: 4, plain: 0 }, passwordEncryption: 'scram-sha-256', secretFiles: [{ path: 'secrets/a', mode: 0o100600 }],
+    listeners: ['127.0.0.1:5432', '0.0.0.0:8443'], publicPorts: [8443], unmasked: [{ column: 'users.email', rows: 0, checked: 9 }], volumeEncrypted: true,
+  }; // prettier-ignore
+  const judged = (change: PolicyFacts) =>
+    verdict(
+      [...securityPolicies, ...privacyPolicies, ...atRestPolicies].flatMap((policy) => policy({ ...good, ...change })),
+    );
+
+  it('pass on good facts', () => expect(judged({})).to.equal('pass'));
+  for (const [what, change, wanted] of [
+    ['a plain connection', { databaseConnections: { encrypted: 4, plain: 1 } }, 'fail'],
+    ['no connection seen', { databaseConnections: { encrypted: 0, plain: 0 } }, 'inconclusive'],
+    ['md5 passwords', { passwordEncryption: 'md5' }, 'fail'],
+    ['a secret that others can read', { secretFiles: [{ path: 'a', mode: 0o640 }] }, 'fail'],
+    ['no secret file seen', { secretFiles: [] }, 'inconclusive'],
+    ['an open database', { listeners: ['0.0.0.0:5432'] }, 'fail'],
+    ['an open database on IPv6', { listeners: ['[::]:5432'] }, 'fail'],
+    ['real data outside production', { unmasked: [{ column: 'users.email', rows: 1, checked: 9 }] }, 'fail'],
+    ['no value to look at', { unmasked: [{ column: 'users.email', rows: 0, checked: 0 }] }, 'inconclusive'],
+    ['an unencrypted volume', { volumeEncrypted: false }, 'fail'],
+    ['an unknown volume', { volumeEncrypted: undefined }, 'inconclusive'],
+  ] as [string, PolicyFacts, string][])
+    it(`${what}: ${wanted}`, () => expect(judged(change)).to.equal(wanted));
+
+  it('say nothing about masking in production', () => expect(privacyPolicies[0]?.({})).to.deep.equal([]));
+});
+
+describe("the kernel's table of sockets", () => {
+  it('gives the addresses that listen', () => {
+    const table = [
+      '  sl  local_address rem_address   st',
+      '   0: 0100007F:1538 00000000:0000 0A 00000000:00000000',
+      '   1: 00000000:20FB 00000000:0000 0A 00000000:00000000',
+      '   2: 0100007F:D431 0100007F:1538 01 00000000:00000000',
+      '   3: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A',
+      '   4: 00000000000000000000000000000000:0051 00000000000000000000000000000000:0000 0A',
+      '   5: 0000000000000000FFFF00000100007F:0052 00000000000000000000000000000000:0000 0A',
+    ].join('\n');
+    expect(parseListeners(table)).to.deep.equal([
+      '127.0.0.1:5432',
+      '0.0.0.0:8443',
+      '[::1]:80',
+      '[::]:81',
+      '[::ffff:127.0.0.1]:82',
+    ]);
+  });
+});
