@@ -24,7 +24,8 @@ export interface K6Command {
 /** The arguments and the environment of one run of k6. Pure. */
 export function k6Command(run: K6Command): { argv: string[]; env: Record<string, string> } {
   const trend = ['--summary-trend-stats', 'avg,med,p(90),p(95),p(99),max'];
-  const log = run.consoleFile === undefined ? [] : ['--console-output', run.consoleFile];
+  // Raw: what the script logged and nothing else; k6's own format would wrap the ledger's lines.
+  const log = run.consoleFile === undefined ? [] : ['--log-format', 'raw', '--console-output', run.consoleFile];
   return {
     argv: ['k6', 'run', '--quiet', '--no-color', '--no-usage-report', ...trend, ...log, run.script],
     // The headers hold a secret, and arguments can be seen by everybody on the machine: so the environment it is.

@@ -28,6 +28,8 @@ export interface Workshop {
   database(artefact?: string): Promise<DatabaseAccess>;
   /** Runs the services of an artefact behind a TLS entry point; returns its base URL. */
   serve(artefact: string, access: DatabaseAccess): Promise<string>;
+  /** Kills all services at once, as a crash would. */
+  killServices(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -110,15 +112,18 @@ export async function openWorkshop(): Promise<Workshop> {
   const proxies: Server[] = [];
   let databases = 0;
 
+  const killServices = async (): Promise<void> => {
+    const running = children.filter((child) => child.exitCode === null && child.signalCode === null);
+    const ended = running.map((child) => once(child, 'exit'));
+    for (const child of running) child.kill('SIGKILL');
+    await Promise.all(ended);
+  };
   const close = async (): Promise<void> => {
     for (const proxy of proxies) {
       proxy.close();
       proxy.closeAllConnections();
     }
-    const running = children.filter((child) => child.exitCode === null && child.signalCode === null);
-    const ended = running.map((child) => once(child, 'exit'));
-    for (const child of running) child.kill('SIGKILL');
-    await Promise.all(ended);
+    await killServices();
     await destroyCluster(spec).catch(() => undefined);
     await rm(directory, { recursive: true, force: true });
   };
@@ -135,6 +140,7 @@ export async function openWorkshop(): Promise<Workshop> {
   return {
     directory,
     caFile: join(certificates, 'ca.pem'),
+    killServices,
     close,
     async build(version, fault = '') {
       const out = join(directory, `build-${version}-${fault}`);

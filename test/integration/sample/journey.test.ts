@@ -1,0 +1,129 @@
+import { expect } from 'chai';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { execa } from 'execa';
+import { databaseUrl } from '../../../infra/database-url.ts';
+import { projectRoot } from '../../../infra/paths.ts';
+import type { DatabaseAccess } from '../../../infra/platform.ts';
+import { toolPath } from '../../../infra/tools.ts';
+import release from '../../../greenlight.config.ts';
+import { openWorkshop, withClient, type Workshop } from './sample.ts';
+
+interface Numbers {
+  requests: number;
+  failed: number;
+  p95Ms: number | undefined;
+  droppedIterations: number;
+  endpoints: Record<string, { requests: number; failed: number; p95Ms: number }>;
+  colours: Record<string, { requests: number }>;
+}
+
+describe('sample application: k6 journey', function () {
+  this.timeout(60_000);
+  let shop: Workshop;
+  let access: DatabaseAccess;
+  let baseUrl: string;
+
+  before(async () => {
+    shop = await openWorkshop();
+    const v2 = await shop.build('2.0.0');
+    access = await shop.database(v2);
+    baseUrl = await shop.serve(v2, access);
+  });
+  after(() => shop.close());
+
+  const start = (name: string, env: Record<string, string>) => {
+    const ledger = join(shop.directory, `${name}.jsonl`);
+    const summary = join(shop.directory, `${name}.json`);
+    const process = execa(
+      toolPath('k6'),
+      [
+        'run',
+        '--quiet',
+        '--no-usage-report',
+        '--log-format',
+        'raw',
+        '--console-output',
+        ledger,
+        'loadtests/journey.ts',
+      ],
+      {
+        cwd: projectRoot,
+        env: { BASE_URL: baseUrl, SSL_CERT_FILE: shop.caFile, SUMMARY: summary, ...env },
+        all: true,
+        reject: false,
+      },
+    );
+    const lines = async () =>
+      (await readFile(ledger, 'utf8').catch(() => ''))
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as Record<string, string>);
+    const numbers = async () => (JSON.parse(await readFile(summary, 'utf8')) as { greenlight: Numbers }).greenlight;
+    return { process, lines, numbers };
+  };
+
+  it('gives the asked rate over TLS, and every acknowledged write is in the database once', async () => {
+    const run = start('full', { RATE: '100', DURATION: '5' });
+    const { exitCode, all } = await run.process;
+    expect(exitCode, all).to.equal(0);
+    const numbers = await run.numbers();
+    expect(numbers.requests).to.be.within(480, 520);
+    expect(numbers).to.include({ failed: 0, droppedIterations: 0 });
+    expect(numbers.p95Ms).to.be.above(0);
+    expect(numbers.colours['blue']?.requests).to.equal(numbers.requests);
+    for (const [name, endpoint] of Object.entries(numbers.endpoints)) expect(endpoint.requests, name).to.be.above(0);
+    const total = Object.values(numbers.endpoints).reduce((sum, one) => sum + one.requests, 0);
+    expect(total).to.equal(numbers.requests);
+
+    const lines = await run.lines();
+    expect(lines.every((line) => line['ledger'] === 'ack')).to.equal(true);
+    const keys = lines.map((line) => line['key'] ?? '');
+    expect(keys.length).to.equal(numbers.requests / 5);
+    const sql = release.data?.ledger?.sql ?? '';
+    const found = await withClient(
+      databaseUrl(access, 'app'),
+      async (client) => (await client.query<{ key: string; copies: number }>(sql, [keys])).rows,
+    );
+    expect(found.every((row) => row.copies === 1)).to.equal(true);
+    expect(new Set(found.map((row) => row.key))).to.deep.equal(new Set(keys));
+    for (const { name, sql: broken } of release.data?.invariants ?? [])
+      expect(
+        await withClient(databaseUrl(access, 'app'), async (client) => (await client.query(broken)).rows),
+        name,
+      ).to.deep.equal([]);
+  });
+
+  it('ends at SIGINT with its summary', async () => {
+    const run = start('stopped', { RATE: '20', DURATION: '300' });
+    while ((await run.lines()).length === 0) await wait(100);
+    run.process.kill('SIGINT');
+    await run.process;
+    const numbers = await run.numbers();
+    expect(numbers.requests).to.be.within(5, 2000);
+    expect(numbers.failed).to.equal(0);
+  });
+
+  it('does not start without learners, and says so', async () => {
+    const nowhere = start('nowhere', { RATE: '5', DURATION: '2', BASE_URL: 'https://127.0.0.1:1' });
+    const { exitCode, all } = await nowhere.process;
+    expect(exitCode).to.not.equal(0);
+    expect(all).to.match(/a learner could not sign up/);
+    const [line] = await nowhere.lines();
+    expect(line).to.include({ request: 'failed', method: 'POST', url: '/api/accounts', status: 0 });
+  });
+
+  it('logs every failed request, and a write without an answer as unknown', async () => {
+    const run = start('broken', { RATE: '30', DURATION: '300' });
+    while ((await run.lines()).length === 0) await wait(100);
+    await shop.killServices();
+    while (!(await run.lines()).some((line) => line['ledger'] === 'unknown')) await wait(100);
+    run.process.kill('SIGINT');
+    await run.process;
+    const lines = await run.lines();
+    const failed = lines.filter((line) => line['request'] === 'failed');
+    expect((await run.numbers()).failed).to.equal(failed.length);
+    expect(failed.some((line) => line['method'] === 'GET' && line['url'] === '/')).to.equal(true);
+  });
+});
