@@ -23,7 +23,8 @@ export async function compareRestored(
   for (const comparison of exact) {
     const table = tables.find(({ name }) => name === comparison.table);
     const copy = copies.find(({ name }) => name === comparison.table);
-    if (comparison.equal || table === undefined || copy === undefined || table.primaryKey.length === 0) result.push(comparison);
+    if (comparison.equal || table === undefined || copy === undefined || table.primaryKey.length === 0)
+      result.push(comparison);
     else result.push(await compareChanged({ before, after, restored }, table, copy, comparison));
   }
   return result;

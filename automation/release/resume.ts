@@ -3,6 +3,7 @@ import { recoverCutover } from '../data/recover.ts';
 import { OperationError } from '../../infra/errors.ts';
 import type { ReleaseSettings } from './context.ts';
 import type { PastRelease } from './history.ts';
+import type { JournalEntry } from './events.ts';
 import { openJournal } from './journal.ts';
 import { environmentSpec } from './spec.ts';
 import { readArtefact } from './live.ts';
@@ -17,6 +18,7 @@ import { writeReport } from '../report/write.ts';
  * settled (finished if the balancer had flipped, else undone); then the first stage that had not passed begins anew.
  */
 export async function resumeRelease(session: Session, open: PastRelease): Promise<FinishedRelease> {
+  if (wasRollingBack(open.entries)) return abandonRelease(session, open, 'the interrupted rollback goes on');
   const settings = await reopen(session, open);
   const found = await settle(settings);
   const done = passedStages(settings.journal.entries());
@@ -43,6 +45,11 @@ export async function abandonRelease(session: Session, open: PastRelease, reason
   }
 }
 
+function wasRollingBack(entries: readonly JournalEntry[]): boolean {
+  const last = entries.findLast(({ type }) => type === 'rollback.started' || type === 'rollback.done');
+  return last?.type === 'rollback.started';
+}
+
 async function reopen(session: Session, { id, directory, started }: PastRelease): Promise<ReleaseSettings> {
   const { kind, environment, to } = started;
   const artefact = started.from && (await readArtefact(session.engine, environment, started.from.colour));
@@ -67,15 +74,23 @@ async function settle({ journal, platform, definition, environment, from, to }: 
   const began = entries.some((entry) => entry.type === 'stage.started' && entry.stage === 'cutover');
   if (!began || from === undefined) return interrupted;
 
+  // A rollback is a cutover too, the other way.
+  const back = wasRollingBack(entries);
+  const [source, target] = back ? [to.colour, from.colour] : [from.colour, to.colour];
   const running = await platform.connect(environment, environmentSpec(definition, environment));
   try {
     const side = async (colour: Colour) => ({ colour, access: await running.databases.of(colour) });
     const recovered = await recoverCutover({
       router: running.router,
-      from: await side(from.colour),
-      to: await side(to.colour),
+      from: await side(source),
+      to: await side(target),
+      direction: back ? 'rollback' : 'forward',
     });
-    return `${interrupted}; ${recovered}`;
+    if (recovered.problems.length > 0) {
+      throw new OperationError('settling the interrupted cutover', recovered.problems.join('; '), 'mend that, then: npm run resume');
+    }
+    const live = recovered.outcome === 'finished' ? target : source;
+    return `${interrupted}; the cutover is ${recovered.outcome}: ${live} is live`;
   } finally {
     await running.close();
   }

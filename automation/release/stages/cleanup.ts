@@ -53,7 +53,7 @@ function refuseUnverified({ journal, from }: ReleaseContext): void {
   const entries = journal.entries();
   const gates = new Map(entries.flatMap((entry) => (entry.type === 'gate.judged' ? [[entry.gate.id, entry.gate] as const] : [])));
   const open = [...gates.values()].filter((gate) => !passes(gate.verdict));
-  const compared = entries.findLast((entry) => entry.type === 'data.compared' && entry.at === 'cutover');
+  const compared = entries.findLast((entry) => entry.type === 'data.compared' && entry.moment === 'cutover');
   const unequal = from !== undefined && !(compared?.type === 'data.compared' && compared.tables.length > 0 && compared.tables.every((t) => t.equal));
   if (open.length === 0 && !unequal) return;
   const why = [...open.map((gate) => `${gate.id} is ${gate.verdict}`), ...(unequal ? ['the databases were not found equal'] : [])];

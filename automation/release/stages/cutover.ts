@@ -1,10 +1,9 @@
-import { cutover as moveWrites, type CutoverSide } from '../../data/cutover.ts';
 import { grantWrites } from '../../../infra/roles.ts';
-import type { Colour } from '../../../infra/model.ts';
 import { withClient } from '../../data/connect.ts';
 import type { ReleaseContext } from '../context.ts';
+import { compareMoved, moveWrites, type Move } from '../move-writes.ts';
+import type { Stage } from '../stage.ts';
 import { keepTrafficUp } from '../synthetic.ts';
-import { StageStopped, type Stage } from '../stage.ts';
 
 /** Writes move to the new colour, and all reads with them; the other direction is replicated from then on. */
 export const cutover: Stage = {
@@ -26,12 +25,16 @@ export const cutover: Stage = {
   }),
 
   async apply(context) {
-    if (context.from === undefined) await open(context);
+    const { from, to, environment } = context;
+    if (from === undefined) await open(context);
     else {
       await keepTrafficUp(context);
-      await move(context, context.from.colour, context.to.colour, 'forward');
+      const { split } = await (await context.connect()).router.read();
+      // An interrupted cutover that had flipped was finished by `resume`: what is left is to prove it.
+      if (split?.live === to.colour) await compareMoved(context, from.colour, to.colour);
+      else await moveWrites(context, { from: from.colour, to: to.colour, direction: 'forward' });
     }
-    await context.up(context.environment, { kind: 'traffic', split: { live: context.to.colour, percent: 0 } });
+    await context.up(environment, { kind: 'traffic', split: { live: to.colour, percent: 0 } });
   },
 
   async verify({ to, connect }) {
@@ -40,11 +43,11 @@ export const cutover: Stage = {
   },
 
   async undo(context) {
-    if (context.from === undefined) return undefined;
-    const { router } = await context.connect();
-    const { split } = await router.read();
-    if (split?.live !== context.to.colour) return undefined;
-    return rollBack(context, context.to.colour, context.from.colour);
+    const { from, to } = context;
+    if (from === undefined) return undefined;
+    const { split } = await (await context.connect()).router.read();
+    if (split?.live !== to.colour) return undefined;
+    return rollBack(context, { from: to.colour, to: from.colour, direction: 'rollback' });
   },
 };
 
@@ -59,43 +62,14 @@ async function open(context: ReleaseContext): Promise<void> {
 }
 
 /** Takes writes and reads back to the old colour, with every write made since: the same cutover the other way. */
-export async function rollBack(context: ReleaseContext, from: Colour, to: Colour): Promise<string> {
+async function rollBack(context: ReleaseContext, move: Move): Promise<string> {
   const { journal } = context;
   const started = performance.now();
   journal.append({ type: 'rollback.started', reason: context.stopReason, automatic: context.stopAutomatic });
-  const moved = await move(context, from, to, 'rollback');
-  await context.up(context.environment, { kind: 'traffic', split: { live: to, percent: 0 } });
+  const { holdMs, equal } = await moveWrites(context, move);
+  await context.up(context.environment, { kind: 'traffic', split: { live: move.to, percent: 0 } });
   const ms = Math.round(performance.now() - started);
-  const detail = `${to} is live again with all writes made on ${from}; writes were held for ${Math.round(moved.holdMs)} ms`;
-  journal.append({ type: 'rollback.done', ms, lossless: moved.equal, detail });
+  const detail = `${move.to} is live again with all writes made on ${move.from}; writes were held for ${Math.round(holdMs)} ms`;
+  journal.append({ type: 'rollback.done', ms, lossless: equal, detail });
   return detail;
 }
-
-async function move(context: ReleaseContext, from: Colour, to: Colour, direction: 'forward' | 'rollback') {
-  const { journal, definition } = context;
-  const { router, databases } = await context.connect();
-  const side = async (colour: Colour): Promise<CutoverSide> => ({ colour, access: await databases.of(colour) });
-  const done = await context.act(direction, `move writes from ${from} to ${to}`, async () =>
-    moveWrites({
-      router,
-      from: await side(from),
-      to: await side(to),
-      direction,
-      settings: definition.cutover,
-      onStep: (step, ms, detail) => journal.append({ type: 'cutover.step', step, ms, ...(detail === undefined ? {} : { detail }) }),
-      signal: direction === 'forward' ? context.signal : undefined,
-    }),
-  );
-  journal.append({ type: 'traffic.set', split: { live: to, percent: 0 }, by: 'balancer', ms: Math.round(done.holdMs) });
-  journal.append({ type: 'cutover.done', direction, from, to, holdMs: done.holdMs, totalMs: done.totalMs });
-  const compared = await done.compare();
-  journal.append({ type: 'data.compared', at: direction === 'forward' ? 'cutover' : 'rollback', ...compared });
-  const different = compared.tables.filter((table) => !table.equal);
-  const equal = compared.tables.length > 0 && different.length === 0;
-  if (direction === 'forward' && !equal) {
-    const what = different.map(({ table, detail }) => `${table}: ${detail ?? 'differs'}`).join('; ');
-    throw new StageStopped('rolled-back', `the databases differ at the cutover: ${what || 'nothing was compared'}`);
-  }
-  return { holdMs: done.holdMs, equal };
-}
-

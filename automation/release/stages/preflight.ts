@@ -79,8 +79,6 @@ async function settleDrift(context: ReleaseContext): Promise<void> {
     );
     if (drift.length === 0) continue;
     context.note(`drift in ${stack}: ${drift.map(({ resource, what }) => `${resource} ${what}`).join('; ')}`, 'warning');
-    await context.act(`reconcile-${stack}`, `apply ${stack} as it is recorded`, () =>
-      engine.reapply({ environment, kind, signal: context.signal }),
-    );
+    await context.up(environment, await engine.config(environment, kind));
   }
 }

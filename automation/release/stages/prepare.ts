@@ -4,7 +4,8 @@ import { testsGate } from '../../gates/tests.ts';
 import { syncGate } from '../../gates/data.ts';
 import { linkBetween, type Link } from '../../data/link.ts';
 import { copySchema } from '../../data/schema.ts';
-import { startSync, stopSync, syncFacts, waitForSync } from '../../data/sync.ts';
+import { startSync, stopSync, waitForSync } from '../../data/sync.ts';
+import { syncFacts } from '../../data/sync-facts.ts';
 import type { ReleaseContext } from '../context.ts';
 import { emptyDatabase, release, seed } from '../establish.ts';
 import { migrate } from '../migrate.ts';
@@ -122,7 +123,7 @@ async function smokeGates(context: ReleaseContext) {
   const { definition, to } = context;
   const running = await context.connect();
   const artefact = context.artefact();
-  const redundant = definition.application.services.find(({ name }) => (context.spec().services.find((s) => s.name === name)?.instances ?? 1) > 1);
+  const redundant = context.spec().services.find(({ instances }) => instances > 1);
   return [
     testsGate({
       id: 'smoke',
@@ -135,7 +136,14 @@ async function smokeGates(context: ReleaseContext) {
     }),
     ...(redundant === undefined
       ? []
-      : [alertsGate({ alerts: running.alerts, instances: running.instances, instance: `${redundant.name}.${to.colour}.1` })]),
+      : [
+          alertsGate({
+            alerts: running.alerts,
+            instances: running.instances,
+            instance: `${redundant.name}.${to.colour}.1`,
+            onDelivered: (delivery) => context.journal.append({ type: 'alert.delivered', ...delivery }),
+          }),
+        ]),
   ];
 }
 

@@ -1,0 +1,130 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { check, type Gate } from '../../../automation/gates/gate.ts';
+import type { ReleaseSettings } from '../../../automation/release/context.ts';
+import type { StageId } from '../../../automation/release/events.ts';
+import { openJournal, type Journal } from '../../../automation/release/journal.ts';
+import { runRelease } from '../../../automation/release/run.ts';
+import { StageStopped, type Stage } from '../../../automation/release/stage.ts';
+
+describe('running a release', () => {
+  let directory: string;
+  let journal: Journal;
+  let calls: string[];
+  let abort: AbortController;
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'greenlight-run-'));
+    journal = openJournal(directory);
+    calls = [];
+    abort = new AbortController();
+  });
+  afterEach(() => {
+    journal.close();
+    rmSync(directory, { recursive: true });
+  });
+
+  const stage = (id: StageId, apply: Stage['apply'] = () => Promise.resolve()): Stage => ({
+    id,
+    title: id,
+    plan: () => ({ steps: [], workMs: 0, observationMs: 0 }),
+    apply: (context) => {
+      calls.push(`apply ${id}`);
+      return apply(context);
+    },
+    verify: () => Promise.resolve(undefined),
+    undo: () => {
+      calls.push(`undo ${id}`);
+      return Promise.resolve(`${id} is undone`);
+    },
+  });
+  const gate = (ok: boolean): Gate => ({
+    id: 'g',
+    title: 'A gate',
+    measure: () => Promise.resolve({ measurements: [check('x', '1', ok ? '1' : '2', ok)] }),
+  });
+  // Only what the run loop itself uses; a stage that reached for more would fail on it.
+  const settings = (waivers: object[] = []): ReleaseSettings =>
+    ({
+      id: 'r', kind: 'release', environment: 'production', directory, journal, signal: abort.signal,
+      to: { colour: 'green', version: '2.0.0' }, definition: { waivers }, waiting: () => undefined,
+    }) as unknown as ReleaseSettings; // prettier-ignore
+  const types = () => journal.entries().map((entry) => entry.type);
+
+  it('takes every stage in order and ends with go', async () => {
+    const outcome = await runRelease(settings(), [stage('preflight'), stage('build')]);
+    expect(outcome.verdict).to.equal('go');
+    expect(calls).to.deep.equal(['apply preflight', 'apply build']);
+    expect(types().at(-1)).to.equal('release.ended');
+  });
+
+  it('stops at a gate that fails, and undoes what was begun, last first', async () => {
+    const failing = stage('build', async (context) => void (await context.gates([gate(false)])));
+    const outcome = await runRelease(settings(), [stage('preflight'), failing, stage('staging')]);
+    expect(outcome.verdict).to.equal('no-go');
+    expect(outcome.reason).to.contain('A gate: fail (2, wanted 1)');
+    expect(calls).to.deep.equal(['apply preflight', 'apply build', 'undo build', 'undo preflight']);
+  });
+
+  it('goes on past a failing gate that is waived, and says so', async () => {
+    const waiver = { gate: 'g', reason: 'known, and accepted for now', by: 'product owner', expires: '2999-01-01' };
+    const failing = stage('build', async (context) => void (await context.gates([gate(false)])));
+    expect((await runRelease(settings([waiver]), [failing])).verdict).to.equal('go');
+    const ended = journal.entries().find((entry) => entry.type === 'stage.ended');
+    expect(ended).to.include({ verdict: 'waived' });
+  });
+
+  it('stops when what was done cannot be read back', async () => {
+    const lying = { ...stage('build'), verify: () => Promise.resolve('the balancer says otherwise') };
+    const outcome = await runRelease(settings(), [lying, stage('staging')]);
+    expect(outcome.verdict).to.equal('no-go');
+    expect(outcome.reason).to.contain('the balancer says otherwise');
+    expect(calls).not.to.contain('apply staging');
+  });
+
+  it('calls an unexpected error failed, undoes, and reports what could not be undone', async () => {
+    const stuck = { ...stage('preflight'), undo: () => Promise.reject(new Error('it is stuck')) };
+    const broken = stage('build', () => Promise.reject(new Error('disk full')));
+    const outcome = await runRelease(settings(), [stuck, broken]);
+    expect(outcome.verdict).to.equal('failed');
+    expect(outcome.reason).to.contain('disk full').and.to.contain('preflight was not undone: it is stuck');
+  });
+
+  it('leaves everything as it is when it is interrupted, and goes on there the next time', async () => {
+    const interrupted = stage('build', (context) => {
+      abort.abort(new Error('Ctrl-C'));
+      return Promise.reject(context.signal.reason as Error);
+    });
+    let thrown: unknown;
+    await runRelease(settings(), [stage('preflight'), interrupted]).catch((error: unknown) => (thrown = error));
+    expect(thrown).to.have.property('message', 'Ctrl-C');
+    expect(types()).not.to.contain('release.ended');
+    expect(calls).to.deep.equal(['apply preflight', 'apply build']);
+
+    abort = new AbortController();
+    const outcome = await runRelease(settings(), [stage('preflight'), stage('build'), stage('staging')]);
+    expect(outcome.verdict).to.equal('go');
+    expect(calls.slice(2)).to.deep.equal(['apply build', 'apply staging']);
+  });
+
+  it('never undoes past the point of no return', async () => {
+    const failing = stage('cleanup', () => Promise.reject(new Error('contract migration failed')));
+    let thrown: unknown;
+    await runRelease(settings(), [stage('cutover'), failing]).catch((error: unknown) => (thrown = error));
+    expect(thrown).to.have.property('message', 'contract migration failed');
+    expect(calls).not.to.contain('undo cutover');
+    expect(types()).not.to.contain('release.ended');
+  });
+
+  it('is rolled back when a stage moved traffic back', async () => {
+    const canary = stage('canary', () => Promise.reject(new StageStopped('rolled-back', 'p95 is too high')));
+    canary.undo = () => {
+      journal.append({ type: 'rollback.started', reason: 'p95', automatic: true });
+      journal.append({ type: 'rollback.done', ms: 3, lossless: true, detail: 'reads only' });
+      return Promise.resolve('reads are back');
+    };
+    expect((await runRelease(settings(), [canary])).verdict).to.equal('rolled-back');
+  });
+});
