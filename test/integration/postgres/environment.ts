@@ -20,7 +20,7 @@ export interface DatabaseEnvironment {
   layout: Layout;
   spec: EnvironmentSpec;
   cluster: Record<Colour, ClusterSpec>;
-  close(): Promise<void>;
+  close: () => Promise<void>;
 }
 
 /** As awkward as paths and secrets get: spaces, quotes, a dollar sign, letters outside ASCII. */
