@@ -11,6 +11,11 @@ export interface Platform {
   readonly artefacts: Artefacts;
   /** An environment whose foundation is up. */
   connect(environment: EnvironmentName, spec: EnvironmentSpec): Promise<Environment>;
+  /**
+   * Stops and removes whatever is left of an environment once its stacks are down, or where the engine cannot take
+   * them down. Resolves to what it keeps (backups, reports), for a person.
+   */
+  wipe(environment: EnvironmentName, options: { keepBackups: boolean }): Promise<string[]>;
 }
 
 /** What the Pulumi engine needs: backend, secrets provider, plug-ins. */

@@ -36,6 +36,15 @@ export const lockDirectory = (settings: EngineSettings, stack: string): string =
 
 const stacksDirectory = (settings: EngineSettings): string => join(directory(settings), 'stacks', projectName);
 
+/** Everything that the file backend has of a stack. */
+export const stackFiles = (settings: EngineSettings, stack: string): string[] => [
+  ...['.json', '.json.attrs', '.json.bak', '.json.bak.attrs'].map((end) =>
+    join(stacksDirectory(settings), `${stack}${end}`),
+  ),
+  ...['history', 'backups'].map((kind) => join(directory(settings), kind, projectName, stack)),
+  lockDirectory(settings, stack),
+];
+
 /** Names of all stacks. Read from the files: the engine takes a third of a second to say the same. */
 export async function stackNames(settings: EngineSettings): Promise<string[]> {
   const files = await readdir(stacksDirectory(settings)).catch(() => []);

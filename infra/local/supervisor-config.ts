@@ -27,6 +27,8 @@ export interface Program {
   stopSeconds: number;
   /** Whether the stop signal goes to its children too: right for programs that do not pass it on themselves. */
   stopGroup: boolean;
+  /** Its log is rotated at this size; two older ones are kept. */
+  logMegabytes: number;
   /** Hashes of what it reads at its start besides: another one is another program. */
   restartOn: string[];
 }
@@ -86,7 +88,7 @@ stopasgroup=${program.stopGroup}
 killasgroup=true
 redirect_stderr=true
 stdout_logfile=${escape(escape(programLog(files, program.name)))}
-stdout_logfile_maxbytes=5MB
+stdout_logfile_maxbytes=${program.logMegabytes}MB
 stdout_logfile_backups=2
 `;
 }

@@ -77,6 +77,8 @@ const programOf = (of: Inputs): Program => ({
   stopSignal: 'USR1',
   stopSeconds: balancerStopSeconds + 5,
   stopGroup: false,
+  // It is the access log: observations need minutes of it, at any rate of requests.
+  logMegabytes: 50,
   restartOn: [],
 });
 

@@ -77,6 +77,7 @@ const serverOf = (layout: Layout, of: Inputs): Program => ({
   stopSignal: 'INT',
   stopSeconds: 60,
   stopGroup: false,
+  logMegabytes: 5,
   // Port and connections are in its settings, which it reads at its start.
   restartOn: [...of.restartOn, String(of.port), String(of.maxConnections)],
 });

@@ -46,5 +46,5 @@ export const process: Handler<ProcessInputs> = {
 function programOf({ environment, directory, ...program }: ProcessInputs): Program {
   const layout = layoutOf({ environment, directory });
   const env = Object.entries(program.env).map(([name, value]) => [name, resolveSecrets(layout, value)]);
-  return { ...program, env: Object.fromEntries(env) as Record<string, string> };
+  return { ...program, logMegabytes: 5, env: Object.fromEntries(env) as Record<string, string> };
 }

@@ -1,0 +1,43 @@
+import { stackKinds, type EnvironmentName, type StackKind } from '../../infra/model.ts';
+import type { Platform } from '../../infra/platform.ts';
+import type { Engine } from './engine.ts';
+
+export interface DestroyResult {
+  /** Resources that the engine deleted, by stack kind. */
+  deleted: Record<string, number>;
+  /** Stacks that the engine could not take down, and why; what they stand for was stopped without it. */
+  withoutEngine: { kind: StackKind; why: string }[];
+  /** What stays, and where. */
+  kept: string[];
+}
+
+/**
+ * Takes an environment down: its stacks in reverse order, then whatever is left of it on the machine. Works too when half
+ * of it is missing, or when the engine's state is lost. Backups, reports
+ * and the stacks' history stay unless `keepBackups` is false.
+ */
+export async function destroyEnvironment(
+  engine: Engine,
+  platform: Platform,
+  environment: EnvironmentName,
+  options: { keepBackups: boolean; signal?: AbortSignal },
+): Promise<DestroyResult> {
+  const result: DestroyResult = { deleted: {}, withoutEngine: [], kept: [] };
+  for (const kind of stackKinds.toReversed()) {
+    try {
+      const { changes } = await engine.destroy({
+        environment,
+        kind,
+        ...(options.signal && { signal: options.signal }),
+      });
+      result.deleted[kind] = changes['delete'] ?? 0;
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      result.withoutEngine.push({ kind, why: (error as Error).message });
+    }
+  }
+  result.kept = await platform.wipe(environment, options);
+  const forgotten = options.keepBackups ? result.withoutEngine.map(({ kind }) => kind) : stackKinds;
+  for (const kind of forgotten) await engine.forget(environment, kind);
+  return result;
+}

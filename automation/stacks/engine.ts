@@ -1,0 +1,242 @@
+import { appendFile, mkdir, rename, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { OperationError } from '../../infra/errors.ts';
+import {
+  stackKinds,
+  stackName,
+  type ColourSpec,
+  type EnvironmentName,
+  type EnvironmentSpec,
+  type Split,
+  type StackKind,
+} from '../../infra/model.ts';
+import type { Platform } from '../../infra/platform.ts';
+import { programFor } from '../../infra/program.ts';
+import { toPulumiConfig, type StackConfig } from '../../infra/stacks.ts';
+import { forwardAbort } from './abort.ts';
+import { EventCollector, resourceName, type Progress } from './events.ts';
+import { clearDeadLocks } from './locks.ts';
+import { settlePending } from './recovery.ts';
+import { realResources, recorded, stackNames } from './state.ts';
+import { engineDirectory, EngineWorkspace } from './workspace.ts';
+
+export type { StackConfig } from '../../infra/stacks.ts';
+export type { Progress } from './events.ts';
+
+export interface StackRequest {
+  environment: EnvironmentName;
+  kind: StackKind;
+  /** Ends the run as soon as what is under way allows. */
+  signal?: AbortSignal;
+}
+export type UpRequest = StackConfig & { environment: EnvironmentName; signal?: AbortSignal };
+
+export interface UpResult {
+  /** Resources by what was done with them: `create`, `update`, `delete`, `replace`, `same`. */
+  changes: Record<string, number>;
+  ms: number;
+  outputs: Record<string, unknown>;
+}
+
+/** A resource that is not as the state says. */
+export interface Drift {
+  resource: string;
+  what: string;
+}
+
+export interface StackInfo {
+  stack: string;
+  resources: number;
+  /** Operations that a killed engine left; the next run settles them. */
+  pending: number;
+}
+
+/** The Pulumi engine. Every method rejects with an OperationError that names the resource and gives the provider's message. */
+export interface Engine {
+  /** Stores the configuration and makes the stack what it says. What an interrupted run left is settled first. */
+  up(request: UpRequest): Promise<UpResult>;
+  /** What `up` would change, by operation. The configuration is stored, nothing else is. */
+  preview(request: UpRequest): Promise<Record<string, number>>;
+  /** Compares the state with what is really there, and records it: the next `up` repairs what this returns. */
+  refresh(request: StackRequest): Promise<Drift[]>;
+  /** Takes everything of the stack down. Its history stays. */
+  destroy(request: StackRequest): Promise<UpResult>;
+  /** Removes the stack's record and history, whatever is in it: for what was taken down without the engine. */
+  forget(environment: EnvironmentName, kind: StackKind): Promise<void>;
+  outputs(environment: EnvironmentName, kind: StackKind): Promise<Record<string, unknown>>;
+  /** What the stack was last made to be as a whole. */
+  config(environment: EnvironmentName, kind: StackKind): Promise<StackConfig>;
+  /** Whether the stack has any resource. */
+  exists(environment: EnvironmentName, kind: StackKind): Promise<boolean>;
+  list(): Promise<StackInfo[]>;
+}
+
+export interface EngineOptions {
+  /** Takes secrets out of what goes into the log. */
+  redact?: (text: string) => string;
+  onProgress?: (progress: Progress) => void;
+}
+
+const logBytes = 2_000_000;
+
+export function createEngine(platform: Platform, options: EngineOptions = {}): Engine {
+  const settings = platform.engine;
+  const workspace = new EngineWorkspace(settings);
+  const read = async (name: string) => (await recorded(settings, name)) ?? { resources: [], outputs: {}, pending: [] };
+  const open = (name: string, configuration?: Record<string, string>) => workspace.stack(name, configuration);
+
+  /** What every run has in common: lock, left-overs, log, events, errors. */
+  const run = async (
+    doing: string,
+    name: string,
+    signal: AbortSignal | undefined,
+    configuration: Record<string, string> | undefined,
+    act: (stack: Awaited<ReturnType<typeof open>>, handlers: Handlers) => Promise<unknown>,
+  ): Promise<UpResult> => {
+    signal?.throwIfAborted();
+    const started = Date.now();
+    const log = join(engineDirectory(), 'logs', `${name}.log`);
+    const events = new EventCollector(name, options.onProgress);
+    const abort = forwardAbort(signal);
+    let text = `\n${new Date().toISOString()} ${doing}\n`;
+    const onOutput = (part: string) => {
+      text += part;
+      abort.watch(part);
+    };
+    try {
+      await clearDeadLocks(settings, name);
+      const stack = await open(name, configuration);
+      await settlePending(stack, await read(name));
+      await act(stack, { onEvent: events.add, onOutput, onError: onOutput, signal: abort.signal });
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof OperationError) throw error;
+      throw events.error(doing, error, log);
+    } finally {
+      abort.end();
+      await append(log, options.redact?.(text) ?? text);
+    }
+    return { changes: events.changes, ms: Date.now() - started, outputs: (await read(name)).outputs };
+  };
+
+  return {
+    up(request) {
+      const name = stackName(request.environment, request.kind);
+      const program = programFor(request.environment, request.kind);
+      const configuration = toPulumiConfig(platform.name, request);
+      return run(`applying the stack ${name}`, name, request.signal, configuration, (stack, handlers) =>
+        stack.up({ ...handlers, program }),
+      );
+    },
+
+    async preview(request) {
+      const name = stackName(request.environment, request.kind);
+      const program = programFor(request.environment, request.kind);
+      const configuration = toPulumiConfig(platform.name, request);
+      const { changes } = await run(
+        `previewing the stack ${name}`,
+        name,
+        request.signal,
+        configuration,
+        (stack, handlers) => stack.preview({ ...handlers, program }),
+      );
+      return changes;
+    },
+
+    async refresh({ environment, kind, signal }) {
+      const name = stackName(environment, kind);
+      let before = await read(name);
+      if (before.resources.length === 0) return [];
+      await run(`refreshing the stack ${name}`, name, signal, undefined, async (stack, handlers) => {
+        before = await read(name);
+        await stack.refresh(handlers);
+      });
+      return drifts(realResources(before), realResources(await read(name)));
+    },
+
+    async destroy({ environment, kind, signal }) {
+      const name = stackName(environment, kind);
+      if ((await read(name)).resources.length === 0) return { changes: {}, ms: 0, outputs: {} };
+      return run(`destroying the stack ${name}`, name, signal, undefined, (stack, handlers) => stack.destroy(handlers));
+    },
+
+    async forget(environment, kind) {
+      await workspace.forget(stackName(environment, kind));
+    },
+
+    async outputs(environment, kind) {
+      return (await read(stackName(environment, kind))).outputs;
+    },
+
+    async config(environment, kind) {
+      return fromOutputs(stackName(environment, kind), kind, (await read(stackName(environment, kind))).outputs);
+    },
+
+    async exists(environment, kind) {
+      return realResources(await read(stackName(environment, kind))).length > 0;
+    },
+
+    async list() {
+      const wanted = (['staging', 'production'] as const).flatMap((environment) =>
+        stackKinds.map((kind) => stackName(environment, kind)),
+      );
+      const there = await stackNames(settings);
+      return Promise.all(
+        wanted.filter((name) => there.includes(name)).map(async (stack) => {
+          const state = await read(stack);
+          return { stack, resources: realResources(state).length, pending: state.pending.length };
+        }),
+      ); // prettier-ignore
+    },
+  };
+}
+
+interface Handlers {
+  onEvent: EventCollector['add'];
+  onOutput: (text: string) => void;
+  onError: (text: string) => void;
+  signal: AbortSignal;
+}
+
+/** A stack's outputs say what it was made to be, once all of it was up; its configuration says what was asked for. */
+function fromOutputs(name: string, kind: StackKind, outputs: Record<string, unknown>): StackConfig {
+  const required = (key: string): unknown => {
+    if (outputs[key] !== undefined) return outputs[key];
+    const found = 'it was never up as a whole';
+    throw new OperationError(`reading the stack ${name}`, found, 'run: npm run resume, or repeat what was interrupted');
+  };
+  switch (kind) {
+    case 'foundation':
+      return { kind, spec: required('spec') as EnvironmentSpec };
+    case 'traffic':
+      return { kind, split: required('split') as Split };
+    case 'blue':
+    case 'green': {
+      const artefact = outputs['artefact'] as ColourSpec['artefact'];
+      return { kind, colour: { colour: required('colour') as ColourSpec['colour'], ...(artefact && { artefact }) } };
+    }
+  }
+}
+
+type Resources = ReturnType<typeof realResources>;
+
+function drifts(before: Resources, after: Resources): Drift[] {
+  return before.flatMap((old) => {
+    const resource = resourceName(old.urn);
+    const now = after.find(({ urn }) => urn === old.urn);
+    if (now === undefined) return [{ resource, what: 'it is gone' }];
+    const drift = now.outputs?.['drift'];
+    if (typeof drift === 'string') return [{ resource, what: drift }];
+    const keys = Object.keys({ ...old.outputs, ...now.outputs }).filter((key) => key !== 'drift');
+    const changed = keys.filter((key) => !isDeepStrictEqual(old.outputs?.[key], now.outputs?.[key]));
+    return changed.length === 0 ? [] : [{ resource, what: `changed: ${changed.join(', ')}` }];
+  });
+}
+
+async function append(file: string, text: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  const size = await stat(file).then((found) => found.size, () => 0); // prettier-ignore
+  if (size > logBytes) await rename(file, `${file}.1`);
+  await appendFile(file, text, { mode: 0o600 });
+}

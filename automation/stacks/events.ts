@@ -1,0 +1,70 @@
+import type { EngineEvent } from '@pulumi/pulumi/automation/index.js';
+import { OperationError } from '../../infra/errors.ts';
+
+/** A resource that the engine began or ended to change. */
+export interface Progress {
+  stack: string;
+  /** The resource's name: `api.blue.1`. */
+  resource: string;
+  /** `create`, `update`, `delete`, ... */
+  operation: string;
+  state: 'started' | 'done' | 'failed';
+}
+
+export const resourceName = (urn: string): string => urn.split('::').at(-1) ?? urn;
+
+/** Collects what a run of the engine says about itself. */
+export class EventCollector {
+  /** Resources by what was done with them: `create`, `update`, `delete`, `replace`, `same`. */
+  changes: Record<string, number> = {};
+  readonly #errors: { resource: string | undefined; message: string }[] = [];
+  readonly #stack: string;
+  readonly #onProgress: ((progress: Progress) => void) | undefined;
+
+  constructor(stack: string, onProgress: ((progress: Progress) => void) | undefined) {
+    this.#stack = stack;
+    this.#onProgress = onProgress;
+  }
+
+  readonly add = (event: EngineEvent): void => {
+    if (event.summaryEvent !== undefined)
+      this.changes = { ...event.summaryEvent.resourceChanges } as Record<string, number>;
+    if (event.resourcePreEvent !== undefined) this.#report(event.resourcePreEvent.metadata, 'started');
+    if (event.resOutputsEvent !== undefined) this.#report(event.resOutputsEvent.metadata, 'done');
+    if (event.resOpFailedEvent !== undefined) this.#report(event.resOpFailedEvent.metadata, 'failed');
+    const diagnostic = event.diagnosticEvent;
+    if (diagnostic?.severity !== 'error') return;
+    const resource = diagnostic.urn === undefined || diagnostic.urn === '' ? undefined : resourceName(diagnostic.urn);
+    this.#errors.push({ resource, message: plain(diagnostic.message) });
+  };
+
+  #report({ op, urn, type }: { op: string; urn: string; type: string }, state: Progress['state']): void {
+    const internal = type.startsWith('pulumi:') || type.startsWith('greenlight:stack:');
+    if (internal || op === 'same' || op === 'read') return;
+    this.#onProgress?.({ stack: this.#stack, resource: resourceName(urn), operation: op, state });
+  }
+
+  /** What went wrong, from the resource that it went wrong with; the engine's own last words where it names none. */
+  error(doing: string, cause: unknown, log: string): OperationError {
+    const [first, ...more] = this.#errors.filter(({ message }) => !/^update failed$|^preview failed$/.test(message));
+    if (first === undefined) return unnamed(doing, cause, log);
+    const [found = '', ...rest] = first.message.split('\n').map((line) => line.trim()).filter(Boolean); // prettier-ignore
+    const where = first.resource === undefined ? '' : `${first.resource}: `;
+    const others = more.length === 0 ? '' : ` (and ${more.length} more)`;
+    return new OperationError(doing, `${where}${found}${others}`, rest.join('; ') || `see ${log}`, { cause });
+  }
+}
+
+/** Words of the engine for what a person can put right. */
+function unnamed(doing: string, cause: unknown, log: string): OperationError {
+  const text = plain(cause instanceof Error ? cause.message : String(cause));
+  if (/incorrect passphrase/i.test(text)) {
+    const todo = 'put back the file `passphrase` that the environment was made with';
+    return new OperationError(doing, 'the passphrase is not the one that encrypted the state', todo, { cause });
+  }
+  const line = /^\s*(?:stderr: )?error: (.+)$/m.exec(text)?.[1] ?? text.trim().split('\n').at(-1) ?? '';
+  return new OperationError(doing, line, `see ${log}`, { cause });
+}
+
+/** Without the engine's colour codes. */
+const plain = (text: string): string => text.replace(/<\{%[a-z ]+%\}>/g, '').replace(/^\s*error:\s*/, '').trim(); // prettier-ignore

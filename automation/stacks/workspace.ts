@@ -1,0 +1,97 @@
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import {
+  LocalWorkspace,
+  type ProjectSettings,
+  PulumiCommand,
+  Stack,
+  type StackSettings,
+} from '@pulumi/pulumi/automation/index.js';
+import { home } from '../../infra/paths.ts';
+import type { EngineSettings } from '../../infra/platform.ts';
+import { projectName } from '../../infra/stacks.ts';
+import { stackFiles } from './state.ts';
+
+/** Files of the command line itself (one per call) that are kept for the case that somebody has to look. */
+const logsKept = 50;
+
+export const engineDirectory = (): string => join(home(), 'engine');
+
+/** A workspace of the Automation API: its project and stack settings are in `.greenlight/engine/`, not among the sources. */
+export class EngineWorkspace {
+  readonly #settings: EngineSettings;
+  #workspace: Promise<LocalWorkspace> | undefined;
+  readonly #stacks = new Map<string, Stack>();
+
+  constructor(settings: EngineSettings) {
+    this.#settings = settings;
+  }
+
+  /** The stack, made if it is not there, with the configuration that it is to have from now on. */
+  async stack(name: string, configuration?: Record<string, string>): Promise<Stack> {
+    this.#workspace ??= this.#open();
+    const workspace = await this.#workspace;
+    const stack = this.#stacks.get(name) ?? (await this.#find(name, workspace));
+    this.#stacks.set(name, stack);
+    if (configuration !== undefined) {
+      const settings = await workspace.stackSettings(name).catch((): StackSettings => ({}));
+      await workspace.saveStackSettings(name, { ...settings, config: configuration });
+    }
+    return stack;
+  }
+
+  /** Deletes all that is recorded about a stack. From the files: the command line does it only where it can decrypt them. */
+  async forget(name: string): Promise<void> {
+    this.#stacks.delete(name);
+    for (const path of [...stackFiles(this.#settings, name), join(engineDirectory(), `Pulumi.${name}.yaml`)])
+      await rm(path, { recursive: true, force: true });
+  }
+
+  async #open(): Promise<LocalWorkspace> {
+    const pulumiHome = join(engineDirectory(), 'pulumi');
+    mkdirSync(pulumiHome, { recursive: true, mode: 0o700 });
+    prune(join(pulumiHome, 'logs'));
+    // It would win over the file, and a passphrase of the user's own shell is not the one of this state.
+    delete process.env['PULUMI_CONFIG_PASSPHRASE'];
+    const { backendUrl, plugins, env, pulumiCommand } = this.#settings;
+    const projectSettings: ProjectSettings & { plugins: object } = {
+      name: projectName,
+      runtime: 'nodejs',
+      backend: { url: backendUrl },
+      plugins: { providers: plugins },
+    };
+    return LocalWorkspace.create({
+      workDir: engineDirectory(),
+      pulumiHome,
+      pulumiCommand: await PulumiCommand.get({ root: dirname(dirname(pulumiCommand)) }),
+      secretsProvider: 'passphrase',
+      projectSettings,
+      envVars: {
+        ...env,
+        PULUMI_BACKEND_URL: backendUrl,
+        PULUMI_SKIP_UPDATE_CHECK: 'true',
+        PULUMI_DISABLE_CI_DETECTION: 'true',
+      },
+    });
+  }
+
+  /** `up` asks the command line for outputs and summary, three times 0.3 s: the state has them at once. */
+  async #find(name: string, workspace: LocalWorkspace): Promise<Stack> {
+    const stack = await Stack.createOrSelect(name, workspace);
+    return Object.assign(stack, { outputs: () => Promise.resolve({}), info: () => Promise.resolve(undefined) });
+  }
+}
+
+function prune(directory: string): void {
+  let files: string[];
+  try {
+    files = readdirSync(directory).sort((a, b) => (stamp(a) < stamp(b) ? 1 : -1));
+  } catch {
+    return;
+  }
+  for (const file of files.slice(logsKept)) rmSync(join(directory, file), { force: true });
+}
+
+/** The time in a log file's name. */
+const stamp = (file: string): string => /\d{8}T\d{6}/.exec(file)?.[0] ?? '';

@@ -1,0 +1,33 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { OperationError } from '../errors.ts';
+import { home, stateDirectory } from '../paths.ts';
+import type { EngineSettings } from '../platform.ts';
+import { toolPath } from '../tools.ts';
+import { plugin } from './provider/plugin.ts';
+
+export const passphraseFile = (): string => join(home(), 'passphrase');
+
+/** File backend and passphrase below `.greenlight/`. The engine reads the passphrase from its file: no environment holds it. */
+export function localEngineSettings(): EngineSettings {
+  const file = passphraseFile();
+  mkdirSync(home(), { recursive: true, mode: 0o700 });
+  if (!existsSync(file)) {
+    if (existsSync(join(stateDirectory(), '.pulumi', 'stacks')))
+      throw new OperationError(
+        'opening the state of the engine',
+        `${file} is missing: without it nobody can decrypt the state`,
+        'put it back from a backup; or run npm run destroy -- --all, which stops everything without the state',
+      );
+    writeFileSync(file, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
+  }
+  mkdirSync(stateDirectory(), { recursive: true, mode: 0o700 });
+  return {
+    backendUrl: pathToFileURL(stateDirectory()).href,
+    env: { PULUMI_CONFIG_PASSPHRASE_FILE: file },
+    pulumiCommand: toolPath('pulumi'),
+    plugins: [plugin],
+  };
+}
