@@ -2,7 +2,7 @@ import { OperationError } from '../../infra/errors.ts';
 import { LockedError } from '../release/lock.ts';
 import { secrets } from '../release/redact.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
-import { oneLine, painter, wantsColour, type Environment, type Paint } from './text.ts';
+import { oneLine, pad, painter, wantsColour, type Environment, type Paint } from './text.ts';
 
 /**
  * Writes an error for a person and returns the exit code that it means. An OperationError is three lines; anything else
@@ -32,13 +32,10 @@ export function renderError(error: unknown, paint: Paint, debug: boolean): strin
   }
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return [
-    `${paint('bad', '! This is a defect of Greenlight:')} ${oneLine(message)}`,
-    ...labelled('found:', 'live traffic was not told to change by this; see npm run status', paint),
-    ...labelled(
-      'to do:',
-      'run it again with DEBUG=greenlight, and report the output with the journal of the release',
-      paint,
-    ),
+    paint('bad', '! This is a defect of Greenlight'),
+    ...labelled('found:', message, paint),
+    ...labelled('to do:', 'look at what is live (npm run status), and go on with: npm run resume', paint),
+    ...labelled('', 'to report it, run it with DEBUG=greenlight and add the journal of the release', paint),
     ...stack,
   ].join('\n');
 }
@@ -47,7 +44,7 @@ export function renderError(error: unknown, paint: Paint, debug: boolean): strin
 function labelled(label: string, text: string, paint: Paint): string[] {
   const [first = '', ...rest] = text.split('\n').map((line) => oneLine(line));
   return [
-    `  ${paint('soft', label)} ${first}`,
+    `  ${paint('soft', pad(label, 6))} ${first}`,
     ...rest.filter((line) => line !== '').map((line) => `         ${line}`),
   ];
 }

@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path';
 import type { JournalEntry, StageId } from '../release/events.ts';
 import type { Journal } from '../release/journal.ts';
 import { buildReport } from '../report/build.ts';
-import { formatClock, formatDuration } from '../report/format.ts';
+import { formatClock } from '../report/format.ts';
 import { happeningsOf, progressOf, type Happening } from './happenings.ts';
 import { renderSummary } from './summary.ts';
 import { fit, oneLine, painter, wantsColour, wrap, type Environment } from './text.ts';
@@ -49,10 +49,9 @@ export function createTerminal(options: TerminalOptions): Terminal {
   let broken = false;
 
   // Who closes the pipe (`| head`) must not end the release with it.
-  const onError = (): void => {
+  stdout.on('error', () => {
     broken = true;
-  };
-  stdout.on('error', onError);
+  });
   const write = (text: string): void => {
     if (!broken) stdout.write(text);
   };
@@ -144,7 +143,6 @@ export function createTerminal(options: TerminalOptions): Terminal {
       closed = true;
       clearInterval(timer);
       for (const stop of leave) stop();
-      if (!broken) stdout.off('error', onError);
     },
   };
 }

@@ -50,8 +50,9 @@ export function fit(text: string, width: number): string {
   return width < 1 ? '' : `${cut.trimEnd()}…`;
 }
 
-/** Breaks `text` into lines of at most `width` columns, between words where it can; later lines begin with `indent`. */
-export function wrap(text: string, width: number, indent: string): string[] {
+/** Breaks `text` into lines of at most `width` columns, between words where it can; later lines begin with `hangingIndent`. */
+export function wrap(text: string, width: number, hangingIndent: string): string[] {
+  const indent = hangingIndent.slice(0, Math.floor(width / 2));
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(/(?<=\S) /)) {
@@ -61,7 +62,7 @@ export function wrap(text: string, width: number, indent: string): string[] {
       continue;
     }
     if (line !== '' && line !== indent) lines.push(line);
-    line = lines.length === 0 ? word : indent + word;
+    line = lines.length === 0 ? word : indent + word.trimStart();
     while (stringWidth(line) > width) {
       const head = takeColumns(line, width);
       lines.push(head);
