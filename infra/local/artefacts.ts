@@ -40,7 +40,15 @@ const reservedName = '.greenlight';
 export function createLocalArtefacts(directory = artefactsDirectory()): Artefacts {
   return {
     async publish(build, version) {
-      const entries = await contents(build);
+      const entries = await contents(build).catch((error: Error) => {
+        if (error instanceof OperationError) throw error;
+        throw refused(
+          build,
+          error.message,
+          'let the build command write to $GREENLIGHT_OUT, readable for its user',
+          error,
+        );
+      });
       if (entries.length === 0) {
         throw refused(build, 'it is empty', 'let the build command write everything that runs into $GREENLIGHT_OUT');
       }
@@ -142,6 +150,8 @@ async function store(build: string, entries: Entry[], digest: string, location: 
       if (kind !== 'link') await chmod(to, kind === 'program' ? 0o555 : 0o444);
     }
     if (!(await isIntact(work, digest))) throw new Error('it changed while it was copied');
+    // Another publisher may have been faster; what it stored stays, as something may use it already.
+    if (await isIntact(location, digest)) return;
     await rename(location, old).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
     });
