@@ -137,7 +137,7 @@ async function setUpTools(profile, key) {
   const pythons = python === undefined ? [] : usablePythons(python.tool.source.python);
   const systemPackages = missing.filter((i) => i.tool.source.kind === 'system').map((i) => i.tool.source.debian);
   if (python !== undefined && pythons.length === 0) systemPackages.push(python.tool.source.debian);
-  const go = findProgram('go', [...searchPath(toolsDirectory), '/usr/local/go/bin']);
+  const go = findProgram('go', searchPath(toolsDirectory));
   const context = { root, toolsDirectory, systemPackages, go, pythons };
   const stop = blockers({ missing, systemPackages, go, pythons });
   if (stop.length > 0)
