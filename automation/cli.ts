@@ -6,24 +6,31 @@ import { rehearse } from './commands/rehearse.ts';
 import { release } from './commands/release.ts';
 import { resume } from './commands/resume.ts';
 import { rollback } from './commands/rollback.ts';
+import { Interrupted } from './commands/session.ts';
 import { status } from './commands/status.ts';
 import { printError } from './ui/error.ts';
+import { exitCodes } from './ui/exit-codes.ts';
 
 /** The command line: one verb per file in `commands/`. Exit codes: `ui/exit-codes.ts`. */
 const program = new Command('greenlight').description('Takes a web application live, and back.').showHelpAfterError();
 
 /** Runs a verb; what it resolves to, or what its error means, is the exit code. */
-const run = <T>(verb: (options: T) => Promise<number>) =>
+const run =
+  <T>(verb: (options: T) => Promise<number>) =>
   async (options: T): Promise<void> => {
     try {
       process.exitCode = await verb(options);
     } catch (error) {
-      process.exitCode = printError(error, process.stderr, process.env);
+      const code = printError(error, process.stderr, process.env);
+      process.exitCode = error instanceof Interrupted ? exitCodes.interrupted : code;
     }
   };
 
 const verb = (name: string, description: string) =>
-  program.command(name).description(description).option('--config <file>', 'release definition', 'greenlight.config.ts');
+  program
+    .command(name)
+    .description(description)
+    .option('--config <file>', 'release definition', 'greenlight.config.ts');
 
 verb('release', 'take the version live on production')
   .option('--dry-run', 'print the plan and change nothing')

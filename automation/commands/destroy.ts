@@ -34,14 +34,26 @@ export async function destroy(options: DestroyOptions): Promise<number> {
 function chosen(name: string | undefined): EnvironmentName[] {
   if (name === undefined) return ['production', 'staging'];
   if (name === 'staging' || name === 'production') return [name];
-  throw new OperationError('choosing what to destroy', `there is no environment "${name}"`, 'use --environment staging or production');
+  throw new OperationError(
+    'choosing what to destroy',
+    `there is no environment "${name}"`,
+    'use --environment staging or production',
+  );
 }
 
-async function confirmed(session: CommandSession, environments: EnvironmentName[], options: DestroyOptions): Promise<boolean> {
+async function confirmed(
+  session: CommandSession,
+  environments: EnvironmentName[],
+  options: DestroyOptions,
+): Promise<boolean> {
   if (options.yes === true) return true;
   const what = `${environments.join(' and ')}, with ${environments.length === 1 ? 'its' : 'their'} databases`;
   if (session.ask === undefined) {
-    throw new OperationError(`destroying ${what}`, 'nobody can be asked here', 'if you mean it: npm run destroy -- --yes');
+    throw new OperationError(
+      `destroying ${what}`,
+      'nobody can be asked here',
+      'if you mean it: npm run destroy -- --yes',
+    );
   }
   return (await session.ask(`Destroy ${what}?`)).yes;
 }

@@ -21,7 +21,7 @@ export async function rehearse(options: CommandOptions & { version?: string }): 
       const colour = staging === undefined ? 'blue' : other(staging.colour);
       const live = { colour, artefact };
       const done = await startRelease(session, { kind: 'rehearsal', environment: 'staging', version, live });
-      return exitCodeOf(done.verdict);
+      return exitCodeOf(done.verdict, done.approvalRefused);
     });
   } finally {
     session.close();

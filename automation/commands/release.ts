@@ -27,10 +27,11 @@ export async function release(options: ReleaseOptions): Promise<number> {
       const { baseline } = session.definition.application;
       if (live === undefined && baseline !== undefined && baseline !== version) {
         const first = await goLive(session, baseline, live);
-        if (first.verdict !== 'go') return exitCodeOf(first.verdict);
+        if (first.verdict !== 'go') return exitCodeOf(first.verdict, first.approvalRefused);
         live = await readLive(session.engine, 'production');
       }
-      return exitCodeOf((await goLive(session, version, live)).verdict);
+      const next = await goLive(session, version, live);
+      return exitCodeOf(next.verdict, next.approvalRefused);
     });
   } finally {
     session.close();
@@ -64,7 +65,10 @@ async function dryRun(session: CommandSession, version: string): Promise<number>
       ...(from === undefined ? {} : { from: placementOf(from) }),
       to: { colour: from === undefined ? 'blue' : other(from.colour), version: to },
     };
-    const heading = from === undefined ? `First go-live of ${to}` : `Release of ${to}; ${from.artefact.version} is live on ${from.colour}`;
+    const heading =
+      from === undefined
+        ? `First go-live of ${to}`
+        : `Release of ${to}; ${from.artefact.version} is live on ${from.colour}`;
     terminal.print(renderPlan(planRelease(stages, input, lastDurations('production', kind)), heading));
   };
   if (live !== undefined) plan('release', version, live);

@@ -19,9 +19,10 @@ export async function resume(options: CommandOptions): Promise<number> {
       const { version } = session.definition.application;
       // A first go-live is the baseline's: the release that it was made for follows.
       if (done.verdict !== 'go' || open.started.kind !== 'go-live' || open.started.to.version === version) {
-        return exitCodeOf(done.verdict);
+        return exitCodeOf(done.verdict, done.approvalRefused);
       }
-      return exitCodeOf((await goLive(session, version, await readLive(session.engine, 'production'))).verdict);
+      const next = await goLive(session, version, await readLive(session.engine, 'production'));
+      return exitCodeOf(next.verdict, next.approvalRefused);
     });
   } finally {
     session.close();

@@ -28,9 +28,16 @@ export async function rollback(options: CommandOptions): Promise<number> {
 
 function tooLate(): OperationError {
   const [latest] = pastReleases('production');
-  const found = latest === undefined ? 'there was no release' : `release ${latest.id} has ended (${latest.ended?.verdict}) and was cleaned up`;
+  const found =
+    latest === undefined
+      ? 'there was no release'
+      : `release ${latest.id} has ended (${latest.ended?.verdict}) and was cleaned up`;
   const from = latest?.started.from?.version ?? '<version>';
-  return new OperationError('rolling back', found, `release the old version again: npm run release -- --version ${from}`);
+  return new OperationError(
+    'rolling back',
+    found,
+    `release the old version again: npm run release -- --version ${from}`,
+  );
 }
 
 /** The release runs in another terminal: it is asked to roll back, and this one waits for its end. */

@@ -8,6 +8,7 @@ import { acquireLock, type Lock } from '../release/lock.ts';
 import { secrets } from '../release/redact.ts';
 import type { Session } from '../release/start.ts';
 import { createEngine } from '../stacks/engine.ts';
+import { exitCodes } from '../ui/exit-codes.ts';
 import { createTerminal, type Terminal } from '../ui/terminal.ts';
 
 export interface CommandOptions {
@@ -24,7 +25,11 @@ export interface CommandSession extends Session {
 export async function openSession(options: CommandOptions): Promise<CommandSession> {
   const { definition } = await loadRelease(options.config);
   if (definition.platform !== 'local') {
-    throw new OperationError('choosing the platform', `platform "${definition.platform}" is not available`, 'set platform: "local"');
+    throw new OperationError(
+      'choosing the platform',
+      `platform "${definition.platform}" is not available`,
+      'set platform: "local"',
+    );
   }
   const platform = createLocalPlatform({ redact: (text) => secrets.redact(text) });
   const engine = createEngine(platform, { redact: (text) => secrets.redact(text) });
@@ -59,7 +64,9 @@ export async function withLocks<T>(
   const locks: Lock[] = [];
   try {
     for (const environment of environments) {
-      locks.push(acquireLock(environmentDirectory(environment), { owner: process.env['USER'] ?? 'greenlight', release }));
+      locks.push(
+        acquireLock(environmentDirectory(environment), { owner: process.env['USER'] ?? 'greenlight', release }),
+      );
     }
     return await work();
   } finally {
@@ -67,13 +74,21 @@ export async function withLocks<T>(
   }
 }
 
+/** Ctrl-C or SIGTERM: everything is left as it is for `resume`. */
+export class Interrupted extends OperationError {
+  constructor() {
+    super('releasing', 'it was interrupted', 'go on: npm run resume; or go back: npm run rollback');
+    this.name = 'Interrupted';
+  }
+}
+
 /** The first Ctrl-C or SIGTERM stops at the next safe point; the second ends the program at once: `resume` settles it. */
 function abortOnSignals(say: (text: string) => void) {
   const controller = new AbortController();
   const stop = () => {
-    if (controller.signal.aborted) process.exit(130);
+    if (controller.signal.aborted) process.exit(exitCodes.interrupted);
     say('stopping at the next safe point; once more stops at once');
-    controller.abort(new OperationError('stopping', 'interrupted', 'go on: npm run resume; go back: npm run rollback'));
+    controller.abort(new Interrupted());
   };
   process.on('SIGINT', stop).on('SIGTERM', stop);
   return {

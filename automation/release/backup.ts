@@ -3,7 +3,11 @@ import type { Backup } from '../../infra/platform.ts';
 import type { ReleaseContext } from './context.ts';
 
 /** Backs up a colour's database together with the release definition and what runs; records it. */
-export async function takeBackup(context: ReleaseContext, colour: Colour, version: string): Promise<{ backup: Backup; configuration: unknown }> {
+export async function takeBackup(
+  context: ReleaseContext,
+  colour: Colour,
+  version: string,
+): Promise<{ backup: Backup; configuration: unknown }> {
   const { backups } = await context.connect();
   const configuration = {
     environment: context.spec(),

@@ -40,7 +40,11 @@ export async function buildVersion(
     return { artefact: await platform.artefacts.publish(out, version), ...size };
   } catch (error) {
     if (!(error instanceof ExecaError) || signal.aborted) throw error;
-    const output = String(error.all ?? '').trim().split('\n').slice(-15).join('\n  ');
+    const output = String(error.all ?? '')
+      .trim()
+      .split('\n')
+      .slice(-15)
+      .join('\n  ');
     const found = error.timedOut ? `it took longer than ${timeoutSeconds} s` : error.shortMessage;
     throw new OperationError(`building ${version}`, `${found}\n  ${output}`, `run it by hand: ${command.join(' ')}`);
   } finally {

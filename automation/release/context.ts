@@ -1,6 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { stackName, type Artefact, type Colour, type EnvironmentName, type EnvironmentSpec } from '../../infra/model.ts';
+import {
+  stackName,
+  type Artefact,
+  type Colour,
+  type EnvironmentName,
+  type EnvironmentSpec,
+} from '../../infra/model.ts';
 import type { Environment, Platform } from '../../infra/platform.ts';
 import type { ReleaseDefinition } from '../config/schema.ts';
 import type { GateResult } from '../gates/gate.ts';
@@ -129,7 +135,11 @@ export function createContext(settings: ReleaseSettings): ReleaseContext {
       for (const gate of gates) {
         signal.throwIfAborted();
         waiting(gate.title);
-        const result = await runGate(gate, { waivers: definition.waivers, now: new Date(), releaseDirectory: directory });
+        const result = await runGate(gate, {
+          waivers: definition.waivers,
+          now: new Date(),
+          releaseDirectory: directory,
+        });
         journal.append({ type: 'gate.judged', stage: context.stage, gate: result });
         context.observationMs += result.observationMs;
         results.push(result);

@@ -24,7 +24,14 @@ export type Event =
       settings: Record<string, unknown>;
     }
   | { type: 'release.resumed'; found: string; decision: string }
-  | { type: 'release.ended'; verdict: ReleaseVerdict; reason: string; wallMs: number; observationMs: number; peakMemoryMb: number }
+  | {
+      type: 'release.ended';
+      verdict: ReleaseVerdict;
+      reason: string;
+      wallMs: number;
+      observationMs: number;
+      peakMemoryMb: number;
+    }
   | { type: 'stage.started'; stage: StageId }
   | { type: 'stage.ended'; stage: StageId; verdict: Verdict; reason?: string; ms: number; observationMs: number }
   | { type: 'stage.undone'; stage: StageId; what: string; ms: number }
@@ -37,17 +44,48 @@ export type Event =
   | { type: 'gate.judged'; stage: StageId; gate: GateResult }
   | { type: 'backup.taken'; id: string; bytes: number; lsn: string; ms: number }
   | { type: 'backup.restored'; id: string; recoveryTimeMs: number; recoveryPointMs: number; tables: TableComparison[] }
-  | { type: 'migration.applied'; where: 'scratch' | 'staging' | Colour; name: string; phase: 'expand' | 'contract'; ms: number }
-  | { type: 'sync.progress'; direction: 'forward' | 'reverse'; tablesReady: number; tables: number; lagBytes: number; lagMs: number }
-  | { type: 'data.compared'; moment: 'seed' | 'cutover' | 'rollback' | 'staging'; tables: TableComparison[]; ms: number }
+  | {
+      type: 'migration.applied';
+      where: 'scratch' | 'staging' | Colour;
+      name: string;
+      phase: 'expand' | 'contract';
+      ms: number;
+    }
+  | {
+      type: 'sync.progress';
+      direction: 'forward' | 'reverse';
+      tablesReady: number;
+      tables: number;
+      lagBytes: number;
+      lagMs: number;
+    }
+  | {
+      type: 'data.compared';
+      moment: 'seed' | 'cutover' | 'rollback' | 'staging';
+      tables: TableComparison[];
+      ms: number;
+    }
   | { type: 'traffic.set'; split: Split; by: 'engine' | 'balancer'; ms: number }
   | { type: 'traffic.observed'; from: number; to: number; colours: Record<Colour, ObservedTraffic>; split: Split }
   | { type: 'canary.step'; percent: number; verdict: Verdict; reason: string; observedPercent: number | undefined }
   | { type: 'cutover.step'; step: string; ms: number; detail?: string }
-  | { type: 'cutover.done'; direction: 'forward' | 'rollback'; from: Colour; to: Colour; holdMs: number; totalMs: number }
+  | {
+      type: 'cutover.done';
+      direction: 'forward' | 'rollback';
+      from: Colour;
+      to: Colour;
+      holdMs: number;
+      totalMs: number;
+    }
   | { type: 'rollback.started'; reason: string; automatic: boolean }
   | { type: 'rollback.done'; ms: number; lossless: boolean; detail: string }
-  | { type: 'synthetic.ended'; requests: { total: number; failed: number }; writes: WriteLedger; perSecond: number; failures: string[] }
+  | {
+      type: 'synthetic.ended';
+      requests: { total: number; failed: number };
+      writes: WriteLedger;
+      perSecond: number;
+      failures: string[];
+    }
   | { type: 'alert.delivered'; alert: string; receiver: string; ms: number }
   | { type: 'announcement.sent'; to: string; text: string; ok: boolean }
   | { type: 'approval.given'; by: string; how: 'terminal' | '--yes' | 'auto'; note?: string }

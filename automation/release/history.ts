@@ -33,7 +33,9 @@ export function unfinishedRelease(environment: EnvironmentName): PastRelease | u
 /** Milliseconds that each stage took when it last passed, by stage: the plan's expectation. */
 export function lastDurations(environment: EnvironmentName, kind: string): Map<string, number> {
   const done = pastReleases(environment).find(({ started, ended }) => started.kind === kind && ended?.verdict === 'go');
-  const stages = done?.entries.flatMap((entry) => (entry.type === 'stage.ended' ? [[entry.stage, entry.ms] as const] : []));
+  const stages = done?.entries.flatMap((entry) =>
+    entry.type === 'stage.ended' ? [[entry.stage, entry.ms] as const] : [],
+  );
   return new Map(stages);
 }
 

@@ -22,7 +22,11 @@ export async function readLive(engine: Engine, environment: EnvironmentName): Pr
 }
 
 /** The artefact that runs on a colour; undefined where the colour is not up, or has its database alone. */
-export async function readArtefact(engine: Engine, environment: EnvironmentName, colour: Colour): Promise<Artefact | undefined> {
+export async function readArtefact(
+  engine: Engine,
+  environment: EnvironmentName,
+  colour: Colour,
+): Promise<Artefact | undefined> {
   if (!(await engine.exists(environment, colour))) return undefined;
   const config = await engine.config(environment, colour);
   return config.kind === 'blue' || config.kind === 'green' ? config.colour.artefact : undefined;

@@ -19,7 +19,11 @@ export interface MigrateTarget {
 }
 
 /** Brings the schema to what `artefact` needs, by plain SQL files or the application's own command; records each step. */
-export async function migrate(context: ReleaseContext, phase: 'expand' | 'contract', target: MigrateTarget): Promise<{ name: string; ms: number }[]> {
+export async function migrate(
+  context: ReleaseContext,
+  phase: 'expand' | 'contract',
+  target: MigrateTarget,
+): Promise<{ name: string; ms: number }[]> {
   const { access, artefact, where } = target;
   const { migrations } = context.definition.application;
   const applied = (name: string, ms: number) =>
@@ -48,7 +52,11 @@ export async function migrate(context: ReleaseContext, phase: 'expand' | 'contra
 }
 
 /** Names of the expand migrations that are still to be applied; the application's own command counts as one. */
-export async function pendingExpand(context: ReleaseContext, access: DatabaseAccess, artefact: Artefact): Promise<string[]> {
+export async function pendingExpand(
+  context: ReleaseContext,
+  access: DatabaseAccess,
+  artefact: Artefact,
+): Promise<string[]> {
   const { migrations } = context.definition.application;
   if (!('directory' in migrations)) return [migrations.expand.join(' ')];
   const directory = join(artefact.location, migrations.directory);

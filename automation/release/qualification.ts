@@ -17,7 +17,11 @@ import type { ReleaseContext } from './context.ts';
 const capacityStepSeconds = 5;
 
 /** The gates that a version has to pass while it is live on an environment where nobody has anything to lose. */
-export async function qualification(context: ReleaseContext, environment: EnvironmentName, artefact: Artefact): Promise<Gate[]> {
+export async function qualification(
+  context: ReleaseContext,
+  environment: EnvironmentName,
+  artefact: Artefact,
+): Promise<Gate[]> {
   const { definition } = context;
   const { router, jobs, metrics } = await context.connect(environment);
   const { entry } = router;
@@ -38,7 +42,14 @@ export async function qualification(context: ReleaseContext, environment: Enviro
     tlsGate({ entry }),
     headersGate({ ...byOrdinaryTraffic, paths: security.startPaths }),
     loadGate({ ...byOrdinaryTraffic, script, requestsPerSecond, durationSeconds, thresholds, metrics }),
-    capacityGate({ ...byOrdinaryTraffic, script, requestsPerSecond, thresholds, growth, stepSeconds: capacityStepSeconds }),
+    capacityGate({
+      ...byOrdinaryTraffic,
+      script,
+      requestsPerSecond,
+      thresholds,
+      growth,
+      stepSeconds: capacityStepSeconds,
+    }),
     securityScanGate({ entry, settings: security }),
     // Last: its wrong logins use up what the application grants this client.
     ...(security.authentication === undefined

@@ -5,5 +5,6 @@ import { join } from 'node:path';
 const rollbackFile = (releaseDirectory: string): string => join(releaseDirectory, 'rollback.requested');
 
 export const requestRollback = (releaseDirectory: string): void => writeFileSync(rollbackFile(releaseDirectory), '');
-export const withdrawRequest = (releaseDirectory: string): void => rmSync(rollbackFile(releaseDirectory), { force: true });
+export const withdrawRequest = (releaseDirectory: string): void =>
+  rmSync(rollbackFile(releaseDirectory), { force: true });
 export const rollbackRequested = (releaseDirectory: string): boolean => existsSync(rollbackFile(releaseDirectory));

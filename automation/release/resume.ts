@@ -9,7 +9,7 @@ import { environmentSpec } from './spec.ts';
 import { readArtefact } from './live.ts';
 import { abandon, passedStages } from './run.ts';
 import { unfinishedActions } from './actions.ts';
-import { finish, settingsOf, type FinishedRelease, type Session } from './start.ts';
+import { finish, finished, settingsOf, type FinishedRelease, type Session } from './start.ts';
 import { stages } from './stages/index.ts';
 import { writeReport } from '../report/write.ts';
 
@@ -38,7 +38,7 @@ export async function abandonRelease(session: Session, open: PastRelease, reason
     const found = await settle(settings);
     settings.journal.append({ type: 'release.resumed', found, decision: 'undo everything' });
     const outcome = await abandon(settings, stages, reason);
-    return { ...outcome, directory: settings.directory };
+    return finished(settings, outcome);
   } finally {
     writeReport(settings.directory);
     settings.journal.close();
@@ -87,7 +87,11 @@ async function settle({ journal, platform, definition, environment, from, to }: 
       direction: back ? 'rollback' : 'forward',
     });
     if (recovered.problems.length > 0) {
-      throw new OperationError('settling the interrupted cutover', recovered.problems.join('; '), 'mend that, then: npm run resume');
+      throw new OperationError(
+        'settling the interrupted cutover',
+        recovered.problems.join('; '),
+        'mend that, then: npm run resume',
+      );
     }
     const live = recovered.outcome === 'finished' ? target : source;
     return `${interrupted}; the cutover is ${recovered.outcome}: ${live} is live`;

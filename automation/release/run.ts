@@ -1,6 +1,8 @@
 import { passes, worst } from '../gates/gate.ts';
 import { createContext, type ReleaseContext, type ReleaseSettings } from './context.ts';
+import { announce } from './announce.ts';
 import type { JournalEntry, ReleaseVerdict, StageId } from './events.ts';
+import { messageOf } from './message.ts';
 import { StageStopped, type Stage } from './stage.ts';
 import { endSynthetic } from './synthetic.ts';
 
@@ -23,17 +25,33 @@ export async function runRelease(settings: ReleaseSettings, stages: readonly Sta
       if (!done.has(stage.id)) await runStage(context, stage);
     }
   } catch (error) {
-    if (settings.signal.aborted || context.stage === 'cleanup') throw error;
+    settings.signal.throwIfAborted();
+    if (context.stage === 'cleanup') throw error;
     outcome = await undoAll(context, stages, error);
     await endSynthetic(context);
   } finally {
     await context.close();
   }
+  const { definition, to } = settings;
+  await announce(settings, `${definition.application.name} ${to.version} ${told[outcome.verdict]}.`);
   return end(settings, outcome);
 }
 
+/** What the users are told. */
+const told: Record<ReleaseVerdict, string> = {
+  go: 'is live',
+  'rolled-back': 'was taken back; the version before is live, nothing was lost',
+  'no-go': 'was not released',
+  failed: 'was not released',
+  aborted: 'was not released',
+};
+
 /** Ends an interrupted release by undoing it. */
-export async function abandon(settings: ReleaseSettings, stages: readonly Stage[], reason: string): Promise<ReleaseOutcome> {
+export async function abandon(
+  settings: ReleaseSettings,
+  stages: readonly Stage[],
+  reason: string,
+): Promise<ReleaseOutcome> {
   const context = createContext(settings);
   try {
     return end(settings, await undoAll(context, stages, new StageStopped('aborted', reason)));
@@ -85,10 +103,15 @@ async function runStage(context: ReleaseContext, stage: Stage): Promise<void> {
     throw error;
   }
 
-  const gates = journal.entries().slice(first).flatMap((entry) => (entry.type === 'gate.judged' ? [entry.gate] : []));
+  const gates = journal
+    .entries()
+    .slice(first)
+    .flatMap((entry) => (entry.type === 'gate.judged' ? [entry.gate] : []));
   const verdict = worst(['pass', ...gates.map((gate) => gate.verdict)]);
   const stopping = gates.filter((gate) => !passes(gate.verdict));
-  const reason = stopping.map((gate) => `${gate.title}: ${gate.verdict} (${gate.measured}, wanted ${gate.wanted})`).join('; ');
+  const reason = stopping
+    .map((gate) => `${gate.title}: ${gate.verdict} (${gate.measured}, wanted ${gate.wanted})`)
+    .join('; ');
   ended(verdict, reason === '' ? undefined : reason);
   if (stopping.length > 0) throw new StageStopped('no-go', reason);
 }
@@ -99,7 +122,8 @@ async function undoAll(context: ReleaseContext, stages: readonly Stage[], error:
   const startedStages = new Set(journal.entries().flatMap((e) => (e.type === 'stage.started' ? [e.stage] : [])));
   const problems: string[] = [];
   context.stopReason = messageOf(error);
-  context.stopAutomatic = !context.rollbackRequested() && !(error instanceof StageStopped && error.outcome === 'aborted');
+  context.stopAutomatic =
+    !context.rollbackRequested() && !(error instanceof StageStopped && error.outcome === 'aborted');
   for (const stage of stages.filter(({ id }) => startedStages.has(id)).reverse()) {
     context.stage = stage.id;
     context.waiting(`undo: ${stage.title}`);
@@ -131,5 +155,3 @@ function totals(entries: readonly JournalEntry[]) {
     peakMemoryMb: Math.round(process.resourceUsage().maxRSS / 1024),
   };
 }
-
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

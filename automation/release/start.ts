@@ -30,6 +30,8 @@ export interface Session {
 
 export interface FinishedRelease extends ReleaseOutcome {
   directory: string;
+  /** Whether it ended because nobody approved it. */
+  approvalRefused: boolean;
 }
 
 /** Begins a new release and takes it to its end; writes the report whatever happens. */
@@ -71,12 +73,18 @@ export async function startRelease(
 export async function finish(settings: ReleaseSettings): Promise<FinishedRelease> {
   try {
     const outcome = await runRelease(settings, stages);
-    return { ...outcome, directory: settings.directory };
+    return finished(settings, outcome);
   } finally {
     writeReport(settings.directory);
     settings.journal.close();
   }
 }
+
+export const finished = ({ directory, journal }: ReleaseSettings, outcome: ReleaseOutcome): FinishedRelease => ({
+  ...outcome,
+  directory,
+  approvalRefused: journal.entries().some(({ type }) => type === 'approval.refused'),
+});
 
 type Own = Pick<ReleaseSettings, 'id' | 'kind' | 'environment' | 'directory' | 'journal' | 'to'> & {
   from: ReleaseSettings['from'] | undefined;
@@ -84,7 +92,17 @@ type Own = Pick<ReleaseSettings, 'id' | 'kind' | 'environment' | 'directory' | '
 
 export function settingsOf(session: Session, { from, ...own }: Own): ReleaseSettings {
   const { definition, platform, engine, signal, waiting, ask, approved } = session;
-  return { definition, platform, engine, signal, waiting, ask, approved, ...own, ...(from === undefined ? {} : { from }) };
+  return {
+    definition,
+    platform,
+    engine,
+    signal,
+    waiting,
+    ask,
+    approved,
+    ...own,
+    ...(from === undefined ? {} : { from }),
+  };
 }
 
 export function placementOf({ colour, artefact }: { colour: Live['colour']; artefact: Artefact }) {

@@ -45,7 +45,12 @@ export async function keepTrafficUp(context: ReleaseContext): Promise<void> {
   const traffic =
     requestsPerSecond === 0
       ? undefined
-      : startJourney(resolve(projectRoot, script), requestsPerSecond, environment.router.entry, freshDirectory(context));
+      : startJourney(
+          resolve(projectRoot, script),
+          requestsPerSecond,
+          environment.router.entry,
+          freshDirectory(context),
+        );
   let seen: Promise<Seen> | undefined;
   context.synthetic = {
     stop() {
@@ -146,6 +151,8 @@ function readLine(line: string, seen: Seen): void {
   if (entry['ledger'] === 'ack') seen.acknowledged.push(String(entry['key']));
   else if (entry['ledger'] === 'unknown') seen.unknown.push(String(entry['key']));
   else if (entry['request'] === 'failed' && seen.failures.length < namedFailures) {
-    seen.failures.push(`${new Date(Number(entry['at'])).toISOString()} ${String(entry['method'])} ${String(entry['url'])}: ${String(entry['status'])}`);
+    seen.failures.push(
+      `${new Date(Number(entry['at'])).toISOString()} ${String(entry['method'])} ${String(entry['url'])}: ${String(entry['status'])}`,
+    );
   }
 }

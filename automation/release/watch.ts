@@ -32,13 +32,17 @@ export async function watch(
     const window = await metrics.window(from, now);
     const candidate = window.colours[colour];
     const judgement = compared
-      ? judgeCanary({ live: window.colours[other(colour)], canary: candidate }, definition, { now, newestAt: window.newestAt })
+      ? judgeCanary({ live: window.colours[other(colour)], canary: candidate }, definition, {
+          now,
+          newestAt: window.newestAt,
+        })
       : judgeLive(candidate, definition, { now, newestAt: window.newestAt });
     context.waiting(`${what}: ${Math.max(0, Math.ceil((until - now) / 1000))} s left, ${candidate.requests} requests`);
     if (judgement.verdict === 'fail' || now >= until) {
       context.observationMs += now - from;
       return { judgement, window };
     }
-    if (context.rollbackRequested()) throw new StageStopped('rolled-back', 'rollback was asked for by npm run rollback');
+    if (context.rollbackRequested())
+      throw new StageStopped('rolled-back', 'rollback was asked for by npm run rollback');
   }
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { passes } from '../../gates/gate.ts';
 import { writeReport } from '../../report/write.ts';
+import { announce } from '../announce.ts';
 import type { ReleaseContext } from '../context.ts';
 import { StageStopped, type Stage } from '../stage.ts';
 
@@ -10,7 +11,10 @@ export const approval: Stage = {
   title: 'Go or no-go',
 
   plan: ({ definition }) => ({
-    steps: ['write the readiness report', definition.approval === 'auto' ? 'go by itself: every gate has passed' : 'ask a person'],
+    steps: [
+      'write the readiness report',
+      definition.approval === 'auto' ? 'go by itself: every gate has passed' : 'ask a person',
+    ],
     workMs: 500,
     observationMs: 0,
   }),
@@ -18,24 +22,39 @@ export const approval: Stage = {
   async apply(context) {
     writeReport(context.directory);
     const report = join(context.directory, 'report.html');
-    if (context.approved) return approve(context, operator(), '--yes');
-    if (context.definition.approval === 'auto' || context.kind === 'rehearsal') {
-      return approve(context, 'release definition', 'auto', waivedNote(context));
-    }
-    if (context.ask === undefined) {
-      throw new StageStopped('aborted', `approval is needed and nobody can be asked here; read ${report}, then run again with --yes`);
-    }
-    const started = performance.now();
-    const answer = await context.ask(`The readiness report is ${report}\nTake ${context.to.version} live on ${context.environment}?`);
-    context.observationMs += performance.now() - started;
-    if (answer.yes) return approve(context, answer.by, 'terminal');
-    context.journal.append({ type: 'approval.refused', by: answer.by, reason: 'answered no at the terminal' });
-    throw new StageStopped('aborted', `${answer.by} said no`);
+    await decide(context, report);
+    const { application, announcements } = context.definition;
+    await announce(
+      context,
+      `${application.name} ${context.to.version} goes live now. Expected downtime: ${announcements.expectedDowntime}.`,
+    );
   },
 
   verify: () => Promise.resolve(undefined),
   undo: () => Promise.resolve(undefined),
 };
+
+async function decide(context: ReleaseContext, report: string): Promise<void> {
+  if (context.approved) return approve(context, operator(), '--yes');
+  if (context.definition.approval === 'auto' || context.kind === 'rehearsal') {
+    return approve(context, 'release definition', 'auto', waivedNote(context));
+  }
+  if (context.ask === undefined) {
+    context.journal.append({ type: 'approval.refused', by: 'nobody', reason: 'nobody can be asked here' });
+    throw new StageStopped(
+      'aborted',
+      `approval is needed and nobody can be asked here; read ${report}, then run again with --yes`,
+    );
+  }
+  const started = performance.now();
+  const answer = await context.ask(
+    `The readiness report is ${report}\nTake ${context.to.version} live on ${context.environment}?`,
+  );
+  context.observationMs += performance.now() - started;
+  if (answer.yes) return approve(context, answer.by, 'terminal');
+  context.journal.append({ type: 'approval.refused', by: answer.by, reason: 'answered no at the terminal' });
+  throw new StageStopped('aborted', `${answer.by} said no`);
+}
 
 function approve({ journal }: ReleaseContext, by: string, how: 'terminal' | '--yes' | 'auto', note?: string): void {
   journal.append({ type: 'approval.given', by, how, ...(note === undefined ? {} : { note }) });
@@ -48,4 +67,5 @@ function waivedNote({ journal }: ReleaseContext): string {
   return waived.length === 0 ? good : `${good}, of them waived: ${waived.join(', ')}`;
 }
 
-const operator = (): string => process.env['USER'] ?? process.env['LOGNAME'] ?? `uid ${process.getuid?.() ?? 'unknown'}`;
+const operator = (): string =>
+  process.env['USER'] ?? process.env['LOGNAME'] ?? `uid ${process.getuid?.() ?? 'unknown'}`;

@@ -90,7 +90,13 @@ async function backUpAndRestore(context: ReleaseContext, from: From): Promise<Sc
   }
 }
 
-function record(context: ReleaseContext, { id }: Backup, recoveryTimeMs: number, recoveryPointMs: number, tables: RestoreFacts['tables']): void {
+function record(
+  context: ReleaseContext,
+  { id }: Backup,
+  recoveryTimeMs: number,
+  recoveryPointMs: number,
+  tables: RestoreFacts['tables'],
+): void {
   context.journal.append({ type: 'backup.restored', id, recoveryTimeMs, recoveryPointMs, tables });
 }
 
@@ -104,15 +110,32 @@ async function rehearse(context: ReleaseContext, old: Artefact, access: Database
     const applied = await migrate(context, 'expand', { access, artefact, where: 'scratch', jobs: environment.jobs });
     const invariants = await checkInvariants(access, data.invariants);
     const relations = await withClient(access, 'admin', (client) =>
-      row<{ count: number }>(client, `SELECT count(*)::int AS count FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' AND relkind IN ('r', 'v', 'm', 'p')`),
+      row<{ count: number }>(
+        client,
+        `SELECT count(*)::int AS count FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' AND relkind IN ('r', 'v', 'm', 'p')`,
+      ),
     );
     return { expected, applied, relations: relations.count, invariants };
   };
   const [migrated] = await context.gates([migrationRehearsalGate({ rehearse: migrations })]);
   if (migrated?.verdict !== 'pass') return;
   await withClient(access, 'admin', (client) => client.query(grantWrites));
-  await acceptance(context, environment, artefact, access, 'rehearsal-acceptance', `Acceptance of ${artefact.version} on a copy of the real data`);
-  await acceptance(context, environment, old, access, 'compatibility', `${old.version} on the schema of ${artefact.version}`);
+  await acceptance(
+    context,
+    environment,
+    artefact,
+    access,
+    'rehearsal-acceptance',
+    `Acceptance of ${artefact.version} on a copy of the real data`,
+  );
+  await acceptance(
+    context,
+    environment,
+    old,
+    access,
+    'compatibility',
+    `${old.version} on the schema of ${artefact.version}`,
+  );
 }
 
 async function acceptance(
@@ -124,10 +147,16 @@ async function acceptance(
   title: string,
 ): Promise<void> {
   const { command, timeoutSeconds } = context.definition.tests.acceptance;
-  const preview = await context.act(id, `start ${artefact.version} on the copy`, () => previews.serve(artefact, access));
+  const preview = await context.act(id, `start ${artefact.version} on the copy`, () =>
+    previews.serve(artefact, access),
+  );
   try {
     const { baseUrl, caFile } = preview;
-    const env = { BASE_URL: baseUrl, ROUTE_HEADERS: '{}', ...(caFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: caFile }) };
+    const env = {
+      BASE_URL: baseUrl,
+      ROUTE_HEADERS: '{}',
+      ...(caFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: caFile }),
+    };
     await context.gates([testsGate({ id, title, jobs, artefact, command, env, timeoutMs: timeoutSeconds * 1000 })]);
   } finally {
     await preview.dispose();

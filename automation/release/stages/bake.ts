@@ -23,7 +23,8 @@ export const bake: Stage = {
       seconds: context.definition.bake.seconds,
       what: 'bake',
     });
-    if (judgement.verdict !== 'pass') throw new StageStopped('rolled-back', `bake: ${judgement.verdict}: ${judgement.reason}`);
+    if (judgement.verdict !== 'pass')
+      throw new StageStopped('rolled-back', `bake: ${judgement.verdict}: ${judgement.reason}`);
     if (context.kind === 'rehearsal') await context.gates(await qualification(context, 'staging', context.artefact()));
     await endSynthetic(context);
   },

@@ -37,7 +37,9 @@ export const build: Stage = {
 
   async verify(context) {
     const { digest } = context.artefact();
-    return (await context.platform.artefacts.find(digest)) === undefined ? `artefact ${digest} is not stored` : undefined;
+    return (await context.platform.artefacts.find(digest)) === undefined
+      ? `artefact ${digest} is not stored`
+      : undefined;
   },
 
   // An artefact changes nothing that runs.

@@ -18,7 +18,10 @@ export const canary: Stage = {
     kind === 'go-live'
       ? { steps: ['nothing is live yet: no canary'], workMs: 0, observationMs: 0 }
       : {
-          steps: definition.canary.steps.map((percent) => `${percent} % of reads for ${definition.canary.stepSeconds} s, judged against SLOs and the live colour`),
+          steps: definition.canary.steps.map(
+            (percent) =>
+              `${percent} % of reads for ${definition.canary.stepSeconds} s, judged against SLOs and the live colour`,
+          ),
           workMs: definition.canary.steps.length * 2_500,
           observationMs: definition.canary.steps.length * definition.canary.stepSeconds * 1000,
         },
@@ -33,7 +36,9 @@ export const canary: Stage = {
     if (from === undefined) return undefined;
     const { split } = await (await connect()).router.read();
     const percent = definition.canary.steps.at(-1);
-    return split?.live === from.colour && split.percent === percent ? undefined : `the balancer says ${JSON.stringify(split)}`;
+    return split?.live === from.colour && split.percent === percent
+      ? undefined
+      : `the balancer says ${JSON.stringify(split)}`;
   },
 
   async undo(context) {
@@ -64,7 +69,11 @@ async function step(context: ReleaseContext, percent: number, live: 'blue' | 'gr
   const running = await context.connect();
   const { split: found } = await running.router.read();
   if (found?.live !== live || found.percent !== percent) {
-    throw new OperationError(`setting ${percent} % on ${other(live)}`, `the balancer has ${JSON.stringify(found)}`, 'run: npm run status');
+    throw new OperationError(
+      `setting ${percent} % on ${other(live)}`,
+      `the balancer has ${JSON.stringify(found)}`,
+      'run: npm run status',
+    );
   }
 
   const look = () =>
@@ -80,6 +89,12 @@ async function step(context: ReleaseContext, percent: number, live: 'blue' | 'gr
     watched = await look();
   }
   const { verdict, reason } = watched.judgement;
-  journal.append({ type: 'canary.step', percent, verdict, reason, observedPercent: observedPercent(watched.window, live) });
+  journal.append({
+    type: 'canary.step',
+    percent,
+    verdict,
+    reason,
+    observedPercent: observedPercent(watched.window, live),
+  });
   if (verdict !== 'pass') throw new StageStopped('rolled-back', `canary at ${percent} %: ${verdict}: ${reason}`);
 }

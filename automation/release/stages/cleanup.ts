@@ -16,7 +16,9 @@ export const cleanup: Stage = {
     steps: [
       ...(kind === 'go-live' ? [] : [`end the replication back to ${from?.colour}`]),
       'contract migrations (no way back from here)',
-      ...(kind === 'go-live' ? [] : [definition.bake.oldColour === 'release' ? `take ${from?.colour} down` : `keep ${from?.colour} warm`]),
+      ...(kind === 'go-live'
+        ? []
+        : [definition.bake.oldColour === 'release' ? `take ${from?.colour} down` : `keep ${from?.colour} warm`]),
       `back up; keep the newest ${definition.data.backupRetention} backups`,
     ],
     workMs: 10_000,
@@ -30,7 +32,9 @@ export const cleanup: Stage = {
     const access = await databases.of(to.colour);
     if (from !== undefined) {
       await context.act('end-reverse', `end the replication back to ${from.colour}`, async () =>
-        stopSync(linkBetween({ colour: to.colour, access }, { colour: from.colour, access: await databases.of(from.colour) })),
+        stopSync(
+          linkBetween({ colour: to.colour, access }, { colour: from.colour, access: await databases.of(from.colour) }),
+        ),
       );
     }
     await migrate(context, 'contract', { access, artefact: context.artefact(), where: to.colour, jobs });
@@ -51,11 +55,18 @@ export const cleanup: Stage = {
 /** Nothing is cleaned up while a gate is open or the two databases were not found equal at the cutover. */
 function refuseUnverified({ journal, from }: ReleaseContext): void {
   const entries = journal.entries();
-  const gates = new Map(entries.flatMap((entry) => (entry.type === 'gate.judged' ? [[entry.gate.id, entry.gate] as const] : [])));
+  const gates = new Map(
+    entries.flatMap((entry) => (entry.type === 'gate.judged' ? [[entry.gate.id, entry.gate] as const] : [])),
+  );
   const open = [...gates.values()].filter((gate) => !passes(gate.verdict));
   const compared = entries.findLast((entry) => entry.type === 'data.compared' && entry.moment === 'cutover');
-  const unequal = from !== undefined && !(compared?.type === 'data.compared' && compared.tables.length > 0 && compared.tables.every((t) => t.equal));
+  const unequal =
+    from !== undefined &&
+    !(compared?.type === 'data.compared' && compared.tables.length > 0 && compared.tables.every((t) => t.equal));
   if (open.length === 0 && !unequal) return;
-  const why = [...open.map((gate) => `${gate.id} is ${gate.verdict}`), ...(unequal ? ['the databases were not found equal'] : [])];
+  const why = [
+    ...open.map((gate) => `${gate.id} is ${gate.verdict}`),
+    ...(unequal ? ['the databases were not found equal'] : []),
+  ];
   throw new StageStopped('no-go', `the old colour is kept: ${why.join('; ')}`);
 }

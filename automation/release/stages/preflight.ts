@@ -16,7 +16,9 @@ export const preflight: Stage = {
   plan: ({ definition }) => ({
     steps: [
       'check tools and configuration',
-      definition.window === undefined ? 'no release window configured: any time' : `check the window ${describeWindow(definition.window)}`,
+      definition.window === undefined
+        ? 'no release window configured: any time'
+        : `check the window ${describeWindow(definition.window)}`,
       'compare what is live with what is recorded',
       'ask the integrations for a sign of life',
     ],
@@ -43,7 +45,9 @@ function missingTools({ platform }: ReleaseContext): string[] {
 function closedWindow({ definition, environment }: ReleaseContext): string[] {
   const { window } = definition;
   if (window === undefined || environment !== 'production' || minutesOpen(window, new Date()) > 0) return [];
-  return [`the release window is closed (${describeWindow(window)}); wait, or change "window" in the release definition`];
+  return [
+    `the release window is closed (${describeWindow(window)}); wait, or change "window" in the release definition`,
+  ];
 }
 
 /** Stand-ins come up with the foundation; only real ones can be asked now. */
@@ -78,7 +82,10 @@ async function settleDrift(context: ReleaseContext): Promise<void> {
       engine.refresh({ environment, kind, signal: context.signal }),
     );
     if (drift.length === 0) continue;
-    context.note(`drift in ${stack}: ${drift.map(({ resource, what }) => `${resource} ${what}`).join('; ')}`, 'warning');
+    context.note(
+      `drift in ${stack}: ${drift.map(({ resource, what }) => `${resource} ${what}`).join('; ')}`,
+      'warning',
+    );
     await context.up(environment, await engine.config(environment, kind));
   }
 }

@@ -51,7 +51,8 @@ export const prepare: Stage = {
   async verify(context) {
     const { servers, split } = await (await context.connect()).router.read();
     const down = servers.filter(({ colour, healthy }) => colour === context.to.colour && !healthy);
-    if (down.length > 0) return `not healthy: ${down.map(({ service, instance }) => `${service}.${instance}`).join(', ')}`;
+    if (down.length > 0)
+      return `not healthy: ${down.map(({ service, instance }) => `${service}.${instance}`).join(', ')}`;
     return split?.live === context.to.colour ? `${context.to.colour} is live already` : undefined;
   },
 
@@ -86,7 +87,9 @@ async function replicate(context: ReleaseContext, live: Colour): Promise<void> {
     await stopSync(link);
     await emptyDatabase(link.to.access);
   });
-  await context.act('schema', `copy the schema from ${live} to ${to.colour}`, () => copySchema(link.from.access, link.to.access));
+  await context.act('schema', `copy the schema from ${live} to ${to.colour}`, () =>
+    copySchema(link.from.access, link.to.access),
+  );
   await context.act('sync', `replicate from ${live} to ${to.colour}`, async () => {
     await startSync(link.from, link.to);
     await waitForSync(link, {
@@ -146,4 +149,3 @@ async function smokeGates(context: ReleaseContext) {
         ]),
   ];
 }
-

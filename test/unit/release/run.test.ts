@@ -49,7 +49,7 @@ describe('running a release', () => {
   const settings = (waivers: object[] = []): ReleaseSettings =>
     ({
       id: 'r', kind: 'release', environment: 'production', directory, journal, signal: abort.signal,
-      to: { colour: 'green', version: '2.0.0' }, definition: { waivers }, waiting: () => undefined,
+      to: { colour: 'green', version: '2.0.0' }, definition: { waivers, announcements: {}, application: { name: 'app' } }, waiting: () => undefined,
     }) as unknown as ReleaseSettings; // prettier-ignore
   const types = () => journal.entries().map((entry) => entry.type);
 
@@ -64,7 +64,7 @@ describe('running a release', () => {
     const failing = stage('build', async (context) => void (await context.gates([gate(false)])));
     const outcome = await runRelease(settings(), [stage('preflight'), failing, stage('staging')]);
     expect(outcome.verdict).to.equal('no-go');
-    expect(outcome.reason).to.contain('A gate: fail (2, wanted 1)');
+    expect(outcome.reason).to.contain('A gate: fail (x: 2, wanted 1)');
     expect(calls).to.deep.equal(['apply preflight', 'apply build', 'undo build', 'undo preflight']);
   });
 

@@ -1,0 +1,90 @@
+import { colours, other, type Colour, type EnvironmentName, type Split } from '../../infra/model.ts';
+import type { Environment, InstanceState } from '../../infra/platform.ts';
+import { linkBetween } from '../data/link.ts';
+import { syncStatus, type SyncStatus } from '../data/sync.ts';
+import { pastReleases } from '../release/history.ts';
+import { readArtefact } from '../release/live.ts';
+import { environmentSpec } from '../release/spec.ts';
+import { renderStatus, type ColourStatus, type EnvironmentStatus } from '../ui/status.ts';
+import { painter, wantsColour } from '../ui/text.ts';
+import { openSession, type CommandOptions, type CommandSession } from './session.ts';
+
+/** `npm run status`: environments, colours, versions, weights, replication lag, health, on one screen. */
+export async function status(options: CommandOptions): Promise<number> {
+  const session = await openSession(options);
+  try {
+    const environments = await Promise.all((['production', 'staging'] as const).map((name) => statusOf(session, name)));
+    const paint = painter(wantsColour({ isTTY: process.stdout.isTTY, env: process.env }));
+    session.terminal.print(renderStatus({ environments }, paint));
+    return 0;
+  } finally {
+    session.close();
+  }
+}
+
+async function statusOf(session: CommandSession, name: EnvironmentName): Promise<EnvironmentStatus> {
+  const [latest] = pastReleases(name);
+  const lastRelease = latest && {
+    id: latest.id,
+    version: latest.started.to.version,
+    verdict: latest.ended?.verdict ?? 'not finished (npm run resume)',
+    endedAt: latest.ended?.at,
+  };
+  const nothing = { name, entry: undefined, split: undefined, colours: [], holdMs: 0, alerts: [], lastRelease };
+  if (!(await session.engine.exists(name, 'foundation'))) return nothing;
+
+  const environment = await session.platform.connect(name, environmentSpec(session.definition, name));
+  try {
+    const [{ split, holdMs }, instances, alerts] = await Promise.all([
+      environment.router.read(),
+      environment.instances.list(),
+      environment.alerts.active(),
+    ]);
+    const rows = await Promise.all(
+      colours.map((colour) => colourOf(session, environment, { colour, split, instances })),
+    );
+    return { ...nothing, entry: environment.router.entry.baseUrl, split, holdMs, alerts, colours: rows };
+  } finally {
+    await environment.close();
+  }
+}
+
+interface Seen {
+  colour: Colour;
+  split: Split | undefined;
+  instances: InstanceState[];
+}
+
+async function colourOf(session: CommandSession, environment: Environment, seen: Seen): Promise<ColourStatus> {
+  const { colour, split, instances } = seen;
+  const artefact = await readArtefact(session.engine, environment.name, colour);
+  const [database, mine] = [
+    instances.find(({ id }) => id === `database.${colour}`),
+    instances.filter(({ id }) => id.includes(`.${colour}.`)),
+  ];
+  const following = await replicationTo(environment, colour, instances);
+  const weight = split === undefined ? 0 : split.live === colour ? 100 - split.percent : split.percent;
+  return {
+    colour,
+    version: artefact?.version,
+    role: split?.live === colour ? 'live' : weight > 0 ? 'canary' : 'idle',
+    weightPercent: weight,
+    instances: { up: mine.filter(({ state }) => state === 'running').length, total: mine.length },
+    database: following === undefined ? (database?.state ?? 'none') : `${following.state} from ${other(colour)}`,
+    lagBytes: following?.lagBytes,
+    lagMs: following?.lagMs,
+  };
+}
+
+/** The replication into `colour`; undefined where there is none, or one of the databases is not up. */
+async function replicationTo(
+  { databases }: Environment,
+  colour: Colour,
+  instances: InstanceState[],
+): Promise<SyncStatus | undefined> {
+  const up = colours.every((one) => instances.some(({ id, state }) => id === `database.${one}` && state === 'running'));
+  if (!up) return undefined;
+  const [from, to] = await Promise.all([databases.of(other(colour)), databases.of(colour)]);
+  const found = await syncStatus(linkBetween({ colour: other(colour), access: from }, { colour, access: to }));
+  return found.state === 'none' ? undefined : found;
+}

@@ -1,0 +1,105 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Colour } from '../../infra/model.ts';
+import { openSnapshot } from '../data/compare.ts';
+import { close, connect, row } from '../data/connect.ts';
+import { cutover, type CutoverResult } from '../data/cutover.ts';
+import { linkBetween, type Side } from '../data/link.ts';
+import { compareRestored } from '../data/restored.ts';
+import { replayed } from '../data/sync.ts';
+import type { ReleaseContext } from './context.ts';
+import type { TableComparison } from './events.ts';
+import { StageStopped } from './stage.ts';
+
+/** Longest wait for the old colour to have what the new one had, ms. */
+const catchUpMs = 30_000;
+
+export interface Move {
+  from: Colour;
+  to: Colour;
+  direction: 'forward' | 'rollback';
+}
+
+/**
+ * Moves the writes between the colours, and records every step. Rejects where it did not happen; forward also where
+ * it happened with a problem or the databases differ, for which the way is back.
+ */
+export async function moveWrites(context: ReleaseContext, { from, to, direction }: Move): Promise<CutoverResult> {
+  const { journal, definition } = context;
+  const { router } = await context.connect();
+  const sides = { from: await sideOf(context, from), to: await sideOf(context, to) };
+  const steps: { step: string; ms: number; detail?: string }[] = [];
+  const moved = await context
+    .act(direction, `move writes from ${from} to ${to}`, () =>
+      cutover({
+        router,
+        ...sides,
+        direction,
+        settings: definition.cutover,
+        onStep: (step, ms, detail) => steps.push({ step, ms, ...(detail === undefined ? {} : { detail }) }),
+        ...(direction === 'forward' ? { signal: context.signal } : {}),
+      }),
+    )
+    // Only now: while writes are held, nothing waits for the journal's disk.
+    .finally(() => steps.forEach((step) => journal.append({ type: 'cutover.step', ...step })));
+
+  const { holdMs, totalMs, compareMs, tables, problems, warnings } = moved;
+  journal.append({ type: 'traffic.set', split: { live: to, percent: 0 }, by: 'balancer', ms: Math.round(holdMs) });
+  journal.append({ type: 'cutover.done', direction, from, to, holdMs, totalMs });
+  journal.append({
+    type: 'data.compared',
+    moment: direction === 'forward' ? 'cutover' : 'rollback',
+    tables,
+    ms: Math.round(compareMs),
+  });
+  for (const text of [...problems, ...warnings]) context.note(text, 'warning');
+  if (direction === 'forward' && problems.length > 0) throw new StageStopped('rolled-back', problems.join('; '));
+  if (direction === 'forward' && !moved.equal) throw differ(tables);
+  return moved;
+}
+
+/**
+ * After a cutover that was finished by `resume`: its snapshots are lost, and the new colour is written to. Every row
+ * that does not change now must be on the old colour, which follows.
+ */
+export async function compareMoved(context: ReleaseContext, from: Colour, to: Colour): Promise<void> {
+  const [old, now] = [await sideOf(context, from), await sideOf(context, to)];
+  const sessions = await Promise.all([
+    connect(now.access, 'admin'),
+    connect(now.access, 'admin'),
+    connect(old.access, 'admin'),
+  ]);
+  const [before, after, following] = sessions;
+  const started = performance.now();
+  try {
+    const { lsn } = await row<{ lsn: string }>(before, 'SELECT pg_current_wal_flush_lsn()::text AS lsn');
+    await openSnapshot(before);
+    const deadline = Date.now() + catchUpMs;
+    while (!(await replayed(after, linkBetween(now, old).name, lsn))) {
+      if (Date.now() > deadline) throw new StageStopped('rolled-back', `${from} does not follow ${to} any more`);
+      await sleep(50);
+    }
+    await openSnapshot(following);
+    await openSnapshot(after);
+    const tables = await compareRestored(before, after, following, 'common');
+    context.journal.append({
+      type: 'data.compared',
+      moment: 'cutover',
+      tables,
+      ms: Math.round(performance.now() - started),
+    });
+    if (!tables.every(({ equal }) => equal)) throw differ(tables);
+  } finally {
+    await Promise.all(sessions.map(close));
+  }
+}
+
+function differ(tables: TableComparison[]): StageStopped {
+  const different = tables.filter(({ equal }) => !equal);
+  const what = different.map(({ table, detail }) => `${table}: ${detail ?? 'differs'}`).join('; ');
+  return new StageStopped('rolled-back', `the databases differ after the cutover: ${what || 'no table was compared'}`);
+}
+
+async function sideOf(context: ReleaseContext, colour: Colour): Promise<Side> {
+  const { databases } = await context.connect();
+  return { colour, access: await databases.of(colour) };
+}
