@@ -12,9 +12,8 @@ const goodRules = ['InstanceDown', 'HighErrorRate', 'SlowResponses'];
 function environment(
   broken: { rules?: string[]; silent?: boolean; about?: string; failures?: number; ids?: string[] } = {},
 ) {
-  const states = new Map(
-    (broken.ids ?? ['api.green.1', 'api.green.2']).map((id) => [id, 'running']),
-  );
+  const ids = broken.ids ?? ['api.green.1', 'api.green.2'];
+  const states = new Map<string, InstanceState['state']>(ids.map((id) => [id, 'running']));
   const delivered: AlertDelivery[] = [];
   let failures = 3;
   const instances: Instances = {
