@@ -18,11 +18,15 @@ export async function copyDatabase(from: DatabaseAccess, to: DatabaseAccess): Pr
   // Triggers had their effect when the rows were first written; foreign keys held there and hold here.
   const options = ['--format=plain', '--data-only', '--disable-triggers', '--exclude-schema=greenlight'];
   try {
-    await execa(toolPath('pg_dump'), options, { ...settings, env: clientEnvironment(from), buffer: { stdout: false } }).pipe(
-      toolPath('psql'),
-      ['--no-psqlrc', '--quiet', '--single-transaction', '--set=ON_ERROR_STOP=1', '--file=-'],
-      { ...settings, env: clientEnvironment(to), stdout: 'ignore' },
-    );
+    await execa(toolPath('pg_dump'), options, {
+      ...settings,
+      env: clientEnvironment(from),
+      buffer: { stdout: false },
+    }).pipe(toolPath('psql'), ['--no-psqlrc', '--quiet', '--single-transaction', '--set=ON_ERROR_STOP=1', '--file=-'], {
+      ...settings,
+      env: clientEnvironment(to),
+      stdout: 'ignore',
+    });
   } catch (error) {
     const text = (error as { stderr?: string }).stderr?.trim().split('\n').slice(0, 5).join('\n');
     throw new OperationError(
