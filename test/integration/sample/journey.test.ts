@@ -88,11 +88,10 @@ describe('sample application: k6 journey', function () {
     );
     expect(found.every((row) => row.copies === 1)).to.equal(true);
     expect(new Set(found.map((row) => row.key))).to.deep.equal(new Set(keys));
-    for (const { name, sql: broken } of release.data?.invariants ?? [])
-      expect(
-        await withClient(databaseUrl(access, 'app'), async (client) => (await client.query(broken)).rows),
-        name,
-      ).to.deep.equal([]);
+    for (const { name, sql: broken } of release.data?.invariants ?? []) {
+      const { rowCount } = await withClient(databaseUrl(access, 'app'), (client) => client.query(broken));
+      expect(rowCount, name).to.equal(0);
+    }
   });
 
   it('ends at SIGINT with its summary', async () => {

@@ -27,7 +27,7 @@ export interface Workshop {
   /** A new database, migrated by an artefact's expand files. */
   database(artefact?: string): Promise<DatabaseAccess>;
   /** Runs the services of an artefact behind a TLS entry point; returns its base URL. */
-  serve(artefact: string, access: DatabaseAccess): Promise<string>;
+  serve(artefact: string, access: DatabaseAccess, env?: Record<string, string>): Promise<string>;
   /** Kills all services at once, as a crash would. */
   killServices(): Promise<void>;
   close(): Promise<void>;
@@ -160,10 +160,14 @@ export async function openWorkshop(): Promise<Workshop> {
       if (artefact) await migrate(access, artefact, (file) => file !== contractFile);
       return access;
     },
-    async serve(artefact, access) {
+    async serve(artefact, access, more = {}) {
       const feed = await startProgram(artefact, 'price-feed.mjs', {});
       children.push(feed.child);
-      const env = { DATABASE_URL: databaseUrl(access, 'app'), PRICE_FEED_URL: `http://127.0.0.1:${feed.port}` };
+      const env = {
+        DATABASE_URL: databaseUrl(access, 'app'),
+        PRICE_FEED_URL: `http://127.0.0.1:${feed.port}`,
+        ...more,
+      };
       const api = await startProgram(artefact, 'api.mjs', env);
       children.push(api.child);
       const web = await startProgram(artefact, 'web.mjs', {});
