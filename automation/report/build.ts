@@ -1,4 +1,5 @@
 import { OperationError } from '../../infra/errors.ts';
+import { passes } from '../gates/gate.ts';
 import { unfinishedActions } from '../release/actions.ts';
 import type { JournalEntry } from '../release/events.ts';
 import { buildChecklist } from './checklist.ts';
@@ -6,7 +7,7 @@ import { buildCutovers } from './cutovers.ts';
 import { allOf, firstOf, lastOf } from './entries.ts';
 import { formatClock } from './format.ts';
 import { buildFrames } from './frames.ts';
-import type { Approval, Facts, ReportModel, Requests, Rollback, StageRow } from './model.ts';
+import type { Approval, Facts, GateRow, ReportModel, Requests, Rollback, StageRow } from './model.ts';
 import { buildGates, buildStages } from './progress.ts';
 import { buildRisks } from './risks.ts';
 import { buildMarks, buildTraffic } from './traffic.ts';
@@ -35,6 +36,8 @@ export function buildReport(entries: readonly JournalEntry[], damage?: string): 
 
   const facts: Facts = {
     gates,
+    stages,
+    canary: allOf(entries, 'canary.step'),
     requests: buildRequests(entries),
     writes: buildWrites(entries),
     hold: { maxMs: holds.length > 0 ? Math.max(...holds) : null },
@@ -53,7 +56,7 @@ export function buildReport(entries: readonly JournalEntry[], damage?: string): 
   return {
     schemaVersion: 1,
     verdict: end?.verdict ?? 'in-progress',
-    reason: end?.reason ?? reasonSoFar(endedAt, stages),
+    reason: end?.reason ?? reasonSoFar(endedAt, stages, gates),
     release: start.release,
     kind: start.kind,
     application: start.application,
@@ -65,7 +68,6 @@ export function buildReport(entries: readonly JournalEntry[], damage?: string): 
     startedAt: start.at,
     endedAt,
     ...facts,
-    stages,
     overhead: {
       wallMs,
       observationMs,
@@ -80,7 +82,6 @@ export function buildReport(entries: readonly JournalEntry[], damage?: string): 
     traffic: buildTraffic(entries),
     marks: buildMarks(entries),
     cutovers,
-    canary: allOf(entries, 'canary.step'),
     stacks: allOf(entries, 'stack.applied'),
     artefacts: allOf(entries, 'artefact.built').map((entry) => entry.artefact),
     notes: notes(entries),
@@ -90,8 +91,16 @@ export function buildReport(entries: readonly JournalEntry[], damage?: string): 
   };
 }
 
-function reasonSoFar(lastAt: string, stages: StageRow[]): string {
+/** The report is also read while a person is asked: then the sentence says what there is to decide on. */
+function reasonSoFar(lastAt: string, stages: StageRow[], gates: GateRow[]): string {
   const running = stages.find((stage) => stage.verdict === 'running');
+  if (running?.id === 'approval') {
+    const judged = gates.filter((gate) => gate.verdict !== 'not-run');
+    const good = judged.filter((gate) => passes(gate.verdict));
+    const waived = judged.filter((gate) => gate.verdict === 'waived').length;
+    const told = `${good.length} of ${judged.length} gates so far have passed${waived > 0 ? `, ${waived} of them by a waiver` : ''}`;
+    return `Ready for the decision: ${told}. No traffic has moved yet.`;
+  }
   const where = running ? `It is at “${running.title}”` : 'It is between two stages';
   return `${where}; the last entry in its journal is of ${formatClock(lastAt)} UTC. If nothing is running any more, it was interrupted: resume it.`;
 }

@@ -40,6 +40,16 @@ export function buildFrames(entries: readonly JournalEntry[], start: EntryOf<'re
       split = entry.split;
       add(titleOf(split, start.to.colour, rollingBack), entry.at);
     }
+    // A first go-live moves no traffic: the entry point opens.
+    if (
+      entry.type === 'stage.ended' &&
+      entry.stage === 'cutover' &&
+      entry.verdict === 'pass' &&
+      split?.live !== start.to.colour
+    ) {
+      split = { live: start.to.colour, percent: 0 };
+      add(titleOf(split, start.to.colour, false), entry.at);
+    }
     if (entry.type === 'stage.ended' && entry.stage === 'cleanup' && entry.verdict === 'pass' && start.from) {
       versions[other(start.to.colour)] = null;
       add('After the clean-up', entry.at);

@@ -55,7 +55,7 @@ export interface ReportModel {
 /** What the checklist and the risk register are judged by. */
 export type Facts = Pick<
   ReportModel,
-  'gates' | 'requests' | 'writes' | 'hold' | 'rollback' | 'alerts' | 'announcements' | 'data'
+  'gates' | 'stages' | 'canary' | 'requests' | 'writes' | 'hold' | 'rollback' | 'alerts' | 'announcements' | 'data'
 >;
 
 export interface Placement {

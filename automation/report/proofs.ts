@@ -76,6 +76,23 @@ export const usersTold: ProofOf = ({ announcements }) => {
   };
 };
 
+export const canaryJudged: ProofOf = ({ canary }) => {
+  const wanted = 'every step as good as the live version';
+  if (canary.length === 0) return notMeasured(wanted);
+  const passed = canary.filter((step) => step.verdict === 'pass').length;
+  const bad = canary.find((step) => step.verdict !== 'pass');
+  const measured = `${passed} of ${plural(canary.length, 'canary step')} passed${bad ? `; at ${bad.percent} %: ${bad.reason}` : ''}`;
+  return { verdict: worst(canary.map((step) => step.verdict)), measured, wanted };
+};
+
+export const bakeWatched: ProofOf = ({ stages }) => {
+  const wanted = 'the service level holds for the whole bake time';
+  const bake = stages.find((stage) => stage.id === 'bake');
+  if (!bake || bake.ms === null || bake.verdict === 'running') return notMeasured(wanted);
+  const measured = bake.verdict === 'pass' ? `held for ${formatDuration(bake.ms)}` : (bake.reason ?? 'it did not hold');
+  return { verdict: bake.verdict, measured, wanted };
+};
+
 export const wayBackLossless: ProofOf = ({ rollback, data: { sync } }) => {
   const wanted = 'going back loses nothing';
   if (rollback?.ms != null) {

@@ -8,6 +8,23 @@ export function renderCutovers({ cutovers }: ReportModel): Html {
   return section('cutover', 'Cutover', cutovers.map(one));
 }
 
+/** What the steps of `automation/data/cutover.ts` are, for those who did not write it. */
+const stepTitles: Record<string, string> = {
+  prepare: 'Prepare both databases',
+  hold: 'Hold new writes',
+  drain: 'Drain writes in flight',
+  fence: 'Fence the old side read-only',
+  replay: 'Wait until the new side has everything',
+  'carry-over': 'Set sequences',
+  grant: 'Let the new side write',
+  flip: 'Flip reads and writes',
+  release: 'Let the held writes go',
+  fenced: 'Check that the old side stays fenced',
+  detach: 'End the old replication',
+  follow: 'Let the old side follow the new one',
+  compare: 'Compare both databases',
+};
+
 function one({ direction, steps, done }: Cutover): Html {
   const title = direction === 'forward' ? 'Forward' : 'Back';
   const outcome = done
@@ -17,7 +34,7 @@ function one({ direction, steps, done }: Cutover): Html {
   const rows = steps.map(
     (s) =>
       html`<tr>
-        <th scope="row">${s.step}</th>
+        <th scope="row">${stepTitles[s.step] ?? s.step}</th>
         <td class="number" data-label="Took">${formatDuration(s.ms)}</td>
         <td data-label="Detail">${s.detail}</td>
       </tr> `,
