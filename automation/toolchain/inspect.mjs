@@ -32,7 +32,7 @@ export const describeWanted = ({ min, below }) => `>= ${min}${below === undefine
 /** First version number in what a program printed. */
 export const parseVersion = (text) => /\bv?(\d+(?:\.\d+){1,3})/.exec(text)?.[1] ?? /\bv?(\d+)\b/.exec(text)?.[1];
 
-/** Tools that this project installed are in `<name>-<version>/`: no need to start a Python or Java for it. */
+/** Tools that this project installed are in `<name>-<version>/`: no need to wait for Java to start. */
 function ownVersion(path, toolsDirectory) {
   let inside;
   try {
@@ -67,9 +67,8 @@ export async function inspectTool(tool, toolsDirectory) {
   if (first === undefined) return { ...found, state: 'missing' };
   const absent = tool.programs.filter((program) => paths[program] === undefined);
   if (absent.length > 0) return { ...found, state: 'incomplete', problem: `${absent.join(', ')} missing` };
-  const own = ownVersion(first, toolsDirectory);
-  const { failed, text } =
-    own !== undefined && !tool.mustSay ? { failed: false, text: own } : await output(first, tool.version);
+  const own = tool.slowToStart ? ownVersion(first, toolsDirectory) : undefined;
+  const { failed, text } = own !== undefined ? { failed: false, text: own } : await output(first, tool.version);
   const version = parseVersion(text);
   if (failed || version === undefined) {
     return { ...found, state: 'incomplete', problem: `"${first} ${tool.version.join(' ')}" does not work` };

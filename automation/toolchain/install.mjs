@@ -90,7 +90,7 @@ export function usablePythons(range) {
 }
 
 function python(tool, context) {
-  const { package: name, version, module, constraints } = tool.source;
+  const { package: name, version, entry, constraints } = tool.source;
   const log = logOf(tool, context);
   return installed(tool, context, async (folder) => {
     const venv = join(folder, 'venv');
@@ -105,7 +105,8 @@ function python(tool, context) {
     const argv = ['-m', 'pip', 'install', '--no-input', '--disable-pip-version-check', '--quiet', ...pinned];
     await run(`installing ${tool.name}`, inside, argv, { log });
     // pip's own launcher holds an absolute path, which the rename would break.
-    const launcher = `#!/bin/sh\nexec "$(dirname "$(readlink -f "$0")")/venv/bin/python3" -I -m ${module} "$@"\n`;
+    const start = `import sys; sys.argv[0] = "${tool.name}"; ${entry}; sys.exit(main())`;
+    const launcher = `#!/bin/sh\nexec "$(dirname "$(readlink -f "$0")")/venv/bin/python3" -I -c '${start}' "$@"\n`;
     writeFileSync(join(folder, tool.name), launcher, { mode: 0o755 });
     return tool.name;
   });

@@ -151,7 +151,7 @@ async function setUpTools(profile, key) {
   const bad = after.filter((i) => i.state !== 'good' && !i.tool.optional);
   if (bad.length > 0) {
     const lines = bad.map((i) => `${i.tool.name}: wanted ${i.wanted}, found ${i.version ?? 'none'} ${i.problem ?? ''}`);
-    throw new SetupProblem('setting up', 'the package manager has no fitting version', lines.join('\n'));
+    throw new SetupProblem('setting up', 'some tools still do not fit after the installation', lines.join('\n'));
   }
   rememberTools(profile, key, after);
 }
