@@ -19,7 +19,7 @@ import { OperationError } from '../errors.ts';
 import type { Artefact } from '../model.ts';
 import { artefactsDirectory } from '../paths.ts';
 import type { Artefacts } from '../platform.ts';
-import { isAlive } from './postgres/processes.ts';
+import { isAlive } from './lifetimes.ts';
 
 /**
  * Builds as directories addressed by their content: `artefacts/<hex>/`, and beside it `<hex>.json` with the version.

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationError } from '../errors.ts';
 import type { Job, JobResult, Jobs } from '../platform.ts';
 import { JobLog } from './job-log.ts';
+import { endsWithParent } from './lifetimes.ts';
 
 /** Time that a job gets to end by itself after SIGTERM, before SIGKILL. */
 const graceMs = 3000;
@@ -128,8 +129,7 @@ function resolveCommand(job: Job, path: string): string[] {
       'install it, or correct the command in greenlight.config.ts',
     );
   }
-  const setpriv = process.platform === 'linux' ? findProgram('setpriv', '/', path) : undefined;
-  return [...(setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL']), program, ...args];
+  return endsWithParent([program, ...args], 'KILL');
 }
 
 /** As execvp looks for it: a name with a slash is a path, any other is searched for. */

@@ -6,12 +6,12 @@ import pg from 'pg';
 import { databaseEnvironment, databaseUrl } from '../../database-url.ts';
 import { OperationError } from '../../errors.ts';
 import type { Colour, EnvironmentSpec } from '../../model.ts';
-import type { Backup, Backups, DatabaseAccess } from '../../platform.ts';
+import type { Backup, Backups, DatabaseAccess, ScratchDatabase } from '../../platform.ts';
 import { toolPath } from '../../tools.ts';
 import type { Layout } from '../layout.ts';
+import { endsWithParent, isAlive } from '../lifetimes.ts';
 import { configurationFile, consistentLsn, hashUncovered, readRecord, removePartial, totalBytes, verifyFiles, writeRecord } from './backup-files.ts'; // prettier-ignore
 import { colourAccess } from './databases.ts';
-import { isAlive } from './processes.ts';
 import { restoreInto } from './restore.ts';
 import { openScratch } from './scratch.ts';
 
@@ -111,16 +111,18 @@ export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backu
     return old;
   }
 
-  return {
-    take,
-    list,
-    verify,
-    prune,
-    restore: (backup) =>
-      openScratch(layout, 'restore', spec.database.maxConnections, (cluster) =>
-        restoreInto(cluster, join(directory(checkedId(backup.id)), 'data')),
-      ),
-  };
+  async function restore(backup: Backup): Promise<ScratchDatabase> {
+    const data = join(directory(checkedId(backup.id)), 'data');
+    await checkSpace(layout.directory, backup.bytes).catch((error: Error) => {
+      throw new OperationError(`restoring backup ${backup.id}`, error.message, 'free disk space, then repeat', {
+        cause: error,
+      });
+    });
+    const maxConnections = spec.database.maxConnections;
+    return openScratch(layout, 'restore', maxConnections, (cluster) => restoreInto(cluster, data));
+  }
+
+  return { take, list, verify, restore, prune };
 }
 
 /** Time first, so that the order of names is that of time. */
@@ -166,7 +168,8 @@ async function copyCluster(access: DatabaseAccess, data: string): Promise<void> 
     '--manifest-checksums=CRC32C',
     '--no-password',
   ];
-  await execa(toolPath('pg_basebackup'), args, {
+  const [command = '', ...rest] = endsWithParent([toolPath('pg_basebackup'), ...args], 'INT');
+  await execa(command, rest, {
     extendEnv: false,
     env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', ...databaseEnvironment(access, 'admin') },
   });

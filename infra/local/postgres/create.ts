@@ -5,9 +5,10 @@ import { OperationError } from '../../errors.ts';
 import type { DatabaseAccess } from '../../platform.ts';
 import { applicationDatabase, passwordStatement, privilegeStatements, roleStatements } from '../../roles.ts';
 import { toolPath } from '../../tools.ts';
+import { endsWithParent } from '../lifetimes.ts';
 import { hostBasedAuthentication, serverSettings } from './settings.ts';
 import { runSingleUser } from './single-user.ts';
-import { endsWithParent, serverUser, unprivileged } from './unprivileged.ts';
+import { serverUser, unprivileged } from './unprivileged.ts';
 
 /** A PostgreSQL cluster: one server process with its data, holding the application's database and its roles. */
 export interface ClusterSpec {
@@ -88,7 +89,8 @@ export async function layOut(spec: ClusterSpec, fill: (data: string) => Promise<
     await rename(work, spec.directory);
   } catch (error) {
     await rm(work, { recursive: true, force: true });
-    throw error;
+    if (error instanceof OperationError) throw error;
+    throw cannotCreate(spec, (error as Error).message, error);
   }
 }
 
@@ -102,7 +104,7 @@ export function serverCommand(
 ): ServerCommand {
   const server = [toolPath('postgres'), '-D', spec.directory];
   return {
-    argv: unprivileged(options.endWithParent === true ? endsWithParent(server) : server, spec.directory),
+    argv: unprivileged(options.endWithParent === true ? endsWithParent(server, 'INT') : server, spec.directory),
     env: { LC_ALL: 'C', TZ: 'UTC' },
     cwd: '/',
   };
@@ -145,12 +147,16 @@ async function initialise(spec: ClusterSpec, data: string, durable: boolean): Pr
   const env = { PATH: process.env['PATH'] ?? '', LC_ALL: 'C' };
   const result = await execa(command, args, { cwd: '/', extendEnv: false, env, all: true, reject: false });
   if (result.exitCode === 0) return;
-  throw new OperationError(
-    `creating the database cluster ${spec.name}`,
-    result.all.trim().split('\n').slice(-5).join('\n') || (result.message ?? 'initdb failed'),
-    'free disk space or fix permissions, then repeat',
-  );
+  throw cannotCreate(spec, result.all.trim().split('\n').slice(-5).join('\n') || (result.message ?? 'initdb failed'));
 }
+
+const cannotCreate = (spec: ClusterSpec, found: string, cause?: unknown): OperationError =>
+  new OperationError(
+    `creating the database cluster ${spec.name}`,
+    found,
+    'free disk space or fix permissions, then repeat',
+    { cause },
+  );
 
 /** Settings and certificate into `directory`, for a cluster that will be at `spec.directory`. */
 async function writeSettings(spec: ClusterSpec, directory: string): Promise<void> {

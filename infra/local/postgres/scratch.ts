@@ -12,7 +12,7 @@ import {
   stopCluster,
   type ClusterSpec,
 } from './cluster.ts';
-import { isAlive } from './processes.ts';
+import { isAlive } from '../lifetimes.ts';
 
 /** Clusters for one purpose and one run. Their name holds the process that uses them: when it is gone, they may go. */
 
@@ -60,7 +60,7 @@ export async function openScratch(
 
 /** Stops and deletes the scratch clusters of runs that are over. */
 export async function removeLeftovers(layout: Layout): Promise<void> {
-  for (const name of await readdir(layout.scratch())) {
+  for (const name of await readdir(layout.scratch()).catch(() => [])) {
     const owner = scratchName.exec(name)?.[1];
     if (owner === undefined || isAlive(Number(owner))) continue;
     const directory = join(layout.scratch(), name);

@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { OperationError } from '../../errors.ts';
+import { setprivPath } from '../lifetimes.ts';
 
 /**
  * PostgreSQL refuses to run as root. Where Greenlight is root, servers run as another user; where that user cannot
@@ -49,38 +50,40 @@ function lookUp(): ServerUser {
   );
 }
 
-/** Arguments that run `argv` so that it may work in `directory`: as they are, or behind setpriv where this is root. */
+/**
+ * Arguments that run `argv` so that it may work in `directory`: as they are, or behind setpriv where this is root.
+ * Throws an OperationError where the server's user cannot get there.
+ */
 export function unprivileged(argv: string[], directory: string): string[] {
   const user = serverUser();
   if (user === undefined) return argv;
-  const drop = ['setpriv', `--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups', '--no-new-privs'];
+  const cannot = (found: string, todo: string): OperationError =>
+    new OperationError(`running PostgreSQL as ${user.name} in ${directory}`, found, todo);
+  const setpriv = setprivPath();
+  if (setpriv === undefined) {
+    throw cannot('setpriv is missing', 'install util-linux, or run Greenlight as an ordinary user');
+  }
+  const drop = [setpriv, `--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups', '--no-new-privs'];
   const plain = [...drop, '--inh-caps=-all'];
-  if (works(plain, directory)) return [...plain, ...argv];
+  if (reaches(plain, directory)) return [...plain, ...argv];
   const held = permittedCapabilities();
   for (const { bit, name } of capabilities) {
     if ((held & (1n << bit)) === 0n) continue;
     const passing = [...drop, `--inh-caps=-all,+${name}`, `--ambient-caps=-all,+${name}`];
-    if (works(passing, directory)) return [...passing, ...argv];
+    if (reaches(passing, directory)) return [...passing, ...argv];
   }
-  throw new OperationError(
-    `running PostgreSQL as ${user.name} in ${directory}`,
-    spawnSync('setpriv', ['--version']).error === undefined
-      ? `${user.name} cannot reach that directory, and root here may not pass on the capability to do so`
-      : 'setpriv (util-linux) is missing',
-    `move the project to where ${user.name} may enter, run Greenlight as an ordinary user, or install util-linux`,
+  throw cannot(
+    `${user.name} cannot reach that directory, and root may not pass on the capability to do so here`,
+    `move the project to where ${user.name} may enter, or run Greenlight as an ordinary user`,
   );
 }
 
-/** Arguments that run `argv` so that the kernel interrupts it when this program ends, however it ends; Linux only. */
-export const endsWithParent = (argv: string[]): string[] =>
-  process.platform === 'linux' ? ['setpriv', '--pdeathsig', 'INT', ...argv] : argv;
-
 /** Whether a process behind `prefix` can enter `directory`, or the nearest one above it that exists. */
-function works(prefix: string[], directory: string): boolean {
+function reaches(prefix: string[], directory: string): boolean {
   let existing = directory;
   while (!existsSync(existing)) existing = dirname(existing);
   // Not `test -x`: access(2) leaves out the capabilities of an ordinary user.
-  const [command = 'setpriv', ...args] = [...prefix, 'stat', `${existing}/.`];
+  const [command = '', ...args] = [...prefix, 'stat', `${existing}/.`];
   return spawnSync(command, args, { stdio: 'ignore', cwd: '/' }).status === 0;
 }
 

@@ -83,7 +83,9 @@ describe('a local job', () => {
   });
 
   it('is not waited for because of a daemon that keeps its output open', async () => {
-    const result = await jobs.run(job(['sh', '-c', 'setsid sleep 100 & echo $!']));
+    const script =
+      "const c = require('child_process').spawn('sleep', ['100'], { detached: true, stdio: 'inherit' }); console.log(c.pid); c.unref()";
+    const result = await jobs.run(node(script));
     expect(result.exitCode).to.equal(0);
     const daemon = Number(result.tail);
     expect(alive(daemon)).to.be.true;
