@@ -22,6 +22,9 @@ export const balancerStopSeconds = 30;
 /** Unix socket of HAProxy's runtime API. Make its directory with `prepareSocketDirectory` before HAProxy starts. */
 export const balancerSocket = (layout: Layout): string => socketPath(layout.balancer(), 'runtime.sock');
 
+/** Unix socket of HAProxy's master, which knows the workers. In the same directory. */
+export const masterSocket = (layout: Layout): string => socketPath(layout.balancer(), 'master.sock');
+
 /**
  * Files of the balancer's directory, by name; each has to be written with mode 0600. `traffic.map` holds what is live: it is
  * written when it is missing and never overwritten, as the router changes it later.
@@ -43,7 +46,9 @@ export function renderBalancer(inputs: BalancerInputs): Record<string, string> {
  * that neither spaces nor length of the path matter to HAProxy.
  */
 export function balancerCommand(layout: Layout): string[] {
-  return [toolPath('haproxy'), '-W', '-db', '-C', layout.balancer(), '-f', join(layout.balancer(), 'haproxy.cfg')];
+  const directory = layout.balancer();
+  const master = `${masterSocket(layout)},mode,600`;
+  return [toolPath('haproxy'), '-W', '-db', '-S', master, '-C', directory, '-f', join(directory, 'haproxy.cfg')];
 }
 
 /** HAProxy's name of the servers of a service, by colour and kind. */
@@ -88,6 +93,8 @@ defaults
   log global
   option dontlognull
   option abortonclose
+  # A reload closes no connection that a client may be sending on: the old worker says so with its next answer.
+  option idle-close-on-response
   # Where an instance is gone, the next one is tried at once.
   option redispatch 1
   retries 3
@@ -97,7 +104,7 @@ defaults
   timeout queue 5s
   timeout check 2s
   timeout http-request 10s
-  timeout http-keep-alive 30s
+  timeout http-keep-alive 10s
   timeout tunnel 1h
   http-error status 502 content-type text/html file unavailable.html hdr cache-control no-store
   http-error status 503 content-type text/html file unavailable.html hdr cache-control no-store hdr retry-after 5

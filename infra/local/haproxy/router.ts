@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationError } from '../../errors.ts';
 import { colours, type Colour, type EnvironmentSpec, type Split } from '../../model.ts';
 import type { EntryPoint, Router, RouterState, ServerState } from '../../platform.ts';
 import { inOrder } from '../in-order.ts';
 import type { Layout } from '../layout.ts';
-import { backendName, balancerSocket } from './config.ts';
-import { parseShowMap, parseShowStat, runtimeCommand } from './runtime.ts';
+import { backendName, balancerSocket, balancerStopSeconds, masterSocket } from './config.ts';
+import { countOldWorkers, parseShowMap, parseShowStat, runtimeCommand } from './runtime.ts';
 import {
   isPercent,
   parseTrafficMap,
@@ -84,6 +85,7 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
       if (!Number.isFinite(leaseMs) || leaseMs <= 0) {
         throw new OperationError(doing, 'it is not a duration', 'give a positive number of milliseconds');
       }
+      await untilOneWorker(layout, doing);
       await change(doing, 'hold', (state) => ({ ...state, holdUntil: Math.round(Date.now() + leaseMs) }));
     },
 
@@ -104,6 +106,20 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
         .reduce((sum, sessions) => sum + sessions, 0);
     },
   };
+}
+
+/**
+ * After a reload the old worker finishes what its clients still send, with the traffic map that it had: a hold would not
+ * reach it, and its writes are not counted. So a hold waits for its end.
+ */
+async function untilOneWorker(layout: Layout, doing: string): Promise<void> {
+  const deadline = Date.now() + (balancerStopSeconds + 5) * 1000;
+  while (countOldWorkers(await runtimeCommand(masterSocket(layout), 'show proc', doing)) > 0) {
+    if (Date.now() > deadline) {
+      throw new OperationError(doing, 'a worker from before a reload does not end', 'restart the balancer');
+    }
+    await sleep(50);
+  }
 }
 
 function localEntry(layout: Layout): EntryPoint {

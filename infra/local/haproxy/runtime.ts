@@ -16,7 +16,7 @@ export function runtimeCommand(socket: string, command: string, doing: string): 
       );
     };
     let answer = '';
-    const connection = connect(socket, () => connection.write(`${command}\n`));
+    const connection = connect(socket, () => connection.end(`${command}\n`));
     connection.setEncoding('utf8');
     connection.setTimeout(answerMs, () => fail(`the balancer did not answer within ${answerMs} ms on ${socket}`));
     connection.on('data', (text: string) => (answer += text));
@@ -44,4 +44,10 @@ export function parseShowStat(answer: string): Record<string, string>[] {
     const values = line.split(',');
     return Object.fromEntries(names.map((name, index) => [name, values[index] ?? '']));
   });
+}
+
+/** Number of workers that still finish after a reload, from an answer of the master to `show proc`. */
+export function countOldWorkers(answer: string): number {
+  const [, old = ''] = answer.split('# old workers');
+  return old.split('\n').filter((line) => /^\d+\s+worker\s/.test(line)).length;
 }

@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { readFileSync } from 'node:fs';
+import { connect, constants } from 'node:http2';
 import type { Agent } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { secret, send, startTestbed, type Answer, type Testbed, until } from './testbed.ts';
@@ -106,6 +108,25 @@ describe('holding writes', () => {
     await sleep(200);
     await bed.router.release();
     expect((await toWeb()).body.writes).to.equal(before + 1);
+  });
+
+  it('drops a held write whose client leaves, by HTTP/2 too', async () => {
+    const session = connect(`https://localhost:${bed.ports.https}`, { ca: readFileSync(bed.layout.caFile()) });
+    try {
+      const toWeb = () => send(bed, agent, '/x', { method: 'POST' });
+      const before = (await toWeb()).body.writes ?? 0;
+      await bed.router.hold(20_000);
+      const stream = session.request({ ':method': 'POST', ':path': '/x' });
+      stream.on('error', () => undefined);
+      stream.end();
+      await sleep(100);
+      stream.close(constants.NGHTTP2_CANCEL);
+      await sleep(200);
+      await bed.router.release();
+      expect((await toWeb()).body.writes).to.equal(before + 1);
+    } finally {
+      session.destroy();
+    }
   });
 
   it('counts the writes under way, and not reads', async () => {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { tmpdir } from 'node:os';
 import { balancerSocket, renderBalancer } from '../../../infra/local/haproxy/config.ts';
-import { parseShowMap, parseShowStat } from '../../../infra/local/haproxy/runtime.ts';
+import { countOldWorkers, parseShowMap, parseShowStat } from '../../../infra/local/haproxy/runtime.ts';
 import { parseTrafficMap, renderTrafficMap } from '../../../infra/local/haproxy/traffic-map.ts';
 import { Layout, type Ports } from '../../../infra/local/layout.ts';
 import { socketPath } from '../../../infra/local/socket-path.ts';
@@ -108,6 +108,17 @@ describe('answers of the runtime API', () => {
     const answer = '0x5581c0 split blue:10\n0x5581d0 hold 0\n\n';
     expect([...parseShowMap(answer)]).to.deep.equal([['split', 'blue:10'], ['hold', '0']]); // prettier-ignore
     expect(parseShowMap('Unknown map identifier.\n').size).to.equal(0);
+  });
+
+  it('show proc', () => {
+    const workers =
+      '#<PID> <type> <reloads> <uptime> <version>\n10 master 1 0d00h00m01s 2.6\n# workers\n12 worker 0 0d00h00m00s 2.6\n';
+    expect(countOldWorkers(`${workers}# programs\n\n`)).to.equal(0);
+    expect(
+      countOldWorkers(
+        `${workers}# old workers\n11 worker 1 0d00h00m01s 2.6\n9 worker 2 0d00h00m09s 2.6\n# programs\n\n`,
+      ),
+    ).to.equal(2);
   });
 
   it('show stat', () => {
