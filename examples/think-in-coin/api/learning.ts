@@ -4,7 +4,7 @@ import { hasFault } from '../faults.ts';
 import { HttpError, readJson, type Handler } from '../http.ts';
 import { read, transaction } from './database.ts';
 import { integer, key, text } from './input.ts';
-import { lessonFault } from './lesson-faults.ts';
+import { injectableSearch, lessonFault } from './planted.ts';
 import { findAccount, requireAccount } from './sessions.ts';
 
 /** A wrong answer counts for trying. */
@@ -42,16 +42,13 @@ export function learningRoutes(pool: pg.Pool): Record<string, Handler> {
 
     'GET /api/search': async (_request, url) => {
       const wanted = (url.searchParams.get('q') ?? '').slice(0, 100).replaceAll('\0', '');
-      const found = hasFault('sql-injection')
-        ? await pool.query(
-            `select id, title, summary from public.lessons where title ilike '%${wanted}%' order by position`,
-          )
-        : await pool.query(
-            `select id, title, summary from public.lessons
-             where title ilike $1 or summary ilike $1 or body ilike $1 order by position`,
-            [`%${wanted.replace(/[\\%_]/g, '\\$&')}%`],
-          );
-      return { status: 200, body: { lessons: found.rows } };
+      if (hasFault('sql-injection')) return { status: 200, body: { lessons: await injectableSearch(pool, wanted) } };
+      const { rows } = await pool.query(
+        `select id, title, summary from public.lessons
+         where title ilike $1 or summary ilike $1 or body ilike $1 order by position`,
+        [`%${wanted.replace(/[\\%_]/g, '\\$&')}%`],
+      );
+      return { status: 200, body: { lessons: rows } };
     },
 
     'GET /api/progress': async (request) => {

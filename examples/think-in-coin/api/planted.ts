@@ -14,3 +14,13 @@ export async function lessonFault(db: Queryable): Promise<void> {
   if (hasFault('hang') && requests > 20) await new Promise(() => undefined);
   if (hasFault('read-that-writes')) await db.query("update public.lessons set title = title where id = 'budget'");
 }
+
+/** A drill's search: puts the input into the SQL, and tells the database's error to whoever asks. */
+export async function injectableSearch(db: Queryable, wanted: string): Promise<unknown[]> {
+  try {
+    const sql = `select id, title, summary from public.lessons where title ilike '%${wanted}%' order by position`;
+    return (await db.query<Record<string, unknown>>(sql)).rows;
+  } catch (error) {
+    throw new HttpError(500, `PostgreSQL query failed: ERROR: ${(error as Error).message}`);
+  }
+}
