@@ -1,11 +1,11 @@
-import { chmod, chown, copyFile, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, copyFile, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { OperationError } from '../../errors.ts';
 import type { DatabaseAccess } from '../../platform.ts';
 import { applicationDatabase, passwordStatement, privilegeStatements, roleStatements } from '../../roles.ts';
 import { toolPath } from '../../tools.ts';
-import { endsWithParent } from '../lifetimes.ts';
+import { endsWithParent, isAlive } from '../lifetimes.ts';
 import { hostBasedAuthentication, serverSettings } from './settings.ts';
 import { runSingleUser } from './single-user.ts';
 import { serverUser, unprivileged } from './unprivileged.ts';
@@ -77,7 +77,8 @@ export async function createCluster(spec: ClusterSpec, options: { durable?: bool
  */
 export async function layOut(spec: ClusterSpec, fill: (data: string) => Promise<void>): Promise<void> {
   await mkdir(dirname(spec.directory), { recursive: true, mode: 0o700 });
-  const work = await mkdtemp(`${spec.directory}.new-`);
+  await removeAbandoned(spec.directory);
+  const work = await mkdtemp(`${spec.directory}.new-${process.pid}-`);
   try {
     const data = join(work, 'data');
     await mkdir(data, { mode: 0o700 });
@@ -91,6 +92,16 @@ export async function layOut(spec: ClusterSpec, fill: (data: string) => Promise<
     await rm(work, { recursive: true, force: true });
     if (error instanceof OperationError) throw error;
     throw cannotCreate(spec, (error as Error).message, error);
+  }
+}
+
+/** Deletes what programs that are gone left beside `directory`, half-made or half-deleted. */
+async function removeAbandoned(directory: string): Promise<void> {
+  for (const name of await readdir(dirname(directory))) {
+    const owner = /\.(?:new|deleted)-(\d+)-/.exec(name)?.[1];
+    if (owner === undefined || !name.startsWith(`${basename(directory)}.`) || isAlive(Number(owner))) continue;
+    // What the program had begun may still be ending: it writes a little longer.
+    await rm(join(dirname(directory), name), { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   }
 }
 
@@ -143,7 +154,10 @@ async function initialise(spec: ClusterSpec, data: string, durable: boolean): Pr
   // The settings that initdb writes are not those that the server uses; `reject` makes them useless by mistake too.
   const options = ['--username=admin', '--auth=reject', '--data-checksums', '--encoding=UTF8', `--locale=${locale}`,
     '--lc-messages=C', '--no-instructions', ...(durable ? [] : ['--no-sync'])]; // prettier-ignore
-  const [command = '', ...args] = unprivileged([toolPath('initdb'), ...options, '-D', data], data);
+  const [command = '', ...args] = unprivileged(
+    endsWithParent([toolPath('initdb'), ...options, '-D', data], 'INT'),
+    data,
+  );
   const env = { PATH: process.env['PATH'] ?? '', LC_ALL: 'C' };
   const result = await execa(command, args, { cwd: '/', extendEnv: false, env, all: true, reject: false });
   if (result.exitCode === 0) return;

@@ -65,7 +65,7 @@ export async function removeLeftovers(layout: Layout): Promise<void> {
     if (owner === undefined || isAlive(Number(owner))) continue;
     const directory = join(layout.scratch(), name);
     await stopCluster({ directory });
-    await rm(directory, { recursive: true, force: true });
+    await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   }
 }
 

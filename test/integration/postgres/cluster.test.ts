@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { databaseEnvironment, databaseUrl } from '../../../infra/database-url.ts';
@@ -207,6 +207,23 @@ describe('a local PostgreSQL cluster', () => {
     const spec = { ...blue(), directory: join(parent, 'green'), certificates: join(parent, 'no-such') };
     expect((await rejection(createCluster(spec, { durable: false }))).message).to.contain('no-such');
     expect(await readdir(parent)).to.deep.equal([]);
+  });
+
+  it('is there as a whole or not at all, even when its maker is killed, and what that left is removed', async () => {
+    const spec = { ...blue(), directory: environment.layout.database('green'), port: await unusedPort() };
+    const program = `
+      import { createCluster } from ${JSON.stringify(new URL('../../../infra/local/postgres/cluster.ts', import.meta.url).href)};
+      setTimeout(() => process.kill(process.pid, 'SIGKILL'), 250);
+      await createCluster(JSON.parse(process.env.SPEC));
+      process.kill(process.pid, 'SIGKILL');`;
+    const env = { ...process.env, SPEC: JSON.stringify(spec) };
+    await rejection(run(process.execPath, ['--input-type=module', '-e', program], { env }));
+    // As slow or as fast as the machine may be: it is not there, or it is complete.
+    await createCluster(spec, { durable: false });
+    await startCluster(spec);
+    expect(await query(clusterAccess(spec), 'app', 'SELECT 1 AS one')).to.deep.equal([{ one: 1 }]);
+    await destroyCluster(spec);
+    expect(await readdir(dirname(spec.directory))).to.deep.equal(['blue']);
   });
 
   it('deletes nothing that is not a cluster', async () => {
