@@ -85,12 +85,3 @@ export async function tablesOf(client: pg.Client): Promise<Table[]> {
 
 /** `FROM` clause of exactly this table: without `ONLY`, tables that inherit from it would count twice. */
 export const fromTable = (table: Table): string => (table.partitioned ? table.sql : `ONLY ${table.sql}`);
-
-/** Log sequence number as a number that compares; PostgreSQL writes it as two halves in hexadecimal. */
-export function lsnOf(text: string): bigint {
-  const [high = '0', low = '0'] = text.split('/');
-  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
-}
-
-export const lsnText = (lsn: bigint): string =>
-  `${(lsn >> 32n).toString(16).toUpperCase()}/${(lsn & 0xffff_ffffn).toString(16).toUpperCase()}`;

@@ -53,8 +53,8 @@ async function nextChanges(link: Link, source: pg.Client, target: pg.Client): Pr
   );
   const found = await rows<{ data: Buffer; later: boolean }>(
     source,
-    `SELECT data, lsn > $2::pg_lsn AS later FROM pg_logical_slot_peek_binary_changes($1, NULL, $3, 'proto_version', '1', 'publication_names', $1)`,
-    [link.name, applied.lsn, maxChanges],
+    `SELECT data, lsn > $2::pg_lsn AS later FROM pg_logical_slot_peek_binary_changes($1, NULL, $3, 'proto_version', '1', 'publication_names', $4)`,
+    [link.name, applied.lsn, maxChanges, link.name],
   );
   // Relation messages come once only, perhaps with a change that is applied: they are kept whatever their position.
   const isRelation = (data: Buffer): boolean => data[0] === 'R'.charCodeAt(0);

@@ -109,11 +109,11 @@ export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
     heldAt = performance.now();
     const { holdMs, drainMs } = options.settings;
     const lastFlip = heldAt + holdMs - Math.min(holdMs / 5, flipReserveMs);
-    const inTime = <T>(work: Promise<T>, deadline = lastFlip): Promise<T> => within(work, deadline, options.signal);
+    const inTime = <T>(work: Promise<T>): Promise<T> => within(work, lastFlip, options.signal);
     await inTime(router.hold(holdMs));
     done('drain');
     const drained = Math.min(heldAt + drainMs, lastFlip);
-    await inTime(drain(router, from, drained), drained);
+    await inTime(drain(router, from, drained));
     done('fence');
     await inTime(fence.raise(drained));
     done('replay');

@@ -30,7 +30,14 @@ describe('cutover and rollback under writes', () => {
       expect(ready.tablesReady).to.equal(ready.tables).and.to.be.greaterThan(2);
       await load.more(50);
 
-      const there = await cutover({ router, from: rig.blue, to: rig.green, direction: 'forward', settings, onStep: (s, ms) => console.log(s, ms.toFixed(1)) });
+      const there = await cutover({
+        router,
+        from: rig.blue,
+        to: rig.green,
+        direction: 'forward',
+        settings,
+        onStep: (s, ms) => console.log(s, ms.toFixed(1)),
+      });
       expect(problemsOf(there)).to.deep.equal([]);
       expect(router.split).to.deep.equal({ live: 'green', percent: 0 });
       expect(there.tables.map((t) => t.table)).to.include.members([

@@ -123,8 +123,9 @@ export class Workload {
     while (this.#number < wanted) await sleep(5);
   }
 
-  /** Ends the writers. */
+  /** Ends the writers. May be called again. */
   async stop(): Promise<void> {
+    if (!this.#running) return;
     this.#running = false;
     await this.#done;
     await Promise.all([this.#pools.blue.end(), this.#pools.green.end()]);
