@@ -211,6 +211,8 @@ export interface Alerts {
   active(): Promise<{ alert: string; labels: Record<string, string>; since: number }[]>;
   /** What receivers acknowledged since `since` (ms), by the environment's own receiver. */
   deliveries(since: number): Promise<AlertDelivery[]>;
+  /** Whether monitoring has seen this instance (`api.blue.1`) up: only then can it notice its loss. */
+  watches(instance: string): Promise<boolean>;
   /** Notifications that could not be delivered since `since`, per configured receiver. */
   failures(): Promise<Record<string, number>>;
 }

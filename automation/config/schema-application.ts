@@ -37,7 +37,7 @@ const integration = z
       .optional()
       .meta({ description: 'the real one; leave out to use the stand-in', examples: ['https://payments.example.com'] }),
     standIn: argv.optional().meta({
-      description: 'a local stand-in, run per environment with HOST and PORT set',
+      description: 'a local stand-in, run at the project’s root, once per environment, with HOST and PORT set',
       examples: [['node', 'stand-ins/payments.js']],
     }),
     health: urlPath.default('/healthz').describe('answers 200 when the integration works'),

@@ -35,6 +35,7 @@ export function alertsGate(options: AlertsGate): Gate {
       const rules = await alerts.rules();
       const failuresBefore = await alerts.failures();
       await refuseUnlessRedundant(instances, instance);
+      await poll(waitMs, pollMs, signal, async () => (await alerts.watches(instance)) || undefined);
       const stoppedAt = Date.now();
       let delivered: AlertDelivery | undefined;
       try {

@@ -9,6 +9,7 @@ import { copyDatabase } from '../data/copy.ts';
 import { maskDatabase } from '../data/mask.ts';
 import { resetDatabase } from '../data/schema.ts';
 import type { ReleaseContext } from './context.ts';
+import { untilReady } from './ready.ts';
 import { migrate } from './migrate.ts';
 
 const seedTimeoutMs = 10 * 60_000;
@@ -30,6 +31,7 @@ export async function establish(context: ReleaseContext, colour: Colour, artefac
 
   await withClient(access, 'admin', (client) => client.query(grantWrites));
   await context.up('staging', { kind: colour, colour: { colour, artefact } });
+  await untilReady(context, staging.router, colour);
   await context.up('staging', { kind: 'traffic', split: { live: colour, percent: 0 } });
   if (await context.engine.exists('staging', other(colour))) await release(context, 'staging', other(colour));
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { databaseUrl } from '../../infra/database-url.ts';
 import { OperationError } from '../../infra/errors.ts';
@@ -36,7 +37,7 @@ export async function migrate(
         access,
         directory: join(artefact.location, migrations.directory),
         phase,
-        contract: migrations.contract,
+        contract: contractFiles(context, artefact, migrations),
       });
       for (const { name, ms } of done) applied(name, ms);
       return done;
@@ -60,7 +61,25 @@ export async function pendingExpand(
   const { migrations } = context.definition.application;
   if (!('directory' in migrations)) return [migrations.expand.join(' ')];
   const directory = join(artefact.location, migrations.directory);
-  return pendingMigrations({ access, directory, phase: 'expand', contract: migrations.contract });
+  return pendingMigrations({
+    access,
+    directory,
+    phase: 'expand',
+    contract: contractFiles(context, artefact, migrations),
+  });
+}
+
+/**
+ * The release definition names the contract files of the version that it is about: there a name without a file is an
+ * error, as the file meant would run too early. An older version does not have them yet.
+ */
+function contractFiles(
+  { definition }: ReleaseContext,
+  { version, location }: Artefact,
+  { directory, contract }: { directory: string; contract: string[] },
+): string[] {
+  if (version === definition.application.version) return contract;
+  return contract.filter((name) => existsSync(join(location, directory, name)));
 }
 
 async function runCommand(

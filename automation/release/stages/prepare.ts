@@ -9,6 +9,7 @@ import { syncFacts } from '../../data/sync-facts.ts';
 import type { ReleaseContext } from '../context.ts';
 import { emptyDatabase, release, seed } from '../establish.ts';
 import { migrate } from '../migrate.ts';
+import { untilReady } from '../ready.ts';
 import { testEnvironment } from '../qualification.ts';
 import { keepTrafficUp } from '../synthetic.ts';
 import type { Stage } from '../stage.ts';
@@ -116,10 +117,12 @@ async function linkOf(context: ReleaseContext, live: Colour): Promise<Link> {
 /** Registered with the balancer, and no request goes there: read back from the balancer. */
 async function refuseTraffic(context: ReleaseContext): Promise<void> {
   const { router } = await context.connect();
-  const { split, servers } = await router.read();
-  const registered = servers.filter(({ colour, healthy }) => colour === context.to.colour && healthy).length;
-  const live = split === undefined ? 'nothing is live yet' : `${split.live} is live, ${split.percent} % elsewhere`;
-  context.note(`${context.to.colour} is registered with ${registered} healthy servers and gets no traffic: ${live}`);
+  const { colour } = context.to;
+  const servers = await untilReady(context, router, colour);
+  const { split } = await router.read();
+  const live =
+    split === undefined ? 'nothing is live yet' : `${split.live} is live with ${100 - split.percent} % of the reads`;
+  context.note(`${colour} is registered with ${servers} healthy servers and gets no traffic: ${live}`);
 }
 
 async function smokeGates(context: ReleaseContext) {

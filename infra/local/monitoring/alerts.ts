@@ -34,6 +34,12 @@ export function createLocalAlerts(layout: Layout, spec: EnvironmentSpec): Alerts
         }));
     },
 
+    async watches(instance) {
+      const query = `haproxy_server_status{kind="read",state="UP",server="${instance}"} == 1`;
+      const { result } = await ask<{ result: unknown[] }>(layout, `/api/v1/query?query=${encodeURIComponent(query)}`);
+      return result.length > 0;
+    },
+
     deliveries: (since) => readDeliveries(deliveriesFile(layout), since),
 
     async failures() {

@@ -32,6 +32,7 @@ function environment(
     rules: () => Promise.resolve(broken.rules ?? goodRules),
     active: () => Promise.resolve([]),
     deliveries: (since) => Promise.resolve(delivered.filter(({ at }) => at >= since)),
+    watches: () => Promise.resolve(true),
     failures: () => Promise.resolve({ 'on-call': failures }),
   };
   return { alerts, instances, states };
