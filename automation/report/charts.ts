@@ -104,7 +104,9 @@ function themed(svg: string, chart: Chart, variant: string): string {
       /<svg [^>]*?(viewBox="[^"]*")[^>]*>/,
       `<svg $1 xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="${id}">\n<title id="${id}">${escapeText(chart.description)}</title>`,
     )
-    // ECharts numbers its classes per process; the page needs them unique per chart, and the same at each rendering.
+    // Styles for the mouse, under names that are counted per process: not needed, and different at each rendering.
+    .replace(/<style[^]*?<\/style>/g, '')
+    .replace(/ class="zr[^"]*"/g, '')
     .replace(/\bzr\d+-/g, `${id}-`)
     .replace(/ (?:ecmeta|pointer-events)[a-z_-]*="[^"]*"/g, '');
   for (const [name, code] of Object.entries(ink)) text = text.replaceAll(code, `var(${name})`);

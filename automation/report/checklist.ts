@@ -35,7 +35,7 @@ export const requirements: readonly Line[] = [
   {
     id: 'migrations',
     title: 'Migrations rehearsed; the old version runs on the new schema',
-    gates: ['migration-rehearsal', 'compatibility'],
+    gates: ['migration-rehearsal', 'rehearsal-acceptance', 'compatibility'],
   },
   {
     id: 'transition',

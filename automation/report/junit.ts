@@ -77,6 +77,8 @@ function outcome(verdict: GateRow['verdict'], text: string, waiver?: GateRow['wa
 
 const seconds = (ms: number): string => (ms / 1000).toFixed(3);
 
+const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;' };
+
 /** Escapes text, and replaces characters that XML 1.0 cannot hold at all. */
 function xml(text: string): string {
   return (
@@ -84,6 +86,6 @@ function xml(text: string): string {
       .toWellFormed()
       // eslint-disable-next-line no-control-regex -- these are what XML forbids
       .replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g, '\ufffd')
-      .replace(/[&<>"'\n\t]/g, (c) => (c === '\n' || c === '\t' ? c : `&#${c.charCodeAt(0)};`))
+      .replace(/[&<>"']/g, (c) => entities[c]!)
   );
 }

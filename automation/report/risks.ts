@@ -71,7 +71,7 @@ const register: readonly RiskLine[] = [
     mitigations: [
       {
         text: 'Migrations and both versions are tried on a restored copy of the real data',
-        gates: ['migration-rehearsal', 'compatibility'],
+        gates: ['migration-rehearsal', 'rehearsal-acceptance', 'compatibility'],
       },
       { text: 'The same release runs in staging first', gates: ['acceptance', 'parity'] },
       { text: 'A way back without loss stands ready', proof: wayBackLossless },

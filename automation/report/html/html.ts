@@ -45,7 +45,8 @@ export function fileLink(path: string): Html {
     segments.every((s) => s !== '' && s !== '..' && s !== '.') &&
     !/^[a-z][a-z0-9+.-]*:/i.test(path);
   if (!inside) return html`<code>${path}</code>`;
-  return html`<a href="${segments.map((s) => encodeURIComponent(s.toWellFormed())).join('/')}"
-    >${path.replace(/^evidence\//, '')}</a
-  >`;
+  const href = segments.map((segment) => encodeURIComponent(segment.toWellFormed())).join('/');
+  const label = path.replace(/^evidence\//, '');
+  // prettier-ignore
+  return html`<a href="${href}">${label}</a>`;
 }

@@ -145,10 +145,10 @@ describe('summary of a release in the terminal', () => {
       'Every gate passed, no request failed and no write was lost; green serves all traffic.',
       '',
       '  gates           16 of 16 passed, 1 of them waived',
-      '  failed requests 0 of 15,841',
-      '  lost writes     0 of 3,168',
+      '  failed requests 0 of 15,876',
+      '  lost writes     0 of 3,175',
       '  longest hold    34 ms',
-      '  time            5 min 17 s, 45.8 % of it not observation',
+      '  time            5 min 18 s, 49.8 % of it not observation',
       '  report          /r/report.html',
     ]);
   });
