@@ -4,13 +4,19 @@ import { join } from 'node:path';
 
 const tailLines = 40;
 
-/** What mocha's JSON reporter wrote, or undefined where it wrote nothing: then no test counts as passed. */
-function readTests(directory) {
+/** What the reporter wrote, one result per line; nothing where mocha did not come so far. */
+function readResults(directory) {
+  let text;
   try {
-    return JSON.parse(readFileSync(join(directory, 'tests.json'), 'utf8'));
+    text = readFileSync(join(directory, 'tests.jsonl'), 'utf8');
   } catch {
-    return undefined;
+    return [];
   }
+  // Killed while it wrote: the last line may be half.
+  return text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line));
 }
 
 const codeOf = (directory, name) => Number(readFileSync(join(directory, `${name}.code`), 'utf8'));
@@ -25,21 +31,21 @@ function tailOf(directory, name) {
 /** Counts and text of a whole run. Pure but for reading `directory`. */
 export function summarise(directory) {
   const lines = [];
-  const tests = readTests(directory);
-  let passed = tests?.stats.passes ?? 0;
-  let failed = tests?.stats.failures ?? 0;
-  for (const { fullTitle, file, err } of tests?.failures ?? []) {
-    const message = (err.stack ?? err.message ?? '').split('\n').slice(0, 8);
-    lines.push('', `FAILED ${fullTitle}`, `    ${file ?? ''}`, ...message.map((line) => `    ${line}`));
+  const results = readResults(directory);
+  const inState = (state) => results.filter((result) => result.state === state);
+  let passed = inState('passed').length;
+  let failed = inState('failed').length;
+  for (const { title, file, error } of inState('failed')) {
+    const message = error.split('\n').slice(0, 8);
+    lines.push('', `FAILED ${title}`, `    ${file ?? ''}`, ...message.map((line) => `    ${line}`));
   }
-  const none = tests === undefined || tests.stats.tests === 0;
-  if (none || (codeOf(directory, 'tests') !== 0 && failed === 0)) {
+  const none = passed + failed === 0;
+  const code = codeOf(directory, 'tests');
+  const cutOff = code === 124 || code === 137; // timeout's, and a kill's
+  if (none || cutOff || (code !== 0 && failed === 0)) {
     failed += 1;
-    lines.push(
-      '',
-      none ? 'FAILED no test ran' : 'FAILED npm test, although no test failed',
-      ...tailOf(directory, 'tests'),
-    );
+    const why = none ? 'no test ran' : cutOff ? 'npm test was cut off' : 'npm test, although no test failed';
+    lines.push('', `FAILED ${why}`, ...tailOf(directory, 'tests'));
   }
   for (const name of ['lint', 'typecheck']) {
     if (codeOf(directory, name) === 0) {
@@ -49,7 +55,7 @@ export function summarise(directory) {
       lines.push('', `FAILED ${name}`, ...tailOf(directory, name));
     }
   }
-  const skipped = tests?.stats.pending ?? 0;
+  const skipped = inState('skipped').length;
   if (skipped > 0) lines.push('', `${skipped} tests were skipped; they count as neither.`);
   lines.push('', `${passed} passed, ${failed} failed`);
   return { passed, failed, text: lines.join('\n') };
