@@ -27,7 +27,13 @@ export default defineRelease({
     migrations: { directory: 'migrations', contract: ['009_2.0.0_contract.sql'] },
 
     // No `url`: the stand-in answers, and says so. Give the real feed's URL where there is one.
-    integrations: [{ name: 'price-feed', env: 'PRICE_FEED_URL', standIn: ['node', 'examples/think-in-coin/stand-ins/price-feed.ts'] }],
+    integrations: [
+      {
+        name: 'price-feed',
+        env: 'PRICE_FEED_URL',
+        standIn: ['node', 'examples/think-in-coin/stand-ins/price-feed.ts'],
+      },
+    ],
 
     // GET and HEAD only read here, so nothing beside the methods has to be named.
     writes: { methods: ['POST', 'PUT', 'PATCH', 'DELETE'], paths: [] },
