@@ -53,6 +53,7 @@ function draw(chart: Chart, width: number, height: number, variant: string): str
       top: 0,
       textStyle: { ...text, color: ink['--ink'] },
       itemWidth: 26,
+      itemStyle: { opacity: 0 },
       inactiveColor: ink['--soft'],
       lineStyle: { width: 2 },
     },

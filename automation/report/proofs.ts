@@ -118,7 +118,7 @@ export function summarise(gates: readonly GateRow[], proofs: readonly Proof[]): 
   const told = verdict === 'pass' ? all : all.filter((one) => one.verdict === verdict);
   const text = (key: 'measured' | 'wanted'): string => {
     const distinct = new Set(
-      told.map((one) => (told.length > 1 && one.title && one[key] ? `${one.title}: ${one[key]}` : one[key])),
+      told.map((one) => (all.length > 1 && one.title && one[key] ? `${one.title}: ${one[key]}` : one[key])),
     );
     return [...distinct].filter(Boolean).join('\n');
   };

@@ -107,6 +107,7 @@ footer { margin-top: 4rem; padding-top: 1rem; border-top: 1px solid var(--line);
   .stack tr { border-bottom: 1px solid var(--line); padding: 0.6rem 0; }
   .stack td[data-label]:not(:empty)::before { content: attr(data-label) ": "; color: var(--soft); }
   tbody.group tr:first-child > *, tbody.group tr:not(:first-child) th { border: 0; padding: 0.1rem 0; }
+  .gantt .stack td[data-label] { display: inline-block; margin-right: 1.2rem; }
   .gantt td.bar { width: auto; }
 }
 @media print {

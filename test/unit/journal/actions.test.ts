@@ -3,7 +3,7 @@ import { action, unfinishedActions } from '../../../automation/release/actions.t
 import type { Event, JournalEntry } from '../../../automation/release/events.ts';
 
 describe('actions in the journal', () => {
-  const entry = (event: Event, seq: number) => ({ ...event, seq, at: '', prev: '' }) as JournalEntry;
+  const entry = (event: Event, seq: number) => ({ ...event, seq, at: '', prev: '' });
   const recorder = () => {
     const events: Event[] = [];
     return {
