@@ -45,7 +45,7 @@ export interface Answer {
 
 /** A real balancer in front of real processes, in a directory of its own; `dispose` ends and removes all of it. */
 export async function startTestbed(spec = testSpec) {
-  const directory = await mkdtemp(join(tmpdir(), 'gl-balancer-'));
+  const directory = await mkdtemp(join(tmpdir(), 'gl balancer-'));
   const layout = new Layout('staging', directory);
   const ports = await allocate(spec);
   const backends = new Map<string, ChildProcess>();

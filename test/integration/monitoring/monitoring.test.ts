@@ -5,6 +5,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { OperationError } from '../../../infra/errors.ts';
 import { createLocalAlerts } from '../../../infra/local/monitoring/alerts.ts';
 import {
   alertmanagerCommand,
@@ -13,7 +15,7 @@ import {
   renderMonitoring,
 } from '../../../infra/local/monitoring/config.ts';
 import type { AlertDelivery, Alerts } from '../../../infra/platform.ts';
-import { startTestbed, testSpec, type Testbed, until } from '../balancer/testbed.ts';
+import { send, startTestbed, testSpec, type Testbed, until } from '../balancer/testbed.ts';
 
 describe('monitoring with the real programs', () => {
   const processes: ChildProcess[] = [];
@@ -64,7 +66,7 @@ describe('monitoring with the real programs', () => {
   after(async () => {
     for (const child of processes) {
       const gone = new Promise((resolve) => child.once('exit', resolve));
-      if (child.exitCode === null && child.kill('SIGKILL')) await gone;
+      if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) await gone;
     }
     configured?.close();
     configured?.closeAllConnections();
@@ -102,6 +104,11 @@ describe('monitoring with the real programs', () => {
     expect(data.groups.flatMap(({ rules }) => rules).filter(({ health }) => health === 'err')).to.deep.equal([]);
   });
 
+  it('knows which instances it has seen up', async () => {
+    expect(await alerts.watches('api.green.1')).to.equal(true);
+    expect(await alerts.watches('api.green.9')).to.equal(false);
+  });
+
   it('tells of a stopped instance and of its return, to every receiver that can be reached', async function () {
     this.timeout(90_000);
     const since = Date.now();
@@ -135,6 +142,31 @@ describe('monitoring with the real programs', () => {
     await bed.startBackend('web.blue.1');
   });
 
+  it('tells of a colour that answers with errors, and of a database that is not there', async function () {
+    this.timeout(60_000);
+    const since = Date.now();
+    const agent = bed.agent();
+    let stop = false;
+    const load = (async () => {
+      while (!stop) {
+        await send(bed, agent, '/api/x', { headers: { 'x-test-status': '500', cookie: 'greenlight_slot=99' } });
+        await sleep(50);
+      }
+    })();
+    try {
+      await until(async () => {
+        const found = (await alerts.deliveries(since)).map(({ alert, labels }) => [alert, labels['colour']]);
+        expect(found).to.deep.include(['HighErrorRate', 'blue']);
+      }, 30_000);
+    } finally {
+      stop = true;
+      await load;
+    }
+    // Nothing listens on the ports of the databases here; green has no users.
+    const down = (await alerts.active()).filter(({ alert }) => alert === 'DatabaseDown');
+    expect(down.map(({ labels }) => labels['colour'])).to.deep.equal(['blue']);
+  });
+
   it('listens on loopback alone', async () => {
     for (const port of [bed.ports.prometheus, bed.ports.alertmanager, bed.ports.alertReceiver, bed.ports.https]) {
       // 127.0.0.2 is this machine too: a program that listens on every address would answer.
@@ -144,5 +176,13 @@ describe('monitoring with the real programs', () => {
       );
       expect(open, String(port)).to.equal(false);
     }
+  });
+
+  it('says so when Prometheus is gone', async () => {
+    processes[0]?.kill('SIGKILL');
+    await until(async () => {
+      const error = await alerts.rules().catch((reason: unknown) => reason);
+      expect(error).to.be.instanceOf(OperationError);
+    });
   });
 });
