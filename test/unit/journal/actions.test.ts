@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { action, unfinishedActions } from '../../../automation/release/actions.ts';
-import type { Event, JournalEntry } from '../../../automation/release/events.ts';
+import type { Event } from '../../../automation/release/events.ts';
 
 describe('actions in the journal', () => {
   const entry = (event: Event, seq: number) => ({ ...event, seq, at: '', prev: '' });
