@@ -41,9 +41,9 @@ function branch(frame: Frame, colour: Colour, x: number): Html {
       stroke-width="${width}"
     />`;
   // While writes are held, their line ends at a bar.
-  const held = html`<path d="M${top} 34 V50" class="writes" />
-    <path d="M${top - 12} 52 h24" stroke="var(--ink)" stroke-width="3" />
-    <text x="${top + side * 32}" y="57">held</text>`;
+  const held = html`<path d="M${top} 34 V42" class="writes" />
+    <path d="M${top - 12} 43 h24" stroke="var(--ink)" stroke-width="3" />
+    <text x="${top + side * 32}" y="47">held</text>`;
   const flowing = html`<path d="M${top} 34 C${top} 66 ${bottom} 56 ${bottom} 92" class="writes" />`;
   const [fill, edge] = used ? [`var(--${colour}-tint)`, colour] : ['none', 'line'];
   return html`${share}${writes && (frame.holding ? held : flowing)}

@@ -12,7 +12,7 @@ export const style = raw(`
   --good: #157a4a; --warn: #8f5a00; --bad: #b3261e; --good-tint: #e5f4ec; --warn-tint: #fbf0dc; --bad-tint: #fce9e7;
   --link: #1f5fd0;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
     --page: #111418; --panel: #191d23; --line: #2f353d; --grid: #262b32; --ink: #e6e9ed; --soft: #9aa4b0;
     --blue: #7aa7f7; --green: #5cc492; --blue-tint: #1a2740; --green-tint: #16301f;
@@ -111,8 +111,7 @@ footer { margin-top: 4rem; padding-top: 1rem; border-top: 1px solid var(--line);
   .gantt td.bar { width: auto; }
 }
 @media print {
-  :root { color-scheme: light; --page: #fff; --panel: #f3f4f5; --line: #ccd0d5; --grid: #e3e5e8; --ink: #000; --soft: #444;
-    --blue: #1f5fd0; --green: #157a4a; --good: #157a4a; --warn: #8f5a00; --bad: #b3261e; --good-tint: #fff; --warn-tint: #fff; --bad-tint: #fff; --link: #000; }
+  :root { color-scheme: light; --ink: #000; --soft: #444; --good-tint: #fff; --warn-tint: #fff; --bad-tint: #fff; --link: #000; }
   body { font-size: 10pt; } .page { max-width: none; padding: 0; }
   nav, .skip { display: none; }
   h2 { break-after: avoid; margin-top: 1.6rem; } h3, caption { break-after: avoid; } tr, .verdict, .figures { break-inside: avoid; }

@@ -82,6 +82,18 @@ describe('report in a browser', () => {
     rmSync(directory, { recursive: true });
   });
 
+  it('is printed dark on white, also from a dark screen', async () => {
+    const page = await browser.newPage({ viewport: { width: 720, height: 900 }, colorScheme: 'dark' });
+    await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
+    await page.goto(pathToFileURL(join(directory, 'report.html')).href);
+    const colours = await page.evaluate<string[]>(
+      `['page', 'ink', 'blue-tint', 'green-tint'].map((n) => getComputedStyle(document.documentElement).getPropertyValue('--' + n))`,
+    );
+    expect(colours).to.deep.equal(['#fff', '#000', '#e6eefc', '#e2f3ea']);
+    expect((await page.evaluate<{ faint: string[] }>(lookAt)).faint).to.deep.equal([]);
+    await page.close();
+  });
+
   for (const width of [320, 390, 800, 1200]) {
     for (const colorScheme of ['light', 'dark'] as const) {
       it(`fits ${width} px in ${colorScheme}, asks nothing of anybody, and every text can be read`, async () => {
