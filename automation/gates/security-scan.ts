@@ -42,47 +42,58 @@ export function securityScanGate(options: SecurityScanGate): Gate {
     title: 'Security scan',
     async measure({ evidence, signal }) {
       for (const value of Object.values(headers)) secrets.register(value);
-      const scanner = await (options.open?.() ?? chooseScanner(settings.scanner));
       const forwarder = await openScanForwarder(entry, headers);
       const started = performance.now();
       try {
-        const [version, rules] = [await scanner.version(), await scanner.rules()];
-        if (rules.length === 0) {
-          throw new OperationError(
-            `scanning with ${scanner.name} ${version}`,
-            'it has no scan rules, so it cannot find anything',
-            'install its complete release, or set security.scanner to wapiti',
+        const scanner = await (options.open?.() ?? chooseScanner(settings.scanner));
+        try {
+          const { startPaths, maxSeconds } = settings;
+          const rules = await rulesOf(scanner);
+          const report = await scanner.scan({ origin: forwarder.origin, startPaths, maxSeconds, evidence, signal });
+          const traffic = forwarder.seen();
+          const scanned = `${scanner.name} ${await scanner.version()}`;
+          await evidence.write(
+            'scan.json',
+            JSON.stringify({ scanner: scanned, rules, ...report, traffic }, undefined, 2),
           );
+          return {
+            measurements: judgeScan(scanned, rules, report, traffic, settings, now()),
+            summary: {
+              measured: `${scanned}: ${report.findings.length} findings, none open from ${settings.failOn} up; ${report.ran.length} rules, ${traffic.requests} requests`,
+              wanted: `no open finding from ${settings.failOn} up`,
+            },
+            observationMs: Math.round(performance.now() - started),
+          };
+        } finally {
+          await scanner.close();
         }
-        const { startPaths, maxSeconds } = settings;
-        const report = await scanner.scan({ origin: forwarder.origin, startPaths, maxSeconds, evidence, signal });
-        const traffic = forwarder.seen();
-        const scanned = `${scanner.name} ${version}`;
-        await evidence.write(
-          'scan.json',
-          JSON.stringify({ scanner: scanned, rules, ...report, traffic }, undefined, 2),
-        );
-        return {
-          measurements: judgeScan(scanned, rules, report, traffic, settings, now()),
-          summary: {
-            measured: `${scanned}: ${report.findings.length} findings, none open from ${settings.failOn} up; ${report.ran.length} rules, ${traffic.requests} requests`,
-            wanted: `no open finding from ${settings.failOn} up`,
-          },
-          observationMs: performance.now() - started,
-        };
       } finally {
-        await scanner.close();
+        // Also when the scanner could not be closed: an open way to the application must not be left.
         await forwarder.close();
       }
     },
   };
 }
 
+/** The rules that a scanner would run. Throws an OperationError if it has none: such a scan always finds nothing. */
+async function rulesOf(scanner: Scanner): Promise<string[]> {
+  const rules = await scanner.rules();
+  if (rules.length > 0) return rules;
+  throw new OperationError(
+    `scanning with ${scanner.name} ${await scanner.version()}`,
+    'it has no scan rules, so it cannot find anything',
+    'install its complete release, or set security.scanner to wapiti',
+  );
+}
+
 /** ZAP where it is complete, else Wapiti; or the one that was asked for, whatever its state. */
 export async function chooseScanner(wanted: 'auto' | 'zap' | 'wapiti'): Promise<Scanner> {
   if (wanted === 'wapiti' || (wanted === 'auto' && findTool('zap') === undefined)) return wapiti();
   const started = await zap();
-  if (wanted === 'zap' || (await started.rules()).length > 0) return started;
+  if (wanted === 'zap') return started;
+  // Unknown counts as none: then the other scanner works.
+  const rules = await started.rules().catch(() => []);
+  if (rules.length > 0) return started;
   await started.close();
   return wapiti();
 }
