@@ -53,9 +53,10 @@ async function nextChanges(link: Link, source: pg.Client, target: pg.Client): Pr
   );
   const found = await rows<{ data: Buffer; later: boolean }>(
     source,
-    `SELECT data, lsn > $2::pg_lsn AS later FROM pg_logical_slot_peek_binary_changes($1, NULL, $3, 'proto_version', '1', 'publication_names', $4)`,
+    `SELECT data, lsn >= $2::pg_lsn AS later FROM pg_logical_slot_peek_binary_changes($1, NULL, $3, 'proto_version', '1', 'publication_names', $4)`,
     [link.name, applied.lsn, maxChanges, link.name],
   );
+  // `applied` is the end of the last applied commit, at which the next change may begin.
   // Relation messages come once only, perhaps with a change that is applied: they are kept whatever their position.
   const isRelation = (data: Buffer): boolean => data[0] === 'R'.charCodeAt(0);
   return rowChanges(found.filter((f) => f.later || isRelation(f.data)).map((f) => f.data));

@@ -46,7 +46,9 @@ const runnerLock = `hashtextextended('greenlight.migrations', 0)`;
 const lockNotAvailable = '55P03';
 const pauseMs = 200;
 
+/** One message, one transaction; the lock, because two programs that create a table at once do not see each other. */
 const bookkeeping = `
+  SELECT pg_advisory_xact_lock(hashtextextended('greenlight.bookkeeping', 0));
   CREATE SCHEMA IF NOT EXISTS greenlight;
   CREATE TABLE IF NOT EXISTS greenlight.migrations (
     name text PRIMARY KEY, checksum text NOT NULL, phase text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), ms integer NOT NULL);
