@@ -23,7 +23,7 @@ export interface K6Command {
 
 /** The arguments and the environment of one run of k6. Pure. */
 export function k6Command(run: K6Command): { argv: string[]; env: Record<string, string> } {
-  const trend = ['--summary-trend-stats', 'avg,med,p(90),p(95),p(99),max'];
+  const trend = ['--summary-trend-stats', 'avg,med,p(90),p(95),p(99),max,count'];
   // Raw: what the script logged and nothing else; k6's own format would wrap the ledger's lines.
   const log = run.consoleFile === undefined ? [] : ['--log-format', 'raw', '--console-output', run.consoleFile];
   return {
@@ -118,9 +118,15 @@ export async function runK6(run: K6Run): Promise<LoadNumbers> {
   return { ...readSummary(text, doing), exitCode: k6.exitCode };
 }
 
-/** Reads the data of k6's `handleSummary`. Throws an OperationError if it is empty or not JSON. */
+/**
+ * Reads the data of k6's `handleSummary`. A script may put the numbers of the journey alone (without its set-up) in
+ * `greenlight`: then these count. Throws an OperationError if it is empty or not JSON.
+ */
 export function readSummary(text: string, doing: string): Omit<LoadNumbers, 'exitCode'> {
-  let summary: { metrics?: Record<string, { values?: Record<string, unknown> }> };
+  let summary: {
+    metrics?: Record<string, { values?: Record<string, unknown> }>;
+    greenlight?: { requests?: unknown; failed?: unknown; p95Ms?: unknown; p99Ms?: unknown };
+  };
   try {
     summary = JSON.parse(text) as typeof summary;
   } catch (error) {
@@ -132,17 +138,21 @@ export function readSummary(text: string, doing: string): Omit<LoadNumbers, 'exi
       { cause: error },
     );
   }
-  const value = (metric: string, key: string): number | undefined => {
-    const number = summary.metrics?.[metric]?.values?.[key];
-    return typeof number === 'number' && Number.isFinite(number) ? number : undefined;
-  };
+  const finite = (number: unknown) => (typeof number === 'number' && Number.isFinite(number) ? number : undefined);
+  const value = (metric: string, key: string) => finite(summary.metrics?.[metric]?.values?.[key]);
+  const both = { droppedIterations: value('dropped_iterations', 'count') ?? 0, checkRate: value('checks', 'rate') };
+  if (summary.greenlight !== undefined) {
+    const { requests, failed, p95Ms, p99Ms } = summary.greenlight;
+    const [sent, bad] = [finite(requests), finite(failed)];
+    const errorRate = sent === undefined || bad === undefined || sent === 0 ? undefined : bad / sent;
+    return { ...both, requests: sent, p95Ms: finite(p95Ms), p99Ms: finite(p99Ms), errorRate };
+  }
   return {
+    ...both,
     requests: value('http_reqs', 'count'),
-    droppedIterations: value('dropped_iterations', 'count') ?? 0,
     p95Ms: value('http_req_duration', 'p(95)'),
     p99Ms: value('http_req_duration', 'p(99)'),
     errorRate: value('http_req_failed', 'rate'),
-    checkRate: value('checks', 'rate'),
   };
 }
 

@@ -28,16 +28,21 @@ export function testsGate(options: TestsGate): Gate {
       const job = await jobs.run({
         name: id, artefact, command, env, timeoutMs, results, log: evidence.file('log.txt'), signal,
       }); // prettier-ignore
-      const xml = await readFile(results, 'utf8').catch((error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT') return undefined;
-        throw error;
-      });
-      const report = xml === undefined || xml.trim() === '' ? undefined : parseJUnit(xml);
+      // Tests that did not end by themselves leave half a file at best, which says nothing.
+      const report = job.exitCode === undefined || job.timedOut ? undefined : await readReport(results);
       const measurements = judgeTests(report, job, timeoutMs);
       const ran = report?.ran ?? 0;
       return { measurements, summary: { measured: `${ran} tests passed`, wanted: 'every test passes' } };
     },
   };
+}
+
+async function readReport(file: string): Promise<JUnitReport | undefined> {
+  const xml = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  });
+  return xml.trim() === '' ? undefined : parseJUnit(xml);
 }
 
 /** How many failing tests a note names; the rest is in the evidence. */
@@ -46,6 +51,7 @@ const named = 5;
 /** Judges one run of tests; `report` is undefined where the JUnit XML is missing or empty. */
 export function judgeTests(report: JUnitReport | undefined, job: JobResult, timeoutMs: number): Measurement[] {
   const measurements = [judgeExit(report, job, timeoutMs)];
+  if (job.exitCode === undefined || job.timedOut) return measurements;
   if (report === undefined) {
     measurements.push({
       name: 'tests that ran', measured: 'no results file', wanted: '>= 1', verdict: 'inconclusive',

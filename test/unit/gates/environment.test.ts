@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { worst, type Measurement } from '../../../automation/gates/gate.ts';
-import { parseListeners } from '../../../automation/gates/listeners.ts';
+import { parseListeners } from '../../../infra/local/listeners.ts';
 import { compareSettings, judgeParity } from '../../../automation/gates/parity.ts';
 import {
   atRestPolicies,

@@ -56,6 +56,13 @@ describe("k6's summary", () => {
     });
   });
 
+  it("counts the journey's own numbers where the script gives them, without its set-up", () => {
+    const metrics = { http_reqs: { values: { count: 50 } }, http_req_duration: { values: { 'p(95)': 999 } } };
+    const greenlight = { requests: 40, failed: 2, p95Ms: 7, p99Ms: 8 };
+    const read = readSummary(JSON.stringify({ metrics, greenlight }), 'x');
+    expect(read).to.include({ requests: 40, p95Ms: 7, p99Ms: 8, errorRate: 0.05 });
+  });
+
   it('is refused when it is empty or cut off', () => {
     expect(() => readSummary('', 'load')).to.throw('no summary');
     expect(() => readSummary('{"metrics":', 'load')).to.throw('not JSON');
