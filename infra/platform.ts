@@ -44,6 +44,8 @@ export interface Environment {
   readonly alerts: Alerts;
   readonly instances: Instances;
   readonly previews: Previews;
+  /** What policies are judged by. */
+  audit(): Promise<AuditFacts>;
   close(): Promise<void>;
 }
 
@@ -230,6 +232,16 @@ export interface Instances {
   /** Stops one, gracefully; `start` brings it back. Used by the proof of alerts and by drills. */
   stop(id: string): Promise<void>;
   start(id: string): Promise<void>;
+}
+
+/** How the environment is protected, read from the platform; a part that it cannot tell is undefined. */
+export interface AuditFacts {
+  secretFiles?: { path: string; mode: number }[] | undefined;
+  /** Addresses on which its ports are open, as `host:port`. */
+  listeners?: string[] | undefined;
+  /** Of them, those meant for everybody. */
+  publicPorts?: number[] | undefined;
+  volumeEncrypted?: boolean | undefined;
 }
 
 /** A version that runs beside the environment, on a database of its own: nothing routes to it but its own entry. */

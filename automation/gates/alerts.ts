@@ -15,6 +15,10 @@ export interface AlertsGate {
   onDelivered?: (delivery: { alert: string; receiver: string; ms: number }) => void;
 }
 
+/** Longest wait for instances that have just been started, ms. */
+const settleMs = 10_000;
+const settlePollMs = 100;
+
 /** What has to be watched, and how its rules are recognised by their names. */
 const kinds: Record<string, RegExp> = {
   uptime: /down/i,
@@ -34,7 +38,7 @@ export function alertsGate(options: AlertsGate): Gate {
     async measure({ evidence, signal }) {
       const rules = await alerts.rules();
       const failuresBefore = await alerts.failures();
-      await refuseUnlessRedundant(instances, instance);
+      await refuseUnlessRedundant(instances, instance, signal);
       await poll(waitMs, pollMs, signal, async () => (await alerts.watches(instance)) || undefined);
       const stoppedAt = Date.now();
       let delivered: AlertDelivery | undefined;
@@ -70,9 +74,15 @@ export function alertsGate(options: AlertsGate): Gate {
 }
 
 /** Stopping the only instance of a service would be an outage: then the proof is not made. */
-async function refuseUnlessRedundant(instances: Instances, instance: string): Promise<void> {
+/** Waits until the instance and another one of its service run; one that has just been started counts as starting. */
+async function refuseUnlessRedundant(instances: Instances, instance: string, signal: AbortSignal): Promise<void> {
   const group = instance.slice(0, instance.lastIndexOf('.') + 1);
-  const running = (await instances.list()).filter(({ id, state }) => id.startsWith(group) && state === 'running');
+  const mine = async () => (await instances.list()).filter(({ id }) => id.startsWith(group));
+  const settled = await poll(settleMs, settlePollMs, signal, async () => {
+    const all = await mine();
+    return all.some(({ state }) => state === 'starting') ? undefined : all;
+  });
+  const running = (settled ?? (await mine())).filter(({ state }) => state === 'running');
   if (running.some(({ id }) => id === instance) && running.length > 1) return;
   throw new OperationError(
     `proving alerts with ${instance}`,

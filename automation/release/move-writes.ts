@@ -5,7 +5,9 @@ import { close, connect, row } from '../data/connect.ts';
 import { cutover, type CutoverResult } from '../data/cutover.ts';
 import { linkBetween, type Side } from '../data/link.ts';
 import { compareRestored } from '../data/restored.ts';
-import { replayed } from '../data/sync.ts';
+import { replayed, syncStatus } from '../data/sync.ts';
+import { checkInvariants } from '../data/invariants.ts';
+import { dataComparisonGate } from '../gates/data.ts';
 import type { ReleaseContext } from './context.ts';
 import type { TableComparison } from './events.ts';
 import { StageStopped } from './stage.ts';
@@ -21,7 +23,7 @@ export interface Move {
 
 /**
  * Moves the writes between the colours, and records every step. Rejects where it did not happen; forward also where
- * it happened with a problem or the databases differ, for which the way is back.
+ * it happened with a problem, for which the way is back. That the databases are equal is for the gate to say.
  */
 export async function moveWrites(context: ReleaseContext, { from, to, direction }: Move): Promise<CutoverResult> {
   const { journal, definition } = context;
@@ -53,7 +55,7 @@ export async function moveWrites(context: ReleaseContext, { from, to, direction 
   });
   for (const text of [...problems, ...warnings]) context.note(text, 'warning');
   if (direction === 'forward' && problems.length > 0) throw new StageStopped('rolled-back', problems.join('; '));
-  if (direction === 'forward' && !moved.equal) throw differ(tables);
+  if (direction === 'forward') await proveMove(context, { from, to }, tables);
   return moved;
 }
 
@@ -81,22 +83,28 @@ export async function compareMoved(context: ReleaseContext, from: Colour, to: Co
     await openSnapshot(following);
     await openSnapshot(after);
     const tables = await compareRestored(before, after, following, 'common');
-    context.journal.append({
-      type: 'data.compared',
-      moment: 'cutover',
-      tables,
-      ms: Math.round(performance.now() - started),
-    });
-    if (!tables.every(({ equal }) => equal)) throw differ(tables);
+    const ms = Math.round(performance.now() - started);
+    context.journal.append({ type: 'data.compared', moment: 'cutover', tables, ms });
+    await proveMove(context, { from, to }, tables);
   } finally {
     await Promise.all(sessions.map(close));
   }
 }
 
-function differ(tables: TableComparison[]): StageStopped {
-  const different = tables.filter(({ equal }) => !equal);
-  const what = different.map(({ table, detail }) => `${table}: ${detail ?? 'differs'}`).join('; ');
-  return new StageStopped('rolled-back', `the databases differ after the cutover: ${what || 'no table was compared'}`);
+/** Both databases equal, the invariants hold on the new one, and the old one follows: what the way back rests on. */
+async function proveMove(
+  context: ReleaseContext,
+  { from, to }: Omit<Move, 'direction'>,
+  tables: TableComparison[],
+): Promise<void> {
+  const [old, now] = [await sideOf(context, from), await sideOf(context, to)];
+  const { tablesReady, tables: count, lagBytes, lagMs } = await syncStatus(linkBetween(now, old));
+  context.journal.append({ type: 'sync.progress', direction: 'reverse', tablesReady, tables: count, lagBytes, lagMs });
+  const compare = async () => ({
+    tables,
+    invariants: await checkInvariants(now.access, context.definition.data.invariants),
+  });
+  await context.gates([dataComparisonGate({ compare })]);
 }
 
 async function sideOf(context: ReleaseContext, colour: Colour): Promise<Side> {

@@ -5,6 +5,7 @@ export interface PlannedStage {
   id: StageId;
   title: string;
   steps: string[];
+  gates: { id: string; title: string; stage: StageId }[];
   /** As long as it took last time, else an estimate; milliseconds. */
   expectedMs: number;
 }
@@ -12,8 +13,14 @@ export interface PlannedStage {
 /** What a release would do, in order. Changes nothing. */
 export function planRelease(stages: readonly Stage[], input: PlanInput, lastMs: Map<string, number>): PlannedStage[] {
   return stages.map((stage) => {
-    const { steps, workMs, observationMs } = stage.plan(input);
-    return { id: stage.id, title: stage.title, steps, expectedMs: lastMs.get(stage.id) ?? workMs + observationMs };
+    const { steps, gates = {}, workMs, observationMs } = stage.plan(input);
+    return {
+      id: stage.id,
+      title: stage.title,
+      steps,
+      gates: Object.entries(gates).map(([id, title]) => ({ id, title, stage: stage.id })),
+      expectedMs: lastMs.get(stage.id) ?? workMs + observationMs,
+    };
   });
 }
 
@@ -24,6 +31,7 @@ export function renderPlan(planned: readonly PlannedStage[], heading: string): s
   const lines = planned.flatMap((stage, index) => [
     `${String(index + 1).padStart(2)}. ${stage.title} (about ${seconds(stage.expectedMs)})`,
     ...stage.steps.map((step) => `      ${step}`),
+    ...stage.gates.map(({ title }) => `      gate: ${title}`),
   ]);
   return [heading, ...lines, `Expected: about ${Math.ceil(total / 60_000)} minutes. Nothing was changed.`].join('\n');
 }

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Artefact, Colour, EnvironmentName } from '../../infra/model.ts';
 import { projectRoot } from '../../infra/paths.ts';
 import type { EntryPoint } from '../../infra/platform.ts';
+import type { ReleaseDefinition } from '../config/schema.ts';
 import { authenticationGate } from '../gates/authentication.ts';
 import { capacityGate } from '../gates/capacity.ts';
 import type { Gate } from '../gates/gate.ts';
@@ -12,6 +13,7 @@ import { securityScanGate } from '../gates/security-scan.ts';
 import { testsGate } from '../gates/tests.ts';
 import { tlsGate } from '../gates/tls.ts';
 import type { ReleaseContext } from './context.ts';
+import { policies } from './policies.ts';
 
 /** Seconds of each step of the capacity curve. */
 const capacityStepSeconds = 5;
@@ -30,6 +32,8 @@ export async function qualification(
   const { requestsPerSecond, durationSeconds, thresholds, growth } = load;
   const byOrdinaryTraffic = { entry, headers: {} };
   return [
+    // First, as what the next ones write is not of production.
+    policies(context, environment),
     testsGate({
       id: 'acceptance',
       title: `User acceptance of ${artefact.version}`,
@@ -58,6 +62,23 @@ export async function qualification(
     parityGate({ staging: context.spec('staging'), production: context.spec('production') }),
   ];
 }
+
+/** The gates of `qualification`, for the plan. */
+export const qualificationGates = ({ security }: ReleaseDefinition): Record<string, string> => ({
+  policies: 'Security and privacy policies',
+  acceptance: 'User acceptance',
+  tls: 'Encryption in transit',
+  headers: 'Security headers',
+  load: 'Load test',
+  capacity: 'Capacity for growth',
+  'security-scan': 'Security scan',
+  ...(security.authentication === undefined ? {} : { authentication: 'User authentication' }),
+  parity: 'Staging mirrors production',
+});
+
+/** How long they observe, ms; a scan usually ends well before its limit. */
+export const qualificationMs = ({ load, security }: ReleaseDefinition): number =>
+  (load.durationSeconds + 3 * capacityStepSeconds + security.maxSeconds / 3) * 1000;
 
 /** What the application's own tests learn of where they run; with a colour, by the header route. */
 export function testEnvironment(entry: EntryPoint, colour?: Colour): Record<string, string> {

@@ -26,6 +26,8 @@ export interface PlanInput {
 
 export interface StagePlan {
   steps: string[];
+  /** Gates that it judges: `id: title`. */
+  gates?: Record<string, string>;
   /** Milliseconds on a machine of two cores, without configured observation. */
   workMs: number;
   /** Milliseconds of configured observation, load and scan time. */

@@ -64,6 +64,7 @@ export async function startRelease(
     to,
     source,
     stages: planned.map(({ id: stage, title, expectedMs }) => ({ id: stage, title, expectedMs })),
+    gates: planned.flatMap(({ gates }) => gates),
     settings: reportedSettings(definition),
   });
   return finish(settingsOf(session, { id, kind, environment, directory, journal, from, to }));

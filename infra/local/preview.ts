@@ -6,7 +6,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connectionString } from '../database-url.ts';
+import { databaseUrl } from '../database-url.ts';
 import { OperationError } from '../errors.ts';
 import type { Artefact, EnvironmentSpec, ServiceSpec } from '../model.ts';
 import type { DatabaseAccess, Preview, Previews } from '../platform.ts';
@@ -110,7 +110,7 @@ function serviceEnvironment(
     PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
     ...service.env,
     ...(Object.fromEntries(integrations) as Record<string, string>),
-    ...(service.database ? { DATABASE_URL: connectionString(access, 'app') } : {}),
+    ...(service.database ? { DATABASE_URL: databaseUrl(access, 'app') } : {}),
     HOST: '127.0.0.1',
     PORT: String(port),
     PUBLIC_URL: baseUrl,

@@ -66,8 +66,9 @@ export function journeyOptions(journey: { requests: number; endpoints: readonly 
         gracefulStop: '5s',
       },
     },
-    // A VU is one client: the balancer's cookies stay with it.
-    noCookiesReset: true,
+    // Each iteration is a client of its own, with the balancer's cookies of its own: a canary's share is of clients, and
+    // a few VUs that stayed the same for the whole run would all be on one side.
+    noCookiesReset: false,
     setupTimeout: '60s',
     summaryTrendStats: ['avg', 'med', 'p(90)', 'p(95)', 'p(99)', 'max', 'count'],
     thresholds,

@@ -25,13 +25,13 @@ export const backup: Stage = {
     kind === 'go-live'
       ? { steps: ['nothing is live yet: the first backup is made after going live'], workMs: 0, observationMs: 0 }
       : {
-          steps: [
-            'back up the database and the configuration; check every byte against its checksum',
-            'gate: restore into a scratch cluster and compare with what is live',
-            'gate: run the migrations there; check the invariants',
-            'gate: acceptance tests of the new version there, with writes',
-            'gate: acceptance tests of the old version on the new schema',
-          ],
+          steps: ['back up the database and the configuration; check every byte against its checksum'],
+          gates: {
+            'backup-restore': 'Backup restored into a scratch cluster and compared with what is live',
+            'migration-rehearsal': 'Migrations run there, invariants hold',
+            'rehearsal-acceptance': 'Acceptance tests of the new version there, with writes',
+            compatibility: 'Acceptance tests of the old version on the new schema',
+          },
           workMs: 30_000,
           observationMs: 0,
         },

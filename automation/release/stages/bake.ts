@@ -1,4 +1,4 @@
-import { qualification } from '../qualification.ts';
+import { qualification, qualificationGates, qualificationMs } from '../qualification.ts';
 import { endSynthetic, keepTrafficUp } from '../synthetic.ts';
 import { StageStopped, type Stage } from '../stage.ts';
 import { watch } from '../watch.ts';
@@ -8,10 +8,14 @@ export const bake: Stage = {
   id: 'bake',
   title: 'Bake',
 
-  plan: ({ definition }) => ({
+  plan: ({ definition, kind }) => ({
     steps: [`watch ${definition.bake.seconds} s against the SLOs; roll back by itself when they break`],
+    gates: {
+      ...(kind === 'rehearsal' ? qualificationGates(definition) : {}),
+      'user-journey': 'Requests and writes during the release',
+    },
     workMs: 1_000,
-    observationMs: definition.bake.seconds * 1000,
+    observationMs: definition.bake.seconds * 1000 + (kind === 'rehearsal' ? qualificationMs(definition) : 0),
   }),
 
   async apply(context) {

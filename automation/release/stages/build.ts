@@ -16,9 +16,8 @@ export const build: Stage = {
     steps: [
       `build ${to.version}: ${definition.application.build.command.join(' ')}`,
       'store it by the digest of its content',
-      'gate: unit tests',
-      'gate: integration tests, on a scratch database',
     ],
+    gates: { 'unit-tests': 'Unit tests', 'integration-tests': 'Integration tests, on a scratch database' },
     workMs: 12_000,
     observationMs: 0,
   }),

@@ -52,21 +52,13 @@ export const cleanup: Stage = {
   undo: () => Promise.resolve(undefined),
 };
 
-/** Nothing is cleaned up while a gate is open or the two databases were not found equal at the cutover. */
+/** Nothing is cleaned up while a gate is open, or before the two databases were found equal at the cutover. */
 function refuseUnverified({ journal, from }: ReleaseContext): void {
-  const entries = journal.entries();
-  const gates = new Map(
-    entries.flatMap((entry) => (entry.type === 'gate.judged' ? [[entry.gate.id, entry.gate] as const] : [])),
-  );
-  const open = [...gates.values()].filter((gate) => !passes(gate.verdict));
-  const compared = entries.findLast((entry) => entry.type === 'data.compared' && entry.moment === 'cutover');
-  const unequal =
-    from !== undefined &&
-    !(compared?.type === 'data.compared' && compared.tables.length > 0 && compared.tables.every((t) => t.equal));
-  if (open.length === 0 && !unequal) return;
-  const why = [
-    ...open.map((gate) => `${gate.id} is ${gate.verdict}`),
-    ...(unequal ? ['the databases were not found equal'] : []),
-  ];
-  throw new StageStopped('no-go', `the old colour is kept: ${why.join('; ')}`);
+  const judged = journal.entries().flatMap((entry) => (entry.type === 'gate.judged' ? [entry.gate] : []));
+  const latest = new Map(judged.map((gate) => [gate.id, gate]));
+  const open = [...latest.values()]
+    .filter((gate) => !passes(gate.verdict))
+    .map((gate) => `${gate.id} is ${gate.verdict}`);
+  if (from !== undefined && !latest.has('data-comparison')) open.push('the databases were not compared');
+  if (open.length > 0) throw new StageStopped('no-go', `the old colour is kept: ${open.join('; ')}`);
 }

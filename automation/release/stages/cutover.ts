@@ -20,6 +20,9 @@ export const cutover: Stage = {
             `flip reads and writes to ${to.colour}, let the held writes go, replicate back to ${from?.colour}`,
             'compare the contents of both databases at that instant',
           ],
+    ...(kind === 'go-live'
+      ? {}
+      : { gates: { 'data-comparison': 'Both databases equal at the instant of the cutover' } }),
     workMs: 5_000,
     observationMs: 0,
   }),

@@ -28,9 +28,12 @@ export const prepare: Stage = {
       ...(kind === 'go-live'
         ? ['migrate and seed its empty database']
         : [`replicate from ${from?.colour}, at most ${definition.data.maxLagSeconds} s behind`, 'expand migrations']),
-      'gate: smoke tests through the real entry point, by the header route',
-      'gate: a stopped instance raises an alert that reaches a receiver',
     ],
+    gates: {
+      ...(kind === 'go-live' ? {} : { sync: 'Replication to the inactive colour' }),
+      smoke: 'Smoke tests through the real entry point, by the header route',
+      alerts: 'A stopped instance raises an alert that reaches a receiver',
+    },
     workMs: 35_000,
     observationMs: 0,
   }),

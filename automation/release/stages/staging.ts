@@ -2,7 +2,7 @@ import { other, type Colour } from '../../../infra/model.ts';
 import type { ReleaseContext } from '../context.ts';
 import { establish } from '../establish.ts';
 import { readLive } from '../live.ts';
-import { qualification } from '../qualification.ts';
+import { qualification, qualificationGates, qualificationMs } from '../qualification.ts';
 import type { Stage } from '../stage.ts';
 
 /** The version lives on staging with production's data, masked, and has to pass there what it must pass to go live. */
@@ -10,14 +10,17 @@ export const staging: Stage = {
   id: 'staging',
   title: 'Staging',
 
-  plan: ({ definition }) => ({
-    steps: [
-      "restore production's latest backup, mask personal data (first go-live: seed)",
-      'migrate, start the version, give it all of staging’s traffic',
-      'gates: user acceptance, TLS, headers, load, capacity, security scan, authentication, parity with production',
-    ],
+  plan: ({ definition, kind }) => ({
+    steps:
+      kind === 'rehearsal'
+        ? ['put what is live on staging, with production’s latest backup, personal data masked']
+        : [
+            "restore production's latest backup, mask personal data (first go-live: seed)",
+            'migrate, start the version, give it all of staging’s traffic',
+          ],
+    ...(kind === 'rehearsal' ? {} : { gates: qualificationGates(definition) }),
     workMs: 30_000,
-    observationMs: (definition.load.durationSeconds + definition.security.maxSeconds / 2) * 1000,
+    observationMs: kind === 'rehearsal' ? 0 : qualificationMs(definition),
   }),
 
   async apply(context) {

@@ -1,0 +1,41 @@
+import type { EnvironmentName } from '../../infra/model.ts';
+import { row, rows, withClient } from '../data/connect.ts';
+import { findUnmasked } from '../data/masked.ts';
+import type { Gate } from '../gates/gate.ts';
+import { policiesGate, type PolicyFacts } from '../gates/policies.ts';
+import type { ReleaseContext } from './context.ts';
+import { readLive } from './live.ts';
+
+/** The gate of security and privacy policies on an environment that is live. */
+export const policies = (context: ReleaseContext, environment: EnvironmentName): Gate =>
+  policiesGate({ facts: () => readFacts(context, environment) });
+
+async function readFacts(context: ReleaseContext, name: EnvironmentName): Promise<PolicyFacts> {
+  const environment = await context.connect(name);
+  const { split } = await environment.router.read();
+  if (split === undefined) return {};
+  const access = await environment.databases.of(split.live);
+  const database = await withClient(access, 'admin', async (client) => {
+    const connections = await rows<{ ssl: boolean; count: number }>(
+      client,
+      `SELECT s.ssl, count(*)::int AS count FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid)
+       WHERE a.backend_type = 'client backend' GROUP BY s.ssl`,
+    );
+    const count = (ssl: boolean) => connections.find((found) => found.ssl === ssl)?.count ?? 0;
+    const { value } = await row<{ value: string }>(client, `SELECT current_setting('password_encryption') AS value`);
+    return { databaseConnections: { encrypted: count(true), plain: count(false) }, passwordEncryption: value };
+  });
+  return { ...(await environment.audit()), ...database, unmasked: await unmasked(context, name) };
+}
+
+/** Undefined where the rules for personal data outside production do not apply: no rule, or nothing came from there. */
+async function unmasked(context: ReleaseContext, name: EnvironmentName): Promise<PolicyFacts['unmasked']> {
+  const { personal } = context.definition.data;
+  const production = name === 'production' ? undefined : await readLive(context.engine, 'production');
+  if (production === undefined || personal.length === 0) return undefined;
+  const [outside, inside] = [await context.connect(name), await context.connect('production')];
+  const { split } = await outside.router.read();
+  if (split === undefined || (await inside.backups.list()).length === 0) return undefined;
+  const [copy, original] = [await outside.databases.of(split.live), await inside.databases.of(production.colour)];
+  return findUnmasked(copy, original, personal);
+}
