@@ -37,7 +37,9 @@ export async function findUnmasked(
         );
         found.push({ column: `${table}.${column}`, rows: count, checked: distinct.length });
       }
-      return found;
+      // A column without a value gives nothing away; a copy without any value proves nothing.
+      const filled = found.filter(({ checked }) => checked > 0);
+      return filled.length > 0 ? filled : found;
     }),
   );
 }
