@@ -1,15 +1,15 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationError } from '../../infra/errors.ts';
 import type { Router } from '../../infra/platform.ts';
 import { grantWrites, revokeWrites } from '../../infra/roles.ts';
 import type { TableComparison } from '../release/events.ts';
-import { compareDatabases, openSnapshot } from './compare.ts';
-import { messageOf, row } from './connect.ts';
+import { openSnapshot } from './compare.ts';
+import { messageOf } from './connect.ts';
+import { finish } from './cutover-finish.ts';
 import { prepareCutover, type Prepared } from './cutover-prepare.ts';
-import { dropSlot, dropSubscription, type Link, type Side } from './link.ts';
-import { dropReverse, startHere, startReverse, type Sessions } from './reverse.ts';
+import { caughtUpTo, drain, flip, within } from './cutover-steps.ts';
+import type { Link, Side } from './link.ts';
+import { dropReverse, startHere } from './reverse.ts';
 import { carryOver } from './sequences.ts';
-import { replayed } from './sync.ts';
 
 /** In this order. Up to `grant` everything is undone on failure; `flip` decides; what follows is finished. */
 export type CutoverStep = 'prepare' | 'hold' | 'drain' | 'fence' | 'replay' | 'carry-over' | 'grant' | 'flip' | 'release' | 'fenced' | 'detach' | 'follow' | 'compare'; // prettier-ignore
@@ -76,11 +76,6 @@ export class CutoverAborted extends OperationError {
 
 /** Of the lease, kept for the flip and its read-back: a fifth, at most so much, ms. */
 const flipReserveMs = 200;
-const pollMs = 1;
-/** How long a balancer that does not say what it did is asked again, ms. */
-const askAgainMs = 2_000;
-/** Longest wait for the old side to follow after the flip, ms. */
-const followMs = 10_000;
 
 /**
  * Moves writes from one colour's database to the other's without losing or doubling one. Rejects with CutoverAborted
@@ -92,10 +87,10 @@ export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
   let current: CutoverStep = 'prepare';
   let since = started;
   const done = (next: CutoverStep, detail?: string): void => {
-    const ms = performance.now() - since;
-    options.onStep?.(current, ms, detail);
+    const [ended, ms] = [current, performance.now() - since];
     current = next;
     since = performance.now();
+    options.onStep?.(ended, ms, detail);
   };
   let prepared: Prepared | undefined;
   let heldAt: number | undefined;
@@ -139,83 +134,7 @@ export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
   } catch (error) {
     throw new CutoverAborted(current, error, await undo(options, prepared, heldAt !== undefined, granted));
   }
-  return await finish(options, prepared, { started, heldAt, done: settled(done) });
-}
-
-/** After the flip a failing observer must not stop what has to be finished. */
-const settled =
-  (done: (next: CutoverStep, detail?: string) => void) =>
-  (next: CutoverStep, detail?: string): string | undefined => {
-    try {
-      done(next, detail);
-      return undefined;
-    } catch (error) {
-      return `recording a step failed: ${messageOf(error)}`;
-    }
-  };
-
-async function drain(router: Router, from: Side, deadline: number): Promise<void> {
-  // Two zeros in a row: a write may be between the balancer's two lists at the instant of one reading.
-  for (let zeros = 0; zeros < 2;) {
-    const inFlight = await router.writesInFlight(from.colour);
-    zeros = inFlight === 0 ? zeros + 1 : 0;
-    if (zeros >= 2) return;
-    if (performance.now() > deadline) {
-      throw new OperationError(
-        'waiting for writes in flight',
-        `${inFlight} were not answered in time`,
-        'find out what is slow, or allow more time (cutover.drainMs)',
-      );
-    }
-    await sleep(pollMs);
-  }
-}
-
-/**
- * Waits until all that `old` has committed is applied on `new`; returns the position. While a change that it applied is
- * not flushed, a subscriber reports no position beyond it, and looks again after 200 ms (wal_writer_delay) only. So
- * each round flushes the new side's log and gives the old side's something to send, at which the subscriber reports.
- */
-async function caughtUpTo(sessions: Sessions, forward: Link, deadline: number): Promise<string> {
-  const durableMessage = `SELECT pg_logical_emit_message(true, 'greenlight', 'fence')`;
-  await sessions.old.query(durableMessage);
-  const { lsn } = await row<{ lsn: string }>(sessions.old, 'SELECT pg_current_wal_flush_lsn()::text AS lsn');
-  while (!(await replayed(sessions.old, forward.name, lsn)) && performance.now() < deadline) {
-    await sessions.new.query(durableMessage);
-    await sessions.old.query(durableMessage);
-    await sleep(pollMs);
-  }
-  return lsn;
-}
-
-/** Flips and reads back. Where the balancer's answer is missing, what it does is asked for, never assumed. */
-async function flip(router: Router, from: Side, to: Side): Promise<void> {
-  const deadline = performance.now() + askAgainMs;
-  let failure: unknown;
-  try {
-    await within(router.apply({ live: to.colour, percent: 0 }), deadline);
-  } catch (error) {
-    failure = error;
-  }
-  for (;;) {
-    const live = await within(router.read(), deadline).then((state) => state.split?.live, () => undefined); // prettier-ignore
-    if (live === to.colour) return;
-    if (live === from.colour) {
-      throw new OperationError(
-        'flipping',
-        failure === undefined ? 'the balancer took the command and did nothing' : messageOf(failure),
-        'see the balancer’s log',
-      );
-    }
-    if (performance.now() > deadline) {
-      throw new OperationError(
-        'flipping',
-        'the balancer does not say who is live',
-        'see that it runs, then: npm run resume',
-      );
-    }
-    await sleep(pollMs);
-  }
+  return await finish(options, prepared, { started, heldAt, done });
 }
 
 /** Back to how it was: the live colour writes, the other does not, held writes go on. Returns what could not be undone. */
@@ -245,103 +164,4 @@ async function undo(
     await prepared.close();
   }
   return leftovers;
-}
-
-interface Progress {
-  started: number;
-  heldAt: number;
-  done: (next: CutoverStep, detail?: string) => string | undefined;
-}
-
-/** Everything after the flip. Nothing here throws: the new colour is live, and what fails is a problem to decide on. */
-async function finish(options: CutoverOptions, prepared: Prepared, progress: Progress): Promise<CutoverResult> {
-  const { router, from, to, direction } = options;
-  const { fence, sessions, forward, reverse, snapshots } = prepared;
-  const problems: string[] = [];
-  const warnings = prepared.warnings;
-  const attempt = async (what: string, list: string[], work: () => Promise<unknown>): Promise<void> => {
-    await work().catch((error: unknown) => list.push(`${what}: ${messageOf(error)}`));
-  };
-  const step = (next: CutoverStep): void => {
-    const failed = progress.done(next);
-    if (failed !== undefined) warnings.push(failed);
-  };
-  step('release');
-  // Where this fails the lease ends the hold: the writes go to the new colour all the same, only later.
-  await attempt('releasing the held writes', warnings, () => router.release());
-  const holdMs = performance.now() - progress.heldAt;
-  step('fenced');
-  await attempt('fencing the old colour', problems, () => fence.commit().catch(() => sessions.old.query(revokeWrites)));
-  await fence.lower();
-  step('detach');
-  let detached = false;
-  await attempt('ending the replication to the new colour', problems, async () => {
-    await dropSubscription(sessions.new, forward.name);
-    detached = true;
-    await dropSlot(sessions.old, forward.name);
-    await sessions.old.query(`DROP PUBLICATION IF EXISTS ${forward.name}`);
-  });
-  step('follow');
-  // Before the forward direction has ended for good, changes would go round in a circle.
-  if (reverse !== undefined && detached) {
-    await attempt('establishing the way back', problems, async () => {
-      await startReverse(reverse, sessions.old);
-      await followed(reverse, prepared);
-    });
-  }
-  step('compare');
-  const before = performance.now();
-  let tables: TableComparison[] = [];
-  await attempt('comparing the databases', problems, async () => {
-    const names = { left: from.colour, right: to.colour };
-    const columns = direction === 'forward' ? 'left' : 'common';
-    tables = await compareDatabases(snapshots.old, snapshots.new, { columns, names });
-  });
-  const compareMs = performance.now() - before;
-  const failed = progress.done('compare', `${tables.length} tables`);
-  if (failed !== undefined) warnings.push(failed);
-  await prepared.close();
-  return {
-    holdMs,
-    totalMs: performance.now() - progress.started,
-    tables,
-    compareMs,
-    equal: tables.length > 0 && tables.every((t) => t.equal),
-    ...(reverse === undefined ? {} : { reverse }),
-    problems,
-    warnings,
-  };
-}
-
-async function followed(reverse: Link, { sessions }: Prepared): Promise<void> {
-  const deadline = performance.now() + followMs;
-  const sql = `SELECT count(*)::int AS n FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming'`;
-  while ((await row<{ n: number }>(sessions.new, sql, [reverse.name])).n === 0) {
-    if (performance.now() > deadline) throw new Error(`${reverse.to.colour} does not follow after ${followMs} ms`);
-    await sleep(10);
-  }
-}
-
-/** Rejects when `deadline` (performance.now()) passes or the signal aborts; the work's own outcome is then ignored. */
-async function within<T>(work: Promise<T>, deadline: number, signal?: AbortSignal): Promise<T> {
-  work.catch(() => undefined);
-  signal?.throwIfAborted();
-  const timer = new AbortController();
-  const left = deadline - performance.now();
-  const late = new OperationError(
-    'holding writes',
-    'the time that writes may be held has passed',
-    'find out what was slow, or allow more time (cutover.holdMs)',
-  );
-  if (left <= 0) throw late;
-  try {
-    const expired = sleep(left, undefined, { signal: timer.signal }).then(() => Promise.reject(late));
-    expired.catch(() => undefined);
-    const aborted = new Promise<never>((_, reject) => {
-      signal?.addEventListener('abort', () => reject(signal.reason as Error), { signal: timer.signal });
-    });
-    return await Promise.race([work, expired, aborted]);
-  } finally {
-    timer.abort();
-  }
 }

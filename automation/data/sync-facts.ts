@@ -1,30 +1,31 @@
-import { row, rows, withClient } from './connect.ts';
-import type { Link } from './link.ts';
-import { syncStatus } from './sync.ts';
 import type { SyncFacts } from '../gates/data.ts';
+import { close, connect, rows } from './connect.ts';
+import type { Link } from './link.ts';
+import { slotSql, subscriptionSql, type Slot, type Subscription } from './sync-state.ts';
 
-/** What the gate on the replication judges: read from both sides, nothing taken from the other. */
+/** What a gate judges the replication by, table by table. */
 export async function syncFacts(link: Link): Promise<SyncFacts> {
-  const { lagBytes, lagMs } = await syncStatus(link);
-  const [copied, slot] = await Promise.all([
-    withClient(link.to.access, 'admin', async (target) => ({
-      tables: await rows<{ table: string; ready: boolean }>(
-        target,
-        `SELECT r.srrelid::regclass::text AS table, r.srsubstate IN ('r', 's') AS ready
-         FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid WHERE s.subname = $1 ORDER BY 1`,
-        [link.name],
-      ),
-      worker: await row<{ alive: boolean }>(
-        target,
-        'SELECT coalesce(bool_or(pid IS NOT NULL), false) AS alive FROM pg_stat_subscription WHERE subname = $1 AND relid IS NULL',
-        [link.name],
-      ),
-    })),
-    withClient(link.from.access, 'admin', (source) =>
-      rows<{ status: string }>(source, 'SELECT wal_status AS status FROM pg_replication_slots WHERE slot_name = $1', [
-        link.name,
-      ]),
-    ),
-  ]);
-  return { tables: copied.tables, lagMs, lagBytes, workerAlive: copied.worker.alive, slotStatus: slot[0]?.status };
+  const [source, target] = await Promise.all([connect(link.from.access, 'admin'), connect(link.to.access, 'admin')]);
+  try {
+    const [subscription] = await rows<Subscription>(target, subscriptionSql, [link.name]);
+    const [slot] = await rows<Slot>(source, slotSql, [link.name]);
+    const tables = await rows<{ table: string; ready: boolean }>(
+      target,
+      `SELECT format('%s.%s', n.nspname, c.relname) AS "table", r.srsubstate = 'r' AS ready
+       FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid JOIN pg_class c ON c.oid = r.srrelid
+       JOIN pg_namespace n ON n.oid = c.relnamespace WHERE s.subname = $1 ORDER BY 1`,
+      [link.name],
+    );
+    const workerAlive = subscription?.worker ?? false;
+    const known = workerAlive && slot !== undefined;
+    return {
+      tables,
+      lagMs: known ? slot.lag_ms : undefined,
+      lagBytes: known ? Number(slot.lag) : undefined,
+      workerAlive,
+      slotStatus: slot?.status ?? undefined,
+    };
+  } finally {
+    await Promise.all([close(source), close(target)]);
+  }
 }

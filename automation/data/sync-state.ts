@@ -27,43 +27,6 @@ export async function syncStatus(link: Link): Promise<SyncStatus> {
   }
 }
 
-export interface SyncFacts {
-  tables: { table: string; ready: boolean }[];
-  /** Undefined where it cannot be told: no worker, or no slot. */
-  lagMs: number | undefined;
-  lagBytes: number | undefined;
-  workerAlive: boolean;
-  /** `wal_status` of the slot. */
-  slotStatus: string | undefined;
-}
-
-/** What a gate judges the replication by, table by table. */
-export async function syncFacts(link: Link): Promise<SyncFacts> {
-  const [source, target] = await Promise.all([connect(link.from.access, 'admin'), connect(link.to.access, 'admin')]);
-  try {
-    const [subscription] = await rows<Subscription>(target, subscriptionSql, [link.name]);
-    const [slot] = await rows<Slot>(source, slotSql, [link.name]);
-    const tables = await rows<{ table: string; ready: boolean }>(
-      target,
-      `SELECT format('%s.%s', n.nspname, c.relname) AS "table", r.srsubstate = 'r' AS ready
-       FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid JOIN pg_class c ON c.oid = r.srrelid
-       JOIN pg_namespace n ON n.oid = c.relnamespace WHERE s.subname = $1 ORDER BY 1`,
-      [link.name],
-    );
-    const workerAlive = subscription?.worker ?? false;
-    const known = workerAlive && slot !== undefined;
-    return {
-      tables,
-      lagMs: known ? slot.lag_ms : undefined,
-      lagBytes: known ? Number(slot.lag) : undefined,
-      workerAlive,
-      slotStatus: slot?.status ?? undefined,
-    };
-  } finally {
-    await Promise.all([close(source), close(target)]);
-  }
-}
-
 /** Whether `to` has applied all that `from` had written up to `lsn`. */
 export async function replayed(source: pg.Client, name: string, lsn: string): Promise<boolean> {
   const sql =
@@ -71,27 +34,27 @@ export async function replayed(source: pg.Client, name: string, lsn: string): Pr
   return (await row<{ done: boolean }>(source, sql, [lsn, name])).done;
 }
 
-interface Subscription {
+export interface Subscription {
   enabled: boolean;
   worker: boolean;
   tables: number;
   ready: number;
 }
 
-const subscriptionSql = `
+export const subscriptionSql = `
   SELECT s.subenabled AS enabled,
     EXISTS (SELECT FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.relid IS NULL AND w.pid IS NOT NULL) AS worker,
     (SELECT count(*)::int FROM pg_subscription_rel r WHERE r.srsubid = s.oid) AS tables,
     (SELECT count(*)::int FROM pg_subscription_rel r WHERE r.srsubid = s.oid AND r.srsubstate = 'r') AS ready
   FROM pg_subscription s WHERE s.subname = $1`;
 
-interface Slot {
+export interface Slot {
   status: string | null;
   lag: string;
   lag_ms: number;
 }
 
-const slotSql = `
+export const slotSql = `
   SELECT s.wal_status AS status,
     greatest(0, pg_wal_lsn_diff(pg_current_wal_flush_lsn(), coalesce(r.replay_lsn, s.confirmed_flush_lsn)))::bigint::text AS lag,
     coalesce(extract(epoch FROM r.replay_lag) * 1000, 0)::float8 AS lag_ms

@@ -19,7 +19,7 @@ import { requirePreconditions } from './preconditions.ts';
 import { refreshMaterialisedViews } from './schema.ts';
 import { measure, replayed, type SyncStatus } from './sync-state.ts';
 
-export { replayed, syncFacts, syncStatus, type SyncFacts, type SyncStatus } from './sync-state.ts';
+export { replayed, syncStatus, type SyncStatus } from './sync-state.ts';
 
 /** Longest wait for open transactions when the slot is made, ms. */
 const slotMs = 30_000;

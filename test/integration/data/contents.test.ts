@@ -167,7 +167,7 @@ describe('contents of databases', () => {
         { name: 'small', rows: 0 },
       ]); // prettier-ignore
       const broken = await checkInvariants(rig.blue.access, [{ name: 'typo', sql: 'SELECT nothing FROM a' }]).catch(
-        (e: Error) => e,
+        (e: Error) => e.message,
       );
       expect(broken).to.include('typo').and.to.include('nothing');
       const writing = { name: 'writes', sql: 'WITH gone AS (DELETE FROM a RETURNING 1) SELECT * FROM gone' };

@@ -1,5 +1,6 @@
-import { fork } from 'node:child_process';
+import { fork, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { cutover, type CutoverStep } from '../../../automation/data/cutover.ts';
 import { inspect, recoverCutover } from '../../../automation/data/recover.ts';
@@ -12,17 +13,28 @@ import { MemoryRouter, Workload } from './traffic.ts';
 const holdMs = 800;
 const settings = { holdMs: 2000, drainMs: 1000 };
 
-/** Begins a cutover in a program of its own, which is killed after `dieAfter`. Resolves to the signal that ended it. */
-function cutoverThatDies(router: MemoryRouter, order: Order): Promise<NodeJS.Signals | null> {
+/** Begins a cutover in a program of its own that is killed or stopped after `dieAfter`. */
+function begin(
+  router: MemoryRouter,
+  order: Order,
+): { child: ChildProcess; ended: Promise<NodeJS.Signals | number | null>; failure: () => string } {
   const child = fork(join(import.meta.dirname, 'dying-cutover.ts'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  child.on('message', (message) => {
-    const { id, method, args } = message as Call;
+  let failure = '';
+  child.on('message', (message: Call | { failure: string }) => {
+    if ('failure' in message) {
+      failure = message.failure;
+      return;
+    }
+    const { id, method, args } = message;
     void (router[method] as (...a: unknown[]) => Promise<unknown>)
       .apply(router, args)
       .then((answer) => child.connected && child.send({ id, value: answer } satisfies Answer, () => undefined));
   });
   child.send(order);
-  return new Promise((resolve) => child.once('exit', (_, signal) => resolve(signal)));
+  const ended = new Promise<NodeJS.Signals | number | null>((resolve) =>
+    child.once('exit', (code, signal) => resolve(signal ?? code)),
+  );
+  return { child, ended, failure: () => failure };
 }
 
 describe('a program that dies in a cutover', () => {
@@ -55,7 +67,8 @@ describe('a program that dies in a cutover', () => {
     expect(await load.check(rig)).to.deep.equal([]);
   };
   const die = async (from: Side, to: Side, direction: Order['direction'], dieAfter: CutoverStep): Promise<void> => {
-    expect(await cutoverThatDies(router, { from, to, direction, holdMs, dieAfter })).to.equal('SIGKILL');
+    const { ended } = begin(router, { from, to, direction, holdMs, dieAfter, signal: 'SIGKILL' });
+    expect(await ended).to.equal('SIGKILL');
     // Nobody has recovered anything yet: the lease and the server end what was begun, and writes go on.
     await load.more(10);
   };
@@ -103,6 +116,29 @@ describe('a program that dies in a cutover', () => {
     const recovery = await recoverCutover({ router, from: rig.green, to: rig.blue, direction: 'rollback' });
     expect(recovery).to.deep.equal({ outcome: 'finished', replicating: false, problems: [] });
     expect(await phase()).to.equal('idle');
+    await verify();
+  });
+
+  it('does no harm where it only stood still: its lease and its fence end, and it gives up', async () => {
+    const order = {
+      from: rig.blue,
+      to: rig.green,
+      direction: 'forward',
+      holdMs,
+      dieAfter: 'replay',
+      signal: 'SIGSTOP',
+    } as const;
+    const { child, ended, failure } = begin(router, order);
+    try {
+      while (router.holds === 0 || router.held) await sleep(20);
+      await load.more(20);
+    } finally {
+      child.kill('SIGCONT');
+    }
+    expect(await ended).to.equal(2);
+    expect(failure()).to.include('the time that writes may be held has passed');
+    expect(router.split.live).to.equal('blue');
+    expect(await phase()).to.equal('replicating');
     await verify();
   });
 });

@@ -2,13 +2,14 @@ import { cutover, type CutoverStep } from '../../../automation/data/cutover.ts';
 import type { Side } from '../../../automation/data/link.ts';
 import type { Router } from '../../../infra/platform.ts';
 
-/** A program that begins a cutover and is killed after one of its steps. The router lives in the parent process. */
+/** A program that begins a cutover and is killed, or stopped for a while, after one of its steps. The router lives in the parent process. */
 export interface Order {
   from: Side;
   to: Side;
   direction: 'forward' | 'rollback';
   holdMs: number;
   dieAfter: CutoverStep;
+  signal: 'SIGKILL' | 'SIGSTOP';
 }
 export interface Call {
   id: number;
@@ -45,16 +46,16 @@ process.on('message', (message: Order | Answer) => {
 // Without its parent it has nothing to do.
 process.on('disconnect', () => process.exit(3));
 
-async function run({ from, to, direction, holdMs, dieAfter }: Order): Promise<void> {
+async function run({ from, to, direction, holdMs, dieAfter, signal }: Order): Promise<void> {
   const settings = { holdMs, drainMs: holdMs / 2 };
   const onStep = (step: CutoverStep): void => {
-    if (step === dieAfter) process.kill(process.pid, 'SIGKILL');
+    if (step === dieAfter) process.kill(process.pid, signal);
   };
   try {
     await cutover({ router, from, to, direction, settings, onStep });
     process.exit(0);
   } catch (error) {
-    console.error(error);
+    process.send?.({ failure: String(error) });
     process.exit(2);
   }
 }

@@ -3,7 +3,8 @@ import { close, connect, rows, withClient } from '../../../automation/data/conne
 import { linkBetween } from '../../../automation/data/link.ts';
 import { preconditions } from '../../../automation/data/preconditions.ts';
 import { copySchema, resetDatabase } from '../../../automation/data/schema.ts';
-import { startSync, stopSync, syncFacts, syncStatus, waitForSync } from '../../../automation/data/sync.ts';
+import { startSync, stopSync, syncStatus, waitForSync } from '../../../automation/data/sync.ts';
+import { syncFacts } from '../../../automation/data/sync-facts.ts';
 import { OperationError } from '../../../infra/errors.ts';
 import { createRig, expand, schemaV1, value, type Rig } from './rig.ts';
 

@@ -1,0 +1,102 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { OperationError } from '../../infra/errors.ts';
+import type { Router } from '../../infra/platform.ts';
+import { messageOf, row } from './connect.ts';
+import type { Link, Side } from './link.ts';
+import type { Sessions } from './reverse.ts';
+import { replayed } from './sync-state.ts';
+
+/** The steps of a cutover that wait for something while writes are held; each ends at its deadline (`performance.now()`). */
+
+const pollMs = 1;
+/** How long a balancer that does not say what it did is asked again, ms. */
+const askAgainMs = 2_000;
+
+/** Waits until no write is on its way to the colour that is being left. */
+export async function drain(router: Router, from: Side, deadline: number): Promise<void> {
+  // Two zeros in a row: a write may be between the balancer's two lists at the instant of one reading.
+  for (let zeros = 0; zeros < 2;) {
+    const inFlight = await router.writesInFlight(from.colour);
+    zeros = inFlight === 0 ? zeros + 1 : 0;
+    if (zeros >= 2) return;
+    if (performance.now() > deadline) {
+      throw new OperationError(
+        'waiting for writes in flight',
+        `${inFlight} were not answered in time`,
+        'find out what is slow, or allow more time (cutover.drainMs)',
+      );
+    }
+    await sleep(pollMs);
+  }
+}
+
+/**
+ * Waits until all that `old` has committed is applied on `new`; returns the position. While a change that it applied is
+ * not flushed, a subscriber reports no position beyond it, and looks again after 200 ms (wal_writer_delay) only. So
+ * each round flushes the new side's log and gives the old side's something to send, at which the subscriber reports.
+ */
+export async function caughtUpTo(sessions: Sessions, forward: Link, deadline: number): Promise<string> {
+  const durableMessage = `SELECT pg_logical_emit_message(true, 'greenlight', 'fence')`;
+  await sessions.old.query(durableMessage);
+  const { lsn } = await row<{ lsn: string }>(sessions.old, 'SELECT pg_current_wal_flush_lsn()::text AS lsn');
+  while (!(await replayed(sessions.old, forward.name, lsn)) && performance.now() < deadline) {
+    await sessions.new.query(durableMessage);
+    await sessions.old.query(durableMessage);
+    await sleep(pollMs);
+  }
+  return lsn;
+}
+
+/** Flips and reads back. Where the balancer's answer is missing, what it does is asked for, never assumed. */
+export async function flip(router: Router, from: Side, to: Side): Promise<void> {
+  const deadline = performance.now() + askAgainMs;
+  let failure: unknown;
+  try {
+    await within(router.apply({ live: to.colour, percent: 0 }), deadline);
+  } catch (error) {
+    failure = error;
+  }
+  for (;;) {
+    const live = await within(router.read(), deadline).then((state) => state.split?.live, () => undefined); // prettier-ignore
+    if (live === to.colour) return;
+    if (live === from.colour) {
+      throw new OperationError(
+        'flipping',
+        failure === undefined ? 'the balancer took the command and did nothing' : messageOf(failure),
+        'see the balancer’s log',
+      );
+    }
+    if (performance.now() > deadline) {
+      throw new OperationError(
+        'flipping',
+        'the balancer does not say who is live',
+        'see that it runs, then: npm run resume',
+      );
+    }
+    await sleep(pollMs);
+  }
+}
+
+/** Rejects when `deadline` (performance.now()) passes or the signal aborts; the work's own outcome is then ignored. */
+export async function within<T>(work: Promise<T>, deadline: number, signal?: AbortSignal): Promise<T> {
+  work.catch(() => undefined);
+  signal?.throwIfAborted();
+  const timer = new AbortController();
+  const left = deadline - performance.now();
+  const late = new OperationError(
+    'holding writes',
+    'the time that writes may be held has passed',
+    'find out what was slow, or allow more time (cutover.holdMs)',
+  );
+  if (left <= 0) throw late;
+  try {
+    const expired = sleep(left, undefined, { signal: timer.signal }).then(() => Promise.reject(late));
+    expired.catch(() => undefined);
+    const aborted = new Promise<never>((_, reject) => {
+      signal?.addEventListener('abort', () => reject(signal.reason as Error), { signal: timer.signal });
+    });
+    return await Promise.race([work, expired, aborted]);
+  } finally {
+    timer.abort();
+  }
+}
