@@ -27,8 +27,7 @@ export class EventCollector {
   }
 
   readonly add = (event: EngineEvent): void => {
-    if (event.summaryEvent !== undefined)
-      this.changes = { ...event.summaryEvent.resourceChanges } as Record<string, number>;
+    if (event.summaryEvent !== undefined) this.changes = { ...event.summaryEvent.resourceChanges };
     if (event.resourcePreEvent !== undefined) this.#report(event.resourcePreEvent.metadata, 'started');
     if (event.resOutputsEvent !== undefined) this.#report(event.resOutputsEvent.metadata, 'done');
     if (event.resOpFailedEvent !== undefined) this.#report(event.resOpFailedEvent.metadata, 'failed');

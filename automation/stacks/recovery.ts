@@ -1,5 +1,5 @@
 import type { Stack } from '@pulumi/pulumi/automation/index.js';
-import type { Deployment, Recorded } from './state.ts';
+import { isReal, type Deployment, type Recorded } from './state.ts';
 
 /**
  * Settles what a killed engine left. What it was creating may be there or not: it is put into the state, and a refresh
@@ -12,9 +12,10 @@ export async function settlePending(stack: Stack, recorded: Recorded): Promise<v
   const deployment = state.deployment as Deployment;
   const resources = (deployment.resources ??= []);
   for (const { type, resource } of deployment.pending_operations ?? []) {
-    const known = resources.some(({ urn, id }) => urn === resource.urn && id === idOf(resource.urn));
-    if (type !== 'creating' || known) continue;
-    resources.push({ ...resource, id: idOf(resource.urn), outputs: { ...resource.inputs } });
+    if (type !== 'creating' || !isReal(resource)) continue;
+    const id = idOf(resource.urn);
+    if (resources.some((known) => known.urn === resource.urn && known.id === id)) continue;
+    resources.push({ ...resource, id, outputs: { ...resource.inputs } });
   }
   delete deployment.pending_operations;
   await stack.importStack(state);

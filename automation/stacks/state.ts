@@ -66,6 +66,8 @@ export async function recorded(settings: EngineSettings, stack: string): Promise
   return { resources, outputs: root?.outputs ?? {}, pending: checkpoint?.latest?.pending_operations ?? [] };
 }
 
-/** The resources that stand for something: not providers, components or references to other stacks. */
-export const realResources = ({ resources }: Recorded): RecordedResource[] =>
-  resources.filter(({ type, custom, external }) => custom === true && external !== true && !type.startsWith('pulumi:'));
+/** Stands for something: no provider, component or reference to another stack. */
+export const isReal = ({ type, custom, external }: RecordedResource): boolean =>
+  custom === true && external !== true && !type.startsWith('pulumi:');
+
+export const realResources = ({ resources }: Recorded): RecordedResource[] => resources.filter(isReal);

@@ -4,7 +4,7 @@ import { projectRoot } from '../paths.ts';
 import { searchPath } from './instance-environment.ts';
 import { Layout, type Ports as PortTable, type SecretName } from './layout.ts';
 import { portsWanted } from './ports.ts';
-import { Balancer, Certificates, Ports, Process, Secret, Supervisor } from './resources.ts';
+import { Balancer, Certificates, Monitoring, Ports, Process, Secret, Supervisor } from './resources.ts';
 
 /** What the other stacks of the environment read. */
 export interface FoundationOutputs {
@@ -24,7 +24,7 @@ export function foundationStack(spec: EnvironmentSpec): Record<string, pulumi.In
     secrets: foundation.secretHashes,
     baseUrl: pulumi.interpolate`https://localhost:${foundation.ports.ports.https}`,
     // Last: once everything is up, the stack's outputs say so.
-    ready: foundation.balancer.id,
+    ready: pulumi.all([foundation.balancer.id, foundation.monitoring.id]).apply(() => true),
   };
 }
 
@@ -34,6 +34,7 @@ class Foundation extends pulumi.ComponentResource {
   readonly certificates: Certificates;
   readonly secretHashes: pulumi.Output<Record<string, string>>;
   readonly balancer: Balancer;
+  readonly monitoring: Monitoring;
   readonly #spec: EnvironmentSpec;
   readonly #place: { environment: EnvironmentSpec['environment']; directory: string };
 
@@ -48,6 +49,7 @@ class Foundation extends pulumi.ComponentResource {
     const supervisor = new Supervisor('supervisor', this.#place, { parent: this });
     for (const integration of spec.integrations) this.#standIn(integration, supervisor);
     this.balancer = this.#balancer(supervisor);
+    this.monitoring = this.#monitoring(supervisor);
     this.registerOutputs({});
   }
 
@@ -91,5 +93,10 @@ class Foundation extends pulumi.ComponentResource {
     const restartOn = [this.certificates.fingerprint, this.secretHashes.apply((hashes) => hashes['route'] as string)];
     const args = { ...this.#place, spec: this.#spec, ports: this.ports.ports, restartOn };
     return new Balancer('balancer', args, { parent: this, dependsOn: supervisor });
+  }
+
+  #monitoring(supervisor: Supervisor) {
+    const args = { ...this.#place, spec: this.#spec, ports: this.ports.ports };
+    return new Monitoring('monitoring', args, { parent: this, dependsOn: supervisor });
   }
 }

@@ -76,6 +76,12 @@ export class Balancer extends LocalResource {
   }
 }
 
+export class Monitoring extends LocalResource {
+  constructor(name: string, args: Args<Place & { spec: EnvironmentSpec; ports: PortTable }>, options: Options) {
+    super('Monitoring', name, args, [], options);
+  }
+}
+
 export class Routing extends LocalResource {
   constructor(
     name: string,

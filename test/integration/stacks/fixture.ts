@@ -1,13 +1,13 @@
 import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { createEngine, type Engine } from '../../../automation/stacks/engine.ts';
 import { destroyEnvironment } from '../../../automation/stacks/destroy.ts';
 import type { Artefact, EnvironmentName, EnvironmentSpec } from '../../../infra/model.ts';
-import { localEngineSettings } from '../../../infra/local/engine-settings.ts';
 import { Layout } from '../../../infra/local/layout.ts';
+import { createLocalPlatform } from '../../../infra/local/platform.ts';
 import { Supervisor } from '../../../infra/local/supervisor.ts';
-import { wipeEnvironment } from '../../../infra/local/wipe.ts';
 import type { Platform } from '../../../infra/platform.ts';
 
 /** Answers its name, version and colour; `/env` the names of its variables and those that a test looks at. */
@@ -34,7 +34,7 @@ const service = (name: string, route: string, database: boolean) => ({
 
 export interface Fixture {
   home: string;
-  platform: Pick<Platform, 'name' | 'engine' | 'wipe'> & Platform;
+  platform: Platform;
   engine: Engine;
   spec: EnvironmentSpec;
   layout: Layout;
@@ -51,7 +51,7 @@ export async function createFixture(environment: EnvironmentName = 'staging'): P
   process.env['GREENLIGHT_HOME'] = home;
   const standIn = join(home, 'bank.mjs');
   await writeFile(standIn, server);
-  const platform = { name: 'local', engine: localEngineSettings(), wipe: wipeEnvironment } as Fixture['platform'];
+  const platform = createLocalPlatform();
   const engine = createEngine(platform);
   const layout = new Layout(environment);
   return {
@@ -83,4 +83,10 @@ export async function createFixture(environment: EnvironmentName = 'staging'): P
       else process.env['GREENLIGHT_HOME'] = before;
     },
   };
+}
+
+/** A zombie does not run: it only waits for whoever took its parent's place. */
+export async function isRunning(pid: number): Promise<boolean> {
+  const { stdout } = await execa('ps', ['-o', 'stat=', '-p', String(pid)], { reject: false });
+  return stdout.trim() !== '' && !stdout.trim().startsWith('Z');
 }

@@ -8,7 +8,7 @@ import { createLocalRouter } from '../../../infra/local/haproxy/router.ts';
 import { createLocalInstances } from '../../../infra/local/instances.ts';
 import { allPorts, isFree } from '../../../infra/local/ports.ts';
 import { stackName } from '../../../infra/model.ts';
-import { createFixture, type Fixture } from './fixture.ts';
+import { createFixture, isRunning, type Fixture } from './fixture.ts';
 
 const environment = 'staging';
 
@@ -169,7 +169,7 @@ describe('the stacks of a local environment', function () {
     expect(result.withoutEngine).to.deep.equal([]);
     expect(result.kept).to.deep.equal([layout.backups()]);
     expect(await readdir(layout.directory)).to.deep.equal(['backups']);
-    for (const pid of running) expect(isAlive(pid), `process ${pid}`).to.equal(false);
+    for (const pid of running) expect(await isRunning(pid), `process ${pid}`).to.equal(false);
     for (const port of allPorts(ports)) expect(await isFree(port), `port ${port}`).to.equal(true);
     const { stdout } = await execa('ps', ['-eww', '-o', 'args=']);
     expect(stdout).not.to.include(fixture.home);
@@ -182,14 +182,6 @@ describe('the stacks of a local environment', function () {
 
 const pids = (programs: { name: string; pid: number }[]): Record<string, number> =>
   Object.fromEntries(programs.map(({ name, pid }) => [name, pid]));
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
 
 async function writeBackup(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true });
