@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Artefact } from '../../infra/model.ts';
 import type { JobResult, Jobs } from '../../infra/platform.ts';
+import { secrets } from '../release/redact.ts';
 import { check, type Gate, type Measurement } from './gate.ts';
 import { parseJUnit, type JUnitReport } from './junit.ts';
 
@@ -24,6 +25,7 @@ export function testsGate(options: TestsGate): Gate {
     id,
     title,
     async measure({ evidence, signal }) {
+      registerSecrets(env);
       const results = evidence.file('junit.xml');
       const job = await jobs.run({
         name: id, artefact, command, env, timeoutMs, results, log: evidence.file('log.txt'), signal,
@@ -35,6 +37,13 @@ export function testsGate(options: TestsGate): Gate {
       return { measurements, summary: { measured: `${ran} tests passed`, wanted: 'every test passes' } };
     },
   };
+}
+
+/** What the contract gives to tests in confidence: a test that prints it must not leave it among the evidence. */
+function registerSecrets({ DATABASE_URL, ROUTE_HEADERS }: Record<string, string | undefined>): void {
+  const headers = JSON.parse(ROUTE_HEADERS ?? '{}') as Record<string, string>;
+  for (const value of Object.values(headers)) secrets.register(value);
+  if (DATABASE_URL !== undefined) secrets.register(decodeURIComponent(new URL(DATABASE_URL).password));
 }
 
 async function readReport(file: string): Promise<JUnitReport | undefined> {

@@ -41,9 +41,7 @@ describe('the way of a scanner to the application', () => {
   });
 
   it('counts what arrived, and takes only good answers for pages', async () => {
-    const way = await start(
-      (request, response) => void response.writeHead(request.url === '/no' ? 404 : 200).end(),
-    );
+    const way = await start((request, response) => void response.writeHead(request.url === '/no' ? 404 : 200).end());
     for (const path of ['/a?x=1', '/a?x=2', '/no']) await fetch(way.origin + path);
     expect(way.seen()).to.deep.equal({ requests: 3, unanswered: 0, statuses: { 200: 2, 404: 1 }, paths: ['/a'] });
   });

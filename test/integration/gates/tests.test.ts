@@ -32,7 +32,10 @@ describe('the gate of tests with a real test runner', () => {
   let artefacts = 0;
 
   /** A version with one file of tests, run by Node's own runner. */
-  async function run(tests: string, change: { command?: string[]; timeoutMs?: number } = {}) {
+  async function run(
+    tests: string,
+    change: { command?: string[]; timeoutMs?: number; env?: Record<string, string> } = {},
+  ) {
     const location = join(directory, `artefact-${artefacts++}`);
     mkdirSync(location);
     await writeFile(
@@ -51,7 +54,7 @@ describe('the gate of tests with a real test runner', () => {
         '--test-reporter-destination={results}',
         'a.test.mjs',
       ],
-      env: {},
+      env: change.env ?? {},
       timeoutMs: change.timeoutMs ?? 20_000,
     });
     return runGate(gate, { releaseDirectory: directory });
@@ -69,6 +72,19 @@ describe('the gate of tests with a real test runner', () => {
     const result = await run("test('adds', () => assert.equal(1 + 1, 3)); test('other', () => {});");
     expect(result.verdict).to.equal('fail');
     expect(result.measurements.at(-1)?.note).to.contain('adds');
+  });
+
+  it('keeps what the tests got in confidence out of the evidence', async () => {
+    const env = {
+      DATABASE_URL: 'postgres://app:quite%20secret@localhost/x',
+      ROUTE_HEADERS: '{"x-greenlight-secret":"route-secret-1"}',
+    };
+    const tests = "test('prints', () => assert.fail(process.env.DATABASE_URL + process.env.ROUTE_HEADERS));";
+    const result = await run(tests, { env });
+    const files = await Promise.all(result.evidence.map((file) => readFile(join(directory, file), 'utf8')));
+    const everything = files.join() + JSON.stringify(result);
+    expect(everything).to.contain('prints');
+    expect(everything).to.not.contain('route-secret-1').and.not.contain('quite%20secret');
   });
 
   it('is inconclusive when every test is skipped', async () => {
