@@ -32,12 +32,13 @@ export function createProvider(version: string, handlers: ReadonlyMap<string, Ha
       return Promise.resolve({ inputs: news, failures });
     },
 
-    diff(_id, _urn, olds: Properties, news: Properties) {
-      const changed = Object.keys(news).filter((key) => !isDeepStrictEqual(news[key], olds[key]));
-      const removed = Object.keys(olds).filter((key) => key === 'drift');
+    /** Compares the inputs, also those that are gone; drift is a difference in itself. */
+    diff(_id, urn, olds: Properties, news: Properties) {
+      const names = Object.keys(handlerOf(urn).inputs.shape);
+      const changed = names.filter((name) => !isDeepStrictEqual(news[name], olds[name]));
       return Promise.resolve({
-        changes: changed.length + removed.length > 0,
-        replaces: changed.filter((key) => identity.includes(key)),
+        changes: changed.length > 0 || olds['drift'] !== undefined,
+        replaces: changed.filter((name) => identity.includes(name)),
         deleteBeforeReplace: true,
       });
     },

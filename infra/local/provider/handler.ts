@@ -7,7 +7,7 @@ import { Layout } from '../layout.ts';
  */
 export interface Handler<Inputs extends Place = Place, Computed extends object = object> {
   /** What a program has to say about it. Unknown keys are errors. */
-  inputs: z.ZodType<Inputs>;
+  inputs: z.ZodObject & z.ZodType<Inputs>;
   /** Makes it, or adopts what an interrupted `create` left. Resolves to what was found out while making it. */
   create(inputs: Inputs): Promise<Computed>;
   /** Looks at what is really there. */
