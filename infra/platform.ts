@@ -179,6 +179,8 @@ export interface ColourTraffic {
   /** Answers with status 5xx, and requests that got no answer. */
   errors: number;
   writes: number;
+  /** Reads that the split alone decided on: not those of a client that had just written, which stay on the live colour. */
+  splitReads: number;
   /** One per request, milliseconds at the balancer, unsorted. */
   latenciesMs: number[];
 }

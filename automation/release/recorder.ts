@@ -48,11 +48,10 @@ export function observed(window: TrafficWindow, split: Split) {
   return { type: 'traffic.observed' as const, from: window.from, to: window.to, colours, split };
 }
 
-/** Percent of the reads in a window that the colour that is not live answered; undefined without reads. */
-export function observedPercent(window: TrafficWindow, live: Colour): number | undefined {
-  const reads = (colour: Colour) => window.colours[colour].requests - window.colours[colour].writes;
-  const all = reads('blue') + reads('green');
-  return all === 0 ? undefined : (100 * reads(other(live))) / all;
+/** Percent of the reads that the split sent to the colour that is not live; undefined without such reads. */
+export function observedPercent({ colours }: TrafficWindow, live: Colour): number | undefined {
+  const all = colours.blue.splitReads + colours.green.splitReads;
+  return all === 0 ? undefined : (100 * colours[other(live)].splitReads) / all;
 }
 
 function summarise({ requests, errors, writes, latenciesMs }: ColourTraffic): ObservedTraffic {

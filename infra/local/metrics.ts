@@ -43,6 +43,7 @@ export function summarize(records: AccessRecord[], from: number, to: number, pat
     const colour = traffic[record.colour];
     colour.requests += 1;
     if (record.kind === 'write') colour.writes += 1;
+    else if (record.by === 'split') colour.splitReads += 1;
     if (outcome === 'error') colour.errors += 1;
     if (record.ms >= 0) colour.latenciesMs.push(record.ms);
   }
@@ -58,4 +59,4 @@ function judge({ status, state, ms }: AccessRecord, patienceMs: number): 'answer
   return status >= 500 || status <= 0 || /^[Ss]/.test(state) ? 'error' : 'answered';
 }
 
-const nothing = (): ColourTraffic => ({ requests: 0, errors: 0, writes: 0, latenciesMs: [] });
+const nothing = (): ColourTraffic => ({ requests: 0, errors: 0, writes: 0, splitReads: 0, latenciesMs: [] });

@@ -46,7 +46,7 @@ export const canary: Stage = {
     const { router } = await context.connect();
     const { split } = await router.read();
     // After the cutover the way back is a cutover too: that is the cutover stage's to undo.
-    if (split === undefined || split.live !== context.from.colour) return undefined;
+    if (split?.live !== context.from.colour || split.percent === 0) return undefined;
     const back = { live: context.from.colour, percent: 0 };
     const started = performance.now();
     context.journal.append({ type: 'rollback.started', reason: context.stopReason, automatic: context.stopAutomatic });

@@ -30,6 +30,7 @@ const traffic = (latenciesMs: number[], errors = 0): ColourTraffic => ({
   requests: latenciesMs.length,
   errors,
   writes: 0,
+  splitReads: 0,
   latenciesMs,
 });
 const healthy = (count: number, seed: number, errors = 0) => traffic(latencies(count, 30, randomFrom(seed)), errors);
