@@ -83,6 +83,18 @@ describe('the engine after a crash', function () {
     expect((await fixture.supervisor.state('database.green'))?.state).to.be.oneOf(['STARTING', 'RUNNING']);
   });
 
+  it('ends when it is aborted, and leaves nothing half made', async () => {
+    await fixture.engine.destroy({ environment, kind: 'green' });
+    const abort = new AbortController();
+    const engine = createEngine(fixture.platform, { onProgress: () => abort.abort(new Error('stopped by a person')) });
+    const request = { environment, kind: 'green', colour: { colour: 'green' } } as const;
+    expect(await rejection(engine.up({ ...request, signal: abort.signal }))).to.equal('stopped by a person');
+    expect(await rejection(engine.up({ ...request, signal: abort.signal }))).to.equal('stopped by a person');
+    expect((await recorded(fixture.platform.engine, 'staging-green'))?.pending).to.deep.equal([]);
+    await fixture.engine.up(request);
+    expect((await fixture.supervisor.list()).map(({ name }) => name)).to.include('database.green');
+  });
+
   it('refuses while another engine works on the stack, and says who', async () => {
     const directory = lockDirectory(fixture.platform.engine, 'staging-blue');
     await mkdir(directory, { recursive: true });
