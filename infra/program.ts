@@ -1,5 +1,5 @@
 import * as pulumi from '@pulumi/pulumi';
-import { stackKinds, stackName, type EnvironmentName, type StackKind } from './model.ts';
+import { stackKinds, stackName, type EnvironmentName, type EnvironmentSpec, type StackKind } from './model.ts';
 import { fromPulumiConfig } from './stacks.ts';
 import { colourStack } from './local/colour.ts';
 import { foundationStack } from './local/foundation.ts';
@@ -16,7 +16,10 @@ export function programFor(environment: EnvironmentName, kind: StackKind): Progr
     const stack = fromPulumiConfig(kind, (key) => config.require(key));
     switch (stack.kind) {
       case 'foundation':
-        return foundationStack(stack.spec);
+        return foundationStack(
+          stack.spec,
+          config.getSecretObject<EnvironmentSpec['alertReceivers']>('alertReceivers') ?? [],
+        );
       case 'traffic':
         return trafficStack(environment, stack.split);
       case 'blue':

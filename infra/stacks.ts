@@ -26,7 +26,7 @@ export function toPulumiConfig(platform: string, config: StackConfig): Record<st
   const values = { 'greenlight:platform': platform };
   switch (config.kind) {
     case 'foundation':
-      return { ...values, 'greenlight:environment': JSON.stringify(config.spec) };
+      return { ...values, 'greenlight:environment': JSON.stringify({ ...config.spec, alertReceivers: [] }) };
     case 'traffic':
       return { ...values, 'greenlight:live': config.split.live, 'greenlight:percent': String(config.split.percent) };
     case 'blue':
@@ -35,7 +35,13 @@ export function toPulumiConfig(platform: string, config: StackConfig): Record<st
   }
 }
 
-/** Reads it back. `value` gives a key of the namespace `greenlight`; throws an Error where one is missing or wrong. */
+/** The part of the configuration that Pulumi stores encrypted: addresses of alert receivers often hold a token. */
+export function toSecretConfig(config: StackConfig): Record<string, string> {
+  if (config.kind !== 'foundation' || config.spec.alertReceivers.length === 0) return {};
+  return { 'greenlight:alertReceivers': JSON.stringify(config.spec.alertReceivers) };
+}
+
+/** Reads it back, without the secret part. `value` gives a key of the namespace `greenlight`; throws an Error where one is missing or wrong. */
 export function fromPulumiConfig(kind: StackKind, value: (key: string) => string): StackConfig {
   switch (kind) {
     case 'foundation':

@@ -13,13 +13,13 @@ import {
 } from '../../infra/model.ts';
 import type { Platform } from '../../infra/platform.ts';
 import { programFor } from '../../infra/program.ts';
-import { toPulumiConfig, type StackConfig } from '../../infra/stacks.ts';
+import { toPulumiConfig, toSecretConfig, type StackConfig } from '../../infra/stacks.ts';
 import { forwardAbort } from './abort.ts';
 import { EventCollector, resourceName, type Progress } from './events.ts';
 import { clearDeadLocks } from './locks.ts';
 import { settlePending } from './recovery.ts';
 import { realResources, recorded, stackNames } from './state.ts';
-import { engineDirectory, EngineWorkspace } from './workspace.ts';
+import { type Configuration, engineDirectory, EngineWorkspace } from './workspace.ts';
 
 export type { StackConfig } from '../../infra/stacks.ts';
 export type { Progress } from './events.ts';
@@ -84,14 +84,19 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
   const settings = platform.engine;
   const workspace = new EngineWorkspace(settings);
   const read = async (name: string) => (await recorded(settings, name)) ?? { resources: [], outputs: {}, pending: [] };
-  const open = (name: string, configuration?: Record<string, string>) => workspace.stack(name, configuration);
+  const open = (name: string, configuration?: Configuration) => workspace.stack(name, configuration);
+
+  const configurationOf = (config: StackConfig): Configuration => ({
+    plain: toPulumiConfig(platform.name, config),
+    secret: toSecretConfig(config),
+  });
 
   /** What every run has in common: lock, left-overs, log, events, errors. */
   const run = async (
     doing: string,
     name: string,
     signal: AbortSignal | undefined,
-    configuration: Record<string, string> | undefined,
+    configuration: Configuration | undefined,
     act: (stack: Awaited<ReturnType<typeof open>>, handlers: Handlers) => Promise<unknown>,
   ): Promise<UpResult> => {
     signal?.throwIfAborted();
@@ -124,7 +129,7 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
     up(request) {
       const name = stackName(request.environment, request.kind);
       const program = programFor(request.environment, request.kind);
-      const configuration = toPulumiConfig(platform.name, request);
+      const configuration = configurationOf(request);
       return run(`applying the stack ${name}`, name, request.signal, configuration, (stack, handlers) =>
         stack.up({ ...handlers, program }),
       );
@@ -133,7 +138,7 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
     async preview(request) {
       const name = stackName(request.environment, request.kind);
       const program = programFor(request.environment, request.kind);
-      const configuration = toPulumiConfig(platform.name, request);
+      const configuration = configurationOf(request);
       const { changes } = await run(
         `previewing the stack ${name}`,
         name,
@@ -229,10 +234,16 @@ function drifts(before: Resources, after: Resources): Drift[] {
     const drift = now.outputs?.['drift'];
     if (typeof drift === 'string') return [{ resource, what: drift }];
     const keys = Object.keys({ ...old.outputs, ...now.outputs }).filter((key) => key !== 'drift');
-    const changed = keys.filter((key) => !isDeepStrictEqual(old.outputs?.[key], now.outputs?.[key]));
+    const changed = keys.filter(
+      (key) => !isDeepStrictEqual(readable(old.outputs?.[key]), readable(now.outputs?.[key])),
+    );
     return changed.length === 0 ? [] : [{ resource, what: `changed: ${changed.join(', ')}` }];
   });
 }
+
+/** A secret is encrypted anew whenever the state is written, so its text says nothing about a change. */
+const readable = (value: unknown): unknown =>
+  typeof value === 'object' && value !== null && 'ciphertext' in value ? 'secret' : value;
 
 async function append(file: string, text: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });

@@ -16,6 +16,12 @@ import { stackFiles } from './state.ts';
 /** Files of the command line itself (one per call) that are kept for the case that somebody has to look. */
 const logsKept = 50;
 
+/** Of a stack: values by key. The engine encrypts the secret ones. */
+export interface Configuration {
+  plain: Record<string, string>;
+  secret: Record<string, string>;
+}
+
 export const engineDirectory = (): string => join(home(), 'engine');
 
 /** A workspace of the Automation API: its project and stack settings are in `.greenlight/engine/`, not among the sources. */
@@ -29,14 +35,16 @@ export class EngineWorkspace {
   }
 
   /** The stack, made if it is not there, with the configuration that it is to have from now on. */
-  async stack(name: string, configuration?: Record<string, string>): Promise<Stack> {
+  async stack(name: string, configuration?: Configuration): Promise<Stack> {
     this.#workspace ??= this.#open();
     const workspace = await this.#workspace;
     const stack = this.#stacks.get(name) ?? (await this.#find(name, workspace));
     this.#stacks.set(name, stack);
     if (configuration !== undefined) {
       const settings = await workspace.stackSettings(name).catch((): StackSettings => ({}));
-      await workspace.saveStackSettings(name, { ...settings, config: configuration });
+      await workspace.saveStackSettings(name, { ...settings, config: configuration.plain });
+      for (const [key, value] of Object.entries(configuration.secret))
+        await stack.setConfig(key, { value, secret: true });
     }
     return stack;
   }

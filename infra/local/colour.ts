@@ -67,6 +67,7 @@ class ColourStack extends pulumi.ComponentResource {
         stopSignal: 'TERM' as const,
         stopSeconds: 15,
         stopGroup: true,
+        balanced: true,
         restartOn: [artefact.digest],
       };
       return new Process(name, args, { parent: this, dependsOn: this.database });

@@ -15,8 +15,12 @@ export interface FoundationOutputs {
   secrets: Record<string, string>;
 }
 
-export function foundationStack(spec: EnvironmentSpec): Record<string, pulumi.Input<unknown>> {
-  const foundation = new Foundation(spec);
+/** `alertReceivers` come on their own, as a secret; `spec` has none. */
+export function foundationStack(
+  spec: EnvironmentSpec,
+  alertReceivers: pulumi.Input<EnvironmentSpec['alertReceivers']>,
+): Record<string, pulumi.Input<unknown>> {
+  const foundation = new Foundation(spec, alertReceivers);
   return {
     spec,
     ports: foundation.ports.ports,
@@ -38,7 +42,7 @@ class Foundation extends pulumi.ComponentResource {
   readonly #spec: EnvironmentSpec;
   readonly #place: { environment: EnvironmentSpec['environment']; directory: string };
 
-  constructor(spec: EnvironmentSpec) {
+  constructor(spec: EnvironmentSpec, alertReceivers: pulumi.Input<EnvironmentSpec['alertReceivers']>) {
     super('greenlight:stack:Foundation', spec.environment);
     this.#spec = spec;
     this.#place = { environment: spec.environment, directory: new Layout(spec.environment).directory };
@@ -49,7 +53,7 @@ class Foundation extends pulumi.ComponentResource {
     const supervisor = new Supervisor('supervisor', this.#place, { parent: this });
     for (const integration of spec.integrations) this.#standIn(integration, supervisor);
     this.balancer = this.#balancer(supervisor);
-    this.monitoring = this.#monitoring(supervisor);
+    this.monitoring = this.#monitoring(supervisor, alertReceivers);
     this.registerOutputs({});
   }
 
@@ -83,6 +87,7 @@ class Foundation extends pulumi.ComponentResource {
         stopSignal: 'TERM',
         stopSeconds: 5,
         stopGroup: true,
+        balanced: false,
         restartOn: [],
       },
       { parent: this, dependsOn: supervisor },
@@ -95,8 +100,8 @@ class Foundation extends pulumi.ComponentResource {
     return new Balancer('balancer', args, { parent: this, dependsOn: supervisor });
   }
 
-  #monitoring(supervisor: Supervisor) {
-    const args = { ...this.#place, spec: this.#spec, ports: this.ports.ports };
+  #monitoring(supervisor: Supervisor, alertReceivers: pulumi.Input<EnvironmentSpec['alertReceivers']>) {
+    const args = { ...this.#place, spec: this.#spec, ports: this.ports.ports, alertReceivers };
     return new Monitoring('monitoring', args, { parent: this, dependsOn: supervisor });
   }
 }

@@ -77,7 +77,11 @@ export class Balancer extends LocalResource {
 }
 
 export class Monitoring extends LocalResource {
-  constructor(name: string, args: Args<Place & { spec: EnvironmentSpec; ports: PortTable }>, options: Options) {
+  constructor(
+    name: string,
+    args: Args<Place & { spec: EnvironmentSpec; ports: PortTable; alertReceivers: EnvironmentSpec['alertReceivers'] }>,
+    options: Options,
+  ) {
     super('Monitoring', name, args, [], options);
   }
 }

@@ -5,6 +5,10 @@ import type { Found, Handler, Place } from './handler.ts';
 /** How the engine writes a value that is not known before the resource it comes from is made. */
 const unknown = '04da6b54-80e4-46f7-96ec-b56ff0331ba9';
 
+/** How the engine marks a secret value; it keeps what is marked encrypted. */
+const mark = '4dabf18193072939515e22adb298388d';
+const secretSignature = '1b47061264138c4ac30d75fd1eb44270';
+
 type Properties = Record<string, unknown>;
 /** What the engine keeps of a resource: its inputs, what was computed, and the drift that the last refresh found. */
 type State = Place & { drift?: string };
@@ -26,14 +30,15 @@ export function createProvider(version: string, handlers: ReadonlyMap<string, Ha
     schema: JSON.stringify({ name: 'greenlight', version }),
 
     check(urn, _olds, news: Properties) {
-      const result = handlerOf(urn).inputs.safeParse(news);
+      const result = handlerOf(urn).inputs.safeParse(open(news));
       if (result.success || mentions(news, unknown)) return Promise.resolve({ inputs: news });
       const failures = result.error.issues.map((issue) => ({ property: issue.path.join('.'), reason: issue.message }));
       return Promise.resolve({ inputs: news, failures });
     },
 
     /** Compares the inputs, also those that are gone; drift is a difference in itself. */
-    diff(_id, urn, olds: Properties, news: Properties) {
+    diff(_id, urn, recorded: Properties, wanted: Properties) {
+      const [olds, news] = [open(recorded), open(wanted)];
       const names = Object.keys(handlerOf(urn).inputs.shape);
       const changed = names.filter((name) => !isDeepStrictEqual(news[name], olds[name]));
       return Promise.resolve({
@@ -44,28 +49,40 @@ export function createProvider(version: string, handlers: ReadonlyMap<string, Ha
     },
 
     async create(urn, inputs: Place) {
-      const computed = await handlerOf(urn).create(inputs);
+      const computed = await handlerOf(urn).create(open(inputs));
       return { id: nameOf(urn), outs: { ...inputs, ...computed } };
     },
 
     async read(id, urn, props: State) {
       const { drift: _old, ...recorded } = props;
-      const found: Found = await handlerOf(urn).read(recorded);
+      const found: Found = await handlerOf(urn).read(open(recorded));
       if (found === 'absent') return { id: '', props: {} };
       return { id, props: found === 'as recorded' ? recorded : { ...recorded, ...found } };
     },
 
     async update(_id, urn, olds: State, news: Place) {
       const { drift: _old, ...recorded } = olds;
-      const computed = await handlerOf(urn).update(news, recorded);
+      const computed = await handlerOf(urn).update(open(news), open(recorded));
       return { outs: { ...news, ...computed } };
     },
 
     async delete(_id, urn, props: State) {
-      await handlerOf(urn).delete(props);
+      await handlerOf(urn).delete(open(props));
     },
   };
 }
+
+/** Handlers get secrets in the clear; what goes back to the engine keeps its marks. */
+function open<T extends object>(properties: T): T {
+  const entries = Object.entries(properties).map(([key, value]: [string, unknown]) => [
+    key,
+    isSecret(value) ? value.value : value,
+  ]);
+  return Object.fromEntries(entries) as T;
+}
+
+const isSecret = (value: unknown): value is { value: unknown } =>
+  typeof value === 'object' && value !== null && (value as Properties)[mark] === secretSignature;
 
 const nameOf = (urn: string): string => urn.split('::').at(-1) as string;
 

@@ -18,6 +18,8 @@ import { readProgram, removeProgram, startProgram } from './supervised.ts';
 const inputs = place.extend({
   spec: z.custom<EnvironmentSpec>((value) => typeof value === 'object'),
   ports: z.custom<Ports>((value) => typeof value === 'object'),
+  /** A secret: an address often holds a token. */
+  alertReceivers: z.array(z.strictObject({ name: z.string(), webhook: z.url() })),
 });
 type Inputs = z.infer<typeof inputs>;
 
@@ -60,7 +62,7 @@ function describe({ name }: Program, found: Found): string[] {
 /** Paths and contents. */
 function filesOf(of: Inputs): [string, string][] {
   const layout = layoutOf(of);
-  const files = renderMonitoring({ spec: of.spec, ports: of.ports });
+  const files = renderMonitoring({ spec: { ...of.spec, alertReceivers: of.alertReceivers }, ports: of.ports });
   const below = (directory: string, contents: Record<string, string>) =>
     Object.entries(contents).map(([name, content]): [string, string] => [join(directory, name), content]);
   return [...below(layout.prometheus(), files.prometheus), ...below(layout.alertmanager(), files.alertmanager)];

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Program } from '../supervisor-config.ts';
+import { untilBalanced } from './balanced.ts';
 import { layoutOf, place, type Handler } from './handler.ts';
 import { resolveSecrets } from './secret-reference.ts';
 import { readProgram, removeProgram, startProgram } from './supervised.ts';
@@ -20,6 +21,8 @@ const inputs = place.extend({
   stopSignal: z.enum(['TERM', 'INT', 'QUIT', 'USR1']),
   stopSeconds: z.number().int().min(1),
   stopGroup: z.boolean(),
+  /** Whether it is a server of the balancer, under its name: then it is ready when the balancer says so too. */
+  balanced: z.boolean(),
   /** Hashes of what it reads at its start besides (a certificate). */
   restartOn: z.array(z.string().regex(/^\S+$/)),
 });
@@ -30,6 +33,7 @@ export const process: Handler<ProcessInputs> = {
   inputs,
   async create(of) {
     await startProgram(layoutOf(of), programOf(of));
+    if (of.balanced) await untilBalanced(layoutOf(of), of.name);
     return {};
   },
   async read(state) {
@@ -43,7 +47,7 @@ export const process: Handler<ProcessInputs> = {
   },
 };
 
-function programOf({ environment, directory, ...program }: ProcessInputs): Program {
+function programOf({ environment, directory, balanced: _, ...program }: ProcessInputs): Program {
   const layout = layoutOf({ environment, directory });
   const env = Object.entries(program.env).map(([name, value]) => [name, resolveSecrets(layout, value)]);
   return { ...program, logMegabytes: 5, env: Object.fromEntries(env) as Record<string, string> };

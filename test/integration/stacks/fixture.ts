@@ -32,6 +32,9 @@ const service = (name: string, route: string, database: boolean) => ({
   env: { GREETING: `it's "quoted"; 100%\nand goes on` },
 });
 
+/** Stands for what is secret in the address of an alert receiver. */
+export const webhookToken = 'T0ken-of-a-webhook-4711';
+
 export interface Fixture {
   home: string;
   platform: Platform;
@@ -68,7 +71,7 @@ export async function createFixture(environment: EnvironmentName = 'staging'): P
       writes: { methods: ['POST'], paths: [] },
       database: { maxConnections: 30 },
       slo: { errorRate: 0.001, p95Ms: 500 },
-      alertReceivers: [],
+      alertReceivers: [{ name: 'operators', webhook: `http://127.0.0.1:9/${webhookToken}` }],
     },
     async artefact(version) {
       const location = join(home, 'artefacts', version);

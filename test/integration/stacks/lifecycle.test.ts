@@ -8,7 +8,7 @@ import { createLocalRouter } from '../../../infra/local/haproxy/router.ts';
 import { createLocalInstances } from '../../../infra/local/instances.ts';
 import { allPorts, isFree } from '../../../infra/local/ports.ts';
 import { stackName } from '../../../infra/model.ts';
-import { createFixture, isRunning, type Fixture } from './fixture.ts';
+import { createFixture, isRunning, webhookToken, type Fixture } from './fixture.ts';
 
 const environment = 'staging';
 
@@ -82,7 +82,15 @@ describe('the stacks of a local environment', function () {
       return readFileSync(file, 'utf8').trim();
     });
     expect(values).to.have.length(7);
-    const allowed = [join(fixture.layout.directory, 'secrets'), join(fixture.layout.supervisor(), 'run')];
+    values.push(webhookToken);
+    const alertmanager = join(fixture.layout.alertmanager(), 'alertmanager.yml');
+    expect(await readFile(alertmanager, 'utf8')).to.include(webhookToken);
+    expect(statSync(alertmanager).mode & 0o777).to.equal(0o600);
+    const allowed = [
+      fixture.layout.alertmanager(),
+      join(fixture.layout.directory, 'secrets'),
+      join(fixture.layout.supervisor(), 'run'),
+    ];
     const files = await readdir(fixture.home, { recursive: true, withFileTypes: true });
     for (const file of files.filter((entry) => entry.isFile() && !allowed.includes(entry.parentPath))) {
       const text = await readFile(join(file.parentPath, file.name), 'latin1');
