@@ -1,15 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { revokeWrites } from '../../infra/roles.ts';
 import type { TableComparison } from '../release/events.ts';
 import { compareDatabases } from './compare.ts';
-import { messageOf, row } from './connect.ts';
+import { messageOf } from './connect.ts';
 import type { CutoverOptions, CutoverResult, CutoverStep } from './cutover.ts';
 import type { Prepared } from './cutover-prepare.ts';
-import { dropSlot, dropSubscription, type Link } from './link.ts';
-import { startReverse } from './reverse.ts';
-
-/** Longest wait for the old side to follow after the flip, ms. */
-const followMs = 10_000;
+import { dropSlot, dropSubscription } from './link.ts';
+import { startReverse, untilFollowing } from './reverse.ts';
 
 export interface Progress {
   started: number;
@@ -62,7 +58,7 @@ export async function finish(options: CutoverOptions, prepared: Prepared, progre
   if (reverse !== undefined && detached) {
     await attempt('establishing the way back', problems, async () => {
       await startReverse(reverse, sessions.old);
-      await followed(reverse, prepared);
+      await untilFollowing(reverse, sessions.new);
     });
   }
   step('compare');
@@ -86,13 +82,4 @@ export async function finish(options: CutoverOptions, prepared: Prepared, progre
     problems,
     warnings,
   };
-}
-
-async function followed(reverse: Link, { sessions }: Prepared): Promise<void> {
-  const deadline = performance.now() + followMs;
-  const sql = `SELECT count(*)::int AS n FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming'`;
-  while ((await row<{ n: number }>(sessions.new, sql, [reverse.name])).n === 0) {
-    if (performance.now() > deadline) throw new Error(`${reverse.to.colour} does not follow after ${followMs} ms`);
-    await sleep(10);
-  }
 }

@@ -8,7 +8,7 @@ import { linkBetween, type Link } from './link.ts';
 import { dropReverse, prepareReverse, type Sessions } from './reverse.ts';
 import { mayWrite } from './schema.ts';
 import { planSequences, type SequencePlan } from './sequences.ts';
-import { replayed, syncStatus } from './sync.ts';
+import { measure, replayed } from './sync-state.ts';
 
 /** All that a cutover needs and that can be had before writes are held. */
 export interface Prepared {
@@ -31,6 +31,10 @@ const catchUpMs = 30_000;
 const compareMs = 600_000;
 /** How much longer than the hold a fence lives that is left alone, ms: its end must not come before the hold's. */
 const fenceGraceMs = 2_000;
+/** A worker that is gone is started again within 5 s (wal_retrieve_retry_interval), ms. */
+const workerMs = 15_000;
+/** Longest wait of the comparison for a lock, ms. */
+const snapshotLockMs = 30_000;
 const pollMs = 10;
 
 /** Opens all sessions, checks that the cutover may begin, makes the way back, and waits until the lag is gone. Undoes that if it fails. */
@@ -39,9 +43,6 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
   const forward = linkBetween(from, to);
   const live = (await router.read()).split?.live;
   if (live !== from.colour) throw refused(`${live ?? 'no colour'} is live, not ${from.colour}`);
-  const status = await syncStatus(forward);
-  if (status.state !== 'streaming')
-    throw refused(`the replication to ${to.colour} is not ready: ${status.problem ?? status.state}`);
 
   const opened: pg.Client[] = [];
   const open = async (side: typeof from, statementMs?: number): Promise<pg.Client> => {
@@ -58,6 +59,10 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
   try {
     const sessions = { old: await open(from), new: await open(to) };
     const snapshots = { old: await open(from, compareMs), new: await open(to, compareMs) };
+    // The comparison must not wait for ever for somebody's lock.
+    for (const client of Object.values(snapshots) as pg.Client[])
+      await client.query(`SET lock_timeout = ${snapshotLockMs}`);
+    await streaming(forward, sessions);
     if (!(await mayWrite(sessions.old))) throw refused(`${from.colour} is live, but may not write`);
     if (await mayWrite(sessions.new)) throw refused(`${to.colour} is not live, but may write`);
     fence = await Fence.prepare(from.access, settings.holdMs + fenceGraceMs);
@@ -84,6 +89,20 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     }
     await closeAll();
     throw error;
+  }
+}
+
+/** A worker that comes and goes (a broken connection) is waited for; anything else that is wrong does not pass by itself. */
+async function streaming(forward: Link, sessions: Sessions): Promise<void> {
+  const deadline = performance.now() + workerMs;
+  for (;;) {
+    const { state, worker, problem } = await measure(forward, sessions.old, sessions.new);
+    if (state === 'streaming' && worker) return;
+    if (state !== 'streaming')
+      throw refused(`the replication to ${forward.to.colour} is not ready: ${problem ?? state}`);
+    if (performance.now() > deadline)
+      throw refused(`nothing has been applying changes to ${forward.to.colour} for ${workerMs} ms`);
+    await sleep(pollMs);
   }
 }
 

@@ -114,13 +114,24 @@ const prepared = listed(
   (gid) => `prepared transaction ${gid} is open: no consistent copy can begin`,
   (gid) => `COMMIT PREPARED or ROLLBACK PREPARED '${gid}'`,
 );
-const openTransactions = listed(
-  'error',
+const longTransactions = (writing: boolean): string =>
   `SELECT format('%s of %s, process %s, open for %s s', state, usename, pid, extract(epoch FROM now() - xact_start)::int) AS name
    FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND datname = current_database()
-     AND xact_start < now() - make_interval(secs => $1) ORDER BY xact_start`,
-  (session) => `long transaction (${session}) holds up the start of the replication and the cutover`,
-  (session) => `wait for it, or end it: SELECT pg_terminate_backend(${/process (\d+)/.exec(session)?.[1] ?? 'pid'})`,
+     AND backend_xid IS ${writing ? 'NOT NULL' : 'NULL'} AND xact_start < now() - make_interval(secs => $1) ORDER BY xact_start`;
+const endSession = (session: string): string =>
+  `wait for it, or end it: SELECT pg_terminate_backend(${/process (\d+)/.exec(session)?.[1] ?? 'pid'})`;
+
+const openWrites = listed(
+  'error',
+  longTransactions(true),
+  (session) => `long transaction (${session}) that writes: it holds up the start of the replication, and the cutover`,
+  endSession,
+);
+const openReads = listed(
+  'warning',
+  longTransactions(false),
+  (session) => `long transaction (${session}): it keeps old rows, and holds up migrations of the tables that it reads`,
+  endSession,
 );
 const directRights = listed(
   'error',
@@ -207,5 +218,5 @@ async function missingExtensions(live: pg.Client, inactive: pg.Client): Promise<
     }));
 }
 
-const liveChecks = [capacity, tables, foreignTables, largeObjects, prepared, openTransactions, directRights, materialisedViews, definerFunctions, strangeSlots]; // prettier-ignore
-const inactiveChecks = [capacity, foreignSubscriptions, prepared, openTransactions, actingTriggers];
+const liveChecks = [capacity, tables, foreignTables, largeObjects, prepared, openWrites, openReads, directRights, materialisedViews, definerFunctions, strangeSlots]; // prettier-ignore
+const inactiveChecks = [capacity, foreignSubscriptions, prepared, openWrites, openReads, actingTriggers];

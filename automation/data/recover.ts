@@ -6,7 +6,7 @@ import { grantWrites, revokeWrites } from '../../infra/roles.ts';
 import { close, connect, messageOf, withClient } from './connect.ts';
 import { removeStaleFences } from './fence.ts';
 import { dropSlot, dropSubscription, linkBetween, type Side } from './link.ts';
-import { dropReverse, reverseState, startReverse } from './reverse.ts';
+import { dropReverse, reverseState, startReverse, untilFollowing } from './reverse.ts';
 import { mayWrite } from './schema.ts';
 import { syncStatus, type SyncStatus } from './sync.ts';
 
@@ -112,6 +112,7 @@ export async function recoverCutover(options: {
     if (state === 'missing')
       recovery.problems.push(`${from.colour} does not follow, and cannot be made to without a new copy: no way back`);
     if (state === 'prepared') await startReverse(reverse, sessions.old);
+    if (state !== 'missing') await untilFollowing(reverse, sessions.new);
     recovery.replicating = state !== 'missing';
     return recovery;
   } catch (error) {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { tablesOf } from './catalog.ts';
 import { row, rows } from './connect.ts';
@@ -22,6 +23,9 @@ import {
 
 /** Longest wait for transactions that are open on the new side, ms. */
 const slotMs = 5_000;
+/** Longest wait for the old side to follow after the flip, ms. */
+const followMs = 10_000;
+const pollMs = 10;
 
 export interface Sessions {
   /** On the colour that is being left; becomes the subscriber. */
@@ -67,6 +71,16 @@ export async function reverseState(link: Link, old: pg.Client): Promise<'missing
 
 /** From now on the old side follows. Only after the forward direction has ended for good. */
 export const startReverse = (link: Link, old: pg.Client): Promise<unknown> => enableSubscription(old, link.name);
+
+/** Resolves once the old side's worker streams. Rejects when it does not within 10 s. */
+export async function untilFollowing(link: Link, publisher: pg.Client): Promise<void> {
+  const deadline = performance.now() + followMs;
+  const sql = `SELECT count(*)::int AS n FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming'`;
+  while ((await row<{ n: number }>(publisher, sql, [link.name])).n === 0) {
+    if (performance.now() > deadline) throw new Error(`${link.to.colour} does not follow after ${followMs} ms`);
+    await sleep(pollMs);
+  }
+}
 
 /** Removes what `prepareReverse` made. */
 export async function dropReverse(link: Link, sessions: Sessions): Promise<void> {

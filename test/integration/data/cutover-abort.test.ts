@@ -73,6 +73,18 @@ describe('a cutover that cannot be done', () => {
     }
   });
 
+  it('gives way to a transaction that stays open on the new side, and holds nothing meanwhile', async () => {
+    const stubborn = await connect(rig.green.access, 'admin');
+    try {
+      await stubborn.query(`BEGIN; CREATE TABLE unfinished (id int)`);
+      const aborted = await expectUndone(await attempt(), 'prepare');
+      expect(aborted.found).to.include('a transaction stayed open for longer than');
+      expect(router.holds).to.equal(0);
+    } finally {
+      await close(stubborn);
+    }
+  });
+
   it('gives way to a request that is not answered', async () => {
     let answer = (): void => undefined;
     const slow = router.write(() => new Promise<void>((resolve) => (answer = resolve)));
@@ -96,10 +108,14 @@ describe('a cutover that cannot be done', () => {
   it('is aborted by a lag that does not end within the hold', async () => {
     const blocker = await connect(rig.green.access, 'admin');
     try {
-      const onStep = (step: CutoverStep): void => {
-        if (step === 'prepare') void blocker.query('BEGIN; LOCK TABLE entries IN ACCESS EXCLUSIVE MODE');
+      const hold = router.hold.bind(router);
+      router.hold = async (leaseMs) => {
+        await blocker.query('BEGIN; LOCK TABLE entries IN ACCESS EXCLUSIVE MODE');
+        // Something that cannot be applied while that lock is held.
+        await load.more(5);
+        await hold(leaseMs);
       };
-      const error = await attempt({ onStep });
+      const error = await attempt();
       await blocker.query('ROLLBACK');
       await expectUndone(error, 'replay');
     } finally {

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { cutover, type CutoverResult } from '../../../automation/data/cutover.ts';
 import { inspect } from '../../../automation/data/recover.ts';
+import { withClient } from '../../../automation/data/connect.ts';
 import { startSync, syncStatus, waitForSync } from '../../../automation/data/sync.ts';
 import { linkBetween } from '../../../automation/data/link.ts';
 import { createRig, expand, schemaV1, value, type Rig } from './rig.ts';
@@ -36,7 +37,6 @@ describe('cutover and rollback under writes', () => {
         to: rig.green,
         direction: 'forward',
         settings,
-        onStep: (s, ms) => console.log(s, ms.toFixed(1)),
       });
       expect(problemsOf(there)).to.deep.equal([]);
       expect(router.split).to.deep.equal({ live: 'green', percent: 0 });
@@ -51,6 +51,8 @@ describe('cutover and rollback under writes', () => {
       expect(
         await value<string>(rig.green, 'SELECT count(*) FROM entries WHERE doubled IS DISTINCT FROM amount * 2'),
       ).to.equal('0');
+      const late = withClient(rig.blue.access, 'app', (client) => client.query('DELETE FROM settings'));
+      expect(await late.catch((error: Error) => error.message)).to.include('permission denied');
       await rig.run(rig.green, `INSERT INTO badges (account, name) VALUES (1, 'first')`);
       expect((await inspect({ blue: rig.blue.access, green: rig.green.access }, router)).phase).to.equal('replicating');
 
@@ -61,6 +63,7 @@ describe('cutover and rollback under writes', () => {
       await load.stop();
       expect(load.failures).to.deep.equal([]);
       expect(await load.check(rig)).to.deep.equal([]);
+      expect(await value<boolean>(rig.blue, 'SELECT count(DISTINCT ticket) = count(*) FROM entries')).to.equal(true);
       expect(router.split.live).to.equal('blue');
       expect((await syncStatus(linkBetween(rig.green, rig.blue))).state).to.equal('none');
       expect((await inspect({ blue: rig.blue.access, green: rig.green.access }, router)).phase).to.equal('idle');
