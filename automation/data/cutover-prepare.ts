@@ -60,8 +60,7 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     const sessions = { old: await open(from), new: await open(to) };
     const snapshots = { old: await open(from, compareMs), new: await open(to, compareMs) };
     // The comparison must not wait for ever for somebody's lock.
-    for (const client of Object.values(snapshots) as pg.Client[])
-      await client.query(`SET lock_timeout = ${snapshotLockMs}`);
+    for (const client of [snapshots.old, snapshots.new]) await client.query(`SET lock_timeout = ${snapshotLockMs}`);
     await streaming(forward, sessions);
     if (!(await mayWrite(sessions.old))) throw refused(`${from.colour} is live, but may not write`);
     if (await mayWrite(sessions.new)) throw refused(`${to.colour} is not live, but may write`);
