@@ -87,7 +87,7 @@ export default defineRelease({
   },
 
   // The same visit, marked, goes through production during the whole release: nothing of it may fail or get lost.
-  synthetic: { script: 'loadtests/journey.ts', requestsPerSecond: 100 },
+  synthetic: { script: 'loadtests/journey.ts', requestsPerSecond: 200 },
 
   security: {
     scanner: 'auto',

@@ -1,5 +1,8 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { OperationError } from '../../infra/errors.ts';
 import type { EnvironmentName } from '../../infra/model.ts';
+import { artefactsDirectory, home, stateDirectory } from '../../infra/paths.ts';
 import { destroyEnvironment } from '../stacks/destroy.ts';
 import { openSession, withLocks, type CommandOptions, type CommandSession } from './session.ts';
 
@@ -25,10 +28,19 @@ export async function destroy(options: DestroyOptions): Promise<number> {
         session.terminal.print(`${environment} is gone.${kept.length > 0 ? ` Kept: ${kept.join(', ')}` : ''}`);
       }
     });
+    if (options.all === true && environments.length === 2) await removeShared(session);
     return 0;
   } finally {
     session.close();
   }
+}
+
+/** What the environments shared: builds and the engine's state. The tools stay, they are no part of any environment. */
+async function removeShared({ terminal }: CommandSession): Promise<void> {
+  const directories = [artefactsDirectory(), stateDirectory(), join(home(), 'engine'), join(home(), 'environments')];
+  for (const directory of [...directories, join(home(), 'passphrase')])
+    await rm(directory, { recursive: true, force: true });
+  terminal.print('Builds and the engine’s state are gone. Kept: the tools.');
 }
 
 function chosen(name: string | undefined): EnvironmentName[] {

@@ -11,7 +11,7 @@ import { abandon, passedStages } from './run.ts';
 import { unfinishedActions } from './actions.ts';
 import { finish, finished, settingsOf, type FinishedRelease, type Session } from './start.ts';
 import { stages } from './stages/index.ts';
-import { writeReport } from '../report/write.ts';
+import { writeReportApart } from '../report/apart.ts';
 
 /**
  * Goes on with an interrupted release. First what is live is compared with the journal and a half-done cutover is
@@ -40,8 +40,8 @@ export async function abandonRelease(session: Session, open: PastRelease, reason
     const outcome = await abandon(settings, stages, reason);
     return finished(settings, outcome);
   } finally {
-    writeReport(settings.directory);
     settings.journal.close();
+    await writeReportApart(settings.directory);
   }
 }
 

@@ -3,7 +3,7 @@ import { other, type Artefact, type EnvironmentName } from '../../infra/model.ts
 import { releasesDirectory } from '../../infra/paths.ts';
 import type { Platform } from '../../infra/platform.ts';
 import type { ReleaseDefinition } from '../config/schema.ts';
-import { writeReport } from '../report/write.ts';
+import { writeReportApart } from '../report/apart.ts';
 import type { Engine } from '../stacks/engine.ts';
 import type { ReleaseKind, ReleaseSettings } from './context.ts';
 import type { Event } from './events.ts';
@@ -76,8 +76,8 @@ export async function finish(settings: ReleaseSettings): Promise<FinishedRelease
     const outcome = await runRelease(settings, stages);
     return finished(settings, outcome);
   } finally {
-    writeReport(settings.directory);
     settings.journal.close();
+    await writeReportApart(settings.directory);
   }
 }
 

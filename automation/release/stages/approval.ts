@@ -1,6 +1,5 @@
-import { join } from 'node:path';
 import { passes } from '../../gates/gate.ts';
-import { writeReport } from '../../report/write.ts';
+import { writeReportApart } from '../../report/apart.ts';
 import { announce } from '../announce.ts';
 import type { ReleaseContext } from '../context.ts';
 import { StageStopped, type Stage } from '../stage.ts';
@@ -20,9 +19,7 @@ export const approval: Stage = {
   }),
 
   async apply(context) {
-    writeReport(context.directory);
-    const report = join(context.directory, 'report.html');
-    await decide(context, report);
+    await decide(context, await writeReportApart(context.directory));
     const { application, announcements } = context.definition;
     await announce(
       context,
