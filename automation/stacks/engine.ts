@@ -18,7 +18,7 @@ import { forwardAbort } from './abort.ts';
 import { EventCollector, resourceName, type Progress } from './events.ts';
 import { clearDeadLocks } from './locks.ts';
 import { settlePending } from './recovery.ts';
-import { realResources, recorded, stackNames } from './state.ts';
+import { realResources, recorded, repairCheckpoint, stackNames } from './state.ts';
 import { type Configuration, engineDirectory, EngineWorkspace } from './workspace.ts';
 
 export type { StackConfig } from '../../infra/stacks.ts';
@@ -111,6 +111,7 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
     };
     try {
       await clearDeadLocks(settings, name);
+      await repairCheckpoint(settings, name);
       const stack = await open(name, configuration);
       await settlePending(stack, await read(name));
       await act(stack, { onEvent: events.add, onOutput, onError: onOutput, signal: abort.signal });

@@ -95,6 +95,31 @@ describe('the engine after a crash', function () {
     expect((await fixture.supervisor.list()).map(({ name }) => name)).to.include('database.green');
   });
 
+  it('goes on where the engine was killed while it wrote the state', async () => {
+    const file = join(stateDirectory(), '.pulumi', 'stacks', 'greenlight', 'staging-blue.json');
+    const names = async () =>
+      (await recorded(fixture.platform.engine, 'staging-blue'))?.resources.map(({ urn }) => urn);
+    for (const cut of ['', (await readFile(file, 'utf8')).slice(0, 300)]) {
+      await writeFile(file, cut);
+      expect(await names()).to.have.length.greaterThan(3);
+      const config = { colour: 'blue', artefact: await fixture.artefact('1.0.0') } as const;
+      const before = await fixture.supervisor.state('web.blue.1');
+      await fixture.engine.up({ environment, kind: 'blue', colour: config });
+      expect((await fixture.supervisor.state('web.blue.1'))?.pid).to.equal(before?.pid);
+      expect(await fixture.engine.refresh({ environment, kind: 'blue' })).to.deep.equal([]);
+    }
+    const config = { colour: 'blue', artefact: await fixture.artefact('1.0.0') } as const;
+    await writeFile(file, '');
+    await writeFile(`${file}.bak`, '');
+    expect(await rejection(fixture.engine.up({ environment, kind: 'blue', colour: config }))).to.include(
+      'its copy are damaged',
+    );
+    await fixture.engine.forget(environment, 'blue');
+    const before = await fixture.supervisor.state('web.blue.1');
+    await fixture.engine.up({ environment, kind: 'blue', colour: config });
+    expect((await fixture.supervisor.state('web.blue.1'))?.pid).to.equal(before?.pid);
+  });
+
   it('refuses while another engine works on the stack, and says who', async () => {
     const directory = lockDirectory(fixture.platform.engine, 'staging-blue');
     await mkdir(directory, { recursive: true });
