@@ -1,10 +1,24 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { SyncFacts } from '../gates/data.ts';
 import { close, connect, rows } from './connect.ts';
 import type { Link } from './link.ts';
 import { slotSql, subscriptionSql, type Slot, type Subscription } from './sync-state.ts';
 
-/** What a gate judges the replication by, table by table. */
+/** How long a worker that is just being started again is waited for, ms: it ends at every change of its subscription. */
+const restartMs = 10_000;
+const pollMs = 200;
+
+/** What a gate judges the replication by, table by table. A worker that has not come back in time counts as dead. */
 export async function syncFacts(link: Link): Promise<SyncFacts> {
+  const deadline = Date.now() + restartMs;
+  for (;;) {
+    const facts = await readFacts(link);
+    if (facts.lagMs !== undefined || Date.now() > deadline) return facts;
+    await sleep(pollMs);
+  }
+}
+
+async function readFacts(link: Link): Promise<SyncFacts> {
   const [source, target] = await Promise.all([connect(link.from.access, 'admin'), connect(link.to.access, 'admin')]);
   try {
     const [subscription] = await rows<Subscription>(target, subscriptionSql, [link.name]);

@@ -39,6 +39,8 @@ max_logical_replication_workers = 8
 max_worker_processes = 12
 # A subscriber that is gone must not fill the disk: its slot is lost instead, and a gate sees that.
 max_slot_wal_keep_size = 4GB
+# Also how often an apply worker that ended is started again: with the default of 5 s it would look dead for as long.
+wal_retrieve_retry_interval = 500ms
 
 shared_buffers = 64MB
 work_mem = 4MB
