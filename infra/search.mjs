@@ -31,10 +31,23 @@ function postgresDirectories() {
   });
 }
 
-/** Directories searched, best first: the project's own tools, PostgreSQL's, PATH, and where servers are put. */
+const directoriesOf = (variable) => (process.env[variable] ?? '').split(delimiter).filter(Boolean);
+
+/**
+ * Directories searched, best first: GREENLIGHT_TOOLS (another version of a tool, or a stand-in that breaks on purpose),
+ * the project's own tools, PostgreSQL's, PATH, and where servers are put.
+ */
 export function searchPath(ownBin) {
-  const path = (process.env['PATH'] ?? '').split(delimiter).filter(Boolean);
-  return [ownBin, ...postgresDirectories(), ...path, '/usr/sbin', '/usr/local/sbin', '/opt/homebrew/bin'];
+  const path = directoriesOf('PATH');
+  return [
+    ...directoriesOf('GREENLIGHT_TOOLS'),
+    ownBin,
+    ...postgresDirectories(),
+    ...path,
+    '/usr/sbin',
+    '/usr/local/sbin',
+    '/opt/homebrew/bin',
+  ];
 }
 
 /** Absolute path of the first executable of that name, or undefined. */

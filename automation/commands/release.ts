@@ -21,8 +21,8 @@ export async function release(options: ReleaseOptions): Promise<number> {
   try {
     const version = options.version ?? session.definition.application.version;
     if (options.dryRun === true) return await dryRun(session, version);
-    refuseUnfinished();
     return await withLocks(['production', 'staging'], version, async () => {
+      refuseUnfinished();
       let live = await readLive(session.engine, 'production');
       const { baseline } = session.definition.application;
       if (live === undefined && baseline !== undefined && baseline !== version) {
@@ -43,13 +43,13 @@ export function goLive(session: CommandSession, version: string, live: Live | un
   return startRelease(session, { kind, environment: 'production', version, live });
 }
 
-/** One release at a time, to its end: what an interrupted one left has to be settled first. */
+/** What an interrupted release left has to be settled first. Asked under the lock: one that runs now is not unfinished. */
 function refuseUnfinished(): void {
   const open = unfinishedRelease('production');
   if (open === undefined) return;
   throw new OperationError(
     'starting a release',
-    `release ${open.id} is not finished: it was interrupted, or runs in another terminal`,
+    `release ${open.id} is not finished: it was interrupted`,
     'go on with it: npm run resume; or go back: npm run rollback',
   );
 }

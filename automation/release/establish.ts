@@ -2,15 +2,16 @@ import { join } from 'node:path';
 import { databaseUrl } from '../../infra/database-url.ts';
 import { OperationError } from '../../infra/errors.ts';
 import { other, type Artefact, type Colour, type EnvironmentName } from '../../infra/model.ts';
-import type { DatabaseAccess, Environment } from '../../infra/platform.ts';
+import type { Backup, Backups, DatabaseAccess, Environment } from '../../infra/platform.ts';
 import { grantWrites, revokeWrites } from '../../infra/roles.ts';
 import { withClient } from '../data/connect.ts';
 import { copyDatabase } from '../data/copy.ts';
 import { maskDatabase } from '../data/mask.ts';
 import { resetDatabase } from '../data/schema.ts';
 import type { ReleaseContext } from './context.ts';
-import { untilReady } from './ready.ts';
+import { messageOf } from './message.ts';
 import { migrate } from './migrate.ts';
+import { untilReady } from './ready.ts';
 
 const seedTimeoutMs = 10 * 60_000;
 
@@ -71,6 +72,19 @@ export async function seed(
   });
 }
 
+/** A backup that was damaged, and that its own release refused, is passed over: an older one is good enough for staging. */
+async function newestSound(context: ReleaseContext, backups: Backups): Promise<Backup | undefined> {
+  for (const backup of await backups.list()) {
+    try {
+      await backups.verify(backup);
+      return backup;
+    } catch (error) {
+      context.note(`backup ${backup.id} is not used: ${messageOf(error)}`, 'warning');
+    }
+  }
+  return undefined;
+}
+
 /**
  * Personal data never reaches staging: the backup is restored into a scratch cluster, masked there, and only then
  * copied. Resolves to false where production has no backup yet.
@@ -78,7 +92,7 @@ export async function seed(
 async function fillFromBackup(context: ReleaseContext, access: DatabaseAccess): Promise<boolean> {
   if (!(await context.engine.exists('production', 'traffic'))) return false;
   const { backups } = await context.connect('production');
-  const [latest] = await backups.list();
+  const latest = await newestSound(context, backups);
   if (latest === undefined) return false;
   await context.act('masked-data', `restore backup ${latest.id}, mask personal data, copy it to staging`, async () => {
     const scratch = await backups.restore(latest);
