@@ -7,6 +7,8 @@ import { connects } from './processes.ts';
 /** Below the range from which the system takes ports for outgoing connections (32768 on Linux, 49152 on macOS). */
 const first = 18_000;
 const last = 32_000;
+/** An environment's ports are together: two instances of six services on both colours still fit. */
+const blockSize = 50;
 
 /** What needs a port, by name. */
 export interface PortsWanted {
@@ -47,7 +49,7 @@ export async function isFree(port: number): Promise<boolean> {
  */
 export async function allocatePorts(wanted: PortsWanted, preferred: number, recorded?: Ports): Promise<Ports> {
   const used = new Set(recorded === undefined ? [] : allPorts(recorded));
-  let candidate = preferred;
+  let candidate = recorded === undefined ? await freeBlock(preferred) : preferred;
   const next = async (): Promise<number> => {
     for (let tries = 0; tries < last - first; tries += 1) {
       const port = candidate;
@@ -84,6 +86,21 @@ export async function allocatePorts(wanted: PortsWanted, preferred: number, reco
   return ports;
 }
 
+/**
+ * Begin of the first block from `preferred` on in which every port is free. One that is partly taken may be that of
+ * another environment, whose inactive colour will want its ports back. Where there is none, single ports have to do.
+ */
+async function freeBlock(preferred: number): Promise<number> {
+  const blocks = Math.floor((last - first) / blockSize);
+  const begin = Math.floor((preferred - first) / blockSize);
+  for (let index = 0; index < blocks; index += 1) {
+    const start = first + ((begin + index) % blocks) * blockSize;
+    const free = await Promise.all(Array.from({ length: blockSize }, (_, port) => isFree(start + port)));
+    if (free.every(Boolean)) return start;
+  }
+  return preferred;
+}
+
 async function entryPort(wanted: number | undefined, recorded: number | undefined, next: () => Promise<number>) {
   if (wanted === undefined) return recorded ?? (await next());
   if (wanted === recorded || (await isFree(wanted))) return wanted;
@@ -110,7 +127,7 @@ export const allPorts = (ports: Ports): number[] => [
 export function preferredPort(directory: string): number {
   let hash = 0;
   for (const char of directory) hash = (hash * 31 + char.charCodeAt(0)) >>> 0;
-  return first + (hash % Math.floor((last - first) / 50)) * 50;
+  return first + (hash % Math.floor((last - first) / blockSize)) * blockSize;
 }
 
 function listen(port: number): Promise<Server> {

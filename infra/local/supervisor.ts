@@ -5,6 +5,7 @@ import { execa } from 'execa';
 import { OperationError } from '../errors.ts';
 import { toolPath } from '../tools.ts';
 import type { Layout } from './layout.ts';
+import { isFree } from './ports.ts';
 import { end, probe, recordedProcess } from './processes.ts';
 import { prepareSocketDirectory } from './socket-path.ts';
 import {
@@ -112,6 +113,7 @@ export class Supervisor {
     } else {
       if (known !== undefined) await this.#drop(program.name);
       await this.#endOrphan(program.name, program.stopSeconds);
+      await refuseTakenPort(program);
       await writeAtomically(scriptFile(this.files, program.name), renderScript(this.files, program), 0o600);
       await writeAtomically(programFile(this.files, program.name), renderProgram(this.files, program), 0o600);
       await this.#reread();
@@ -271,4 +273,16 @@ async function writeAtomically(file: string, content: string, mode: number): Pro
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   await writeFile(`${file}.new`, content, { mode });
   await rename(`${file}.new`, file);
+}
+
+/** A program whose port another one has would be started again and again, and the other one's answers taken for its own. */
+async function refuseTakenPort({ name, ready }: Program): Promise<void> {
+  if (ready.kind === 'none') return;
+  const port = ready.kind === 'tcp' ? ready.port : Number(new URL(ready.url).port);
+  if (await isFree(port)) return;
+  throw new OperationError(
+    `starting ${name}`,
+    `its port ${port} is taken by another program`,
+    'stop that program; or take this environment down (npm run destroy) and up again: it gets other ports',
+  );
 }
