@@ -1,32 +1,55 @@
 import * as pulumi from '@pulumi/pulumi';
 import { stackKinds, stackName, type EnvironmentName, type EnvironmentSpec, type StackKind } from './model.ts';
-import { fromPulumiConfig } from './stacks.ts';
-import { colourStack } from './local/colour.ts';
-import { foundationStack } from './local/foundation.ts';
-import { trafficStack } from './local/traffic.ts';
+import { fromPulumiConfig, type StackConfig } from './stacks.ts';
 
-export type Program = () => Promise<Record<string, pulumi.Input<unknown>>>;
+type Outputs = Record<string, pulumi.Input<unknown>>;
+export type Program = () => Promise<Outputs>;
 
 /** Stack name -> program, for the Automation API and `Pulumi.yaml` alike. What it declares follows from its configuration. */
 export function programFor(environment: EnvironmentName, kind: StackKind): Program {
   return async () => {
     const config = new pulumi.Config('greenlight');
     const platform = config.require('platform');
-    if (platform !== 'local') throw new Error(`greenlight:platform is "${platform}": it must be local`);
     const stack = fromPulumiConfig(kind, (key) => config.require(key));
-    switch (stack.kind) {
-      case 'foundation':
-        return foundationStack(
-          stack.spec,
-          config.getSecretObject<EnvironmentSpec['alertReceivers']>('alertReceivers') ?? [],
-        );
-      case 'traffic':
-        return trafficStack(environment, stack.split);
-      case 'blue':
-      case 'green':
-        return colourStack(environment, stack.colour);
+    switch (platform) {
+      case 'local':
+        return localProgram(environment, stack);
+      case 'aws':
+        return awsProgram(environment, stack);
+      default:
+        throw new Error(`greenlight:platform is "${platform}": it must be local or aws`);
     }
   };
+}
+
+/** Secret: the path of a webhook's URL is often all that protects it. */
+const alertReceivers = () =>
+  new pulumi.Config('greenlight').getSecretObject<EnvironmentSpec['alertReceivers']>('alertReceivers') ?? [];
+
+async function localProgram(environment: EnvironmentName, stack: StackConfig): Promise<Outputs> {
+  switch (stack.kind) {
+    case 'foundation':
+      return (await import('./local/foundation.ts')).foundationStack(stack.spec, alertReceivers());
+    case 'traffic':
+      return (await import('./local/traffic.ts')).trafficStack(environment, stack.split);
+    case 'blue':
+    case 'green':
+      return (await import('./local/colour.ts')).colourStack(environment, stack.colour);
+  }
+}
+
+/** Loaded only where it is used: the packages of AWS are large. */
+async function awsProgram(environment: EnvironmentName, stack: StackConfig): Promise<Outputs> {
+  const settings = (await import('./aws/settings.ts')).readAwsSettings();
+  switch (stack.kind) {
+    case 'foundation':
+      return (await import('./aws/foundation.ts')).foundationStack(stack.spec, alertReceivers(), settings);
+    case 'traffic':
+      return (await import('./aws/traffic.ts')).trafficStack(environment, stack.split, settings);
+    case 'blue':
+    case 'green':
+      return (await import('./aws/colour.ts')).colourStack(environment, stack.colour, settings);
+  }
 }
 
 /** For `pulumi preview` by hand: the program of the selected stack. */

@@ -1,0 +1,143 @@
+import * as pulumi from '@pulumi/pulumi';
+import type { Artefact, ColourSpec, EnvironmentName, EnvironmentSpec, ServiceSpec } from '../model.ts';
+import { servicePort } from './access.ts';
+import { Alarms } from './alarms.ts';
+import { DatabaseLogin } from './database-login.ts';
+import { Database } from './database.ts';
+import { readFoundation, type FoundationOutputs } from './foundation-reference.ts';
+import { accountProvider, Component, placeOf, type Place } from './place.ts';
+import { imageTag } from './registry.ts';
+import { Service } from './service.ts';
+import type { AwsSettings } from './settings.ts';
+import { Task } from './task.ts';
+
+export async function colourStack(
+  environment: EnvironmentName,
+  spec: ColourSpec,
+  settings: AwsSettings,
+): Promise<Record<string, pulumi.Input<unknown>>> {
+  const { foundation, routeSecret } = await readFoundation(environment);
+  const of = { colour: spec.colour, version: spec.artefact?.version };
+  const place = placeOf(environment, foundation.spec.application, settings, of);
+  const args = { spec, foundation, routeSecret };
+  const colour = new ColourStack(args, place, { providers: [accountProvider(place)] });
+  // The recorded artefact is the one whose tasks are all healthy.
+  const artefact = pulumi.all(colour.services.map(({ service }) => service.id)).apply(() => spec.artefact);
+  return { colour: spec.colour, artefact, ...colour.outputs };
+}
+
+interface ColourArgs {
+  spec: ColourSpec;
+  foundation: FoundationOutputs;
+  routeSecret: pulumi.Output<string>;
+}
+
+/** One colour: the database, and every service of one version. */
+class ColourStack extends Component {
+  readonly services: Service[];
+  /** What the traffic stack and the run time need to reach it. */
+  readonly outputs: Record<string, pulumi.Input<unknown>>;
+  readonly #args: ColourArgs;
+  readonly #database: Database;
+  readonly #logins: Record<'owner' | 'app', DatabaseLogin>;
+
+  constructor(args: ColourArgs, place: Place, options: pulumi.ComponentResourceOptions) {
+    super('Colour', `${place.environment}-${args.spec.colour}`, place, options);
+    this.#args = args;
+    const { artefact } = args.spec;
+
+    this.#database = this.#makeDatabase();
+    this.#logins = { owner: this.#login('owner'), app: this.#login('app') };
+    this.services =
+      artefact === undefined ? [] : args.foundation.spec.services.map((service) => this.#service(service, artefact));
+    const jobs = artefact === undefined ? undefined : this.#jobs(artefact);
+    if (artefact !== undefined) this.#alarms();
+
+    const { instance } = this.#database;
+    this.outputs = {
+      database: { identifier: instance.identifier, host: instance.address, port: instance.port },
+      adminSecretArn: instance.masterUserSecrets.apply(([secret]) => secret?.secretArn),
+      ownerSecretArn: this.#logins.owner.secret.arn,
+      appSecretArn: this.#logins.app.secret.arn,
+      targetGroups: artefact === undefined ? undefined : this.#byService(({ targetGroup }) => targetGroup.arn),
+      jobTaskDefinition: jobs?.definition.arn,
+    };
+    this.registerOutputs({});
+  }
+
+  #makeDatabase() {
+    const { network, securityGroups, keyArn, spec } = this.#args.foundation;
+    const { maxConnections } = spec.database;
+    const where = { subnetIds: network.isolatedSubnetIds, securityGroupId: securityGroups.databases, keyArn };
+    return new Database({ colour: this.#args.spec.colour, maxConnections, ...where }, this.place, this.child);
+  }
+
+  #login(role: 'owner' | 'app') {
+    const { colour } = this.#args.spec;
+    const args = { instance: this.#database.instance, colour, keyArn: this.#args.foundation.keyArn };
+    return new DatabaseLogin(role, args, this.place, this.child);
+  }
+
+  #service(service: ServiceSpec, artefact: Artefact) {
+    const { foundation, routeSecret, spec } = this.#args;
+    const secrets = service.database ? this.#databaseUrlOf('app') : {};
+    const environment = { ...service.env, ...this.#environment(artefact) };
+    const args = { colour: spec.colour, service, image: this.#image(artefact), environment, secrets };
+    return new Service({ ...args, foundation, routeSecret }, this.place, this.child);
+  }
+
+  /** Migrations, seeds and tests run as one-off tasks of the same image, with the rights of the schema's owner. */
+  #jobs(artefact: Artefact) {
+    const { repository, keyArn } = this.#args.foundation;
+    const image = { image: this.#image(artefact), repositoryArn: repository.arn, keyArn };
+    const runs = { environment: this.#environment(artefact), secrets: this.#databaseUrlOf('owner') };
+    return new Task({ name: `${this.#args.spec.colour}-jobs`, ...image, ...runs }, this.place, this.child);
+  }
+
+  #alarms() {
+    const { colour } = this.#args.spec;
+    const { spec, alarmTopicArn, balancerSuffix } = this.#args.foundation;
+    const targetGroups = this.#byService(({ targetGroup, tasks }) => ({ suffix: targetGroup.arnSuffix, tasks }));
+    const databaseIdentifier = this.#database.instance.identifier;
+    const args = { colour, slo: spec.slo, topicArn: alarmTopicArn, balancerSuffix, databaseIdentifier, targetGroups };
+    new Alarms(args, this.place, this.child);
+  }
+
+  #byService = <T>(pick: (service: Service) => T): Record<string, T> =>
+    Object.fromEntries(
+      this.#args.foundation.spec.services.map(({ name }, i) => [name, pick(this.services[i] as Service)]),
+    );
+
+  #image = ({ digest }: Artefact) => `${this.#args.foundation.repository.url}:${imageTag(digest)}`;
+
+  /** A task that starts reads the secret: the version with the URL comes first. */
+  #databaseUrlOf(role: 'owner' | 'app') {
+    const { version } = this.#logins[role];
+    return { DATABASE_URL: version.arn };
+  }
+
+  /** See "Service" in ARCHITECTURE.md: the same as locally, but for where things are. */
+  #environment({ version }: Artefact): Record<string, string> {
+    const { spec, foundation } = this.#args;
+    return {
+      ...integrationUrls(foundation.spec),
+      HOST: '0.0.0.0',
+      PORT: String(servicePort),
+      PUBLIC_URL: foundation.baseUrl,
+      GREENLIGHT_VERSION: version,
+      GREENLIGHT_COLOUR: spec.colour,
+      GREENLIGHT_ENVIRONMENT: this.place.environment,
+    };
+  }
+}
+
+/** Stand-ins are processes of the machine that runs Greenlight: tasks cannot reach them. */
+function integrationUrls({ integrations }: EnvironmentSpec): Record<string, string> {
+  return Object.fromEntries(
+    integrations.map(({ name, env, url }) => {
+      if (url === undefined)
+        throw new Error(`the integration ${name} has no url: on AWS a stand-in cannot take its place`);
+      return [env, url];
+    }),
+  );
+}

@@ -1,0 +1,93 @@
+import * as pulumi from '@pulumi/pulumi';
+import { Cluster } from '@pulumi/aws/ecs/cluster.js';
+import { RandomPassword } from '@pulumi/random/randomPassword.js';
+import type { EnvironmentSpec } from '../model.ts';
+import { Access } from './access.ts';
+import { BackupPlan } from './backup-plan.ts';
+import { PrivateBucket } from './bucket.ts';
+import { Budget } from './budget.ts';
+import { Dashboard } from './dashboard.ts';
+import { Edge } from './edge.ts';
+import { Fence } from './fence.ts';
+import type { FoundationOutputs } from './foundation-reference.ts';
+import { Keys } from './keys.ts';
+import { Network } from './network.ts';
+import { Notifications } from './notifications.ts';
+import { accountProvider, Component, placeOf, type Place } from './place.ts';
+import { Registry } from './registry.ts';
+import type { AwsSettings } from './settings.ts';
+
+type Receivers = EnvironmentSpec['alertReceivers'];
+
+/** `alertReceivers` come on their own, as a secret; `spec` has none. */
+export async function foundationStack(
+  spec: EnvironmentSpec,
+  alertReceivers: pulumi.Input<Receivers>,
+  settings: AwsSettings,
+): Promise<Record<string, pulumi.Input<unknown>>> {
+  const place = placeOf(spec.environment, spec.application, settings);
+  // What is made depends on how many there are; their addresses stay secret.
+  const receivers = await new Promise<Receivers>((resolve) => {
+    pulumi.output(alertReceivers).apply(resolve);
+  });
+  const foundation = new Foundation({ ...spec, alertReceivers: receivers }, place, {
+    providers: [accountProvider(place)],
+  });
+  return { foundation: foundation.outputs, routeSecret: foundation.routeSecret };
+}
+
+/** Everything of an environment that is there once, for both colours. */
+class Foundation extends Component {
+  readonly outputs: pulumi.Output<FoundationOutputs>;
+  /** Value of `x-greenlight-secret`. Letters and digits: in a rule `*` and `?` would match anything. */
+  readonly routeSecret: pulumi.Output<string>;
+
+  constructor(spec: EnvironmentSpec, place: Place, options: pulumi.ComponentResourceOptions) {
+    super('Foundation', spec.environment, place, options);
+    const own = this.child;
+    this.routeSecret = new RandomPassword(this.named('route'), { length: 48, special: false }, own).result;
+    const keys = new Keys(place, own);
+    const keyArn = keys.data.arn;
+
+    const network = new Network(keyArn, place, own);
+    const { groups } = new Access(network.vpc.vpcId, place, own);
+    network.connect(groups.endpoints);
+
+    const entry = { subnetIds: network.vpc.publicSubnetIds, securityGroupId: groups.entry, keyArn };
+    const edge = new Edge(entry, place, own);
+    const fence = new Fence(keyArn, place, own);
+
+    const registry = new Registry(keyArn, place, own);
+    const bucket = new PrivateBucket('evidence', { keyArn }, place, own);
+    const cluster = this.#cluster();
+
+    const notifications = new Notifications({ receivers: spec.alertReceivers, keyArn }, place, own);
+    new Dashboard(edge.balancer.arnSuffix, place, own);
+    new BackupPlan({ data: keyArn, copies: keys.backup.arn }, place, own);
+    new Budget(notifications.topic.arn, place, own);
+
+    this.outputs = pulumi.output({
+      // Without the receivers, whose addresses are secrets.
+      spec: { ...spec, alertReceivers: [] },
+      baseUrl: `https://${place.settings.domain}`,
+      network: network.outputs,
+      securityGroups: groups,
+      listenerArn: edge.listener.arn,
+      balancerSuffix: edge.balancer.arnSuffix,
+      fenceTargetGroupArn: fence.targetGroup.arn,
+      cluster: { name: cluster.name, arn: cluster.arn },
+      repository: { url: registry.repository.repositoryUrl, arn: registry.repository.arn },
+      keyArn,
+      bucket: bucket.bucket.bucket,
+      alarmTopicArn: notifications.topic.arn,
+      deliveryQueueUrl: notifications.deliveries.url,
+    });
+    this.registerOutputs({});
+  }
+
+  #cluster() {
+    // Off by default: without it nothing says how much of its processor a task uses.
+    const settings = [{ name: 'containerInsights', value: 'enhanced' }];
+    return new Cluster(this.named('services'), { settings, tags: this.place.tags }, this.child);
+  }
+}
