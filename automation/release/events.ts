@@ -81,6 +81,8 @@ export type Event =
   | { type: 'rollback.done'; ms: number; lossless: boolean; detail: string }
   | {
       type: 'synthetic.ended';
+      /** Runs of the traffic that this counts, all of the release: more than one after a resume. */
+      runs: number;
       requests: { total: number; failed: number };
       writes: WriteLedger;
       perSecond: number;

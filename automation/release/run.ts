@@ -54,7 +54,9 @@ export async function abandon(
 ): Promise<ReleaseOutcome> {
   const context = createContext(settings);
   try {
-    return end(settings, await undoAll(context, stages, new StageStopped('aborted', reason)));
+    const outcome = await undoAll(context, stages, new StageStopped('aborted', reason));
+    await endSynthetic(context);
+    return end(settings, outcome);
   } finally {
     await context.close();
   }

@@ -1,8 +1,8 @@
-import { createReadStream, existsSync, mkdirSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import { execa } from 'execa';
+import { OperationError } from '../../infra/errors.ts';
+import { endsWithParent } from '../../infra/local/lifetimes.ts';
 import { projectRoot } from '../../infra/paths.ts';
 import type { EntryPoint } from '../../infra/platform.ts';
 import { toolPath } from '../../infra/tools.ts';
@@ -12,24 +12,14 @@ import { k6Command } from '../gates/k6.ts';
 import type { ReleaseContext } from './context.ts';
 import type { WriteLedger } from './events.ts';
 import { startRecorder } from './recorder.ts';
+import { readRuns, runDirectory, runFiles } from './synthetic-runs.ts';
 
 /** The longest that marked traffic goes on if nobody ends it: a release that takes longer starts it again. */
 const maxSeconds = 3_600;
-/** Failed requests that are named in the journal; all are counted. */
-const namedFailures = 10;
-
-interface Seen {
-  requests: { total: number; failed: number };
-  perSecond: number;
-  failures: string[];
-  /** Keys of writes that the application acknowledged, and of those whose end nobody knows. */
-  acknowledged: string[];
-  unknown: string[];
-}
 
 export interface SyntheticTraffic {
-  /** Ends the traffic and resolves to what it saw. May be called again. */
-  stop(): Promise<Seen>;
+  /** Ends the traffic; what it saw is on disk then. May be called again. */
+  stop(): Promise<void>;
 }
 
 /**
@@ -51,27 +41,28 @@ export async function keepTrafficUp(context: ReleaseContext): Promise<void> {
           environment.router.entry,
           freshDirectory(context),
         );
-  let seen: Promise<Seen> | undefined;
   context.synthetic = {
-    stop() {
-      seen ??= Promise.all([traffic?.stop() ?? nothing, recorder.stop()]).then(([result]) => result);
-      return seen;
+    async stop() {
+      await Promise.all([traffic?.stop(), recorder.stop()]);
     },
   };
 }
 
 /**
- * Ends the marked traffic and looks for every write of its ledger in the database that is live now: an acknowledged
- * write must be there exactly once. The gate fails if one is missing or double, or if any request failed.
+ * Ends the marked traffic and looks for every write of its ledgers in the database that is live now: an acknowledged
+ * write must be there exactly once. The ledgers of interrupted runs of this release count too. The gate fails if a
+ * write is missing or double, or if any request failed. Does nothing where there was no traffic since the last time.
  */
 export async function endSynthetic(context: ReleaseContext): Promise<void> {
-  const { synthetic, definition, journal } = context;
-  if (synthetic === undefined) return;
-  const { acknowledged, unknown, ...seen } = await synthetic.stop();
+  const { journal } = context;
+  await context.synthetic?.stop();
   context.synthetic = undefined;
-  if (definition.synthetic.requestsPerSecond === 0) return;
+  const runs = await readRuns(evidenceOf(context));
+  const settled = journal.entries().findLast((entry) => entry.type === 'synthetic.ended');
+  if (runs.count === 0 || (settled?.type === 'synthetic.ended' && settled.runs === runs.count)) return;
+  const { acknowledged, unknown, count, ...seen } = runs;
   const writes = await settleLedger(context, acknowledged, unknown);
-  journal.append({ type: 'synthetic.ended', ...seen, writes });
+  journal.append({ type: 'synthetic.ended', ...seen, runs: count, writes });
   await context.gates([writesGate({ requests: seen.requests, writes, failures: seen.failures })]);
 }
 
@@ -79,17 +70,25 @@ async function settleLedger(context: ReleaseContext, acknowledged: string[], unk
   const { ledger } = context.definition.data;
   const { router, databases } = await context.connect();
   const { split } = await router.read();
-  const base = { acknowledged: acknowledged.length, unknown: unknown.length };
-  if (ledger === undefined || split === undefined) return { ...base, lost: 0, duplicated: 0 };
+  if (ledger === undefined || split === undefined) {
+    throw new OperationError(
+      'looking for the acknowledged writes',
+      ledger === undefined ? 'the release definition has no data.ledger' : 'nothing is live',
+      'see data.ledger in the release definition, and: npm run status',
+    );
+  }
   const access = await databases.of(split.live);
   const known = await checkLedger(access, ledger.sql, acknowledged);
   const open = await checkLedger(access, ledger.sql, unknown);
-  return { ...base, lost: known.lost.length, duplicated: known.duplicated.length + open.duplicated.length };
+  return {
+    acknowledged: acknowledged.length,
+    unknown: unknown.length,
+    lost: known.lost.length,
+    duplicated: known.duplicated.length + open.duplicated.length,
+  };
 }
 
 function startJourney(script: string, rate: number, entry: EntryPoint, directory: string): SyntheticTraffic {
-  const summaryFile = join(directory, 'summary.json');
-  const consoleFile = join(directory, 'ledger.jsonl');
   const { argv, env } = k6Command({
     script,
     baseUrl: entry.baseUrl,
@@ -97,62 +96,28 @@ function startJourney(script: string, rate: number, entry: EntryPoint, directory
     rate,
     durationSeconds: maxSeconds,
     routeHeaders: {},
-    summaryFile,
-    consoleFile,
+    ...runFiles(directory),
   });
-  const child = execa(toolPath('k6'), argv.slice(1), { env, reject: false, stdin: 'ignore', all: true });
-  const started = Date.now();
+  // SIGINT, also from the system if this program is killed: k6 ends and writes its summary.
+  const [program = '', ...args] = endsWithParent([toolPath('k6'), ...argv.slice(1)], 'INT');
+  const child = execa(program, args, { env, reject: false, stdio: 'ignore' });
   return {
     async stop() {
       child.kill('SIGINT');
-      const { all } = await child;
-      return readSeen(summaryFile, consoleFile, (Date.now() - started) / 1000, String(all));
+      await child;
     },
   };
 }
 
 /** Each run of the traffic keeps its own files: a resumed release does not write over what an interrupted one saw. */
 function freshDirectory(context: ReleaseContext): string {
+  const evidence = evidenceOf(context);
   for (let run = 1; ; run += 1) {
-    const directory = join(context.directory, 'evidence', `synthetic-${run}`);
+    const directory = runDirectory(evidence, run);
     if (existsSync(directory)) continue;
     mkdirSync(directory, { recursive: true });
     return directory;
   }
 }
 
-const nothing: Seen = { requests: { total: 0, failed: 0 }, perSecond: 0, failures: [], acknowledged: [], unknown: [] };
-
-async function readSeen(summaryFile: string, ledgerFile: string, seconds: number, output: string): Promise<Seen> {
-  const seen: Seen = { requests: { total: 0, failed: 0 }, perSecond: 0, failures: [], acknowledged: [], unknown: [] };
-  for await (const line of createInterface({ input: createReadStream(ledgerFile) })) readLine(line, seen);
-  try {
-    const { greenlight } = JSON.parse(await readFile(summaryFile, 'utf8')) as Summary;
-    seen.requests = { total: greenlight.requests, failed: greenlight.failed };
-  } catch {
-    // Killed before its summary: no requests counted makes the gate inconclusive.
-    seen.failures.push(`k6 left no summary: ${output.trim().split('\n').slice(-3).join(' | ')}`);
-  }
-  seen.perSecond = seen.requests.total / Math.max(1, seconds);
-  return seen;
-}
-
-interface Summary {
-  greenlight: { requests: number; failed: number };
-}
-
-function readLine(line: string, seen: Seen): void {
-  let entry: Record<string, unknown>;
-  try {
-    entry = JSON.parse(line) as Record<string, unknown>;
-  } catch {
-    return; // Something else that the script logged, or a line cut off.
-  }
-  if (entry['ledger'] === 'ack') seen.acknowledged.push(String(entry['key']));
-  else if (entry['ledger'] === 'unknown') seen.unknown.push(String(entry['key']));
-  else if (entry['request'] === 'failed' && seen.failures.length < namedFailures) {
-    seen.failures.push(
-      `${new Date(Number(entry['at'])).toISOString()} ${String(entry['method'])} ${String(entry['url'])}: ${String(entry['status'])}`,
-    );
-  }
-}
+const evidenceOf = ({ directory }: ReleaseContext): string => join(directory, 'evidence');

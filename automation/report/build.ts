@@ -107,15 +107,11 @@ function reasonSoFar(lastAt: string, stages: StageRow[], gates: GateRow[]): stri
 
 /** Clients counted where there was synthetic traffic; else the balancer did. */
 function buildRequests(entries: readonly JournalEntry[]): Requests {
-  const synthetic = allOf(entries, 'synthetic.ended');
-  if (synthetic.length > 0) {
-    return {
-      total: sum(synthetic, (e) => e.requests.total),
-      failed: sum(synthetic, (e) => e.requests.failed),
-      countedBy: 'synthetic',
-      perSecond: Math.max(...synthetic.map((e) => e.perSecond)),
-      failures: synthetic.flatMap((e) => e.failures),
-    };
+  // Each counts every run until then, so the last one is the whole.
+  const synthetic = allOf(entries, 'synthetic.ended').at(-1);
+  if (synthetic !== undefined) {
+    const { requests, perSecond, failures } = synthetic;
+    return { ...requests, countedBy: 'synthetic', perSecond, failures };
   }
   const observed = allOf(entries, 'traffic.observed');
   if (observed.length === 0) return { total: null, failed: null, countedBy: null, perSecond: null, failures: [] };
@@ -129,14 +125,8 @@ function buildRequests(entries: readonly JournalEntry[]): Requests {
 }
 
 function buildWrites(entries: readonly JournalEntry[]): ReportModel['writes'] {
-  const ledgers = allOf(entries, 'synthetic.ended').map((e) => e.writes);
-  if (ledgers.length === 0) return { acknowledged: null, lost: null, duplicated: null, unknown: null };
-  return {
-    acknowledged: sum(ledgers, (w) => w.acknowledged),
-    lost: sum(ledgers, (w) => w.lost),
-    duplicated: sum(ledgers, (w) => w.duplicated),
-    unknown: sum(ledgers, (w) => w.unknown),
-  };
+  const settled = allOf(entries, 'synthetic.ended').at(-1);
+  return settled?.writes ?? { acknowledged: null, lost: null, duplicated: null, unknown: null };
 }
 
 function buildRollback(entries: readonly JournalEntry[]): Rollback | null {

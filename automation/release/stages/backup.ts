@@ -80,7 +80,7 @@ async function backUpAndRestore(context: ReleaseContext, from: From): Promise<Sc
     };
     const [result] = await context.gates([backupRestoreGate({ restore })]);
     if (result?.verdict === 'pass') return scratch;
-    await (scratch as ScratchDatabase | undefined)?.dispose();
+    await scratch?.dispose();
     return undefined;
   } catch (error) {
     await scratch?.dispose();

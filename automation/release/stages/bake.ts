@@ -33,9 +33,9 @@ export const bake: Stage = {
     await endSynthetic(context);
   },
 
-  async verify({ to, connect }) {
-    const { split } = await (await connect()).router.read();
-    return split?.live === to.colour ? undefined : `the balancer says ${JSON.stringify(split)}`;
+  async verify(context) {
+    const { split } = await (await context.connect()).router.read();
+    return split?.live === context.to.colour ? undefined : `the balancer says ${JSON.stringify(split)}`;
   },
 
   // The cutover stage takes the traffic back.

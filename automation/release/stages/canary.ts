@@ -32,11 +32,11 @@ export const canary: Stage = {
     for (const percent of context.definition.canary.steps) await step(context, percent, context.from.colour);
   },
 
-  async verify({ definition, from, connect }) {
+  async verify(context) {
     if (from === undefined) return undefined;
-    const { split } = await (await connect()).router.read();
-    const percent = definition.canary.steps.at(-1);
-    return split?.live === from.colour && split.percent === percent
+    const { split } = await (await context.connect()).router.read();
+    const percent = context.definition.canary.steps.at(-1);
+    return split?.live === context.from.colour && split.percent === percent
       ? undefined
       : `the balancer says ${JSON.stringify(split)}`;
   },

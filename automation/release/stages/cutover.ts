@@ -40,9 +40,11 @@ export const cutover: Stage = {
     await context.up(environment, { kind: 'traffic', split: { live: to.colour, percent: 0 } });
   },
 
-  async verify({ to, connect }) {
-    const { split } = await (await connect()).router.read();
-    return split?.live === to.colour && split.percent === 0 ? undefined : `the balancer says ${JSON.stringify(split)}`;
+  async verify(context) {
+    const { split } = await (await context.connect()).router.read();
+    return split?.live === context.to.colour && split.percent === 0
+      ? undefined
+      : `the balancer says ${JSON.stringify(split)}`;
   },
 
   async undo(context) {

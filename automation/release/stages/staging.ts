@@ -34,8 +34,8 @@ export const staging: Stage = {
     await context.gates(await qualification(context, 'staging', artefact));
   },
 
-  async verify({ connect }) {
-    const { split } = await (await connect('staging')).router.read();
+  async verify(context) {
+    const { split } = await (await context.connect('staging')).router.read();
     return split === undefined ? 'nothing is live on staging' : undefined;
   },
 

@@ -384,6 +384,7 @@ function synthetic(r: Recorder, ms: number): void {
   const total = Math.round(ms / 20);
   r.add({
     type: 'synthetic.ended',
+    runs: 1,
     requests: { total, failed: 0 },
     writes: { acknowledged: Math.round(total / 5), lost: 0, duplicated: 0, unknown: 1 },
     perSecond: 50,

@@ -1,0 +1,78 @@
+import { createReadStream, existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+/** Failed requests that are named in the journal; all are counted. */
+const namedFailures = 10;
+
+/** What all runs of marked traffic of one release saw. */
+export interface SyntheticRuns {
+  count: number;
+  requests: { total: number; failed: number };
+  perSecond: number;
+  /** The first failed requests. */
+  failures: string[];
+  /** Keys of writes that the application acknowledged, and of those whose end nobody knows. */
+  acknowledged: string[];
+  unknown: string[];
+}
+
+export const runDirectory = (evidence: string, run: number): string => join(evidence, `synthetic-${run}`);
+
+/** What one run leaves: k6's summary, and what the script logged (the ledger, and failed requests). */
+export const runFiles = (directory: string) => ({
+  summaryFile: join(directory, 'summary.json'),
+  consoleFile: join(directory, 'ledger.jsonl'),
+});
+
+/** Adds all runs up. A run without a summary was killed: that is a failure, as nobody knows what its clients felt. */
+export async function readRuns(evidence: string): Promise<SyntheticRuns> {
+  const runs: SyntheticRuns = {
+    count: 0,
+    requests: { total: 0, failed: 0 },
+    perSecond: 0,
+    failures: [],
+    acknowledged: [],
+    unknown: [],
+  };
+  let seconds = 0;
+  for (let run = 1; existsSync(runDirectory(evidence, run)); run += 1) {
+    const { summaryFile, consoleFile } = runFiles(runDirectory(evidence, run));
+    runs.count = run;
+    if (existsSync(consoleFile)) {
+      for await (const line of createInterface({ input: createReadStream(consoleFile) })) readLine(line, runs);
+    }
+    try {
+      const { greenlight, state } = JSON.parse(await readFile(summaryFile, 'utf8')) as Summary;
+      runs.requests.total += greenlight.requests;
+      runs.requests.failed += greenlight.failed;
+      seconds += state.testRunDurationMs / 1000;
+    } catch {
+      runs.requests.failed += 1;
+      runs.failures.push(`run ${run} of the marked traffic left no summary: k6 was killed, or could not start`);
+    }
+  }
+  runs.perSecond = runs.requests.total / Math.max(1, seconds);
+  return runs;
+}
+
+interface Summary {
+  greenlight: { requests: number; failed: number };
+  state: { testRunDurationMs: number };
+}
+
+function readLine(line: string, runs: SyntheticRuns): void {
+  let entry: Record<string, unknown>;
+  try {
+    entry = JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return; // Something else that the script logged, or a line cut off.
+  }
+  if (entry['ledger'] === 'ack') runs.acknowledged.push(String(entry['key']));
+  else if (entry['ledger'] === 'unknown') runs.unknown.push(String(entry['key']));
+  else if (entry['request'] === 'failed' && runs.failures.length < namedFailures) {
+    const at = new Date(Number(entry['at'])).toISOString();
+    runs.failures.push(`${at} ${String(entry['method'])} ${String(entry['url'])}: ${String(entry['status'])}`);
+  }
+}

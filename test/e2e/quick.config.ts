@@ -1,0 +1,12 @@
+import sample from '../../greenlight.config.ts';
+
+/** The sample's release, with less to look at: what is tested is that every part is there and works together. */
+export default {
+  ...sample,
+  load: { ...sample.load, requestsPerSecond: 40, durationSeconds: 6, growth: 1 },
+  synthetic: { ...sample.synthetic, requestsPerSecond: 60 },
+  security: { ...sample.security, maxSeconds: 40 },
+  canary: { steps: [20, 50], stepSeconds: 8, minRequests: 20, maxP95Ratio: 4 },
+  slo: { errorRate: 0.001, p95Ms: 2_000 },
+  bake: { seconds: 10, oldColour: 'release' as const },
+};

@@ -1,0 +1,154 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { projectRoot } from '../../infra/paths.ts';
+
+/**
+ * The main job, as a user does it: the command line, the sample application, and every real part. The steps build on
+ * each other: first go-live and release, a rollback in the bake time, a crash and resume, the end.
+ */
+describe('a release from the command line', function () {
+  this.timeout(600_000);
+  this.bail(true);
+
+  const home = mkdtempSync(join(tmpdir(), 'greenlight-e2e-'));
+  const releases = join(home, 'environments', 'production', 'releases');
+  const config = join(projectRoot, 'test/e2e/quick.config.ts');
+
+  interface Finished {
+    code: number | null;
+    output: string;
+  }
+  const start = (...args: string[]) => {
+    const child = spawn(process.execPath, ['automation/cli.ts', ...args, '--config', config], {
+      cwd: projectRoot,
+      env: { ...process.env, GREENLIGHT_HOME: home, CI: 'true' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    child.stdout.on('data', (part: Buffer) => (output += part.toString()));
+    child.stderr.on('data', (part: Buffer) => (output += part.toString()));
+    const done = new Promise<Finished>((resolve) => child.on('close', (code) => resolve({ code, output })));
+    const until = async (text: string) => {
+      while (!output.includes(text)) {
+        if (child.exitCode !== null) throw new Error(`it ended without "${text}":\n${output}`);
+        await sleep(50);
+      }
+    };
+    return { child, done, until };
+  };
+  const run = (...args: string[]) => start(...args).done;
+  const latest = () => join(releases, readdirSync(releases).sort().at(-1) as string);
+  const report = () => JSON.parse(readFileSync(join(latest(), 'report.json'), 'utf8')) as Report;
+
+  after(async () => {
+    const { code, output } = await run('destroy', '--all', '--yes');
+    rmSync(home, { recursive: true, force: true });
+    expect(code, output).to.equal(0);
+  });
+
+  it('takes the baseline live and then the next version, without a failed request or a lost write', async () => {
+    const { code, output } = await run('release');
+    expect(code, output).to.equal(0);
+    const { verdict, from, to, requests, writes, gates, stages, hold } = report();
+    expect(verdict).to.equal('go');
+    expect([from, to]).to.deep.equal([
+      { colour: 'blue', version: '1.0.0' },
+      { colour: 'green', version: '2.0.0' },
+    ]);
+    expect(requests.total).to.be.greaterThan(500);
+    expect(requests.failed).to.equal(0);
+    expect(writes.acknowledged).to.be.greaterThan(100);
+    expect(writes).to.include({ lost: 0, duplicated: 0 });
+    expect(hold.maxMs).to.be.greaterThan(0);
+    expect(stages.map(({ verdict: one }) => one)).to.deep.equal(Array(10).fill('pass'));
+    expect(gates.filter((gate) => gate.verdict !== 'pass')).to.deep.equal([]);
+    expect(gates.map(({ id }) => id)).to.include.members([
+      'load',
+      'security-scan',
+      'backup-restore',
+      'compatibility',
+      'alerts',
+    ]);
+    for (const evidence of gates.flatMap((gate) => gate.evidence))
+      expect(existsSync(join(latest(), evidence)), evidence).to.equal(true);
+  });
+
+  it('shows what is live', async () => {
+    const { code, output } = await run('status');
+    expect(code).to.equal(0);
+    expect(output).to.match(/green +2\.0\.0 +live +100 %/);
+    expect(output).to.match(/blue +none +idle/);
+  });
+
+  it('holds no secret in journal, reports, logs and state', () => {
+    const directory = join(home, 'environments', 'production', 'secrets');
+    const secrets = readdirSync(directory).map((name) => readFileSync(join(directory, name), 'utf8').trim());
+    expect(secrets.length).to.be.greaterThan(3);
+    const places = [
+      releases,
+      join(home, 'environments', 'production', 'logs'),
+      join(home, 'state'),
+      join(home, 'engine'),
+    ];
+    const files = places.flatMap((place) =>
+      readdirSync(place, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name)),
+    );
+    const leaks = files.filter((file) => {
+      const text = readFileSync(file, 'utf8');
+      return secrets.some((secret) => text.includes(secret));
+    });
+    expect(leaks).to.deep.equal([]);
+  });
+
+  it('rolls back in the bake time when asked from another terminal, with every write', async () => {
+    const release = start('release');
+    await release.until('  Bake');
+    await sleep(3_000);
+    const rollback = await run('rollback');
+    expect(rollback.code, rollback.output).to.equal(0);
+    const { code, output } = await release.done;
+    expect(code, output).to.equal(3);
+    const { verdict, writes, requests, rollback: back } = report();
+    expect(verdict).to.equal('rolled-back');
+    expect(back).to.include({ automatic: false });
+    expect(requests.failed).to.equal(0);
+    expect(writes.acknowledged).to.be.greaterThan(100);
+    expect(writes).to.include({ lost: 0, duplicated: 0 });
+    expect((await run('status')).output).to.match(/green +2\.0\.0 +live +100 %/);
+  });
+
+  it('goes on after it was killed in the middle of the canary', async () => {
+    const release = start('release');
+    await release.until('  Canary');
+    await sleep(4_000);
+    release.child.kill('SIGKILL');
+    await release.done;
+    const refused = await run('release');
+    expect(refused.code).to.equal(1);
+    expect(refused.output).to.contain('npm run resume');
+    const { code, output } = await run('resume');
+    expect(code, output).to.equal(0);
+    const { verdict, writes } = report();
+    expect(verdict).to.equal('go');
+    expect(writes).to.include({ lost: 0, duplicated: 0 });
+    expect((await run('status')).output).to.match(/blue +2\.0\.0 +live +100 %/);
+  });
+});
+
+interface Report {
+  verdict: string;
+  from: unknown;
+  to: unknown;
+  requests: { total: number; failed: number };
+  writes: { acknowledged: number; lost: number; duplicated: number; unknown: number };
+  hold: { maxMs: number };
+  gates: { id: string; verdict: string; evidence: string[] }[];
+  stages: { id: string; verdict: string }[];
+  rollback: { automatic: boolean } | null;
+}
