@@ -33,10 +33,10 @@ export const canary: Stage = {
   },
 
   async verify(context) {
+    const { from, definition } = context;
     if (from === undefined) return undefined;
     const { split } = await (await context.connect()).router.read();
-    const percent = context.definition.canary.steps.at(-1);
-    return split?.live === context.from.colour && split.percent === percent
+    return split?.live === from.colour && split.percent === definition.canary.steps.at(-1)
       ? undefined
       : `the balancer says ${JSON.stringify(split)}`;
   },
