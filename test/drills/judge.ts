@@ -1,0 +1,126 @@
+import { isDeepStrictEqual } from 'node:util';
+import { other } from '../../infra/model.ts';
+import { passes } from '../../automation/gates/gate.ts';
+import type { ReportModel } from '../../automation/report/model.ts';
+import type { Check, Scenario } from './scenario.ts';
+import type { World } from './world.ts';
+
+export interface DrillResult {
+  name: string;
+  fault: string;
+  ok: boolean;
+  verdict: string;
+  exitCode: number;
+  /** As the release said it. */
+  reason: string;
+  /** Gate or stage that stopped it. */
+  caughtBy: string;
+  /** From the start of the release, and of the stage, until it was caught; seconds. */
+  caughtAfter: number | null;
+  caughtInStageAfter: number | null;
+  requests: { total: number | null; failed: number | null };
+  writes: ReportModel['writes'];
+  holdMs: number | null;
+  /** Of the whole drill. */
+  seconds: number;
+  checks: Check[];
+}
+
+export interface Outcome {
+  exitCode: number;
+  report: ReportModel;
+  before: World;
+  after: World;
+  version: string;
+  checks: Check[];
+  seconds: number;
+}
+
+/** Compares what came of a drill with what has to come of it: the report's word, and the world's. */
+export function judge(scenario: Scenario, outcome: Outcome): DrillResult {
+  const { report, exitCode, before, after } = outcome;
+  const { expect } = scenario;
+  const caught = whoCaught(report, expect);
+  const checks = [
+    ...outcome.checks,
+    check('exit code', exitCode, expect.exitCode),
+    check('verdict', report.verdict, expect.verdict),
+    ...(expect.verdict === 'go' ? [] : [check('caught by', caught.by, expect.gate ?? `stage ${expect.stage}`), says(report)]),
+    ...felt(scenario, report),
+    ...(expect.verdict === 'go' ? moved(outcome) : untouched(before, after)),
+    check('live by the balancer', after.split, { live: after.live.colour, percent: 0 }),
+    check('writes are not held', after.holdMs, 0),
+    check('version by the entry point', after.answered.version, after.live.version),
+    check('a write by the entry point', after.answered.write, 201),
+    check('the other colour is down', after.idleColourUp, false),
+    check('replication left on the live database', after.replication, []),
+    check('locks left', after.locks, []),
+    check('processes left', after.strays, []),
+  ]; // prettier-ignore
+  const { requests, writes, hold, verdict, reason } = report;
+  return {
+    name: scenario.name,
+    fault: scenario.fault,
+    ok: checks.every(({ ok }) => ok),
+    verdict,
+    exitCode,
+    reason,
+    caughtBy: caught.by,
+    caughtAfter: caught.after,
+    caughtInStageAfter: caught.inStageAfter,
+    requests: { total: requests.total, failed: requests.failed },
+    writes,
+    holdMs: hold.maxMs,
+    seconds: outcome.seconds,
+    checks,
+  };
+}
+
+const check = (what: string, found: unknown, wanted: unknown): Check => ({
+  what: `${what}: ${text(wanted)}`,
+  ok: isDeepStrictEqual(found, wanted),
+  found: text(found),
+});
+
+const text = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
+
+const says = ({ reason }: ReportModel): Check => ({ what: 'says why', ok: reason.trim() !== '', found: reason });
+
+/** The first stage that did not pass, and of its gates the expected one, or else the first that did not pass. */
+function whoCaught(report: ReportModel, expect: Scenario['expect']) {
+  const stage = report.stages.find(({ verdict }) => verdict !== 'not-run' && !passes(verdict as never));
+  if (stage === undefined || expect.verdict === 'go') return { by: 'nobody', after: null, inStageAfter: null };
+  const failing = report.gates.filter((g) => g.stage === stage.id && g.verdict !== 'not-run' && !passes(g.verdict));
+  const gate = failing.find(({ id }) => id === expect.gate) ?? failing[0];
+  const began = Date.parse(stage.startedAt ?? report.startedAt);
+  const at = gate?.at == null ? began + (stage.ms ?? 0) : Date.parse(gate.at);
+  const seconds = (ms: number) => Math.round(ms / 100) / 10;
+  return {
+    by: gate?.id ?? `stage ${stage.id}`,
+    after: seconds(at - Date.parse(report.startedAt)),
+    inStageAfter: seconds(at - began),
+  };
+}
+
+function felt({ felt: allowed }: Scenario, { requests, writes }: ReportModel): Check[] {
+  const none = (what: string, count: number | null): Check => ({
+    what: `${what}: 0`,
+    ok: (count ?? 0) === 0,
+    found: String(count),
+  });
+  return [
+    ...(allowed === 'failed requests' ? [] : [none('failed requests', requests.failed)]),
+    ...(allowed === 'lost writes' ? [] : [none('lost writes', writes.lost)]),
+    none('writes made twice', writes.duplicated),
+  ]; // prettier-ignore
+}
+
+/** Not only the same version: the same processes. */
+const untouched = (before: World, after: World): Check[] => [
+  check('live', after.live, before.live),
+  check('processes of the live colour and the balancer', after.pids, before.pids),
+];
+
+const moved = ({ before, after, version }: Outcome): Check[] => [
+  check('live', after.live, { colour: other(before.live.colour), version }),
+];

@@ -1,0 +1,30 @@
+/** A mistake made in the built sample: one text of its bundles is put in place of another. */
+export interface PlantedFault {
+  files: string[];
+  find: string;
+  put: string;
+}
+
+/** Shows in production alone: not on staging, not where the backup is rehearsed. */
+const live = `process.env.GREENLIGHT_ENVIRONMENT === "production" && process.env.GREENLIGHT_COLOUR !== "preview"`;
+const scored = 'const score = written.answer === correct ? scores.right : scores.wrong;';
+
+/** Mistakes that the sample's own faults (`examples/think-in-coin/faults.ts`) do not have. */
+export const plantedFaults: Record<string, PlantedFault> = {
+  /** Believes what a client says about its own address. */
+  'trusts-first-hop': { files: ['api.mjs', 'tests/unit.mjs'], find: '.split(",").at(-1)?.trim()', put: '.split(",").at(0)?.trim()' },
+  /** Drops what is in flight when it is stopped. */
+  'drops-in-flight': { files: ['api.mjs'], find: 'process.once("SIGTERM", stop);', put: 'process.once("SIGTERM", () => process.exit(1));' },
+  /** Pages may be framed by anybody. */
+  'frames-allowed': { files: ['web.mjs'], find: '"x-frame-options": "DENY",', put: '' },
+  /** A stranger gets an answer from the chat. */
+  'open-door': {
+    files: ['api.mjs'],
+    find: '"GET /api/chat": async (request) => {\n      const account = await requireAccount(',
+    put: '"GET /api/chat": async (request) => {\n      const account = await (() => ({ id: null }))(',
+  },
+  /** Says that a score was stored, and does not store it. */
+  'loses-writes': { files: ['api.mjs'], find: scored, put: `${scored}\n      if (${live}) return { status: 201, body: { key: written.key, right: true, score } };` },
+  /** Cannot store a score. No read shows it, so it begins with the cutover. */
+  'fails-writes': { files: ['api.mjs'], find: scored, put: `${scored}\n      if (${live}) throw new HttpError(500, "A planted fault.");` },
+}; // prettier-ignore

@@ -1,0 +1,255 @@
+import { join } from 'node:path';
+import { toolPath } from '../../infra/tools.ts';
+import { exitCodes } from '../../automation/ui/exit-codes.ts';
+import { shortRelease } from './definition.ts';
+import { killInstances, sql } from './hands.ts';
+import type { Check, Scenario } from './scenario.ts';
+
+const noGo = (stage: Scenario['expect']['stage'], gate?: string): Scenario['expect'] => ({
+  exitCode: exitCodes.noGo,
+  verdict: 'no-go',
+  stage,
+  ...(gate === undefined ? {} : { gate }),
+});
+const rolledBack = (stage: Scenario['expect']['stage'], gate?: string): Scenario['expect'] => ({
+  ...noGo(stage, gate),
+  exitCode: exitCodes.rolledBack,
+  verdict: 'rolled-back',
+});
+const resumed = (stage: Scenario['expect']['stage']): Scenario['expect'] => ({
+  exitCode: exitCodes.go,
+  verdict: 'go',
+  stage,
+});
+const exits = (what: string, found: number, wanted: number): Check[] => [
+  { what: `${what} exits with ${wanted}`, ok: found === wanted, found: String(found) },
+];
+
+const build: Scenario['changes'] = {
+  application: {
+    ...shortRelease.application,
+    build: { command: ['node', 'test/drills/faulty-build.ts'], timeoutSeconds: 60 },
+  },
+};
+const planted = (name: string) => ({ planted: name, changes: build });
+
+/** A day of the week on which the window is closed whatever the time zone: the day after tomorrow. */
+const distantDay =
+  (['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const)[(new Date().getUTCDay() + 3) % 7] ?? 'mon';
+
+/** In the order in which they run. Those that end with `go` are last: the version that they leave live is the next one. */
+export const scenarios: Scenario[] = [
+  {
+    name: 'window',
+    fault: 'the release window is closed',
+    expect: noGo('preflight'),
+    felt: 'nothing',
+    changes: { window: { days: [distantDay], from: '10:00', to: '11:00', timeZone: 'UTC' } },
+  },
+  {
+    name: 'unit-tests',
+    fault: 'the address of a client is believed',
+    expect: noGo('build', 'unit-tests'),
+    felt: 'nothing',
+    ...planted('trusts-first-hop'),
+  },
+  {
+    name: 'integration-tests',
+    fault: 'requests in flight are dropped when an instance stops',
+    expect: noGo('build', 'integration-tests'),
+    felt: 'nothing',
+    ...planted('drops-in-flight'),
+  },
+  {
+    name: 'second-release',
+    fault: 'a second release is started while one runs',
+    expect: noGo('build', 'integration-tests'),
+    felt: 'nothing',
+    // So that the first one ends soon.
+    ...planted('drops-in-flight'),
+    act: {
+      stage: 'build',
+      afterMs: 0,
+      run: async ({ run }) => exits('the second release', await run('release'), exitCodes.locked),
+    },
+  },
+  {
+    name: 'acceptance',
+    fault: 'preferences are not kept',
+    expect: noGo('staging', 'acceptance'),
+    felt: 'nothing',
+    compiled: 'acceptance-fails',
+  },
+  {
+    name: 'headers',
+    fault: 'pages may be framed by anybody',
+    expect: noGo('staging', 'headers'),
+    felt: 'nothing',
+    ...planted('frames-allowed'),
+  },
+  {
+    name: 'load',
+    fault: 'one endpoint takes 800 ms',
+    expect: noGo('staging', 'load'),
+    felt: 'nothing',
+    compiled: 'slow-endpoint',
+  },
+  {
+    name: 'security-scan',
+    fault: 'the search puts its input into SQL',
+    expect: noGo('staging', 'security-scan'),
+    felt: 'nothing',
+    compiled: 'sql-injection',
+  },
+  {
+    name: 'authentication',
+    fault: 'the chat answers strangers',
+    expect: noGo('staging', 'authentication'),
+    felt: 'nothing',
+    ...planted('open-door'),
+  },
+  {
+    name: 'backup-restore',
+    fault: 'one bit of the backup flips before it is checked',
+    expect: noGo('backup', 'backup-restore'),
+    felt: 'nothing',
+    env: {
+      GREENLIGHT_TOOLS: join(import.meta.dirname, 'tools'),
+      DRILL_REAL_PG_BASEBACKUP: toolPath('pg_basebackup'),
+    },
+  },
+  {
+    name: 'migration-rehearsal',
+    fault: 'a migration divides by zero half-way',
+    expect: noGo('backup', 'migration-rehearsal'),
+    felt: 'nothing',
+    compiled: 'migration-fails',
+  },
+  {
+    name: 'compatibility',
+    fault: 'a migration drops what the old version uses',
+    expect: noGo('backup', 'compatibility'),
+    felt: 'nothing',
+    compiled: 'incompatible-migration',
+  },
+  {
+    name: 'preconditions',
+    fault: 'a table without a key in the live database',
+    expect: { exitCode: exitCodes.problem, verdict: 'failed', stage: 'prepare' },
+    felt: 'nothing',
+    arrange: async ({ live }) => {
+      await sql(live, 'CREATE TABLE public.drill_notes (body text); ALTER TABLE public.drill_notes OWNER TO owner');
+      return () => sql(live, 'DROP TABLE public.drill_notes');
+    },
+  },
+  {
+    name: 'smoke',
+    fault: 'a read writes, which an idle colour must not',
+    expect: noGo('prepare', 'smoke'),
+    felt: 'nothing',
+    compiled: 'read-that-writes@production',
+  },
+  {
+    name: 'alerts',
+    fault: 'an alert receiver is down',
+    expect: noGo('prepare', 'alerts'),
+    felt: 'nothing',
+    // The discard port: nobody listens there.
+    changes: { alerts: { receivers: [{ name: 'on-call', webhook: 'http://127.0.0.1:9/alert' }] } },
+  },
+  {
+    name: 'canary-errors',
+    fault: 'one read in twenty fails in production',
+    expect: rolledBack('canary'),
+    felt: 'failed requests',
+    compiled: 'error-on-reads@production',
+  },
+  {
+    name: 'canary-hang',
+    fault: 'after twenty reads the next is never answered, in production',
+    expect: rolledBack('canary'),
+    felt: 'failed requests',
+    compiled: 'hang@production',
+  },
+  {
+    name: 'canary-thin',
+    fault: 'one request a second: too little to judge by',
+    expect: rolledBack('canary'),
+    felt: 'nothing',
+    changes: { synthetic: { script: shortRelease.load.script, requestsPerSecond: 1 } },
+  },
+  {
+    name: 'data-comparison',
+    fault: 'a row is changed on the new colour behind the replication',
+    expect: rolledBack('cutover', 'data-comparison'),
+    felt: 'nothing',
+    act: {
+      stage: 'canary',
+      afterMs: 3_000,
+      run: async ({ idle }) => {
+        await sql(idle, `UPDATE public.lessons SET title = title || ' (changed)' WHERE id = 'risk'`);
+        return [];
+      },
+    },
+  },
+  {
+    name: 'bake-writes',
+    fault: 'the new version cannot store a score: no read shows it',
+    expect: rolledBack('bake'),
+    felt: 'failed requests',
+    ...planted('fails-writes'),
+  },
+  {
+    name: 'bake-crashes',
+    fault: 'every api process of the new colour dies, again and again',
+    expect: rolledBack('bake'),
+    felt: 'failed requests',
+    act: {
+      stage: 'bake',
+      afterMs: 2_000,
+      run: async ({ idle }) => {
+        const killed = await killInstances('api', idle, 3);
+        return [{ what: 'api processes were killed', ok: killed > 0, found: String(killed) }];
+      },
+    },
+  },
+  {
+    name: 'user-journey',
+    fault: 'the new version says it stored a score, and did not',
+    expect: rolledBack('bake', 'user-journey'),
+    felt: 'lost writes',
+    ...planted('loses-writes'),
+  },
+  {
+    name: 'rollback',
+    fault: 'somebody asks for a rollback in the bake time',
+    expect: rolledBack('bake'),
+    felt: 'nothing',
+    act: {
+      stage: 'bake',
+      afterMs: 3_000,
+      run: async ({ run }) => exits('npm run rollback', await run('rollback'), exitCodes.go),
+    },
+  },
+  {
+    name: 'killed-in-canary',
+    fault: 'the release is killed in the canary, then resumed',
+    expect: resumed('canary'),
+    felt: 'nothing',
+    act: { stage: 'canary', afterMs: 4_000, run: kill },
+    endedBy: 'resume',
+  },
+  {
+    name: 'killed-in-bake',
+    fault: 'the release is killed in the bake time, then resumed',
+    expect: resumed('bake'),
+    felt: 'nothing',
+    act: { stage: 'bake', afterMs: 3_000, run: kill },
+    endedBy: 'resume',
+  },
+];
+
+function kill({ killRelease }: Parameters<NonNullable<Scenario['act']>['run']>[0]): Promise<Check[]> {
+  killRelease();
+  return Promise.resolve([]);
+}

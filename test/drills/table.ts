@@ -1,0 +1,40 @@
+import type { DrillResult } from './judge.ts';
+
+/** One line per drill, while they run. */
+export const line = ({ ok, name, verdict, caughtBy, caughtAfter, seconds, checks }: DrillResult): string[] => [
+  `${ok ? 'ok  ' : 'FAIL'} ${name}: ${verdict}, ${caughtAfter === null ? 'went on to its end' : `caught by ${caughtBy} after ${caughtAfter} s`} (drill: ${Math.round(seconds)} s)`,
+  ...checks.filter((check) => !check.ok).map(({ what, found }) => `       wanted ${what}; found ${found}`),
+];
+
+const columns = ['drill', 'fault', 'verdict', 'exit', 'caught by', 'after', 'in stage', 'users felt', 'as expected'];
+
+/** All of them, as a table for a terminal. */
+export function table(results: readonly DrillResult[]): string {
+  const rows = [columns, ...results.map(row)];
+  const widths = columns.map((_, i) => Math.max(...rows.map((cells) => cells[i]?.length ?? 0)));
+  return rows.map((cells) => cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ').trimEnd()).join('\n'); // prettier-ignore
+}
+
+const row = (result: DrillResult): string[] => [
+  result.name,
+  result.fault,
+  result.verdict,
+  String(result.exitCode),
+  result.caughtBy,
+  seconds(result.caughtAfter),
+  seconds(result.caughtInStageAfter),
+  felt(result),
+  result.ok ? 'yes' : 'NO',
+];
+
+const seconds = (value: number | null): string => (value === null ? '-' : `${value.toFixed(1)} s`);
+
+/** Failed requests, lost and doubled writes, longest hold. */
+function felt({ requests, writes, holdMs }: DrillResult): string {
+  if (requests.total === null) return 'nothing: no traffic was moved';
+  const parts = [`${requests.failed} of ${requests.total} requests failed`];
+  if (writes.lost) parts.push(`${writes.lost} of ${writes.acknowledged} writes lost`);
+  if (writes.duplicated) parts.push(`${writes.duplicated} writes made twice`);
+  if (holdMs !== null) parts.push(`writes held ${Math.round(holdMs)} ms`);
+  return parts.join(', ');
+}
