@@ -23,6 +23,8 @@ const nodeWanted = { min: '24.0.0', below: '25' };
 export async function runDoctor(): Promise<number> {
   const findings = await examine();
   process.stdout.write(renderFindings(findings));
+  const first = process.env['GREENLIGHT_TOOLS'];
+  if (first !== undefined && first !== '') process.stdout.write(`GREENLIGHT_TOOLS: ${first} is searched first.\n`);
   return findings.some(({ state }) => state === 'problem') ? 1 : 0;
 }
 

@@ -163,6 +163,8 @@ export const scenarios: Scenario[] = [
     expect: rolledBack('canary'),
     felt: 'failed requests',
     compiled: 'error-on-reads@production',
+    // As many requests as the sample's own release has: one failure of few could be chance.
+    changes: { synthetic: { script: shortRelease.load.script, requestsPerSecond: 200 } },
   },
   {
     name: 'canary-hang',
