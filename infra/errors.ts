@@ -15,3 +15,6 @@ export class OperationError extends Error {
     this.todo = todo;
   }
 }
+
+/** What to say of anything that was thrown. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

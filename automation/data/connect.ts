@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import type { DatabaseRole } from '../../infra/database-url.ts';
-import { OperationError } from '../../infra/errors.ts';
+import { messageOf, OperationError } from '../../infra/errors.ts';
 import type { DatabaseAccess } from '../../infra/platform.ts';
 
 /** Seen in `pg_stat_activity`, so that a database administrator knows whose session it is. */
@@ -93,8 +93,6 @@ export async function row<T>(client: pg.Client, sql: string, values?: unknown[])
   if (first === undefined) throw new Error(`no row: ${sql}`);
   return first;
 }
-
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** SQLSTATE of a PostgreSQL error. */
 export const sqlState = (error: unknown): string | undefined =>

@@ -1,8 +1,8 @@
 import { execa } from 'execa';
-import { OperationError } from '../../infra/errors.ts';
+import { OperationError, messageOf } from '../../infra/errors.ts';
 import type { DatabaseAccess } from '../../infra/platform.ts';
 import { toolPath } from '../../infra/tools.ts';
-import { messageOf, withClient } from './connect.ts';
+import { withClient } from './connect.ts';
 import { clientEnvironment, copySchema, refreshMaterialisedViews } from './schema.ts';
 
 /** Longest copy of all rows, ms. */

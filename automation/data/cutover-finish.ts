@@ -1,7 +1,8 @@
+import { messageOf } from '../../infra/errors.ts';
 import { revokeWrites } from '../../infra/roles.ts';
 import type { TableComparison } from '../release/events.ts';
 import { compareDatabases } from './compare.ts';
-import { messageOf } from './connect.ts';
+
 import type { CutoverOptions, CutoverResult, CutoverStep } from './cutover.ts';
 import type { Prepared } from './cutover-prepare.ts';
 import { dropSlot, dropSubscription } from './link.ts';

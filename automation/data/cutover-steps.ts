@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { OperationError } from '../../infra/errors.ts';
+import { OperationError, messageOf } from '../../infra/errors.ts';
 import type { Router } from '../../infra/platform.ts';
-import { messageOf, row } from './connect.ts';
+import { row } from './connect.ts';
 import type { Link, Side } from './link.ts';
 import type { Sessions } from './reverse.ts';
 import { replayed } from './sync-state.ts';

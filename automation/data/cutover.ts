@@ -1,9 +1,9 @@
-import { OperationError } from '../../infra/errors.ts';
+import { OperationError, messageOf } from '../../infra/errors.ts';
 import type { Router } from '../../infra/platform.ts';
 import { grantWrites, revokeWrites } from '../../infra/roles.ts';
 import type { TableComparison } from '../release/events.ts';
 import { openSnapshot } from './compare.ts';
-import { messageOf } from './connect.ts';
+
 import { finish } from './cutover-finish.ts';
 import { prepareCutover, type Prepared } from './cutover-prepare.ts';
 import { caughtUpTo, drain, flip, within } from './cutover-steps.ts';

@@ -1,6 +1,6 @@
+import { OperationError, messageOf } from '../../infra/errors.ts';
 import type { DatabaseAccess } from '../../infra/platform.ts';
-import { OperationError } from '../../infra/errors.ts';
-import { messageOf, withClient } from './connect.ts';
+import { withClient } from './connect.ts';
 
 /** Keys that are looked up at once. */
 const batch = 5_000;

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { OperationError } from '../../infra/errors.ts';
+import { OperationError, messageOf } from '../../infra/errors.ts';
 import type { Colour } from '../../infra/model.ts';
 import type { DatabaseAccess } from '../../infra/platform.ts';
 import { sqlIdentifier, sqlLiteral } from '../../infra/roles.ts';
 import { tablesOf, type Table } from './catalog.ts';
-import { messageOf, row, rows, sqlState } from './connect.ts';
+import { row, rows, sqlState } from './connect.ts';
 
 /** One direction of replication: a publication and a slot on `from`, a subscription on `to`, all of the same name. */
 export interface Link {

@@ -3,9 +3,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { OperationError } from '../../infra/errors.ts';
+import { OperationError, messageOf } from '../../infra/errors.ts';
 import type { DatabaseAccess } from '../../infra/platform.ts';
-import { close, connect, messageOf, rows, sqlState, withClient } from './connect.ts';
+import { close, connect, rows, sqlState, withClient } from './connect.ts';
 import { controlsTransaction, lineAt, splitStatements, type Statement } from './statements.ts';
 
 /**

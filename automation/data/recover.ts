@@ -1,9 +1,9 @@
+import { OperationError, messageOf } from '../../infra/errors.ts';
 import type { Colour } from '../../infra/model.ts';
 import { other } from '../../infra/model.ts';
-import { OperationError } from '../../infra/errors.ts';
 import type { DatabaseAccess, Router } from '../../infra/platform.ts';
 import { grantWrites, revokeWrites } from '../../infra/roles.ts';
-import { close, connect, messageOf, withClient } from './connect.ts';
+import { close, connect, withClient } from './connect.ts';
 import { removeStaleFences } from './fence.ts';
 import { dropSlot, dropSubscription, linkBetween, type Side } from './link.ts';
 import { dropReverse, reverseState, startReverse, untilFollowing } from './reverse.ts';

@@ -1,11 +1,11 @@
 import { execa } from 'execa';
 import type pg from 'pg';
-import { OperationError } from '../../infra/errors.ts';
+import { OperationError, messageOf } from '../../infra/errors.ts';
 import type { DatabaseAccess } from '../../infra/platform.ts';
 import { privilegeStatements, sqlIdentifier, sqlLiteral, writerRole } from '../../infra/roles.ts';
 import { toolPath } from '../../infra/tools.ts';
 import { notOfExtension, ownSchemas } from './catalog.ts';
-import { messageOf, row, rows, withClient } from './connect.ts';
+import { row, rows, withClient } from './connect.ts';
 
 /** Longest dump or restore of a schema, ms. */
 const schemaMs = 120_000;

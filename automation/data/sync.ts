@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { OperationError } from '../../infra/errors.ts';
+import { OperationError, messageOf } from '../../infra/errors.ts';
 import { revokeWrites } from '../../infra/roles.ts';
-import { close, connect, messageOf, row, rows, withClient } from './connect.ts';
+import { close, connect, row, rows, withClient } from './connect.ts';
 import { schemaFingerprint } from './fingerprint.ts';
 import {
   allTables,

@@ -1,5 +1,5 @@
 import type { ReleaseSettings } from './context.ts';
-import { messageOf } from './message.ts';
+import { messageOf } from '../../infra/errors.ts';
 
 const timeoutMs = 5_000;
 

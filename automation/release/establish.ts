@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { OperationError, messageOf } from '../../infra/errors.ts';
 import { databaseUrl } from '../../infra/database-url.ts';
-import { OperationError } from '../../infra/errors.ts';
 import { other, type Artefact, type Colour, type EnvironmentName } from '../../infra/model.ts';
 import type { Backup, Backups, DatabaseAccess, Environment } from '../../infra/platform.ts';
 import { grantWrites, revokeWrites } from '../../infra/roles.ts';
@@ -9,7 +9,6 @@ import { copyDatabase } from '../data/copy.ts';
 import { maskDatabase } from '../data/mask.ts';
 import { resetDatabase } from '../data/schema.ts';
 import type { ReleaseContext } from './context.ts';
-import { messageOf } from './message.ts';
 import { migrate } from './migrate.ts';
 import { untilReady } from './ready.ts';
 

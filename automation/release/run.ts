@@ -2,7 +2,7 @@ import { passes, worst } from '../gates/gate.ts';
 import { createContext, type ReleaseContext, type ReleaseSettings } from './context.ts';
 import { announce } from './announce.ts';
 import type { JournalEntry, ReleaseVerdict, StageId } from './events.ts';
-import { messageOf } from './message.ts';
+import { messageOf } from '../../infra/errors.ts';
 import { StageStopped, type Stage } from './stage.ts';
 import { endSynthetic } from './synthetic.ts';
 
