@@ -23,6 +23,22 @@ export const plantedFaults: Record<string, PlantedFault> = {
     find: '"GET /api/chat": async (request) => {\n      const account = await requireAccount(',
     put: '"GET /api/chat": async (request) => {\n      const account = await (() => ({ id: null }))(',
   },
+  /** A limit forgotten in the code: 45 requests a second, which the expected peak stays below and growth does not. */
+  'forgotten-limit': {
+    files: ['api.mjs'],
+    find: 'var handler = (request, location) => {',
+    put: `var times = [];
+var handler = (request, location) => {
+  const now = Date.now();
+  times = times.filter((at) => at > now - 2000);
+  if (times.push(now) > 90) throw new HttpError(503, "A planted fault.");`,
+  },
+  /** Fails on the copy of the real data alone. */
+  'fails-on-real-data': {
+    files: ['api.mjs'],
+    find: scored,
+    put: `${scored}\n      if (process.env.GREENLIGHT_COLOUR === "preview") throw new HttpError(500, "A planted fault.");`,
+  },
   /** Says that a score was stored, and does not store it. */
   'loses-writes': { files: ['api.mjs'], find: scored, put: `${scored}\n      if (${live}) return { status: 201, body: { key: written.key, right: true, score } };` },
   /** Cannot store a score. No read shows it, so it begins with the cutover. */

@@ -95,6 +95,13 @@ export const scenarios: Scenario[] = [
     compiled: 'slow-endpoint',
   },
   {
+    name: 'capacity',
+    fault: 'a forgotten limit: enough for today, not for growth',
+    expect: noGo('staging', 'capacity'),
+    felt: 'nothing',
+    ...planted('forgotten-limit'),
+  },
+  {
     name: 'security-scan',
     fault: 'the search puts its input into SQL',
     expect: noGo('staging', 'security-scan'),
@@ -124,6 +131,13 @@ export const scenarios: Scenario[] = [
     expect: noGo('backup', 'migration-rehearsal'),
     felt: 'nothing',
     compiled: 'migration-fails',
+  },
+  {
+    name: 'rehearsal-acceptance',
+    fault: 'storing a score fails on the real data only',
+    expect: noGo('backup', 'rehearsal-acceptance'),
+    felt: 'nothing',
+    ...planted('fails-on-real-data'),
   },
   {
     name: 'compatibility',
