@@ -28,7 +28,8 @@ export const listenerRule = (
       priority: plan.priority,
       conditions: plan.conditions.map(condition),
       actions: [action(plan.to, targets)],
-      tags: { ...place.tags, Name: plan.name },
+      // What a path may have and a tag may not.
+      tags: { ...place.tags, Name: plan.name.replaceAll(/[^\w+=.:/@-]/g, '_') },
     },
     // Two rules cannot have one priority, not even for the moment of a replacement.
     { parent, deleteBeforeReplace: true },

@@ -123,7 +123,7 @@ function rulesOfRoute({ writes }: EnvironmentSpec, { prefix, service }: Route, s
   const { live } = split;
   const here = below(prefix);
   const toLive: Destination = { kind: 'colours', service, weights: { [live]: 1 } };
-  const name = (kind: string) => `${service}${prefix.replaceAll(/[^a-zA-Z0-9]+/g, '-')}-${kind}`;
+  const name = (kind: string) => `${kind}-${service}${prefix}`;
   const byMethod = chunks(writes.methods, Math.min(valuesPerCondition, valuesPerRule - here.values.length)).map(
     (values, index): Rule => ({
       name: name(`writes-${index}`),

@@ -60,8 +60,8 @@ export const colourSpec = (colour: ColourSpec['colour']): ColourSpec => ({
 
 /** What AWS would answer, as far as programs read it. */
 function answer(type: string, name: string, inputs: Record<string, unknown>): Record<string, unknown> {
-  const region = inputs['region'] ?? settings.region;
-  const arn = `arn:aws:${type.split(':')[1]}:${String(region)}:${settings.accountId}:${name}`;
+  const region = (inputs['region'] as string | undefined) ?? settings.region;
+  const arn = `arn:aws:${type.split(':')[1]}:${region}:${settings.accountId}:${name}`;
   const own: Record<string, Record<string, unknown>> = {
     'awsx:ec2:Vpc': {
       vpcId: 'vpc-1',
@@ -89,6 +89,15 @@ function answer(type: string, name: string, inputs: Record<string, unknown>): Re
   return { name, ...inputs, arn, ...own[type] };
 }
 
+/** Secrets reach the engine in an envelope; rules and tests look into it. */
+function open(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(open);
+  if (typeof value !== 'object' || value === null || value instanceof pulumi.asset.AssetArchive) return value;
+  const entries = value as Record<string, unknown>;
+  if ('4dabf18193072939515e22adb298388d' in entries) return entries['value'];
+  return Object.fromEntries(Object.entries(entries).map(([key, inner]) => [key, open(inner)]));
+}
+
 /** Outputs of the stacks that have been declared, by name: what stack references find. */
 export type Outputs = Map<string, Record<string, unknown>>;
 
@@ -108,7 +117,7 @@ export async function declare(
           const found = outputs.get(name.split('/').at(-1) as string) ?? {};
           return { id: name, state: { name, outputs: found, secretOutputNames: [] } };
         }
-        declared.push({ type, name, inputs: given });
+        declared.push({ type, name, inputs: open(given) as Record<string, unknown> });
         return { id: `${name}-id`, state: answer(type, name, given) };
       },
       call: () => ({}),
@@ -126,7 +135,8 @@ export async function declare(
   });
   const result = await programFor(environment, config.kind)();
   outputs.set(stackName(environment, config.kind), await known(result));
-  await pulumi.runtime.waitForRPCs();
+  // Waits until everything is registered.
+  await pulumi.runtime.disconnect();
   return declared;
 }
 
@@ -154,9 +164,9 @@ export async function declareEnvironment(environment: EnvironmentName, split: Sp
   return { foundation, blue, green, traffic, all: [...foundation, ...blue, ...green, ...traffic], outputs };
 }
 
-/** Inputs of the only resource of a type whose name holds `part`. Throws where there is none, or several. */
+/** Inputs of the only resource of a type whose name holds `part`, or ends in it with a `:`. Throws where there is none, or several. */
 export function only(declared: Declared[], type: string, part = ''): Record<string, unknown> {
-  const found = all(declared, type).filter(({ name }) => name.includes(part));
+  const found = all(declared, type).filter(({ name }) => `${name}:`.includes(part));
   if (found.length !== 1) throw new Error(`${found.length} of ${type} with ${part}: ${found.map(({ name }) => name).join(', ')}`);
   return (found[0] as Declared).inputs;
 } // prettier-ignore

@@ -1,0 +1,44 @@
+import { on, unless, type Rule } from './rule.ts';
+
+interface Container {
+  name: string;
+  image: string;
+  readonlyRootFilesystem?: boolean;
+  privileged?: boolean;
+  logConfiguration?: unknown;
+  environment?: { name: string; value: string }[];
+}
+
+/** Names of variables that hold secrets, by what they are usually called, and addresses with a password in them. */
+const secretName = /(PASSWORD|SECRET|TOKEN|PRIVATE_KEY|DATABASE_URL)$/;
+const secretValue = /:\/\/[^/@\s]+:[^/@\s]+@/;
+
+const container = ({ name, ...found }: Container): string[] => [
+  ...unless(found.readonlyRootFilesystem === true, `${name} can write to its root file system`),
+  ...unless(found.privileged !== true, `${name} is privileged`),
+  ...unless(found.logConfiguration !== undefined, `${name} is not logged`),
+  ...unless(!/:latest$/.test(found.image) && /[:@]/.test(found.image), `${name} runs an image that can change: ${found.image}`),
+  ...(found.environment ?? [])
+    .filter((variable) => secretName.test(variable.name) || secretValue.test(variable.value))
+    .map((variable) => `${name} has a secret in the plain variable ${variable.name}`),
+]; // prettier-ignore
+
+export const containers: Rule = {
+  name: 'containers',
+  description: 'Containers write to no disk, have no rights over their host, are logged, and get secrets as secrets.',
+  each: on(['ecs/taskDefinition:TaskDefinition'], ({ props }) =>
+    (JSON.parse(String(props['containerDefinitions'])) as Container[]).flatMap(container),
+  ),
+};
+
+export const images: Rule = {
+  name: 'images',
+  description: 'Images are scanned, and what a tag says never changes.',
+  each: on(['ecr/repository:Repository'], ({ props }) => {
+    const scanning = props['imageScanningConfiguration'] as { scanOnPush?: boolean } | undefined;
+    return [
+      ...unless(scanning?.scanOnPush === true, 'its images are not scanned'),
+      ...unless(props['imageTagMutability'] === 'IMMUTABLE', 'its tags can be moved'),
+    ];
+  }),
+};

@@ -1,0 +1,57 @@
+import { on, statementsOf, unless, type Rule, type Statement } from './rule.ts';
+
+/** Actions for which AWS knows no resource, says the Service Authorization Reference. They give no right to any object. */
+const withoutResource = ['ecr:GetAuthorizationToken'];
+
+/** Managed policies made for one service each; the others give a person's rights. */
+const managedPolicies = /^arn:aws:iam::aws:policy\/service-role\//;
+
+/** `s3:*`, `*`, and `s3:Get*`: what a wildcard allows grows with AWS. */
+const wideActions = (statement: Statement): string[] => statement.Action.filter((action) => action.includes('*'));
+
+const granted = (document: unknown): Statement[] => statementsOf(document).filter(({ Effect }) => Effect === 'Allow');
+
+const identityPolicies = on(['iam/rolePolicy:RolePolicy', 'iam/policy:Policy', 'iam/userPolicy:UserPolicy'], ({ props }) =>
+  granted(props['policy']).flatMap((statement) => {
+    const wide = wideActions(statement);
+    const anywhere = statement.Resource.includes('*') && !statement.Action.every((action) => withoutResource.includes(action));
+    return [
+      ...unless(wide.length === 0, `it allows ${wide.join(', ')}`),
+      ...unless(!anywhere, `it allows ${statement.Action.join(', ')} on everything`),
+    ];
+  }),
+); // prettier-ignore
+
+/** A key that its account cannot manage is lost; nobody else gets more than single actions. */
+const resourcePolicies = on(
+  ['kms/key:Key', 'sns/topicPolicy:TopicPolicy', 'sqs/queuePolicy:QueuePolicy', 's3/bucketPolicy:BucketPolicy'],
+  ({ type, props }) =>
+    granted(props['policy']).flatMap((statement) => {
+      const principal = JSON.stringify(statement.Principal ?? '');
+      const isOwnAccount = type === 'aws:kms/key:Key' && /^\{"AWS":"arn:aws:iam::\d{12}:root"\}$/.test(principal);
+      const wide = isOwnAccount ? [] : wideActions(statement);
+      return unless(wide.length === 0, `it allows ${wide.join(', ')} to ${principal}`);
+    }),
+);
+
+const attachments = on(['iam/rolePolicyAttachment:RolePolicyAttachment'], ({ props }) => {
+  const arn = String(props['policyArn']);
+  return unless(managedPolicies.test(arn) || !arn.startsWith('arn:aws:iam::aws:'), `${arn} allows far more than one service needs`);
+}); // prettier-ignore
+
+const trust = on(['iam/role:Role'], ({ props }) =>
+  granted(props['assumeRolePolicy']).flatMap(({ Principal }) => {
+    const services = typeof Principal === 'object' ? Object.keys(Principal) : [];
+    return unless(
+      services.every((kind) => kind === 'Service') && services.length > 0,
+      'somebody other than a service of AWS may assume it',
+    );
+  }),
+);
+
+export const leastPrivilege: Rule = {
+  name: 'least-privilege',
+  description: 'No wildcard in what a role may do, no wide managed policy, and only services assume roles.',
+  each: (resource, scope) =>
+    [identityPolicies, resourcePolicies, attachments, trust].flatMap((check) => check(resource, scope)),
+};

@@ -1,0 +1,51 @@
+import type { Rule } from './rule.ts';
+
+/** What AWS, or its provider, gives no tags: parts of other resources, mostly. */
+const untagged = new Set([
+  'acm/certificateValidation:CertificateValidation',
+  'appautoscaling/policy:Policy',
+  'appautoscaling/scheduledAction:ScheduledAction',
+  'backup/selection:Selection',
+  'cloudwatch/dashboard:Dashboard',
+  'ecr/lifecyclePolicy:LifecyclePolicy',
+  'iam/rolePolicy:RolePolicy',
+  'iam/rolePolicyAttachment:RolePolicyAttachment',
+  'kms/alias:Alias',
+  'lambda/permission:Permission',
+  'lb/targetGroupAttachment:TargetGroupAttachment',
+  'route53/record:Record',
+  's3/bucketLifecycleConfiguration:BucketLifecycleConfiguration',
+  's3/bucketOwnershipControls:BucketOwnershipControls',
+  's3/bucketPolicy:BucketPolicy',
+  's3/bucketPublicAccessBlock:BucketPublicAccessBlock',
+  's3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration',
+  's3/bucketVersioning:BucketVersioning',
+  'secretsmanager/secretVersion:SecretVersion',
+  'sns/topicPolicy:TopicPolicy',
+  'sns/topicSubscription:TopicSubscription',
+  'sqs/queuePolicy:QueuePolicy',
+  'wafv2/webAclAssociation:WebAclAssociation',
+  'wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration',
+  // What awsx makes of a network that is tagged.
+  'ec2/route:Route',
+  'ec2/routeTableAssociation:RouteTableAssociation',
+]);
+
+export const tagged: Rule = {
+  name: 'tagged',
+  description:
+    'Everything says whose it is and of which environment; what is of a colour, of which, and of which release.',
+  each: ({ type, props }, { environment, colour }) => {
+    if (!type.startsWith('aws:') || untagged.has(type.slice('aws:'.length))) return [];
+    const tags = (props['tags'] ?? {}) as Record<string, string>;
+    const wanted = ['owner', 'environment', ...(colour === undefined ? [] : ['colour', 'release'])];
+    const missing = wanted.filter((tag) => (tags[tag] ?? '') === '');
+    const wrong = Object.entries({ environment, colour }).filter(
+      ([tag, value]) => value !== undefined && tags[tag] !== undefined && tags[tag] !== value,
+    );
+    return [
+      ...missing.map((tag) => `it has no tag ${tag}`),
+      ...wrong.map(([tag, value]) => `its tag ${tag} is ${tags[tag]}, and it is of ${value}`),
+    ];
+  },
+};

@@ -1,0 +1,31 @@
+import { expect } from 'chai';
+import { parseAwsSettings } from '../../../infra/aws/settings.ts';
+import { settings } from './declared.ts';
+
+describe('settings of AWS', () => {
+  it('are taken as they are, with defaults for what may be left out', () => {
+    const { cidrBlock: _cidr, logDays: _log, backupDays: _backup, ...least } = settings;
+    expect(parseAwsSettings(least)).to.deep.equal({ ...settings, logDays: 90, backupDays: 14 });
+  });
+
+  const wrong: [string, unknown, string][] = [
+    ['an unknown key', { ...settings, regoin: 'eu-west-1' }, 'regoin'],
+    ['an account id that is none', { ...settings, accountId: '1234' }, 'aws.accountId: an account id has 12 digits'],
+    ['one zone', { ...settings, availabilityZones: ['eu-central-1a'] }, 'aws.availabilityZones: two zones at least'],
+    ['a zone elsewhere', { ...settings, availabilityZones: ['eu-central-1a', 'us-east-1a'] }, 'aws.availabilityZones: must all be in region'],
+    ['backups in the same region', { ...settings, backupRegion: 'eu-central-1' }, 'aws.backupRegion: must be another region'],
+    ['less than two tasks', { ...settings, tasks: { ...settings.tasks, max: 1 } }, 'aws.tasks.max'],
+    ['a shrinking database', { ...settings, database: { ...settings.database, maxStorage: 20 } }, 'aws.database.maxStorage: must not be below storage'],
+    ['backups for a day', { ...settings, backupDays: 1 }, 'aws.backupDays'],
+    ['a version without minor', { ...settings, database: { ...settings.database, version: '17' } }, 'aws.database.version'],
+  ]; // prettier-ignore
+  for (const [what, value, message] of wrong)
+    it(`with ${what} are refused, and said where`, () => {
+      expect(() => parseAwsSettings(value)).to.throw(message);
+    });
+
+  it('tell all that is wrong at once', () => {
+    const value = { ...settings, accountId: 'x', owner: '' };
+    expect(() => parseAwsSettings(value)).to.throw(/aws\.accountId[^]*aws\.owner/);
+  });
+});
