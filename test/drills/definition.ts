@@ -9,7 +9,7 @@ export const shortRelease: ReleaseDefinitionInput = {
     production: { ...sample.environments?.production, seed: ['node', 'seed.mjs', '3000'] },
   },
   load: { ...sample.load, requestsPerSecond: 40, durationSeconds: 4 },
-  synthetic: { ...sample.synthetic, requestsPerSecond: 80 },
-  canary: { ...sample.canary, steps: [20, 50], stepSeconds: 8 },
+  synthetic: { ...sample.synthetic, requestsPerSecond: 120 },
+  canary: { ...sample.canary, steps: [50], stepSeconds: 8 },
   bake: { ...sample.bake, seconds: 10 },
 };

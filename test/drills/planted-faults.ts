@@ -15,8 +15,8 @@ export const plantedFaults: Record<string, PlantedFault> = {
   'trusts-first-hop': { files: ['api.mjs', 'tests/unit.mjs'], find: '.split(",").at(-1)?.trim()', put: '.split(",").at(0)?.trim()' },
   /** Drops what is in flight when it is stopped. */
   'drops-in-flight': { files: ['api.mjs'], find: 'process.once("SIGTERM", stop);', put: 'process.once("SIGTERM", () => process.exit(1));' },
-  /** Pages may be framed by anybody. */
-  'frames-allowed': { files: ['web.mjs'], find: '"x-frame-options": "DENY",', put: '' },
+  /** Pages run every script that somebody slips into them. */
+  'inline-scripts': { files: ['web.mjs'], find: "script-src 'self'", put: "script-src 'self' 'unsafe-inline'" },
   /** A stranger gets an answer from the chat. */
   'open-door': {
     files: ['api.mjs'],

@@ -82,10 +82,10 @@ export const scenarios: Scenario[] = [
   },
   {
     name: 'headers',
-    fault: 'pages may be framed by anybody',
+    fault: 'pages run scripts that were slipped in',
     expect: noGo('staging', 'headers'),
     felt: 'nothing',
-    ...planted('frames-allowed'),
+    ...planted('inline-scripts'),
   },
   {
     name: 'load',
