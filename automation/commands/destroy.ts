@@ -22,10 +22,12 @@ export async function destroy(options: DestroyOptions): Promise<number> {
     }
     await withLocks(environments, 'destroy', async () => {
       for (const environment of environments) {
-        const { kept } = await destroyEnvironment(session.engine, session.platform, environment, {
+        const { deleted, kept } = await destroyEnvironment(session.engine, session.platform, environment, {
           keepBackups: options.all !== true,
         });
-        session.terminal.print(`${environment} is gone.${kept.length > 0 ? ` Kept: ${kept.join(', ')}` : ''}`);
+        const wasUp = Object.values(deleted).some((count) => count > 0);
+        const done = wasUp ? `${environment} is gone.` : `Nothing of ${environment} was up.`;
+        session.terminal.print(`${done}${kept.length > 0 ? ` Kept: ${kept.join(', ')}` : ''}`);
       }
     });
     if (options.all === true && environments.length === 2) await removeShared(session);

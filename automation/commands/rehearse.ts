@@ -3,7 +3,7 @@ import { buildVersion } from '../release/build-version.ts';
 import { readLive } from '../release/live.ts';
 import { startRelease } from '../release/start.ts';
 import { exitCodeOf } from '../ui/exit-codes.ts';
-import { openSession, withLocks, type CommandOptions } from './session.ts';
+import { openSession, versionOf, withLocks, type CommandOptions } from './session.ts';
 
 /**
  * `npm run rehearse`: the whole release on staging, from what is live on production (or the baseline) to the version
@@ -13,7 +13,7 @@ export async function rehearse(options: CommandOptions & { version?: string }): 
   const session = await openSession(options);
   const { definition, engine, platform, signal } = session;
   try {
-    const version = options.version ?? definition.application.version;
+    const version = versionOf(session, options.version);
     return await withLocks(['staging'], `rehearsal of ${version}`, async () => {
       const [production, staging] = [await readLive(engine, 'production'), await readLive(engine, 'staging')];
       const old = definition.application.baseline ?? version;

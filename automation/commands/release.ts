@@ -6,7 +6,7 @@ import { lastDurations } from '../release/history.ts';
 import { stages } from '../release/stages/index.ts';
 import { placementOf, startRelease, type FinishedRelease } from '../release/start.ts';
 import { exitCodeOf } from '../ui/exit-codes.ts';
-import { openSession, withLocks, type CommandOptions, type CommandSession } from './session.ts';
+import { openSession, versionOf, withLocks, type CommandOptions, type CommandSession } from './session.ts';
 import { other } from '../../infra/model.ts';
 
 export interface ReleaseOptions extends CommandOptions {
@@ -19,7 +19,7 @@ export interface ReleaseOptions extends CommandOptions {
 export async function release(options: ReleaseOptions): Promise<number> {
   const session = await openSession(options);
   try {
-    const version = options.version ?? session.definition.application.version;
+    const version = versionOf(session, options.version);
     if (options.dryRun === true) return await dryRun(session, version);
     return await withLocks(['production', 'staging'], version, async () => {
       refuseUnfinished();

@@ -27,17 +27,18 @@ export async function rollback(options: CommandOptions): Promise<number> {
 }
 
 function tooLate(): OperationError {
+  const doing = 'rolling back';
   const [latest] = pastReleases('production');
-  const found =
-    latest === undefined
-      ? 'there was no release'
-      : `release ${latest.id} has ended (${latest.ended?.verdict}) and was cleaned up`;
-  const from = latest?.started.from?.version ?? '<version>';
-  return new OperationError(
-    'rolling back',
-    found,
-    `release the old version again: npm run release -- --version ${from}`,
-  );
+  if (latest?.ended === undefined)
+    return new OperationError(doing, 'there was no release', 'start one: npm run release');
+  const { id, ended, started } = latest;
+  const left = ended.verdict === 'go' ? 'and was cleaned up: the way back is closed' : 'and changed nothing';
+  const old = started.from?.version;
+  const todo =
+    ended.verdict === 'go' && old !== undefined
+      ? `release the old version again: npm run release -- --version ${old}`
+      : 'see what is live: npm run status';
+  return new OperationError(doing, `release ${id} has ended (${ended.verdict}) ${left}`, todo);
 }
 
 /** The release runs in another terminal: it is asked to roll back, and this one waits for its end. */

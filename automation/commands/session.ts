@@ -4,6 +4,7 @@ import type { EnvironmentName } from '../../infra/model.ts';
 import { environmentDirectory } from '../../infra/paths.ts';
 import { createLocalPlatform } from '../../infra/local/platform.ts';
 import { loadRelease } from '../config/load.ts';
+import { semanticVersion } from '../config/scalars.ts';
 import { acquireLock, type Lock } from '../release/lock.ts';
 import { secrets } from '../release/redact.ts';
 import type { Session } from '../release/start.ts';
@@ -50,6 +51,13 @@ export async function openSession(options: CommandOptions): Promise<CommandSessi
       terminal.close();
     },
   };
+}
+
+/** The version that a command is about: the option, or what the release definition names. */
+export function versionOf({ definition }: Session, option: string | undefined): string {
+  if (option === undefined) return definition.application.version;
+  if (semanticVersion.test(option)) return option;
+  throw new OperationError('choosing the version', `"${option}" is not a version`, 'write one such as 2.0.0');
 }
 
 /**

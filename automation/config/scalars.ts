@@ -8,9 +8,8 @@ export const name = z
   .string()
   .regex(/^[a-z][a-z0-9-]{0,30}$/, 'use 1 to 31 lower-case letters, digits and hyphens, starting with a letter');
 
-export const version = z
-  .string()
-  .regex(/^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?$/, 'write a semantic version such as 2.0.0');
+export const semanticVersion = /^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?$/;
+export const version = z.string().regex(semanticVersion, 'write a semantic version such as 2.0.0');
 
 /** A program and its arguments. No shell is involved: quotes, `;` and `$` mean nothing. */
 export const argv = z.array(z.string().min(1)).min(1);
