@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { statementsOf } from '../../../infra/policies/rule.ts';
 import { managedGroups } from '../../../infra/aws/web-firewall.ts';
 import { all, declare, only, settings, spec, type Declared, type Outputs } from './declared.ts';
 
@@ -12,7 +13,7 @@ describe('foundation on AWS', () => {
     staging = await declare('staging', { kind: 'foundation', spec: spec('staging') });
   });
 
-  const policies = (type: string, name: string) => JSON.parse(only(production, type, name)['policy'] as string).Statement; // prettier-ignore
+  const policies = (type: string, name: string) => statementsOf(only(production, type, name)['policy']);
 
   it('works in the configured account alone', () => {
     expect(only(production, 'pulumi:providers:aws')).to.include({
@@ -142,12 +143,12 @@ describe('foundation on AWS', () => {
     }); // prettier-ignore
 
     it('lets the load balancer of this account write access logs, and nothing else', () => {
-      const statements = policies('s3/bucketPolicy:BucketPolicy', 'access-logs') as { Effect: string }[];
+      const statements = policies('s3/bucketPolicy:BucketPolicy', 'access-logs');
       const allowed = statements.filter(({ Effect }) => Effect === 'Allow');
       expect(allowed).to.have.lengthOf(1);
       expect(allowed[0]).to.deep.include({
         Principal: { Service: 'logdelivery.elasticloadbalancing.amazonaws.com' },
-        Action: 's3:PutObject',
+        Action: ['s3:PutObject'],
       });
       expect(JSON.stringify(allowed[0])).to.contain(`${settings.accountId}:loadbalancer/*`);
     });
