@@ -12,6 +12,8 @@ export interface Hands {
   killRelease: () => void;
   /** Runs another command beside the release; resolves to its exit code. */
   run: (verb: string, ...args: string[]) => Promise<number>;
+  sql: typeof sql;
+  killInstances: typeof killInstances;
 }
 
 /** Runs one statement as the administrator of a colour's database, past the application and its roles. */

@@ -76,6 +76,24 @@ export function judge(scenario: Scenario, outcome: Outcome): DrillResult {
   };
 }
 
+/** A drill that could not be done to its end: never as expected. */
+export const brokenOff = ({ name, fault }: Scenario, error: Error): DrillResult => ({
+  name,
+  fault,
+  ok: false,
+  verdict: 'drill broke off',
+  exitCode: -1,
+  reason: error.message,
+  caughtBy: 'nobody',
+  caughtAfter: null,
+  caughtInStageAfter: null,
+  requests: { total: null, failed: null },
+  writes: { acknowledged: null, lost: null, duplicated: null, unknown: null },
+  holdMs: null,
+  seconds: 0,
+  checks: [{ what: 'the drill to be done', ok: false, found: error.message }],
+});
+
 const check = (what: string, found: unknown, wanted: unknown): Check => ({
   what: `${what}: ${text(wanted)}`,
   ok: isDeepStrictEqual(found, wanted),

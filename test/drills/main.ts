@@ -4,7 +4,9 @@ import { delimiter, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { projectRoot } from '../../infra/paths.ts';
 import { exitCodes } from '../../automation/ui/exit-codes.ts';
-import type { DrillResult } from './judge.ts';
+import { brokenOff, type DrillResult } from './judge.ts';
+import type { Scenario } from './scenario.ts';
+import { scenarios } from './scenarios.ts';
 import { line, table } from './table.ts';
 
 /**
@@ -13,6 +15,7 @@ import { line, table } from './table.ts';
  * Exit code 1 if one fault was not caught as expected. Results: `.greenlight/drills/`.
  */
 const { values } = parseArgs({ options: { only: { type: 'string' }, keep: { type: 'string' } } });
+const chosen = choose(values.only);
 const homeDirectory =
   values.keep === undefined ? mkdtempSync(join(tmpdir(), 'greenlight-drills-')) : resolve(values.keep);
 mkdirSync(homeDirectory, { recursive: true });
@@ -20,10 +23,9 @@ process.env['GREENLIGHT_HOME'] = homeDirectory;
 // Commands of the release definition say `node`: the project's, also without npm.
 process.env['PATH'] = [dirname(process.execPath), process.env['PATH']].join(delimiter);
 
-// Only now: what reads GREENLIGHT_HOME must not have read another one.
+// Only now: nothing of this may have read another GREENLIGHT_HOME.
 const { startCli } = await import('./cli.ts');
 const { goLive, runDrill } = await import('./run.ts');
-const { scenarios } = await import('./scenarios.ts');
 
 const directory = join(projectRoot, '.greenlight', 'drills');
 mkdirSync(directory, { recursive: true });
@@ -36,12 +38,14 @@ process.on('SIGINT', stop).on('SIGTERM', stop);
 
 const results: DrillResult[] = [];
 try {
-  const chosen = choose(values.only);
   console.log(`${chosen.length} drills in ${homeDirectory}; results in ${directory}`);
   await goLive({ directory, signal: controller.signal });
   console.log('ok   the baseline is live');
   for (const scenario of chosen) {
-    const result = await runDrill(scenario, { directory, signal: controller.signal });
+    const result = await runDrill(scenario, { directory, signal: controller.signal }).catch((error: Error) => {
+      controller.signal.throwIfAborted();
+      return brokenOff(scenario, error);
+    });
     results.push(result);
     for (const text of line(result)) console.log(text);
   }
@@ -55,13 +59,15 @@ try {
   if (values.keep === undefined) await takeDown();
 }
 
-function choose(only: string | undefined) {
+function choose(only: string | undefined): Scenario[] {
   const names = only?.split(',');
   const unknown = names?.filter((name) => !scenarios.some((scenario) => scenario.name === name)) ?? [];
-  if (unknown.length > 0)
-    throw new Error(
-      `there is no drill ${unknown.join(', ')}; there are ${scenarios.map(({ name }) => name).join(', ')}`,
+  if (unknown.length > 0) {
+    console.error(
+      `There is no drill ${unknown.join(', ')}. There are: ${scenarios.map(({ name }) => name).join(', ')}`,
     );
+    process.exit(exitCodes.problem);
+  }
   return scenarios.filter(({ name }) => names?.includes(name) ?? true);
 }
 

@@ -5,7 +5,7 @@ import { other } from '../../infra/model.ts';
 import { pastReleases, type PastRelease } from '../../automation/release/history.ts';
 import type { ReportModel } from '../../automation/report/model.ts';
 import { startCli, type Command } from './cli.ts';
-import type { Hands } from './hands.ts';
+import { killInstances, sql, type Hands } from './hands.ts';
 import { judge, type DrillResult } from './judge.ts';
 import type { Check, Scenario } from './scenario.ts';
 import { liveVersion, look } from './world.ts';
@@ -44,6 +44,8 @@ export async function runDrill(scenario: Scenario, { directory: all, signal }: D
   const started = performance.now();
   let release: Command | undefined;
   const hands: Hands = {
+    sql,
+    killInstances,
     live: before.live.colour,
     idle: other(before.live.colour),
     killRelease: () => process.kill(release?.pid as number, 'SIGKILL'),

@@ -1,8 +1,6 @@
 import { join } from 'node:path';
-import { toolPath } from '../../infra/tools.ts';
 import { exitCodes } from '../../automation/ui/exit-codes.ts';
 import { shortRelease } from './definition.ts';
-import { killInstances, sql } from './hands.ts';
 import type { Check, Scenario } from './scenario.ts';
 
 const noGo = (stage: Scenario['expect']['stage'], gate?: string): Scenario['expect'] => ({
@@ -120,10 +118,7 @@ export const scenarios: Scenario[] = [
     fault: 'one bit of the backup flips before it is checked',
     expect: noGo('backup', 'backup-restore'),
     felt: 'nothing',
-    env: {
-      GREENLIGHT_TOOLS: join(import.meta.dirname, 'tools'),
-      DRILL_REAL_PG_BASEBACKUP: toolPath('pg_basebackup'),
-    },
+    env: { GREENLIGHT_TOOLS: join(import.meta.dirname, 'tools') },
   },
   {
     name: 'migration-rehearsal',
@@ -151,7 +146,7 @@ export const scenarios: Scenario[] = [
     fault: 'a table without a key in the live database',
     expect: { exitCode: exitCodes.problem, verdict: 'failed', stage: 'prepare' },
     felt: 'nothing',
-    arrange: async ({ live }) => {
+    arrange: async ({ live, sql }) => {
       await sql(live, 'CREATE TABLE public.drill_notes (body text); ALTER TABLE public.drill_notes OWNER TO owner');
       return () => sql(live, 'DROP TABLE public.drill_notes');
     },
@@ -202,7 +197,7 @@ export const scenarios: Scenario[] = [
     act: {
       stage: 'canary',
       afterMs: 3_000,
-      run: async ({ idle }) => {
+      run: async ({ idle, sql }) => {
         await sql(idle, `UPDATE public.lessons SET title = title || ' (changed)' WHERE id = 'risk'`);
         return [];
       },
@@ -223,7 +218,7 @@ export const scenarios: Scenario[] = [
     act: {
       stage: 'bake',
       afterMs: 2_000,
-      run: async ({ idle }) => {
+      run: async ({ idle, killInstances }) => {
         const killed = await killInstances('api', idle, 3);
         return [{ what: 'api processes were killed', ok: killed > 0, found: String(killed) }];
       },

@@ -99,10 +99,11 @@ const locksOf = (environment: EnvironmentName): string[] =>
 /** Linux only: elsewhere there is no `/proc`, and nothing is found. */
 function strays(): string[] {
   if (!existsSync('/proc')) return [];
+  const ours = new RegExp(`${RegExp.escape(home())}(?![\\w-])`);
   return readdirSync('/proc').flatMap((pid) => {
     const command = processText(pid, 'cmdline');
     const isOfRelease = /\bk6\b|\/scratch\/|\bpulumi\b|pg_basebackup|automation\/cli\.ts/.test(command);
-    if (!isOfRelease || !`${command} ${processText(pid, 'environ')}`.includes(home())) return [];
+    if (!isOfRelease || !ours.test(`${command} ${processText(pid, 'environ')}`)) return [];
     return [`${pid} ${command.slice(0, 80)}`];
   });
 }
