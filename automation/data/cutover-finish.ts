@@ -58,7 +58,7 @@ export async function finish(options: CutoverOptions, prepared: Prepared, progre
   // Before the forward direction has ended for good, changes would go round in a circle.
   if (reverse !== undefined && detached) {
     await attempt('establishing the way back', problems, async () => {
-      await startReverse(reverse, sessions.old);
+      await startReverse(reverse, sessions);
       await untilFollowing(reverse, sessions.new);
     });
   }

@@ -111,7 +111,7 @@ export async function recoverCutover(options: {
     const state = await reverseState(reverse, sessions.old);
     if (state === 'missing')
       recovery.problems.push(`${from.colour} does not follow, and cannot be made to without a new copy: no way back`);
-    if (state === 'prepared') await startReverse(reverse, sessions.old);
+    if (state === 'prepared') await startReverse(reverse, sessions);
     if (state !== 'missing') await untilFollowing(reverse, sessions.new);
     recovery.replicating = state !== 'missing';
     return recovery;

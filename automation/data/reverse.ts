@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { tablesOf } from './catalog.ts';
 import { row, rows } from './connect.ts';
+import { quietTriggers } from './triggers.ts';
 import {
   createPublication,
   createSlot,
@@ -70,7 +71,10 @@ export async function reverseState(link: Link, old: pg.Client): Promise<'missing
 }
 
 /** From now on the old side follows. Only after the forward direction has ended for good. */
-export const startReverse = (link: Link, old: pg.Client): Promise<unknown> => enableSubscription(old, link.name);
+export async function startReverse(link: Link, sessions: Sessions): Promise<void> {
+  await quietTriggers(sessions.new, sessions.old);
+  await enableSubscription(sessions.old, link.name);
+}
 
 /** Resolves once the old side's worker streams. Rejects when it does not within 10 s. */
 export async function untilFollowing(link: Link, publisher: pg.Client): Promise<void> {

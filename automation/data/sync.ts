@@ -17,6 +17,7 @@ import {
 } from './link.ts';
 import { requirePreconditions } from './preconditions.ts';
 import { refreshMaterialisedViews } from './schema.ts';
+import { quietTriggers } from './triggers.ts';
 import { measure, replayed, type SyncStatus } from './sync-state.ts';
 
 export { replayed, syncStatus, type SyncStatus } from './sync-state.ts';
@@ -42,6 +43,7 @@ export async function startSync(from: Side, to: Side): Promise<Link> {
     const fingerprint = await schemaFingerprint(source);
     await createPublication(source, link.name, await allTables(source), JSON.stringify(fingerprint));
     await createSlot(source, link.name, slotMs);
+    await quietTriggers(source, target);
     await createSubscription(target, link, { copyData: true, enabled: true });
     return link;
   } catch (error) {
