@@ -10,7 +10,7 @@ import { openSession, versionOf, withLocks, type CommandOptions } from './sessio
  * that is to be released. For cron or CI: exits with the verdict.
  */
 export async function rehearse(options: CommandOptions & { version?: string }): Promise<number> {
-  const session = await openSession(options);
+  const session = await openSession(options, 'begin anew: npm run rehearse; staging can be used again at once');
   const { definition, engine, platform, signal } = session;
   try {
     const version = versionOf(session, options.version);

@@ -4,6 +4,7 @@ import { pastReleases, unfinishedRelease, type PastRelease } from '../release/hi
 import { LockedError } from '../release/lock.ts';
 import { requestRollback, withdrawRequest } from '../release/requests.ts';
 import { abandonRelease } from '../release/resume.ts';
+import { exitCodes } from '../ui/exit-codes.ts';
 import { openSession, withLocks, type CommandOptions, type CommandSession } from './session.ts';
 
 /** `npm run rollback`: the old version is live again, with every write made since; possible until clean-up. */
@@ -15,7 +16,7 @@ export async function rollback(options: CommandOptions): Promise<number> {
     try {
       return await withLocks(['production', 'staging'], 'rollback', async () => {
         const done = await abandonRelease(session, open, 'npm run rollback');
-        return done.verdict === 'failed' ? 1 : 0;
+        return done.verdict === 'failed' ? exitCodes.problem : exitCodes.go;
       });
     } catch (error) {
       if (!(error instanceof LockedError)) throw error;
@@ -51,7 +52,7 @@ async function askRunningRelease(session: CommandSession, running: PastRelease):
       const now = pastReleases('production').find(({ id }) => id === running.id);
       if (now?.ended === undefined) continue;
       session.terminal.print(`release ${running.id}: ${now.ended.verdict}: ${now.ended.reason}`);
-      return now.ended.verdict === 'rolled-back' || now.ended.verdict === 'aborted' ? 0 : 1;
+      return now.ended.verdict === 'rolled-back' || now.ended.verdict === 'aborted' ? exitCodes.go : exitCodes.problem;
     }
   } finally {
     withdrawRequest(running.directory);

@@ -23,7 +23,7 @@ export interface CommandSession extends Session {
 }
 
 /** Loads the release definition and connects platform, engine and terminal; Ctrl-C aborts the session's signal. */
-export async function openSession(options: CommandOptions): Promise<CommandSession> {
+export async function openSession(options: CommandOptions, afterInterrupt?: string): Promise<CommandSession> {
   const { definition } = await loadRelease(options.config);
   if (definition.platform !== 'local') {
     throw new OperationError(
@@ -35,7 +35,7 @@ export async function openSession(options: CommandOptions): Promise<CommandSessi
   const platform = createLocalPlatform({ redact: (text) => secrets.redact(text) });
   const engine = createEngine(platform, { redact: (text) => secrets.redact(text) });
   const terminal = createTerminal({ stdout: process.stdout, isTTY: process.stdout.isTTY, env: process.env });
-  const abort = abortOnSignals((text) => terminal.waiting(text));
+  const abort = abortOnSignals((text) => terminal.waiting(text), afterInterrupt);
   return {
     definition,
     platform,
@@ -84,19 +84,19 @@ export async function withLocks<T>(
 
 /** Ctrl-C or SIGTERM: everything is left as it is for `resume`. */
 export class Interrupted extends OperationError {
-  constructor() {
-    super('releasing', 'it was interrupted', 'go on: npm run resume; or go back: npm run rollback');
+  constructor(todo = 'go on: npm run resume; or go back: npm run rollback') {
+    super('releasing', 'it was interrupted', todo);
     this.name = 'Interrupted';
   }
 }
 
 /** The first Ctrl-C or SIGTERM stops at the next safe point; the second ends the program at once: `resume` settles it. */
-function abortOnSignals(say: (text: string) => void) {
+function abortOnSignals(say: (text: string) => void, afterInterrupt: string | undefined) {
   const controller = new AbortController();
   const stop = () => {
     if (controller.signal.aborted) process.exit(exitCodes.interrupted);
     say('stopping at the next safe point; once more stops at once');
-    controller.abort(new Interrupted());
+    controller.abort(new Interrupted(afterInterrupt));
   };
   process.on('SIGINT', stop).on('SIGTERM', stop);
   return {

@@ -1,6 +1,6 @@
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { execa, ExecaError } from 'execa';
 import { OperationError } from '../../infra/errors.ts';
 import type { Artefact } from '../../infra/model.ts';
@@ -30,7 +30,12 @@ export async function buildVersion(
     const [program, ...args] = command as [string, ...string[]];
     await execa(program, args, {
       cwd: projectRoot,
-      env: { GREENLIGHT_VERSION: version, GREENLIGHT_OUT: out },
+      // The project's own Node first, as for everything that it runs.
+      env: {
+        PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
+        GREENLIGHT_VERSION: version,
+        GREENLIGHT_OUT: out,
+      },
       timeout: timeoutSeconds * 1000,
       cancelSignal: signal,
       all: true,

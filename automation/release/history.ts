@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { OperationError } from '../../infra/errors.ts';
 import type { EnvironmentName } from '../../infra/model.ts';
 import { releasesDirectory } from '../../infra/paths.ts';
 import type { JournalEntry } from './events.ts';
@@ -24,8 +25,12 @@ export function pastReleases(environment: EnvironmentName): PastRelease[] {
     .flatMap((id) => readRelease(join(directory, id), id) ?? []);
 }
 
-/** The release that was begun last and has no end; undefined where the last one ended. */
+/**
+ * The release that was begun last and has no end; undefined where the last one ended. Throws an OperationError where
+ * its journal was changed: nobody can say then how far it got.
+ */
 export function unfinishedRelease(environment: EnvironmentName): PastRelease | undefined {
+  refuseAltered(environment);
   const [latest] = pastReleases(environment);
   return latest?.ended === undefined ? latest : undefined;
 }
@@ -37,6 +42,19 @@ export function lastDurations(environment: EnvironmentName, kind: string): Map<s
     entry.type === 'stage.ended' ? [[entry.stage, entry.ms] as const] : [],
   );
   return new Map(stages);
+}
+
+function refuseAltered(environment: EnvironmentName): void {
+  const directory = releasesDirectory(environment);
+  const id = existsSync(directory) ? readdirSync(directory).sort().at(-1) : undefined;
+  if (id === undefined || !existsSync(join(directory, id, journalFile))) return;
+  const { damage } = readJournal(join(directory, id, journalFile));
+  if (damage?.kind !== 'altered') return;
+  throw new OperationError(
+    `reading the journal of release ${id}`,
+    `line ${damage.line}: ${damage.found}`,
+    `see what is live (npm run status); where one colour is live and no cutover is under way, move ${join(directory, id)} away as evidence, then repeat`,
+  );
 }
 
 function readRelease(directory: string, id: string): PastRelease | undefined {

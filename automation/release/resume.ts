@@ -33,6 +33,13 @@ export async function resumeRelease(session: Session, open: PastRelease): Promis
 
 /** Ends an interrupted release by undoing it: the old version is live again, with every write made since. */
 export async function abandonRelease(session: Session, open: PastRelease, reason: string): Promise<FinishedRelease> {
+  if (open.entries.some((entry) => entry.type === 'stage.started' && entry.stage === 'cleanup')) {
+    throw new OperationError(
+      `rolling back release ${open.id}`,
+      'its clean-up has begun: the way back is closed',
+      'finish it: npm run resume',
+    );
+  }
   const settings = await reopen(session, open);
   try {
     const found = await settle(settings);
@@ -41,7 +48,7 @@ export async function abandonRelease(session: Session, open: PastRelease, reason
     return finished(settings, outcome);
   } finally {
     settings.journal.close();
-    await writeReportApart(settings.directory);
+    await writeReportApart(settings.directory).catch(() => undefined);
   }
 }
 

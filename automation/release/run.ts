@@ -2,7 +2,8 @@ import { passes, worst } from '../gates/gate.ts';
 import { createContext, type ReleaseContext, type ReleaseSettings } from './context.ts';
 import { announce } from './announce.ts';
 import type { JournalEntry, ReleaseVerdict, StageId } from './events.ts';
-import { messageOf } from '../../infra/errors.ts';
+import { messageOf, OperationError } from '../../infra/errors.ts';
+import { CutoverAborted } from '../data/cutover.ts';
 import { StageStopped, type Stage } from './stage.ts';
 import { endSynthetic } from './synthetic.ts';
 
@@ -13,8 +14,9 @@ export interface ReleaseOutcome {
 
 /**
  * Takes a release through its stages. A stage that the journal has as passed is not done again; the first other one
- * is done from its beginning. Whatever stops a release, what it changed is undone in reverse order. Two cases leave
- * everything as it is for `resume`, and reject: an interruption, and a failure past the point of no return.
+ * is done from its beginning. Whatever stops a release, what it changed is undone in reverse order. Three cases leave
+ * everything as it is for `resume`, and reject: an interruption, a failure past the point of no return, and a cutover
+ * that could not be undone by itself.
  */
 export async function runRelease(settings: ReleaseSettings, stages: readonly Stage[]): Promise<ReleaseOutcome> {
   const context = createContext(settings);
@@ -26,25 +28,33 @@ export async function runRelease(settings: ReleaseSettings, stages: readonly Sta
     }
   } catch (error) {
     settings.signal.throwIfAborted();
-    if (context.stage === 'cleanup') throw error;
+    if (context.stage === 'cleanup') throw unfinished('cleaning up after the release', error);
+    if (error instanceof CutoverAborted && !error.undone) throw error;
     outcome = await undoAll(context, stages, error);
     await endSynthetic(context);
   } finally {
     await context.close();
   }
   const { definition, to } = settings;
-  await announce(settings, `${definition.application.name} ${to.version} ${told[outcome.verdict]}.`);
+  await announce(settings, `${definition.application.name} ${to.version} ${tell(settings, outcome.verdict)}.`);
   return end(settings, outcome);
 }
 
 /** What the users are told. */
-const told: Record<ReleaseVerdict, string> = {
-  go: 'is live',
-  'rolled-back': 'was taken back; the version before is live, nothing was lost',
-  'no-go': 'was not released',
-  failed: 'was not released',
-  aborted: 'was not released',
-};
+function tell({ from, journal }: ReleaseSettings, verdict: ReleaseVerdict): string {
+  const live = passedStages(journal.entries()).has('cutover');
+  if (verdict === 'go' || (from === undefined && live)) return 'is live';
+  if (verdict === 'rolled-back') return 'was taken back; the version before is live, nothing was lost';
+  return 'was not released';
+}
+
+/** Nothing is undone any more: what is left to do is done by `resume`. */
+function unfinished(doing: string, error: unknown): OperationError {
+  if (error instanceof OperationError) return error;
+  return new OperationError(doing, messageOf(error), 'the new version is live; mend that, then: npm run resume', {
+    cause: error,
+  });
+}
 
 /** Ends an interrupted release by undoing it. */
 export async function abandon(
@@ -142,7 +152,7 @@ async function undoAll(context: ReleaseContext, stages: readonly Stage[], error:
   const rolledBack = journal.entries().some((entry) => entry.type === 'rollback.done');
   const stopped: ReleaseVerdict = error instanceof StageStopped ? error.outcome : 'failed';
   return {
-    verdict: rolledBack ? 'rolled-back' : stopped,
+    verdict: problems.length > 0 ? 'failed' : rolledBack ? 'rolled-back' : stopped,
     reason: [messageOf(error), ...problems].join('\n'),
   };
 }

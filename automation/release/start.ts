@@ -72,13 +72,19 @@ export async function startRelease(
 
 /** Goes on with a release whose settings are known, to its end or to the next interruption; writes the report. */
 export async function finish(settings: ReleaseSettings): Promise<FinishedRelease> {
+  const { journal, directory } = settings;
+  let outcome: ReleaseOutcome;
   try {
-    const outcome = await runRelease(settings, stages);
-    return finished(settings, outcome);
-  } finally {
-    settings.journal.close();
-    await writeReportApart(settings.directory);
+    outcome = await runRelease(settings, stages);
+  } catch (error) {
+    journal.close();
+    // What stopped the release is what has to be said; the report can be written again from the journal.
+    await writeReportApart(directory).catch(() => undefined);
+    throw error;
   }
+  journal.close();
+  await writeReportApart(directory);
+  return finished(settings, outcome);
 }
 
 export const finished = ({ directory, journal }: ReleaseSettings, outcome: ReleaseOutcome): FinishedRelease => ({

@@ -17,7 +17,7 @@ export async function writeReportApart(directory: string): Promise<string> {
     throw new OperationError(
       `writing the report of ${directory}`,
       found.split('\n').slice(-3).join(' '),
-      'the journal is whole: see that the disk has room, then run: npm run resume',
+      `the journal is whole: see that the disk has room, then run: node automation/report/main.ts ${directory}`,
       { cause: error },
     );
   }

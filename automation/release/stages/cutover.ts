@@ -49,9 +49,12 @@ export const cutover: Stage = {
 
   async undo(context) {
     const { from, to } = context;
-    if (from === undefined) return undefined;
     const { split } = await (await context.connect()).router.read();
     if (split?.live !== to.colour) return undefined;
+    if (from === undefined) {
+      context.note(`${to.version} stays live: on a first go-live there is nothing to go back to`, 'warning');
+      return undefined;
+    }
     return rollBack(context, { from: to.colour, to: from.colour, direction: 'rollback' });
   },
 };

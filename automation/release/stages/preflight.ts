@@ -1,5 +1,6 @@
 import { findTool, type ToolName } from '../../../infra/tools.ts';
-import { stackKinds, stackName } from '../../../infra/model.ts';
+import { OperationError } from '../../../infra/errors.ts';
+import { stackKinds, stackName, type EnvironmentName, type Split, type StackKind } from '../../../infra/model.ts';
 import type { ReleaseContext } from '../context.ts';
 import { StageStopped, type Stage } from '../stage.ts';
 import { describeWindow, minutesOpen } from '../window.ts';
@@ -70,22 +71,43 @@ async function deadIntegrations({ definition, waiting }: ReleaseContext): Promis
 }
 
 /**
- * Compares what is live with what the engine recorded. Drift is shown and then reconciled by applying what is
- * recorded: a release must start from a state that both agree on.
+ * Compares what is live with what the engine recorded, on production and on the staging that the release uses. Drift is
+ * shown and then reconciled by applying what is recorded: a release must start from a state that both agree on.
  */
 async function settleDrift(context: ReleaseContext): Promise<void> {
-  const { engine, environment } = context;
-  for (const kind of stackKinds) {
-    if (!(await engine.exists(environment, kind))) continue;
-    const stack = stackName(environment, kind);
-    const drift = await context.act(`refresh-${stack}`, `compare ${stack} with what is live`, () =>
-      engine.refresh({ environment, kind, signal: context.signal }),
-    );
-    if (drift.length === 0) continue;
-    context.note(
-      `drift in ${stack}: ${drift.map(({ resource, what }) => `${resource} ${what}`).join('; ')}`,
-      'warning',
-    );
-    await context.up(environment, await engine.config(environment, kind));
+  const environments =
+    context.environment === 'production' ? (['production', 'staging'] as const) : [context.environment];
+  for (const environment of environments) {
+    for (const kind of stackKinds) {
+      if (await context.engine.exists(environment, kind)) await settleStack(context, environment, kind);
+    }
   }
+}
+
+async function settleStack(context: ReleaseContext, environment: EnvironmentName, kind: StackKind): Promise<void> {
+  const { engine, signal } = context;
+  const stack = stackName(environment, kind);
+  const drift = await context.act(`refresh-${stack}`, `compare ${stack} with what is live`, () =>
+    engine.refresh({ environment, kind, signal }),
+  );
+  if (drift.length === 0) return;
+  context.note(`drift in ${stack}: ${drift.map(({ resource, what }) => `${resource} ${what}`).join('; ')}`, 'warning');
+  const recorded = await engine.config(environment, kind);
+  if (recorded.kind === 'traffic') await refuseToMoveWrites(context, environment, recorded.split);
+  await context.up(environment, recorded);
+}
+
+/** Weights are put right; the live colour is not: who writes where is moved by a cutover alone, which takes the data along. */
+async function refuseToMoveWrites(
+  context: ReleaseContext,
+  environment: EnvironmentName,
+  recorded: Split,
+): Promise<void> {
+  const { split } = await (await context.connect(environment)).router.read();
+  if (split === undefined || split.live === recorded.live) return;
+  throw new OperationError(
+    `comparing ${environment} with what is recorded`,
+    `${split.live} is live at the balancer, ${recorded.live} by the stack's configuration`,
+    'find out who moved it and which colour has the data; see the runbook, "Drift"',
+  );
 }
