@@ -33,6 +33,13 @@ var handler = (request, location) => {
   times = times.filter((at) => at > now - 2000);
   if (times.push(now) > 90) throw new HttpError(503, "A planted fault.");`,
   },
+  /** Demands of every account what one of them does not keep. */
+  'refuses-real-data': {
+    files: ['migrations/002_2.0.0_points.sql'],
+    find: 'alter table public.progress add column points integer not null default 0;',
+    put: `alter table public.progress add column points integer not null default 0;
+alter table public.accounts add constraint known_domain check (email not like '%@drill.invalid');`,
+  },
   /** Fails on the copy of the real data alone. */
   'fails-on-real-data': {
     files: ['api.mjs'],

@@ -59,6 +59,13 @@ export const scenarios: Scenario[] = [
     ...planted('drops-in-flight'),
   },
   {
+    name: 'migration',
+    fault: 'a migration divides by zero half-way',
+    expect: { exitCode: exitCodes.problem, verdict: 'failed', stage: 'build' },
+    felt: 'nothing',
+    compiled: 'migration-fails',
+  },
+  {
     name: 'second-release',
     fault: 'a second release is started while one runs',
     expect: noGo('build', 'integration-tests'),
@@ -122,10 +129,18 @@ export const scenarios: Scenario[] = [
   },
   {
     name: 'migration-rehearsal',
-    fault: 'a migration divides by zero half-way',
+    fault: 'a migration that a row of today breaks: no backup has it, and masking hides it',
     expect: noGo('backup', 'migration-rehearsal'),
     felt: 'nothing',
-    compiled: 'migration-fails',
+    ...planted('refuses-real-data'),
+    arrange: async ({ live, sql }) => {
+      await sql(
+        live,
+        `WITH made AS (INSERT INTO public.accounts (email, name, password_hash) VALUES ('someone@drill.invalid', 'Drill', '-')
+           RETURNING id) INSERT INTO public.preferences (account_id) SELECT id FROM made`,
+      );
+      return () => sql(live, `DELETE FROM public.accounts WHERE email = 'someone@drill.invalid'`);
+    },
   },
   {
     name: 'rehearsal-acceptance',
