@@ -20,7 +20,7 @@ export async function destroy(options: DestroyOptions): Promise<number> {
       session.terminal.print('Nothing was changed.');
       return 1;
     }
-    await withLocks(environments, 'destroy', async () => {
+    await withLocks(session, environments, 'destroy', async () => {
       for (const environment of environments) {
         const { deleted, kept } = await destroyEnvironment(session.engine, session.platform, environment, {
           keepBackups: options.all !== true,

@@ -14,7 +14,7 @@ export async function rehearse(options: CommandOptions & { version?: string }): 
   const { definition, engine, platform, signal } = session;
   try {
     const version = versionOf(session, options.version);
-    return await withLocks(['staging'], `rehearsal of ${version}`, async () => {
+    return await withLocks(session, ['staging'], `rehearsal of ${version}`, async () => {
       const [production, staging] = [await readLive(engine, 'production'), await readLive(engine, 'staging')];
       const old = definition.application.baseline ?? version;
       const artefact = production?.artefact ?? (await buildVersion(definition, platform, old, signal)).artefact;

@@ -21,7 +21,7 @@ export async function release(options: ReleaseOptions): Promise<number> {
   try {
     const version = versionOf(session, options.version);
     if (options.dryRun === true) return await dryRun(session, version);
-    return await withLocks(['production', 'staging'], version, async () => {
+    return await withLocks(session, ['production', 'staging'], version, async () => {
       refuseUnfinished();
       let live = await readLive(session.engine, 'production');
       const { baseline } = session.definition.application;

@@ -10,7 +10,7 @@ import { openSession, withLocks, type CommandOptions } from './session.ts';
 export async function resume(options: CommandOptions): Promise<number> {
   const session = await openSession(options);
   try {
-    return await withLocks(['production', 'staging'], 'resume', async () => {
+    return await withLocks(session, ['production', 'staging'], 'resume', async () => {
       const open = unfinishedRelease('production');
       if (open === undefined) {
         throw new OperationError('resuming a release', 'none is unfinished', 'start one: npm run release');

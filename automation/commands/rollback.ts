@@ -14,7 +14,7 @@ export async function rollback(options: CommandOptions): Promise<number> {
     const open = unfinishedRelease('production');
     if (open === undefined) throw tooLate();
     try {
-      return await withLocks(['production', 'staging'], 'rollback', async () => {
+      return await withLocks(session, ['production', 'staging'], 'rollback', async () => {
         const done = await abandonRelease(session, open, 'npm run rollback');
         return done.verdict === 'failed' ? exitCodes.problem : exitCodes.go;
       });

@@ -65,6 +65,7 @@ export function versionOf({ definition }: Session, option: string | undefined): 
  * locked, always in the same order.
  */
 export async function withLocks<T>(
+  { terminal }: CommandSession,
   environments: readonly EnvironmentName[],
   release: string,
   work: () => Promise<T>,
@@ -72,9 +73,12 @@ export async function withLocks<T>(
   const locks: Lock[] = [];
   try {
     for (const environment of environments) {
-      locks.push(
-        acquireLock(environmentDirectory(environment), { owner: process.env['USER'] ?? 'greenlight', release }),
-      );
+      const lock = acquireLock(environmentDirectory(environment), {
+        owner: process.env['USER'] ?? 'greenlight',
+        release,
+      });
+      locks.push(lock);
+      if (lock.note !== undefined) terminal.print(lock.note);
     }
     return await work();
   } finally {

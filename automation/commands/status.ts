@@ -1,8 +1,11 @@
 import { colours, other, type Colour, type EnvironmentName, type Split } from '../../infra/model.ts';
+import { messageOf } from '../../infra/errors.ts';
+import { environmentDirectory } from '../../infra/paths.ts';
 import type { Environment, InstanceState } from '../../infra/platform.ts';
 import { linkBetween } from '../data/link.ts';
 import { syncStatus, type SyncStatus } from '../data/sync.ts';
 import { pastReleases } from '../release/history.ts';
+import { readLock } from '../release/lock.ts';
 import { readArtefact } from '../release/live.ts';
 import { environmentSpec } from '../release/spec.ts';
 import { renderStatus, type ColourStatus, type EnvironmentStatus } from '../ui/status.ts';
@@ -13,7 +16,9 @@ import { openSession, type CommandOptions, type CommandSession } from './session
 export async function status(options: CommandOptions): Promise<number> {
   const session = await openSession(options);
   try {
-    const environments = await Promise.all((['production', 'staging'] as const).map((name) => statusOf(session, name)));
+    const environments = await Promise.all(
+      (['production', 'staging'] as const).map((name) => statusOrProblem(session, name)),
+    );
     const paint = painter(wantsColour({ isTTY: process.stdout.isTTY, env: process.env }));
     session.terminal.print(renderStatus({ environments }, paint));
     return 0;
@@ -22,15 +27,36 @@ export async function status(options: CommandOptions): Promise<number> {
   }
 }
 
-async function statusOf(session: CommandSession, name: EnvironmentName): Promise<EnvironmentStatus> {
+/** What cannot be found out is said, and does not hide the rest: this is looked at when something is wrong. */
+async function statusOrProblem(session: CommandSession, name: EnvironmentName): Promise<EnvironmentStatus> {
+  try {
+    return await statusOf(session, name);
+  } catch (error) {
+    return { ...notUp(name), problem: messageOf(error) };
+  }
+}
+
+const notUp = (name: EnvironmentName): EnvironmentStatus => ({
+  name,
+  entry: undefined,
+  split: undefined,
+  colours: [],
+  holdMs: 0,
+  alerts: [],
+  lastRelease: lastReleaseOf(name),
+});
+
+function lastReleaseOf(name: EnvironmentName): EnvironmentStatus['lastRelease'] {
   const [latest] = pastReleases(name);
-  const lastRelease = latest && {
-    id: latest.id,
-    version: latest.started.to.version,
-    verdict: latest.ended?.verdict ?? 'not finished (npm run resume)',
-    endedAt: latest.ended?.at,
-  };
-  const nothing = { name, entry: undefined, split: undefined, colours: [], holdMs: 0, alerts: [], lastRelease };
+  if (latest === undefined) return undefined;
+  const { id, started, ended } = latest;
+  const verdict =
+    ended?.verdict ?? (readLock(environmentDirectory(name)) ? 'running' : 'not finished (npm run resume)');
+  return { id, version: started.to.version, verdict, endedAt: ended?.at };
+}
+
+async function statusOf(session: CommandSession, name: EnvironmentName): Promise<EnvironmentStatus> {
+  const nothing = notUp(name);
   if (!(await session.engine.exists(name, 'foundation'))) return nothing;
 
   const environment = await session.platform.connect(name, environmentSpec(session.definition, name));

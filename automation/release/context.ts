@@ -16,6 +16,7 @@ import type { StageId } from './events.ts';
 import { action } from './actions.ts';
 import type { Journal } from './journal.ts';
 import { rollbackRequested } from './requests.ts';
+import { withSecretsMasked } from './secrets.ts';
 import { environmentSpec } from './spec.ts';
 import type { SyntheticTraffic } from './synthetic.ts';
 
@@ -105,7 +106,7 @@ export function createContext(settings: ReleaseSettings): ReleaseContext {
     connect(environment = settings.environment) {
       let connecting = environments.get(environment);
       if (connecting === undefined) {
-        connecting = platform.connect(environment, spec(environment));
+        connecting = platform.connect(environment, spec(environment)).then(withSecretsMasked);
         environments.set(environment, connecting);
       }
       return connecting;

@@ -18,6 +18,8 @@ export interface EnvironmentStatus {
   /** Milliseconds that the hold of writes still lasts; 0 when they flow. */
   holdMs: number;
   alerts: { alert: string; since: number }[];
+  /** Why it could not be looked at. */
+  problem?: string;
   lastRelease: { id: string; version: string; verdict: string; endedAt: string | undefined } | undefined;
 }
 
@@ -42,6 +44,12 @@ export function renderStatus(model: StatusModel, paint: Paint): string {
 
 function renderEnvironment(environment: EnvironmentStatus, paint: Paint): string[] {
   const { name, entry, colours, holdMs, alerts, lastRelease } = environment;
+  if (environment.problem !== undefined) {
+    return [
+      `${paint('title', name)}  ${paint('bad', 'cannot be looked at')}`,
+      ...environment.problem.split('\n').map((line) => `  ${line.trim()}`),
+    ];
+  }
   if (entry === undefined) return [`${paint('title', name)}  ${paint('soft', 'not up')}`];
   const head: Cell[] = ['colour', 'version', 'role', 'reads', 'instances', 'database', 'lag'].map((text) => ({
     text,

@@ -1,5 +1,8 @@
+import type { ReleaseContext } from '../context.ts';
 import { qualification, qualificationGates, qualificationMs } from '../qualification.ts';
 import { endSynthetic, keepTrafficUp } from '../synthetic.ts';
+import { linkBetween } from '../../data/link.ts';
+import { syncStatus } from '../../data/sync.ts';
 import { StageStopped, type Stage } from '../stage.ts';
 import { watch } from '../watch.ts';
 
@@ -29,6 +32,7 @@ export const bake: Stage = {
     });
     if (judgement.verdict !== 'pass')
       throw new StageStopped('rolled-back', `bake: ${judgement.verdict}: ${judgement.reason}`);
+    await lookBack(context);
     if (context.kind === 'rehearsal') await context.gates(await qualification(context, 'staging', context.artefact()));
     await endSynthetic(context);
   },
@@ -41,3 +45,20 @@ export const bake: Stage = {
   // The cutover stage takes the traffic back.
   undo: () => Promise.resolve(undefined),
 };
+
+/** Whether the old colour has followed until the end of the bake time: what a rollback without loss rests on. */
+async function lookBack(context: ReleaseContext): Promise<void> {
+  const { from, to, journal } = context;
+  if (from === undefined) return;
+  const { databases } = await context.connect();
+  const [now, old] = [await databases.of(to.colour), await databases.of(from.colour)];
+  const found = await syncStatus(linkBetween({ colour: to.colour, access: now }, { colour: from.colour, access: old }));
+  const { tablesReady, tables, lagBytes, lagMs, problem } = found;
+  journal.append({ type: 'sync.progress', direction: 'reverse', tablesReady, tables, lagBytes, lagMs });
+  if (found.state === 'broken') {
+    context.note(
+      `${from.colour} does not follow any more (${problem}): a rollback would lose what was written since`,
+      'warning',
+    );
+  }
+}
