@@ -15,6 +15,9 @@ export interface Declared {
   type: string;
   name: string;
   inputs: Record<string, unknown>;
+  /** Inputs that the engine is told to keep secret. */
+  secrets: string[];
+  options: { protect: boolean; ignoreChanges: string[]; deleteBeforeReplace: boolean; dependsOn: string[] };
 }
 
 export const settings: AwsSettings = {
@@ -89,17 +92,52 @@ function answer(type: string, name: string, inputs: Record<string, unknown>): Re
   return { name, ...inputs, arn, ...own[type] };
 }
 
+const envelope = '4dabf18193072939515e22adb298388d';
+const isSecret = (value: unknown): boolean => typeof value === 'object' && value !== null && envelope in value;
+
 /** Secrets reach the engine in an envelope; rules and tests look into it. */
 function open(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(open);
   if (typeof value !== 'object' || value === null || value instanceof pulumi.asset.AssetArchive) return value;
   const entries = value as Record<string, unknown>;
-  if ('4dabf18193072939515e22adb298388d' in entries) return entries['value'];
+  if (isSecret(value)) return open(entries['value']);
   return Object.fromEntries(Object.entries(entries).map(([key, inner]) => [key, open(inner)]));
 }
 
 /** Outputs of the stacks that have been declared, by name: what stack references find. */
 export type Outputs = Map<string, Record<string, unknown>>;
+
+type Options = Declared['options'];
+const noOptions: Options = { protect: false, ignoreChanges: [], deleteBeforeReplace: false, dependsOn: [] };
+
+/** Mocks are not told the options of resources: reads them from the requests on their way there. */
+function listen(): Map<string, Options> {
+  const requested = new Map<string, Options>();
+  const monitor = pulumi.runtime.getMonitor();
+  if (monitor === undefined) throw new Error('set the mocks first');
+  const register = monitor.registerResource.bind(monitor) as (request: Request, ...rest: unknown[]) => unknown;
+  const heard = (request: Request, ...rest: unknown[]) => {
+    requested.set(`${request.getType()} ${request.getName()}`, {
+      protect: request.getProtect(),
+      ignoreChanges: request.getIgnorechangesList(),
+      deleteBeforeReplace: request.getDeletebeforereplace(),
+      // By type and name, the end of a URN.
+      dependsOn: request.getDependenciesList().map((urn) => urn.split('::').slice(-2).join(' ')),
+    });
+    return register(request, ...rest);
+  };
+  Object.assign(monitor, { registerResource: heard });
+  return requested;
+}
+
+interface Request {
+  getType(): string;
+  getName(): string;
+  getProtect(): boolean;
+  getIgnorechangesList(): string[];
+  getDeletebeforereplace(): boolean;
+  getDependenciesList(): string[];
+}
 
 /** Runs one stack's program against mocks: what it declares, and what it gives to the other stacks. */
 export async function declare(
@@ -117,7 +155,9 @@ export async function declare(
           const found = outputs.get(name.split('/').at(-1) as string) ?? {};
           return { id: name, state: { name, outputs: found, secretOutputNames: [] } };
         }
-        declared.push({ type, name, inputs: open(given) as Record<string, unknown> });
+        const options = requested.get(`${type} ${name}`) ?? noOptions;
+        const secrets = Object.keys(given).filter((key) => isSecret(given[key]));
+        declared.push({ type, name, inputs: open(given) as Record<string, unknown>, secrets, options });
         return { id: `${name}-id`, state: answer(type, name, given) };
       },
       call: () => ({}),
@@ -126,6 +166,7 @@ export async function declare(
     stackName(environment, config.kind),
     false,
   );
+  const requested = listen();
   pulumi.runtime.setAllConfig({
     ...toPulumiConfig('aws', config),
     ...(config.kind === 'foundation'
@@ -164,11 +205,15 @@ export async function declareEnvironment(environment: EnvironmentName, split: Sp
   return { foundation, blue, green, traffic, all: [...foundation, ...blue, ...green, ...traffic], outputs };
 }
 
-/** Inputs of the only resource of a type whose name holds `part`, or ends in it with a `:`. Throws where there is none, or several. */
-export function only(declared: Declared[], type: string, part = ''): Record<string, unknown> {
+/** Its inputs. */
+export const only = (declared: Declared[], type: string, part = ''): Record<string, unknown> =>
+  declaration(declared, type, part).inputs;
+
+/** The only resource of a type whose name holds `part`, with its options. Throws where there is none, or several. */
+export function declaration(declared: Declared[], type: string, part = ''): Declared {
   const found = all(declared, type).filter(({ name }) => `${name}:`.includes(part));
   if (found.length !== 1) throw new Error(`${found.length} of ${type} with ${part}: ${found.map(({ name }) => name).join(', ')}`);
-  return (found[0] as Declared).inputs;
+  return found[0] as Declared;
 } // prettier-ignore
 
 /** Those of a type, `lb/listenerRule:ListenerRule` without the package. */
