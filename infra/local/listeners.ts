@@ -1,21 +1,30 @@
 import { readFile } from 'node:fs/promises';
+import { execa } from 'execa';
 
 /** State `LISTEN` in `/proc/net/tcp` (Linux, `include/net/tcp_states.h`). */
 const listening = '0A';
 
 /**
- * Addresses (`host:port`) on which somebody listens on one of `ports`. Linux only: undefined where there is no
- * `/proc/net/tcp`.
+ * Addresses (`host:port`) on which somebody listens on one of `ports`: from the kernel's table on Linux, from lsof
+ * elsewhere. Undefined where neither is to be had.
  */
 export async function listenersOf(ports: readonly number[]): Promise<string[] | undefined> {
   const [v4, v6] = await Promise.all(
     ['/proc/net/tcp', '/proc/net/tcp6'].map((file) => readFile(file, 'utf8').catch(() => undefined)),
   );
-  if (v4 === undefined) return undefined;
-  return parseListeners(v4 + (v6 ?? '')).filter((address) =>
-    ports.includes(Number(address.slice(address.lastIndexOf(':') + 1))),
-  );
+  const all = v4 === undefined ? await listenersByLsof() : parseListeners(v4 + (v6 ?? ''));
+  return all?.filter((address) => ports.includes(Number(address.slice(address.lastIndexOf(':') + 1))));
 }
+
+async function listenersByLsof(): Promise<string[] | undefined> {
+  const found = await execa('lsof', ['-nP', '-iTCP', '-sTCP:LISTEN', '-Fn'], { reject: false });
+  return found.exitCode === 0 ? parseLsof(found.stdout) : undefined;
+}
+
+/** Lines of lsof's field output that begin with `n` hold the address. */
+export const parseLsof = (output: string): string[] => [
+  ...new Set(output.split('\n').flatMap((line) => (line.startsWith('n') ? [line.slice(1)] : []))),
+];
 
 /** Reads the kernel's table of sockets. */
 export function parseListeners(table: string): string[] {

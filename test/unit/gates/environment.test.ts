@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { worst, type Measurement } from '../../../automation/gates/gate.ts';
-import { parseListeners } from '../../../infra/local/listeners.ts';
+import { parseListeners, parseLsof } from '../../../infra/local/listeners.ts';
 import { compareSettings, judgeParity } from '../../../automation/gates/parity.ts';
 import {
   atRestPolicies,
@@ -10,6 +10,13 @@ import {
 } from '../../../automation/gates/policies.ts';
 
 const verdict = (all: Measurement[]) => worst(all.map((m) => m.verdict));
+
+describe('listening addresses', () => {
+  it('are read from lsof where the kernel has no table of them', () => {
+    const output = 'p501\nf21\nn127.0.0.1:18000\nf22\nn*:8443\np502\nf9\nn[::1]:18000\nn*:8443\n';
+    expect(parseLsof(output)).to.deep.equal(['127.0.0.1:18000', '*:8443', '[::1]:18000']);
+  });
+});
 
 describe('parity', () => {
   const production = {
