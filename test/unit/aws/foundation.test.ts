@@ -63,6 +63,20 @@ describe('foundation on AWS', () => {
       ]);
     });
 
+    it('lets requests flow from the balancer to tasks, from tasks to what they need, and no other way', () => {
+      const ways = (direction: 'Ingress' | 'Egress') =>
+        all(production, `vpc/securityGroup${direction}Rule:SecurityGroup${direction}Rule`).map(({ inputs }) => [
+          inputs['securityGroupId'], inputs['referencedSecurityGroupId'] ?? inputs['cidrIpv4'], inputs['toPort'],
+        ]); // prettier-ignore
+      const [entry, tasks, databases, endpoints] = ['entry', 'tasks', 'databases', 'endpoints'].map((name) => `production-${name}-id`); // prettier-ignore
+      expect(ways('Egress')).to.have.deep.members([
+        [entry, tasks, 3000], [tasks, databases, 5432], [databases, databases, 5432], [tasks, endpoints, 443], [tasks, '0.0.0.0/0', 443],
+      ]); // prettier-ignore
+      expect(ways('Ingress')).to.have.deep.members([
+        [entry, '0.0.0.0/0', 443], [entry, '0.0.0.0/0', 80], [tasks, entry, 3000], [databases, tasks, 5432], [databases, databases, 5432], [endpoints, tasks, 443],
+      ]); // prettier-ignore
+    });
+
     it('leaves the default group without rules, and records all flows', () => {
       expect(only(production, 'ec2/defaultSecurityGroup:DefaultSecurityGroup')).to.deep.include({ ingress: [], egress: [] }); // prettier-ignore
       expect(only(production, 'ec2/flowLog:FlowLog')['trafficType']).to.equal('ALL');
@@ -92,6 +106,16 @@ describe('foundation on AWS', () => {
       const balancer = only(production, 'lb/loadBalancer:LoadBalancer');
       expect(balancer).to.deep.include({ internal: false, subnets: ['public-a', 'public-b'], dropInvalidHeaderFields: true }); // prettier-ignore
       expect(balancer['accessLogs']).to.deep.equal({ enabled: true, bucket: 'production-access-logs' });
+    });
+
+    it('passes on the name that the client asked for, and says nothing of itself', () => {
+      expect(only(production, 'lb/loadBalancer:LoadBalancer')['preserveHostHeader']).to.equal(true);
+      expect(only(production, 'lb/listener:Listener', 'https')['routingHttpResponseServerEnabled']).to.equal(false);
+    });
+
+    it('leaves it to the application how long a body may be', () => {
+      const rules = JSON.stringify(only(production, 'wafv2/webAcl:WebAcl')['rules']);
+      expect(rules).to.contain('"ruleActionOverrides":[{"actionToUse":{"count":{}},"name":"SizeRestrictions_BODY"}]');
     });
 
     it('cannot be deleted in production', () => {
@@ -179,6 +203,16 @@ describe('foundation on AWS', () => {
       const ends = all(production, 'sns/topicSubscription:TopicSubscription').map(({ inputs }) => [inputs['protocol'], inputs['endpoint']]); // prettier-ignore
       expect(ends).to.deep.include(['https', 'https://alerts.example.org/token']);
       expect(ends.map(([protocol]) => protocol)).to.have.members(['https', 'sqs']);
+    });
+
+    it('are told on behalf of this account only: by alarms, budget and backups; the queue by the topic', () => {
+      const [topic] = policies('sns/topicPolicy:TopicPolicy', 'alarms');
+      expect(topic?.Principal).to.deep.equal({
+        Service: ['cloudwatch.amazonaws.com', 'budgets.amazonaws.com', 'backup.amazonaws.com'],
+      });
+      expect(topic?.Condition).to.deep.equal({ StringEquals: { 'aws:SourceAccount': settings.accountId } });
+      const [queue] = policies('sqs/queuePolicy:QueuePolicy', 'deliveries');
+      expect(JSON.stringify(queue?.Condition)).to.contain('production-alarms');
     });
 
     it('are told before and when it costs too much', () => {
