@@ -5,7 +5,6 @@ import { OperationError } from '../../infra/errors.ts';
 import type { Event, JournalEntry } from './events.ts';
 import { secrets, type Redactor } from './redact.ts';
 
-export { action, unfinishedActions } from './actions.ts';
 
 /**
  * The journal of a release: one JSON object per line, numbered, dated, chained by the hash of the line before it.

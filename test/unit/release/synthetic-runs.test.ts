@@ -1,0 +1,49 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { readRuns, runDirectory, runFiles } from '../../../automation/release/synthetic-runs.ts';
+
+describe('runs of marked traffic', () => {
+  let evidence: string;
+  beforeEach(() => {
+    evidence = mkdtempSync(join(tmpdir(), 'greenlight-runs-'));
+  });
+  afterEach(() => rmSync(evidence, { recursive: true }));
+
+  const addRun = (run: number, lines: string[], summary?: { requests: number; failed: number; seconds: number }) => {
+    const directory = runDirectory(evidence, run);
+    mkdirSync(directory);
+    const { consoleFile, summaryFile } = runFiles(directory);
+    writeFileSync(consoleFile, lines.join('\n'));
+    if (summary === undefined) return;
+    const { seconds, ...greenlight } = summary;
+    writeFileSync(summaryFile, JSON.stringify({ greenlight, state: { testRunDurationMs: seconds * 1000 } }));
+  };
+
+  it('are added up: a resumed release counts what the interrupted one saw', async () => {
+    addRun(1, ['{"ledger":"ack","key":"a"}', '{"ledger":"unknown","key":"b"}'], {
+      requests: 100,
+      failed: 0,
+      seconds: 5,
+    });
+    const failed = '{"request":"failed","method":"GET","url":"/x","status":503,"at":0}';
+    addRun(2, ['{"ledger":"ack","key":"c"}', failed], { requests: 300, failed: 1, seconds: 15 });
+    expect(await readRuns(evidence)).to.deep.equal({
+      count: 2,
+      requests: { total: 400, failed: 1 },
+      perSecond: 20,
+      failures: ['1970-01-01T00:00:00.000Z GET /x: 503'],
+      acknowledged: ['a', 'c'],
+      unknown: ['b'],
+    });
+  });
+
+  it('fail where one was killed before its summary, and keep what its ledger has', async () => {
+    addRun(1, ['{"ledger":"ack","key":"a"}', 'something else that was logged', '{"ledger":"ack","key":"cut o']);
+    const { requests, failures, acknowledged } = await readRuns(evidence);
+    expect(requests).to.deep.equal({ total: 0, failed: 1 });
+    expect(failures[0]).to.contain('left no summary');
+    expect(acknowledged).to.deep.equal(['a']);
+  });
+});
