@@ -1,8 +1,10 @@
 import { join } from 'node:path';
-import { type Colour, type EnvironmentSpec } from '../model.ts';
+import { colours, type Colour, type EnvironmentSpec } from '../model.ts';
 import type { ColourTraffic, Metrics, TrafficWindow } from '../platform.ts';
 import { AccessLog, type AccessRecord } from './access-log.ts';
 import { cpuSecondsOf } from './cpu.ts';
+import { backendName, balancerSocket } from './haproxy/config.ts';
+import { parseWaiting, runtimeCommand, type Waiting } from './haproxy/runtime.ts';
 import type { Layout } from './layout.ts';
 
 /** A supervised process and the part it belongs to: `api.blue`, `database.blue`, `balancer`. */
@@ -10,6 +12,11 @@ export interface PartProcess {
   part: string;
   pid: number;
 }
+
+/** A window that ended longer ago than this is of the past, ms. */
+const freshMs = 2_000;
+/** So many times what 95 of 100 requests may take, and at least so many seconds, without an answer: it hangs. */
+const hung = { times: 4, seconds: 2 };
 
 /** Traffic from the balancer's log, CPU time from the system. `processes` says which processes there are now. */
 export function createLocalMetrics(
@@ -19,7 +26,17 @@ export function createLocalMetrics(
 ): Metrics {
   const log = new AccessLog(join(layout.logs(), 'balancer.log'));
   return {
-    window: async (from, to) => summarize(await log.since(from), from, to, spec.slo.p95Ms),
+    async window(from, to) {
+      const window = summarize(await log.since(from), from, to, spec.slo.p95Ms);
+      // Who waits now says nothing about a time that is over.
+      if (to < Date.now() - freshMs) return window;
+      const answer = await runtimeCommand(
+        balancerSocket(layout),
+        'show sess all',
+        'looking for requests without an answer',
+      );
+      return withHung(window, parseWaiting(answer), spec);
+    },
     async cpuSeconds() {
       const parts = await processes();
       const seconds = await cpuSecondsOf(parts.map(({ pid }) => pid));
@@ -48,6 +65,31 @@ export function summarize(records: AccessRecord[], from: number, to: number, pat
     if (record.ms >= 0) colour.latenciesMs.push(record.ms);
   }
   return { from, to, colours: traffic, newestAt: records.at(-1)?.at };
+}
+
+/**
+ * Adds the requests that hang, each as an error: they are in no log until somebody gives up, and a colour that answers
+ * nothing would look as good as its last answers.
+ */
+export function withHung(window: TrafficWindow, waiting: Waiting[], { services, slo }: EnvironmentSpec): TrafficWindow {
+  const least = Math.max(hung.seconds, (hung.times * slo.p95Ms) / 1000);
+  const late = waiting.filter(({ seconds }) => seconds >= least);
+  const traffic = { ...window.colours };
+  for (const colour of colours) {
+    const of = (kind: 'read' | 'write'): number => {
+      const names = services.map(({ name }) => backendName(name, colour, kind));
+      return late.filter(({ backend }) => names.includes(backend)).length;
+    };
+    const [reads, writes] = [of('read'), of('write')];
+    const seen = traffic[colour];
+    traffic[colour] = {
+      ...seen,
+      requests: seen.requests + reads + writes,
+      errors: seen.errors + reads + writes,
+      writes: seen.writes + writes,
+    };
+  }
+  return { ...window, colours: traffic };
 }
 
 /**

@@ -46,6 +46,31 @@ export function parseShowStat(answer: string): Record<string, string>[] {
   });
 }
 
+/** A request that was passed on and has no answer yet. */
+export interface Waiting {
+  backend: string;
+  /** Whole seconds, as the balancer tells them. */
+  seconds: number;
+}
+
+const secondsPer: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/**
+ * Requests under way of whose answer nothing has come yet, from an answer to `show sess all`. One that is being sent, or
+ * is a tunnel, is none of them.
+ */
+export function parseWaiting(answer: string): Waiting[] {
+  return answer.split(/^(?=0x)/m).flatMap((stream) => {
+    const backend = /^ +backend=(\S+)/m.exec(stream)?.[1];
+    const age = /\bage=(\w+)/.exec(stream)?.[1];
+    if (backend === undefined || age === undefined || !stream.includes('rsp.st=MSG_RPBEFORE')) return [];
+    const parts = [...age.matchAll(/(\d+)([smhd])/g)];
+    return [
+      { backend, seconds: parts.reduce((sum, [, n, unit]) => sum + Number(n) * (secondsPer[unit ?? ''] ?? 0), 0) },
+    ];
+  });
+}
+
 /** Number of workers that still finish after a reload, from an answer of the master to `show proc`. */
 export function countOldWorkers(answer: string): number {
   const [, old = ''] = answer.split('# old workers');

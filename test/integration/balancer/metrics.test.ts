@@ -57,6 +57,20 @@ describe('traffic metrics of the real balancer', () => {
     expect(latency).to.be.at.least(119);
   });
 
+  it('counts what hangs, before anybody gives up; an answer that is being sent is none', async () => {
+    const from = Date.now();
+    const controller = new AbortController();
+    const headers = { cookie: 'greenlight_slot=99', 'x-test-wait': '60000' };
+    const hanging = send(bed, agent, '/api/x', { headers, signal: controller.signal }).catch(() => 'ended');
+    await until(async () => {
+      const { blue, green } = (await metrics.window(from, Date.now())).colours;
+      expect([blue.requests, blue.errors, green.errors]).to.deep.equal([1, 1, 0]);
+    });
+    expect((await metrics.window(from - 60_000, from - 10_000)).colours.blue.errors).to.equal(0);
+    controller.abort();
+    await hanging;
+  });
+
   it('counts what got no answer: an instance that died, a client that gave up after waiting', async () => {
     const from = Date.now();
     const impatient = send(bed, agent, '/api/x', {
