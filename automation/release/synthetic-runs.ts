@@ -3,6 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
+/**
+ * A request that the end of the traffic cut off, and that had waited so long already, had no answer; any other one of
+ * those says nothing. k6 counts neither. Milliseconds.
+ */
+const hungMs = 2_000;
 /** Failed requests that are named in the journal; all are counted. */
 const namedFailures = 10;
 
@@ -71,7 +76,13 @@ function readLine(line: string, runs: SyntheticRuns): void {
   }
   if (entry['ledger'] === 'ack') runs.acknowledged.push(String(entry['key']));
   else if (entry['ledger'] === 'unknown') runs.unknown.push(String(entry['key']));
-  else if (entry['request'] === 'failed' && runs.failures.length < namedFailures) {
+  else if (entry['request'] === 'failed') {
+    if (String(entry['error']).includes('context canceled')) {
+      if (!(Number(entry['ms']) >= hungMs)) return;
+      runs.requests.total += 1;
+      runs.requests.failed += 1;
+    }
+    if (runs.failures.length >= namedFailures) return;
     const at = new Date(Number(entry['at'])).toISOString();
     runs.failures.push(`${at} ${String(entry['method'])} ${String(entry['url'])}: ${String(entry['status'])}`);
   }

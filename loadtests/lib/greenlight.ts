@@ -95,6 +95,7 @@ export function send(call: Call): RefinedResponse<ResponseType | undefined> {
     timeout: '15s',
     redirects: 0,
   };
+  const began = Date.now();
   const response = http.request(
     call.method,
     `${baseUrl}${call.path}`,
@@ -118,6 +119,7 @@ export function send(call: Call): RefinedResponse<ResponseType | undefined> {
         url: call.path,
         status: response.status,
         at: Date.now(),
+        ms: Date.now() - began,
         colour,
         ...(response.error ? { error: response.error } : {}),
       }),

@@ -39,6 +39,15 @@ describe('runs of marked traffic', () => {
     });
   });
 
+  it('count what hung when they ended, and not what was merely cut off', async () => {
+    const cut = (ms: number) =>
+      JSON.stringify({ request: 'failed', method: 'GET', url: '/x', status: 0, at: 0, ms, error: 'context canceled' });
+    addRun(1, [cut(1), cut(1_999), cut(2_000)], { requests: 100, failed: 0, seconds: 5 });
+    const { requests, failures } = await readRuns(evidence);
+    expect(requests).to.deep.equal({ total: 101, failed: 1 });
+    expect(failures).to.have.length(1);
+  });
+
   it('fail where one was killed before its summary, and keep what its ledger has', async () => {
     addRun(1, ['{"ledger":"ack","key":"a"}', 'something else that was logged', '{"ledger":"ack","key":"cut o']);
     const { requests, failures, acknowledged } = await readRuns(evidence);
