@@ -4,8 +4,8 @@ import { Key } from '@pulumi/aws/kms/key.js';
 import { policyDocument } from './iam.ts';
 import { Component, type Place } from './place.ts';
 
-/** Services that encrypt on their own behalf, not with the rights of who calls them. */
-const encryptingServices = ['cloudwatch', 'events', 'budgets', 'sns', 'delivery.logs'];
+/** Services that publish to the topic, and so encrypt with its key; their requests say for which account. */
+const publishers = ['cloudwatch.amazonaws.com', 'budgets.amazonaws.com'];
 
 /** The environment's keys: what it stores is readable with them only, and a key can be withdrawn. */
 export class Keys extends Component {
@@ -45,6 +45,7 @@ export class Keys extends Component {
   #policy(region: string) {
     const { accountId } = this.place.settings;
     const use = ['kms:Encrypt', 'kms:Decrypt', 'kms:ReEncryptFrom', 'kms:ReEncryptTo', 'kms:GenerateDataKey', 'kms:DescribeKey']; // prettier-ignore
+    const deliver = ['kms:Decrypt', 'kms:GenerateDataKey'];
     return policyDocument([
       // IAM decides within the account. Without this statement nobody could ever change the key again.
       {
@@ -65,12 +66,21 @@ export class Keys extends Component {
         },
       },
       {
-        Sid: 'Notifications',
+        Sid: 'Publish',
         Effect: 'Allow',
-        Principal: { Service: encryptingServices.map((service) => `${service}.amazonaws.com`) },
-        Action: use,
+        Principal: { Service: publishers },
+        Action: deliver,
         Resource: '*',
         Condition: { StringEquals: { 'aws:SourceAccount': accountId } },
+      },
+      // From the topic to the queue; the condition that aws-cdk found to work (#20339).
+      {
+        Sid: 'Deliver',
+        Effect: 'Allow',
+        Principal: { Service: 'sns.amazonaws.com' },
+        Action: deliver,
+        Resource: '*',
+        Condition: { ArnLike: { 'aws:SourceArn': `arn:aws:sns:${region}:${accountId}:*` } },
       },
     ]);
   }

@@ -9,7 +9,7 @@ import { policyDocument } from './iam.ts';
 import { Component, type Place } from './place.ts';
 
 /** Services that report to the topic by themselves. */
-const reporters = ['cloudwatch', 'budgets', 'backup'];
+const reporters = ['cloudwatch', 'budgets'];
 
 /** Where alarms go: to the configured receivers, and to a queue in which a release sees that they do. */
 export class Notifications extends Component {

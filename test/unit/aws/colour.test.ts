@@ -6,6 +6,7 @@ import {
   declare,
   declareEnvironment,
   only,
+  settings,
   spec,
   type Declared,
   type Environment,
@@ -72,6 +73,7 @@ describe('colour on AWS', () => {
         skipFinalSnapshot: false,
         deleteAutomatedBackups: false,
         backupRetentionPeriod: 14,
+        copyTagsToSnapshot: true,
       });
       expect(instance(staging)).to.include({ multiAz: false, deletionProtection: false, skipFinalSnapshot: true });
     });
@@ -137,6 +139,15 @@ describe('colour on AWS', () => {
       expect(evening['scalableTargetAction']).to.deep.equal({ minCapacity: 4, maxCapacity: 8 });
     });
 
+    it('is never scheduled below what it needs', async () => {
+      const night = { name: 'night', cron: 'cron(0 1 * * ? *)', timeZone: 'UTC', minTasks: 2 };
+      const tasks = { ...settings.tasks, schedules: [night] };
+      const args = [{ kind: 'blue', colour: colourSpec('blue') }, new Map(production.outputs)] as const;
+      const declared = await declare('production', ...args, { ...settings, tasks });
+      const { scalableTargetAction } = only(declared, 'appautoscaling/scheduledAction:ScheduledAction', 'api-night');
+      expect(scalableTargetAction).to.deep.equal({ minCapacity: 3, maxCapacity: 8 });
+    });
+
     it('is reached by header before it has users', () => {
       const rule = only(blue, 'lb/listenerRule:ListenerRule', 'header-0');
       expect(rule['conditions']).to.deep.equal([
@@ -152,6 +163,11 @@ describe('colour on AWS', () => {
     it("runs the build's image, by the digest of its content, from the environment's own registry", () => {
       expect(container('api').image).to.equal(`registry/coins/production:sha256-${'ab'.repeat(32)}`);
       expect(container('api').command).to.deep.equal(['node', 'api.mjs']);
+    });
+
+    it('has no capability of the host, and answers on when its log cannot be written', () => {
+      const text = only(blue, 'ecs/taskDefinition:TaskDefinition', 'api')['containerDefinitions'];
+      expect(text).to.contain('"capabilities":{"drop":["ALL"]}').and.to.contain('"mode":"non-blocking"');
     });
 
     it('writes to no disk, and has time to finish', () => {

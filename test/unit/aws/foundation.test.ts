@@ -184,6 +184,16 @@ describe('foundation on AWS', () => {
       }
     });
 
+    it('lets publishers use the key for this account only, and the logs for its own groups only', () => {
+      const statements = policies('kms/key:Key', 'production-data');
+      const others = statements.filter(({ Principal }) => !JSON.stringify(Principal).includes(':root'));
+      expect(others.map(({ Principal, Condition }) => [Principal, Object.keys(Object.values(Condition ?? {})[0] ?? {})])).to.deep.equal([
+        [{ Service: 'logs.eu-central-1.amazonaws.com' }, ['kms:EncryptionContext:aws:logs:arn']],
+        [{ Service: ['cloudwatch.amazonaws.com', 'budgets.amazonaws.com'] }, ['aws:SourceAccount']],
+        [{ Service: 'sns.amazonaws.com' }, ['aws:SourceArn']],
+      ]); // prettier-ignore
+    });
+
     it('copies daily backups to the second region, with a key that is there', () => {
       const [rule] = only(production, 'backup/plan:Plan')['rules'] as { copyActions: { destinationVaultArn: string }[] }[]; // prettier-ignore
       expect(rule?.copyActions[0]?.destinationVaultArn).to.contain(`:${settings.backupRegion}:`);
@@ -205,10 +215,10 @@ describe('foundation on AWS', () => {
       expect(ends.map(([protocol]) => protocol)).to.have.members(['https', 'sqs']);
     });
 
-    it('are told on behalf of this account only: by alarms, budget and backups; the queue by the topic', () => {
+    it('are told on behalf of this account only: by alarms and budget; the queue by the topic', () => {
       const [topic] = policies('sns/topicPolicy:TopicPolicy', 'alarms');
       expect(topic?.Principal).to.deep.equal({
-        Service: ['cloudwatch.amazonaws.com', 'budgets.amazonaws.com', 'backup.amazonaws.com'],
+        Service: ['cloudwatch.amazonaws.com', 'budgets.amazonaws.com'],
       });
       expect(topic?.Condition).to.deep.equal({ StringEquals: { 'aws:SourceAccount': settings.accountId } });
       const [queue] = policies('sqs/queuePolicy:QueuePolicy', 'deliveries');
