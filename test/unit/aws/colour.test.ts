@@ -189,6 +189,14 @@ describe('colour on AWS', () => {
       expect(container('web').secrets).to.deep.equal([]);
     });
 
+    it('has roles that ECS assumes for this account only', () => {
+      for (const { inputs } of all(blue, 'iam/role:Role')) {
+        const [trust] = statementsOf(inputs['assumeRolePolicy']);
+        expect(trust?.Principal).to.deep.equal({ Service: 'ecs-tasks.amazonaws.com' });
+        expect(trust?.Condition).to.deep.equal({ StringEquals: { 'aws:SourceAccount': '123456789012' } });
+      }
+    });
+
     it('may do nothing in AWS, and be started with its own image, log and secret only', () => {
       const roles = all(blue, 'iam/rolePolicy:RolePolicy').map(({ name }) => name);
       expect(roles).to.have.members(['production-blue-web-start', 'production-blue-api-start', 'production-blue-jobs-start']); // prettier-ignore
@@ -211,6 +219,12 @@ describe('colour on AWS', () => {
       expect(missing('api-errors')).to.equal('notBreaching');
       expect(missing('api-tasks')).to.equal('breaching');
       expect(missing('database-storage')).to.equal('breaching');
+    });
+
+    it('wait for two bad minutes of three, and tell the end too', () => {
+      const alarm = only(blue, 'cloudwatch/metricAlarm:MetricAlarm', 'api-latency');
+      expect(alarm).to.include({ evaluationPeriods: 3, datapointsToAlarm: 2, period: 60 });
+      expect(alarm['okActions']).to.deep.equal(alarm['alarmActions']);
     });
 
     it('count the tasks that are wanted', () => {

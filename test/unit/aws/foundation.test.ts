@@ -249,6 +249,13 @@ describe('foundation on AWS', () => {
     expect(JSON.stringify(outputs.get('production-foundation'))).not.to.contain('alerts.example.org');
   });
 
+  it('has a secret for the header route that cannot be a wildcard', () => {
+    expect(only(production, 'random:index/randomPassword:RandomPassword')).to.deep.equal({
+      length: 48,
+      special: false,
+    });
+  });
+
   it('measures how much of its processor a task uses', () => {
     expect(only(production, 'ecs/cluster:Cluster')['settings']).to.deep.equal([{ name: 'containerInsights', value: 'enhanced' }]); // prettier-ignore
   });
