@@ -31,7 +31,8 @@ const directory = join(projectRoot, '.greenlight', 'drills');
 mkdirSync(directory, { recursive: true });
 const controller = new AbortController();
 const stop = () => {
-  if (!controller.signal.aborted) console.log('stopping; the environment is taken down');
+  if (!controller.signal.aborted)
+    console.log(`stopping${values.keep === undefined ? '; the environment is taken down' : ''}`);
   controller.abort(new Error('it was interrupted'));
 };
 process.on('SIGINT', stop).on('SIGTERM', stop);

@@ -196,6 +196,11 @@ export const scenarios: Scenario[] = [
     expect: rolledBack('canary'),
     felt: 'failed requests',
     compiled: 'hang@production',
+    // So long that some of them hang before it ends, and are seen to.
+    changes: {
+      synthetic: { script: shortRelease.load.script, requestsPerSecond: 200 },
+      canary: { ...shortRelease.canary, stepSeconds: 15 },
+    },
   },
   {
     name: 'canary-thin',
