@@ -227,6 +227,11 @@ describe('colour on AWS', () => {
       expect(alarm['okActions']).to.deep.equal(alarm['alarmActions']);
     });
 
+    it('take a handful of errors for chance', () => {
+      const queries = only(blue, 'cloudwatch/metricAlarm:MetricAlarm', 'api-errors')['metricQueries'] as { expression?: string }[]; // prettier-ignore
+      expect(queries.map(({ expression }) => expression)).to.include('IF(errors >= 5, errors / requests, 0)');
+    });
+
     it('count the tasks that are wanted', () => {
       expect(only(blue, 'cloudwatch/metricAlarm:MetricAlarm', 'api-tasks')['threshold']).to.equal(3);
     });
