@@ -41,7 +41,7 @@ export class DatabaseLogin extends Component {
     const url = pulumi
       .all([instance.address, instance.port, result])
       .apply(([host, port, password]) => roleUrl(role, host, port, password));
-    const args = { secretId: this.secret.id, secretString: pulumi.secret(url) };
+    const args = { secretId: this.secret.id, secretString: url };
     this.version = new SecretVersion(name, args, this.child);
     this.registerOutputs({});
   }
