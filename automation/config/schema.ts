@@ -79,6 +79,12 @@ const canary = z
     stepSeconds: seconds(20).describe('length of a step'),
     minRequests: z.number().int().min(1).default(50).describe('per colour and step; fewer is inconclusive'),
     maxP95Ratio: z.number().min(1).max(100).default(2).describe("new colour's p95 against the live colour's"),
+    noticeableMs: z
+      .number()
+      .min(0)
+      .max(60_000)
+      .default(50)
+      .describe('a p95 that is higher by less than this (milliseconds) is no regression, whatever the ratio'),
   })
   .prefault({})
   .describe('how the reads move to the new colour');

@@ -4,7 +4,7 @@ import { judgeCanary, judgeLive, type JudgeSettings } from '../../../automation/
 
 const settings: JudgeSettings = {
   slo: { errorRate: 0.001, p95Ms: 500 },
-  canary: { steps: [10, 50], stepSeconds: 20, minRequests: 50, maxP95Ratio: 2 },
+  canary: { steps: [10, 50], stepSeconds: 20, minRequests: 50, maxP95Ratio: 2, noticeableMs: 20 },
 };
 const now = 1_000_000;
 const fresh = { now, newestAt: now - 300 };
@@ -96,6 +96,11 @@ describe('judging a canary', () => {
   it('fails a colour of which only the slow tail has grown', () => {
     const tailed = latencies(200, 30, randomFrom(2)).map((ms, index) => (index % 8 === 0 ? ms + 300 : ms));
     expect(judge(healthy(900, 1), traffic(tailed)).verdict).to.equal('fail');
+  });
+
+  it('does not fail a colour that is several times slower by less than anybody notices', () => {
+    const quick = traffic(latencies(900, 1, randomFrom(1)));
+    expect(judge(quick, traffic(latencies(200, 3, randomFrom(2)))).verdict).to.equal('pass');
   });
 
   it('does not fail a colour that is faster', () => {
