@@ -13,7 +13,6 @@ import { securityScanGate } from '../gates/security-scan.ts';
 import { testsGate } from '../gates/tests.ts';
 import { tlsGate } from '../gates/tls.ts';
 import type { ReleaseContext } from './context.ts';
-import { policies } from './policies.ts';
 
 /** Seconds of each step of the capacity curve. */
 const capacityStepSeconds = 5;
@@ -32,8 +31,6 @@ export async function qualification(
   const { requestsPerSecond, durationSeconds, thresholds, growth } = load;
   const byOrdinaryTraffic = { entry, headers: {} };
   return [
-    // First, as what the next ones write is not of production.
-    policies(context, environment),
     testsGate({
       id: 'acceptance',
       title: `User acceptance of ${artefact.version}`,
@@ -65,7 +62,6 @@ export async function qualification(
 
 /** The gates of `qualification`, for the plan. */
 export const qualificationGates = ({ security }: ReleaseDefinition): Record<string, string> => ({
-  policies: 'Security and privacy policies',
   acceptance: 'User acceptance',
   tls: 'Encryption in transit',
   headers: 'Security headers',

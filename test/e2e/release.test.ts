@@ -139,6 +139,14 @@ describe('a release from the command line', function () {
     expect(writes).to.include({ lost: 0, duplicated: 0 });
     expect((await run('status')).output).to.match(/blue +2\.0\.0 +live +100 %/);
   });
+
+  it('rehearses the whole on staging, and leaves production as it is', async () => {
+    const { code, output } = await run('rehearse');
+    expect(code, output).to.equal(0);
+    const after = (await run('status')).output;
+    expect(after).to.match(/blue +2\.0\.0 +live +100 %/);
+    expect(after).to.match(/staging[^]*-2\.0\.0, 2\.0\.0: go/);
+  });
 });
 
 interface Report {

@@ -2,6 +2,7 @@ import { other, type Colour } from '../../../infra/model.ts';
 import type { ReleaseContext } from '../context.ts';
 import { establish } from '../establish.ts';
 import { readLive } from '../live.ts';
+import { policies } from '../policies.ts';
 import { qualification, qualificationGates, qualificationMs } from '../qualification.ts';
 import type { Stage } from '../stage.ts';
 
@@ -18,7 +19,10 @@ export const staging: Stage = {
             "restore production's latest backup, mask personal data (first go-live: seed)",
             'migrate, start the version, give it all of staging’s traffic',
           ],
-    ...(kind === 'rehearsal' ? {} : { gates: qualificationGates(definition) }),
+    gates: {
+      policies: 'Security and privacy policies',
+      ...(kind === 'rehearsal' ? {} : qualificationGates(definition)),
+    },
     workMs: 30_000,
     observationMs: kind === 'rehearsal' ? 0 : qualificationMs(definition),
   }),
@@ -28,10 +32,12 @@ export const staging: Stage = {
     // A rehearsal needs the old version there first: its gates come when the new one has gone live on staging.
     if (context.kind === 'rehearsal' && context.from !== undefined) {
       await establish(context, context.from.colour, context.from.artefact);
+      await context.gates([policies(context, 'staging')]);
       return;
     }
     await establish(context, await freeColour(context), artefact);
-    await context.gates(await qualification(context, 'staging', artefact));
+    // Policies first: what the other gates write is not of production.
+    await context.gates([policies(context, 'staging'), ...(await qualification(context, 'staging', artefact))]);
   },
 
   async verify(context) {
