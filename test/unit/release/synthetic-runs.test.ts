@@ -48,6 +48,15 @@ describe('runs of marked traffic', () => {
     expect(failures).to.have.length(1);
   });
 
+  it('count by its log what ended with its release, without a summary', async () => {
+    const failed = '{"request":"failed","method":"GET","url":"/x","status":503,"at":0}';
+    addRun(1, ['{"ledger":"ack","key":"a"}', '{"ledger":"ack","key":"b"}', failed]);
+    addRun(2, ['{"ledger":"ack","key":"c"}'], { requests: 10, failed: 0, seconds: 1 });
+    const { requests, acknowledged } = await readRuns(evidence);
+    expect(requests).to.deep.equal({ total: 13, failed: 1 });
+    expect(acknowledged).to.deep.equal(['a', 'b', 'c']);
+  });
+
   it('fail where one was killed before its summary, and keep what its ledger has', async () => {
     addRun(1, ['{"ledger":"ack","key":"a"}', 'something else that was logged', '{"ledger":"ack","key":"cut o']);
     const { requests, failures, acknowledged } = await readRuns(evidence);
