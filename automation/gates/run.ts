@@ -87,7 +87,9 @@ function summarise(measurements: Measurement[]): { measured: string; wanted: str
   if (measurements.length === 1 || !passes(verdict)) {
     const more = measurements.filter((m) => !passes(m.verdict)).length - 1;
     const others = more > 0 ? `, and ${more} more` : '';
-    return { measured: `${first.name}: ${first.measured}${others}`, wanted: first.wanted };
+    // Of what broke, why is all that is known: it belongs into the one line that the release ends with.
+    const why = verdict === 'error' && first.note !== undefined ? ` (${first.note})` : '';
+    return { measured: `${first.name}: ${first.measured}${why}${others}`, wanted: first.wanted };
   }
   return { measured: `${measurements.length} of ${measurements.length} checks passed`, wanted: 'every check' };
 }

@@ -41,6 +41,7 @@ describe('running a gate', () => {
     );
     expect(result.verdict).to.equal('error');
     expect(result.measurements[0]?.note).to.contain('no such tool');
+    expect(result.measured).to.contain('no such tool');
   });
 
   it('keeps the secrets out of evidence, measurements and messages', async () => {
