@@ -1,4 +1,5 @@
-import { createServer, type AddressInfo, type Server } from 'node:net';
+import { randomInt } from 'node:crypto';
+import { createServer, type Server } from 'node:net';
 import { OperationError } from '../errors.ts';
 import { colours, type EnvironmentSpec } from '../model.ts';
 import type { Ports } from './layout.ts';
@@ -9,6 +10,10 @@ const first = 18_000;
 const last = 32_000;
 /** An environment's ports are together: two instances of six services on both colours still fit. */
 const blockSize = 50;
+
+/** For what does not last, apart from the environments'. */
+const passingFirst = 10_000;
+const passingLast = first;
 
 /** What needs a port, by name. */
 export interface PortsWanted {
@@ -25,12 +30,24 @@ export const portsWanted = (spec: EnvironmentSpec): PortsWanted => ({
   integrations: spec.integrations.filter(({ url }) => url === undefined).map(({ name }) => name),
 });
 
-/** Ports of 127.0.0.1 that are free now, anywhere: for what lives no longer than one command. */
+/**
+ * Ports of 127.0.0.1 that are free now, at random: for what lives no longer than one command. Not those that the system
+ * would give: an outgoing connection could have one of them before it is listened at.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, () => listen(0)));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map(close));
-  return ports;
+  const ports = new Set<number>();
+  for (let tries = 0; ports.size < count; tries += 1) {
+    if (tries > passingLast - passingFirst) {
+      throw new OperationError(
+        'finding free ports',
+        `none from ${passingFirst} to ${passingLast}`,
+        'stop what uses them',
+      );
+    }
+    const port = randomInt(passingFirst, passingLast);
+    if (!ports.has(port) && (await isFree(port))) ports.add(port);
+  }
+  return [...ports];
 }
 
 /** Whether nobody listens at `port`. Connecting too: macOS lets one bind to 127.0.0.1 beside a server on all addresses. */

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { ScratchDatabase } from '../../platform.ts';
 import type { Layout } from '../layout.ts';
+import { freePorts } from '../ports.ts';
 import {
   clusterAccess,
   createCluster,
@@ -34,7 +34,7 @@ export async function openScratch(
   const password = (): string => randomBytes(24).toString('base64url');
   let spec: ClusterSpec = {
     directory: join(layout.scratch(), `${fileName(purpose)}-${process.pid}-${randomBytes(4).toString('hex')}`),
-    port: await freePort(),
+    port: (await freePorts(1))[0] as number,
     name: `${layout.environment}-${fileName(purpose)}`,
     certificates: layout.certificates(),
     maxConnections,
@@ -48,7 +48,7 @@ export async function openScratch(
       return { access: clusterAccess(spec), dispose: () => destroyCluster({ directory }) };
     } catch (error) {
       if (attempt < portAttempts && error instanceof Error && /address already in use/i.test(error.message)) {
-        spec = { ...spec, port: await freePort() };
+        spec = { ...spec, port: (await freePorts(1))[0] as number };
         await createCluster(spec);
         continue;
       }
@@ -71,15 +71,3 @@ export async function removeLeftovers(layout: Layout): Promise<void> {
 
 /** What is left of a purpose when it has to be part of a file name. */
 const fileName = (purpose: string): string => purpose.replace(/[^a-zA-Z0-9]+/g, '-').slice(0, 40);
-
-/** A TCP port on loopback that nobody listens on. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}

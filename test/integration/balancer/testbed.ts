@@ -3,7 +3,6 @@ import { createWriteStream, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { Agent, request as httpsRequest } from 'node:https';
 import type { IncomingHttpHeaders } from 'node:http';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,6 +10,7 @@ import { createCertificates } from '../../../infra/local/certificates.ts';
 import { balancerCommand, balancerSocket, renderBalancer } from '../../../infra/local/haproxy/config.ts';
 import { createLocalRouter } from '../../../infra/local/haproxy/router.ts';
 import { Layout, type Ports } from '../../../infra/local/layout.ts';
+import { freePorts } from '../../../infra/local/ports.ts';
 import { prepareSocketDirectory } from '../../../infra/local/socket-path.ts';
 import { colours, type EnvironmentSpec, type ServiceSpec } from '../../../infra/model.ts';
 
@@ -194,18 +194,4 @@ async function allocate(spec: EnvironmentSpec): Promise<Ports> {
     instances: { blue: instances(), green: instances() },
     integrations: {},
   };
-}
-
-/** Ports that were free a moment ago: all are bound at once, so no two are the same. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

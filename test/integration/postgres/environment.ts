@@ -1,11 +1,11 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { databaseUrl, type DatabaseRole } from '../../../infra/database-url.ts';
 import { createCertificates } from '../../../infra/local/certificates.ts';
 import { Layout } from '../../../infra/local/layout.ts';
+import { freePorts } from '../../../infra/local/ports.ts';
 import {
   createCluster,
   destroyCluster,
@@ -109,11 +109,4 @@ export async function rejection(action: Promise<unknown>): Promise<Error> {
   throw new Error('it was expected to reject, and did not');
 }
 
-export function unusedPort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
+export const unusedPort = async (): Promise<number> => (await freePorts(1))[0] as number;
