@@ -22,6 +22,9 @@ import {
 const statBackends = 'show stat -1 2 -1';
 const statServers = 'show stat -1 4 -1';
 
+/** Longest time without a listening master while it reloads, ms. */
+const masterStartMs = 2_000;
+
 /** The balancer of a local environment, through its runtime API. Needs neither the engine nor its state. */
 export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router {
   const socket = balancerSocket(layout);
@@ -114,11 +117,24 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
  */
 async function untilOneWorker(layout: Layout, doing: string): Promise<void> {
   const deadline = Date.now() + (balancerStopSeconds + 5) * 1000;
-  while (countOldWorkers(await runtimeCommand(masterSocket(layout), 'show proc', doing)) > 0) {
+  while (countOldWorkers(await askMaster(layout, doing)) > 0) {
     if (Date.now() > deadline) {
       throw new OperationError(doing, 'a worker from before a reload does not end', 'restart the balancer');
     }
     await sleep(50);
+  }
+}
+
+/** During a reload the master executes itself anew, and for a moment nobody listens on its socket. */
+async function askMaster(layout: Layout, doing: string): Promise<string> {
+  const deadline = Date.now() + masterStartMs;
+  for (;;) {
+    try {
+      return await runtimeCommand(masterSocket(layout), 'show proc', doing);
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await sleep(50);
+    }
   }
 }
 
