@@ -35,6 +35,11 @@ describe('traffic metrics of the real balancer', () => {
       return found;
     });
 
+  const lines = async (): Promise<number> =>
+    (await readFile(join(bed.layout.logs(), 'balancer.log'), 'utf8'))
+      .split('\n')
+      .filter((line) => line.startsWith('greenlight ')).length;
+
   it('counts requests, writes and errors of each colour, and leaves the header route out', async () => {
     const from = Date.now();
     for (let i = 0; i < 7; i += 1) await call(0);
@@ -67,8 +72,11 @@ describe('traffic metrics of the real balancer', () => {
       expect([blue.requests, blue.errors, green.errors]).to.deep.equal([1, 1, 0]);
     });
     expect((await metrics.window(from - 60_000, from - 10_000)).colours.blue.errors).to.equal(0);
+    const logged = await lines();
     controller.abort();
     await hanging;
+    // Its line comes a moment later, and belongs to no other test.
+    await until(async () => expect(await lines()).to.be.above(logged));
   });
 
   it('counts what got no answer: an instance that died, a client that gave up after waiting', async () => {
