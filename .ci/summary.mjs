@@ -55,6 +55,16 @@ export function summarise(directory) {
       lines.push('', `FAILED ${name}`, ...tailOf(directory, name));
     }
   }
+  for (const { title, error } of inState('retried')) {
+    lines.push(
+      '',
+      `FAILED ONCE, tried again: ${title}`,
+      ...error
+        .split('\n')
+        .slice(0, 4)
+        .map((line) => `    ${line}`),
+    );
+  }
   const skipped = inState('skipped').length;
   if (skipped > 0) lines.push('', `${skipped} tests were skipped; they count as neither.`);
   lines.push('', `${passed} passed, ${failed} failed`);

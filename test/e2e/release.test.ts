@@ -12,7 +12,9 @@ import { projectRoot } from '../../infra/paths.ts';
  */
 describe('a release from the command line', function () {
   this.timeout(600_000);
+  // The steps build on each other: after one that failed, neither it nor the next ones could tell anything.
   this.bail(true);
+  this.retries(0);
 
   const home = mkdtempSync(join(tmpdir(), 'greenlight-e2e-'));
   const releases = join(home, 'environments', 'production', 'releases');

@@ -14,7 +14,7 @@ describe('the last line of .ci/run', () => {
 
   interface Left {
     /** Number of results by state; undefined: mocha wrote nothing. */
-    results?: Partial<Record<'passed' | 'failed' | 'skipped', number>>;
+    results?: Partial<Record<'passed' | 'failed' | 'skipped' | 'retried', number>>;
     codes?: Partial<Record<'tests' | 'lint' | 'typecheck', number>>;
   }
 
@@ -44,6 +44,13 @@ describe('the last line of .ci/run', () => {
     const { code, lines } = await summaryOf({ results: { passed: 10, skipped: 2 } });
     expect(lines.at(-1)).to.equal('12 passed, 0 failed');
     expect(lines.join('\n')).to.include('2 tests were skipped');
+    expect(code).to.equal(0);
+  });
+
+  it('names what passed at the second try only, and counts it once', async () => {
+    const { code, lines } = await summaryOf({ results: { passed: 10, retried: 1 } });
+    expect(lines.at(-1)).to.equal('12 passed, 0 failed');
+    expect(lines).to.include('FAILED ONCE, tried again: retried 0');
     expect(code).to.equal(0);
   });
 
