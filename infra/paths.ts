@@ -11,4 +11,5 @@ export const toolsDirectory = (): string => join(projectRoot, '.greenlight', 'to
 export const artefactsDirectory = (): string => join(home(), 'artefacts');
 export const stateDirectory = (): string => join(home(), 'state');
 export const environmentDirectory = (environment: EnvironmentName): string => join(home(), 'environments', environment);
-export const releasesDirectory = (environment: EnvironmentName): string => join(environmentDirectory(environment), 'releases');
+export const releasesDirectory = (environment: EnvironmentName): string =>
+  join(environmentDirectory(environment), 'releases');

@@ -26,7 +26,10 @@ export async function createCertificates(directory: string, commonName = 'localh
     await openssl('req', ...newKey, '-keyout', 'server.key', '-out', 'server.csr', '-subj', `/CN=${commonName}`);
     await openssl('x509', '-req', '-in', 'server.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial',
       '-days', String(serverDays), '-extfile', 'server.ext', '-out', 'server.crt'); // prettier-ignore
-    const [certificate, key] = await Promise.all([readFile(join(work, 'server.crt')), readFile(join(work, 'server.key'))]);
+    const [certificate, key] = await Promise.all([
+      readFile(join(work, 'server.crt')),
+      readFile(join(work, 'server.key')),
+    ]);
     await writeFile(join(work, 'server.pem'), Buffer.concat([certificate, key]), { mode: 0o600 });
     await chmod(join(work, 'server.key'), 0o600);
     for (const file of ['ca.key', 'ca.srl', 'server.csr', 'server.ext']) await rm(join(work, file), { force: true });

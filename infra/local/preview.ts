@@ -23,7 +23,12 @@ export function createLocalPreviews(layout: Layout, spec: EnvironmentSpec): Prev
   return { serve: (artefact, access) => serve(layout, spec, artefact, access) };
 }
 
-async function serve(layout: Layout, spec: EnvironmentSpec, artefact: Artefact, access: DatabaseAccess): Promise<Preview> {
+async function serve(
+  layout: Layout,
+  spec: EnvironmentSpec,
+  artefact: Artefact,
+  access: DatabaseAccess,
+): Promise<Preview> {
   const ports = await freePorts(spec.services.length);
   const targets = spec.services.map((service, index) => ({ service, port: ports[index] as number }));
   const front = await startFront(layout, targets);
