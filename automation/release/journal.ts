@@ -5,7 +5,6 @@ import { OperationError } from '../../infra/errors.ts';
 import type { Event, JournalEntry } from './events.ts';
 import { secrets, type Redactor } from './redact.ts';
 
-
 /**
  * The journal of a release: one JSON object per line, numbered, dated, chained by the hash of the line before it.
  * It is on disk before `append` returns, so an intent is always older than the action that it announces.
