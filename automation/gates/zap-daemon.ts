@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { execa } from 'execa';
 import { OperationError } from '../../infra/errors.ts';
+import { freePorts } from '../../infra/local/ports.ts';
 import { toolPath } from '../../infra/tools.ts';
 
 /** Where a daemon answers, on loopback. */
@@ -26,7 +25,7 @@ const stopMs = 10_000;
 export async function startZap(program = toolPath('zap')): Promise<ZapDaemon> {
   const home = await mkdtemp(join(tmpdir(), 'greenlight-zap-'));
   const host = '127.0.0.1';
-  const port = await freePort(host);
+  const [port = 0] = await freePorts(1);
   const apiKey = randomBytes(24).toString('hex');
   // In a file, as arguments can be seen by everybody on the machine.
   const settings = join(home, 'greenlight.properties');
@@ -79,13 +78,4 @@ async function answers(url: string, apiKey: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-async function freePort(host: string): Promise<number> {
-  const server = createServer().listen(0, host);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import { OperationError, messageOf } from '../../infra/errors.ts';
-import { databaseUrl } from '../../infra/database-url.ts';
+import { messageOf } from '../../infra/errors.ts';
 import { other, type Artefact, type Colour, type EnvironmentName } from '../../infra/model.ts';
 import type { Backup, Backups, DatabaseAccess, Environment } from '../../infra/platform.ts';
 import { grantWrites, revokeWrites } from '../../infra/roles.ts';
@@ -10,6 +9,7 @@ import { maskDatabase } from '../data/mask.ts';
 import { resetDatabase } from '../data/schema.ts';
 import type { ReleaseContext } from './context.ts';
 import { migrate } from './migrate.ts';
+import { runAsOwner } from './owner-job.ts';
 import { untilReady } from './ready.ts';
 
 const seedTimeoutMs = 10 * 60_000;
@@ -60,15 +60,11 @@ export async function seed(
   const command = context.definition.environments[environment].seed;
   if (command === undefined) return;
   const log = join(context.evidence('seed'), `${environment}.log`);
-  await context.act(`seed-${environment}`, `seed ${environment}: ${command.join(' ')}`, async () => {
-    const env = { DATABASE_URL: databaseUrl(access, 'owner') };
-    const result = await jobs.run({
-      name: 'seed', artefact, command, env, timeoutMs: seedTimeoutMs, log, signal: context.signal,
-    }); // prettier-ignore
-    if (result.exitCode === 0) return;
-    const found = result.timedOut ? 'it took too long' : `exit code ${result.exitCode ?? 'none'}`;
-    throw new OperationError(`seeding ${environment}`, `${found}\n  ${result.tail}`, `see ${log}`);
-  });
+  await context.act(`seed-${environment}`, `seed ${environment}: ${command.join(' ')}`, () =>
+    runAsOwner(jobs, access, `seeding ${environment}`, {
+      name: 'seed', artefact, command, timeoutMs: seedTimeoutMs, log, signal: context.signal,
+    }),
+  ); // prettier-ignore
 }
 
 /** A backup that was damaged, and that its own release refused, is passed over: an older one is good enough for staging. */

@@ -1,11 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { databaseUrl } from '../../infra/database-url.ts';
-import { OperationError } from '../../infra/errors.ts';
 import type { Artefact } from '../../infra/model.ts';
 import type { DatabaseAccess, Jobs } from '../../infra/platform.ts';
 import { pendingMigrations, runMigrations } from '../data/migrations.ts';
 import type { ReleaseContext } from './context.ts';
+import { runAsOwner } from './owner-job.ts';
 import type { Event } from './events.ts';
 
 type Where = Extract<Event, { type: 'migration.applied' }>['where'];
@@ -90,11 +89,7 @@ async function runCommand(
   phase: string,
 ): Promise<void> {
   const log = join(context.evidence('migrations'), `${where}-${phase}.log`);
-  const env = { DATABASE_URL: databaseUrl(access, 'owner') };
-  const result = await jobs.run({
-    name: 'migrate', artefact, command, env, timeoutMs: commandTimeoutMs, log, signal: context.signal,
+  await runAsOwner(jobs, access, what, {
+    name: 'migrate', artefact, command, timeoutMs: commandTimeoutMs, log, signal: context.signal,
   }); // prettier-ignore
-  if (result.exitCode === 0) return;
-  const found = result.timedOut ? 'it took too long' : `exit code ${result.exitCode ?? 'none'}`;
-  throw new OperationError(what, `${found}\n  ${result.tail}`, `see ${log}`);
 }
