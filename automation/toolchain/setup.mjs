@@ -10,7 +10,7 @@ import { clearLeftovers, debianCommands, installDebian, installers, usablePython
 import { withLock } from './lock.mjs';
 import { installPackages, packagesCurrent, packagesPresent } from './packages.mjs';
 import { SetupProblem } from './problem.mjs';
-import { say, timed } from './step.mjs';
+import { endOnSignals, say, timed } from './step.mjs';
 
 const root = resolve(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '..', '..');
 const toolsDirectory = join(root, '.greenlight', 'tools');
@@ -185,6 +185,7 @@ async function main([profile, ...flags]) {
   });
 }
 
+endOnSignals();
 try {
   await main(process.argv.slice(2));
 } catch (error) {

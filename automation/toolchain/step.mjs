@@ -8,12 +8,17 @@ const tickMs = 15_000;
 const tailLines = 12;
 const running = new Set();
 
-// Whoever stops the set-up stops what it started: a compiler that goes on would fight with the next one.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-  process.once(signal, () => {
-    for (const child of running) child.kill('SIGTERM');
-    process.exit(130);
-  });
+/**
+ * Whoever stops the set-up stops what it started: a compiler that goes on would fight with the next one. For the set-up's
+ * own program to call, and no other: a release that is interrupted has more to do than to end.
+ */
+export function endOnSignals() {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.once(signal, () => {
+      for (const child of running) child.kill('SIGTERM');
+      process.exit(130);
+    });
+  }
 }
 
 export const say = (text) => process.stderr.write(`${text}\n`);
