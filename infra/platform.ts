@@ -1,4 +1,5 @@
-import type { Artefact, Colour, EnvironmentName, EnvironmentSpec, Split } from './model.ts';
+import type { Shared } from './shared.ts';
+import type { Artefact, Colour, EnvironmentName, EnvironmentSpec, Split, StackKind } from './model.ts';
 
 /**
  * What a platform must be able to do while a release runs. Programs (what exists) are in `local/` and `aws/`;
@@ -7,10 +8,16 @@ import type { Artefact, Colour, EnvironmentName, EnvironmentSpec, Split } from '
  */
 export interface Platform {
   readonly name: 'local' | 'aws';
+  /** Where its control plane is emulated: who answers instead of the real one. A report has to say so. */
+  readonly emulatedBy?: string;
   readonly engine: EngineSettings;
   readonly artefacts: Artefacts;
-  /** An environment whose foundation is up. */
-  connect(environment: EnvironmentName, spec: EnvironmentSpec): Promise<Environment>;
+  /** Several machines can release to the same environment: what they must share. Absent: one machine has it all. */
+  readonly shared?: Shared;
+  /** What is missing or wrong before anything is changed (programs, rights, the wrong account), a sentence each. */
+  problems(): Promise<string[]>;
+  /** An environment whose foundation is up. `outputs` reads what a stack of it gave out. */
+  connect(environment: EnvironmentName, spec: EnvironmentSpec, outputs: StackOutputs): Promise<Environment>;
   /**
    * Stops and removes whatever is left of an environment once its stacks are down, or where the engine cannot take
    * them down. Resolves to what it keeps (backups, reports), for a person.
@@ -18,13 +25,41 @@ export interface Platform {
   wipe(environment: EnvironmentName, options: { keepBackups: boolean }): Promise<string[]>;
 }
 
+/** Outputs of one stack, as recorded; empty where it was never up. Secret ones are left out. */
+export type StackOutputs = (kind: StackKind) => Promise<Record<string, unknown>>;
+
 /** What the Pulumi engine needs: backend, secrets provider, plug-ins. */
 export interface EngineSettings {
+  /** `file:///…` or `s3://…`. */
   backendUrl: string;
+  /** The files of that backend, read and mended without the engine. */
+  state: StateFiles;
+  /** `passphrase`, or the URL of a key: `awskms://…`. */
+  secretsProvider: string;
+  /** Configuration that every stack of an environment gets beside its own, by key. */
+  stackConfig(environment: EnvironmentName): Record<string, string>;
+  /** Directories of policy packs that judge every resource before it is made. */
+  policyPacks: string[];
+  /**
+   * The id that a resource has which the engine began to create and whose end it never saw; undefined where only the
+   * provider knew it. From its URN, type and inputs.
+   */
+  idOf(resource: { urn: string; type: string; inputs?: Record<string, unknown> }): string | undefined;
   /** Environment variables for the engine's process (never printed: one is the passphrase). */
   env: Record<string, string>;
   pulumiCommand: string;
   plugins: { name: string; path: string; version: string }[];
+}
+
+/** Files of a state backend by their paths below its root (`.pulumi/stacks/…`), `/` between the parts. */
+export interface StateFiles {
+  /** Undefined where there is none. */
+  read(path: string): Promise<string | undefined>;
+  write(path: string, text: string): Promise<void>;
+  /** Paths of all files below a directory; empty where there is none. */
+  list(directory: string): Promise<string[]>;
+  /** No error where there is none. */
+  remove(path: string): Promise<void>;
 }
 
 export interface Artefacts {
@@ -44,6 +79,8 @@ export interface Environment {
   readonly alerts: Alerts;
   readonly instances: Instances;
   readonly previews: Previews;
+  /** Makes an artefact ready to run here: called before a colour or a job gets it. May be repeated. */
+  provide(artefact: Artefact): Promise<void>;
   /** What policies are judged by. */
   audit(): Promise<AuditFacts>;
   close(): Promise<void>;
@@ -103,6 +140,8 @@ export interface DatabaseAccess {
   database: string;
   /** PEM file; connections are `sslmode=verify-full`. */
   caFile: string;
+  /** The same authority as another database's server finds it, for replication; absent: `caFile`. */
+  peerCaFile?: string;
   admin: Login;
   owner: Login;
   app: Login;
@@ -128,8 +167,8 @@ export interface Backup {
   /** ISO 8601, UTC: the state of the data is of this instant or a little later. */
   takenAt: string;
   bytes: number;
-  /** LSN at which the backup is consistent. */
-  lsn: string;
+  /** LSN at which the backup is consistent; absent where the platform does not tell. */
+  lsn?: string;
   /** Where it is, for a person. */
   location: string;
 }
@@ -181,7 +220,10 @@ export interface ColourTraffic {
   writes: number;
   /** Reads that the split alone decided on: not those of a client that had just written, which stay on the live colour. */
   splitReads: number;
-  /** One per request, milliseconds at the balancer, unsorted. */
+  /**
+   * One per request, milliseconds at the balancer, unsorted. Where the platform knows quantiles only: as many values as
+   * there were requests, spread as the quantiles say.
+   */
   latenciesMs: number[];
 }
 
@@ -194,6 +236,8 @@ export interface TrafficWindow {
 }
 
 export interface Metrics {
+  /** How late a record may be, ms: what is younger is not complete yet. */
+  readonly delayMs: number;
   /** All requests that ended within [from, to), ms since the epoch, without those of the header route. */
   window(from: number, to: number): Promise<TrafficWindow>;
   /** CPU seconds used so far by each part (`api.blue`, `database.blue`, `balancer`), to name a bottleneck. */
@@ -210,6 +254,8 @@ export interface AlertDelivery {
 }
 
 export interface Alerts {
+  /** Longest time from a failure to its delivery, ms. */
+  readonly deliveryMs: number;
   /** Names of the loaded rules. */
   rules(): Promise<string[]>;
   active(): Promise<{ alert: string; labels: Record<string, string>; since: number }[]>;
@@ -219,6 +265,11 @@ export interface Alerts {
   watches(instance: string): Promise<boolean>;
   /** Notifications that could not be delivered since `since`, per configured receiver. */
   failures(): Promise<Record<string, number>>;
+  /**
+   * Raises the alert that the loss of this instance raises, without stopping it; it ends by itself. Only where an alert
+   * takes minutes: elsewhere the instance is stopped, which proves more.
+   */
+  raise?(instance: string): Promise<void>;
 }
 
 export interface InstanceState {
@@ -250,6 +301,8 @@ export interface AuditFacts {
 export interface Preview {
   baseUrl: string;
   caFile?: string;
+  /** Headers that lead a request to it; their values are secrets. */
+  routeHeaders: Record<string, string>;
   dispose(): Promise<void>;
 }
 

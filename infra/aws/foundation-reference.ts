@@ -21,6 +21,10 @@ export interface FoundationOutputs {
   bucket: string;
   alarmTopicArn: string;
   deliveryQueueUrl: string;
+  /** Secret that holds the value of `x-greenlight-secret`: stacks read the output, the run time reads the secret. */
+  routeSecretArn: string;
+  /** What one-off tasks (jobs, previews) run with: their definitions are made at run time, one per artefact. */
+  jobs: { executionRoleArn: string; taskRoleArn: string; logGroup: string };
 }
 
 /** What the traffic stack reads of a colour: its target groups, by service. */
