@@ -40,7 +40,8 @@ async function localProgram(environment: EnvironmentName, stack: StackConfig): P
 
 /** Loaded only where it is used: the packages of AWS are large. */
 async function awsProgram(environment: EnvironmentName, stack: StackConfig): Promise<Outputs> {
-  const settings = (await import('./aws/settings.ts')).readAwsSettings();
+  const { awsSettingsKey, parseAwsSettings } = await import('./aws/settings.ts');
+  const settings = parseAwsSettings(new pulumi.Config('greenlight').requireObject(awsSettingsKey));
   switch (stack.kind) {
     case 'foundation':
       return (await import('./aws/foundation.ts')).foundationStack(stack.spec, alertReceivers(), settings);

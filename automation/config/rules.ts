@@ -9,14 +9,14 @@ import type { z } from 'zod';
 /** Marks a message that says by itself what was found. */
 export const completeMessage = { complete: true };
 
-type Context = z.RefinementCtx;
+export type Context = z.RefinementCtx;
 type Path = (string | number)[];
 
-const report = (ctx: Context, path: Path, message: string): void =>
+export const report = (ctx: Context, path: Path, message: string): void =>
   ctx.addIssue({ code: 'custom', path, message, params: completeMessage });
 
 /** A value that may lack what it should have, because it is wrong itself and reported as such. */
-type Unsure<T> = { [K in keyof T]?: T[K] | undefined } | null | undefined;
+export type Unsure<T> = { [K in keyof T]?: T[K] | undefined } | null | undefined;
 
 export const evenIfBroken = {
   when: ({ value }: { value: unknown }): boolean => typeof value === 'object' && value !== null,

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import * as rule from './rules.ts';
+import { fitsAws } from './rules-aws.ts';
 import { expiry, name, seconds, share, sqlIdentifier, timeOfDay, timeZone, webUrl } from './scalars.ts';
 import { application, environments } from './schema-application.ts';
+import { aws } from './schema-aws.ts';
 import { load, security, synthetic, tests } from './schema-checks.ts';
 
 /**
@@ -157,7 +159,11 @@ const waiver = z.strictObject({
 
 /** Keys and types alone; `releaseDefinition` adds the rules between sections. */
 const sections = z.strictObject({
-  platform: z.enum(['local', 'aws']).default('local').describe('local: real processes on this machine'),
+  platform: z
+    .enum(['local', 'aws'])
+    .default('local')
+    .describe('local: real processes on this machine; aws: ECS, ALB and RDS'),
+  aws: aws.optional().describe('accounts, sizes and names on AWS; needed where the platform is aws'),
   application,
   environments,
   tests,
@@ -197,7 +203,9 @@ const sections = z.strictObject({
     .describe('gates that may fail, for a while'),
 });
 
-export const releaseDefinition = sections.superRefine(rule.sectionsAgree, rule.evenIfBroken);
+export const releaseDefinition = sections
+  .superRefine(rule.sectionsAgree, rule.evenIfBroken)
+  .superRefine(fitsAws, rule.evenIfBroken);
 
 export type ReleaseDefinitionInput = z.input<typeof sections>;
 export type ReleaseDefinition = z.output<typeof sections>;

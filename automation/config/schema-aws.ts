@@ -1,0 +1,21 @@
+import { z } from 'zod';
+import { awsShape, consistent, domain, type AwsSettings } from '../../infra/aws/settings.ts';
+import type { EnvironmentName } from '../../infra/model.ts';
+
+/** The part of a release definition that only `platform: 'aws'` needs: the settings of `infra/aws`, and a name per environment. */
+export const aws = consistent(
+  z.strictObject({
+    ...awsShape,
+    domains: z
+      .strictObject({
+        staging: domain.meta({ description: 'of staging', examples: ['staging.example.org'] }),
+        production: domain.meta({ description: 'of production', examples: ['app.example.org'] }),
+      })
+      .describe('names of the entry points, in the hosted zone'),
+  }),
+);
+
+/** The settings of one environment's stacks. */
+export function awsSettingsOf({ domains, ...common }: z.output<typeof aws>, environment: EnvironmentName): AwsSettings {
+  return { ...common, domain: domains[environment] };
+}
