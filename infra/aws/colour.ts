@@ -9,7 +9,6 @@ import { accountProvider, Component, placeOf, type Place } from './place.ts';
 import { imageTag } from './registry.ts';
 import { Service } from './service.ts';
 import type { AwsSettings } from './settings.ts';
-import { Task } from './task.ts';
 
 export async function colourStack(
   environment: EnvironmentName,
@@ -50,7 +49,6 @@ class ColourStack extends Component {
     this.#logins = { owner: this.#login('owner'), app: this.#login('app') };
     this.services =
       artefact === undefined ? [] : args.foundation.spec.services.map((service) => this.#service(service, artefact));
-    const jobs = artefact === undefined ? undefined : this.#jobs(artefact);
     if (artefact !== undefined) this.#alarms();
 
     const { instance } = this.#database;
@@ -60,7 +58,6 @@ class ColourStack extends Component {
       ownerSecretArn: this.#logins.owner.secret.arn,
       appSecretArn: this.#logins.app.secret.arn,
       targetGroups: artefact === undefined ? undefined : this.#byService(({ targetGroup }) => targetGroup.arn),
-      jobTaskDefinition: jobs?.definition.arn,
     };
     this.registerOutputs({});
   }
@@ -80,18 +77,10 @@ class ColourStack extends Component {
 
   #service(service: ServiceSpec, artefact: Artefact) {
     const { foundation, routeSecret, spec } = this.#args;
-    const secrets = service.database ? this.#databaseUrlOf('app') : {};
+    const secrets = service.database ? this.#databaseUrl() : {};
     const environment = { ...service.env, ...this.#environment(artefact) };
     const args = { colour: spec.colour, service, image: this.#image(artefact), environment, secrets };
     return new Service({ ...args, foundation, routeSecret }, this.place, this.child);
-  }
-
-  /** Migrations, seeds and tests run as one-off tasks of the same image, with the rights of the schema's owner. */
-  #jobs(artefact: Artefact) {
-    const { repository, keyArn } = this.#args.foundation;
-    const image = { image: this.#image(artefact), repositoryArn: repository.arn, keyArn };
-    const runs = { environment: this.#environment(artefact), secrets: this.#databaseUrlOf('owner') };
-    return new Task({ name: `${this.#args.spec.colour}-jobs`, ...image, ...runs }, this.place, this.child);
   }
 
   #alarms() {
@@ -111,9 +100,8 @@ class ColourStack extends Component {
   #image = ({ digest }: Artefact) => `${this.#args.foundation.repository.url}:${imageTag(digest)}`;
 
   /** A task that starts reads the secret: the version with the URL comes first. */
-  #databaseUrlOf(role: 'owner' | 'app') {
-    const { version } = this.#logins[role];
-    return { DATABASE_URL: version.arn };
+  #databaseUrl() {
+    return { DATABASE_URL: this.#logins.app.version.arn };
   }
 
   /** See "Service" in ARCHITECTURE.md: the same as locally, but for where things are. */

@@ -1,12 +1,11 @@
 import * as pulumi from '@pulumi/pulumi';
 import type { LogGroup } from '@pulumi/aws/cloudwatch/logGroup.js';
 import { Instance } from '@pulumi/aws/rds/instance.js';
-import { ParameterGroup } from '@pulumi/aws/rds/parameterGroup.js';
-import { SubnetGroup } from '@pulumi/aws/rds/subnetGroup.js';
 import { RandomId } from '@pulumi/random/randomId.js';
 import type { Colour } from '../model.ts';
 import { applicationDatabase } from '../roles.ts';
 import { databasePort } from './access.ts';
+import { DatabaseGroups } from './database-groups.ts';
 import { logGroup } from './log-group.ts';
 import { backupTag, databaseIdentifier } from './names.ts';
 import { Component, type Place } from './place.ts';
@@ -35,7 +34,7 @@ export class Database extends Component {
     this.#args = args;
     this.#identifier = databaseIdentifier(place, args.colour);
     const logs = this.#logs();
-    this.instance = this.#instance(this.#parameters(), this.#subnets(), logs);
+    this.instance = this.#instance(new DatabaseGroups(`${args.colour}-database`, args, place, this.child), logs);
     this.registerOutputs({});
   }
 
@@ -52,42 +51,7 @@ export class Database extends Component {
     });
   }
 
-  #subnets() {
-    return new SubnetGroup(this.#name, { subnetIds: this.#args.subnetIds, tags: this.place.tags }, this.child);
-  }
-
-  #parameters() {
-    const [major] = this.place.settings.database.version.split('.');
-    const atStart = (name: string, value: string) => ({ name, value, applyMethod: 'pending-reboot' });
-    const atOnce = (name: string, value: string) => ({ name, value, applyMethod: 'immediate' });
-    return new ParameterGroup(
-      this.#name,
-      {
-        family: `postgres${major}`,
-        parameters: [
-          // Sets wal_level to logical, which replication between the colours needs. Off by default.
-          atStart('rds.logical_replication', '1'),
-          // Refuses connections without TLS.
-          atOnce('rds.force_ssl', '1'),
-          atOnce('ssl_min_protocol_version', 'TLSv1.2'),
-          atOnce('password_encryption', 'scram-sha-256'),
-          atStart('max_connections', String(this.#args.maxConnections)),
-          // The same as locally: two directions with their initial copies, with much to spare.
-          atStart('max_replication_slots', '20'),
-          atStart('max_wal_senders', '20'),
-          // MB. A subscriber that is gone must not fill the disk: its slot is lost instead, and a gate sees that.
-          atOnce('max_slot_wal_keep_size', '4096'),
-          // Statements may hold personal data: none is logged.
-          atOnce('log_statement', 'none'),
-          atOnce('log_min_error_statement', 'panic'),
-        ],
-        tags: this.place.tags,
-      },
-      this.child,
-    );
-  }
-
-  #instance(parameters: ParameterGroup, subnets: SubnetGroup, logs: LogGroup[]) {
+  #instance({ parameters, subnets }: DatabaseGroups, logs: LogGroup[]) {
     const { place } = this;
     const { database, backupDays } = place.settings;
     const { keyArn, securityGroupId } = this.#args;

@@ -25,6 +25,8 @@ export interface FoundationOutputs {
   routeSecretArn: string;
   /** What one-off tasks (jobs, previews) run with: their definitions are made at run time, one per artefact. */
   jobs: { executionRoleArn: string; taskRoleArn: string; logGroup: string };
+  /** What databases for one rehearsal are made with, at run time. */
+  scratch: { subnetGroup: string; parameterGroup: string };
 }
 
 /** What the traffic stack reads of a colour: its target groups, by service. */

@@ -7,9 +7,11 @@ import { BackupPlan } from './backup-plan.ts';
 import { PrivateBucket } from './bucket.ts';
 import { Budget } from './budget.ts';
 import { Dashboard } from './dashboard.ts';
+import { DatabaseGroups } from './database-groups.ts';
 import { Edge } from './edge.ts';
 import { Fence } from './fence.ts';
 import type { FoundationOutputs } from './foundation-reference.ts';
+import { Jobs } from './jobs.ts';
 import { Keys } from './keys.ts';
 import { Network } from './network.ts';
 import { Notifications } from './notifications.ts';
@@ -60,6 +62,9 @@ class Foundation extends Component {
     const registry = new Registry(keyArn, place, own);
     const bucket = new PrivateBucket('evidence', { keyArn }, place, own);
     const cluster = this.#cluster();
+    const jobs = new Jobs({ repositoryArn: registry.repository.arn, keyArn }, place, own);
+
+    const scratch = this.#forScratch(network, spec);
 
     const notifications = new Notifications({ receivers: spec.alertReceivers, keyArn }, place, own);
     new Dashboard(edge.balancer.arnSuffix, place, own);
@@ -81,8 +86,16 @@ class Foundation extends Component {
       bucket: bucket.bucket.bucket,
       alarmTopicArn: notifications.topic.arn,
       deliveryQueueUrl: notifications.deliveries.url,
+      jobs: jobs.outputs,
+      scratch: { subnetGroup: scratch.subnets.name, parameterGroup: scratch.parameters.name },
     });
     this.registerOutputs({});
+  }
+
+  /** For databases that only last as long as a rehearsal: the run time makes them, also before any colour is there. */
+  #forScratch({ vpc }: Network, { database }: EnvironmentSpec) {
+    const args = { maxConnections: database.maxConnections, subnetIds: vpc.isolatedSubnetIds };
+    return new DatabaseGroups('scratch', args, this.place, this.child);
   }
 
   #cluster() {

@@ -1,4 +1,4 @@
-import type { Colour } from '../model.ts';
+import type { Colour, EnvironmentName } from '../model.ts';
 import type { Place } from './place.ts';
 
 /** Name of a colour's database instance: fixed, as its log groups and the dashboard are named after it. */
@@ -7,3 +7,6 @@ export const databaseIdentifier = ({ tags, environment }: Place, colour: Colour)
 
 /** Tag, and its value, by which the backup plan finds what it protects. */
 export const backupTag = (place: Place): Record<string, string> => ({ backup: place.environment });
+
+/** Begin of the names of what one-off tasks read: their roles may read nothing else. */
+export const jobSecretPrefix = (environment: EnvironmentName): string => `greenlight/${environment}/job-`;

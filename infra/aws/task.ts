@@ -13,8 +13,7 @@ export interface TaskArgs {
   /** `blue-api`. */
   name: string;
   image: pulumi.Input<string>;
-  /** Absent: the image's own; one-off tasks say it when they run. */
-  command?: string[];
+  command: string[];
   environment: Record<string, string>;
   /** Variables whose values are in Secrets Manager, by the secret's ARN. */
   secrets: Record<string, pulumi.Input<string>>;
@@ -91,7 +90,7 @@ export class Task extends Component {
       name,
       image,
       essential: true,
-      ...(command === undefined ? {} : { command }),
+      command,
       // Nothing is written to disk, so nothing can be left there.
       readonlyRootFilesystem: true,
       // Forwards SIGTERM, and collects what a program leaves behind.

@@ -185,7 +185,6 @@ describe('colour on AWS', () => {
     it('has the database only where it needs it, as the role that it needs', () => {
       expect(container('api').secrets.map(({ name }) => name)).to.deep.equal(['DATABASE_URL']);
       expect(container('api').secrets[0]?.valueFrom).to.contain('blue-app');
-      expect(container('jobs').secrets[0]?.valueFrom).to.contain('blue-owner');
       expect(container('web').secrets).to.deep.equal([]);
     });
 
@@ -199,7 +198,7 @@ describe('colour on AWS', () => {
 
     it('may do nothing in AWS, and be started with its own image, log and secret only', () => {
       const roles = all(blue, 'iam/rolePolicy:RolePolicy').map(({ name }) => name);
-      expect(roles).to.have.members(['production-blue-web-start', 'production-blue-api-start', 'production-blue-jobs-start']); // prettier-ignore
+      expect(roles).to.have.members(['production-blue-web-start', 'production-blue-api-start']);
       const secrets = granted('api-start').filter(({ Action }) => Action.includes('secretsmanager:GetSecretValue'));
       expect(JSON.stringify(secrets)).to.contain('blue-app').and.not.to.contain('owner');
       expect(JSON.stringify(granted('web-start'))).not.to.contain('secretsmanager');

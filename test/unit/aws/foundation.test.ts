@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { statementsOf } from '../../../infra/policies/rule.ts';
+import type { FoundationOutputs } from '../../../infra/aws/foundation-reference.ts';
 import { managedGroups } from '../../../infra/aws/web-firewall.ts';
 import { all, declare, only, settings, spec, type Declared, type Outputs } from './declared.ts';
 
@@ -258,5 +259,40 @@ describe('foundation on AWS', () => {
 
   it('measures how much of its processor a task uses', () => {
     expect(only(production, 'ecs/cluster:Cluster')['settings']).to.deep.equal([{ name: 'containerInsights', value: 'enhanced' }]); // prettier-ignore
+  });
+
+  describe('one-off tasks', () => {
+    const granted = (action: string) =>
+      policies('iam/rolePolicy:RolePolicy', 'jobs-start').filter(({ Action }) => Action.includes(action));
+
+    it('are started with images of this environment, its secrets for jobs, and their log', () => {
+      expect(JSON.stringify(granted('ecr:BatchGetImage'))).to.contain('production-images');
+      const secrets = 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:greenlight/production/job-*';
+      expect(granted('secretsmanager:GetSecretValue').map(({ Resource }) => [Resource].flat())).to.deep.equal([
+        [secrets],
+      ]);
+      expect(JSON.stringify(granted('logs:PutLogEvents'))).to.contain('production-jobs');
+    });
+
+    it('may do nothing in AWS themselves', () => {
+      expect(all(production, 'iam/role:Role').map(({ name }) => name)).to.include('production-jobs-run');
+      expect(all(production, 'iam/rolePolicy:RolePolicy').map(({ name }) => name)).not.to.include(
+        'production-jobs-run',
+      );
+    });
+
+    it('log into a group that forgets', () => {
+      const group = only(production, 'cloudwatch/logGroup:LogGroup', 'production-jobs');
+      expect(group).to.include({ name: '/greenlight/production/jobs', retentionInDays: 90 });
+    });
+  });
+
+  it('has what databases for rehearsals are made with', () => {
+    expect(only(production, 'rds/subnetGroup:SubnetGroup', 'scratch')['subnetIds']).to.deep.equal(['isolated-a', 'isolated-b']); // prettier-ignore
+    const parameters = only(production, 'rds/parameterGroup:ParameterGroup', 'scratch')['parameters'];
+    expect(parameters).to.deep.include({ name: 'rds.logical_replication', value: '1', applyMethod: 'pending-reboot' });
+    const { jobs, scratch } = outputs.get('production-foundation')?.['foundation'] as FoundationOutputs;
+    expect(jobs.logGroup).to.equal('/greenlight/production/jobs');
+    expect(scratch).to.deep.equal({ subnetGroup: 'production-scratch', parameterGroup: 'production-scratch' });
   });
 });
