@@ -24,7 +24,8 @@ export type ToolName =
   | 'wapiti'
   | 'zap'
   | 'chromium'
-  | 'openssl';
+  | 'openssl'
+  | 'moto_server';
 
 /** Absolute path of a tool, or undefined. */
 export function findTool(name: ToolName): string | undefined {
