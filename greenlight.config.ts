@@ -5,7 +5,7 @@ import { defineRelease } from './automation/config/define.ts';
  * example for your own. Keys that are left out have the defaults that `automation/config/schema.ts` describes.
  */
 export default defineRelease({
-  // Real processes on this machine.
+  // Real processes on this machine. With `--platform aws` the same release runs on AWS: `aws`, at the end, says where.
   platform: 'local',
 
   application: {
@@ -177,4 +177,23 @@ export default defineRelease({
   approval: 'auto',
 
   announcements: { expectedDowntime: 'none' },
+
+  // An example account and example names. `npm run release -- --platform aws --dry-run` shows what would be made there, and
+  // what it costs, without any credentials. See docs/aws.md.
+  aws: {
+    accountId: '123456789012',
+    region: 'eu-central-1',
+    backupRegion: 'eu-west-1',
+    availabilityZones: ['eu-central-1a', 'eu-central-1b'],
+    hostedZoneId: 'Z0123456789ABC',
+    domains: { staging: 'staging.coin.example.org', production: 'coin.example.org' },
+    owner: 'team-learning',
+    state: { bucket: 'example-greenlight-state', key: 'alias/greenlight-state' },
+    tasks: { cpu: 512, memory: 1024, max: 8, architecture: 'X86_64' },
+    database: { version: '17.6', instanceClass: 'db.t4g.small', storage: 20, maxStorage: 100 },
+    image: { dockerfile: 'examples/think-in-coin/Dockerfile' },
+    monthlyBudget: 500,
+    // Tasks cannot reach the stand-in above.
+    integrations: { 'price-feed': 'https://prices.example.org' },
+  },
 });

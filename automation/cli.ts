@@ -30,7 +30,8 @@ const verb = (name: string, description: string) =>
   program
     .command(name)
     .description(description)
-    .option('--config <file>', 'release definition', 'greenlight.config.ts');
+    .option('--config <file>', 'release definition', 'greenlight.config.ts')
+    .option('--platform <name>', 'local or aws; default: as the definition says');
 
 verb('release', 'take the version live on production')
   .option('--dry-run', 'print the plan and change nothing')

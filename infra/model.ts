@@ -7,7 +7,8 @@ export type Colour = 'blue' | 'green';
 export const colours = ['blue', 'green'] as const satisfies readonly Colour[];
 export const other = (colour: Colour): Colour => (colour === 'blue' ? 'green' : 'blue');
 
-export type EnvironmentName = 'staging' | 'production';
+export const environmentNames = ['staging', 'production'] as const;
+export type EnvironmentName = (typeof environmentNames)[number];
 
 /** The four stacks of an environment, in the order in which they come up; they go down in reverse. */
 export const stackKinds = ['foundation', 'blue', 'green', 'traffic'] as const;

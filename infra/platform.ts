@@ -228,6 +228,7 @@ export interface ColourTraffic {
 }
 
 export interface TrafficWindow {
+  /** What the numbers cover, ms since the epoch: less than was asked for where the platform counts in whole periods. */
   from: number;
   to: number;
   colours: Record<Colour, ColourTraffic>;
@@ -238,6 +239,8 @@ export interface TrafficWindow {
 export interface Metrics {
   /** How late a record may be, ms: what is younger is not complete yet. */
   readonly delayMs: number;
+  /** Requests are counted in whole periods of so many ms; 0: each by itself. */
+  readonly periodMs: number;
   /** All requests that ended within [from, to), ms since the epoch, without those of the header route. */
   window(from: number, to: number): Promise<TrafficWindow>;
   /** CPU seconds used so far by each part (`api.blue`, `database.blue`, `balancer`), to name a bottleneck. */

@@ -1,10 +1,11 @@
 import { createInterface } from 'node:readline/promises';
 import { OperationError } from '../../infra/errors.ts';
 import type { EnvironmentName } from '../../infra/model.ts';
-import { environmentDirectory } from '../../infra/paths.ts';
-import { createLocalPlatform } from '../../infra/local/platform.ts';
+import { environmentDirectory, releasesDirectory } from '../../infra/paths.ts';
+import type { Lease } from '../../infra/shared.ts';
 import { loadRelease } from '../config/load.ts';
 import { semanticVersion } from '../config/scalars.ts';
+import { choosePlatform } from '../release/choose-platform.ts';
 import { acquireLock, type Lock } from '../release/lock.ts';
 import { secrets } from '../release/redact.ts';
 import type { Session } from '../release/start.ts';
@@ -15,6 +16,8 @@ import { createTerminal, type Terminal } from '../ui/terminal.ts';
 export interface CommandOptions {
   config?: string;
   yes?: boolean;
+  /** Instead of the release definition's. */
+  platform?: string;
 }
 
 export interface CommandSession extends Session {
@@ -24,16 +27,10 @@ export interface CommandSession extends Session {
 
 /** Loads the release definition and connects platform, engine and terminal; Ctrl-C aborts the session's signal. */
 export async function openSession(options: CommandOptions, afterInterrupt?: string): Promise<CommandSession> {
-  const { definition } = await loadRelease(options.config);
-  if (definition.platform !== 'local') {
-    throw new OperationError(
-      'choosing the platform',
-      `platform "${definition.platform}" is not available`,
-      'set platform: "local"',
-    );
-  }
-  const platform = createLocalPlatform({ redact: (text) => secrets.redact(text) });
-  const engine = createEngine(platform, { redact: (text) => secrets.redact(text) });
+  const { definition } = await loadRelease(options.config, options.platform);
+  const redact = (text: string): string => secrets.redact(text);
+  const platform = await choosePlatform(definition, redact);
+  const engine = createEngine(platform, { redact });
   const terminal = createTerminal({ stdout: process.stdout, isTTY: process.stdout.isTTY, env: process.env });
   const abort = abortOnSignals((text) => terminal.waiting(text), afterInterrupt);
   return {
@@ -46,6 +43,7 @@ export async function openSession(options: CommandOptions, afterInterrupt?: stri
     show: (journal) => terminal.follow(journal),
     ask: process.stdin.isTTY && process.stdout.isTTY ? (question) => ask(terminal, question, abort.signal) : undefined,
     approved: options.yes ?? false,
+    held: () => true,
     close() {
       abort.close();
       terminal.close();
@@ -62,27 +60,29 @@ export function versionOf({ definition }: Session, option: string | undefined): 
 
 /**
  * Runs `work` while this program alone has the environments. A release of production uses staging as well, so both are
- * locked, always in the same order.
+ * locked, always in the same order: on this machine, and where several machines release, among them.
  */
 export async function withLocks<T>(
-  { terminal }: CommandSession,
+  session: CommandSession,
   environments: readonly EnvironmentName[],
   release: string,
   work: () => Promise<T>,
 ): Promise<T> {
-  const locks: Lock[] = [];
+  const by = { owner: process.env['USER'] ?? 'greenlight', release };
+  const locks: (Lock | Lease)[] = [];
+  const { shared } = session.platform;
   try {
     for (const environment of environments) {
-      const lock = acquireLock(environmentDirectory(environment), {
-        owner: process.env['USER'] ?? 'greenlight',
-        release,
-      });
-      locks.push(lock);
-      if (lock.note !== undefined) terminal.print(lock.note);
+      locks.push(acquireLock(environmentDirectory(environment), by));
+      if (shared === undefined) continue;
+      locks.push(await shared.acquire(environment, by));
+      await shared.pullReleases(environment, releasesDirectory(environment));
     }
+    for (const { note } of locks) if (note !== undefined) session.terminal.print(note);
+    session.held = () => locks.every((lock) => lock.held());
     return await work();
   } finally {
-    for (const lock of locks.reverse()) lock.release();
+    for (const lock of locks.reverse()) await lock.release();
   }
 }
 

@@ -4,10 +4,10 @@ import { environmentDirectory } from '../../infra/paths.ts';
 import type { Environment, InstanceState } from '../../infra/platform.ts';
 import { linkBetween } from '../data/link.ts';
 import { syncStatus, type SyncStatus } from '../data/sync.ts';
+import { connectTo } from '../release/context.ts';
 import { pastReleases } from '../release/history.ts';
 import { readLock } from '../release/lock.ts';
 import { readArtefact } from '../release/live.ts';
-import { environmentSpec } from '../release/spec.ts';
 import { renderStatus, type ColourStatus, type EnvironmentStatus } from '../ui/status.ts';
 import { painter, wantsColour } from '../ui/text.ts';
 import { openSession, type CommandOptions, type CommandSession } from './session.ts';
@@ -59,7 +59,7 @@ async function statusOf(session: CommandSession, name: EnvironmentName): Promise
   const nothing = notUp(name);
   if (!(await session.engine.exists(name, 'foundation'))) return nothing;
 
-  const environment = await session.platform.connect(name, environmentSpec(session.definition, name));
+  const environment = await connectTo(session, name);
   try {
     const [{ split, holdMs }, instances, alerts] = await Promise.all([
       environment.router.read(),

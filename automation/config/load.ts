@@ -36,15 +36,18 @@ const relativeName = (path: string): string => {
 
 /**
  * Loads and checks a release definition: `greenlight.config.ts` at the project's root, or `path` (relative to the
- * folder in which the command was started). Changes nothing. Rejects with a ConfigError that lists every problem.
+ * folder in which the command was started). `platform` takes the place of the one that it names. Changes nothing. Rejects with a ConfigError that lists every problem.
  */
-export async function loadRelease(path?: string): Promise<LoadedRelease> {
+export async function loadRelease(path?: string, platform?: string): Promise<LoadedRelease> {
   const file = path === undefined ? join(projectRoot, 'greenlight.config.ts') : resolve(path);
-  const input = await importDefault(file);
+  const input = onPlatform(await importDefault(file), platform);
   const definition = checkRelease(file, input);
   const hash = createHash('sha256').update(JSON.stringify(definition)).digest('hex');
   return { definition, path: file, hash: `sha256:${hash}` };
 }
+
+const onPlatform = (input: unknown, platform: string | undefined): unknown =>
+  platform === undefined || typeof input !== 'object' ? input : { ...input, platform };
 
 /** Checks a definition that is already in memory; `file` is what messages name. Throws a ConfigError. */
 export function checkRelease(file: string, input: unknown): ReleaseDefinition {

@@ -2,24 +2,20 @@ import { report, type Context, type Unsure } from './rules.ts';
 
 type Definition = Unsure<{
   platform: string;
-  aws: Unsure<{ metrics: Unsure<{ periodSeconds: number; delaySeconds: number }> }>;
+  aws: Unsure<{ integrations: Record<string, unknown> }>;
   application: Unsure<{ integrations: (Unsure<{ name: string; url: string }> | undefined)[] }>;
   alerts: Unsure<{ receivers: (Unsure<{ name: string; webhook: string }> | undefined)[] }>;
-  canary: Unsure<{ stepSeconds: number }>;
-  bake: Unsure<{ seconds: number }>;
 }>;
-
-/** Periods of the metrics that a time has to hold, so that something can be said of it. */
-const leastPeriods = 2;
 
 /** What the platform aws needs beside what every platform does. */
 export function fitsAws(definition: Definition, ctx: Context): void {
   if (definition?.platform !== 'aws') return;
   if (definition.aws === undefined)
     report(ctx, ['aws'], 'is missing: platform "aws" needs it; npm run init shows all its settings');
-  list(definition.application?.integrations).forEach((integration, index) => {
-    if (integration == null || integration.url !== undefined) return;
-    const path = ['application', 'integrations', index, 'url'];
+  list(definition.application?.integrations).forEach((integration) => {
+    if (integration?.name === undefined || integration.url !== undefined) return;
+    if (definition.aws?.integrations?.[integration.name] !== undefined) return;
+    const path = ['aws', 'integrations', integration.name];
     report(
       ctx,
       path,
@@ -34,19 +30,6 @@ export function fitsAws(definition: Definition, ctx: Context): void {
       'is not https, and SNS sends to nothing else; give an https address',
     );
   });
-  watchedLongEnough(definition, ctx);
-}
-
-/** A canary step or bake time shorter than what CloudWatch tells apart would always be inconclusive. */
-function watchedLongEnough(definition: NonNullable<Definition>, ctx: Context): void {
-  const period = definition.aws?.metrics?.periodSeconds ?? 60;
-  const least = leastPeriods * period;
-  const times = { 'canary.stepSeconds': definition.canary?.stepSeconds, 'bake.seconds': definition.bake?.seconds };
-  for (const [path, seconds] of Object.entries(times)) {
-    if (seconds === undefined || seconds >= least) continue;
-    const why = `${seconds} is too short on AWS, whose metrics come each ${period} s`;
-    report(ctx, path.split('.'), `${why}; give ${least} or more`);
-  }
 }
 
 const list = <T>(value: T[] | null | undefined): T[] => (Array.isArray(value) ? value : []);

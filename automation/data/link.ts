@@ -128,7 +128,8 @@ export function connectionInfo(access: DatabaseAccess): string {
     user: access.admin.user,
     password: access.admin.password,
     sslmode: 'verify-full',
-    sslrootcert: access.caFile,
+    // Read by the subscriber's server, on its own host.
+    sslrootcert: access.peerCaFile ?? access.caFile,
     connect_timeout: '5',
     keepalives_idle: '5',
     keepalives_interval: '2',

@@ -20,6 +20,7 @@ export async function takeBackup(
     backups.take(colour, version, configuration),
   );
   const ms = Math.round(performance.now() - started);
-  context.journal.append({ type: 'backup.taken', id: backup.id, bytes: backup.bytes, lsn: backup.lsn, ms });
+  const { id, bytes, lsn } = backup;
+  context.journal.append({ type: 'backup.taken', id, bytes, ...(lsn === undefined ? {} : { lsn }), ms });
   return { backup, configuration };
 }

@@ -7,6 +7,7 @@ import {
   type EnvironmentName,
   type EnvironmentSpec,
 } from '../../infra/model.ts';
+import { OperationError } from '../../infra/errors.ts';
 import type { Environment, Platform } from '../../infra/platform.ts';
 import type { ReleaseDefinition } from '../config/schema.ts';
 import type { GateResult } from '../gates/gate.ts';
@@ -48,6 +49,8 @@ export interface ReleaseSettings {
   ask: ((question: string) => Promise<{ yes: boolean; by: string }>) | undefined;
   /** `--yes`: approved beforehand. */
   approved: boolean;
+  /** False once another machine has taken the environment over: then nothing may be changed any more. */
+  held?: () => boolean;
 }
 
 /** What the stages of one release share. Everything that a later stage needs of an earlier one is in the journal. */
@@ -106,7 +109,7 @@ export function createContext(settings: ReleaseSettings): ReleaseContext {
     connect(environment = settings.environment) {
       let connecting = environments.get(environment);
       if (connecting === undefined) {
-        connecting = platform.connect(environment, spec(environment)).then(withSecretsMasked);
+        connecting = connectTo(settings, environment);
         environments.set(environment, connecting);
       }
       return connecting;
@@ -120,11 +123,18 @@ export function createContext(settings: ReleaseSettings): ReleaseContext {
 
     act(id, what, run) {
       waiting(what);
-      return action(journal, `${context.stage}/${id}`, what, run);
+      return action(journal, `${context.stage}/${id}`, what, async () => {
+        refuseIfLost(settings);
+        // Where another machine may have to go on, it must know of the intent before the action.
+        await platform.shared?.pushRelease(settings.environment, settings.id, directory);
+        return run();
+      });
     },
 
     async up(environment, config) {
       const stack = stackName(environment, config.kind);
+      if ('colour' in config && config.colour.artefact !== undefined)
+        await provide(context, environment, config.colour.artefact);
       const result = await context.act(`up-${stack}`, `apply stack ${stack}`, () =>
         engine.up({ environment, ...config, signal }),
       );
@@ -156,4 +166,30 @@ export function createContext(settings: ReleaseSettings): ReleaseContext {
     },
   };
   return context;
+}
+
+/** The running environment, its secrets known to the redactor. */
+export const connectTo = (
+  { platform, engine, definition }: Pick<ReleaseSettings, 'platform' | 'engine' | 'definition'>,
+  environment: EnvironmentName,
+): Promise<Environment> =>
+  platform
+    .connect(environment, environmentSpec(definition, environment), (kind) => engine.outputs(environment, kind))
+    .then(withSecretsMasked);
+
+function refuseIfLost({ held, environment }: ReleaseSettings): void {
+  if (held?.() !== false) return;
+  throw new OperationError(
+    `working on ${environment}`,
+    'another machine has taken it over, as this one gave no sign of life for too long',
+    'let that one finish; see what it did: npm run status',
+  );
+}
+
+/** An artefact has to be where a colour's services are started from, before they are. */
+async function provide(context: ReleaseContext, environment: EnvironmentName, artefact: Artefact): Promise<void> {
+  const running = await context.connect(environment);
+  await context.act(`provide-${environment}`, `make ${artefact.version} ready to run on ${environment}`, () =>
+    running.provide(artefact),
+  );
 }

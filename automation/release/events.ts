@@ -13,6 +13,8 @@ export type Event =
       application: string;
       environment: EnvironmentName;
       platform: 'local' | 'aws';
+      /** Who answered in place of the platform's own control plane. */
+      emulatedBy?: string;
       /** Colour and version that were live, absent on a first go-live. */
       from?: { colour: Colour; version: string };
       to: { colour: Colour; version: string };
@@ -42,7 +44,7 @@ export type Event =
   | { type: 'artefact.built'; artefact: Artefact; ms: number; files: number; bytes: number }
   | { type: 'stack.applied'; stack: string; changes: Record<string, number>; ms: number }
   | { type: 'gate.judged'; stage: StageId; gate: GateResult }
-  | { type: 'backup.taken'; id: string; bytes: number; lsn: string; ms: number }
+  | { type: 'backup.taken'; id: string; bytes: number; lsn?: string; ms: number }
   | { type: 'backup.restored'; id: string; recoveryTimeMs: number; recoveryPointMs: number; tables: TableComparison[] }
   | {
       type: 'migration.applied';

@@ -1,17 +1,15 @@
 import type { Colour } from '../../infra/model.ts';
 import { recoverCutover } from '../data/recover.ts';
 import { OperationError } from '../../infra/errors.ts';
-import type { ReleaseSettings } from './context.ts';
+import { connectTo, type ReleaseSettings } from './context.ts';
 import type { PastRelease } from './history.ts';
 import type { JournalEntry } from './events.ts';
 import { openJournal } from './journal.ts';
-import { environmentSpec } from './spec.ts';
 import { readArtefact } from './live.ts';
 import { abandon, passedStages } from './run.ts';
 import { unfinishedActions } from './actions.ts';
-import { finish, finished, settingsOf, type FinishedRelease, type Session } from './start.ts';
+import { finish, finished, leaveReport, settingsOf, type FinishedRelease, type Session } from './start.ts';
 import { stages } from './stages/index.ts';
-import { writeReportApart } from '../report/apart.ts';
 
 /**
  * Goes on with an interrupted release. First what is live is compared with the journal and a half-done cutover is
@@ -48,7 +46,7 @@ export async function abandonRelease(session: Session, open: PastRelease, reason
     return finished(settings, outcome);
   } finally {
     settings.journal.close();
-    await writeReportApart(settings.directory).catch(() => undefined);
+    await leaveReport(settings).catch(() => undefined);
   }
 }
 
@@ -74,7 +72,8 @@ async function reopen(session: Session, { id, directory, started }: PastRelease)
 }
 
 /** Compares the journal with what is live, and resolves to what was found. A held or half-moved write path is freed. */
-async function settle({ journal, platform, definition, environment, from, to }: ReleaseSettings): Promise<string> {
+async function settle(settings: ReleaseSettings): Promise<string> {
+  const { journal, environment, from, to } = settings;
   const entries = journal.entries();
   const open = unfinishedActions(entries).map(({ what }) => what);
   const interrupted = open.length === 0 ? 'no action was under way' : `interrupted while: ${open.join(', ')}`;
@@ -84,7 +83,7 @@ async function settle({ journal, platform, definition, environment, from, to }: 
   // A rollback is a cutover too, the other way.
   const back = wasRollingBack(entries);
   const [source, target] = back ? [to.colour, from.colour] : [from.colour, to.colour];
-  const running = await platform.connect(environment, environmentSpec(definition, environment));
+  const running = await connectTo(settings, environment);
   try {
     const side = async (colour: Colour) => ({ colour, access: await running.databases.of(colour) });
     const recovered = await recoverCutover({

@@ -1,4 +1,4 @@
-import type { EnvironmentName, EnvironmentSpec } from '../../infra/model.ts';
+import type { EnvironmentName, EnvironmentSpec, IntegrationSpec } from '../../infra/model.ts';
 import type { ReleaseDefinition } from '../config/schema.ts';
 
 /** What the release definition says of one environment, in the form that the Pulumi programs take. */
@@ -12,7 +12,7 @@ export function environmentSpec(definition: ReleaseDefinition, environment: Envi
       ...service,
       instances: sizes.instances[service.name] ?? service.instances,
     })),
-    integrations: application.integrations,
+    integrations: definition.platform === 'aws' ? reachable(definition) : application.integrations,
     writes: application.writes,
     ...(sizes.port === undefined ? {} : { port: sizes.port }),
     database: sizes.database,
@@ -20,3 +20,10 @@ export function environmentSpec(definition: ReleaseDefinition, environment: Envi
     alertReceivers: alerts.receivers,
   };
 }
+
+/** On AWS a stand-in of this machine cannot take a third party's place: each has the address that the definition gives. */
+const reachable = ({ application, aws }: ReleaseDefinition): IntegrationSpec[] =>
+  application.integrations.map(({ standIn: _local, ...integration }) => {
+    const url = aws?.integrations[integration.name] ?? integration.url;
+    return { ...integration, ...(url === undefined ? {} : { url }) };
+  });

@@ -26,6 +26,8 @@ export interface Session {
   show: (journal: Journal) => void;
   ask: ReleaseSettings['ask'];
   approved: boolean;
+  /** Whether this program still has the environments; set by who locks them. */
+  held: () => boolean;
 }
 
 export interface FinishedRelease extends ReleaseOutcome {
@@ -60,6 +62,7 @@ export async function startRelease(
     application: definition.application.name,
     environment,
     platform: platform.name,
+    ...(platform.emulatedBy === undefined ? {} : { emulatedBy: platform.emulatedBy }),
     ...(from === undefined ? {} : { from: { colour: from.colour, version: from.version } }),
     to,
     source,
@@ -72,19 +75,25 @@ export async function startRelease(
 
 /** Goes on with a release whose settings are known, to its end or to the next interruption; writes the report. */
 export async function finish(settings: ReleaseSettings): Promise<FinishedRelease> {
-  const { journal, directory } = settings;
+  const { journal } = settings;
   let outcome: ReleaseOutcome;
   try {
     outcome = await runRelease(settings, stages);
   } catch (error) {
     journal.close();
     // What stopped the release is what has to be said; the report can be written again from the journal.
-    await writeReportApart(directory).catch(() => undefined);
+    await leaveReport(settings).catch(() => undefined);
     throw error;
   }
   journal.close();
-  await writeReportApart(directory);
+  await leaveReport(settings);
   return finished(settings, outcome);
+}
+
+/** Writes the report, and hands all of the release to the other machines that release here. */
+export async function leaveReport({ platform, environment, id, directory }: ReleaseSettings): Promise<void> {
+  await writeReportApart(directory);
+  await platform.shared?.pushRelease(environment, id, directory);
 }
 
 export const finished = ({ directory, journal }: ReleaseSettings, outcome: ReleaseOutcome): FinishedRelease => ({
@@ -99,6 +108,7 @@ type Own = Pick<ReleaseSettings, 'id' | 'kind' | 'environment' | 'directory' | '
 
 export function settingsOf(session: Session, { from, ...own }: Own): ReleaseSettings {
   const { definition, platform, engine, signal, waiting, ask, approved } = session;
+  const held = () => session.held();
   return {
     definition,
     platform,
@@ -107,6 +117,7 @@ export function settingsOf(session: Session, { from, ...own }: Own): ReleaseSett
     waiting,
     ask,
     approved,
+    held,
     ...own,
     ...(from === undefined ? {} : { from }),
   };

@@ -8,6 +8,9 @@ import { StageStopped } from './stage.ts';
 /** Milliseconds between two looks at the traffic: what a failing colour costs at most before it is noticed. */
 const lookMs = 1_000;
 
+/** Where the platform counts in periods, a shorter time than this may hold no whole one. */
+const leastPeriods = 2;
+
 export interface Watched {
   judgement: Judgement;
   window: TrafficWindow;
@@ -23,23 +26,26 @@ export async function watch(
   options: { colour: Colour; compared: boolean; seconds: number; what: string },
 ): Promise<Watched> {
   const { definition, signal } = context;
-  const { colour, compared, seconds, what } = options;
+  const { colour, compared, what } = options;
+  const seconds = Math.max(options.seconds, (leastPeriods * metrics.periodMs) / 1000);
   const from = Date.now();
   const until = from + seconds * 1000;
   for (;;) {
-    await sleep(Math.min(lookMs, Math.max(0, until - Date.now())), undefined, { signal });
-    const now = Date.now();
+    await sleep(Math.min(lookMs, Math.max(0, until + metrics.delayMs - Date.now())), undefined, { signal });
+    // What is younger than the platform's delay is not complete yet: the time is over when its last record has come.
+    const now = Math.max(from, Date.now() - metrics.delayMs);
     const window = await metrics.window(from, now);
     const candidate = window.colours[colour];
     const judgement = compared
       ? judgeCanary({ live: window.colours[other(colour)], canary: candidate }, definition, {
-          now,
+          now: window.to,
           newestAt: window.newestAt,
         })
-      : judgeLive(candidate, definition, { now, newestAt: window.newestAt });
-    context.waiting(`${what}: ${Math.max(0, Math.ceil((until - now) / 1000))} s left, ${candidate.requests} requests`);
+      : judgeLive(candidate, definition, { now: window.to, newestAt: window.newestAt });
+    const left = Math.max(0, Math.ceil((until + metrics.delayMs - Date.now()) / 1000));
+    context.waiting(`${what}: ${left} s left, ${candidate.requests} requests`);
     if (judgement.verdict === 'fail' || now >= until) {
-      context.observationMs += now - from;
+      context.observationMs += Date.now() - from;
       return { judgement, window };
     }
     if (context.rollbackRequested())

@@ -62,6 +62,7 @@ export function buildReport(entries: readonly JournalEntry[], damage?: string): 
     application: start.application,
     environment: start.environment,
     platform: start.platform,
+    emulatedBy: start.emulatedBy,
     from: start.from ?? null,
     to: start.to,
     source: start.source,

@@ -17,6 +17,8 @@ export interface ReportModel {
   application: string;
   environment: string;
   platform: string;
+  /** Who answered in place of the platform's own control plane; undefined: nobody did. */
+  emulatedBy: string | undefined;
   from: Placement | null;
   to: Placement;
   source: { commit: string; branch: string; dirty: boolean };

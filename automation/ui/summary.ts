@@ -38,6 +38,9 @@ export function renderSummary(model: ReportModel, reportPath: string, paint: Pai
   return [
     '',
     `${paint(tone, text)}  ${model.application} ${model.to.version} in ${model.environment}`,
+    ...(model.emulatedBy === undefined
+      ? []
+      : [paint('warn', `  emulated: ${model.platform} was answered for by ${model.emulatedBy}`)]),
     model.reason,
     '',
     ...rows.map(([name, value, tone]) => `  ${paint('soft', pad(name, 16))}${paint(tone ?? 'plain', value)}`),

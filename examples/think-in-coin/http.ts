@@ -48,6 +48,22 @@ export async function readJson(request: IncomingMessage): Promise<Record<string,
   throw new HttpError(400, 'The body is not a JSON object.');
 }
 
+/** Which colour answered: behind a balancer that cannot say it (on AWS), the service does. */
+const colour = process.env['GREENLIGHT_COLOUR'];
+/** Seconds for which who has just written reads from the live colour: longer than a replication lags. */
+const wroteSeconds = 5;
+const wrote = `greenlight_wrote=1; Max-Age=${wroteSeconds}; Path=/; HttpOnly; Secure; SameSite=Lax`;
+
+/** What Greenlight's contract asks for where the balancer does not do it: the colour, and the cookie of who has written. */
+function contractHeaders(request: IncomingMessage, answer: Answer): Record<string, string | string[]> {
+  const writes = request.method !== 'GET' && request.method !== 'HEAD';
+  const own = answer.headers?.['set-cookie'];
+  return {
+    ...(colour === undefined ? {} : { 'x-greenlight-colour': colour }),
+    ...(writes ? { 'set-cookie': own === undefined ? [wrote] : [own, wrote] } : {}),
+  };
+}
+
 function send(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
   const body =
     answer.body === undefined
@@ -60,6 +76,7 @@ function send(request: IncomingMessage, response: ServerResponse, answer: Answer
     ...(body && !Buffer.isBuffer(answer.body) ? { 'content-type': 'application/json; charset=utf-8' } : {}),
     ...(body || answer.status !== 304 ? { 'content-length': String(body?.length ?? 0) } : {}),
     ...answer.headers,
+    ...contractHeaders(request, answer),
   });
   response.end(request.method === 'HEAD' ? undefined : body);
 }

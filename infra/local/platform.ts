@@ -2,6 +2,7 @@ import type { EnvironmentSpec } from '../model.ts';
 import type { Environment, Platform } from '../platform.ts';
 import { createLocalArtefacts } from './artefacts.ts';
 import { auditLocal } from './audit.ts';
+import { missingTools } from './needed-tools.ts';
 import { localEngineSettings } from './engine-settings.ts';
 import { createLocalRouter } from './haproxy/router.ts';
 import { createLocalInstances } from './instances.ts';
@@ -21,6 +22,7 @@ export function createLocalPlatform(options: { redact?: (text: string) => string
     name: 'local',
     engine: localEngineSettings(),
     artefacts: createLocalArtefacts(),
+    problems: () => Promise.resolve(missingTools()),
     connect: async (environment, spec) => Promise.resolve(connect(new Layout(environment), spec, redact)),
     wipe: wipeEnvironment,
   };
@@ -42,6 +44,8 @@ function connect(layout: Layout, spec: EnvironmentSpec, redact: ((text: string) 
     alerts: createLocalAlerts(layout, spec),
     instances,
     previews: createLocalPreviews(layout, spec),
+    // Services run from where the artefact is stored.
+    provide: () => Promise.resolve(),
     audit: () => auditLocal(layout),
     close: () => Promise.resolve(),
   };

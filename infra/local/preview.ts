@@ -45,7 +45,7 @@ async function serve(
       children.push(await start(layout, service, artefact, env));
     }
     await Promise.all(targets.map((target, index) => untilHealthy(target, children[index] as ChildProcess, artefact)));
-    return { baseUrl, caFile: layout.caFile(), dispose };
+    return { baseUrl, caFile: layout.caFile(), routeHeaders: {}, dispose };
   } catch (error) {
     await dispose();
     throw error;

@@ -37,7 +37,8 @@ const engine = createEngine(platform);
 
 /** Runs `work` with the environment as the stages see it. */
 export async function withProduction<T>(work: (production: Environment) => Promise<T>): Promise<T> {
-  const production = await platform.connect('production', environmentSpec(definition, 'production'));
+  const spec = environmentSpec(definition, 'production');
+  const production = await platform.connect('production', spec, (kind) => engine.outputs('production', kind));
   try {
     return await work(production);
   } finally {

@@ -11,6 +11,7 @@ import { testsGate } from '../../gates/tests.ts';
 import { takeBackup } from '../backup.ts';
 import type { ReleaseContext } from '../context.ts';
 import { migrate, pendingExpand } from '../migrate.ts';
+import { secrets } from '../redact.ts';
 import type { Stage } from '../stage.ts';
 
 /**
@@ -151,10 +152,11 @@ async function acceptance(
     previews.serve(artefact, access),
   );
   try {
-    const { baseUrl, caFile } = preview;
+    const { baseUrl, caFile, routeHeaders } = preview;
+    for (const value of Object.values(routeHeaders)) secrets.register(value);
     const env = {
       BASE_URL: baseUrl,
-      ROUTE_HEADERS: '{}',
+      ROUTE_HEADERS: JSON.stringify(routeHeaders),
       ...(caFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: caFile }),
     };
     await context.gates([testsGate({ id, title, jobs, artefact, command, env, timeoutMs: timeoutSeconds * 1000 })]);

@@ -1,12 +1,9 @@
-import { findTool, type ToolName } from '../../../infra/tools.ts';
 import { OperationError } from '../../../infra/errors.ts';
 import { stackKinds, stackName, type EnvironmentName, type Split, type StackKind } from '../../../infra/model.ts';
 import type { ReleaseContext } from '../context.ts';
 import { StageStopped, type Stage } from '../stage.ts';
 import { describeWindow, minutesOpen } from '../window.ts';
 
-/** Programs without which a local release cannot end well: looked for before anything starts. */
-const neededTools: ToolName[] = ['pulumi', 'k6', 'haproxy', 'prometheus', 'alertmanager', 'supervisord', 'postgres', 'pg_dump', 'pg_verifybackup']; // prettier-ignore
 const integrationTimeoutMs = 5_000;
 
 /** What can be known to be wrong before anything is changed; all of it is said at once. */
@@ -28,7 +25,11 @@ export const preflight: Stage = {
   }),
 
   async apply(context) {
-    const problems = [...missingTools(context), ...closedWindow(context), ...(await deadIntegrations(context))];
+    const problems = [
+      ...(await context.platform.problems()),
+      ...closedWindow(context),
+      ...(await deadIntegrations(context)),
+    ];
     if (problems.length > 0) throw new StageStopped('no-go', problems.join('\n'));
     await settleDrift(context);
   },
@@ -36,12 +37,6 @@ export const preflight: Stage = {
   verify: () => Promise.resolve(undefined),
   undo: () => Promise.resolve(undefined),
 };
-
-function missingTools({ platform }: ReleaseContext): string[] {
-  if (platform.name !== 'local') return [];
-  const missing = neededTools.filter((name) => findTool(name) === undefined);
-  return missing.length === 0 ? [] : [`missing tools: ${missing.join(', ')}; run: npm run doctor`];
-}
 
 function closedWindow({ definition, environment }: ReleaseContext): string[] {
   const { window } = definition;
@@ -52,8 +47,8 @@ function closedWindow({ definition, environment }: ReleaseContext): string[] {
 }
 
 /** Stand-ins come up with the foundation; only real ones can be asked now. */
-async function deadIntegrations({ definition, waiting }: ReleaseContext): Promise<string[]> {
-  const real = definition.application.integrations.filter((integration) => integration.url !== undefined);
+async function deadIntegrations({ spec, waiting }: ReleaseContext): Promise<string[]> {
+  const real = spec().integrations.filter((integration) => integration.url !== undefined);
   const answers = await Promise.all(
     real.map(async ({ name, url, health }) => {
       waiting(`integration ${name}`);

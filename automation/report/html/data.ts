@@ -43,7 +43,7 @@ function backupLines({ data: { backups, restores } }: ReportModel): Html | '' {
         (b) =>
           html`<li>
             Backup <code>${b.id}</code>: ${formatBytes(b.bytes)} in ${formatDuration(b.ms)}, consistent at LSN
-            <code>${b.lsn}</code>
+            <code>${b.lsn ?? 'not told'}</code>
           </li> `,
       )}${restores.map(
         (r) =>

@@ -17,6 +17,16 @@ export function renderSummary(model: ReportModel): Html {
       To ${model.to.version} (${colourName(model.to.colour)})${from}. Started ${formatTime(model.startedAt)}, ${ended}
       ${formatTime(model.endedAt)}.
     </p>
+    ${
+      model.emulatedBy !== undefined &&
+      html`<div class="verdict tone-warn">
+        <strong>! Emulated</strong>
+        <p>
+          The control plane of ${model.platform} was emulated by ${model.emulatedBy}, and what it made ran on one
+          machine. This report says how the release works, and nothing about what really serves users.
+        </p>
+      </div>`
+    }
     <div class="verdict tone-${tone}">
       <strong>${text}</strong>
       <p>${model.reason}</p>

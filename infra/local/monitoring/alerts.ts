@@ -8,6 +8,8 @@ import { deliveriesFile, receiverName } from './config.ts';
 import { readDeliveries } from './deliveries.ts';
 
 const answerMs = 5000;
+/** A failed check, the rule's own time, and the delivery take seconds; more than this says that something is broken. */
+const deliveryMs = 60_000;
 
 interface PrometheusAlert {
   labels: Record<string, string>;
@@ -18,6 +20,8 @@ interface PrometheusAlert {
 /** Alerts of a local environment: rules and what is active from Prometheus, what arrived from the own receiver's file. */
 export function createLocalAlerts(layout: Layout, spec: EnvironmentSpec): Alerts {
   return {
+    deliveryMs,
+
     async rules() {
       const { groups } = await ask<{ groups: { rules: { name: string }[] }[] }>(layout, '/api/v1/rules?type=alert');
       return groups.flatMap((group) => group.rules.map(({ name }) => name));

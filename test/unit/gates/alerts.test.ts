@@ -29,6 +29,7 @@ function environment(
     start: (id) => Promise.resolve(void states.set(id, 'running')),
   };
   const alerts: Alerts = {
+    deliveryMs: 20,
     rules: () => Promise.resolve(broken.rules ?? goodRules),
     active: () => Promise.resolve([]),
     deliveries: (since) => Promise.resolve(delivered.filter(({ at }) => at >= since)),
