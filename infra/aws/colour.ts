@@ -1,12 +1,12 @@
 import * as pulumi from '@pulumi/pulumi';
-import type { Artefact, ColourSpec, EnvironmentName, EnvironmentSpec, ServiceSpec } from '../model.ts';
-import { servicePort } from './access.ts';
+import type { Artefact, ColourSpec, EnvironmentName, ServiceSpec } from '../model.ts';
 import { Alarms } from './alarms.ts';
 import { DatabaseLogin } from './database-login.ts';
 import { Database } from './database.ts';
 import { readFoundation, type FoundationOutputs } from './foundation-reference.ts';
+import { imageTag } from './names.ts';
 import { accountProvider, Component, placeOf, type Place } from './place.ts';
-import { imageTag } from './registry.ts';
+import { serviceEnvironment } from './service-environment.ts';
 import { Service } from './service.ts';
 import type { AwsSettings } from './settings.ts';
 
@@ -78,7 +78,7 @@ class ColourStack extends Component {
   #service(service: ServiceSpec, artefact: Artefact) {
     const { foundation, routeSecret, spec } = this.#args;
     const secrets = service.database ? this.#databaseUrl() : {};
-    const environment = { ...service.env, ...this.#environment(artefact) };
+    const environment = serviceEnvironment(foundation, service, { version: artefact.version, colour: spec.colour });
     const args = { colour: spec.colour, service, image: this.#image(artefact), environment, secrets };
     return new Service({ ...args, foundation, routeSecret }, this.place, this.child);
   }
@@ -103,29 +103,4 @@ class ColourStack extends Component {
   #databaseUrl() {
     return { DATABASE_URL: this.#logins.app.version.arn };
   }
-
-  /** See "Service" in ARCHITECTURE.md: the same as locally, but for where things are. */
-  #environment({ version }: Artefact): Record<string, string> {
-    const { spec, foundation } = this.#args;
-    return {
-      ...integrationUrls(foundation.spec),
-      HOST: '0.0.0.0',
-      PORT: String(servicePort),
-      PUBLIC_URL: foundation.baseUrl,
-      GREENLIGHT_VERSION: version,
-      GREENLIGHT_COLOUR: spec.colour,
-      GREENLIGHT_ENVIRONMENT: this.place.environment,
-    };
-  }
-}
-
-/** Stand-ins are processes of the machine that runs Greenlight: tasks cannot reach them. */
-function integrationUrls({ integrations }: EnvironmentSpec): Record<string, string> {
-  return Object.fromEntries(
-    integrations.map(({ name, env, url }) => {
-      if (url === undefined)
-        throw new Error(`the integration ${name} has no url: on AWS a stand-in cannot take its place`);
-      return [env, url];
-    }),
-  );
 }

@@ -5,11 +5,9 @@ import { SecretVersion } from '@pulumi/aws/secretsmanager/secretVersion.js';
 import { RandomPassword } from '@pulumi/random/randomPassword.js';
 import { databaseUrl } from '../database-url.ts';
 import { applicationDatabase } from '../roles.ts';
-import { administrator, type DatabaseArgs } from './database.ts';
+import type { DatabaseArgs } from './database.ts';
+import { administrator, authoritiesFile } from './names.ts';
 import { Component, type Place } from './place.ts';
-
-/** Where the image has the authorities of RDS: see examples/think-in-coin/Dockerfile. */
-export const authoritiesFile = '/etc/ssl/rds/global-bundle.pem';
 
 /** Days in which a deleted secret can be brought back. The shortest: another can be made under its name meanwhile. */
 const recoveryDays = 7;

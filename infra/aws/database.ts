@@ -4,14 +4,10 @@ import { Instance } from '@pulumi/aws/rds/instance.js';
 import { RandomId } from '@pulumi/random/randomId.js';
 import type { Colour } from '../model.ts';
 import { applicationDatabase } from '../roles.ts';
-import { databasePort } from './access.ts';
 import { DatabaseGroups } from './database-groups.ts';
 import { logGroup } from './log-group.ts';
-import { backupTag, databaseIdentifier } from './names.ts';
+import { administrator, backupTag, databaseIdentifier, databasePort } from './names.ts';
 import { Component, type Place } from './place.ts';
-
-/** Login of the administrator. RDS refuses `admin` on PostgreSQL: it is reserved. */
-export const administrator = 'greenlight_admin';
 
 const exportedLogs = ['postgresql', 'upgrade'];
 

@@ -1,6 +1,22 @@
 import type { Colour, EnvironmentName } from '../model.ts';
 import type { Place } from './place.ts';
 
+/** Port on which a service listens in its container. */
+export const servicePort = 3000;
+export const databasePort = 5432;
+
+/** Login of the databases' administrator. RDS refuses `admin` on PostgreSQL: it is reserved. */
+export const administrator = 'greenlight_admin';
+
+/** Where images have the authorities of RDS: see infra/aws/Dockerfile. */
+export const authoritiesFile = '/etc/ssl/rds/global-bundle.pem';
+
+/** Seconds that a task has to finish what it has, after SIGTERM. The same as locally. */
+export const stopSeconds = 15;
+
+/** Tag of a build's image. Tags cannot change and have no colon, so the digest of the content is one. */
+export const imageTag = (digest: string): string => digest.replace(':', '-');
+
 /** Name of a colour's database instance: fixed, as its log groups and the dashboard are named after it. */
 export const databaseIdentifier = ({ tags, environment }: Place, colour: Colour): string =>
   `${tags['application']}-${environment}-${colour}`;

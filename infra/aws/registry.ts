@@ -6,9 +6,6 @@ import { Component, type Place } from './place.ts';
 /** Images kept: far more than anybody rolls back over. */
 const keptImages = 50;
 
-/** Tag of a build's image. Tags cannot change and have no colon, so the digest of the content is one. */
-export const imageTag = (digest: string): string => digest.replace(':', '-');
-
 /** The environment's own images: staging's tasks cannot pull production's, nor push them. */
 export class Registry extends Component {
   readonly repository: Repository;

@@ -3,9 +3,9 @@ import { Service as EcsService } from '@pulumi/aws/ecs/service.js';
 import { TargetGroup } from '@pulumi/aws/lb/targetGroup.js';
 import type { ListenerRule } from '@pulumi/aws/lb/listenerRule.js';
 import type { Colour, ServiceSpec } from '../model.ts';
-import { servicePort } from './access.ts';
 import type { FoundationOutputs } from './foundation-reference.ts';
 import { headerRoutes } from './header-routes.ts';
+import { servicePort } from './names.ts';
 import { Component, type Place } from './place.ts';
 import { Scaling } from './scaling.ts';
 import { Task } from './task.ts';
@@ -69,7 +69,8 @@ export class Service extends Component {
           healthyThreshold: 2,
           unhealthyThreshold: 2,
         },
-        tags: this.place.tags,
+        // By this, and the colour, the run time knows whose it is.
+        tags: { ...this.place.tags, service: this.#args.service.name },
       },
       this.child,
     );

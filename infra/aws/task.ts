@@ -4,10 +4,7 @@ import type { LogGroup } from '@pulumi/aws/cloudwatch/logGroup.js';
 import { serviceRole, type Statement } from './iam.ts';
 import { logGroup } from './log-group.ts';
 import { Component, type Place } from './place.ts';
-import { servicePort } from './access.ts';
-
-/** Seconds that a task has to finish what it has, after SIGTERM. The same as locally. */
-export const stopSeconds = 15;
+import { servicePort, stopSeconds } from './names.ts';
 
 export interface TaskArgs {
   /** `blue-api`. */
