@@ -5,6 +5,8 @@ import { Component, type Place } from './place.ts';
 
 export interface DatabaseGroupsArgs {
   maxConnections: number;
+  /** False: subscriptions that a restored copy holds do nothing; they would disturb the publisher, which is live. */
+  subscribes?: boolean;
   subnetIds: pulumi.Input<pulumi.Input<string>[]>;
 }
 
@@ -13,19 +15,14 @@ export class DatabaseGroups extends Component {
   readonly parameters: ParameterGroup;
   readonly subnets: SubnetGroup;
 
-  constructor(
-    name: string,
-    { maxConnections, subnetIds }: DatabaseGroupsArgs,
-    place: Place,
-    options: pulumi.ComponentResourceOptions,
-  ) {
+  constructor(name: string, args: DatabaseGroupsArgs, place: Place, options: pulumi.ComponentResourceOptions) {
     super('DatabaseGroups', `${place.environment}-${name}-groups`, place, options);
-    this.subnets = new SubnetGroup(this.named(name), { subnetIds, tags: place.tags }, this.child);
-    this.parameters = this.#parameters(this.named(name), maxConnections);
+    this.subnets = new SubnetGroup(this.named(name), { subnetIds: args.subnetIds, tags: place.tags }, this.child);
+    this.parameters = this.#parameters(this.named(name), args);
     this.registerOutputs({});
   }
 
-  #parameters(name: string, maxConnections: number) {
+  #parameters(name: string, { maxConnections, subscribes = true }: DatabaseGroupsArgs) {
     const [major] = this.place.settings.database.version.split('.');
     const atStart = (name: string, value: string) => ({ name, value, applyMethod: 'pending-reboot' });
     const atOnce = (name: string, value: string) => ({ name, value, applyMethod: 'immediate' });
@@ -44,6 +41,7 @@ export class DatabaseGroups extends Component {
           // The same as locally: two directions with their initial copies, with much to spare.
           atStart('max_replication_slots', '20'),
           atStart('max_wal_senders', '20'),
+          ...(subscribes ? [] : [atStart('max_logical_replication_workers', '0')]),
           // MB. A subscriber that is gone must not fill the disk: its slot is lost instead, and a gate sees that.
           atOnce('max_slot_wal_keep_size', '4096'),
           // Statements may hold personal data: none is logged.

@@ -94,7 +94,7 @@ class Foundation extends Component {
 
   /** For databases that only last as long as a rehearsal: the run time makes them, also before any colour is there. */
   #forScratch({ vpc }: Network, { database }: EnvironmentSpec) {
-    const args = { maxConnections: database.maxConnections, subnetIds: vpc.isolatedSubnetIds };
+    const args = { maxConnections: database.maxConnections, subnetIds: vpc.isolatedSubnetIds, subscribes: false };
     return new DatabaseGroups('scratch', args, this.place, this.child);
   }
 

@@ -291,6 +291,8 @@ describe('foundation on AWS', () => {
     expect(only(production, 'rds/subnetGroup:SubnetGroup', 'scratch')['subnetIds']).to.deep.equal(['isolated-a', 'isolated-b']); // prettier-ignore
     const parameters = only(production, 'rds/parameterGroup:ParameterGroup', 'scratch')['parameters'];
     expect(parameters).to.deep.include({ name: 'rds.logical_replication', value: '1', applyMethod: 'pending-reboot' });
+    // A restored copy must not go on with the replication of its original.
+    expect(parameters).to.deep.include({ name: 'max_logical_replication_workers', value: '0', applyMethod: 'pending-reboot' }); // prettier-ignore
     const { jobs, scratch } = outputs.get('production-foundation')?.['foundation'] as FoundationOutputs;
     expect(jobs.logGroup).to.equal('/greenlight/production/jobs');
     expect(scratch).to.deep.equal({ subnetGroup: 'production-scratch', parameterGroup: 'production-scratch' });
