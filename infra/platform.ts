@@ -12,6 +12,10 @@ export interface Platform {
   readonly emulatedBy?: string;
   readonly engine: EngineSettings;
   readonly artefacts: Artefacts;
+  /** What becomes of a colour that serves nobody: taken down, or its database stays, as a new one takes long to make. */
+  readonly idleColour: 'taken down' | 'database stays';
+  /** Whether `wipe` takes down what the engine could not; else the engine's record must not be forgotten. */
+  readonly wipesAll: boolean;
   /** Several machines can release to the same environment: what they must share. Absent: one machine has it all. */
   readonly shared?: Shared;
   /** What is missing or wrong before anything is changed (programs, rights, the wrong account), a sentence each. */
@@ -38,7 +42,7 @@ export interface EngineSettings {
   secretsProvider: string;
   /** Configuration that every stack of an environment gets beside its own, by key. */
   stackConfig(environment: EnvironmentName): Record<string, string>;
-  /** Directories of policy packs that judge every resource before it is made. */
+  /** Programs of policy packs that judge every resource before it is made. */
   policyPacks: string[];
   /**
    * The id that a resource has which the engine began to create and whose end it never saw; undefined where only the

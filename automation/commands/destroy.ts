@@ -30,7 +30,7 @@ export async function destroy(options: DestroyOptions): Promise<number> {
         session.terminal.print(`${done}${kept.length > 0 ? ` Kept: ${kept.join(', ')}` : ''}`);
       }
     });
-    if (options.all === true && environments.length === 2) await removeShared(session);
+    if (options.all === true && environments.length === 2 && session.platform.wipesAll) await removeShared(session);
     return 0;
   } finally {
     session.close();

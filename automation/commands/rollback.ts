@@ -5,12 +5,13 @@ import { LockedError } from '../release/lock.ts';
 import { requestRollback, withdrawRequest } from '../release/requests.ts';
 import { abandonRelease } from '../release/resume.ts';
 import { exitCodes } from '../ui/exit-codes.ts';
-import { openSession, withLocks, type CommandOptions, type CommandSession } from './session.ts';
+import { openSession, pullReleases, withLocks, type CommandOptions, type CommandSession } from './session.ts';
 
 /** `npm run rollback`: the old version is live again, with every write made since; possible until clean-up. */
 export async function rollback(options: CommandOptions): Promise<number> {
   const session = await openSession(options);
   try {
+    await pullReleases(session, 'production');
     const open = unfinishedRelease('production');
     if (open === undefined) throw tooLate();
     try {

@@ -74,9 +74,8 @@ export async function withLocks<T>(
   try {
     for (const environment of environments) {
       locks.push(acquireLock(environmentDirectory(environment), by));
-      if (shared === undefined) continue;
-      locks.push(await shared.acquire(environment, by));
-      await shared.pullReleases(environment, releasesDirectory(environment));
+      if (shared !== undefined) locks.push(await shared.acquire(environment, by));
+      await pullReleases(session, environment);
     }
     for (const { note } of locks) if (note !== undefined) session.terminal.print(note);
     session.held = () => locks.every((lock) => lock.held());
@@ -84,6 +83,11 @@ export async function withLocks<T>(
   } finally {
     for (const lock of locks.reverse()) await lock.release();
   }
+}
+
+/** Brings releases here that another machine has made; does nothing where this machine has them all. */
+export async function pullReleases({ platform }: CommandSession, environment: EnvironmentName): Promise<void> {
+  await platform.shared?.pullReleases(environment, releasesDirectory(environment));
 }
 
 /** Ctrl-C or SIGTERM: everything is left as it is for `resume`. */

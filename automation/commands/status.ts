@@ -10,7 +10,7 @@ import { readLock } from '../release/lock.ts';
 import { readArtefact } from '../release/live.ts';
 import { renderStatus, type ColourStatus, type EnvironmentStatus } from '../ui/status.ts';
 import { painter, wantsColour } from '../ui/text.ts';
-import { openSession, type CommandOptions, type CommandSession } from './session.ts';
+import { openSession, pullReleases, type CommandOptions, type CommandSession } from './session.ts';
 
 /** `npm run status`: environments, colours, versions, weights, replication lag, health, on one screen. */
 export async function status(options: CommandOptions): Promise<number> {
@@ -32,31 +32,37 @@ async function statusOrProblem(session: CommandSession, name: EnvironmentName): 
   try {
     return await statusOf(session, name);
   } catch (error) {
-    return { ...notUp(name), problem: messageOf(error) };
+    return { ...(await notUp(session, name)), problem: messageOf(error) };
   }
 }
 
-const notUp = (name: EnvironmentName): EnvironmentStatus => ({
+const notUp = async (session: CommandSession, name: EnvironmentName): Promise<EnvironmentStatus> => ({
   name,
   entry: undefined,
   split: undefined,
   colours: [],
   holdMs: 0,
   alerts: [],
-  lastRelease: lastReleaseOf(name),
+  lastRelease: lastReleaseOf(name, await isRunning(session, name)),
 });
 
-function lastReleaseOf(name: EnvironmentName): EnvironmentStatus['lastRelease'] {
+/** Whether a command has the environment, here or on another machine; one that cannot be asked is not counted. */
+async function isRunning({ platform }: CommandSession, name: EnvironmentName): Promise<boolean> {
+  if (readLock(environmentDirectory(name)) !== undefined) return true;
+  return (await platform.shared?.holder(name).catch(() => undefined)) !== undefined;
+}
+
+function lastReleaseOf(name: EnvironmentName, running: boolean): EnvironmentStatus['lastRelease'] {
   const [latest] = pastReleases(name);
   if (latest === undefined) return undefined;
   const { id, started, ended } = latest;
-  const verdict =
-    ended?.verdict ?? (readLock(environmentDirectory(name)) ? 'running' : 'not finished (npm run resume)');
+  const verdict = ended?.verdict ?? (running ? 'running' : 'not finished (npm run resume)');
   return { id, version: started.to.version, verdict, endedAt: ended?.at };
 }
 
 async function statusOf(session: CommandSession, name: EnvironmentName): Promise<EnvironmentStatus> {
-  const nothing = notUp(name);
+  await pullReleases(session, name);
+  const nothing = await notUp(session, name);
   if (!(await session.engine.exists(name, 'foundation'))) return nothing;
 
   const environment = await connectTo(session, name);

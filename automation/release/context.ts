@@ -13,6 +13,7 @@ import type { ReleaseDefinition } from '../config/schema.ts';
 import type { GateResult } from '../gates/gate.ts';
 import { runGate, type Gate } from '../gates/run.ts';
 import type { Engine, StackConfig } from '../stacks/engine.ts';
+import { resourceName } from '../stacks/events.ts';
 import type { StageId } from './events.ts';
 import { action } from './actions.ts';
 import type { Journal } from './journal.ts';
@@ -139,6 +140,11 @@ export function createContext(settings: ReleaseSettings): ReleaseContext {
         engine.up({ environment, ...config, signal }),
       );
       journal.append({ type: 'stack.applied', stack, changes: result.changes, ms: result.ms });
+      for (const urn of result.orphans)
+        context.note(
+          `${stack}: ${resourceName(urn)} may exist twice: its first making was cut off; look for it`,
+          'warning',
+        );
     },
 
     async gates(gates) {

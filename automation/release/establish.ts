@@ -36,8 +36,12 @@ export async function establish(context: ReleaseContext, colour: Colour, artefac
   if (await context.engine.exists('staging', other(colour))) await release(context, 'staging', other(colour));
 }
 
-/** Takes a colour that serves nobody down, with its database. */
+/** Takes a colour that serves nobody down; with its database, where a new one is quickly made. */
 export async function release(context: ReleaseContext, environment: EnvironmentName, colour: Colour): Promise<void> {
+  if (context.platform.idleColour === 'database stays') {
+    await context.up(environment, { kind: colour, colour: { colour } });
+    return;
+  }
   await context.act(`destroy-${environment}-${colour}`, `take ${environment} ${colour} down`, () =>
     context.engine.destroy({ environment, kind: colour, signal: context.signal }),
   );

@@ -1,4 +1,5 @@
 import type { Artefact, Colour, EnvironmentName } from '../../infra/model.ts';
+import type { Platform } from '../../infra/platform.ts';
 import type { Engine } from '../stacks/engine.ts';
 
 /** What is on a colour, as the engine recorded it. */
@@ -20,6 +21,10 @@ export async function readLive(engine: Engine, environment: EnvironmentName): Pr
   const artefact = await readArtefact(engine, environment, live);
   return artefact === undefined ? undefined : { colour: live, artefact };
 }
+
+/** The same artefact, at its place on this machine: another one may have recorded it. */
+export const located = async ({ artefacts }: Platform, artefact: Artefact): Promise<Artefact> =>
+  (await artefacts.find(artefact.digest)) ?? artefact;
 
 /** The artefact that runs on a colour; undefined where the colour is not up, or has its database alone. */
 export async function readArtefact(

@@ -5,7 +5,7 @@ import { connectTo, type ReleaseSettings } from './context.ts';
 import type { PastRelease } from './history.ts';
 import type { JournalEntry } from './events.ts';
 import { openJournal } from './journal.ts';
-import { readArtefact } from './live.ts';
+import { located, readArtefact } from './live.ts';
 import { abandon, passedStages } from './run.ts';
 import { unfinishedActions } from './actions.ts';
 import { finish, finished, leaveReport, settingsOf, type FinishedRelease, type Session } from './start.ts';
@@ -67,7 +67,7 @@ async function reopen(session: Session, { id, directory, started }: PastRelease)
   }
   const journal = openJournal(directory);
   session.show(journal);
-  const from = started.from && artefact && { ...started.from, artefact };
+  const from = started.from && artefact && { ...started.from, artefact: await located(session.platform, artefact) };
   return settingsOf(session, { id, kind, environment, directory, journal, from, to });
 }
 

@@ -9,7 +9,7 @@ import type { ReleaseKind, ReleaseSettings } from './context.ts';
 import type { Event } from './events.ts';
 import { lastDurations } from './history.ts';
 import { openJournal, type Journal } from './journal.ts';
-import type { Live } from './live.ts';
+import { located, type Live } from './live.ts';
 import { planRelease } from './plan.ts';
 import { runRelease, type ReleaseOutcome } from './run.ts';
 import { readSource, releaseId } from './source.ts';
@@ -44,7 +44,7 @@ export async function startRelease(
   const { kind, environment, version, live } = options;
   const id = releaseId(version, new Date());
   const directory = join(releasesDirectory(environment), id);
-  const from = live === undefined ? undefined : placementOf(live);
+  const from = live && placementOf({ ...live, artefact: await located(session.platform, live.artefact) });
   const to = { colour: live === undefined ? ('blue' as const) : other(live.colour), version };
   const source = await readSource();
   const journal = openJournal(directory);

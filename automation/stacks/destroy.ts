@@ -33,6 +33,8 @@ export async function destroyEnvironment(
       result.deleted[kind] = changes['delete'] ?? 0;
     } catch (error) {
       options.signal?.throwIfAborted();
+      // Forgotten, it would go on without anybody knowing.
+      if (!platform.wipesAll) throw error;
       result.withoutEngine.push({ kind, why: (error as Error).message });
     }
   }

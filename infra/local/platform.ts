@@ -20,6 +20,8 @@ export function createLocalPlatform(options: { redact?: (text: string) => string
   const { redact } = options;
   return {
     name: 'local',
+    idleColour: 'taken down',
+    wipesAll: true,
     engine: localEngineSettings(),
     artefacts: createLocalArtefacts(),
     problems: () => Promise.resolve(missingTools()),
