@@ -37,6 +37,11 @@ export interface UpResult {
   changes: Record<string, number>;
   ms: number;
   outputs: Record<string, unknown>;
+  /**
+   * Resources (URNs) that a killed engine began to create, and of which nobody knows the id: they may exist unknown to the
+   * state, and are made anew.
+   */
+  orphans: string[];
 }
 
 /** A resource that is not as the state says. */
@@ -82,12 +87,13 @@ const logBytes = 2_000_000;
 
 export function createEngine(platform: Platform, options: EngineOptions = {}): Engine {
   const settings = platform.engine;
+  const { policyPacks } = settings;
   const workspace = new EngineWorkspace(settings);
   const read = async (name: string) => (await recorded(settings, name)) ?? { resources: [], outputs: {}, pending: [] };
   const open = (name: string, configuration?: Configuration) => workspace.stack(name, configuration);
 
-  const configurationOf = (config: StackConfig): Configuration => ({
-    plain: toPulumiConfig(platform.name, config),
+  const configurationOf = ({ environment, ...config }: UpRequest): Configuration => ({
+    plain: { ...settings.stackConfig(environment), ...toPulumiConfig(platform.name, config) },
     secret: toSecretConfig(config),
   });
 
@@ -104,6 +110,7 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
     const log = join(engineDirectory(), 'logs', `${name}.log`);
     const events = new EventCollector(name, options.onProgress);
     const abort = forwardAbort(signal);
+    let orphans: string[] = [];
     let text = `\n${new Date().toISOString()} ${doing}\n`;
     const onOutput = (part: string) => {
       text += part;
@@ -113,7 +120,7 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
       await clearDeadLocks(settings, name);
       await repairCheckpoint(settings, name);
       const stack = await open(name, configuration);
-      await settlePending(stack, await read(name));
+      orphans = await settlePending(stack, await read(name), settings.idOf);
       await act(stack, { onEvent: events.add, onOutput, onError: onOutput, signal: abort.signal });
     } catch (error) {
       signal?.throwIfAborted();
@@ -123,7 +130,7 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
       abort.end();
       await append(log, options.redact?.(text) ?? text);
     }
-    return { changes: events.changes, ms: Date.now() - started, outputs: (await read(name)).outputs };
+    return { changes: events.changes, ms: Date.now() - started, outputs: (await read(name)).outputs, orphans };
   };
 
   return {
@@ -132,7 +139,7 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
       const program = programFor(request.environment, request.kind);
       const configuration = configurationOf(request);
       return run(`applying the stack ${name}`, name, request.signal, configuration, (stack, handlers) =>
-        stack.up({ ...handlers, program }),
+        stack.up({ ...handlers, program, policyPacks }),
       );
     },
 
@@ -145,7 +152,7 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
         name,
         request.signal,
         configuration,
-        (stack, handlers) => stack.preview({ ...handlers, program }),
+        (stack, handlers) => stack.preview({ ...handlers, program, policyPacks }),
       );
       return changes;
     },
@@ -163,7 +170,7 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
 
     async destroy({ environment, kind, signal }) {
       const name = stackName(environment, kind);
-      if ((await read(name)).resources.length === 0) return { changes: {}, ms: 0, outputs: {} };
+      if ((await read(name)).resources.length === 0) return { changes: {}, ms: 0, outputs: {}, orphans: [] };
       return run(`destroying the stack ${name}`, name, signal, undefined, (stack, handlers) => stack.destroy(handlers));
     },
 

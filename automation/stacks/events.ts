@@ -13,6 +13,9 @@ export interface Progress {
 
 export const resourceName = (urn: string): string => urn.split('::').at(-1) ?? urn;
 
+const nameOf = (urn: string | undefined): string | undefined =>
+  urn === undefined || urn === '' ? undefined : resourceName(urn);
+
 /** Collects what a run of the engine says about itself. */
 export class EventCollector {
   /** Resources by what was done with them: `create`, `update`, `delete`, `replace`, `same`. */
@@ -31,10 +34,15 @@ export class EventCollector {
     if (event.resourcePreEvent !== undefined) this.#report(event.resourcePreEvent.metadata, 'started');
     if (event.resOutputsEvent !== undefined) this.#report(event.resOutputsEvent.metadata, 'done');
     if (event.resOpFailedEvent !== undefined) this.#report(event.resOpFailedEvent.metadata, 'failed');
+    const policy = event.policyEvent;
+    if (policy?.enforcementLevel === 'mandatory')
+      this.#errors.push({
+        resource: nameOf(policy.resourceUrn),
+        message: `${policy.policyName}: ${plain(policy.message)}`,
+      });
     const diagnostic = event.diagnosticEvent;
     if (diagnostic?.severity !== 'error') return;
-    const resource = diagnostic.urn === undefined || diagnostic.urn === '' ? undefined : resourceName(diagnostic.urn);
-    this.#errors.push({ resource, message: plain(diagnostic.message) });
+    this.#errors.push({ resource: nameOf(diagnostic.urn), message: plain(diagnostic.message) });
   };
 
   #report({ op, urn, type }: { op: string; urn: string; type: string }, state: Progress['state']): void {

@@ -1,11 +1,9 @@
-import { readdir, readFile, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { OperationError } from '../../infra/errors.ts';
-import type { EngineSettings } from '../../infra/platform.ts';
-import { lockDirectory } from './state.ts';
+import type { EngineSettings, StateFiles } from '../../infra/platform.ts';
+import { locationOf, lockDirectory } from './state.ts';
 
-/** As the file backend writes it: it has no expiry, so a killed engine leaves it for ever. */
+/** As the backend writes it, in files and in S3 alike: it has no expiry, so a killed engine leaves it for ever. */
 interface Lock {
   pid: number;
   username: string;
@@ -18,23 +16,23 @@ interface Lock {
  * where the holder lives, or may live on another host. Resolves to how many were removed.
  */
 export async function clearDeadLocks(settings: EngineSettings, stack: string): Promise<number> {
-  const directory = lockDirectory(settings, stack);
-  const files = (await readdir(directory).catch(() => [])).filter((file) => file.endsWith('.json'));
+  const { state } = settings;
+  const paths = (await state.list(lockDirectory(stack))).filter((path) => path.endsWith('.json'));
   let cleared = 0;
-  for (const file of files) {
-    const path = join(directory, file);
-    const lock = await readLock(path);
-    if (lock !== undefined && !isDead(lock)) throw held(stack, lock, path);
-    await rm(path, { force: true });
+  for (const path of paths) {
+    const lock = await readLock(state, path);
+    if (lock !== undefined && !isDead(lock)) throw held(stack, lock, locationOf(settings, path));
+    await state.remove(path);
     cleared += 1;
   }
   return cleared;
 }
 
 /** Undefined where it is gone, or is no lock: an engine that was killed while it wrote it. */
-async function readLock(path: string): Promise<Lock | undefined> {
+async function readLock(state: StateFiles, path: string): Promise<Lock | undefined> {
+  const text = await state.read(path);
   try {
-    const lock = JSON.parse(await readFile(path, 'utf8')) as Partial<Lock>;
+    const lock = JSON.parse(text ?? '') as Partial<Lock>;
     return typeof lock.pid === 'number' ? (lock as Lock) : undefined;
   } catch {
     return undefined;

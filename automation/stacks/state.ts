@@ -1,6 +1,3 @@
-import { copyFile, readFile, readdir, rename, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { OperationError } from '../../infra/errors.ts';
 import type { EngineSettings } from '../../infra/platform.ts';
 import { projectName } from '../../infra/stacks.ts';
@@ -26,31 +23,33 @@ export interface RecordedResource {
 export interface Deployment {
   resources?: RecordedResource[];
   pending_operations?: Recorded['pending'];
+  secrets_providers?: { type: string; state?: { url: string; encryptedkey: string } };
 }
 
-/** Directory of the file backend. */
-const directory = (settings: EngineSettings): string => join(fileURLToPath(settings.backendUrl), '.pulumi');
+/** Where the backend keeps the locks of a stack, one file per holder. Every backend of files has the same layout. */
+export const lockDirectory = (stack: string): string => `.pulumi/locks/organization/${projectName}/${stack}`;
 
-/** Where the file backend keeps the locks of a stack, one file per holder. */
-export const lockDirectory = (settings: EngineSettings, stack: string): string =>
-  join(directory(settings), 'locks', 'organization', projectName, stack);
+const stacksDirectory = `.pulumi/stacks/${projectName}`;
 
-const stacksDirectory = (settings: EngineSettings): string => join(directory(settings), 'stacks', projectName);
-
-/** Everything that the file backend has of a stack. */
-export const stackFiles = (settings: EngineSettings, stack: string): string[] => [
-  ...['.json', '.json.attrs', '.json.bak', '.json.bak.attrs'].map((end) =>
-    join(stacksDirectory(settings), `${stack}${end}`),
-  ),
-  ...['history', 'backups'].map((kind) => join(directory(settings), kind, projectName, stack)),
-  lockDirectory(settings, stack),
-];
+/** Everything that the backend has of a stack. */
+export async function stackFiles({ state }: EngineSettings, stack: string): Promise<string[]> {
+  const own = ['.json', '.json.attrs', '.json.bak', '.json.bak.attrs'].map(
+    (end) => `${stacksDirectory}/${stack}${end}`,
+  );
+  const records = ['history', 'backups'].map((kind) => `.pulumi/${kind}/${projectName}/${stack}`);
+  const lists = await Promise.all([...records, lockDirectory(stack)].map((directory) => state.list(directory)));
+  return [...own, ...lists.flat()];
+}
 
 /** Names of all stacks. Read from the files: the engine takes a third of a second to say the same. */
-export async function stackNames(settings: EngineSettings): Promise<string[]> {
-  const files = await readdir(stacksDirectory(settings)).catch(() => []);
-  return files.filter((file) => file.endsWith('.json')).map((file) => file.slice(0, -'.json'.length));
+export async function stackNames({ state }: EngineSettings): Promise<string[]> {
+  const names = (await state.list(stacksDirectory)).map((path) => path.slice(stacksDirectory.length + 1));
+  return names.filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -'.json'.length));
 }
+
+/** Where a file of the backend is, for a person: below its URL, without the query. */
+export const locationOf = ({ backendUrl }: EngineSettings, path: string): string =>
+  `${backendUrl.replace(/^file:\/\//, '').replace(/\?.*$/, '')}/${path}`;
 
 /**
  * What was recorded about a stack; undefined where there is no such stack.
@@ -58,12 +57,8 @@ export async function stackNames(settings: EngineSettings): Promise<string[]> {
  * copy of what it said before: while it writes, or where it was killed meanwhile, the copy holds.
  */
 export async function recorded(settings: EngineSettings, stack: string): Promise<Recorded | undefined> {
-  const file = checkpointFile(settings, stack);
-  const latest = (await readCheckpoint(file)) ?? (await readCheckpoint(`${file}.bak`));
-  if (latest === undefined) {
-    if (await exists(file)) throw damaged(stack, file);
-    return undefined;
-  }
+  const latest = await readEither(settings, stack);
+  if (latest === undefined) return undefined;
   const resources = latest.resources ?? [];
   const root = resources.find(({ type }) => type === 'pulumi:pulumi:Stack');
   return { resources, outputs: root?.outputs ?? {}, pending: latest.pending_operations ?? [] };
@@ -73,34 +68,57 @@ export async function recorded(settings: EngineSettings, stack: string): Promise
  * Puts the copy back where the engine was killed while it wrote the state. The copy is one step behind; making that
  * step again adopts what is there. Only call it when no engine works on the stack.
  */
-export async function repairCheckpoint(settings: EngineSettings, stack: string): Promise<void> {
-  const file = checkpointFile(settings, stack);
-  if (!(await exists(file)) || (await readCheckpoint(file)) !== undefined) return;
-  if ((await readCheckpoint(`${file}.bak`)) === undefined) throw damaged(stack, file);
-  await copyFile(`${file}.bak`, `${file}.new`);
-  await rename(`${file}.new`, file);
+export async function repairCheckpoint({ state, ...settings }: EngineSettings, stack: string): Promise<void> {
+  const path = checkpointFile(stack);
+  const text = await state.read(path);
+  if (text === undefined || parseCheckpoint(text) !== undefined) return;
+  const copy = await state.read(`${path}.bak`);
+  if (copy === undefined || parseCheckpoint(copy) === undefined) throw damaged({ state, ...settings }, stack);
+  await state.write(path, copy);
 }
 
-const checkpointFile = (settings: EngineSettings, stack: string): string =>
-  join(stacksDirectory(settings), `${stack}.json`);
+/**
+ * Key and URL of the secrets provider that encrypted a stack, from its state: on another machine than the one that made it
+ * nothing else knows them. Undefined where there is no such stack, or a passphrase encrypted it.
+ */
+export async function encryptionOf(settings: EngineSettings, stack: string): Promise<Encryption | undefined> {
+  const provider = (await readEither(settings, stack))?.secrets_providers;
+  if (provider?.type !== 'cloud' || provider.state === undefined) return undefined;
+  return { url: provider.state.url, encryptedKey: provider.state.encryptedkey };
+}
 
-const exists = (file: string): Promise<boolean> => stat(file).then(() => true, () => false); // prettier-ignore
+export interface Encryption {
+  url: string;
+  /** The stack's data key, encrypted by the key that the URL names. */
+  encryptedKey: string;
+}
 
-const damaged = (stack: string, file: string): OperationError =>
+const checkpointFile = (stack: string): string => `${stacksDirectory}/${stack}.json`;
+
+/** The record, or its copy where the record is cut off; undefined where there is no such stack. */
+async function readEither(settings: EngineSettings, stack: string): Promise<Deployment | undefined> {
+  const path = checkpointFile(stack);
+  const text = await settings.state.read(path);
+  const latest = parseCheckpoint(text) ?? parseCheckpoint(await settings.state.read(`${path}.bak`));
+  if (latest === undefined && text !== undefined) throw damaged(settings, stack);
+  return latest;
+}
+
+const damaged = (settings: EngineSettings, stack: string): OperationError =>
   new OperationError(
     `reading the state of the stack ${stack}`,
-    `${file} and its copy are damaged`,
-    'put back one of its backups (state/.pulumi/backups), or run npm run destroy, which needs no state',
+    `${locationOf(settings, checkpointFile(stack))} and its copy are damaged`,
+    `put back one of its backups (${locationOf(settings, '.pulumi/backups')}), or run npm run destroy, which needs no state`,
   );
 
 /** Undefined where it is missing or cut off. */
-async function readCheckpoint(file: string): Promise<Deployment | undefined> {
+function parseCheckpoint(text: string | undefined): Deployment | undefined {
+  if (text === undefined) return undefined;
   try {
-    const { checkpoint } = JSON.parse(await readFile(file, 'utf8')) as { checkpoint?: { latest?: Deployment } };
+    const { checkpoint } = JSON.parse(text) as { checkpoint?: { latest?: Deployment } };
     return checkpoint?.latest ?? {};
-  } catch (error) {
-    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+  } catch {
+    return undefined;
   }
 }
 

@@ -11,7 +11,7 @@ import {
 import { home } from '../../infra/paths.ts';
 import type { EngineSettings } from '../../infra/platform.ts';
 import { projectName } from '../../infra/stacks.ts';
-import { stackFiles } from './state.ts';
+import { encryptionOf, stackFiles } from './state.ts';
 
 /** Files of the command line itself (one per call) that are kept for the case that somebody has to look. */
 const logsKept = 50;
@@ -38,10 +38,12 @@ export class EngineWorkspace {
   async stack(name: string, configuration?: Configuration): Promise<Stack> {
     this.#workspace ??= this.#open();
     const workspace = await this.#workspace;
-    const stack = this.#stacks.get(name) ?? (await this.#find(name, workspace));
+    const known = this.#stacks.get(name);
+    if (known === undefined) await this.#adoptEncryption(name, workspace);
+    const stack = known ?? (await this.#find(name, workspace));
     this.#stacks.set(name, stack);
     if (configuration !== undefined) {
-      const settings = await workspace.stackSettings(name).catch((): StackSettings => ({}));
+      const settings = await settingsOf(workspace, name);
       await workspace.saveStackSettings(name, { ...settings, config: configuration.plain });
       for (const [key, value] of Object.entries(configuration.secret))
         await stack.setConfig(key, { value, secret: true });
@@ -52,8 +54,8 @@ export class EngineWorkspace {
   /** Deletes all that is recorded about a stack. From the files: the command line does it only where it can decrypt them. */
   async forget(name: string): Promise<void> {
     this.#stacks.delete(name);
-    for (const path of [...stackFiles(this.#settings, name), join(engineDirectory(), `Pulumi.${name}.yaml`)])
-      await rm(path, { recursive: true, force: true });
+    for (const path of await stackFiles(this.#settings, name)) await this.#settings.state.remove(path);
+    await rm(join(engineDirectory(), `Pulumi.${name}.yaml`), { force: true });
   }
 
   async #open(): Promise<LocalWorkspace> {
@@ -62,7 +64,7 @@ export class EngineWorkspace {
     prune(join(pulumiHome, 'logs'));
     // It would win over the file, and a passphrase of the user's own shell is not the one of this state.
     delete process.env['PULUMI_CONFIG_PASSPHRASE'];
-    const { backendUrl, plugins, env, pulumiCommand } = this.#settings;
+    const { backendUrl, secretsProvider, plugins, env, pulumiCommand } = this.#settings;
     const projectSettings: ProjectSettings & { plugins: object } = {
       name: projectName,
       runtime: 'nodejs',
@@ -73,7 +75,7 @@ export class EngineWorkspace {
       workDir: engineDirectory(),
       pulumiHome,
       pulumiCommand: await PulumiCommand.get({ root: dirname(dirname(pulumiCommand)) }),
-      secretsProvider: 'passphrase',
+      secretsProvider,
       projectSettings,
       envVars: {
         ...env,
@@ -84,12 +86,29 @@ export class EngineWorkspace {
     });
   }
 
+  /**
+   * A stack that another machine made: the file with its settings is there. Without this the engine would encrypt anew, by
+   * a passphrase. The state wins over a file that is left from an earlier stack of this name.
+   */
+  async #adoptEncryption(name: string, workspace: LocalWorkspace): Promise<void> {
+    const encryption = await encryptionOf(this.#settings, name);
+    if (encryption === undefined) return;
+    const settings = await settingsOf(workspace, name);
+    if (settings.encryptedKey === encryption.encryptedKey && settings.secretsProvider === encryption.url) return;
+    const { config } = settings;
+    const { url: secretsProvider, encryptedKey } = encryption;
+    await workspace.saveStackSettings(name, { ...(config && { config }), secretsProvider, encryptedKey });
+  }
+
   /** `up` asks the command line for outputs and summary, three times 0.3 s: the state has them at once. */
   async #find(name: string, workspace: LocalWorkspace): Promise<Stack> {
     const stack = await Stack.createOrSelect(name, workspace);
     return Object.assign(stack, { outputs: () => Promise.resolve({}), info: () => Promise.resolve(undefined) });
   }
 }
+
+const settingsOf = (workspace: LocalWorkspace, name: string): Promise<StackSettings> =>
+  workspace.stackSettings(name).catch((): StackSettings => ({}));
 
 function prune(directory: string): void {
   let files: string[];

@@ -7,6 +7,7 @@ import { home, stateDirectory } from '../paths.ts';
 import type { EngineSettings } from '../platform.ts';
 import { toolPath } from '../tools.ts';
 import { plugin } from './provider/plugin.ts';
+import { directoryStateFiles } from './state-files.ts';
 
 export const passphraseFile = (): string => join(home(), 'passphrase');
 
@@ -26,6 +27,12 @@ export function localEngineSettings(): EngineSettings {
   mkdirSync(stateDirectory(), { recursive: true, mode: 0o700 });
   return {
     backendUrl: pathToFileURL(stateDirectory()).href,
+    state: directoryStateFiles(stateDirectory()),
+    secretsProvider: 'passphrase',
+    stackConfig: () => ({}),
+    policyPacks: [],
+    // The provider gives a resource its name as its id, so that it is known before the resource is made.
+    idOf: ({ urn }) => urn.split('::').at(-1),
     env: { PULUMI_CONFIG_PASSPHRASE_FILE: file },
     pulumiCommand: toolPath('pulumi'),
     plugins: [plugin],

@@ -40,10 +40,10 @@ describe('the engine after a crash', function () {
       let over = false;
       const ended = rejection(fixture.engine.up(config)).finally(() => (over = true));
       while (!over && !(await pending()).includes(doomed)) await sleep(5);
-      const pid = lockHolder(fixture, 'staging-blue');
+      const pid = lockHolder('staging-blue');
       process.kill(pid, 'SIGKILL');
       expect(await ended).to.include('applying the stack staging-blue');
-      expect(lockHolder(fixture, 'staging-blue')).to.equal(pid);
+      expect(lockHolder('staging-blue')).to.equal(pid);
       expect(await pending()).to.include(doomed);
 
       await fixture.engine.up(config);
@@ -121,7 +121,7 @@ describe('the engine after a crash', function () {
   });
 
   it('refuses while another engine works on the stack, and says who', async () => {
-    const directory = lockDirectory(fixture.platform.engine, 'staging-blue');
+    const directory = join(stateDirectory(), lockDirectory('staging-blue'));
     await mkdir(directory, { recursive: true });
     const file = join(directory, 'other.json');
     const lock = { pid: process.pid, username: 'somebody', hostname: hostname(), timestamp: '2026-01-01T00:00:00Z' };
@@ -168,8 +168,8 @@ describe('the engine after a crash', function () {
   });
 });
 
-function lockHolder({ platform }: Fixture, stack: string): number {
-  const directory = lockDirectory(platform.engine, stack);
+function lockHolder(stack: string): number {
+  const directory = join(stateDirectory(), lockDirectory(stack));
   const [file] = readdirSync(directory).filter((name) => name.endsWith('.json'));
   return (JSON.parse(readFileSync(join(directory, file as string), 'utf8')) as { pid: number }).pid;
 }

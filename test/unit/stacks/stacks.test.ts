@@ -10,8 +10,20 @@ import { lockDirectory } from '../../../automation/stacks/state.ts';
 import { databaseUrl } from '../../../infra/database-url.ts';
 import { Layout } from '../../../infra/local/layout.ts';
 import { allocatePorts, allPorts, freePorts, isFree, preferredPort } from '../../../infra/local/ports.ts';
+import { directoryStateFiles } from '../../../infra/local/state-files.ts';
 import { resolveSecrets, secretReference } from '../../../infra/local/provider/secret-reference.ts';
+import type { EngineSettings } from '../../../infra/platform.ts';
 import { fromPulumiConfig, toPulumiConfig, type StackConfig } from '../../../infra/stacks.ts';
+
+const engineSettings: Omit<EngineSettings, 'backendUrl' | 'state'> = {
+  secretsProvider: 'passphrase',
+  stackConfig: () => ({}),
+  policyPacks: [],
+  idOf: () => undefined,
+  env: {},
+  pulumiCommand: '',
+  plugins: [],
+};
 
 describe('configuration of stacks', () => {
   const split: StackConfig = { kind: 'traffic', split: { live: 'green', percent: 10 } };
@@ -93,8 +105,8 @@ describe('references to secrets', () => {
 describe('locks of the file backend', () => {
   it('go when their process is dead, and stay when they are not understood to be', async () => {
     const home = await mkdtemp(join(tmpdir(), 'greenlight-locks-'));
-    const settings = { backendUrl: pathToFileURL(home).href, env: {}, pulumiCommand: '', plugins: [] };
-    const directory = lockDirectory(settings, 'staging-blue');
+    const settings = { ...engineSettings, backendUrl: pathToFileURL(home).href, state: directoryStateFiles(home) };
+    const directory = join(home, lockDirectory('staging-blue'));
     await mkdir(directory, { recursive: true });
     const lock = (pid: number, host = hostname()) =>
       writeFile(
