@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { OperationError } from './errors.ts';
 import type { EnvironmentName } from './model.ts';
 
@@ -26,11 +27,14 @@ export interface Lease {
 export class LeaseHeldError extends OperationError {
   readonly holder: LeaseHolder;
 
-  constructor(environment: EnvironmentName, holder: LeaseHolder) {
+  /** `what` is locked: the name of an environment, or its directory. */
+  constructor(what: string, holder: LeaseHolder) {
     super(
-      `locking ${environment}`,
+      `locking ${what}`,
       `${holder.owner} has it for release ${holder.release} since ${holder.since} (process ${holder.pid} on ${holder.host})`,
-      `wait until that release has ended; if ${holder.host} is gone, it can be taken over after ${holder.leaseUntil}`,
+      holder.host === hostname()
+        ? 'wait until that release has ended, or end its process: then resume it'
+        : `wait until that release has ended; if ${holder.host} is gone, it can be taken over after ${holder.leaseUntil}`,
     );
     this.name = 'LeaseHeldError';
     this.holder = holder;

@@ -3,7 +3,8 @@ import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } 
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { OperationError } from '../../infra/errors.ts';
-import { processIdentity } from './process-identity.ts';
+import { LeaseHeldError, type LeaseHolder } from '../../infra/shared.ts';
+import { processIdentity, whyGone } from '../../infra/process-identity.ts';
 
 /**
  * One release per environment at a time. `lock.json` holds the first owner. Who takes over from a dead owner links
@@ -15,17 +16,9 @@ export const lockFile = 'lock.json';
 /** A machine that hosts a release is given up on after this long without a sign of life. */
 const defaultLeaseMs = 60_000;
 
-export interface LockHolder {
-  token: string;
-  pid: number;
+export interface LockHolder extends LeaseHolder {
   /** Start time of the process, as the system tells it: another process with the same pid has another one. */
   processStart: string;
-  host: string;
-  owner: string;
-  release: string;
-  /** ISO 8601, UTC. */
-  since: string;
-  leaseUntil: string;
 }
 
 export interface Lock {
@@ -37,20 +30,11 @@ export interface Lock {
   release(): void;
 }
 
-/** Someone else has the environment. */
-export class LockedError extends OperationError {
-  readonly holder: LockHolder;
-
+/** Another command on this machine has the environment. */
+export class LockedError extends LeaseHeldError {
   constructor(holder: LockHolder, environmentDirectory: string) {
-    super(
-      `locking ${environmentDirectory}`,
-      `${holder.owner} has it for release ${holder.release} since ${holder.since} (process ${holder.pid} on ${holder.host})`,
-      holder.host === hostname()
-        ? 'wait until that release has ended, or end its process: then resume it'
-        : `wait until that release has ended; if ${holder.host} is gone, the lock can be taken over after ${holder.leaseUntil}`,
-    );
+    super(environmentDirectory, holder);
     this.name = 'LockedError';
-    this.holder = holder;
   }
 }
 
@@ -181,9 +165,5 @@ function whyDead(holder: LockHolder): string | undefined {
       ? undefined
       : `no sign of life from ${holder.host} since its lease ended at ${holder.leaseUntil}`;
   }
-  const identity = processIdentity(holder.pid);
-  if (identity === undefined) return `its process ${holder.pid} is dead`;
-  if (holder.processStart !== 'unknown' && identity !== holder.processStart)
-    return `its process ${holder.pid} is dead, and the number belongs to another one`;
-  return undefined;
+  return whyGone(holder);
 }

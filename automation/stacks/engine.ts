@@ -110,7 +110,7 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
     const log = join(engineDirectory(), 'logs', `${name}.log`);
     const events = new EventCollector(name, options.onProgress);
     const abort = forwardAbort(signal);
-    let orphans: string[] = [];
+    const orphans: string[] = [];
     let text = `\n${new Date().toISOString()} ${doing}\n`;
     const onOutput = (part: string) => {
       text += part;
@@ -120,7 +120,7 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
       await clearDeadLocks(settings, name);
       await repairCheckpoint(settings, name);
       const stack = await open(name, configuration);
-      orphans = await settlePending(stack, await read(name), settings.idOf);
+      orphans.push(...(await settlePending(stack, await read(name), settings)));
       await act(stack, { onEvent: events.add, onOutput, onError: onOutput, signal: abort.signal });
     } catch (error) {
       signal?.throwIfAborted();

@@ -1,6 +1,6 @@
 import type { Stack } from '@pulumi/pulumi/automation/index.js';
 import type { EngineSettings } from '../../infra/platform.ts';
-import { isReal, type Deployment, type Recorded } from './state.ts';
+import { isReal, onlyRecorded, type Deployment, type Recorded } from './state.ts';
 
 /**
  * Settles what a killed engine left. What it was creating may be there or not: it is put into the state, and a refresh
@@ -8,7 +8,11 @@ import { isReal, type Deployment, type Recorded } from './state.ts';
  * same refresh finds out how far that got. So nothing is forgotten that may exist, but for what has an id that only the
  * provider knew: resolves to the URNs of those, for a person to look for.
  */
-export async function settlePending(stack: Stack, recorded: Recorded, idOf: EngineSettings['idOf']): Promise<string[]> {
+export async function settlePending(
+  stack: Stack,
+  recorded: Recorded,
+  settings: Pick<EngineSettings, 'idOf'>,
+): Promise<string[]> {
   if (recorded.pending.length === 0) return [];
   const state = await stack.exportStack();
   const deployment = state.deployment as Deployment;
@@ -16,9 +20,10 @@ export async function settlePending(stack: Stack, recorded: Recorded, idOf: Engi
   const orphans: string[] = [];
   for (const { type, resource } of deployment.pending_operations ?? []) {
     if (type !== 'creating' || !isReal(resource)) continue;
-    const id = idOf(resource);
-    if (id === undefined) orphans.push(resource.urn);
-    else if (!resources.some((known) => known.urn === resource.urn && known.id === id))
+    const id = settings.idOf(resource);
+    if (id === undefined) {
+      if (!onlyRecorded(resource)) orphans.push(resource.urn);
+    } else if (!resources.some((known) => known.urn === resource.urn && known.id === id))
       resources.push({ ...resource, id, outputs: { ...resource.inputs } });
   }
   delete deployment.pending_operations;

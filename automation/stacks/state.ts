@@ -126,4 +126,7 @@ function parseCheckpoint(text: string | undefined): Deployment | undefined {
 export const isReal = ({ type, custom, external }: RecordedResource): boolean =>
   custom === true && external !== true && !type.startsWith('pulumi:');
 
+/** Random values are nowhere but in the state: what was cut off left nothing. */
+export const onlyRecorded = ({ type }: RecordedResource): boolean => type.startsWith('random:');
+
 export const realResources = ({ resources }: Recorded): RecordedResource[] => resources.filter(isReal);

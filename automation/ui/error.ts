@@ -1,5 +1,5 @@
 import { OperationError } from '../../infra/errors.ts';
-import { LockedError } from '../release/lock.ts';
+import { LeaseHeldError } from '../../infra/shared.ts';
 import { secrets } from '../release/redact.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { oneLine, pad, painter, wantsColour, type Environment, type Paint } from './text.ts';
@@ -16,7 +16,7 @@ export function printError(
   const paint = painter(wantsColour({ isTTY: stderr.isTTY ?? false, env }));
   const debug = (env['DEBUG'] ?? '').split(',').includes('greenlight');
   stderr.write(`${secrets.redact(renderError(error, paint, debug))}\n`);
-  if (error instanceof LockedError) return exitCodes.locked;
+  if (error instanceof LeaseHeldError) return exitCodes.locked;
   return error instanceof OperationError ? exitCodes.problem : exitCodes.bug;
 }
 

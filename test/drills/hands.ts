@@ -1,6 +1,6 @@
 import type { Colour } from '../../infra/model.ts';
 import { withClient } from '../../automation/data/connect.ts';
-import { processIdentity } from '../../automation/release/process-identity.ts';
+import { processIdentity } from '../../infra/process-identity.ts';
 import { withProduction } from './world.ts';
 
 /** What a drill does to the world while a release runs, or before it. */
