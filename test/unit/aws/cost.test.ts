@@ -1,0 +1,111 @@
+import { expect } from 'chai';
+import { idleColourCost, monthlyCost, type Cost } from '../../../infra/aws/cost.ts';
+import { estimate, renderEstimate } from '../../../infra/aws/estimate.ts';
+import { prices } from '../../../infra/aws/prices.ts';
+import type { AwsSettings } from '../../../infra/aws/settings.ts';
+import type { DeclaredStacks } from '../../../infra/aws/resource-tree.ts';
+import { declareEnvironment, settings, spec } from './declared.ts';
+
+/** In dollars of us-east-1, for which the table is complete. */
+const virginia: AwsSettings = {
+  ...settings,
+  region: 'us-east-1',
+  availabilityZones: ['us-east-1a', 'us-east-1b'],
+};
+
+const usd = ({ lines }: Cost, what: string): number => {
+  const found = lines.filter((line) => line.what.includes(what));
+  expect(found, what).to.have.lengthOf(1);
+  return found[0]?.usd ?? 0;
+};
+
+describe('cost', () => {
+  let production: DeclaredStacks;
+  let staging: DeclaredStacks;
+
+  before(async () => {
+    production = await declareEnvironment('production', { live: 'blue', percent: 0 });
+    staging = await declareEnvironment('staging', { live: 'blue', percent: 0 });
+  });
+
+  it('counts a standby like its instance, in hours and in storage', () => {
+    // 2 x 730 h x 0.168 and 2 x 50 GB x 0.115.
+    expect(usd(monthlyCost(production, virginia), 'blue-database and its standby: db.m7g.large')).to.be.closeTo(245.28, 0.001);
+    expect(usd(monthlyCost(production, virginia), 'blue-database and its standby: storage')).to.be.closeTo(11.5, 0.001);
+    // One of each.
+    expect(usd(monthlyCost(staging, virginia), 'blue-database: db.m7g.large')).to.be.closeTo(122.64, 0.001);
+  }); // prettier-ignore
+
+  it('counts the tasks of the live colour by processor and memory', () => {
+    const cost = monthlyCost(production, virginia);
+    // 3 tasks x 730 h x 0.5 vCPU x 0.04048, and x 1 GB x 0.004445.
+    expect(usd(cost, 'production-blue-api: processor')).to.be.closeTo(44.3256, 0.0001);
+    expect(usd(cost, 'production-blue-api: memory')).to.be.closeTo(9.73455, 0.0001);
+    expect(cost.lines.filter(({ what }) => what.includes('green-api'))).to.deep.equal([]);
+  });
+
+  it('counts gateways, endpoints and addresses by zone', () => {
+    // 2 x 730 x 0.045; 4 endpoints x 2 zones x 730 x 0.01; (2 of the balancer + 2 of the gateways) x 730 x 0.005.
+    expect(usd(monthlyCost(production, virginia), '2 NAT gateways')).to.be.closeTo(65.7, 0.001);
+    expect(usd(monthlyCost(production, virginia), '8 interface endpoints')).to.be.closeTo(58.4, 0.001);
+    expect(usd(monthlyCost(production, virginia), 'public addresses')).to.be.closeTo(14.6, 0.001);
+    expect(usd(monthlyCost(staging, virginia), '1 NAT gateway')).to.be.closeTo(32.85, 0.001);
+  });
+
+  it('counts an alarm by its metrics, and secrets with those that RDS keeps', () => {
+    // Per colour 2 services x (2 + 1 + 1) and 3 of the database: 22 x 0.10; 4 of the roles and 2 of RDS x 0.40.
+    expect(usd(monthlyCost(production, virginia), 'alarms')).to.be.closeTo(2.2, 0.001);
+    expect(usd(monthlyCost(production, virginia), 'secrets')).to.be.closeTo(2.4, 0.001);
+  });
+
+  it('adds up to its lines', () => {
+    const { lines, usd: sum } = monthlyCost(production, virginia);
+    expect(sum).to.be.closeTo(lines.reduce((total, line) => total + line.quantity * line.price.usd, 0), 1e-9);
+  }); // prettier-ignore
+
+  it('gives the idle colour by the hour: its tasks, and its database', () => {
+    // 5 tasks x (0.5 x 0.04048 + 1 x 0.004445) + 2 x 0.168 + 100 GB x 0.115 / 730.
+    const hour = idleColourCost(production, virginia);
+    expect(hour.usd).to.be.closeTo(0.1012 + 0.022225 + 0.336 + 0.0157534, 1e-6);
+    expect(hour.unknown).to.deep.equal([]);
+  });
+
+  it('lists what has no price instead of guessing it', () => {
+    const { unknown, lines } = monthlyCost(production, settings);
+    expect(prices['eu-central-1']?.['rds.instance.db.m7g.large']).to.equal(undefined);
+    expect(unknown).to.include('production-blue-database and its standby: db.m7g.large in eu-central-1');
+    expect(lines.filter(({ what }) => what.includes('db.m7g.large'))).to.deep.equal([]);
+  });
+
+  it('gives no number for a region without prices', () => {
+    for (const cost of [monthlyCost, idleColourCost]) {
+      const { lines, unknown } = cost(production, { region: 'mars-north-1', backupRegion: 'eu-west-1' });
+      expect(lines).to.deep.equal([]);
+      expect(unknown).to.deep.equal(['everything: no price of mars-north-1 is in the table']);
+    }
+  });
+
+  it('knows where each price is from, and of when', () => {
+    for (const price of Object.values(prices).flatMap((region) => Object.values(region))) {
+      expect(price.source.length).to.be.above(10);
+      expect(price.date).to.match(/^20\d\d-\d\d(-\d\d)?$/);
+      expect(price.usd).to.be.above(0);
+    }
+  });
+
+  it('is shown with the tree, the dates of its prices, its assumptions and what it lacks', async () => {
+    const found = await estimate({ environment: 'production', spec: spec('production'), settings: virginia });
+    const text = renderEstimate(found);
+    expect(text).to.contain('production-foundation: ').and.to.contain(found.priceDate);
+    expect(text).to.contain('1 LCU').and.to.contain('2 NAT gateways');
+    expect(text).to.contain('1460 x $0.168 per hour = $245.28');
+    expect(text).to.contain('Not in the price table').and.to.contain('traffic to the internet');
+    expect(text).to.contain('A month, together: 1 parts have no price (below), without them $');
+  });
+
+  it('is shown without a number where nothing has a price', async () => {
+    const nowhere = { ...settings, region: 'mars-north-1', availabilityZones: ['mars-north-1a', 'mars-north-1b'] };
+    const text = renderEstimate(await estimate({ environment: 'staging', spec: spec('staging'), settings: nowhere }));
+    expect(text).to.contain('staging in mars-north-1: no estimate').and.not.to.contain('$');
+  });
+});
