@@ -2,11 +2,8 @@ import type * as pulumi from '@pulumi/pulumi';
 import { SecurityGroup } from '@pulumi/aws/ec2/securityGroup.js';
 import { SecurityGroupEgressRule } from '@pulumi/aws/vpc/securityGroupEgressRule.js';
 import { SecurityGroupIngressRule } from '@pulumi/aws/vpc/securityGroupIngressRule.js';
+import { databasePort, servicePort } from './names.ts';
 import { Component, type Place } from './place.ts';
-
-/** Port on which a service listens in its container. */
-export const servicePort = 3000;
-export const databasePort = 5432;
 
 const everywhere = '0.0.0.0/0';
 
@@ -16,7 +13,11 @@ export type AccessGroups = Record<'entry' | 'tasks' | 'databases' | 'endpoints',
 export class Access extends Component {
   readonly groups: AccessGroups;
 
-  constructor(vpcId: pulumi.Input<string>, place: Place, options: pulumi.ComponentResourceOptions) {
+  constructor(
+    { vpcId, entryPort }: { vpcId: pulumi.Input<string>; entryPort: number },
+    place: Place,
+    options: pulumi.ComponentResourceOptions,
+  ) {
     super('Access', `${place.environment}-access`, place, options);
     const group = (name: string, description: string) =>
       new SecurityGroup(this.named(name), { vpcId, description, tags: place.tags }, this.child).id;
@@ -27,7 +28,7 @@ export class Access extends Component {
       endpoints: group('endpoints', 'The ways to the services of AWS'),
     };
 
-    this.#open('entry', 443);
+    this.#open('entry', entryPort);
     // Only to be sent on to HTTPS.
     this.#open('entry', 80);
     this.#allow('entry', 'tasks', servicePort);
@@ -36,7 +37,7 @@ export class Access extends Component {
     this.#allow('databases', 'databases', databasePort);
     this.#allow('tasks', 'endpoints', 443);
     // Third parties, S3 and the entry point itself, over TLS.
-    this.#leave('tasks', 443);
+    for (const port of new Set([443, entryPort])) this.#leave('tasks', port);
     this.registerOutputs({});
   }
 

@@ -1,6 +1,7 @@
 import type * as pulumi from '@pulumi/pulumi';
 import { MetricAlarm } from '@pulumi/aws/cloudwatch/metricAlarm.js';
-import type { EnvironmentSpec } from '../model.ts';
+import type { Colour, EnvironmentSpec } from '../model.ts';
+import { alarmName, databasePart, type AlarmKind } from './alarm-names.ts';
 import { Component, type Place } from './place.ts';
 
 /** Errors within a minute below which a rate is chance: as in the local rules. */
@@ -12,8 +13,7 @@ const mostLag = 2 * 1024 ** 3;
 const mostCpuPercent = 85;
 
 export interface AlarmsArgs {
-  /** `blue`. */
-  colour: string;
+  colour: Colour;
   slo: EnvironmentSpec['slo'];
   topicArn: pulumi.Input<string>;
   balancerSuffix: pulumi.Input<string>;
@@ -22,7 +22,9 @@ export interface AlarmsArgs {
 }
 
 interface Rule {
-  name: string;
+  /** A service, or the database. */
+  part: string;
+  kind: AlarmKind;
   description: string;
   namespace: string;
   metric: string;
@@ -56,7 +58,8 @@ export class Alarms extends Component {
     this.#errorRate(service, dimensions);
     this.#alarm({
       ...ofTargets,
-      name: `${service}-latency`,
+      part: service,
+      kind: 'latency',
       description: `The slowest 5% of the requests take longer than ${slo.p95Ms} ms`,
       metric: 'TargetResponseTime',
       statistic: 'p95',
@@ -67,7 +70,8 @@ export class Alarms extends Component {
     });
     this.#alarm({
       ...ofTargets,
-      name: `${service}-tasks`,
+      part: service,
+      kind: 'tasks',
       description: `Fewer than ${tasks} tasks answer their health check`,
       metric: 'HealthyHostCount',
       statistic: 'Minimum',
@@ -80,8 +84,9 @@ export class Alarms extends Component {
 
   #ofDatabase() {
     const dimensions = { DBInstanceIdentifier: this.#args.databaseIdentifier };
-    const above = (name: string, description: string, metric: string, threshold: number): Rule => ({
-      name,
+    const above = (kind: AlarmKind, description: string, metric: string, threshold: number): Rule => ({
+      part: databasePart,
+      kind,
       description,
       metric,
       threshold,
@@ -92,9 +97,9 @@ export class Alarms extends Component {
       bad: [5, 5],
       missing: 'missing',
     });
-    this.#alarm(above('database-processor', 'The database is short of processor', 'CPUUtilization', mostCpuPercent));
-    this.#alarm(above('database-lag', 'A subscriber lags: its slot is soon lost', 'OldestReplicationSlotLag', mostLag));
-    const storage = above('database-storage', 'The database is short of storage', 'FreeStorageSpace', leastStorage);
+    this.#alarm(above('processor', 'The database is short of processor', 'CPUUtilization', mostCpuPercent));
+    this.#alarm(above('lag', 'A subscriber lags: its slot is soon lost', 'OldestReplicationSlotLag', mostLag));
+    const storage = above('storage', 'The database is short of storage', 'FreeStorageSpace', leastStorage);
     this.#alarm({ ...storage, comparison: 'LessThanThreshold', missing: 'breaching' });
   }
 
@@ -106,8 +111,9 @@ export class Alarms extends Component {
     });
     const rate = { id: 'rate', expression: `IF(errors >= ${fewErrors}, errors / requests, 0)`, returnData: true };
     new MetricAlarm(
-      this.#name(`${service}-errors`),
+      this.#resource(service, 'errors'),
       {
+        name: this.#name(service, 'errors'),
         alarmDescription: `More than ${slo.errorRate * 100}% of the answers are errors`,
         comparisonOperator: 'GreaterThanThreshold',
         threshold: slo.errorRate,
@@ -120,11 +126,12 @@ export class Alarms extends Component {
     );
   }
 
-  #alarm({ name, description, metric, comparison, bad: [points, periods], missing, statistic, ...rule }: Rule) {
+  #alarm({ part, kind, description, metric, comparison, bad: [points, periods], missing, statistic, ...rule }: Rule) {
     const percentile = statistic.startsWith('p');
     new MetricAlarm(
-      this.#name(name),
+      this.#resource(part, kind),
       {
+        name: this.#name(part, kind),
         alarmDescription: description,
         namespace: rule.namespace,
         metricName: metric,
@@ -142,7 +149,16 @@ export class Alarms extends Component {
     );
   }
 
-  #name = (name: string) => this.named(`${this.#args.colour}-${name}`);
+  #resource = (part: string, kind: AlarmKind) =>
+    this.named(`${this.#args.colour}-${part === databasePart ? 'database' : part}-${kind}`);
+
+  #name(part: string, kind: AlarmKind) {
+    const { environment, tags } = this.place;
+    return alarmName(
+      { application: tags['application'] ?? '', environment },
+      { colour: this.#args.colour, part, kind },
+    );
+  }
 
   #tells = () => ({
     alarmActions: [this.#args.topicArn],

@@ -10,7 +10,7 @@ import { administrator, authoritiesFile } from './names.ts';
 import { Component, type Place } from './place.ts';
 
 /** Days in which a deleted secret can be brought back. The shortest: another can be made under its name meanwhile. */
-const recoveryDays = 7;
+export const recoveryDays = 7;
 
 /**
  * What a role of the database logs in with: its URL, in Secrets Manager. The password is new with each instance, and stays

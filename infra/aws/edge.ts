@@ -13,6 +13,8 @@ export const tlsPolicy = 'ELBSecurityPolicy-TLS13-1-2-Res-2021-06';
 const accessLogDays = 90;
 
 export interface EdgeArgs {
+  /** On which it answers in HTTPS. */
+  port: number;
   subnetIds: pulumi.Input<pulumi.Input<string>[]>;
   securityGroupId: pulumi.Input<string>;
   keyArn: pulumi.Input<string>;
@@ -88,7 +90,7 @@ export class Edge extends Component {
       this.named('https'),
       {
         loadBalancerArn: this.balancer.arn,
-        port: 443,
+        port: this.#args.port,
         protocol: 'HTTPS',
         sslPolicy: tlsPolicy,
         certificateArn,
@@ -108,7 +110,7 @@ export class Edge extends Component {
   }
 
   #sendsHttpOn() {
-    const redirect = { protocol: 'HTTPS', port: '443', statusCode: 'HTTP_301' };
+    const redirect = { protocol: 'HTTPS', port: String(this.#args.port), statusCode: 'HTTP_301' };
     new Listener(
       this.named('http'),
       {

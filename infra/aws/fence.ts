@@ -5,17 +5,24 @@ import { Permission } from '@pulumi/aws/lambda/permission.js';
 import { TargetGroup } from '@pulumi/aws/lb/targetGroup.js';
 import { TargetGroupAttachment } from '@pulumi/aws/lb/targetGroupAttachment.js';
 import { projectRoot } from '../paths.ts';
-import { serviceRole } from './iam.ts';
+import { serviceRole, type Statement } from './iam.ts';
 import { logGroup } from './log-group.ts';
 import { Component, type Place } from './place.ts';
+import { fenceName, leaseTag, priorities } from './routing-plan.ts';
+
+export interface FenceArgs {
+  keyArn: pulumi.Input<string>;
+  /** Whose rules it lowers when nobody else does. */
+  listenerArn: pulumi.Output<string>;
+}
 
 /** Where writes go while they are held: 503 with Retry-After. See `fence/index.mjs` for why it is a function. */
 export class Fence extends Component {
   readonly targetGroup: TargetGroup;
 
-  constructor(keyArn: pulumi.Input<string>, place: Place, options: pulumi.ComponentResourceOptions) {
+  constructor(args: FenceArgs, place: Place, options: pulumi.ComponentResourceOptions) {
     super('Fence', `${place.environment}-fence`, place, options);
-    const answer = this.#function(keyArn);
+    const answer = this.#function(args);
     this.targetGroup = new TargetGroup(this.named('fence'), { targetType: 'lambda', tags: place.tags }, this.child);
     const permission = new Permission(
       this.named('fence'),
@@ -32,17 +39,12 @@ export class Fence extends Component {
     this.registerOutputs({});
   }
 
-  #function(keyArn: pulumi.Input<string>) {
+  #function({ keyArn, listenerArn }: FenceArgs) {
     const { place } = this;
     const logs = logGroup(this.named('fence'), { name: `/greenlight/${place.environment}/fence`, place, keyArn }, this);
-    const write = ['logs:CreateLogStream', 'logs:PutLogEvents'];
     const role = serviceRole(
       this.named('fence'),
-      {
-        place,
-        service: 'lambda.amazonaws.com',
-        statements: [{ Effect: 'Allow', Action: write, Resource: pulumi.interpolate`${logs.arn}:*` }],
-      },
+      { place, service: 'lambda.amazonaws.com', statements: [toLog(logs.arn), ...toLower(listenerArn)] },
       this,
     );
     const source = new pulumi.asset.FileAsset(join(projectRoot, 'infra', 'aws', 'fence', 'index.mjs'));
@@ -54,9 +56,11 @@ export class Fence extends Component {
         architectures: ['arm64'],
         handler: 'index.handler',
         code: new pulumi.asset.AssetArchive({ 'index.mjs': source }),
-        // Its answer is a constant; what takes longer is broken.
-        timeout: 3,
-        memorySize: 128,
+        environment: { variables: variables(listenerArn) },
+        // Mostly its answer is a constant; once in a while it asks the balancer for its rules, three times at most.
+        timeout: 10,
+        // MiB, and with it the processor: with the least, loading the SDK takes seconds.
+        memorySize: 256,
         loggingConfig: { logFormat: 'JSON', logGroup: logs.name },
         tags: place.tags,
       },
@@ -64,3 +68,28 @@ export class Fence extends Component {
     );
   }
 }
+
+const variables = (listenerArn: pulumi.Output<string>) => ({
+  LISTENER_ARN: listenerArn,
+  LEASE_TAG: leaseTag,
+  FENCE_UP: String(priorities.fenceUp),
+  FENCE_END: String(priorities.routes),
+  FENCE_DOWN: String(priorities.fenceDown),
+});
+
+const toLog = (logArn: pulumi.Output<string>): Statement => ({
+  Effect: 'Allow',
+  Action: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+  Resource: pulumi.interpolate`${logArn}:*`,
+});
+
+/** Reads all rules, as AWS knows no resource for that; moves those of this listener that are the fence's by name. */
+const toLower = (listenerArn: pulumi.Output<string>): Statement[] => [
+  { Effect: 'Allow', Action: ['elasticloadbalancing:DescribeRules', 'elasticloadbalancing:DescribeTags'], Resource: '*' },
+  {
+    Effect: 'Allow',
+    Action: 'elasticloadbalancing:SetRulePriorities',
+    Resource: listenerArn.apply((arn) => `${arn.replace(':listener/', ':listener-rule/')}/*`),
+    Condition: { StringLike: { 'aws:ResourceTag/Name': `${fenceName}-*` } },
+  },
+]; // prettier-ignore

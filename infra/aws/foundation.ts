@@ -1,6 +1,5 @@
 import * as pulumi from '@pulumi/pulumi';
 import { Cluster } from '@pulumi/aws/ecs/cluster.js';
-import { RandomPassword } from '@pulumi/random/randomPassword.js';
 import type { EnvironmentSpec } from '../model.ts';
 import { Access } from './access.ts';
 import { BackupPlan } from './backup-plan.ts';
@@ -17,7 +16,11 @@ import { Network } from './network.ts';
 import { Notifications } from './notifications.ts';
 import { accountProvider, Component, placeOf, type Place } from './place.ts';
 import { Registry } from './registry.ts';
+import { RouteSecret } from './route-secret.ts';
 import type { AwsSettings } from './settings.ts';
+
+/** Where `spec.port` says nothing. */
+const httpsPort = 443;
 
 type Receivers = EnvironmentSpec['alertReceivers'];
 
@@ -41,23 +44,25 @@ export async function foundationStack(
 /** Everything of an environment that is there once, for both colours. */
 class Foundation extends Component {
   readonly outputs: pulumi.Output<FoundationOutputs>;
-  /** Value of `x-greenlight-secret`. Letters and digits: in a rule `*` and `?` would match anything. */
+  /** Value of `x-greenlight-secret`. */
   readonly routeSecret: pulumi.Output<string>;
 
   constructor(spec: EnvironmentSpec, place: Place, options: pulumi.ComponentResourceOptions) {
     super('Foundation', spec.environment, place, options);
     const own = this.child;
-    this.routeSecret = new RandomPassword(this.named('route'), { length: 48, special: false }, own).result;
     const keys = new Keys(place, own);
     const keyArn = keys.data.arn;
+    const route = new RouteSecret(keyArn, place, own);
+    this.routeSecret = route.value;
 
+    const port = spec.port ?? httpsPort;
     const network = new Network(keyArn, place, own);
-    const { groups } = new Access(network.vpc.vpcId, place, own);
+    const { groups } = new Access({ vpcId: network.vpc.vpcId, entryPort: port }, place, own);
     network.connect(groups.endpoints);
 
-    const entry = { subnetIds: network.vpc.publicSubnetIds, securityGroupId: groups.entry, keyArn };
+    const entry = { port, subnetIds: network.vpc.publicSubnetIds, securityGroupId: groups.entry, keyArn };
     const edge = new Edge(entry, place, own);
-    const fence = new Fence(keyArn, place, own);
+    const fence = new Fence({ keyArn, listenerArn: edge.listener.arn }, place, own);
 
     const registry = new Registry(keyArn, place, own);
     const bucket = new PrivateBucket('evidence', { keyArn }, place, own);
@@ -74,7 +79,7 @@ class Foundation extends Component {
     this.outputs = pulumi.output({
       // Without the receivers, whose addresses are secrets.
       spec: { ...spec, alertReceivers: [] },
-      baseUrl: `https://${place.settings.domain}`,
+      baseUrl: `https://${place.settings.domain}${port === httpsPort ? '' : `:${port}`}`,
       network: network.outputs,
       securityGroups: groups,
       listenerArn: edge.listener.arn,
@@ -86,6 +91,7 @@ class Foundation extends Component {
       bucket: bucket.bucket.bucket,
       alarmTopicArn: notifications.topic.arn,
       deliveryQueueUrl: notifications.deliveries.url,
+      routeSecretArn: route.arn,
       jobs: jobs.outputs,
       scratch: { subnetGroup: scratch.subnets.name, parameterGroup: scratch.parameters.name },
     });

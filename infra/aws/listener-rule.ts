@@ -2,13 +2,7 @@ import type * as pulumi from '@pulumi/pulumi';
 import { ListenerRule } from '@pulumi/aws/lb/listenerRule.js';
 import type { Colour } from '../model.ts';
 import type { Place } from './place.ts';
-import type { Condition, PlannedRule } from './routing-plan.ts';
-
-/**
- * Seconds for which a client stays with the colour that its first read went to: a page and what belongs to it come from one
- * version. Short, so that the observed share follows the weights within a step.
- */
-export const stickySeconds = 60;
+import { ruleTag, stickySeconds, type Condition, type PlannedRule } from './routing-plan.ts';
 
 export interface Targets {
   colour: (service: string, colour: Colour) => pulumi.Input<string>;
@@ -28,8 +22,7 @@ export const listenerRule = (
       priority: plan.priority,
       conditions: plan.conditions.map(condition),
       actions: [action(plan.to, targets)],
-      // What a path may have and a tag may not.
-      tags: { ...place.tags, Name: plan.name.replaceAll(/[^\w+=.:/@-]/g, '_') },
+      tags: { ...place.tags, Name: ruleTag(plan.name) },
     },
     // Two rules cannot have one priority, not even for the moment of a replacement.
     { parent, deleteBeforeReplace: true },

@@ -18,8 +18,10 @@ export const stopSeconds = 15;
 export const imageTag = (digest: string): string => digest.replace(':', '-');
 
 /** Name of a colour's database instance: fixed, as its log groups and the dashboard are named after it. */
-export const databaseIdentifier = ({ tags, environment }: Place, colour: Colour): string =>
-  `${tags['application']}-${environment}-${colour}`;
+export const databaseIdentifier = (
+  { tags, environment }: Pick<Place, 'tags' | 'environment'>,
+  colour: Colour,
+): string => `${tags['application']}-${environment}-${colour}`;
 
 /** Tag, and its value, by which the backup plan finds what it protects. */
 export const backupTag = (place: Place): Record<string, string> => ({ backup: place.environment });

@@ -34,6 +34,21 @@ export const priorities = {
   fenceDown: 40_000,
 } as const;
 
+/**
+ * Seconds for which a client stays with the colour that its first read went to: a page and what belongs to it come from one
+ * version. Short, so that the observed share follows the weights within a step.
+ */
+export const stickySeconds = 60;
+
+/** Begin of the names of the fence's rules. */
+export const fenceName = 'fence';
+
+/** Tag on the fence's rules: when the hold ends by itself, ms since the epoch. */
+export const leaseTag = 'greenlight-hold-until';
+
+/** A rule's name as its tag `Name` has it: without what a path may have and a tag may not. */
+export const ruleTag = (name: string): string => name.replaceAll(/[^\w+=.:/@-]/g, '_');
+
 /** Strings that one condition takes, and one rule, says the guide of Elastic Load Balancing. */
 const valuesPerCondition = 3;
 const valuesPerRule = 5;
@@ -90,7 +105,7 @@ export function trafficRules(spec: EnvironmentSpec, split: Split): PlannedRule[]
   const routes = routesOf(spec);
   const planned = [
     ...numbered(fence(spec), priorities.fenceDown),
-    ...numbered([...routes.flatMap((route) => rulesOfRoute(spec, route, split)), ...notFound(routes)], priorities.routes),
+    ...numbered([...proof(spec), ...routes.flatMap((route) => rulesOfRoute(spec, route, split)), ...notFound(routes)], priorities.routes),
   ]; // prettier-ignore
   const all = planned.length + colours.length * routes.length;
   if (all > rulesPerBalancer)
@@ -112,10 +127,26 @@ function fence({ writes }: EnvironmentSpec): Rule[] {
     ...chunks(writes.paths.flatMap((path) => below(path).values), valuesPerCondition).map((values): Condition => ({ kind: 'path', values })),
   ]; // prettier-ignore
   return conditions.map((condition, index) => ({
-    name: `fence-${index}`,
+    name: `${fenceName}-${index}`,
     conditions: [condition],
     to: { kind: 'fence' },
   }));
+}
+
+/**
+ * A write that proves where the fence is: the fence takes it where it is up, and else the rule below it, which answers 404
+ * itself. So it never reaches the application. Undefined where nothing is a write.
+ */
+export function fenceProof({ writes }: Pick<EnvironmentSpec, 'writes'>): { method: string; path: string } | undefined {
+  const [method] = writes.methods;
+  if (method !== undefined) return { method, path: '/.greenlight/fence' };
+  const [path] = writes.paths;
+  return path === undefined ? undefined : { method: 'GET', path: `${path.replace(/\/$/, '')}/.greenlight/fence` };
+}
+
+function proof(spec: EnvironmentSpec): Rule[] {
+  const request = fenceProof(spec);
+  return request === undefined ? [] : [{ name: 'proof', conditions: [below(request.path)], to: { kind: 'none' } }];
 }
 
 /** Writes to the live colour; reads of who has just written too; the other reads by weight. */

@@ -1,7 +1,8 @@
 import { isEverybody, on, statementsOf, unless, type Resource, type Rule } from './rule.ts';
 
 const everywhere = ['0.0.0.0/0', '::/0'];
-const webPorts = [80, 443];
+/** Those of the web, or one that no service of a system has: an environment may have a port of its own. */
+const isWebPort = (port: number): boolean => [80, 443].includes(port) || port >= 1024;
 
 /** Rules of the load balancer's own security group; everything else must name who may come. */
 const isEntry = ({ name }: Resource): boolean => name.includes('-entry');
@@ -9,7 +10,7 @@ const isEntry = ({ name }: Resource): boolean => name.includes('-entry');
 const ingress = on(['vpc/securityGroupIngressRule:SecurityGroupIngressRule'], (rule) => {
   const { cidrIpv4, cidrIpv6, fromPort, toPort } = rule.props;
   if (![cidrIpv4, cidrIpv6].some((cidr) => everywhere.includes(String(cidr)))) return [];
-  const isWeb = fromPort === toPort && webPorts.includes(Number(fromPort));
+  const isWeb = fromPort === toPort && isWebPort(Number(fromPort));
   return unless(isEntry(rule) && isWeb, `the whole internet reaches port ${String(fromPort)}`);
 });
 

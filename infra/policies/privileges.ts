@@ -1,7 +1,7 @@
 import { on, statementsOf, unless, type Rule, type Statement } from './rule.ts';
 
 /** Actions for which AWS knows no resource, says the Service Authorization Reference. They give no right to any object. */
-const withoutResource = ['ecr:GetAuthorizationToken'];
+const withoutResource = ['ecr:GetAuthorizationToken', 'elasticloadbalancing:DescribeRules', 'elasticloadbalancing:DescribeTags']; // prettier-ignore
 
 /** Managed policies made for one service each; the others give a person's rights. */
 const managedPolicies = /^arn:aws:iam::aws:policy\/service-role\//;

@@ -1,19 +1,127 @@
 /** Seconds after which a client should try again: a cutover holds writes for about one. */
 export const retryAfterSeconds = 1;
 
+/** Milliseconds for which an answer about the lease is good, while it has not ended: many writes come in a second. */
+const trustedMs = 1000;
+
 /**
- * Answers every write while the writes are held. A load balancer's fixed response cannot carry a Retry-After header, so a
- * function answers instead. Nothing of the request is kept or logged.
+ * Where the fence is, and the tag of its rules that says until when (ms since the epoch). From the function's environment:
+ * the numbers are those of `routing-plan.ts`.
+ *
+ * @param {Record<string, string | undefined>} environment
  */
-export const handler = () =>
-  Promise.resolve({
-    statusCode: 503,
-    statusDescription: '503 Service Unavailable',
-    isBase64Encoded: false,
-    headers: {
-      'retry-after': String(retryAfterSeconds),
-      'cache-control': 'no-store',
-      'content-type': 'text/plain; charset=utf-8',
+export const settingsOf = (environment) => ({
+  listenerArn: environment['LISTENER_ARN'] ?? '',
+  leaseTag: environment['LEASE_TAG'] ?? '',
+  up: Number(environment['FENCE_UP']),
+  end: Number(environment['FENCE_END']),
+  down: Number(environment['FENCE_DOWN']),
+});
+
+/**
+ * The rules of a fence that is up, with the priorities at which they rest. None where it is down.
+ *
+ * @param {{ RuleArn?: string, Priority?: string }[]} rules
+ * @param {{ up: number, end: number, down: number }} at
+ */
+export const toLower = (rules, { up, end, down }) =>
+  rules
+    .map(({ RuleArn, Priority }) => ({ RuleArn, Priority: Number(Priority) }))
+    .filter(({ Priority }) => Priority >= up && Priority < end)
+    .map(({ RuleArn, Priority }) => ({ RuleArn, Priority: down + Priority - up }));
+
+/**
+ * The end of the hold, ms since the epoch: the latest that a rule names. Undefined where none does, and then nobody knows
+ * that it is over.
+ *
+ * @param {{ Tags?: { Key?: string, Value?: string }[] }[]} descriptions
+ * @param {string} tag
+ */
+export function leaseEnd(descriptions, tag) {
+  const ends = descriptions
+    .flatMap(({ Tags }) => Tags ?? [])
+    .filter(({ Key }) => Key === tag)
+    .map(({ Value }) => Number(Value))
+    .filter((value) => Number.isFinite(value) && value > 0);
+  return ends.length === 0 ? undefined : Math.max(...ends);
+}
+
+/**
+ * Answers every write while writes are held. A load balancer's fixed response cannot carry a Retry-After header, so a
+ * function answers instead. Where the lease of the hold is over, because the program that held them died, it lowers the fence:
+ * this write is still refused, and the next one goes to the live colour. Nothing of a request is kept or logged.
+ *
+ * @param {{ settings: ReturnType<typeof settingsOf>, balancer: () => Promise<Balancer>, now?: () => number, log?: (line: string) => void }} options
+ *
+ * @typedef {{
+ *   rules(listenerArn: string): Promise<{ RuleArn?: string, Priority?: string }[]>,
+ *   tags(arns: string[]): Promise<{ Tags?: { Key?: string, Value?: string }[] }[]>,
+ *   setPriorities(rules: { RuleArn: string | undefined, Priority: number }[]): Promise<void>,
+ * }} Balancer
+ */
+export function fence({ settings, balancer, now = Date.now, log = console.error }) {
+  let trustedUntil = 0;
+
+  const look = async () => {
+    const calls = await balancer();
+    const rules = toLower(await calls.rules(settings.listenerArn), settings);
+    if (rules.length === 0) return 'lowered';
+    const end = leaseEnd(await calls.tags(rules.map(({ RuleArn }) => RuleArn ?? '')), settings.leaseTag);
+    if (end === undefined || end > now()) {
+      trustedUntil = Math.min(now() + trustedMs, end ?? Infinity);
+      return 'up';
+    }
+    await calls.setPriorities(rules);
+    log(`the lease ended at ${new Date(end).toISOString()}: lowered`);
+    return 'lowered';
+  };
+
+  return async () => {
+    if (now() < trustedUntil) return answer('up');
+    // Who cannot look goes on holding: the next write looks again.
+    const state = await look().catch((error) => {
+      log(`looking at the lease: ${error?.name}: ${error?.message}`);
+      return 'up';
+    });
+    return answer(state);
+  };
+}
+
+/** @param {string} state */
+const answer = (state) => ({
+  statusCode: 503,
+  statusDescription: '503 Service Unavailable',
+  isBase64Encoded: false,
+  headers: {
+    'retry-after': String(retryAfterSeconds),
+    'cache-control': 'no-store',
+    'content-type': 'text/plain; charset=utf-8',
+    // Tells this 503 from one of the application: a hold counts as set when it is seen.
+    'x-greenlight-fence': state,
+  },
+  body: 'Please try again in a moment.\n',
+});
+
+/** The calls, by the SDK that comes with the runtime: loaded when a lease is looked at for the first time. */
+async function awsBalancer() {
+  const { ElasticLoadBalancingV2, paginateDescribeRules } = await import('@aws-sdk/client-elastic-load-balancing-v2');
+  const client = new ElasticLoadBalancingV2({ maxAttempts: 3 });
+  return {
+    async rules(ListenerArn) {
+      const rules = [];
+      for await (const page of paginateDescribeRules({ client }, { ListenerArn })) rules.push(...(page.Rules ?? []));
+      return rules;
     },
-    body: 'Please try again in a moment.\n',
-  });
+    // A call describes 20 at most.
+    tags: async (arns) => (await client.describeTags({ ResourceArns: arns.slice(0, 20) })).TagDescriptions ?? [],
+    async setPriorities(RulePriorities) {
+      await client.setRulePriorities({ RulePriorities });
+    },
+  };
+}
+
+let calls;
+export const handler = fence({
+  settings: settingsOf(process.env),
+  balancer: () => (calls ??= awsBalancer().catch((error) => ((calls = undefined), Promise.reject(error)))),
+});

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { parseAlarmName } from '../../../infra/aws/alarm-names.ts';
 import { statementsOf } from '../../../infra/policies/rule.ts';
 import {
   all,
@@ -125,6 +126,7 @@ describe('colour on AWS', () => {
       const group = only(blue, 'lb/targetGroup:TargetGroup', 'api');
       expect(group['healthCheck']).to.include({ path: '/api/health', matcher: '200' });
       expect(group).to.include({ targetType: 'ip', deregistrationDelay: 30 });
+      expect(group['tags']).to.include({ colour: 'blue', service: 'api' });
     });
 
     it('scales by load within bounds, and ahead of known load', () => {
@@ -212,6 +214,16 @@ describe('colour on AWS', () => {
       for (const { inputs } of all(blue, 'cloudwatch/metricAlarm:MetricAlarm'))
         expect(JSON.stringify(inputs['alarmActions'])).to.contain('production-alarms');
     });
+
+    it('say in their names whose they are', () => {
+      const names = all(blue, 'cloudwatch/metricAlarm:MetricAlarm').map(({ inputs }) => inputs['name'] as string);
+      const place = { application: 'coins', environment: 'production' } as const;
+      expect(names).to.include('coins/production/blue/api/tasks');
+      expect(parseAlarmName(place, 'coins/production/blue/api/tasks')).to.deep.equal({ colour: 'blue', part: 'api', kind: 'tasks' });
+      expect(names.filter((name) => parseAlarmName(place, name) === undefined)).to.deep.equal([]);
+      for (const name of ['coins/staging/blue/api/tasks', 'coins/production/red/api/tasks', 'coins/production/blue/api/lag', 'coins/production/blue/a/b/tasks'])
+        expect(parseAlarmName(place, name), name).to.equal(undefined);
+    }); // prettier-ignore
 
     it('take silence for what it means', () => {
       const missing = (name: string) => only(blue, 'cloudwatch/metricAlarm:MetricAlarm', name)['treatMissingData'];

@@ -1,24 +1,119 @@
 import { expect } from 'chai';
-import { declare, only, spec } from './declared.ts';
+import { statementsOf } from '../../../infra/policies/rule.ts';
+import { declare, only, spec, type Declared } from './declared.ts';
 
 interface Answer {
   statusCode: number;
   headers: Record<string, string>;
 }
+interface Module {
+  fence(options: object): () => Promise<Answer>;
+  settingsOf(environment: Record<string, string>): object;
+  handler(): Promise<Answer>;
+}
 
 // No types: it is what AWS runs, as it stands.
-const fence: string = '../../../infra/aws/fence/index.mjs';
+const source: string = '../../../infra/aws/fence/index.mjs';
+
+const tag = 'greenlight-hold-until';
+const variables = {
+  LISTENER_ARN: 'listener',
+  LEASE_TAG: tag,
+  FENCE_UP: '1000',
+  FENCE_END: '2000',
+  FENCE_DOWN: '40000',
+};
 
 describe('fence', () => {
-  it('answers 503 and when to come back, which no cache keeps', async () => {
-    const { handler } = (await import(fence)) as { handler: () => Promise<Answer> };
-    const answer = await handler();
-    expect(answer.statusCode).to.equal(503);
-    expect(answer.headers).to.include({ 'retry-after': '1', 'cache-control': 'no-store' });
-  }); // prettier-ignore
+  let declared: Declared[];
+  let module: Module;
+  before(async () => {
+    declared = await declare('staging', { kind: 'foundation', spec: spec('staging') });
+    module = (await import(source)) as Module;
+  });
 
-  it('may be called by the load balancer, for this target alone', async () => {
-    const declared = await declare('staging', { kind: 'foundation', spec: spec('staging') });
+  /** A fence on a balancer that has these rules, at a clock that the test moves. */
+  const fenced = (priorities: Record<string, string>, lease: string | undefined) => {
+    const calls = { looked: 0, lowered: [] as object[], log: [] as string[], now: 1_000_000 };
+    const balancer = {
+      rules: () => {
+        calls.looked++;
+        return Promise.resolve(Object.entries(priorities).map(([RuleArn, Priority]) => ({ RuleArn, Priority })));
+      },
+      tags: (arns: string[]) =>
+        Promise.resolve(arns.map(() => ({ Tags: lease === undefined ? [] : [{ Key: tag, Value: lease }] }))),
+      setPriorities: (rules: object[]) => Promise.resolve(void calls.lowered.push(rules)),
+    };
+    const handler = module.fence({
+      settings: module.settingsOf(variables),
+      balancer: () => Promise.resolve(balancer),
+      now: () => calls.now,
+      log: (line: string) => calls.log.push(line),
+    });
+    return { handler, calls, balancer };
+  };
+  const up = { a: '1000', b: '1001', header: '100', route: '2000', last: 'default' };
+
+  it('answers 503 and when to come back, which no cache keeps', async () => {
+    const answer = await fenced(up, '2000000').handler();
+    expect(answer.statusCode).to.equal(503);
+    expect(answer.headers).to.include({ 'retry-after': '1', 'cache-control': 'no-store', 'x-greenlight-fence': 'up' });
+  });
+
+  it('holds while the lease lasts, and asks once in a second at most', async () => {
+    const { handler, calls } = fenced(up, '1500000');
+    for (let i = 0; i < 5; i++) await handler();
+    expect(calls).to.deep.include({ looked: 1, lowered: [] });
+    calls.now += 1001;
+    await handler();
+    expect(calls.looked).to.equal(2);
+  });
+
+  it('lowers itself when the lease is over: this write is refused once more', async () => {
+    const { handler, calls } = fenced(up, '1000500');
+    await handler();
+    calls.now = 1_000_501;
+    const answer = await handler();
+    expect(answer).to.deep.include({ statusCode: 503 });
+    expect(answer.headers['x-greenlight-fence']).to.equal('lowered');
+    expect(calls.lowered).to.deep.equal([[{ RuleArn: 'a', Priority: 40_000 }, { RuleArn: 'b', Priority: 40_001 }]]); // prettier-ignore
+  });
+
+  it('goes on holding where no rule says until when, and where it cannot look', async () => {
+    for (const lease of [undefined, '', 'soon']) {
+      const { handler, calls } = fenced(up, lease);
+      expect((await handler()).headers['x-greenlight-fence']).to.equal('up');
+      expect(calls.lowered).to.deep.equal([]);
+    }
+    const { handler, calls, balancer } = fenced(up, '1');
+    balancer.rules = () => Promise.reject(new Error('throttled'));
+    expect((await handler()).headers['x-greenlight-fence']).to.equal('up');
+    expect(calls.log.join()).to.contain('throttled');
+  });
+
+  it('moves nothing where it is down already', async () => {
+    const { handler, calls } = fenced({ a: '40000', route: '2000' }, '1');
+    expect((await handler()).headers['x-greenlight-fence']).to.equal('lowered');
+    expect(calls.lowered).to.deep.equal([]);
+  });
+
+  it('knows the numbers of the routing plan', () => {
+    const { variables: given } = only(declared, 'lambda/function:Function')['environment'] as { variables: object };
+    expect(given).to.deep.equal({ ...variables, LISTENER_ARN: 'arn:aws:lb/listener:eu-central-1:123456789012:staging-https' }); // prettier-ignore
+  });
+
+  it('may read rules, and move those of its listener that are its own by name', () => {
+    const statements = statementsOf(only(declared, 'iam/rolePolicy:RolePolicy', 'staging-fence')['policy']);
+    expect(statements.flatMap(({ Action }) => Action)).to.have.members([
+      'logs:CreateLogStream', 'logs:PutLogEvents',
+      'elasticloadbalancing:DescribeRules', 'elasticloadbalancing:DescribeTags', 'elasticloadbalancing:SetRulePriorities',
+    ]); // prettier-ignore
+    const moves = statements.find(({ Action }) => Action.includes('elasticloadbalancing:SetRulePriorities'));
+    expect(moves?.Resource).to.not.include('*');
+    expect(moves?.Condition).to.deep.equal({ StringLike: { 'aws:ResourceTag/Name': 'fence-*' } });
+  });
+
+  it('may be called by the load balancer, for this target alone', () => {
     const permission = only(declared, 'lambda/permission:Permission');
     expect(permission).to.include({ principal: 'elasticloadbalancing.amazonaws.com', action: 'lambda:InvokeFunction' });
     expect(permission['sourceArn']).to.contain('staging-fence');

@@ -98,6 +98,17 @@ describe('foundation on AWS', () => {
       expect(action?.fixedResponse.statusCode).to.equal('503');
     });
 
+    it('answers on the port of the environment, where it has one', async () => {
+      const given: Outputs = new Map();
+      const own = await declare('staging', { kind: 'foundation', spec: { ...spec('staging'), port: 8443 } }, given);
+      expect(only(own, 'lb/listener:Listener', 'https')['port']).to.equal(8443);
+      expect(JSON.stringify(only(own, 'lb/listener:Listener', '-http:')['defaultActions'])).to.contain('"port":"8443"');
+      const open = all(own, 'vpc/securityGroupIngressRule:SecurityGroupIngressRule').filter(({ inputs }) => inputs['cidrIpv4'] !== undefined);
+      expect(open.map(({ inputs }) => inputs['fromPort'])).to.have.members([8443, 80]);
+      const { baseUrl } = given.get('staging-foundation')?.['foundation'] as FoundationOutputs;
+      expect(baseUrl).to.equal('https://app.example.org:8443');
+    }); // prettier-ignore
+
     it('sends HTTP on to HTTPS', () => {
       const [action] = only(production, 'lb/listener:Listener', '-http:')['defaultActions'] as object[];
       expect(action).to.deep.equal({ type: 'redirect', redirect: { protocol: 'HTTPS', port: '443', statusCode: 'HTTP_301' } }); // prettier-ignore
@@ -255,6 +266,14 @@ describe('foundation on AWS', () => {
       length: 48,
       special: false,
     });
+  });
+
+  it('keeps that secret where a release reads it by its ARN', () => {
+    const version = only(production, 'secretsmanager/secretVersion:SecretVersion', 'route');
+    expect(version['secretString']).to.equal('secret-of-production-route');
+    expect(only(production, 'secretsmanager/secret:Secret', 'route')['kmsKeyId']).to.contain('production-data');
+    const { routeSecretArn } = outputs.get('production-foundation')?.['foundation'] as FoundationOutputs;
+    expect(routeSecretArn).to.contain('production-route');
   });
 
   it('measures how much of its processor a task uses', () => {

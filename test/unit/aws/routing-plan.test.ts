@@ -1,5 +1,11 @@
 import { expect } from 'chai';
-import { headerRules, priorities, trafficRules, type PlannedRule } from '../../../infra/aws/routing-plan.ts';
+import {
+  fenceProof,
+  headerRules,
+  priorities,
+  trafficRules,
+  type PlannedRule,
+} from '../../../infra/aws/routing-plan.ts';
 import type { EnvironmentSpec, Split } from '../../../infra/model.ts';
 import { decide, type Request } from './balancer.ts';
 import { spec as specOf } from './declared.ts';
@@ -78,6 +84,16 @@ describe('rules of the load balancer', () => {
     expect(decide(fenced(rules), { path: '/api/x' })).to.deep.equal(to('api', { blue: 90, green: 10 }));
     const headers = { 'x-greenlight-colour': 'green', 'x-greenlight-secret': secret };
     expect(decide(fenced(rules), { method: 'POST', path: '/', headers })).to.deep.equal(to('web', { green: 1 }));
+  });
+
+  it('prove where the fence is by a write that never reaches the application', () => {
+    for (const writes of [spec.writes, { methods: [], paths: ['/go'] }, { methods: [], paths: ['/go/'] }]) {
+      const of = { ...spec, writes };
+      const proof = fenceProof(of)!;
+      expect(where(proof, canary, of)).to.deep.equal({ kind: 'none' });
+      expect(decide(fenced(listener(canary, of)), proof)).to.deep.equal({ kind: 'fence' });
+    }
+    expect(fenceProof({ writes: { methods: [], paths: [] } })).to.equal(undefined);
   });
 
   it('hold the paths that write too', () => {
