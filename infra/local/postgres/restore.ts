@@ -2,26 +2,11 @@ import { constants } from 'node:fs';
 import { cp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { dropReplication } from '../../drop-replication.ts';
 import { applicationDatabase, passwordStatement, revokeWrites } from '../../roles.ts';
 import { layOut, type ClusterSpec } from './create.ts';
 import { runSingleUser } from './single-user.ts';
 import { serverUser } from './unprivileged.ts';
-
-/**
- * What a restored copy must not have: it would connect to the live databases and disturb them. Dropping a
- * subscription may call its publisher, to drop the slots of tables in sync there; so it is first pointed nowhere.
- */
-const dropReplication = [
-  `DO $do$ DECLARE s name; BEGIN
-   FOR s IN SELECT subname FROM pg_subscription JOIN pg_database d ON d.oid = subdbid WHERE datname = current_database() LOOP
-     EXECUTE format('ALTER SUBSCRIPTION %I CONNECTION ''host=127.0.0.1 port=1 connect_timeout=2''', s);
-     EXECUTE format('ALTER SUBSCRIPTION %I DISABLE', s);
-     EXECUTE format('ALTER SUBSCRIPTION %I SET (slot_name = NONE)', s);
-     EXECUTE format('DROP SUBSCRIPTION %I', s);
-   END LOOP; END $do$`,
-  `DO $do$ DECLARE p name; BEGIN
-   FOR p IN SELECT pubname FROM pg_publication LOOP EXECUTE format('DROP PUBLICATION %I', p); END LOOP; END $do$`,
-].map((statement) => statement.replace(/\s*\n\s*/g, ' '));
 
 /**
  * Makes the cluster of `spec` from the data directory of a backup. It recovers to its consistent state, gets the
