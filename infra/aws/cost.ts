@@ -1,3 +1,4 @@
+import { stackKinds } from '../model.ts';
 import { prices, type Price, type PriceKey } from './prices.ts';
 import type { Declared, DeclaredStacks } from './resource-tree.ts';
 
@@ -82,8 +83,9 @@ export function monthlyCost(declared: DeclaredStacks, settings: { region: string
   addTasks(sum, declared.blue, monthHours);
   addDatabases(sum, [...declared.blue, ...declared.green], { hours: monthHours, months: 1 });
   addNetwork(sum, declared.foundation);
-  addObservability(sum, Object.values(declared).flat());
-  addStorage(sum, Object.values(declared).flat());
+  const all = stackKinds.flatMap((kind) => declared[kind]);
+  addObservability(sum, all);
+  addStorage(sum, all);
   const backups = addBackups(declared, settings);
   const { lines, usd, unknown } = sum.cost;
   return {

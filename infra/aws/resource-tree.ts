@@ -77,7 +77,8 @@ export function resourceTree(spec: Pick<EnvironmentSpec, 'environment'>, declare
 }
 
 function nest(declared: Declared[]): TreeNode[] {
-  const nodes = new Map(declared.map(({ type, name }) => [`${type} ${name}`, { type, name, children: [] }]));
+  const nodes = new Map<string, TreeNode>();
+  for (const { type, name } of declared) nodes.set(`${type} ${name}`, { type, name, children: [] });
   return declared.flatMap(({ type, name, parent }) => {
     const node = nodes.get(`${type} ${name}`) as TreeNode;
     const above = parent === undefined ? undefined : nodes.get(parent);
