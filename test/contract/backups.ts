@@ -38,7 +38,8 @@ export function backupsContract(
       expect(backup).to.include({ colour: 'blue', version: '1.2.3' });
       expect(backup.takenAt >= before && backup.takenAt <= new Date().toISOString()).to.be.true;
       expect(backup.bytes).to.be.greaterThan(1000);
-      expect(backup.lsn).to.match(/^[0-9A-F]+\/[0-9A-F]+$/);
+      // Where the platform tells.
+      if (backup.lsn !== undefined) expect(backup.lsn).to.match(/^[0-9A-F]+\/[0-9A-F]+$/);
       expect(await backups.list()).to.deep.equal([backup]);
       expect(await backups.verify(backup)).to.deep.equal(configuration);
     });

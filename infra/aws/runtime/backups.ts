@@ -217,7 +217,8 @@ export function createAwsBackups(options: BackupsOptions): AwsBackups {
     verify,
     prune,
     sweep,
-    restore: (backup) => restoreSnapshot(options, nameOf(checkedId(backup.id)), `restoring ${backup.id}`, waits),
+    // eslint-disable-next-line @typescript-eslint/require-await -- a wrong name rejects
+    restore: async (backup) => restoreSnapshot(options, nameOf(checkedId(backup.id)), `restoring ${backup.id}`, waits),
     restoreToTime: async (colour, time) => {
       const { database } = await colourDatabase(options.outputs, colour);
       const instance = await calling(`looking for ${database.identifier}`, () => describeInstance(clients, database.identifier)); // prettier-ignore

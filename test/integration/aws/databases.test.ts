@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { readFile } from 'node:fs/promises';
 import { CreateDBInstanceCommand, DescribeDBInstancesCommand } from '@aws-sdk/client-rds';
 import { createAwsDatabases, type AwsDatabases } from '../../../infra/aws/runtime/databases.ts';
-import { temporaryTags, asTagList } from '../../../infra/aws/runtime/temporary.ts';
+import { asTagList, fromTagList, temporaryTags } from '../../../infra/aws/runtime/temporary.ts';
 import { databasesContract, query, refusal } from '../../contract/databases.ts';
 import { openAccount, quick, type Account } from './setting.ts';
 
@@ -12,7 +12,7 @@ databasesContract('aws', async () => {
   const account = await openAccount();
   await Promise.all([account.addColour('blue'), account.addColour('green')]);
   await account.databasesPart.settled();
-  return { databases: createAwsDatabases(options(account)), close: account.close };
+  return { databases: createAwsDatabases(options(account)), close: () => account.close() };
 });
 
 describe('databases of RDS', () => {
@@ -81,7 +81,7 @@ describe('databases of RDS', () => {
       expect(instance?.VpcSecurityGroups?.[0]?.VpcSecurityGroupId).to.equal(
         account.foundation.securityGroups.databases,
       );
-      const tags = Object.fromEntries((instance?.TagList ?? []).map(({ Key, Value }) => [Key, Value]));
+      const tags = fromTagList(instance?.TagList);
       expect(tags).to.include({
         environment: 'staging',
         'greenlight-temporary': 'integration tests',
