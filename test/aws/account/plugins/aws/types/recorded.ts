@@ -1,0 +1,31 @@
+import { record, type Handler, type Table } from '../../handler.ts';
+
+/** An ARN of the form that the type has, for what is recorded only: other resources name it. */
+const named = (service: string, kind: string): Handler => ({
+  ...record({ property: 'name' }),
+  create: ({ name }, { region, accountId }) =>
+    Promise.resolve({
+      id: name as string,
+      outputs: { arn: `arn:aws:${service}:${region}:${accountId}:${kind}${name as string}` },
+    }),
+});
+
+const recorded: Table = {
+  'aws:wafv2/webAcl:WebAcl': named('wafv2', 'regional/webacl/'),
+  'aws:wafv2/webAclAssociation:WebAclAssociation': record(),
+  'aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration': record(),
+  'aws:budgets/budget:Budget': record({ property: 'name' }),
+  'aws:backup/vault:Vault': named('backup', 'backup-vault:'),
+  'aws:backup/plan:Plan': named('backup', 'backup-plan:'),
+  'aws:backup/selection:Selection': record({ property: 'name' }),
+};
+
+/** Types that the engine records and that the emulated account has nothing of. */
+export const recordedOnly: readonly string[] = [
+  ...Object.keys(recorded),
+  'aws:ec2/defaultSecurityGroup:DefaultSecurityGroup',
+  'aws:iam/rolePolicyAttachment:RolePolicyAttachment',
+  'aws:acm/certificateValidation:CertificateValidation',
+];
+
+export const recordedTypes = recorded;
