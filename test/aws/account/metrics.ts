@@ -48,7 +48,8 @@ export class BalancerMetrics implements Part {
     this.#client = new CloudWatchClient({ endpoint, region, credentials: { accessKeyId: 'a', secretAccessKey: 'a' } });
     balancer.onServed((one) => this.#served.push(one));
     const after = (call: Call, answer: Answer) => Promise.resolve(this.#withPercentiles(call, answer));
-    this.hooks = [{ service: 'monitoring', actions: ['GetMetricData'], after }];
+    const before = (call: Call) => Promise.resolve(withoutPercentiles(call));
+    this.hooks = [{ service: 'monitoring', actions: ['GetMetricData'], before, after }];
     this.#publishing = this.#publish();
   }
 
@@ -114,11 +115,12 @@ export class BalancerMetrics implements Part {
     const wanted = MetricDataQueries.filter(isPercentile);
     if (wanted.length === 0) return undefined;
     const body = JSON.parse(answer.body.toString()) as { MetricDataResults: DataResult[] };
-    for (const { Id, MetricStat } of wanted) {
+    for (const { Id, MetricStat, Label } of wanted) {
       const result = body.MetricDataResults.find((one) => one.Id === Id);
       if (result === undefined) continue;
       const points = this.#points(MetricStat, secondsOf(StartTime), secondsOf(EndTime));
       if (ScanBy !== 'TimestampAscending') points.reverse();
+      result.Label = Label ?? `${MetricStat.Metric.MetricName} ${MetricStat.Stat}`;
       result.Timestamps = points.map(({ at }) => at);
       result.Values = points.map(({ value }) => value);
     }
@@ -184,13 +186,29 @@ const dated = (datum: MetricDatum, at: number, dimensions: Dimensions): MetricDa
 const isSame = (a: Dimensions, b: Dimensions) =>
   Object.keys(a).length === Object.keys(b).length && Object.entries(a).every(([name, value]) => b[name] === value);
 
+/** Moto fails where it is asked for a percentile: it is asked for something else, and the answer is filled in. */
+function withoutPercentiles(call: Call): undefined {
+  const { MetricDataQueries = [] } = call.input as unknown as DataRequest;
+  if (!MetricDataQueries.some(isPercentile)) return;
+  const queries = MetricDataQueries.map((query) =>
+    isPercentile(query) ? { ...query, MetricStat: { ...query.MetricStat, Stat: 'SampleCount' } } : query,
+  );
+  delete call.headers['content-encoding'];
+  call.body = Buffer.from(JSON.stringify({ ...call.input, MetricDataQueries: queries }));
+}
+
 interface MetricStat {
   Metric: { Namespace: string; MetricName: string; Dimensions?: { Name: string; Value: string }[] };
   Period: number;
   Stat: string;
 }
+interface Query {
+  Id: string;
+  Label?: string;
+  MetricStat?: MetricStat;
+}
 interface DataRequest {
-  MetricDataQueries?: { Id: string; MetricStat?: MetricStat }[];
+  MetricDataQueries?: Query[];
   /** Seconds since the epoch, or ISO 8601. */
   StartTime: number | string;
   EndTime: number | string;
@@ -198,14 +216,14 @@ interface DataRequest {
 }
 interface DataResult {
   Id: string;
+  Label?: string;
   Timestamps: number[];
   Values: number[];
 }
 
-const isPercentile = (query: {
-  Id: string;
-  MetricStat?: MetricStat;
-}): query is { Id: string; MetricStat: MetricStat } =>
-  /^p\d/.test(query.MetricStat?.Stat ?? '') && query.MetricStat?.Metric.MetricName === 'TargetResponseTime';
+const isPercentile = (query: Query): query is Query & { MetricStat: MetricStat } =>
+  query.MetricStat?.Metric.Namespace === namespace &&
+  query.MetricStat.Metric.MetricName === 'TargetResponseTime' &&
+  /^p\d/.test(query.MetricStat.Stat);
 
 const secondsOf = (time: number | string) => Math.floor(typeof time === 'number' ? time : Date.parse(time) / 1000);

@@ -10,6 +10,7 @@ import { expect } from 'chai';
 import { GetMetricDataCommand, PutMetricAlarmCommand, SetAlarmStateCommand } from '@aws-sdk/client-cloudwatch';
 import { CreateSubnetCommand, CreateVpcCommand } from '@aws-sdk/client-ec2';
 import {
+  AddTagsCommand,
   CreateListenerCommand,
   CreateLoadBalancerCommand,
   CreateRuleCommand,
@@ -50,6 +51,7 @@ describe("the emulated account's load balancer", function () {
   let vpc: string;
   let balancerArn: string;
   let listenerArn: string;
+  let certificateArn: string;
   const open: Server[] = [];
   let names = 0;
 
@@ -64,6 +66,9 @@ describe("the emulated account's load balancer", function () {
       metricsMs: 1000,
       alarmsMs: 200,
     });
+    const pem = async (name: string) => Buffer.from(await read(name)).toString('base64');
+    const imported = { Certificate: await pem('server.crt'), PrivateKey: await pem('server.key') };
+    certificateArn = (await raw('acm', { 'x-amz-target': 'CertificateManager.ImportCertificate' }, imported))['CertificateArn'] as string; // prettier-ignore
     const credentials = { accessKeyId: 'a', secretAccessKey: 'a' };
     clients = createClients({ region: account.region, endpoint: account.endpoint, credentials });
     agent = new Agent({ keepAlive: true, maxSockets: 32, ca });
@@ -89,7 +94,7 @@ describe("the emulated account's load balancer", function () {
         LoadBalancerArn: balancerArn,
         Port: port,
         Protocol: 'HTTPS',
-        Certificates: [],
+        Certificates: [{ CertificateArn: certificateArn }],
         DefaultActions: [fixed('503', 'Not live yet.')],
       }),
     );
@@ -99,6 +104,25 @@ describe("the emulated account's load balancer", function () {
     for (const server of open.splice(0)) await stop(server);
     expect(account.errors()).to.deep.equal([]);
   });
+
+  /** A call for which the project has no client. */
+  async function raw(
+    service: string,
+    headers: Record<string, string>,
+    input: object,
+    to = '/',
+  ): Promise<Record<string, unknown>> {
+    const authorization = `AWS4-HMAC-SHA256 Credential=a/20260101/${account.region}/${service}/aws4_request, SignedHeaders=host, Signature=a`;
+    const form = input instanceof URLSearchParams;
+    const response = await fetch(`${account.endpoint}${to}`, {
+      method: 'POST',
+      headers: { authorization, ...(form ? {} : { 'content-type': 'application/x-amz-json-1.1' }), ...headers },
+      body: form ? input : JSON.stringify(input),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${service}: ${response.status} ${text}`);
+    return form ? { text } : (JSON.parse(text) as Record<string, unknown>);
+  }
 
   const fixed = (StatusCode: string, MessageBody = ''): Action => ({
     Type: 'fixed-response',
@@ -191,13 +215,18 @@ describe("the emulated account's load balancer", function () {
   function get(url: string, options: { method?: string; headers?: Record<string, string>; body?: string } = {}) {
     return new Promise<Got>((resolve, reject) => {
       const { method = 'GET', headers = {}, body } = options;
-      const asked = request({ host: '127.0.0.1', port, path: url, method, headers, agent }, (response) => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (chunk: string) => (text += chunk));
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }));
-        response.on('error', reject);
-      });
+      const asked = request(
+        { host: '127.0.0.1', servername: 'localhost', port, path: url, method, headers, agent },
+        (response) => {
+          let text = '';
+          response.setEncoding('utf8');
+          response.on('data', (chunk: string) => (text += chunk));
+          response.on('end', () =>
+            resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }),
+          );
+          response.on('error', reject);
+        },
+      );
       asked.on('error', reject);
       asked.end(body);
     });
@@ -313,10 +342,10 @@ describe("the emulated account's load balancer", function () {
       await rule(10, [path('/*')], forward({ [arn]: 1 }));
       await settled(arn, 'healthy');
       const headers = { host: 'shop.example.org', 'x-forwarded-for': '10.1.1.1', 'x-own': 'é'.normalize('NFC') };
-      const got = await get('/a%2Fb?c=d', { method: 'DELETE', headers: { ...headers, 'x-own': '1' }, body: 'hello' });
+      const got = await get('/a%2Fb?c=d', { method: 'PUT', headers: { ...headers, 'x-own': '1' }, body: 'hello' });
       expect(got.headers['set-cookie']).to.deep.equal(['a=1', 'b=2']);
       expect(JSON.parse(got.body)).to.include({
-        method: 'DELETE',
+        method: 'PUT',
         url: '/a%2Fb?c=d',
         body: 'hello',
         host: 'shop.example.org',
@@ -327,20 +356,46 @@ describe("the emulated account's load balancer", function () {
       });
     });
 
-    it('holds writes by the fence of the product, which waits behind the other rules', async () => {
+    /** The fence's function, made as the foundation makes it. */
+    async function fenceFunction(): Promise<string> {
+      const RoleName = `fence-${names++}`;
+      const fields = { Action: 'CreateRole', Version: '2010-05-08', RoleName, AssumeRolePolicyDocument: '{"Statement":[]}' }; // prettier-ignore
+      const { text } = await raw('iam', {}, new URLSearchParams(fields));
+      const Variables = { LISTENER_ARN: listenerArn, LEASE_TAG: 'until', FENCE_UP: '1000', FENCE_END: '2000', FENCE_DOWN: '40000' }; // prettier-ignore
+      const made = await raw('lambda', { 'content-type': 'application/json' }, {
+        FunctionName: RoleName,
+        Runtime: 'nodejs22.x',
+        Role: /<Arn>(.*)<\/Arn>/.exec(text as string)?.[1],
+        Handler: 'index.handler',
+        Code: { ZipFile: Buffer.from('none').toString('base64') },
+        Environment: { Variables },
+      }, '/2015-03-31/functions'); // prettier-ignore
+      return made['FunctionArn'] as string;
+    }
+
+    it('holds writes by the fence of the product, which lowers itself when its lease is over', async () => {
       const [blue, held] = [await colour('blue'), await group('lambda')];
-      const Targets = [{ Id: 'arn:aws:lambda:eu-central-1:123456789012:function:fence' }];
+      const Targets = [{ Id: await fenceFunction() }];
       await clients.balancer.send(new RegisterTargetsCommand({ TargetGroupArn: held, Targets }));
       await rule(2000, [path('/*')], forward({ [blue.arn]: 1 }));
       const fence = await rule(40_000, [method('POST')], forward({ [held]: 1 }));
+      const write = async () => {
+        const { status, headers, body } = await get('/', { method: 'POST', body: 'x' });
+        return status === 200 ? body : `${status} ${headers['retry-after']} ${headers['x-greenlight-fence']}`;
+      };
+      const lease = (until: number) =>
+        clients.balancer.send(new AddTagsCommand({ ResourceArns: [fence], Tags: [{ Key: 'until', Value: String(until) }] })); // prettier-ignore
       await settled(blue.arn, 'healthy');
-      expect((await get('/', { method: 'POST' })).body).to.equal('blue');
+      expect(await write()).to.equal('blue');
+      await lease(Date.now() + 3_600_000);
       await clients.balancer.send(
         new SetRulePrioritiesCommand({ RulePriorities: [{ RuleArn: fence, Priority: 1000 }] }),
       );
-      const { status, headers } = await get('/', { method: 'POST', body: 'x' });
-      expect([status, headers['retry-after']]).to.deep.equal([503, '1']);
+      expect(await write()).to.equal('503 1 up');
       expect((await get('/')).body).to.equal('blue');
+      await lease(Date.now() - 1);
+      await until('the fence lowers itself', async () => (await write()) === '503 1 lowered');
+      expect(await write()).to.equal('blue');
     });
   });
 
@@ -517,7 +572,7 @@ describe("the emulated account's load balancer", function () {
       const { arn, server, port: of } = await colour('blue');
       await rule(10, [path('/*')], forward({ [arn]: 1 }));
       const { AlarmName, next } = await alarmOn(arn, 1);
-      expect(await next()).to.include({ AlarmName, NewStateValue: 'OK', OldStateValue: 'INSUFFICIENT_DATA' });
+      await settled(arn, 'healthy');
       await stop(server);
       const raised = await next();
       expect(raised).to.include({ AlarmName, NewStateValue: 'ALARM', OldStateValue: 'OK', Region: account.region });
