@@ -4,8 +4,11 @@ import { OperationError } from '../../infra/errors.ts';
 import type { Split } from '../../infra/model.ts';
 import type { Router } from '../../infra/platform.ts';
 
-/** What every platform's router has to do. `makeRouter` gives one whose environment nobody else uses, with no traffic. */
-export function routerContract(makeRouter: () => Promise<Router>): void {
+/**
+ * What every platform's router has to do. `makeRouter` gives one whose environment nobody else uses, with no traffic; `leaseMs`
+ * is longer than it takes to hold.
+ */
+export function routerContract(makeRouter: () => Promise<Router>, { leaseMs = 50 }: { leaseMs?: number } = {}): void {
   describe('keeps the contract of a router', () => {
     let router: Router;
     before(async () => {
@@ -44,8 +47,8 @@ export function routerContract(makeRouter: () => Promise<Router>): void {
     });
 
     it('ends a hold by itself when its lease is over', async () => {
-      await router.hold(50);
-      await sleep(60);
+      await router.hold(leaseMs);
+      await sleep(leaseMs + 10);
       expect((await router.read()).holdMs).to.equal(0);
     });
 
@@ -65,6 +68,14 @@ export function routerContract(makeRouter: () => Promise<Router>): void {
       const state = await router.read();
       expect(state.split).to.deep.equal({ live: 'green', percent: 20 });
       expect(state.holdMs).to.be.above(0);
+    });
+
+    it('releases and holds again, as often as it is asked', async () => {
+      await router.release();
+      await router.release();
+      await router.hold(60_000);
+      await router.hold(30_000);
+      expect((await router.read()).holdMs).to.be.within(1, 30_000);
     });
 
     it('sees no write under way where there is no traffic', async () => {

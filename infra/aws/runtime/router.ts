@@ -1,0 +1,253 @@
+import {
+  AddTagsCommand,
+  DescribeTagsCommand,
+  DescribeTargetHealthCommand,
+  ModifyRuleCommand,
+  RemoveTagsCommand,
+  SetRulePrioritiesCommand,
+  paginateDescribeRules,
+  type Rule,
+} from '@aws-sdk/client-elastic-load-balancing-v2';
+import { OperationError } from '../../errors.ts';
+import { inOrder } from '../../local/in-order.ts';
+import { colours, type Colour, type EnvironmentSpec, type Split } from '../../model.ts';
+import type { EntryPoint, Router, RouterState, ServerState } from '../../platform.ts';
+import type { FoundationOutputs } from '../foundation-reference.ts';
+import { fenceProof, leaseTag, priorities } from '../routing-plan.ts';
+import type { Clients } from './clients.ts';
+import { calling } from './errors.ts';
+import { agrees, createProbe, observe, probePaths, type Probe, type ProbeAnswer } from './probe.ts';
+import { actionFor, does, matchRules, splitOf, type MatchedRules, type Routed } from './rules.ts';
+import { createTargetGroups, owners, type OwnedGroup, type TargetGroups } from './target-groups.ts';
+
+export interface AwsRouterOptions {
+  clients: Pick<Clients, 'balancer'>;
+  foundation: Pick<FoundationOutputs, 'baseUrl' | 'listenerArn'>;
+  spec: EnvironmentSpec;
+  /** Value of `x-greenlight-secret`. */
+  routeSecret: string;
+  /** Of the authority of the entry point's certificate; absent where it is a public one. */
+  caFile?: string;
+  targetGroups?: TargetGroups;
+  probe?: Probe;
+  /** ms since the epoch. */
+  now?: () => number;
+  /** Longest wait until what AWS accepted is seen at the entry point, ms. */
+  observeMs?: number;
+  /** After a hold is seen, the time in which writes that had begun before are taken to be under way, ms. */
+  drainMs?: number;
+}
+
+/** AWS names no time within which its balancers follow; "usually seconds" in its forum. */
+const defaultObserveMs = 30_000;
+/** Probes at once: new connections, so few enough not to be a load. */
+const parallel = 5;
+/** Answers of the fence in a row that say that all of the balancer's nodes know. */
+const fenceInARow = 20;
+
+/** The load balancer of an environment on AWS, by its API and by what is seen through it. Needs neither the engine nor its state. */
+export function createAwsRouter(options: AwsRouterOptions): Router {
+  const { clients, foundation, spec, routeSecret, caFile, now = Date.now, observeMs = defaultObserveMs } = options;
+  const { balancer } = clients;
+  const groups = options.targetGroups ?? createTargetGroups(balancer);
+  const entry: EntryPoint = {
+    baseUrl: foundation.baseUrl,
+    ...(caFile === undefined ? {} : { caFile }),
+    routeHeaders: (colour) => ({ 'x-greenlight-colour': colour, 'x-greenlight-secret': routeSecret }),
+  };
+  const probe = options.probe ?? createProbe(entry);
+  const drainMs = options.drainMs ?? longestWriteMs(spec);
+  const oneByOne = inOrder();
+  let heldAt: number | undefined;
+
+  const rules = (doing: string): Promise<Rule[]> =>
+    calling(doing, async () => {
+      const found: Rule[] = [];
+      const pages = paginateDescribeRules({ client: balancer }, { ListenerArn: foundation.listenerArn });
+      for await (const { Rules = [] } of pages) found.push(...Rules);
+      return found;
+    });
+
+  /** Until when the fence's rules hold, ms since the epoch; 0 where they do not. */
+  const heldUntil = async ({ up }: MatchedRules, doing: string): Promise<number> => {
+    const ResourceArns = up.flatMap(({ RuleArn }) => RuleArn ?? []);
+    if (ResourceArns.length === 0) return 0;
+    const { TagDescriptions = [] } = await calling(doing, () =>
+      balancer.send(new DescribeTagsCommand({ ResourceArns })),
+    );
+    const ends = TagDescriptions.flatMap(({ Tags = [] }) => Tags.filter(({ Key }) => Key === leaseTag));
+    return Math.max(0, ...ends.map(({ Value }) => Number(Value)).filter(Number.isFinite));
+  };
+
+  const modify = (name: string, { RuleArn }: Rule, Actions: Rule['Actions'], doing: string) =>
+    calling(`${doing}: the rule ${name}`, () => balancer.send(new ModifyRuleCommand({ RuleArn, Actions })));
+
+  /** Changes rules one after the other. Where one fails, those before it are put back: a split is set whole or not at all. */
+  const change = async (wanted: Changes, doing: string): Promise<void> => {
+    const begun: Changes = [];
+    try {
+      for (const one of wanted) {
+        begun.push(one);
+        await modify(one.name, one.rule, [one.action], doing);
+      }
+    } catch (error) {
+      for (const { name, rule } of begun.toReversed())
+        await modify(name, rule, forwardOf(rule), `${doing}, putting back`).catch(() => undefined);
+      throw error;
+    }
+  };
+
+  const apply = async (split: Split, doing: string): Promise<void> => {
+    const present = await rules(doing);
+    const matched = matchRules(spec, present);
+    if (matched.missing.length > 0) throw rulesMissing(doing, matched.missing);
+    const { arnOf } = owners(await groups.of(present));
+    const need = (owner: { colour: Colour; service: string }): string => {
+      const arn = arnOf(owner);
+      if (arn === undefined) throw nothingThere(doing, owner);
+      return arn;
+    };
+    const wanted = matched.routed.map((routed) => ({ ...routed, action: actionFor(routed, split, need) }));
+    const toDo = wanted.filter(({ rule, action }) => !does(rule, action));
+    // Writes first: reads that are still at the old colour are those of a canary, which is a state that there may be.
+    await change([...toDo.filter(({ weighted }) => !weighted), ...toDo.filter(({ weighted }) => weighted)], doing);
+
+    const after = matchRules(spec, await rules(doing));
+    const others = wanted.filter(({ name, action }) => !after.routed.some((found) => found.name === name && does(found.rule, action))); // prettier-ignore
+    if (others.length > 0) throw notKept(doing, others.map(({ name }) => name)); // prettier-ignore
+    const deadline = Date.now() + observeMs;
+    const seen = (answers: ProbeAnswer[]) => agrees(answers, split);
+    await Promise.all(
+      probePaths(spec).map((path) => observe({ probe, request: { method: 'GET', path }, parallel, deadline, doing }, seen)), // prettier-ignore
+    );
+  };
+
+  /** Moves all rules of the fence in one call, and waits until probes say that every node has followed. */
+  const move = async (fence: Rule[], to: 'up' | 'down', doing: string): Promise<void> => {
+    const from = to === 'up' ? priorities.fenceDown : priorities.fenceUp;
+    const base = to === 'up' ? priorities.fenceUp : priorities.fenceDown;
+    const moved = fence.map(({ RuleArn, Priority }) => ({ RuleArn, Priority: base + Number(Priority) - from }));
+    await calling(doing, () => balancer.send(new SetRulePrioritiesCommand({ RulePriorities: moved })));
+  };
+
+  const fenceSeen = async (up: boolean, deadline: number, doing: string): Promise<void> => {
+    const request = fenceProof(spec);
+    if (request === undefined) return;
+    const right = ({ status, fence }: ProbeAnswer) => (up ? fence === 'up' : fence === undefined && status === 404);
+    await observe({ probe, request, parallel, deadline, doing }, (answers) => {
+      const last = answers.slice(-fenceInARow);
+      return last.length === fenceInARow && last.every(right);
+    });
+  };
+
+  const lower = async (doing: string): Promise<void> => {
+    heldAt = undefined;
+    const { fence, up } = matchRules(spec, await rules(doing));
+    if (up.length > 0) {
+      await move(up, 'down', doing);
+      await fenceSeen(false, Date.now() + observeMs, doing);
+    }
+    if (fence.length === 0) return;
+    const ResourceArns = fence.flatMap(({ RuleArn }) => RuleArn ?? []);
+    // The last, so that a fence that is up always says until when.
+    await calling(doing, () => balancer.send(new RemoveTagsCommand({ ResourceArns, TagKeys: [leaseTag] })));
+  };
+
+  return {
+    entry,
+
+    async read(): Promise<RouterState> {
+      const doing = 'reading the rules of the load balancer';
+      const present = await rules(doing);
+      const matched = matchRules(spec, present);
+      const known = await groups.of(present);
+      const [until, servers] = await Promise.all([heldUntil(matched, doing), serversOf(clients, known)]);
+      return { split: splitOf(matched, owners(known).ownerOf), holdMs: Math.max(0, until - now()), servers };
+    },
+
+    async apply(split: Split): Promise<void> {
+      const doing = `setting the split to ${split.live}, ${split.percent} percent of the reads to the other colour`;
+      const isPercent = Number.isInteger(split.percent) && split.percent >= 0 && split.percent <= 100;
+      if (!colours.includes(split.live) || !isPercent)
+        throw new OperationError(doing, 'it is not a split', 'give blue or green, and a whole percent from 0 to 100');
+      await oneByOne(() => apply(split, doing));
+    },
+
+    async hold(leaseMs: number): Promise<void> {
+      const doing = `holding writes for at most ${leaseMs} ms`;
+      if (!Number.isFinite(leaseMs) || leaseMs <= 0)
+        throw new OperationError(doing, 'it is not a duration', 'give a positive number of milliseconds');
+      await oneByOne(async () => {
+        const until = Math.round(now() + leaseMs);
+        const { fence, up, missing } = matchRules(spec, await rules(doing));
+        if (missing.length > 0) throw rulesMissing(doing, missing);
+        const ResourceArns = fence.flatMap(({ RuleArn }) => RuleArn ?? []);
+        // Where nothing is a write there is nothing to hold.
+        if (ResourceArns.length === 0) return;
+        const Tags = [{ Key: leaseTag, Value: String(until) }];
+        await calling(doing, () => balancer.send(new AddTagsCommand({ ResourceArns, Tags })));
+        const resting = fence.filter((rule) => !up.includes(rule));
+        try {
+          if (resting.length > 0) await move(resting, 'up', doing);
+          await fenceSeen(true, Math.min(Date.now() + observeMs, Date.now() + (until - now())), doing);
+        } catch (error) {
+          // Never held for some clients only.
+          await lower(doing).catch(() => undefined);
+          throw error;
+        }
+        heldAt ??= now();
+      });
+    },
+
+    release: () => oneByOne(() => lower('releasing held writes')),
+
+    /**
+     * A load balancer of AWS counts no requests that are under way. Once a hold was seen at the entry point no new write comes
+     * in, so those from before are taken to be under way for `drainMs`: then none is. Without a hold nobody can tell, and none
+     * is counted. What takes longer meets the fence of the database, which waits for it.
+     */
+    writesInFlight: () => Promise.resolve(heldAt !== undefined && now() < heldAt + drainMs ? 1 : 0),
+  };
+}
+
+type Changes = (Routed & { action: NonNullable<Rule['Actions']>[number] })[];
+
+/** Twice what 95 of 100 requests may take, and half a second at least: less than a cutover's default time for it. */
+const longestWriteMs = ({ slo }: EnvironmentSpec): number => Math.max(500, 2 * slo.p95Ms);
+
+/** A rule's actions as `ModifyRule` takes them: AWS says both forms, and accepts one. */
+const forwardOf = ({ Actions = [] }: Rule): Rule['Actions'] =>
+  Actions.map(({ ForwardConfig, TargetGroupArn, ...action }) =>
+    ForwardConfig === undefined ? { ...action, TargetGroupArn } : { ...action, ForwardConfig },
+  );
+
+/** Targets in the order of their addresses; those that are being taken away are left out. */
+async function serversOf({ balancer }: Pick<Clients, 'balancer'>, known: OwnedGroup[]): Promise<ServerState[]> {
+  const states = known.map(async ({ arn, colour, service }) => {
+    const { TargetHealthDescriptions = [] } = await calling(`reading the health of ${service} on ${colour}`, () =>
+      balancer.send(new DescribeTargetHealthCommand({ TargetGroupArn: arn })),
+    );
+    return TargetHealthDescriptions.filter(({ TargetHealth }) => TargetHealth?.State !== 'draining')
+      .map(({ Target, TargetHealth }) => ({ at: `${Target?.Id}:${Target?.Port}`, state: TargetHealth?.State }))
+      .sort((a, b) => a.at.localeCompare(b.at, 'en', { numeric: true }))
+      .map(({ state }, index) => ({ colour, service, instance: index + 1, healthy: state === 'healthy' }));
+  });
+  return (await Promise.all(states)).flat();
+}
+
+const rulesMissing = (doing: string, names: string[]) =>
+  new OperationError(
+    doing,
+    `the listener has no rule for ${names.join(', ')}`,
+    'bring the traffic stack up: npm run resume',
+  );
+
+const nothingThere = (doing: string, { colour, service }: { colour: Colour; service: string }) =>
+  new OperationError(doing, `${colour} has no target group of ${service}`, 'bring that colour up first');
+
+const notKept = (doing: string, names: string[]) =>
+  new OperationError(
+    doing,
+    `AWS took the change and says something else of ${names.join(', ')}`,
+    'somebody else may have changed them; npm run status, then repeat the command',
+  );

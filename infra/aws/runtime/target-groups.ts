@@ -1,0 +1,66 @@
+import {
+  DescribeTagsCommand,
+  type ElasticLoadBalancingV2Client,
+  type Rule,
+} from '@aws-sdk/client-elastic-load-balancing-v2';
+import { colours } from '../../model.ts';
+import { priorities } from '../routing-plan.ts';
+import { calling } from './errors.ts';
+import { targetsOf, type GroupOwner, type OwnerOf } from './rules.ts';
+
+/** Resources that one call describes. */
+const perCall = 20;
+
+export interface OwnedGroup extends GroupOwner {
+  arn: string;
+}
+
+export interface TargetGroups {
+  /** Those that the rules send to. Where a service of a colour has two, the one of its header route comes first. */
+  of(rules: Rule[]): Promise<OwnedGroup[]>;
+}
+
+/** Whose the target groups of an environment are, by their tags. These never change, so each is asked for once. */
+export function createTargetGroups(balancer: ElasticLoadBalancingV2Client): TargetGroups {
+  const known = new Map<string, GroupOwner | undefined>();
+
+  const learn = async (arns: string[]): Promise<void> => {
+    const { TagDescriptions = [] } = await calling('reading the tags of the target groups', () =>
+      balancer.send(new DescribeTagsCommand({ ResourceArns: arns })),
+    );
+    for (const { ResourceArn, Tags = [] } of TagDescriptions) {
+      const tag = (key: string) => Tags.find(({ Key }) => Key === key)?.Value;
+      const colour = colours.find((candidate) => candidate === tag('colour'));
+      const service = tag('service');
+      const owner = colour === undefined || service === undefined ? undefined : { colour, service };
+      if (ResourceArn !== undefined) known.set(ResourceArn, owner);
+    }
+  };
+
+  return {
+    async of(rules) {
+      const inOrder = rules.toSorted((a, b) => rank(a) - rank(b));
+      const arns = [...new Set(inOrder.flatMap(targetsOf).map(({ arn }) => arn))];
+      const unknown = arns.filter((arn) => !known.has(arn));
+      for (let i = 0; i < unknown.length; i += perCall) await learn(unknown.slice(i, i + perCall));
+      return arns.flatMap((arn) => {
+        const owner = known.get(arn);
+        return owner === undefined ? [] : [{ arn, ...owner }];
+      });
+    },
+  };
+}
+
+/** Header routes first. */
+const rank = ({ Priority }: Rule): number => (Number(Priority) < priorities.fenceUp ? 0 : 1);
+
+/** Looks up in both directions. */
+export function owners(groups: OwnedGroup[]): { ownerOf: OwnerOf; arnOf: (owner: GroupOwner) => string | undefined } {
+  return {
+    ownerOf: (arn) => groups.find((group) => group.arn === arn),
+    arnOf: ({ colour, service }) => groups.find((group) => group.colour === colour && group.service === service)?.arn,
+  };
+}
+
+/** `targetgroup/<name>/<id>`, as the dimensions of CloudWatch have it. */
+export const suffixOf = (arn: string): string => arn.slice(arn.indexOf(':targetgroup/') + 1);

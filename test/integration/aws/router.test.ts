@@ -1,0 +1,172 @@
+import { ModifyRuleCommand } from '@aws-sdk/client-elastic-load-balancing-v2';
+import { expect } from 'chai';
+import { createClients, maxAttempts, type Clients } from '../../../infra/aws/runtime/clients.ts';
+import { createAwsRouter, type AwsRouterOptions } from '../../../infra/aws/runtime/router.ts';
+import { targetsOf } from '../../../infra/aws/runtime/rules.ts';
+import { OperationError } from '../../../infra/errors.ts';
+import type { Router } from '../../../infra/platform.ts';
+import { startGateway, type Gateway } from '../../aws/account/gateway.ts';
+import { startMoto, type Moto } from '../../aws/account/moto.ts';
+import { routerContract } from '../../contract/router.ts';
+import { spec as specOf } from '../../unit/aws/declared.ts';
+import { makeListener, routeSecret, type TestListener } from './listener.ts';
+
+const credentials = { accessKeyId: 'AKIAEMULATED', secretAccessKey: 'emulated' };
+const spec = specOf('staging');
+
+describe('the router of AWS', function () {
+  this.timeout(120_000);
+  let moto: Moto;
+  let gateway: Gateway;
+  let clients: Clients;
+  before(async () => {
+    moto = await startMoto();
+    gateway = await startGateway({ moto: moto.endpoint });
+    clients = createClients({ region: 'eu-central-1', endpoint: gateway.endpoint, credentials });
+  });
+  after(async () => {
+    for (const client of Object.values(clients) as { destroy(): void }[]) client.destroy();
+    await gateway.close();
+    await moto.close();
+  });
+  afterEach(() => gateway.faults.clear());
+
+  const routerOf = ({ listenerArn, probe }: TestListener, more: Partial<AwsRouterOptions> = {}): Router =>
+    createAwsRouter({ clients, foundation: { listenerArn, baseUrl: 'https://127.0.0.1:8443' }, spec, routeSecret, probe, observeMs: 5_000, ...more }); // prettier-ignore
+  const make = async (more: Partial<AwsRouterOptions> = {}) => {
+    const listener = await makeListener(clients, spec, { live: 'blue', percent: 0 });
+    return { listener, router: routerOf(listener, more) };
+  };
+  const failure = (promise: Promise<unknown>): Promise<OperationError> =>
+    promise.then(() => expect.fail('it succeeded'), (error: unknown) => error as OperationError); // prettier-ignore
+
+  routerContract(async () => (await make()).router, { leaseMs: 3_000 });
+
+  it('reads no split before the first go-live, and says what to do', async () => {
+    const router = routerOf(await makeListener(clients, spec));
+    const { split, holdMs, servers } = await router.read();
+    expect({ split, holdMs }).to.deep.equal({ split: undefined, holdMs: 0 });
+    expect(servers.filter(({ service }) => service === 'api')).to.deep.equal([
+      { colour: 'blue', service: 'api', instance: 1, healthy: true },
+      { colour: 'blue', service: 'api', instance: 2, healthy: true },
+      { colour: 'green', service: 'api', instance: 1, healthy: true },
+      { colour: 'green', service: 'api', instance: 2, healthy: true },
+    ]);
+    expect((await failure(router.apply({ live: 'blue', percent: 0 }))).found).to.contain('no rule for');
+    await router.release();
+  });
+
+  it('changes every rule of a split in full, and no other', async () => {
+    const { listener, router } = await make();
+    const before = await listener.rules();
+    await router.apply({ live: 'blue', percent: 10 });
+    const weights = (of: typeof before) => of.map((rule) => targetsOf(rule).map(({ weight }) => weight).join('/')).filter((text) => text.includes('/')); // prettier-ignore
+    const after = await listener.rules();
+    expect(weights(after)).to.deep.equal(['90/10', '90/10']);
+    await router.apply({ live: 'green', percent: 0 });
+    expect(JSON.stringify(await listener.rules())).not.to.contain('"Weight":0');
+    expect(await listener.probe({ method: 'POST', path: '/api/x' })).to.deep.equal({ status: 200, colour: 'green' });
+    await router.apply({ live: 'blue', percent: 0 });
+    expect(await listener.rules()).to.deep.equal(before);
+  });
+
+  it('sees drift: what the rules say counts, not what was asked for', async () => {
+    const { listener, router } = await make();
+    const reads = (await listener.rules()).find(({ Conditions }) => Conditions?.length === 1 && JSON.stringify(Conditions).includes('/api*')); // prettier-ignore
+    const [blue, green] = [listener.groups.blue['api'], listener.groups.green['api']];
+    const TargetGroups = [{ TargetGroupArn: blue, Weight: 3 }, { TargetGroupArn: green, Weight: 1 }]; // prettier-ignore
+    await clients.balancer.send(new ModifyRuleCommand({ RuleArn: reads?.RuleArn, Actions: [{ Type: 'forward', ForwardConfig: { TargetGroups } }] })); // prettier-ignore
+    expect((await router.read()).split).to.deep.equal({ live: 'blue', percent: 25 });
+  });
+
+  it('says so where AWS accepts a split and does not do it', async () => {
+    const { router } = await make({ probe: () => Promise.resolve({ status: 200, colour: 'blue' }), observeMs: 200 });
+    const error = await failure(router.apply({ live: 'green', percent: 0 }));
+    expect(error.found).to.contain('AWS accepted it and does not do it').and.to.contain('x blue');
+  });
+
+  it('says so where answers do not tell their colour', async () => {
+    const { router } = await make({ probe: () => Promise.resolve({ status: 200 }), observeMs: 200 });
+    const error = await failure(router.apply({ live: 'green', percent: 0 }));
+    expect(error.found).to.contain('200 without x-greenlight-colour');
+  });
+
+  describe('holding writes', () => {
+    const write = { method: 'POST', path: '/api/x' };
+
+    it('answers every write by the fence, in one call, and lets them go again', async () => {
+      const { listener, router } = await make();
+      const moves: number[] = [];
+      gateway.use([{ service: 'elasticloadbalancing', actions: ['SetRulePriorities'], before: ({ input }) => Promise.resolve(void moves.push(Object.keys(input).filter((key) => key.endsWith('RuleArn')).length)) }]); // prettier-ignore
+      await router.hold(30_000);
+      expect(await listener.probe(write)).to.deep.equal({ status: 503, fence: 'up' });
+      expect((await listener.probe({ method: 'GET', path: '/api/x' })).colour).to.equal('blue');
+      await router.release();
+      expect(await listener.probe(write)).to.deep.equal({ status: 200, colour: 'blue' });
+      expect(moves).to.deep.equal([2, 2]);
+      await router.release();
+      expect(moves).to.deep.equal([2, 2]);
+    });
+
+    it('takes writes for under way until the drain time has passed since the hold', async () => {
+      let clock = Date.now();
+      const { router } = await make({ now: () => clock, drainMs: 700 });
+      expect(await router.writesInFlight('blue')).to.equal(0);
+      await router.hold(30_000);
+      expect(await router.writesInFlight('blue')).to.equal(1);
+      clock += 700;
+      expect(await router.writesInFlight('blue')).to.equal(0);
+      await router.release();
+    });
+
+    it('that nobody releases ends with the lease: one more 503, then the live colour', async () => {
+      const { listener, router } = await make();
+      await router.hold(2_000);
+      await new Promise((resolve) => setTimeout(resolve, 2_050));
+      expect(await listener.probe(write)).to.deep.equal({ status: 503, fence: 'lowered' });
+      expect(await listener.probe(write)).to.deep.equal({ status: 200, colour: 'blue' });
+      const another = routerOf(listener);
+      expect((await another.read()).holdMs).to.equal(0);
+      await another.hold(30_000);
+      expect((await another.read()).holdMs).to.be.above(20_000);
+      await another.release();
+    });
+
+    it('that is not seen at the entry point is taken back', async () => {
+      const { listener } = await make();
+      const blind = routerOf(listener, { probe: () => Promise.resolve({ status: 404 }), observeMs: 200 });
+      expect((await failure(blind.hold(30_000))).found).to.contain('AWS accepted it and does not do it');
+      expect(await listener.probe(write)).to.deep.equal({ status: 200, colour: 'blue' });
+    });
+  });
+
+  describe('when AWS has trouble', () => {
+    it('repeats what was throttled or failed, and a change whose answer was lost', async () => {
+      const { router } = await make();
+      for (const kind of ['throttling', 'internal', 'answer-lost'] as const)
+        gateway.faults.add({ kind, service: 'elasticloadbalancing', action: 'ModifyRule', times: 1 });
+      gateway.faults.add({ kind: 'throttling', service: 'elasticloadbalancing', action: 'DescribeRules', times: 2 });
+      await router.apply({ live: 'green', percent: 0 });
+      expect((await router.read()).split).to.deep.equal({ live: 'green', percent: 0 });
+    });
+
+    it('gives up after the bounded number of attempts, with all rules as they were', async () => {
+      const { listener, router } = await make();
+      const before = await listener.rules();
+      let calls = 0;
+      // The third rule cannot be changed; putting back can.
+      gateway.use([{ service: 'elasticloadbalancing', actions: ['ModifyRule'], before: () => Promise.resolve(void (++calls === 2 && gateway.faults.add({ kind: 'throttling', service: 'elasticloadbalancing', action: 'ModifyRule', times: maxAttempts }))) }]); // prettier-ignore
+      const error = await failure(router.apply({ live: 'green', percent: 0 }));
+      expect(error).to.be.instanceOf(OperationError);
+      expect(error.found).to.contain('Throttling');
+      expect(error.todo).to.contain('slow down');
+      expect(await listener.rules()).to.deep.equal(before);
+    });
+
+    it('names an expired login', async () => {
+      const { router } = await make();
+      gateway.faults.add({ kind: 'expired-token', service: 'elasticloadbalancing' });
+      expect((await failure(router.read())).todo).to.contain('aws sso login');
+    });
+  });
+});
