@@ -1,4 +1,5 @@
 import { check, type Gate, type Measurement } from './gate.ts';
+import { judgeResources, type ResourceFacts } from './resource-policies.ts';
 
 /** What the policies look at. A fact that could not be found out is undefined, and then inconclusive. */
 export interface PolicyFacts {
@@ -89,46 +90,51 @@ const maskedOutsideProduction: Policy = ({ unmasked }) => {
   }); // prettier-ignore
 };
 
+/** Says nothing where the platform cannot tell: what is below a disk (its own encryption, a host's) is not seen from above. */
 const encryptedAtRest: Policy = ({ volumeEncrypted }) => {
   const [name, wanted] = ['data at rest', 'on an encrypted volume'];
-  if (volumeEncrypted === undefined) return unknown(name, wanted);
-  return [
-    check(
-      name,
-      wanted,
-      volumeEncrypted ? 'encrypted' : 'not encrypted',
-      volumeEncrypted,
-      'Put the data directory on an encrypted volume.',
-    ),
-  ];
+  if (volumeEncrypted === undefined) return [];
+  const todo = 'Put the data directory on an encrypted volume.';
+  return [check(name, wanted, volumeEncrypted ? 'encrypted' : 'not encrypted', volumeEncrypted, todo)];
 };
 
-/** Encryption, passwords, secrets, ports: what an audit asks first. */
-export const securityPolicies: readonly Policy[] = [encryptedConnections, scramPasswords, privateSecrets, loopbackOnly];
+/** Of a platform whose secrets and ports are files and sockets of this machine: what an audit asks first. */
+export const localPolicies: readonly Policy[] = [
+  encryptedConnections,
+  scramPasswords,
+  privateSecrets,
+  loopbackOnly,
+  encryptedAtRest,
+];
+/** Of one whose secrets, ports and volumes are resources: rules for resources judge those. */
+export const cloudPolicies: readonly Policy[] = [encryptedConnections, scramPasswords];
 /** For environments that hold personal data. */
 export const privacyPolicies: readonly Policy[] = [maskedOutsideProduction];
-/** Encryption at rest, where the platform can tell. */
-export const atRestPolicies: readonly Policy[] = [encryptedAtRest, privateSecrets];
 
-/** Judges facts by policies. `id` tells runs apart: `policies`, `privacy`, `encryption-at-rest`. */
+/** Judges facts by policies, and resources by the rules of the policy pack. */
 export function policiesGate(options: {
-  id?: string;
-  title?: string;
   facts: () => Promise<PolicyFacts>;
-  policies?: readonly Policy[];
+  policies: readonly Policy[];
+  resources: () => Promise<ResourceFacts>;
 }): Gate {
-  const {
-    id = 'policies',
-    title = 'Security and privacy policies',
-    policies = [...securityPolicies, ...privacyPolicies],
-  } = options;
+  const { policies } = options;
   return {
-    id,
-    title,
+    id: 'policies',
+    title: 'Security and privacy policies',
     async measure({ evidence }) {
       const facts = await options.facts();
+      const resources = await options.resources();
       await evidence.write('facts.json', JSON.stringify(facts, undefined, 2));
-      return { measurements: policies.flatMap((policy) => policy(facts)) };
+      const ofResources = judgeResources(resources);
+      const seen = resources.stacks.map(({ environment, kind, resources: all }) => ({
+        stack: `${environment}-${kind}`,
+        resources: all.map(({ type, name }) => `${type} ${name}`),
+      }));
+      await evidence.write('resources.json', JSON.stringify({ stacks: seen, judged: ofResources }, undefined, 2));
+      const measurements = [...policies.flatMap((policy) => policy(facts)), ...ofResources];
+      const [covered] = ofResources;
+      const measured = `${measurements.length} checks passed; rules for resources: ${covered?.measured}`;
+      return { measurements, summary: { measured, wanted: 'every check' } };
     },
   };
 }

@@ -1,14 +1,54 @@
-import type { EnvironmentName } from '../../infra/model.ts';
+import { declareApart } from '../../infra/aws/resource-tree.ts';
+import { stackKinds, type EnvironmentName } from '../../infra/model.ts';
+import { parity, type ParityInput } from '../../infra/policies/parity.ts';
+import { awsSettingsOf } from '../config/schema-aws.ts';
 import { row, rows, withClient } from '../data/connect.ts';
 import { findUnmasked } from '../data/masked.ts';
 import type { Gate } from '../gates/gate.ts';
-import { policiesGate, type PolicyFacts } from '../gates/policies.ts';
+import { cloudPolicies, localPolicies, policiesGate, privacyPolicies, type PolicyFacts } from '../gates/policies.ts';
+import type { ResourceFacts, StackResources } from '../gates/resource-policies.ts';
 import type { ReleaseContext } from './context.ts';
 import { readLive } from './live.ts';
 
-/** The gate of security and privacy policies on an environment that is live. */
+/** The gate of security and privacy policies on an environment that is live, and on all resources of both environments. */
 export const policies = (context: ReleaseContext, environment: EnvironmentName): Gate =>
-  policiesGate({ facts: () => readFacts(context, environment) });
+  policiesGate({
+    facts: () => readFacts(context, environment),
+    policies: [...(context.platform.name === 'local' ? localPolicies : cloudPolicies), ...privacyPolicies],
+    resources: () => readResources(context),
+  });
+
+/** What the engine recorded. Production is not up yet on a first go-live. */
+async function readResources({ engine, platform, ...context }: ReleaseContext): Promise<ResourceFacts> {
+  const stacks: StackResources[] = [];
+  for (const environment of ['staging', 'production'] as const)
+    for (const kind of stackKinds) {
+      const recorded = await engine.resources(environment, kind);
+      if (recorded.length === 0) continue;
+      const resources = recorded.map(({ type, name, inputs }) => ({ type, name, props: inputs }));
+      stacks.push({ environment, kind, resources });
+    }
+  const expected = platform.name === 'aws';
+  return { expected, stacks, parity: expected ? await compareDeclared(context) : undefined };
+}
+
+/**
+ * Both environments as this release declares them: what is recorded of production is of the last release, and may differ on
+ * purpose.
+ */
+async function compareDeclared({ definition, spec }: Pick<ReleaseContext, 'definition' | 'spec'>): Promise<string[]> {
+  const { aws } = definition;
+  if (aws === undefined) return [];
+  const input = async (environment: EnvironmentName): Promise<ParityInput> => {
+    const settings = awsSettingsOf(aws, environment);
+    const declared = await declareApart(spec(environment), settings);
+    const resources = stackKinds.flatMap((kind) =>
+      declared[kind].map(({ type, name, inputs }) => ({ type, name, props: inputs })),
+    );
+    return { resources, words: [settings.domain, environment] };
+  };
+  return parity(await input('staging'), await input('production'));
+}
 
 async function readFacts(context: ReleaseContext, name: EnvironmentName): Promise<PolicyFacts> {
   const environment = await context.connect(name);

@@ -50,6 +50,12 @@ export interface Drift {
   what: string;
 }
 
+export interface RecordedInputs {
+  type: string;
+  name: string;
+  inputs: Record<string, unknown>;
+}
+
 export interface StackInfo {
   stack: string;
   resources: number;
@@ -72,6 +78,8 @@ export interface Engine {
   outputs(environment: EnvironmentName, kind: StackKind): Promise<Record<string, unknown>>;
   /** What the stack was last made to be as a whole. */
   config(environment: EnvironmentName, kind: StackKind): Promise<StackConfig>;
+  /** What was recorded of the stack's resources: what they were asked to be. Secret inputs are encrypted. */
+  resources(environment: EnvironmentName, kind: StackKind): Promise<RecordedInputs[]>;
   /** Whether the stack has any resource. */
   exists(environment: EnvironmentName, kind: StackKind): Promise<boolean>;
   list(): Promise<StackInfo[]>;
@@ -184,6 +192,14 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
 
     async config(environment, kind) {
       return fromOutputs(stackName(environment, kind), kind, (await read(stackName(environment, kind))).outputs);
+    },
+
+    async resources(environment, kind) {
+      return realResources(await read(stackName(environment, kind))).map(({ type, urn, inputs = {} }) => ({
+        type,
+        name: urn.split('::').at(-1) ?? '',
+        inputs,
+      }));
     },
 
     async exists(environment, kind) {

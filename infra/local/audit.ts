@@ -3,8 +3,9 @@ import { dirname, join } from 'node:path';
 import type { AuditFacts } from '../platform.ts';
 import type { Layout, Ports } from './layout.ts';
 import { listenersOf } from './listeners.ts';
+import { volumeEncrypted } from './volume.ts';
 
-/** How a local environment is protected: the modes of its secrets, and where its ports listen. */
+/** How a local environment is protected: the modes of its secrets, where its ports listen, and its volume. */
 export async function auditLocal(layout: Layout): Promise<AuditFacts> {
   const directory = dirname(layout.secretFile('route'));
   const names = await readdir(directory);
@@ -14,7 +15,12 @@ export async function auditLocal(layout: Layout): Promise<AuditFacts> {
       mode: (await stat(path)).mode & 0o777,
     })),
   );
-  return { secretFiles, listeners: await listenersOf(allPorts(layout.ports())), publicPorts: [] };
+  return {
+    secretFiles,
+    listeners: await listenersOf(allPorts(layout.ports())),
+    publicPorts: [],
+    volumeEncrypted: await volumeEncrypted(directory),
+  };
 }
 
 function allPorts(ports: Ports): number[] {

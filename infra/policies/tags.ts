@@ -35,9 +35,10 @@ export const tagged: Rule = {
   name: 'tagged',
   description:
     'Everything says whose it is and of which environment; what is of a colour, of which, and of which release.',
-  each: ({ type, props }, { environment, colour }) => {
+  each: (resource, { environment, colour }) => {
+    const { type } = resource;
     if (!type.startsWith('aws:') || untagged.has(type.slice('aws:'.length))) return [];
-    const tags = (props['tags'] ?? {}) as Record<string, string>;
+    const tags = (resource.props['tags'] ?? {}) as Record<string, string>;
     const wanted = ['owner', 'environment', ...(colour === undefined ? [] : ['colour', 'release'])];
     const missing = wanted.filter((tag) => (tags[tag] ?? '') === '');
     const wrong = Object.entries({ environment, colour }).filter(

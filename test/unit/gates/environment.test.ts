@@ -1,13 +1,13 @@
+import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
+import { deviceNumber, volumeEncrypted } from '../../../infra/local/volume.ts';
 import { worst, type Measurement } from '../../../automation/gates/gate.ts';
 import { parseListeners, parseLsof } from '../../../infra/local/listeners.ts';
 import { compareSettings, judgeParity } from '../../../automation/gates/parity.ts';
-import {
-  atRestPolicies,
-  privacyPolicies,
-  securityPolicies,
-  type PolicyFacts,
-} from '../../../automation/gates/policies.ts';
+import { localPolicies, privacyPolicies, type PolicyFacts } from '../../../automation/gates/policies.ts';
+import { judgeResources } from '../../../automation/gates/resource-policies.ts';
 
 const verdict = (all: Measurement[]) => worst(all.map((m) => m.verdict));
 
@@ -71,9 +71,7 @@ describe('policies', () => {
     listeners: ['127.0.0.1:5432', '0.0.0.0:8443'], publicPorts: [8443], unmasked: [{ column: 'users.email', rows: 0, checked: 9 }], volumeEncrypted: true,
   }; // prettier-ignore
   const judged = (change: PolicyFacts) =>
-    verdict(
-      [...securityPolicies, ...privacyPolicies, ...atRestPolicies].flatMap((policy) => policy({ ...good, ...change })),
-    );
+    verdict([...localPolicies, ...privacyPolicies].flatMap((policy) => policy({ ...good, ...change })));
 
   it('pass on good facts', () => expect(judged({})).to.equal('pass'));
   for (const [what, change, wanted] of [
@@ -87,11 +85,90 @@ describe('policies', () => {
     ['real data outside production', { unmasked: [{ column: 'users.email', rows: 1, checked: 9 }] }, 'fail'],
     ['no value to look at', { unmasked: [{ column: 'users.email', rows: 0, checked: 0 }] }, 'inconclusive'],
     ['an unencrypted volume', { volumeEncrypted: false }, 'fail'],
-    ['an unknown volume', { volumeEncrypted: undefined }, 'inconclusive'],
+    ['a volume that nobody can tell of', { volumeEncrypted: undefined }, 'pass'],
   ] as [string, PolicyFacts, string][])
     it(`${what}: ${wanted}`, () => expect(judged(change)).to.equal(wanted));
 
   it('say nothing about masking in production', () => expect(privacyPolicies[0]?.({})).to.deep.equal([]));
+});
+
+describe('rules for resources', () => {
+  const topic = (props: Record<string, unknown>) => ({ type: 'aws:sns/topic:Topic', name: 'alarms', props });
+  const good = topic({ kmsMasterKeyId: 'key', tags: { owner: 'x', environment: 'staging' } });
+  const stack = (...resources: ReturnType<typeof topic>[]) => [
+    { environment: 'staging' as const, kind: 'foundation' as const, resources },
+  ];
+
+  it('pass, and say how many applied to how many', () => {
+    const judged = judgeResources({ expected: true, stacks: stack(good) });
+    expect(verdict(judged)).to.equal('pass');
+    expect(judged.map(({ name, measured }) => `${name}: ${measured}`)).to.deep.equal([
+      'rules for resources: 2 of 14 apply to 1 resources',
+      'encrypted-at-rest: 1 resources',
+      'tagged: 1 resources',
+    ]);
+  });
+
+  it('fail with the stack, the resource and what is wrong', () => {
+    const judged = judgeResources({ expected: true, stacks: stack(good, topic({ tags: good.props['tags'] })) });
+    const [found] = judged.filter((measurement) => measurement.verdict === 'fail');
+    expect(found?.name).to.equal('encrypted-at-rest');
+    expect(found?.measured).to.contain('staging-foundation alarms: kmsMasterKeyId is not set');
+  });
+
+  it('are inconclusive where they had to apply and found nothing', () => {
+    expect(verdict(judgeResources({ expected: true, stacks: [] }))).to.equal('inconclusive');
+    const local = { type: 'greenlight:index:Cluster', name: 'blue', props: {} };
+    expect(verdict(judgeResources({ expected: true, stacks: stack(local) }))).to.equal('inconclusive');
+  });
+
+  it('say that none applies on a platform that they are not about', () => {
+    const local = { type: 'greenlight:index:Cluster', name: 'blue', props: {} };
+    const judged = judgeResources({ expected: false, stacks: stack(local) });
+    expect(verdict(judged)).to.equal('pass');
+    expect(judged.map(({ measured }) => measured)).to.deep.equal(['0 of 14 apply to 1 resources']);
+  });
+
+  it('fail on what staging would not show of production', () => {
+    const judged = judgeResources({ expected: true, stacks: stack(good), parity: ['staging has no queue'] });
+    expect(judged.at(-1)).to.include({ measured: 'staging has no queue', verdict: 'fail' });
+  });
+});
+
+describe('the volume under the data', () => {
+  const sysfs = (devices: Record<string, string | string[]>): string => {
+    const root = mkdtempSync(join(tmpdir(), 'sysfs-'));
+    for (const [device, what] of Object.entries(devices)) {
+      const directory = join(root, device, ...(typeof what === 'string' ? ['dm'] : ['slaves']));
+      mkdirSync(directory, { recursive: true });
+      if (typeof what === 'string') writeFileSync(join(directory, 'uuid'), what);
+      else for (const name of what) symlinkSync(join(root, name), join(directory, name));
+    }
+    return root;
+  };
+  const own = deviceNumber(statSync(tmpdir()).dev);
+  const encrypted = async (devices: Record<string, string | string[]>) => {
+    const root = sysfs(devices);
+    try {
+      return await volumeEncrypted(tmpdir(), root);
+    } finally {
+      rmSync(root, { recursive: true });
+    }
+  };
+
+  it('is known to be encrypted by dm-crypt, directly or below a logical volume', async () => {
+    expect(await encrypted({ [own]: 'CRYPT-LUKS2-0123' })).to.equal(true);
+    expect(await encrypted({ [own]: ['a'], a: 'CRYPT-LUKS2-0123' })).to.equal(true);
+  });
+
+  it('is not known to be, where a disk under it is plain', async () => {
+    expect(await encrypted({ [own]: ['a', 'b'], a: 'CRYPT-LUKS2-0123', b: [] })).to.equal(undefined);
+    expect(await encrypted({})).to.equal(undefined);
+  });
+
+  it('is found by the numbers of its device', () => {
+    expect([65024, 2049, 64768].map(deviceNumber)).to.deep.equal(['254:0', '8:1', '253:0']);
+  });
 });
 
 describe("the kernel's table of sockets", () => {
