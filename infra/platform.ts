@@ -49,6 +49,8 @@ export interface EngineSettings {
    * provider knew it. From its URN, type and inputs.
    */
   idOf(resource: { urn: string; type: string; inputs?: Record<string, unknown> }): string | undefined;
+  /** What to do about words of a provider or of the backend that the platform knows: an expired token, a quota. */
+  cure?(words: string): string | undefined;
   /** Environment variables for the engine's process (never printed: one is the passphrase). */
   env: Record<string, string>;
   pulumiCommand: string;
@@ -193,6 +195,8 @@ export interface Backups {
 export interface Job {
   name: string;
   artefact: Artefact;
+  /** Runs in this image, not in the artefact's, where the platform runs images; elsewhere its programs must be installed. */
+  image?: string;
   /** Run in the artefact's directory. */
   command: string[];
   env: Record<string, string>;

@@ -116,7 +116,7 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
     signal?.throwIfAborted();
     const started = Date.now();
     const log = join(engineDirectory(), 'logs', `${name}.log`);
-    const events = new EventCollector(name, options.onProgress);
+    const events = new EventCollector(name, options.onProgress, (words) => settings.cure?.(words));
     const abort = forwardAbort(signal);
     const orphans: string[] = [];
     let text = `\n${new Date().toISOString()} ${doing}\n`;

@@ -24,9 +24,16 @@ export class EventCollector {
   readonly #stack: string;
   readonly #onProgress: ((progress: Progress) => void) | undefined;
 
-  constructor(stack: string, onProgress: ((progress: Progress) => void) | undefined) {
+  readonly #cure: (words: string) => string | undefined;
+
+  constructor(
+    stack: string,
+    onProgress: ((progress: Progress) => void) | undefined,
+    cure: (words: string) => string | undefined = () => undefined,
+  ) {
     this.#stack = stack;
     this.#onProgress = onProgress;
+    this.#cure = cure;
   }
 
   readonly add = (event: EngineEvent): void => {
@@ -36,10 +43,7 @@ export class EventCollector {
     if (event.resOpFailedEvent !== undefined) this.#report(event.resOpFailedEvent.metadata, 'failed');
     const policy = event.policyEvent;
     if (policy?.enforcementLevel === 'mandatory')
-      this.#errors.push({
-        resource: nameOf(policy.resourceUrn),
-        message: `${policy.policyName}: ${plain(policy.message)}`,
-      });
+      this.#errors.push({ resource: nameOf(policy.resourceUrn), message: policyMessage(policy) });
     const diagnostic = event.diagnosticEvent;
     if (diagnostic?.severity !== 'error') return;
     this.#errors.push({ resource: nameOf(diagnostic.urn), message: plain(diagnostic.message) });
@@ -54,24 +58,34 @@ export class EventCollector {
   /** What went wrong, from the resource that it went wrong with; the engine's own last words where it names none. */
   error(doing: string, cause: unknown, log: string): OperationError {
     const [first, ...more] = this.#errors.filter(({ message }) => !/^update failed$|^preview failed$/.test(message));
-    if (first === undefined) return unnamed(doing, cause, log);
+    if (first === undefined) return unnamed(doing, cause, log, this.#cure);
     const [found = '', ...rest] = first.message.split('\n').map((line) => line.trim()).filter(Boolean); // prettier-ignore
     const where = first.resource === undefined ? '' : `${first.resource}: `;
     const others = more.length === 0 ? '' : ` (and ${more.length} more)`;
-    return new OperationError(doing, `${where}${found}${others}`, rest.join('; ') || `see ${log}`, { cause });
+    const todo = this.#cure(first.message) ?? (rest.join('; ') || `see ${log}`);
+    return new OperationError(doing, `${where}${found}${others}`, todo, { cause });
   }
 }
 
 /** Words of the engine for what a person can put right. */
-function unnamed(doing: string, cause: unknown, log: string): OperationError {
+function unnamed(
+  doing: string,
+  cause: unknown,
+  log: string,
+  cure: (words: string) => string | undefined,
+): OperationError {
   const text = plain(cause instanceof Error ? cause.message : String(cause));
   if (/incorrect passphrase/i.test(text)) {
     const todo = 'put back the file `passphrase` that the environment was made with';
     return new OperationError(doing, 'the passphrase is not the one that encrypted the state', todo, { cause });
   }
   const line = /^\s*(?:stderr: )?error: (.+)$/m.exec(text)?.[1] ?? text.trim().split('\n').at(-1) ?? '';
-  return new OperationError(doing, line, `see ${log}`, { cause });
+  return new OperationError(doing, line, cure(line) ?? `see ${log}`, { cause });
 }
+
+/** The rule's name, its description and what it found, in one line. */
+const policyMessage = ({ policyName, message }: { policyName: string; message: string }): string =>
+  [policyName, ...plain(message).split('\n').map((line) => line.trim()).filter(Boolean)].join(': '); // prettier-ignore
 
 /** Without the engine's colour codes. */
 const plain = (text: string): string => text.replace(/<\{%[a-z ]+%\}>/g, '').replace(/^\s*error:\s*/, '').trim(); // prettier-ignore

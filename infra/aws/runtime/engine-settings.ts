@@ -5,6 +5,7 @@ import type { EngineSettings } from '../../platform.ts';
 import { toolPath } from '../../tools.ts';
 import { awsSettingsKey, type AwsSettings } from '../settings.ts';
 import type { Clients } from './clients.ts';
+import { cureOf } from './errors.ts';
 import { knownId } from './resource-ids.ts';
 import { s3StateFiles } from './state-files.ts';
 
@@ -30,6 +31,7 @@ export function awsEngineSettings({ settings, clients }: EngineSettingsOptions):
     stackConfig: (environment) => ({ [`greenlight:${awsSettingsKey}`]: JSON.stringify(settings(environment)) }),
     policyPacks: [policyPack],
     idOf: (resource) => knownId(resource, { region, accountId }),
+    cure: cureOf,
     env: { AWS_REGION: region },
     pulumiCommand: toolPath('pulumi'),
     plugins: [],

@@ -29,7 +29,7 @@ export function s3StateFiles(objects: S3Client, bucket: string): StateFiles {
 
     write: (path, text) =>
       calling(`writing ${where(path)}`, async () => {
-        await objects.send(new PutObjectCommand({ Bucket: bucket, Key: path, Body: text }));
+        await objects.send(new PutObjectCommand({ Bucket: bucket, Key: path, Body: Buffer.from(text) }));
       }),
 
     list: (directory) =>
