@@ -1,5 +1,4 @@
-import { scenario } from 'k6/execution';
-import { journeyOptions, send, summary } from './lib/greenlight.ts';
+import { journeyOptions, nextVisit, send, startTogether, summary } from './lib/greenlight.ts';
 
 /**
  * A learner's visit to Think in Coin: eight reads and two writes. The learners are signed up before the load
@@ -36,7 +35,7 @@ type Cookies = Record<string, string>;
 
 /** Signs up the learners; gives their session cookies. Fails the run if one cannot be signed up. */
 export function setup(): Cookies[] {
-  return Array.from({ length: learners }, () => {
+  const signedUp = Array.from({ length: learners }, () => {
     const body = {
       email: `k6-${crypto.randomUUID()}@synthetic.invalid`,
       name: 'Load Test',
@@ -48,6 +47,8 @@ export function setup(): Cookies[] {
       throw new Error(`a learner could not sign up: status ${response.status} ${response.error}`);
     return { '__Host-session': session };
   });
+  startTogether();
+  return signedUp;
 }
 
 const read = (name: Endpoint, path: string, cookies?: Cookies) =>
@@ -60,7 +61,8 @@ function write(name: Endpoint, cookies: Cookies, body: Record<string, unknown>):
 }
 
 export default function visit(signedUp: Cookies[]): void {
-  const i = scenario.iterationInTest;
+  const i = nextVisit();
+  if (i === undefined) return;
   const me = pick(signedUp, i);
   const lessonId = pick(lessons, i);
   read('GET /', '/');

@@ -37,6 +37,15 @@ export const load = z
       .max(10_000)
       .meta({ description: 'expected peak', examples: [50] }),
     durationSeconds: seconds(30, 3600).describe('length of the load test'),
+    segments: z
+      .number()
+      .int()
+      .min(1)
+      .max(64)
+      .default(1)
+      .describe(
+        'parts that run at once: processes on this machine, tasks on AWS; needs a script built on loadtests/lib',
+      ),
     growth: z.number().min(1).max(10).default(1.5).describe('capacity wanted, as a multiple of the expected peak'),
     thresholds: z
       .strictObject({

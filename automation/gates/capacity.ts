@@ -1,6 +1,6 @@
 import { check, type Gate, type Measurement } from './gate.ts';
 import { runK6, type LoadNumbers } from './k6.ts';
-import { judgeLoad, milliseconds, percent, type LoadGate, type LoadThresholds } from './load.ts';
+import { judgeLoad, milliseconds, ofSegments, percent, type LoadGate, type LoadThresholds } from './load.ts';
 import { passes, worst } from './gate.ts';
 
 export interface CapacityGate extends Omit<LoadGate, 'durationSeconds' | 'metrics'> {
@@ -51,7 +51,9 @@ export function capacityGate(options: CapacityGate): Gate {
       return {
         measurements,
         observationMs,
-        ...(headroom ? { summary: { measured: headroom.measured, wanted: headroom.wanted } } : {}),
+        ...(headroom
+          ? { summary: { measured: `${headroom.measured}${ofSegments(steps[0]?.numbers)}`, wanted: headroom.wanted } }
+          : {}),
       };
     },
   };
@@ -69,7 +71,7 @@ export function judgeCapacity(steps: CapacityStep[], growth: number, thresholds:
       ? `less than ${growth} x${edge}`
       : `${best.factor} x (${best.requestsPerSecond} requests/s)${edge}`;
   const at = limit ?? steps.at(-1);
-  const note = `At ${at?.requestsPerSecond} requests/s: p95 ${milliseconds(at?.numbers.p95Ms)} (limit ${thresholds.p95Ms} ms), errors ${percent(at?.numbers.errorRate)}.`;
+  const note = `At ${at?.requestsPerSecond} requests/s${ofSegments(at?.numbers)}: p95 ${milliseconds(at?.numbers.p95Ms)} (limit ${thresholds.p95Ms} ms), errors ${percent(at?.numbers.errorRate)}.`;
   return [
     check(
       'headroom',

@@ -1,6 +1,7 @@
 import type { EntryPoint, Metrics } from '../../infra/platform.ts';
 import { check, type Gate, type Measurement } from './gate.ts';
 import { runK6, type LoadNumbers } from './k6.ts';
+import type { SegmentRunner } from './segments.ts';
 
 /** The part of the release definition's `load` that a judge needs. Milliseconds; share 0-1. */
 export interface LoadThresholds {
@@ -19,6 +20,10 @@ export interface LoadGate {
   /** For the header route; `{}` for ordinary traffic. */
   headers: Record<string, string>;
   metrics: Pick<Metrics, 'cpuSeconds'>;
+  /** Into how many parts that run at once the load is divided; default 1. */
+  segments?: number;
+  /** Where they run; default: as processes of this machine. */
+  runner?: SegmentRunner;
   /** Default: the installed k6. */
   program?: string;
 }
@@ -42,7 +47,7 @@ export function loadGate(options: LoadGate): Gate {
       return {
         measurements: [...judgeLoad(numbers, requestsPerSecond * durationSeconds, thresholds), judgeBottleneck(cpu)],
         summary: {
-          measured: `${numbers.requests} requests, p95 ${milliseconds(numbers.p95Ms)}, errors ${percent(numbers.errorRate)}`,
+          measured: `${numbers.requests} requests${ofSegments(numbers)}, p95 ${milliseconds(numbers.p95Ms)}, errors ${percent(numbers.errorRate)}`,
           wanted: `p95 <= ${thresholds.p95Ms} ms, errors <= ${percent(thresholds.errorRate)}`,
         },
         observationMs: durationSeconds * 1000,
@@ -79,11 +84,12 @@ export function judgeLoad(numbers: LoadNumbers, planned: number, thresholds: Loa
   return measurements;
 }
 
-function judgeRequests({ requests, droppedIterations }: LoadNumbers, planned: number): Measurement {
+function judgeRequests(numbers: LoadNumbers, planned: number): Measurement {
+  const { requests, droppedIterations } = numbers;
   const least = Math.ceil(planned * enough);
   const base = {
     name: 'requests sent',
-    measured: `${requests ?? 'none recorded'}`,
+    measured: `${requests ?? 'none recorded'}${ofSegments(numbers)}`,
     wanted: `>= ${least} (90 % of ${planned})`,
   };
   if (requests === undefined || requests === 0) {
@@ -94,7 +100,7 @@ function judgeRequests({ requests, droppedIterations }: LoadNumbers, planned: nu
     };
   }
   if (requests >= least) return { ...base, verdict: 'pass' };
-  const measured = `${requests}, ${droppedIterations} iterations dropped`;
+  const measured = `${base.measured}, ${droppedIterations} iterations dropped`;
   return droppedIterations > 0
     ? { ...base, measured, verdict: 'fail', note: 'Answers took so long that the rest could not be sent in time.' }
     : {
@@ -134,6 +140,9 @@ export function judgeBottleneck(cpu: { part: string; seconds: number; share: num
   return { ...base, measured, verdict: 'pass' };
 }
 
+/** For the report's text; empty where the load was not divided. */
+export const ofSegments = (numbers: LoadNumbers | undefined): string =>
+  numbers?.segments === undefined ? '' : ` from ${numbers.segments} segments`;
 export const milliseconds = (n: number | undefined): string =>
   n === undefined ? 'unknown' : `${n < 10 ? n.toFixed(1) : Math.round(n)} ms`;
 export const percent = (share: number | undefined): string =>

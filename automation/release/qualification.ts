@@ -10,6 +10,7 @@ import { headersGate } from '../gates/headers.ts';
 import { loadGate } from '../gates/load.ts';
 import { parityGate } from '../gates/parity.ts';
 import { securityScanGate } from '../gates/security-scan.ts';
+import { segmentsByJobs } from '../gates/segments-by-jobs.ts';
 import { testsGate } from '../gates/tests.ts';
 import { tlsGate } from '../gates/tls.ts';
 import type { ReleaseContext } from './context.ts';
@@ -28,8 +29,15 @@ export async function qualification(
   const { entry } = router;
   const { load, security, tests } = definition;
   const script = resolve(projectRoot, load.script);
-  const { requestsPerSecond, durationSeconds, thresholds, growth } = load;
+  const { requestsPerSecond, durationSeconds, thresholds, growth, segments } = load;
   const byOrdinaryTraffic = { entry, headers: {} };
+  const divided = {
+    segments,
+    // On this machine, unless more than it can give is wanted of a platform that has more of them.
+    ...(segments > 1 && definition.platform === 'aws' && definition.aws !== undefined
+      ? { runner: segmentsByJobs({ jobs, artefact, image: definition.aws.image.k6 }) }
+      : {}),
+  };
   return [
     testsGate({
       id: 'acceptance',
@@ -42,9 +50,10 @@ export async function qualification(
     }),
     tlsGate({ entry }),
     headersGate({ ...byOrdinaryTraffic, paths: security.startPaths }),
-    loadGate({ ...byOrdinaryTraffic, script, requestsPerSecond, durationSeconds, thresholds, metrics }),
+    loadGate({ ...byOrdinaryTraffic, ...divided, script, requestsPerSecond, durationSeconds, thresholds, metrics }),
     capacityGate({
       ...byOrdinaryTraffic,
+      ...divided,
       script,
       requestsPerSecond,
       thresholds,

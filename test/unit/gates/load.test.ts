@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import { judgeCapacity } from '../../../automation/gates/capacity.ts';
 import { worst } from '../../../automation/gates/gate.ts';
-import { k6Command, readSummary, type LoadNumbers } from '../../../automation/gates/k6.ts';
+import { k6Command, type LoadNumbers } from '../../../automation/gates/k6.ts';
 import { cpuShares, judgeBottleneck, judgeLoad } from '../../../automation/gates/load.ts';
+import { readSummary } from '../../../automation/gates/segments-summary.ts';
 
 const thresholds = { p95Ms: 300, p99Ms: 500, errorRate: 0.01 };
 const good: LoadNumbers = {
