@@ -104,8 +104,8 @@ export async function makeListener(clients: Clients, spec: EnvironmentSpec, spli
 /** The function that AWS would run. */
 async function fenceOf({ balancer }: Clients, LISTENER_ARN: string) {
   const { fence, settingsOf } = (await import(fenceSource)) as {
-    settingsOf(variables: object): object;
-    fence(options: object): () => Promise<{ statusCode: number; headers: Record<string, string> }>;
+    settingsOf: (variables: object) => object;
+    fence: (options: object) => () => Promise<{ statusCode: number; headers: Record<string, string> }>;
   };
   const settings = settingsOf({ LISTENER_ARN, LEASE_TAG: leaseTag, FENCE_UP: '1000', FENCE_END: '2000', FENCE_DOWN: '40000' }); // prettier-ignore
   const calls = {
