@@ -217,7 +217,6 @@ export function createAwsBackups(options: BackupsOptions): AwsBackups {
     verify,
     prune,
     sweep,
-    // eslint-disable-next-line @typescript-eslint/require-await -- a wrong name rejects
     restore: async (backup) => restoreSnapshot(options, nameOf(checkedId(backup.id)), `restoring ${backup.id}`, waits),
     restoreToTime: async (colour, time) => {
       const { database } = await colourDatabase(options.outputs, colour);
