@@ -25,7 +25,7 @@ const offline = process.env['GREENLIGHT_OFFLINE'] === '1';
 /** Changes with the pinned list and with the code that installs. */
 function stampKey() {
   const hash = createHash('sha256');
-  for (const name of ['tools.json', 'install.mjs', 'inspect.mjs', 'wapiti-constraints.txt']) {
+  for (const name of ['tools.json', 'install.mjs', 'inspect.mjs', 'wapiti-constraints.txt', 'moto-constraints.txt']) {
     hash.update(readFileSync(new URL(name, import.meta.url)));
   }
   return hash.digest('hex');
@@ -76,7 +76,7 @@ function blockers({ missing, systemPackages, go, pythons }) {
     lines.push(...fromGo.map((i) => `${i.tool.name}: ${i.tool.byHand}`));
   }
   if (missing.some((i) => i.tool.source.kind === 'python') && pythons.length === 0 && apt === undefined) {
-    lines.push('Wapiti needs Python 3.10, 3.11 or 3.12 with venv: brew install python@3.12');
+    lines.push('Wapiti and moto need Python 3.10, 3.11 or 3.12 with venv: brew install python@3.12');
   }
   return lines;
 }

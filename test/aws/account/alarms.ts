@@ -141,8 +141,8 @@ function breaches(value: number, { ComparisonOperator, Threshold = 0 }: MetricAl
   }
 }
 
-const words = ({ ComparisonOperator = '' }: MetricAlarm) =>
-  ComparisonOperator.replace('Threshold', '').replaceAll(/(?<=[a-z])([A-Z])/g, ' $1').toLowerCase(); // prettier-ignore
+const words = ({ ComparisonOperator }: MetricAlarm) =>
+  String(ComparisonOperator).replace('Threshold', '').replaceAll(/(?<=[a-z])([A-Z])/g, ' $1').toLowerCase(); // prettier-ignore
 
 /** What CloudWatch publishes when an alarm changes its state. */
 function notification(alarm: MetricAlarm, was: string, region: string): Record<string, unknown> {

@@ -25,6 +25,8 @@ interface Running {
 
 /** Functions of Lambda, each in a thread with an environment of its own, kept between calls as Lambda does. */
 export class Functions {
+  /** What they wrote, as Lambda would log it. */
+  readonly log: string[] = [];
   readonly #options: FunctionOptions;
   readonly #running = new Map<string, Promise<Running>>();
   #calls = 0;
@@ -55,8 +57,12 @@ export class Functions {
     const { file, env, region } = this.#options;
     const worker = new Worker(new URL('./balancer-worker.ts', import.meta.url), {
       workerData: { file },
+      stdout: true,
+      stderr: true,
       env: { PATH: process.env['PATH'], AWS_REGION: region, ...env, ...(await this.#environmentOf(arn)) },
     });
+    for (const stream of [worker.stdout, worker.stderr])
+      stream.on('data', (text: Buffer) => this.log.push(String(text)));
     const waiting: Running['waiting'] = new Map();
     worker.on('message', ({ id, answer, error }: { id: number; answer: FunctionAnswer; error?: string }) => {
       if (error === undefined) waiting.get(id)?.resolve(answer);

@@ -13,6 +13,8 @@ export interface Target {
   description?: string;
   /** Ends what is still under way when the time for draining is over. */
   end: AbortController;
+  /** Changes when its checks begin anew or end. */
+  round: number;
 }
 
 export interface TargetOptions {
@@ -44,12 +46,16 @@ export class Targets {
   inUse(is: boolean): void {
     if (is === this.#inUse) return;
     this.#inUse = is;
-    for (const target of this.all()) if (target.state !== 'draining') this.#begin(target.id, target.port);
+    for (const target of this.all()) if (target.state !== 'draining') this.#begin(target);
   }
 
   register(id: string, port = this.group.port): void {
     const known = this.#targets.get(keyOf(id, port));
-    if (known === undefined || known.state === 'draining') this.#begin(id, port);
+    if (known !== undefined && known.state !== 'draining') return;
+    // One that drains goes on draining by itself: what it has begun is not cut.
+    const target: Target = { id, port, state: 'initial', end: new AbortController(), round: 0 };
+    this.#targets.set(keyOf(id, port), target);
+    this.#begin(target);
   }
 
   /** No new request from now on; those under way have the group's delay to end. */
@@ -58,6 +64,7 @@ export class Targets {
     if (target === undefined || target.state === 'draining') return;
     const drainMs = target.state === 'unused' ? 0 : Math.min(this.group.drainMs, this.#options.drainMs ?? Infinity);
     Object.assign(target, {
+      round: target.round + 1,
       state: 'draining',
       reason: 'Target.DeregistrationInProgress',
       description: 'Target deregistration is in progress',
@@ -82,11 +89,10 @@ export class Targets {
     this.#targets.clear();
   }
 
-  #begin(id: string, port: number | undefined): void {
-    const key = keyOf(id, port);
-    this.#targets.get(key)?.end.abort();
-    const target: Target = { id, port, end: new AbortController(), ...this.#firstState() };
-    this.#targets.set(key, target);
+  #begin(target: Target): void {
+    delete target.reason;
+    delete target.description;
+    Object.assign(target, this.#firstState(), { round: target.round + 1 });
     if (target.state === 'initial') void this.#watch(target);
   }
 
@@ -106,13 +112,15 @@ export class Targets {
     };
   }
 
-  /** Until it is deregistered. The first good answer makes a new target healthy; after that the thresholds count. */
+  /** Until its round is over. The first good answer makes a new target healthy; after that the thresholds count. */
   async #watch(target: Target): Promise<void> {
     let [good, bad] = [0, 0];
     const { signal } = target.end;
-    while (!signal.aborted && target.state !== 'draining') {
+    const { round } = target;
+    const isOver = () => signal.aborted || target.round !== round;
+    while (!isOver()) {
       const wrong = await check(target, this.group, signal);
-      if (signal.aborted || (target.state as TargetState) === 'draining') return;
+      if (isOver()) return;
       [good, bad] = wrong === undefined ? [good + 1, 0] : [0, bad + 1];
       const { health } = this.group;
       if (good >= (target.state === 'initial' ? 1 : health.good)) {

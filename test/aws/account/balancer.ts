@@ -42,8 +42,12 @@ export class Balancer implements Part {
   readonly #servers = new Map<string, { server: Server; port: number }>();
   readonly #heard: ((one: Served) => void)[] = [];
   readonly #end = new AbortController();
-  #model: Model = { listeners: [], groups: new Map() };
+  #groups: Model['groups'] = new Map();
+  /** As moto holds them, and as requests find them. */
+  #latest: Listener[] = [];
+  #listeners: Listener[] = [];
   #reading = Promise.resolve();
+  #applying = Promise.resolve();
 
   constructor(options: BalancerOptions) {
     this.#options = options;
@@ -78,12 +82,16 @@ export class Balancer implements Part {
         yield { balancerArn, groupArn, targets };
   }
 
+  /** What functions behind it wrote. */
+  functionLog = (): string[] => this.#functions.log;
+
   /** Of the balancers that there are. */
-  balancerArns = (): string[] => [...new Set(this.#model.listeners.map(({ balancerArn }) => balancerArn))];
+  balancerArns = (): string[] => [...new Set(this.#listeners.map(({ balancerArn }) => balancerArn))];
 
   async close(): Promise<void> {
     this.#end.abort();
-    await this.#reading.catch(() => undefined);
+    await this.#reading;
+    await this.#applying;
     for (const targets of this.#targets.values()) targets.close();
     await Promise.all([...this.#servers.keys()].map((arn) => this.#shut(arn)));
     this.#agent.destroy();
@@ -94,43 +102,46 @@ export class Balancer implements Part {
   /** Reads what moto holds now, one reading after the other, and does it: at once, or later as AWS. */
   async #changed(read: (model: Model) => Promise<Model>): Promise<undefined> {
     const { propagationMs = 0 } = this.#options;
-    const apply = async () => {
-      if (this.#end.signal.aborted) return;
-      await this.#apply(await read(this.#model));
-    };
     const next = this.#reading.then(async () => {
-      if (propagationMs === 0) return apply();
-      // What is read is what moto holds by then, later changes included: AWS promises no order either.
+      if (this.#end.signal.aborted) return;
+      const { groups, listeners } = await read({ groups: this.#groups, listeners: this.#latest });
+      this.#latest = listeners;
+      this.#knows(groups);
+      if (propagationMs === 0) return this.#apply(listeners);
       void delay(propagationMs, undefined, { signal: this.#end.signal }).then(
-        () => (this.#reading = this.#reading.then(apply).catch((error: unknown) => void this.errors.push(error))),
+        () => (this.#applying = this.#applying.then(() => this.#apply(listeners)).catch((error: unknown) => void this.errors.push(error))),
         () => undefined,
-      );
+      ); // prettier-ignore
     });
     this.#reading = next.catch(() => undefined);
     await next;
   }
 
-  async #apply(model: Model): Promise<void> {
-    this.#model = model;
-    for (const [arn, group] of model.groups) {
+  /** Groups take targets as soon as they are there. */
+  #knows(groups: Model['groups']): void {
+    this.#groups = groups;
+    for (const [arn, group] of groups) {
       const known = this.#targets.get(arn);
       if (known === undefined) this.#targets.set(arn, new Targets(group, this.#options));
       else known.group = group;
     }
     for (const [arn, targets] of this.#targets)
-      if (model.groups.has(arn)) targets.inUse(this.#forwarding(arn).length > 0);
-      else {
+      if (!groups.has(arn)) {
         targets.close();
         this.#targets.delete(arn);
       }
-    for (const arn of [...this.#servers.keys()])
-      if (!model.listeners.some((listener) => listener.arn === arn && this.#portOf(listener) === this.#servers.get(arn)?.port))
-        await this.#shut(arn); // prettier-ignore
-    for (const listener of model.listeners) await this.#open(listener);
+  }
+
+  async #apply(listeners: Listener[]): Promise<void> {
+    this.#listeners = listeners;
+    for (const [arn, targets] of this.#targets) targets.inUse(this.#forwarding(arn).length > 0);
+    const stays = (arn: string, port: number) => listeners.some((one) => one.arn === arn && this.#portOf(one) === port);
+    for (const [arn, { port }] of [...this.#servers]) if (!stays(arn, port)) await this.#shut(arn);
+    for (const listener of listeners) await this.#open(listener);
   }
 
   #forwarding = (groupArn: string): Listener[] =>
-    this.#model.listeners.filter(({ rules }) =>
+    this.#listeners.filter(({ rules }) =>
       rules.some(({ action }) => action.type === 'forward' && action.groups.some(({ arn }) => arn === groupArn)),
     );
 
@@ -144,7 +155,7 @@ export class Balancer implements Part {
     const port = this.#portOf({ arn, ...about });
     if (port === undefined || this.#servers.has(arn)) return;
     const context = {
-      listener: () => this.#model.listeners.find((listener) => listener.arn === arn) ?? { arn, ...about, rules: [] },
+      listener: () => this.#listeners.find((listener) => listener.arn === arn) ?? { arn, ...about, rules: [] },
       targets: (groupArn: string) => this.#targets.get(groupArn),
       agent: this.#agent,
       functions: this.#functions,

@@ -381,7 +381,7 @@ describe("the emulated account's load balancer", function () {
       const fence = await rule(40_000, [method('POST')], forward({ [held]: 1 }));
       const write = async () => {
         const { status, headers, body } = await get('/', { method: 'POST', body: 'x' });
-        return status === 200 ? body : `${status} ${headers['retry-after']} ${headers['x-greenlight-fence']}`;
+        return status === 200 ? body : [status, headers['retry-after'], headers['x-greenlight-fence']].join(' ');
       };
       const lease = (until: number) =>
         clients.balancer.send(new AddTagsCommand({ ResourceArns: [fence], Tags: [{ Key: 'until', Value: String(until) }] })); // prettier-ignore
@@ -524,10 +524,10 @@ describe("the emulated account's load balancer", function () {
             ],
           }),
         );
-        const [first] = [Object.fromEntries(MetricDataResults.map(({ Id, Values }) => [Id, Values?.[0]]))];
+        const first = Object.fromEntries(MetricDataResults.map(({ Id, Values }): [string, number | undefined] => [Id ?? '', Values?.[0]])); // prettier-ignore
         const times = new Set(MetricDataResults.map(({ Timestamps }) => Timestamps?.[0]?.getTime()));
         expect([...times].filter((time) => time !== undefined)).to.have.lengthOf.at.most(1);
-        return first?.['requests'] === 20 && first;
+        return first['requests'] === 20 && first;
       });
       expect(values).to.include({ requests: 20, errors: 1, good: 19, hosts: 1 });
       expect(values['median']).to.be.lessThan(0.29);
