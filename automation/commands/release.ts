@@ -1,13 +1,15 @@
-import { OperationError } from '../../infra/errors.ts';
+import { messageOf, OperationError } from '../../infra/errors.ts';
+import { awsSettingsOf } from '../config/schema-aws.ts';
 import { unfinishedRelease } from '../release/history.ts';
 import { readLive, type Live } from '../release/live.ts';
+import { environmentSpec } from '../release/spec.ts';
 import { planRelease, renderPlan } from '../release/plan.ts';
 import { lastDurations } from '../release/history.ts';
 import { stages } from '../release/stages/index.ts';
 import { placementOf, startRelease, type FinishedRelease } from '../release/start.ts';
 import { exitCodeOf } from '../ui/exit-codes.ts';
 import { openSession, versionOf, withLocks, type CommandOptions, type CommandSession } from './session.ts';
-import { other } from '../../infra/model.ts';
+import { environmentNames, other } from '../../infra/model.ts';
 
 export interface ReleaseOptions extends CommandOptions {
   dryRun?: boolean;
@@ -55,8 +57,8 @@ function refuseUnfinished(): void {
 }
 
 async function dryRun(session: CommandSession, version: string): Promise<number> {
-  const live = await readLive(session.engine, 'production');
   const { definition, terminal } = session;
+  const live = await readLiveIfPossible(session);
   const { baseline } = definition.application;
   const plan = (kind: 'go-live' | 'release', to: string, from: Live | undefined) => {
     const input = {
@@ -78,5 +80,30 @@ async function dryRun(session: CommandSession, version: string): Promise<number>
     const artefact = { version: baseline, digest: '', location: '' };
     plan('release', version, { colour: 'blue', artefact });
   }
+  if (definition.platform === 'aws') await printEstimate(session);
   return 0;
+}
+
+/** A plan can be looked at before there is an account: then it is the one of a first go-live. */
+async function readLiveIfPossible({ engine, platform, terminal }: CommandSession): Promise<Live | undefined> {
+  try {
+    return await readLive(engine, 'production');
+  } catch (error) {
+    if (platform.name === 'local') throw error;
+    const why = messageOf(error).split('\n', 1).join();
+    terminal.print(`What is live is not known (${why}): this is the plan of a first go-live.\n`);
+    return undefined;
+  }
+}
+
+/** What both environments would be made of, and what that would cost. Asks nobody. */
+async function printEstimate({ definition, terminal }: CommandSession): Promise<void> {
+  const { aws } = definition;
+  if (aws === undefined) return;
+  const { estimate, renderEstimate } = await import('../../infra/aws/estimate.ts');
+  for (const environment of environmentNames) {
+    const spec = environmentSpec(definition, environment);
+    const found = await estimate({ environment, spec, settings: awsSettingsOf(aws, environment) });
+    terminal.print(`\n${renderEstimate(found)}`);
+  }
 }

@@ -38,7 +38,8 @@ export async function foundationStack(
   const foundation = new Foundation({ ...spec, alertReceivers: receivers }, place, {
     providers: [accountProvider(place)],
   });
-  return { foundation: foundation.outputs, routeSecret: foundation.routeSecret };
+  const { outputs, routeSecret } = foundation;
+  return { spec: outputs.spec, foundation: outputs, routeSecret };
 }
 
 /** Everything of an environment that is there once, for both colours. */

@@ -1,5 +1,6 @@
 import { OperationError } from '../../../infra/errors.ts';
 import { stackKinds, stackName, type EnvironmentName, type Split, type StackKind } from '../../../infra/model.ts';
+import type { StackConfig } from '../../stacks/engine.ts';
 import type { ReleaseContext } from '../context.ts';
 import { StageStopped, type Stage } from '../stage.ts';
 import { describeWindow, minutesOpen } from '../window.ts';
@@ -89,7 +90,14 @@ async function settleStack(context: ReleaseContext, environment: EnvironmentName
   context.note(`drift in ${stack}: ${drift.map(({ resource, what }) => `${resource} ${what}`).join('; ')}`, 'warning');
   const recorded = await engine.config(environment, kind);
   if (recorded.kind === 'traffic') await refuseToMoveWrites(context, environment, recorded.split);
-  await context.up(environment, recorded);
+  await context.up(environment, withReceivers(context, environment, recorded));
+}
+
+/** Addresses of receivers are secrets, and in no record. */
+function withReceivers(context: ReleaseContext, environment: EnvironmentName, recorded: StackConfig): StackConfig {
+  if (recorded.kind !== 'foundation') return recorded;
+  const { alertReceivers } = context.spec(environment);
+  return { ...recorded, spec: { ...recorded.spec, alertReceivers } };
 }
 
 /** Weights are put right; the live colour is not: who writes where is moved by a cutover alone, which takes the data along. */
