@@ -1,6 +1,6 @@
 import * as pulumi from '@pulumi/pulumi';
 import { stackKinds, stackName, type EnvironmentName, type EnvironmentSpec, type StackKind } from './model.ts';
-import { fromPulumiConfig, type StackConfig } from './stacks.ts';
+import { fromPulumiConfig, pipelineStack, type StackConfig } from './stacks.ts';
 
 type Outputs = Record<string, pulumi.Input<unknown>>;
 export type Program = () => Promise<Outputs>;
@@ -60,5 +60,7 @@ export default async function selectedStack(): Promise<Record<string, pulumi.Inp
     const kind = stackKinds.find((candidate) => stackName(environment, candidate) === selected);
     if (kind !== undefined) return await programFor(environment, kind)();
   }
-  throw new Error(`${selected} is no stack of Greenlight: use <staging|production>-<${stackKinds.join('|')}>`);
+  if (selected === pipelineStack) return (await import('./aws/pipeline.ts')).pipelineProgram();
+  const names = `<staging|production>-<${stackKinds.join('|')}>, or ${pipelineStack}`;
+  throw new Error(`${selected} is no stack of Greenlight: use ${names}`);
 }

@@ -14,6 +14,9 @@ export type StackConfig =
   | { kind: 'blue' | 'green'; colour: ColourSpec }
   | { kind: 'traffic'; split: Split };
 
+/** The stack of an account, beside those of its environments: what releases by itself. */
+export const pipelineStack = 'pipeline';
+
 /** The project's name in `Pulumi.yaml`. */
 export const projectName = 'greenlight';
 

@@ -19,7 +19,15 @@ export const policyDocument = (statements: Statement[]): pulumi.Output<string> =
   pulumi.jsonStringify({ Version: '2012-10-17', Statement: statements });
 
 /** Services whose guides say that they name the account on whose behalf they assume a role. Others would be locked out. */
-const saysForWhom = ['ecs-tasks.amazonaws.com', 'vpc-flow-logs.amazonaws.com'];
+const saysForWhom = [
+  'codebuild.amazonaws.com',
+  'ecs-tasks.amazonaws.com',
+  'scheduler.amazonaws.com',
+  'vpc-flow-logs.amazonaws.com',
+];
+
+/** What naming and tagging of a role needs of its place. */
+type RolePlace = { settings: Pick<Place['settings'], 'accountId'>; tags: Place['tags'] };
 
 /**
  * A role that one AWS service may assume, where it says so on behalf of this account only ("the confused deputy problem" in
@@ -27,7 +35,7 @@ const saysForWhom = ['ecs-tasks.amazonaws.com', 'vpc-flow-logs.amazonaws.com'];
  */
 export function serviceRole(
   name: string,
-  { place, service, statements }: { place: Place; service: string; statements: Statement[] },
+  { place, service, statements }: { place: RolePlace; service: string; statements: Statement[] },
   parent: pulumi.Resource,
 ): Role {
   const forAccount = { Condition: { StringEquals: { 'aws:SourceAccount': place.settings.accountId } } };

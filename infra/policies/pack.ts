@@ -1,5 +1,6 @@
 import { PolicyPack, type Policies } from '@pulumi/policy';
 import { colours, stackKinds, stackName, type EnvironmentName } from '../model.ts';
+import { pipelineStack } from '../stacks.ts';
 import type { Resource, Rule, Scope } from './rule.ts';
 import { rules } from './rules.ts';
 
@@ -10,6 +11,7 @@ export function scopeOf(urn: string): Scope {
     const kind = stackKinds.find((candidate) => stackName(environment, candidate) === stack);
     if (kind !== undefined) return { environment, colour: colours.find((colour) => colour === kind) };
   }
+  if (stack === pipelineStack) return { environment: 'account' };
   throw new Error(`${stack} is no stack of Greenlight`);
 }
 

@@ -1,7 +1,10 @@
 import { on, statementsOf, unless, type Rule, type Statement } from './rule.ts';
 
 /** Actions for which AWS knows no resource, says the Service Authorization Reference. They give no right to any object. */
-const withoutResource = ['ecr:GetAuthorizationToken', 'elasticloadbalancing:DescribeRules', 'elasticloadbalancing:DescribeTags']; // prettier-ignore
+const withoutResource = [
+  'ec2:DescribeDhcpOptions', 'ec2:DescribeNetworkInterfaces', 'ec2:DescribeSecurityGroups', 'ec2:DescribeSubnets', 'ec2:DescribeVpcs',
+  'ecr:GetAuthorizationToken', 'elasticloadbalancing:DescribeRules', 'elasticloadbalancing:DescribeTags',
+]; // prettier-ignore
 
 /** Managed policies made for one service each; the others give a person's rights. */
 const managedPolicies = /^arn:aws:iam::aws:policy\/service-role\//;
@@ -39,19 +42,36 @@ const attachments = on(['iam/rolePolicyAttachment:RolePolicyAttachment'], ({ pro
   return unless(managedPolicies.test(arn) || !arn.startsWith('arn:aws:iam::aws:'), `${arn} allows far more than one service needs`);
 }); // prettier-ignore
 
+/** GitHub vouches for one repository's branch or environment, for AWS alone. Without these conditions: for any repository there is. */
+function isOneWorkflow({ Action, Principal, Condition }: Statement): boolean {
+  const provider = typeof Principal === 'object' ? Principal['Federated'] : undefined;
+  const equal = Condition?.['StringEquals'] ?? {};
+  const subjects = [equal['token.actions.githubusercontent.com:sub'] ?? []].flat().map(String);
+  return (
+    typeof provider === 'string' &&
+    Action.every((action) => action === 'sts:AssumeRoleWithWebIdentity') &&
+    equal['token.actions.githubusercontent.com:aud'] === 'sts.amazonaws.com' &&
+    subjects.length > 0 &&
+    subjects.every((subject) => /^repo:[^/*]+\/[^:*]+:(ref:refs\/heads\/|environment:)[^*]+$/.test(subject))
+  );
+}
+
 const trust = on(['iam/role:Role'], ({ props }) =>
-  granted(props['assumeRolePolicy']).flatMap(({ Principal }) => {
+  granted(props['assumeRolePolicy']).flatMap((statement) => {
+    if (isOneWorkflow(statement)) return [];
+    const { Principal } = statement;
     const services = typeof Principal === 'object' ? Object.keys(Principal) : [];
     return unless(
       services.every((kind) => kind === 'Service') && services.length > 0,
-      'somebody other than a service of AWS may assume it',
+      'somebody other than a service of AWS, or one workflow, may assume it',
     );
   }),
 );
 
 export const leastPrivilege: Rule = {
   name: 'least-privilege',
-  description: 'No wildcard in what a role may do, no wide managed policy, and only services assume roles.',
+  description:
+    'No wildcard in what a role may do, no wide managed policy, and only services and single workflows assume roles.',
   each: (resource, scope) =>
     [identityPolicies, resourcePolicies, attachments, trust].flatMap((check) => check(resource, scope)),
 };

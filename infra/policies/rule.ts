@@ -9,7 +9,8 @@ export interface Resource {
 
 /** Which stack it belongs to. */
 export interface Scope {
-  environment: EnvironmentName;
+  /** `account`: of the pipeline, which is there once for both. */
+  environment: EnvironmentName | 'account';
   colour?: Colour | undefined;
 }
 

@@ -20,6 +20,7 @@ const untagged = new Set([
   's3/bucketPublicAccessBlock:BucketPublicAccessBlock',
   's3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration',
   's3/bucketVersioning:BucketVersioning',
+  'scheduler/schedule:Schedule',
   'secretsmanager/secretVersion:SecretVersion',
   'sns/topicPolicy:TopicPolicy',
   'sns/topicSubscription:TopicSubscription',

@@ -1,0 +1,153 @@
+import * as pulumi from '@pulumi/pulumi';
+import { Project, type ProjectArgs } from '@pulumi/aws/codebuild/project.js';
+import { RolePolicyAttachment } from '@pulumi/aws/iam/rolePolicyAttachment.js';
+import type { LogGroup } from '@pulumi/aws/cloudwatch/logGroup.js';
+import { serviceRole, type Statement } from './iam.ts';
+import { logGroup } from './log-group.ts';
+import { PipelineComponent, type PipelinePlace } from './pipeline-component.ts';
+
+/** Docker engines of CodeBuild's own images; Ubuntu, where there is one, as the set-up installs with apt-get. */
+const images = {
+  X86_64: { type: 'LINUX_CONTAINER', image: 'aws/codebuild/standard:7.0' },
+  ARM64: { type: 'ARM_CONTAINER', image: 'aws/codebuild/amazonlinux-aarch64-standard:3.0' },
+} as const;
+
+export interface BuildArgs {
+  /** `release`. */
+  name: string;
+  /** `npm run release -- --yes`. */
+  command: string;
+  /** From the pipeline, or from the repository by itself. */
+  source: 'pipeline' | 'repository';
+  connectionArn: pulumi.Input<string>;
+  keyArn: pulumi.Input<string>;
+}
+
+/** Runs one command of Greenlight: never twice at once, for as long as a release may take. */
+export class Build extends PipelineComponent {
+  readonly project: Project;
+  readonly #args: BuildArgs;
+
+  constructor(args: BuildArgs, place: PipelinePlace, options: pulumi.ComponentResourceOptions) {
+    super('Build', `${args.name}-build`, place, options);
+    this.#args = args;
+    const logs = logGroup(this.named(args.name), { name: this.#logName(), place, keyArn: args.keyArn }, this);
+    this.project = this.#project(logs);
+    this.registerOutputs({});
+  }
+
+  #logName = () => `/greenlight/pipeline/${this.place.settings.application}-${this.#args.name}`;
+
+  #project(logs: LogGroup) {
+    const { build, state } = this.place.settings;
+    return new Project(
+      this.named(this.#args.name),
+      {
+        ...this.#source(),
+        ...this.#network(),
+        name: this.named(this.#args.name),
+        serviceRole: this.#role(logs).arn,
+        environment: {
+          ...images[build.architecture],
+          ...(build.image === undefined ? {} : { image: build.image }),
+          computeType: build.computeType,
+          // Images are built here, by Docker.
+          privilegedMode: true,
+        },
+        // Default: as many as the account may have. Two releases at once would only wait for each other's lock.
+        concurrentBuildLimit: 1,
+        // Minutes. Default 60: a release with its bake time takes longer. `npm run resume` goes on after one that was cut off.
+        buildTimeout: build.timeoutMinutes,
+        encryptionKey: state.keyArn,
+        logsConfig: { cloudwatchLogs: { groupName: logs.name, status: 'ENABLED' } },
+        tags: this.place.tags,
+      },
+      this.child,
+    );
+  }
+
+  #source(): Pick<ProjectArgs, 'source' | 'sourceVersion' | 'artifacts'> {
+    const { repository, branch } = this.place.settings;
+    const buildspec = this.#buildspec();
+    if (this.#args.source === 'pipeline')
+      return { source: { type: 'CODEPIPELINE', buildspec }, artifacts: { type: 'CODEPIPELINE' } };
+    const location = `https://github.com/${repository}.git`;
+    const auth = { type: 'CODECONNECTIONS', resource: this.#args.connectionArn };
+    const source = { type: 'GITHUB', location, auth, buildspec };
+    return { source, sourceVersion: branch, artifacts: { type: 'NO_ARTIFACTS' } };
+  }
+
+  /** JSON is YAML. */
+  #buildspec = () =>
+    JSON.stringify({
+      version: 0.2,
+      phases: {
+        install: { 'runtime-versions': { nodejs: 22 }, commands: this.place.settings.build.prepare },
+        build: { commands: ['npm ci', this.#args.command] },
+      },
+    });
+
+  #network(): Pick<ProjectArgs, 'vpcConfig'> {
+    const { network } = this.place.settings;
+    if (network === undefined) return {};
+    const { vpcId, privateSubnetIds: subnets, securityGroupId } = network;
+    return { vpcConfig: { vpcId, subnets, securityGroupIds: [securityGroupId] } };
+  }
+
+  /** What the build itself needs; what it may release is in the policies that the administrator made. */
+  #role(logs: LogGroup) {
+    const { place } = this;
+    const statements = [...this.#toRun(logs), ...this.#toJoinTheNetwork()];
+    const name = `${this.#args.name}-build`;
+    const role = serviceRole(this.named(name), { place, service: 'codebuild.amazonaws.com', statements }, this);
+    place.settings.releasePolicyArns.forEach((policyArn, i) => {
+      new RolePolicyAttachment(this.named(`${name}-${i + 1}`), { role: role.name, policyArn }, this.child);
+    });
+    return role;
+  }
+
+  #toRun(logs: LogGroup): Statement[] {
+    const { state } = this.place.settings;
+    const { connectionArn } = this.#args;
+    return [
+      { Effect: 'Allow', Action: ['logs:CreateLogStream', 'logs:PutLogEvents'], Resource: pulumi.interpolate`${logs.arn}:*` },
+      // The pipeline's hand-over of the source, and the engine's state.
+      { Effect: 'Allow', Action: ['s3:GetObject', 's3:GetObjectVersion', 's3:PutObject'], Resource: `arn:aws:s3:::${state.bucket}/*` },
+      { Effect: 'Allow', Action: ['kms:Decrypt', 'kms:GenerateDataKey'], Resource: state.keyArn },
+      // With its history: a release records commit and branch.
+      {
+        Effect: 'Allow',
+        Action: ['codeconnections:UseConnection', 'codeconnections:GetConnection', 'codeconnections:GetConnectionToken'],
+        Resource: connectionArn,
+      },
+    ];
+  } // prettier-ignore
+
+  /** "Allow CodeBuild access to AWS services required to create a VPC network interface" in the guide of CodeBuild. */
+  #toJoinTheNetwork(): Statement[] {
+    const { network, region, accountId } = this.place.settings;
+    if (network === undefined) return [];
+    const of = (kind: string, id: string) => `arn:aws:ec2:${region}:${accountId}:${kind}/${id}`;
+    const subnets = network.privateSubnetIds.map((id) => of('subnet', id));
+    const interfaces = of('network-interface', '*');
+    const describe = ['DhcpOptions', 'NetworkInterfaces', 'SecurityGroups', 'Subnets', 'Vpcs'];
+    return [
+      { Effect: 'Allow', Action: describe.map((what) => `ec2:Describe${what}`), Resource: '*' },
+      {
+        Effect: 'Allow',
+        Action: 'ec2:CreateNetworkInterface',
+        Resource: [interfaces, ...subnets, of('security-group', network.securityGroupId)],
+      },
+      { Effect: 'Allow', Action: 'ec2:DeleteNetworkInterface', Resource: interfaces },
+      {
+        Effect: 'Allow',
+        Action: 'ec2:CreateNetworkInterfacePermission',
+        Resource: interfaces,
+        Condition: {
+          StringEquals: { 'ec2:AuthorizedService': 'codebuild.amazonaws.com' },
+          ArnEquals: { 'ec2:Subnet': subnets },
+        },
+      },
+    ];
+  }
+}

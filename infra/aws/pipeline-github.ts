@@ -1,0 +1,50 @@
+import type * as pulumi from '@pulumi/pulumi';
+import { OpenIdConnectProvider } from '@pulumi/aws/iam/openIdConnectProvider.js';
+import { Role } from '@pulumi/aws/iam/role.js';
+import { RolePolicyAttachment } from '@pulumi/aws/iam/rolePolicyAttachment.js';
+import { policyDocument } from './iam.ts';
+import { PipelineComponent, type PipelinePlace } from './pipeline-component.ts';
+
+const issuer = 'token.actions.githubusercontent.com';
+/** Seconds: 8 hours, as a release with its bake time takes longer than the default of one. */
+const longestSession = 8 * 60 * 60;
+
+/** Lets workflows of one repository release, without a stored key: GitHub vouches for branch or environment. */
+export class GithubRole extends PipelineComponent {
+  readonly role: Role;
+
+  constructor(place: PipelinePlace, options: pulumi.ComponentResourceOptions) {
+    super('GithubRole', 'github', place, options);
+    this.role = this.#role(place.settings.githubProviderArn ?? this.#provider().arn);
+    place.settings.releasePolicyArns.forEach((policyArn, i) => {
+      new RolePolicyAttachment(this.named(`github-${i + 1}`), { role: this.role.name, policyArn }, this.child);
+    });
+    this.registerOutputs({});
+  }
+
+  #provider() {
+    const args = { url: `https://${issuer}`, clientIdLists: ['sts.amazonaws.com'], tags: this.place.tags };
+    return new OpenIdConnectProvider(this.named('github'), args, this.child);
+  }
+
+  #role(providerArn: pulumi.Input<string>) {
+    const { repository, branch, githubEnvironment } = this.place.settings;
+    const trust = trustIn(providerArn, [
+      `repo:${repository}:ref:refs/heads/${branch}`,
+      `repo:${repository}:environment:${githubEnvironment}`,
+    ]);
+    const args = { assumeRolePolicy: trust, maxSessionDuration: longestSession, tags: this.place.tags };
+    return new Role(this.named('github-release'), args, this.child);
+  }
+}
+
+/** Subjects in full: one with a wildcard lets other branches, or other repositories, in. */
+const trustIn = (provider: pulumi.Input<string>, subjects: string[]) =>
+  policyDocument([
+    {
+      Effect: 'Allow',
+      Principal: { Federated: provider },
+      Action: 'sts:AssumeRoleWithWebIdentity',
+      Condition: { StringEquals: { [`${issuer}:aud`]: 'sts.amazonaws.com', [`${issuer}:sub`]: subjects } },
+    },
+  ]);

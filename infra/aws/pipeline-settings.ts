@@ -1,0 +1,62 @@
+import { z } from 'zod';
+
+/** Key of the stack configuration that holds them, JSON: `greenlight:pipeline`. */
+export const pipelineSettingsKey = 'pipeline';
+
+const arn = (service: string) => z.string().regex(new RegExp(`^arn:aws:${service}:`), `an ARN of ${service}`);
+
+/** What the pipeline of an account needs to know. */
+const schema = z.strictObject({
+  application: z.string().regex(/^[a-z][a-z0-9-]{0,40}$/),
+  accountId: z.string().regex(/^\d{12}$/, 'an account id has 12 digits'),
+  region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'a region looks like eu-central-1'),
+  /** Value of the tag `owner`. */
+  owner: z.string().min(1),
+  repository: z.string().regex(/^[\w.-]+\/[\w.-]+$/, 'a repository looks like owner/name'),
+  /** What is pushed here is released. */
+  branch: z.string().regex(/^[\w./-]+$/).default('release'),
+  /** Environment of GitHub whose reviewers approve; its workflows may release. */
+  githubEnvironment: z.string().regex(/^[\w.-]+$/).default('production'),
+  /** One per account: give it where the account has it already. */
+  githubProviderArn: arn('iam').optional(),
+  /** Rights to release, as the account's administrator made them from docs/aws.md: no stack decides about its own. */
+  releasePolicyArns: z.array(arn('iam').regex(/:policy\//, 'an ARN of a policy')).min(1).max(10),
+  /** The bucket of the engine's state, and the key that encrypts it, by its ARN. */
+  state: z.strictObject({ bucket: z.string().min(3), keyArn: arn('kms') }),
+  /** Where builds run, so that they reach the databases: what `foundation` gives out as network and securityGroups. */
+  network: z
+    .strictObject({
+      vpcId: z.string().startsWith('vpc-'),
+      privateSubnetIds: z.array(z.string().startsWith('subnet-')).min(1),
+      securityGroupId: z.string().startsWith('sg-'),
+    })
+    .optional(),
+  build: z
+    .strictObject({
+      architecture: z.enum(['X86_64', 'ARM64']).default('X86_64'),
+      computeType: z.enum(['BUILD_GENERAL1_MEDIUM', 'BUILD_GENERAL1_LARGE', 'BUILD_GENERAL1_XLARGE']).default('BUILD_GENERAL1_LARGE'),
+      /** Default: Ubuntu of CodeBuild for x86, Amazon Linux of CodeBuild for ARM. */
+      image: z.string().optional(),
+      /** What the image lacks; see "Start" in README.md. */
+      prepare: z.array(z.string()).default([]),
+      timeoutMinutes: z.number().int().min(30).max(2160).default(480),
+    })
+    .prefault({}),
+  /** When staging is rehearsed, on the release branch. */
+  nightly: z
+    .strictObject({ cron: z.string().startsWith('cron('), timeZone: z.string().min(1) })
+    .default({ cron: 'cron(17 2 * * ? *)', timeZone: 'UTC' }),
+  /** Who is told of failures: addresses of e-mail. SNS asks each to confirm. */
+  notify: z.array(z.email()).min(1),
+  logDays: z.number().int().min(30).default(90),
+}); // prettier-ignore
+
+export type PipelineSettings = z.output<typeof schema>;
+
+/** Throws an Error that lists all that is wrong, with paths. */
+export function parsePipelineSettings(value: unknown): PipelineSettings {
+  const { success, data, error } = schema.safeParse(value);
+  if (success) return data;
+  const found = error.issues.map(({ path, message }) => `  ${[pipelineSettingsKey, ...path].join('.')}: ${message}`);
+  throw new Error(`greenlight:${pipelineSettingsKey} is wrong:\n${found.join('\n')}`);
+}

@@ -1,0 +1,53 @@
+import * as pulumi from '@pulumi/pulumi';
+import { Connection } from '@pulumi/aws/codeconnections/connection.js';
+import { Provider } from '@pulumi/aws/provider.js';
+import { Build } from './pipeline-build.ts';
+import { PipelineComponent, pipelinePlace, type PipelinePlace } from './pipeline-component.ts';
+import { GithubRole } from './pipeline-github.ts';
+import { PipelineKey } from './pipeline-key.ts';
+import { NightlyRehearsal } from './pipeline-nightly.ts';
+import { PipelineNotifications } from './pipeline-notifications.ts';
+import { ReleasePipeline } from './pipeline-release.ts';
+import { parsePipelineSettings, pipelineSettingsKey } from './pipeline-settings.ts';
+
+/** The program of the stack `pipeline`: one per account, beside the environments, brought up by hand. */
+export function pipelineProgram(): Record<string, pulumi.Input<unknown>> {
+  const settings = parsePipelineSettings(new pulumi.Config('greenlight').requireObject(pipelineSettingsKey));
+  const { region, accountId } = settings;
+  const provider = new Provider('aws', { region, allowedAccountIds: [accountId] });
+  return new ReleaseAutomation(pipelinePlace(settings), { providers: [provider] }).outputs;
+}
+
+/** What releases by itself: on a push to the release branch, at night on staging, and for workflows of GitHub. */
+class ReleaseAutomation extends PipelineComponent {
+  readonly outputs: Record<string, pulumi.Input<unknown>>;
+
+  constructor(place: PipelinePlace, options: pulumi.ComponentResourceOptions) {
+    super('ReleaseAutomation', 'automation', place, options);
+    const own = this.child;
+    const keyArn = new PipelineKey(place, own).key.arn;
+    const connection = this.#connection();
+    const common = { connectionArn: connection.arn, keyArn };
+
+    const release = new Build({ name: 'release', command: 'npm run release -- --yes', source: 'pipeline', ...common }, place, own);
+    const rehearsal = new Build({ name: 'rehearse', command: 'npm run rehearse', source: 'repository', ...common }, place, own);
+    const { pipeline } = new ReleasePipeline({ connectionArn: connection.arn, release: release.project }, place, own);
+    new NightlyRehearsal(rehearsal.project, place, own);
+    const failures = { pipelineArn: pipeline.arn, rehearsalArn: rehearsal.project.arn, keyArn };
+    new PipelineNotifications(failures, place, own);
+    const github = new GithubRole(place, own);
+
+    this.outputs = {
+      pipeline: pipeline.name,
+      githubRoleArn: github.role.arn,
+      // Pending until a person has completed it in the console, says the guide of connections.
+      connection: { arn: connection.arn, status: connection.connectionStatus },
+    };
+    this.registerOutputs({});
+  } // prettier-ignore
+
+  #connection() {
+    const args = { name: this.named('source').slice(0, 32), providerType: 'GitHub', tags: this.place.tags };
+    return new Connection(this.named('source'), args, this.child);
+  }
+}

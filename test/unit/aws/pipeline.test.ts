@@ -1,0 +1,203 @@
+import { expect } from 'chai';
+import * as pulumi from '@pulumi/pulumi';
+import { pipelineProgram } from '../../../infra/aws/pipeline.ts';
+import { mockStack } from '../../../infra/aws/resource-tree-mocks.ts';
+import { scopeOf } from '../../../infra/policies/pack.ts';
+import { statementsOf, type Resource } from '../../../infra/policies/rule.ts';
+import { violations } from '../../../infra/policies/rules.ts';
+import { all, only, settings as environmentSettings, type Declared } from './declared.ts';
+
+const settings = {
+  application: 'coins',
+  accountId: '123456789012',
+  region: 'eu-central-1',
+  owner: 'learning',
+  repository: 'example/coins',
+  branch: 'release',
+  releasePolicyArns: ['arn:aws:iam::123456789012:policy/greenlight-read', 'arn:aws:iam::123456789012:policy/greenlight-release'],
+  state: { bucket: 'coins-state', keyArn: 'arn:aws:kms:eu-central-1:123456789012:key/1' },
+  network: { vpcId: 'vpc-1', privateSubnetIds: ['subnet-a', 'subnet-b'], securityGroupId: 'sg-tasks' },
+  build: { architecture: 'ARM64', timeoutMinutes: 600, prepare: ['apt-get update'] },
+  nightly: { cron: 'cron(30 1 * * ? *)', timeZone: 'Europe/Berlin' },
+  notify: ['team@example.org'],
+}; // prettier-ignore
+
+async function declarePipeline(change: object = {}): Promise<Declared[]> {
+  const declared = await mockStack('pipeline', environmentSettings, new Map());
+  pulumi.runtime.setAllConfig({ 'greenlight:pipeline': JSON.stringify({ ...settings, ...change }) });
+  pipelineProgram();
+  await pulumi.runtime.disconnect();
+  return declared;
+}
+
+describe('pipeline on AWS', () => {
+  let declared: Declared[];
+
+  before(async () => {
+    declared = await declarePipeline();
+  });
+
+  const project = (name: string) => only(declared, 'codebuild/project:Project', name);
+  const rights = (name: string) => statementsOf(only(declared, 'iam/rolePolicy:RolePolicy', name)['policy']);
+
+  it('works in the configured account alone', () => {
+    expect(only(declared, 'pulumi:providers:aws')['allowedAccountIds']).to.equal('["123456789012"]');
+  });
+
+  it('releases what is pushed to the release branch, and nothing else', () => {
+    const pipeline = only(declared, 'codepipeline/pipeline:Pipeline');
+    expect(pipeline).to.include({ pipelineType: 'V2', executionMode: 'SUPERSEDED' });
+    const pushes = [{ branches: { includes: ['release'] } }];
+    expect(pipeline['triggers']).to.deep.equal([
+      { providerType: 'CodeStarSourceConnection', gitConfiguration: { sourceActionName: 'Source', pushes } },
+    ]);
+    const [source, release] = (pipeline['stages'] as { actions: { name: string; configuration: object }[] }[]).map(({ actions }) => actions[0]);
+    expect(source?.configuration).to.include({ FullRepositoryId: 'example/coins', BranchName: 'release', OutputArtifactFormat: 'CODEBUILD_CLONE_REF' });
+    expect(release?.configuration).to.deep.equal({ ProjectName: 'coins-release' });
+  }); // prettier-ignore
+
+  it('keeps what it hands over in the bucket of the state, under its key', () => {
+    expect(only(declared, 'codepipeline/pipeline:Pipeline')['artifactStores']).to.deep.equal([
+      { type: 'S3', location: 'coins-state', encryptionKey: { type: 'KMS', id: settings.state.keyArn } },
+    ]);
+  });
+
+  it('runs the release with Docker, one at a time, for as long as it takes', () => {
+    const release = project('coins-release');
+    expect(release).to.include({ concurrentBuildLimit: 1, buildTimeout: 600, encryptionKey: settings.state.keyArn });
+    expect(release['environment']).to.include({ privilegedMode: true, type: 'ARM_CONTAINER' });
+    const buildspec = JSON.parse((release['source'] as { buildspec: string }).buildspec) as {
+      phases: { install: { commands: string[] }; build: { commands: string[] } };
+    };
+    expect(buildspec.phases.build.commands.at(-1)).to.equal('npm run release -- --yes');
+    expect(buildspec.phases.install.commands).to.deep.equal(['apt-get update']);
+  });
+
+  it("runs in the environment's private subnets, where the databases are", () => {
+    const vpc = { vpcId: 'vpc-1', subnets: ['subnet-a', 'subnet-b'], securityGroupIds: ['sg-tasks'] };
+    expect(project('coins-release')['vpcConfig']).to.deep.equal(vpc);
+    expect(project('coins-rehearse')['vpcConfig']).to.deep.equal(vpc);
+    const [permission] = rights('release-build').filter(({ Action }) => Action[0] === 'ec2:CreateNetworkInterfacePermission'); // prettier-ignore
+    expect(permission?.Condition?.['StringEquals']).to.deep.equal({ 'ec2:AuthorizedService': 'codebuild.amazonaws.com' }); // prettier-ignore
+  });
+
+  it('runs outside of any network where none is given', async () => {
+    const open = await declarePipeline({ network: undefined });
+    expect(only(open, 'codebuild/project:Project', 'coins-release')['vpcConfig']).to.equal(undefined);
+    expect(JSON.stringify(only(open, 'iam/rolePolicy:RolePolicy', 'release-build'))).not.to.contain('ec2:');
+  });
+
+  it('keeps logs for a known time, under a key', () => {
+    const logs = all(declared, 'cloudwatch/logGroup:LogGroup').map(({ inputs }) => inputs);
+    expect(logs).to.have.lengthOf(2);
+    for (const log of logs) expect(log).to.deep.include({ retentionInDays: 90 }).and.to.have.property('kmsKeyId');
+  });
+
+  it('rehearses on staging every night, in the configured time zone', () => {
+    const schedule = only(declared, 'scheduler/schedule:Schedule');
+    expect(schedule).to.include({ scheduleExpression: 'cron(30 1 * * ? *)', scheduleExpressionTimezone: 'Europe/Berlin' }); // prettier-ignore
+    expect((schedule['target'] as { arn: string }).arn).to.contain('coins-rehearse');
+    expect(project('coins-rehearse')['source']).to.deep.include({ type: 'GITHUB', location: 'https://github.com/example/coins.git' }); // prettier-ignore
+    expect((project('coins-rehearse')['source'] as { buildspec: string }).buildspec).to.contain('npm run rehearse');
+    expect(project('coins-rehearse')['sourceVersion']).to.equal('release');
+  });
+
+  it('lets the schedule start that project alone', () => {
+    expect(rights('coins-nightly')).to.have.lengthOf(1);
+    expect(rights('coins-nightly')[0]).to.deep.include({ Action: ['codebuild:StartBuild'] });
+    expect(rights('coins-nightly')[0]?.Resource[0]).to.contain('coins-rehearse');
+  });
+
+  it('tells people of releases and rehearsals that failed', () => {
+    const events = all(declared, 'codestarnotifications/notificationRule:NotificationRule').map(({ inputs }) => inputs['eventTypeIds']); // prettier-ignore
+    expect(events).to.have.deep.members([
+      ['codepipeline-pipeline-pipeline-execution-failed'],
+      ['codebuild-project-build-state-failed', 'codebuild-project-build-state-stopped'],
+    ]);
+    expect(only(declared, 'sns/topicSubscription:TopicSubscription')).to.include({ protocol: 'email', endpoint: 'team@example.org' }); // prettier-ignore
+  });
+
+  it('trusts workflows of one repository, on the branch or in the environment, for AWS alone', () => {
+    const trust = statementsOf(only(declared, 'iam/role:Role', 'github-release')['assumeRolePolicy']);
+    expect(trust).to.have.lengthOf(1);
+    expect(trust[0]).to.deep.include({ Action: ['sts:AssumeRoleWithWebIdentity'] });
+    expect(trust[0]?.Condition).to.deep.equal({
+      StringEquals: {
+        'token.actions.githubusercontent.com:aud': 'sts.amazonaws.com',
+        'token.actions.githubusercontent.com:sub': [
+          'repo:example/coins:ref:refs/heads/release',
+          'repo:example/coins:environment:production',
+        ],
+      },
+    });
+    expect(only(declared, 'iam/openIdConnectProvider:OpenIdConnectProvider')['clientIdLists']).to.deep.equal(['sts.amazonaws.com']); // prettier-ignore
+  });
+
+  it("uses the account's provider of GitHub where there is one", async () => {
+    const githubProviderArn = 'arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com';
+    const existing = await declarePipeline({ githubProviderArn });
+    expect(all(existing, 'iam/openIdConnectProvider:OpenIdConnectProvider')).to.deep.equal([]);
+    expect(only(existing, 'iam/role:Role', 'github-release')['assumeRolePolicy']).to.contain(githubProviderArn);
+  });
+
+  it('gives the rights to release as the administrator made them, to what releases alone', () => {
+    const attached = all(declared, 'iam/rolePolicyAttachment:RolePolicyAttachment').map(({ inputs }) => [inputs['role'], inputs['policyArn']]); // prettier-ignore
+    const roles = ['coins-release-build', 'coins-rehearse-build', 'coins-github-release'];
+    expect(attached).to.have.deep.members(
+      roles.flatMap((role) => settings.releasePolicyArns.map((arn) => [role, arn])),
+    );
+  });
+
+  it('refuses wrong settings with their paths', async () => {
+    const wrong = declarePipeline({ repository: 'coins', build: { timeoutMinutes: 5 } }).then(() => '', String);
+    expect(await wrong).to.contain('pipeline.repository: a repository looks like').and.to.contain('pipeline.build.timeoutMinutes'); // prettier-ignore
+  });
+
+  describe('policies', () => {
+    const scope = scopeOf('urn:pulumi:pipeline::greenlight::aws:sns/topic:Topic::coins');
+    const judged = (change: (resource: Resource) => object = () => ({})) =>
+      violations(
+        declared
+          .map(({ type, name, inputs }) => ({ type, name, props: inputs }))
+          .map((resource) => ({ ...resource, props: { ...resource.props, ...change(resource) } })),
+        scope,
+      ).map(({ rule, found }) => `${rule}: ${found}`);
+    const planted = (type: string, name: string, props: object) =>
+      judged((resource) => (resource.type === `aws:${type}` && resource.name.includes(name) ? props : {})).join();
+
+    it('are kept', () => expect(judged()).to.deep.equal([]));
+
+    const trust = (subject: string, audience = 'sts.amazonaws.com') => ({
+      assumeRolePolicy: JSON.stringify({
+        Statement: {
+          Effect: 'Allow',
+          Principal: { Federated: 'arn' },
+          Action: 'sts:AssumeRoleWithWebIdentity',
+          Condition: {
+            StringEquals: {
+              'token.actions.githubusercontent.com:aud': audience,
+              'token.actions.githubusercontent.com:sub': subject,
+            },
+          },
+        },
+      }),
+    });
+    for (const [what, props] of [
+      ['every branch of the repository', trust('repo:example/coins:*')],
+      ['every repository of the owner', trust('repo:example/*:ref:refs/heads/release')],
+      ['another audience', trust('repo:example/coins:ref:refs/heads/release', 'anybody')],
+    ] as const)
+      it(`find a role that trusts ${what}`, () =>
+        expect(planted('iam/role:Role', 'github', props)).to.contain('least-privilege: somebody other than a service'));
+
+    it('find logs for ever, a topic without a key, a wide right, a managed policy, and what nobody owns', () => {
+      expect(planted('cloudwatch/logGroup:LogGroup', '', { retentionInDays: 0 })).to.contain('logs-with-retention');
+      expect(planted('sns/topic:Topic', '', { kmsMasterKeyId: undefined })).to.contain('encrypted-at-rest');
+      const wide = JSON.stringify({ Statement: { Effect: 'Allow', Action: 'codebuild:*', Resource: 'arn' } });
+      expect(planted('iam/rolePolicy:RolePolicy', 'nightly', { policy: wide })).to.contain('it allows codebuild:*');
+      const administrator = { policyArn: 'arn:aws:iam::aws:policy/AdministratorAccess' };
+      expect(planted('iam/rolePolicyAttachment:RolePolicyAttachment', 'github', administrator)).to.contain('far more');
+      expect(planted('codebuild/project:Project', 'release', { tags: {} })).to.contain('tagged: it has no tag owner');
+    });
+  });
+});
