@@ -4,6 +4,7 @@ import { scenarioName, startAt, summaryPath } from './settings.ts';
 
 interface SummaryData {
   metrics: Record<string, { values: Record<string, number> } | undefined>;
+  setup_data?: unknown;
 }
 
 /**
@@ -11,7 +12,8 @@ interface SummaryData {
  * `greenlight`, by endpoint and by colour. Latencies in milliseconds.
  */
 export function summary(data: SummaryData, endpoints: readonly string[]): Record<string, string> {
-  const { metrics } = data;
+  // What the set-up gave out are the sessions of those whom it signed up.
+  const { metrics, setup_data: _sessions, ...rest } = data;
   const value = (name: string, key: string): number | undefined => metrics[name]?.values[key];
   const of = (tags: string) => {
     const duration = `greenlight_duration{${tags}}`;
@@ -37,5 +39,5 @@ export function summary(data: SummaryData, endpoints: readonly string[]): Record
     colours: each('colour', colours),
   };
   if (summaryPath === undefined || summaryPath === '') return { stdout: `${JSON.stringify(greenlight, null, 1)}\n` };
-  return { [summaryPath]: JSON.stringify({ greenlight, ...data, metrics: withoutBuckets(metrics) }, null, 1) };
+  return { [summaryPath]: JSON.stringify({ greenlight, ...rest, metrics: withoutBuckets(metrics) }, null, 1) };
 }
