@@ -32,8 +32,22 @@ export interface TestListener {
   rules(): Promise<Rule[]>;
 }
 
-/** A listener as the stacks would declare it, on moto. `split` undefined: before the first go-live. */
-export async function makeListener(clients: Clients, spec: EnvironmentSpec, split?: Split): Promise<TestListener> {
+/** What makes it a listener that answers, in an account whose balancers run. */
+export interface RealListener {
+  port: number;
+  certificateArn: string;
+  /** Address of a service's target. */
+  target: (colour: Colour, service: string) => { Id: string; Port: number };
+  fenceArn: (listenerArn: string) => Promise<string>;
+}
+
+/** A listener as the stacks would declare it. `split` undefined: before the first go-live. */
+export async function makeListener(
+  clients: Clients,
+  spec: EnvironmentSpec,
+  split?: Split,
+  real?: RealListener,
+): Promise<TestListener> {
   const { balancer, network } = clients;
   const { Vpc } = await network.send(new CreateVpcCommand({ CidrBlock: '10.9.0.0/16' }));
   const subnet = (CidrBlock: string, AvailabilityZone: string) =>
@@ -44,7 +58,8 @@ export async function makeListener(clients: Clients, spec: EnvironmentSpec, spli
   const { LoadBalancers = [] } = await balancer.send(new CreateLoadBalancerCommand({ Name, Subnets }));
   const LoadBalancerArn = LoadBalancers[0]?.LoadBalancerArn ?? '';
   const nowhere = { Type: 'fixed-response', FixedResponseConfig: { StatusCode: '503' } } as const;
-  const { Listeners = [] } = await balancer.send(new CreateListenerCommand({ LoadBalancerArn, Port: 80, Protocol: 'HTTP', DefaultActions: [nowhere] })); // prettier-ignore
+  const how = real === undefined ? ({ Port: 80, Protocol: 'HTTP' } as const) : ({ Port: real.port, Protocol: 'HTTPS', Certificates: [{ CertificateArn: real.certificateArn }] } as const); // prettier-ignore
+  const { Listeners = [] } = await balancer.send(new CreateListenerCommand({ LoadBalancerArn, ...how, DefaultActions: [nowhere] })); // prettier-ignore
   const listenerArn = Listeners[0]?.ListenerArn ?? '';
 
   const group = async (name: string, tags: Record<string, string>, target: object) => {
@@ -55,13 +70,19 @@ export async function makeListener(clients: Clients, spec: EnvironmentSpec, spli
   const groups: TestListener['groups'] = { blue: {}, green: {} };
   for (const colour of colours)
     for (const service of spec.services) {
-      const target = { TargetType: 'ip', Protocol: 'HTTP', Port: 3000, VpcId: Vpc?.VpcId } as const;
+      const health = { HealthCheckPath: service.health, HealthCheckIntervalSeconds: 5, HealthyThresholdCount: 2, UnhealthyThresholdCount: 2 }; // prettier-ignore
+      const target = { TargetType: 'ip', Protocol: 'HTTP', Port: 3000, VpcId: Vpc?.VpcId, ...health } as const;
       const arn = await group(`${colour}-${service.name}`, { colour, service: service.name }, target);
-      const Targets = [11, 9].map((host) => ({ Id: `10.9.0.${host}`, Port: 3000 }));
+      const made = [11, 9].map((host) => ({ Id: `10.9.0.${host}`, Port: 3000 }));
+      const Targets = real === undefined ? made : [real.target(colour, service.name)];
       await balancer.send(new RegisterTargetsCommand({ TargetGroupArn: arn, Targets }));
       groups[colour][service.name] = arn;
     }
   const fenceGroup = await group('fence', {}, { TargetType: 'lambda' });
+  if (real !== undefined) {
+    const Targets = [{ Id: await real.fenceArn(listenerArn) }];
+    await balancer.send(new RegisterTargetsCommand({ TargetGroupArn: fenceGroup, Targets }));
+  }
 
   const action = ({ to }: PlannedRule) => {
     if (to.kind === 'none') return { ...nowhere, FixedResponseConfig: { StatusCode: '404' } };

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { request } from 'node:https';
 import { ModifyRuleCommand } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { expect } from 'chai';
 import { createClients, maxAttempts, type Clients } from '../../../infra/aws/runtime/clients.ts';
@@ -9,6 +11,7 @@ import { startGateway, type Gateway } from '../../aws/account/gateway.ts';
 import { startMoto, type Moto } from '../../aws/account/moto.ts';
 import { routerContract } from '../../contract/router.ts';
 import { spec as specOf } from '../../unit/aws/declared.ts';
+import { openEntry, type Entry } from './entry.ts';
 import { makeListener, routeSecret, type TestListener } from './listener.ts';
 
 const credentials = { accessKeyId: 'AKIAEMULATED', secretAccessKey: 'emulated' };
@@ -170,3 +173,71 @@ describe('the router of AWS', function () {
     });
   });
 });
+
+describe('the router of AWS, through a balancer that runs', function () {
+  this.timeout(120_000);
+  let entry: Entry;
+  before(async () => {
+    // So long does a change take until requests notice it.
+    entry = await openEntry({ live: 'blue', percent: 0 }, { balancer: { propagationMs: 400 } });
+  });
+  after(async () => {
+    const errors = entry.account.errors();
+    await entry.close();
+    expect(errors).to.deep.equal([]);
+  });
+
+  const make = (): Router => {
+    const { clients, listener, baseUrl, caFile } = entry;
+    const foundation = { listenerArn: listener.listenerArn, baseUrl };
+    return createAwsRouter({ clients, foundation, spec, routeSecret, caFile, observeMs: 15_000 });
+  };
+  const ask = createAsking(() => entry);
+
+  routerContract(() => Promise.resolve(make()), { leaseMs: 4_000 });
+
+  it('is done with a split when it is seen, not when it is accepted', async () => {
+    const router = make();
+    await router.apply({ live: 'green', percent: 0 });
+    expect(await Promise.all(Array.from({ length: 20 }, () => ask('GET', '/api/x')))).to.deep.equal(Array(20).fill('200 green'));
+    expect(await ask('POST', '/api/x')).to.equal('200 green');
+    await router.apply({ live: 'blue', percent: 0 });
+    expect(await ask('GET', '/')).to.equal('200 blue');
+  }); // prettier-ignore
+
+  it('is done with a hold when every write is held, and none of its own reaches the application', async () => {
+    const router = make();
+    entry.heard.length = 0;
+    await router.hold(30_000);
+    expect(await Promise.all(['POST', 'PUT', 'PATCH', 'DELETE'].map((method) => ask(method, '/api/x')))).to.deep.equal(Array(4).fill('503 fence'));
+    expect(await ask('GET', '/api/x')).to.equal('200 blue');
+    await router.release();
+    expect(await ask('POST', '/api/x')).to.equal('200 blue');
+    const { heard } = entry;
+    expect(heard.filter(({ method }) => method !== 'GET')).to.deep.equal([{ colour: 'blue', method: 'POST', path: '/api/x' }]);
+  }); // prettier-ignore
+
+  it('routes by header, also while writes are held', async () => {
+    const router = make();
+    await router.hold(30_000);
+    expect(await ask('POST', '/api/x', router.entry.routeHeaders('green'))).to.equal('200 green');
+    await router.release();
+  });
+});
+
+/** Status, and who answered. */
+function createAsking(entry: () => Entry) {
+  return async (method: string, path: string, headers: Record<string, string> = {}): Promise<string> => {
+    const { baseUrl, caFile } = entry();
+    const ca = await readFile(caFile);
+    return new Promise((resolve, reject) => {
+      const asked = request(new URL(path, baseUrl), { method, headers, agent: false, ca }, (answer) => {
+        answer.resume();
+        const fence = answer.headers['x-greenlight-fence'] === undefined ? undefined : 'fence';
+        resolve(`${answer.statusCode} ${fence ?? String(answer.headers['x-greenlight-colour'])}`);
+      });
+      asked.on('error', reject);
+      asked.end();
+    });
+  };
+}
