@@ -60,8 +60,11 @@ export function placeOfProcesses(): string {
     }
   }
   try {
-    const options = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] } as const;
-    return `${hostname()} ${execFileSync('sysctl', ['-n', 'kern.bootsessionuuid'], options).trim()}`;
+    const boot = execFileSync('sysctl', ['-n', 'kern.bootsessionuuid'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    return `${hostname()} ${boot.trim()}`;
   } catch {
     return unknownPlace;
   }

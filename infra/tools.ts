@@ -25,6 +25,7 @@ export type ToolName =
   | 'zap'
   | 'chromium'
   | 'openssl'
+  | 'docker'
   | 'moto_server';
 
 /** Absolute path of a tool, or undefined. */

@@ -1,8 +1,10 @@
 import { OperationError, messageOf } from '../../errors.ts';
 
+export const logInAgain = 'log in again (aws sso login), then: npm run resume';
+
 /** Errors of AWS that a person has to do something about, by their codes: what to do. The rest says itself. */
 const cures: [RegExp, string][] = [
-  [/ExpiredToken|RequestExpired|TokenRefreshRequired|SSO session|SSO token|Token is expired/i, 'log in again (aws sso login), then: npm run resume'],
+  [/ExpiredToken|RequestExpired|TokenRefreshRequired|SSO session|SSO token|Token is expired/i, logInAgain],
   [
     /CredentialsProviderError|NoCredentials|InvalidClientTokenId|UnrecognizedClient|InvalidAccessKeyId|SignatureDoesNotMatch/,
     'give credentials: aws sso login, AWS_PROFILE, or AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY',

@@ -30,8 +30,8 @@ describe('records of releases in S3', function () {
     releases: string;
     write(path: string, text: string): Promise<void>;
     read(path: string): Promise<string>;
-    push(): Promise<void>;
-    pull(): Promise<void>;
+    push: () => Promise<void>;
+    pull: () => Promise<void>;
   }
 
   const machine = async (name: string): Promise<Machine> => {
