@@ -12,8 +12,8 @@ const cures: [RegExp, string][] = [
   [/AccessDenied|UnauthorizedOperation|NotAuthorized|AuthorizationError/, 'give these credentials that right; docs/aws.md lists all that are needed'],
   [/Throttl|RequestLimitExceeded|SlowDown|TooManyRequests/, 'AWS asked to slow down for longer than was waited: npm run resume'],
   [/LimitExceeded|QuotaExceeded|TooMany|InsufficientDBInstanceCapacity|ResourceLimit/, 'raise that quota (Service Quotas in the console), then: npm run resume'],
-  [/ENOTFOUND|EAI_AGAIN/, 'see that the region is spelt right and the network is up'],
-  [/ECONNREFUSED|ETIMEDOUT|ECONNRESET|TimeoutError|NetworkingError/, 'see that the network is up, then: npm run resume'],
+  [/ENOTFOUND|EAI_AGAIN|no such host/, 'see that the region is spelt right and the network is up'],
+  [/ECONNREFUSED|ETIMEDOUT|ECONNRESET|TimeoutError|NetworkingError|connection refused/, 'see that the network is up, then: npm run resume'],
 ]; // prettier-ignore
 
 /** What to do about words of AWS, by whatever program they came; undefined where they say it themselves. */
