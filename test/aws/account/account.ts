@@ -37,7 +37,9 @@ export async function startAccount(options: AccountOptions): Promise<Account> {
   const opened: { close(): Promise<void> }[] = [];
   const close = async () => {
     // The last opened first: parts stop what they run while moto still answers.
-    for (const one of opened.splice(0).reverse()) await one.close();
+    const failures: unknown[] = [];
+    for (const one of opened.splice(0).reverse()) await one.close().catch((error: unknown) => failures.push(error));
+    if (failures.length > 0) throw new AggregateError(failures, 'a part of the account did not end as it should');
   };
   const open = <T extends { close(): Promise<void> }>(one: T): T => {
     opened.push(one);

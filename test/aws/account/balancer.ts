@@ -85,9 +85,6 @@ export class Balancer implements Part {
   /** What functions behind it wrote. */
   functionLog = (): string[] => this.#functions.log;
 
-  /** Of the balancers that there are. */
-  balancerArns = (): string[] => [...new Set(this.#listeners.map(({ balancerArn }) => balancerArn))];
-
   async close(): Promise<void> {
     this.#end.abort();
     await this.#reading;
