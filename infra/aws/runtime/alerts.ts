@@ -40,10 +40,10 @@ export function createAwsAlerts(options: AwsAlertsOptions): Alerts {
   const countedFrom = Math.floor(now() / minute) * minute;
   let reading: Promise<void> = Promise.resolve();
 
-  const alarms = (StateValue?: 'ALARM'): Promise<{ alarm: MetricAlarm; subject: AlarmSubject }[]> =>
+  const alarms = (): Promise<{ alarm: MetricAlarm; subject: AlarmSubject }[]> =>
     calling('reading the alarms', async () => {
       const found: MetricAlarm[] = [];
-      const input = { AlarmNamePrefix: alarmPrefix(place), ...(StateValue === undefined ? {} : { StateValue }) };
+      const input = { AlarmNamePrefix: alarmPrefix(place) };
       for await (const page of paginateDescribeAlarms({ client: clients.metrics }, input)) found.push(...(page.MetricAlarms ?? [])); // prettier-ignore
       return found.flatMap((alarm) => {
         const subject = parseAlarmName(place, alarm.AlarmName ?? '');
@@ -91,7 +91,8 @@ export function createAwsAlerts(options: AwsAlertsOptions): Alerts {
     },
 
     async active() {
-      return (await alarms('ALARM')).map(({ alarm, subject }) => ({
+      const firing = (await alarms()).filter(({ alarm }) => alarm.StateValue === 'ALARM');
+      return firing.map(({ alarm, subject }) => ({
         alert: alertName(subject),
         labels: labelsOf(subject, alarm.StateReason ?? ''),
         since: alarm.StateTransitionedTimestamp?.getTime() ?? alarm.StateUpdatedTimestamp?.getTime() ?? 0,

@@ -40,8 +40,10 @@ export function matchRules(spec: EnvironmentSpec, rules: Rule[]): MatchedRules {
   const inOrder = rules
     .filter((rule) => rule.IsDefault !== true && Number(rule.Priority) >= priorities.fenceUp)
     .sort((a, b) => Number(a.Priority) - Number(b.Priority));
-  const byKey = Map.groupBy(inOrder, (rule) => keyOf((rule.Conditions ?? []).map(conditionKey)));
-  const take = (plan: PlannedRule): Rule | undefined => byKey.get(keyOf(plan.conditions.map(plannedKey)))?.shift();
+  // The fence moves, and a path of it may have the conditions of a route: its rules are told by where they may be.
+  const byKey = Map.groupBy(inOrder, (rule) => keyOf(isOfFence(rule), (rule.Conditions ?? []).map(conditionKey)));
+  const take = ({ to, conditions }: PlannedRule): Rule | undefined =>
+    byKey.get(keyOf(to.kind === 'fence', conditions.map(plannedKey)))?.shift();
   const matched: MatchedRules = { routed: [], missing: [], up: [], fence: [] };
   for (const plan of planned) {
     const rule = take(plan);
@@ -59,7 +61,11 @@ export function matchRules(spec: EnvironmentSpec, rules: Rule[]): MatchedRules {
   return matched;
 }
 
-const keyOf = (conditions: string[]): string => conditions.toSorted().join(' & ');
+const isOfFence = ({ Priority }: Rule): boolean =>
+  Number(Priority) < priorities.routes || Number(Priority) >= priorities.fenceDown;
+
+const keyOf = (ofFence: boolean, conditions: string[]): string =>
+  `${ofFence ? 'fence: ' : ''}${conditions.toSorted().join(' & ')}`;
 
 function plannedKey(condition: Condition): string {
   const values = (condition.values as string[]).toSorted().join('|');

@@ -1,0 +1,70 @@
+import { expect } from 'chai';
+import { percentile } from '../../../automation/traffic/analysis.ts';
+import { questionsAbout, trafficOf } from '../../../infra/aws/runtime/metrics-traffic.ts';
+import type { Series } from '../../../infra/aws/runtime/metrics-data.ts';
+import { askedPercents, spread } from '../../../infra/aws/runtime/quantiles.ts';
+
+describe('latencies from quantiles', () => {
+  const all = [0, ...askedPercents, 100];
+
+  it('are as many as there were requests, with the same quantiles', () => {
+    // Exponential: a long tail.
+    const quantile = (percent: number) => -100 * Math.log(1 - Math.min(percent, 99.99) / 100);
+    const values = spread(all.map((percent) => ({ percent, value: quantile(percent) })), 2000); // prettier-ignore
+    expect(values).to.have.length(2000);
+    for (const percent of [50, 90, 95, 99])
+      expect(percentile(values, percent / 100)).to.be.closeTo(quantile(percent), quantile(percent) * 0.02);
+  });
+
+  it('of one request are in the middle, and of none are none', () => {
+    const points = [{ percent: 0, value: 10 }, { percent: 50, value: 20 }, { percent: 100, value: 90 }]; // prettier-ignore
+    expect(spread(points, 1)).to.deep.equal([20]);
+    expect(spread(points, 0)).to.deep.equal([]);
+    expect(spread([], 5)).to.deep.equal([]);
+    expect(spread([{ percent: 95, value: 7 }], 3)).to.deep.equal([7, 7, 7]);
+  });
+
+  it('do not fall where estimates cross, and leave out what is no time', () => {
+    const values = spread([{ percent: 0, value: 5 }, { percent: 50, value: 9 }, { percent: 95, value: 8 }, { percent: 100, value: Number.NaN }], 10); // prettier-ignore
+    expect(values).to.deep.equal(values.toSorted((a, b) => a - b));
+    expect(Math.max(...values)).to.equal(9);
+  });
+});
+
+describe('traffic of a target group', () => {
+  const questions = questionsAbout('targetgroup/a/1', 'app/entry/1');
+  /** Answers to the questions: by metric and statistic, one value in one period. */
+  const given = (values: Record<string, number>): Series[] =>
+    questions.map(({ metric, stat }) => {
+      const value = values[`${metric} ${stat}`];
+      return new Map(value === undefined ? [] : [[60_000, value]]);
+    });
+  const own = (count: number): Series => new Map([[60_000, count]]);
+  const counts = { 'RequestCount Sum': 100, 'HTTPCode_Target_2XX_Count Sum': 90, 'HTTPCode_Target_4XX_Count Sum': 3, 'HTTPCode_Target_5XX_Count Sum': 2 }; // prettier-ignore
+
+  it('asks for sums, and for quantiles of the time', () => {
+    expect(questions.map(({ metric, stat }) => `${metric} ${stat}`)).to.include.members([...Object.keys(counts), 'TargetResponseTime SampleCount', 'TargetResponseTime p95']); // prettier-ignore
+    for (const { dimensions } of questions) expect(dimensions).to.deep.equal({ TargetGroup: 'targetgroup/a/1', LoadBalancer: 'app/entry/1' }); // prettier-ignore
+  });
+
+  it('counts as errors what the targets failed, and what they never answered where the balancer said so', () => {
+    expect(trafficOf(given(counts), new Map())).to.include({ requests: 100, errors: 2 });
+    expect(trafficOf(given(counts), own(3))).to.include({ requests: 100, errors: 5 });
+    expect(trafficOf(given(counts), own(50))).to.include({ requests: 100, errors: 7 });
+  });
+
+  it('never has more errors than requests', () => {
+    const late = { 'RequestCount Sum': 1, 'HTTPCode_Target_5XX_Count Sum': 4 };
+    expect(trafficOf(given(late), own(9))).to.include({ requests: 4, errors: 4 });
+  });
+
+  it('has times in milliseconds, as many as there are samples', () => {
+    const times = { 'TargetResponseTime SampleCount': 4, 'TargetResponseTime Minimum': 0.1, 'TargetResponseTime Maximum': 0.5 }; // prettier-ignore
+    expect(trafficOf(given(times), new Map()).latenciesMs.map(Math.round)).to.deep.equal([150, 250, 350, 450]);
+    expect(trafficOf(given({ ...counts, 'TargetResponseTime SampleCount': 4 }), new Map()).latenciesMs).to.deep.equal([]); // prettier-ignore
+  });
+
+  it('is nothing where nothing was told', () => {
+    expect(trafficOf(given({}), own(5))).to.deep.equal({ requests: 0, errors: 0, writes: 0, splitReads: 0, latenciesMs: [] }); // prettier-ignore
+  });
+});
