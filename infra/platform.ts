@@ -87,6 +87,11 @@ export interface Environment {
   readonly previews: Previews;
   /** Makes an artefact ready to run here: called before a colour or a job gets it. May be repeated. */
   provide(artefact: Artefact): Promise<void>;
+  /**
+   * Removes what runs that are over left behind (scratch databases, tasks, secrets); resolves to their names. Only while this
+   * program has the environment. Absent: it ends with the program, or is found by its next start.
+   */
+  sweep?(): Promise<string[]>;
   /** What policies are judged by. */
   audit(): Promise<AuditFacts>;
   close(): Promise<void>;

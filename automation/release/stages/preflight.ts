@@ -77,7 +77,20 @@ async function settleDrift(context: ReleaseContext): Promise<void> {
     for (const kind of stackKinds) {
       if (await context.engine.exists(environment, kind)) await settleStack(context, environment, kind);
     }
+    if (await context.engine.exists(environment, 'foundation')) await sweep(context, environment);
   }
+}
+
+/** What an interrupted run left costs money, and may hold a copy of the data. */
+async function sweep(context: ReleaseContext, environment: EnvironmentName): Promise<void> {
+  const running = await context.connect(environment);
+  if (running.sweep === undefined) return;
+  const swept = await context.act(
+    `sweep-${environment}`,
+    `look for what earlier runs left on ${environment}`,
+    running.sweep,
+  );
+  if (swept.length > 0) context.note(`an earlier run had left, and it is deleted: ${swept.join(', ')}`, 'warning');
 }
 
 async function settleStack(context: ReleaseContext, environment: EnvironmentName, kind: StackKind): Promise<void> {

@@ -76,7 +76,12 @@ interface Ways {
   redact?: (text: string) => string;
 }
 
-async function connect(setting: Setting, spec: EnvironmentSpec, outputs: StackOutputs, ways: Ways): Promise<Environment> {
+async function connect(
+  setting: Setting,
+  spec: EnvironmentSpec,
+  outputs: StackOutputs,
+  ways: Ways,
+): Promise<Environment> {
   const { clients, environment, foundation, settings } = setting;
   const { entry } = settings.authorities;
   const routeSecret = await secretValue(clients, foundation.routeSecretArn);
@@ -100,6 +105,8 @@ async function connect(setting: Setting, spec: EnvironmentSpec, outputs: StackOu
     previews: createAwsPreviews({ ...setting, routeSecret, ...ways }),
     provide: (artefact) => images.provide(artefact),
     // Secrets, ports and volumes are resources here: the rules of the policy pack judge them.
+    sweep: async () =>
+      (await Promise.all([sweepTasks(setting), sweepPreviews(setting), databases.sweep(), backups.sweep()])).flat(),
     audit: () => Promise.resolve({}),
     close: () => Promise.resolve(),
   }; // prettier-ignore
