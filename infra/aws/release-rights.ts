@@ -126,8 +126,13 @@ function release({ accountId, region, stateBucket, stateKeyArn }: RightsOf): Sta
     {
       Sid: 'Traffic',
       Effect: 'Allow',
-      Action: ['elasticloadbalancing:AddTags', 'elasticloadbalancing:ModifyRule', 'elasticloadbalancing:RemoveTags', 'elasticloadbalancing:SetRulePriorities'],
-      Resource: of('elasticloadbalancing', 'listener-rule/app/*'),
+      // Rules and target groups of its own are those of previews.
+      Action: [
+        'elasticloadbalancing:AddTags', 'elasticloadbalancing:CreateRule', 'elasticloadbalancing:CreateTargetGroup', 'elasticloadbalancing:DeleteRule',
+        'elasticloadbalancing:DeleteTargetGroup', 'elasticloadbalancing:DeregisterTargets', 'elasticloadbalancing:ModifyRule',
+        'elasticloadbalancing:RegisterTargets', 'elasticloadbalancing:RemoveTags', 'elasticloadbalancing:SetRulePriorities',
+      ],
+      Resource: ['listener/app/*', 'listener-rule/app/*', 'targetgroup/*'].map((kind) => of('elasticloadbalancing', kind)),
     },
     {
       Sid: 'Tasks',
