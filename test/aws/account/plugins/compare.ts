@@ -19,19 +19,37 @@ export function covers(declared: unknown, found: unknown): boolean {
     if (typeof found !== 'object' || found === null) return false;
     return Object.entries(declared).every(([key, value]) => covers(value, (found as Properties)[key]));
   }
-  return String(declared) === String(found);
+  // `1` and `'1'` are the same to AWS.
+  return `${declared as string}` === `${found as string}`;
 }
 
 /** Tags are compared as a whole: one that nobody declared is drift, as to the real plug-in. */
 export const sameTags = (declared: unknown, found: unknown): boolean =>
   covers(declared ?? {}, found ?? {}) && covers(found ?? {}, declared ?? {});
 
+/** What AWS gives a resource and no program declares: a record that lacks it is of one whose making was cut off. */
+const computed = [
+  'arn',
+  'address',
+  'endpoint',
+  'resourceId',
+  'engineVersionActual',
+  'masterUserSecrets',
+  'repositoryUrl',
+  'registryId',
+  'uniqueId',
+  'fqdn',
+  'dashboardArn',
+  'bucketDomainName',
+  'bucketRegionalDomainName',
+];
+
 /** The record with what was found different in its place. */
 export function withFound(state: Properties, found: Properties): Properties {
   const merged = { ...state };
   for (const [key, value] of Object.entries(found)) {
     const same = key === 'tags' ? sameTags(state[key], value) : covers(state[key], value);
-    if (!same) merged[key] = value;
+    if (!same || (state[key] === undefined && computed.includes(key))) merged[key] = value;
   }
   return JSON.parse(JSON.stringify(merged)) as Properties;
 }

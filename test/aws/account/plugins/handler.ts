@@ -52,6 +52,6 @@ export const resource = <Args>(handler: Handler<Unwrap<Args>>): Handler => handl
 export const record = (autoName?: AutoName): Handler => ({
   replaces: [],
   ...(autoName && { autoName }),
-  create: (inputs, { logicalName }) => Promise.resolve({ id: String(inputs['name'] ?? logicalName) }),
+  create: (inputs, { logicalName }) => Promise.resolve({ id: (inputs['name'] as string | undefined) ?? logicalName }),
   update: () => Promise.resolve(),
 });

@@ -77,9 +77,9 @@ export function createProvider(
 
     read: (id, urn, state) =>
       telling(`reading ${typeOf(urn)} ${id}`, async () => {
-        const { read } = handlerOf(urn);
-        if (read === undefined) return state;
-        const found = await read(id, state, contextOf(urn, state)).catch((error: unknown) => {
+        const handler = handlerOf(urn);
+        if (handler.read === undefined) return state;
+        const found = await handler.read(id, state, contextOf(urn, state)).catch((error: unknown) => {
           if (isMissing(error)) return undefined;
           throw error;
         });

@@ -1,11 +1,12 @@
 import { Metadata, Server, ServerCredentials, status, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
-import { Any } from 'google-protobuf/google/protobuf/any_pb.js';
-import { Empty } from 'google-protobuf/google/protobuf/empty_pb.js';
-import { Struct, type JavaScriptValue } from 'google-protobuf/google/protobuf/struct_pb.js';
-import { PluginInfo } from '@pulumi/pulumi/proto/plugin_pb.js';
-import * as services from '@pulumi/pulumi/proto/provider_grpc_pb.js';
-import * as proto from '@pulumi/pulumi/proto/provider_pb.js';
-import { Status } from '@pulumi/pulumi/proto/status_pb.js';
+import anyMessages from 'google-protobuf/google/protobuf/any_pb.js';
+import emptyMessages from 'google-protobuf/google/protobuf/empty_pb.js';
+import structMessages, { type JavaScriptValue, type Struct } from 'google-protobuf/google/protobuf/struct_pb.js';
+import pluginMessages from '@pulumi/pulumi/proto/plugin_pb.js';
+import services from '@pulumi/pulumi/proto/provider_grpc_pb.js';
+import proto from '@pulumi/pulumi/proto/provider_pb.js';
+import type * as requests from '@pulumi/pulumi/proto/provider_pb.js';
+import statusMessages from '@pulumi/pulumi/proto/status_pb.js';
 
 export type Properties = Record<string, unknown>;
 
@@ -47,7 +48,7 @@ export class Unready extends Error {
  */
 export async function serve(provider: ResourceProvider): Promise<void> {
   const server = new Server({ 'grpc.max_receive_message_length': 400 * 2 ** 20 });
-  server.addService(services.ResourceProviderService as never, methods(provider) as never);
+  server.addService(services.ResourceProviderService, methods(provider));
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
       error === null ? resolve(bound) : reject(error),
@@ -59,29 +60,29 @@ export async function serve(provider: ResourceProvider): Promise<void> {
 
 function methods(provider: ResourceProvider) {
   return {
-    attach: unary<Empty>(() => new Empty()),
-    cancel: unary<Empty>(() => new Empty()),
-    getPluginInfo: unary<Empty>(() => {
-      const info = new PluginInfo();
+    attach: unary(() => new emptyMessages.Empty()),
+    cancel: unary(() => new emptyMessages.Empty()),
+    getPluginInfo: unary(() => {
+      const info = new pluginMessages.PluginInfo();
       info.setVersion(provider.version);
       return info;
     }),
-    getSchema: unary<Empty>(() => {
+    getSchema: unary(() => {
       const response = new proto.GetSchemaResponse();
       response.setSchema(JSON.stringify({ name: provider.name, version: provider.version }));
       return response;
     }),
-    checkConfig: unary<proto.CheckRequest>((request) => {
+    checkConfig: unary<requests.CheckRequest>((request) => {
       const response = new proto.CheckResponse();
       response.setInputs(request.getNews());
       return response;
     }),
-    diffConfig: unary<proto.DiffRequest>(() => new proto.DiffResponse()),
-    configure: unary<proto.ConfigureRequest>(async (request) => {
+    diffConfig: unary<requests.DiffRequest>(() => new proto.DiffResponse()),
+    configure: unary<requests.ConfigureRequest>(async (request) => {
       await provider.configure(plain(request.getArgs()));
       return new proto.ConfigureResponse();
     }),
-    check: unary<proto.CheckRequest>((request) => {
+    check: unary<requests.CheckRequest>((request) => {
       const { inputs, failures } = provider.check(
         request.getUrn(),
         plain(request.getOlds()),
@@ -99,7 +100,7 @@ function methods(provider: ResourceProvider) {
       );
       return response;
     }),
-    diff: unary<proto.DiffRequest>((request) => {
+    diff: unary<requests.DiffRequest>((request) => {
       const { changed, replaces, deleteBeforeReplace } = provider.diff(
         request.getUrn(),
         plain(request.getOlds()),
@@ -115,14 +116,14 @@ function methods(provider: ResourceProvider) {
       response.setDeletebeforereplace(deleteBeforeReplace);
       return response;
     }),
-    create: unary<proto.CreateRequest>(async (request) => {
+    create: unary<requests.CreateRequest>(async (request) => {
       const { id, state } = await provider.create(request.getUrn(), plain(request.getProperties()));
       const response = new proto.CreateResponse();
       response.setId(id);
       response.setProperties(struct(state));
       return response;
     }),
-    read: unary<proto.ReadRequest>(async (request) => {
+    read: unary<requests.ReadRequest>(async (request) => {
       const state = await provider.read(request.getId(), request.getUrn(), plain(request.getProperties()));
       const response = new proto.ReadResponse();
       if (state === undefined) return response;
@@ -131,7 +132,7 @@ function methods(provider: ResourceProvider) {
       response.setInputs(request.getInputs());
       return response;
     }),
-    update: unary<proto.UpdateRequest>(async (request) => {
+    update: unary<requests.UpdateRequest>(async (request) => {
       const [id, urn] = [request.getId(), request.getUrn()];
       const [olds, oldInputs, news] = [request.getOlds(), request.getOldInputs(), request.getNews()].map(plain);
       const state = await provider.update(id, urn, olds as Properties, oldInputs as Properties, news as Properties);
@@ -139,18 +140,18 @@ function methods(provider: ResourceProvider) {
       response.setProperties(struct(state));
       return response;
     }),
-    delete: unary<proto.DeleteRequest>(async (request) => {
+    delete: unary<requests.DeleteRequest>(async (request) => {
       await provider.delete(request.getId(), request.getUrn(), plain(request.getProperties()));
-      return new Empty();
+      return new emptyMessages.Empty();
     }),
-    invoke: unary<proto.InvokeRequest>((request) => {
+    invoke: unary<requests.InvokeRequest>((request) => {
       throw new Error(`the stand-in of ${provider.name} has no function ${request.getTok()}`);
     }),
   };
 }
 
 const unary =
-  <Request>(answer: (request: Request) => unknown) =>
+  <Request = unknown>(answer: (request: Request) => unknown) =>
   (call: ServerUnaryCall<Request, unknown>, callback: sendUnaryData<unknown>): void => {
     Promise.resolve(call.request)
       .then(answer)
@@ -168,9 +169,9 @@ function failure(error: unknown) {
     detail.setId(error.id);
     detail.setProperties(struct(error.state));
     detail.setReasonsList([message]);
-    const details = new Any();
+    const details = new anyMessages.Any();
     details.pack(detail.serializeBinary(), 'pulumirpc.ErrorResourceInitFailed');
-    const rich = new Status();
+    const rich = new statusMessages.Status();
     rich.setCode(status.UNKNOWN);
     rich.setMessage(message);
     rich.addDetails(details);
@@ -179,8 +180,8 @@ function failure(error: unknown) {
   return { code: status.UNKNOWN, details: message, message, metadata };
 }
 
-const plain = (value: Struct | undefined): Properties => (value?.toJavaScript() ?? {}) as Properties;
+const plain = (value: Struct | undefined): Properties => value?.toJavaScript() ?? {};
 
 /** Also drops what is undefined, which the protocol cannot say. */
 const struct = (value: Properties): Struct =>
-  Struct.fromJavaScript(JSON.parse(JSON.stringify(value)) as Record<string, JavaScriptValue>);
+  structMessages.Struct.fromJavaScript(JSON.parse(JSON.stringify(value)) as Record<string, JavaScriptValue>);

@@ -64,7 +64,7 @@ const cluster = resource<ClusterArgs>({
   },
   async read(id, _state, { clients }) {
     const { clusters } = await clients.containers.send(new DescribeClustersCommand({ clusters: [id] }));
-    return clusters?.[0]?.status === 'ACTIVE' ? {} : undefined;
+    return clusters?.[0]?.status === 'ACTIVE' ? { arn: clusters[0].clusterArn } : undefined;
   },
   async update({ id, inputs, state }, context) {
     await retag(id, state.tags, inputs.tags, context);
@@ -167,6 +167,7 @@ const service = resource<ServiceArgs>({
     const found = await describe(id, of, context);
     if (found === undefined || found.status === 'INACTIVE') return undefined;
     return {
+      arn: found.serviceArn,
       desiredCount: found.desiredCount,
       taskDefinition: found.taskDefinition,
       loadBalancers: found.loadBalancers,

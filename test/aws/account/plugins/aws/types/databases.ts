@@ -72,10 +72,10 @@ const computed = (found: DBInstance) => ({
   masterUserSecrets:
     found.MasterUserSecret === undefined
       ? []
-      : [
+      : // Without its status, which changes by itself.
+        [
           {
             secretArn: found.MasterUserSecret.SecretArn,
-            secretStatus: found.MasterUserSecret.SecretStatus,
             kmsKeyId: found.MasterUserSecret.KmsKeyId,
           },
         ],
@@ -107,7 +107,7 @@ const instance = resource<InstanceArgs>({
     );
     const made = await available(identifier, context).catch((error: unknown) => messageOf(error));
     if (typeof made === 'string') return { id: identifier, unready: made };
-    return { id: made.DbiResourceId ?? identifier, outputs: computed(made) };
+    return { id: identifier, outputs: computed(made) };
   },
   async read(_id, { identifier }, context) {
     const found = await describe(identifier as string, context);
@@ -212,7 +212,7 @@ const parameterGroup = resource<ParameterGroupArgs>({
   async read(id, _state, { clients }) {
     const asked = new DescribeDBParameterGroupsCommand({ DBParameterGroupName: id });
     const { DBParameterGroups } = await clients.databases.send(asked);
-    return DBParameterGroups?.length === 0 ? undefined : {};
+    return DBParameterGroups?.[0] && { arn: DBParameterGroups[0].DBParameterGroupArn };
   },
   async update({ inputs, state, changed }, context) {
     if (changed('tags')) await retag(state['arn'], state.tags, inputs.tags, context);
@@ -242,7 +242,11 @@ const subnetGroup = resource<SubnetGroupArgs>({
     const { DBSubnetGroups } = await clients.databases.send(
       new DescribeDBSubnetGroupsCommand({ DBSubnetGroupName: id }),
     );
-    return { subnetIds: DBSubnetGroups?.[0]?.Subnets?.map(({ SubnetIdentifier }) => SubnetIdentifier) };
+    const found = DBSubnetGroups?.[0];
+    return {
+      arn: found?.DBSubnetGroupArn,
+      subnetIds: found?.Subnets?.map(({ SubnetIdentifier }) => SubnetIdentifier),
+    };
   },
   async update({ id, inputs, state, changed }, context) {
     if (changed('tags')) await retag(state['arn'], state.tags, inputs.tags, context);

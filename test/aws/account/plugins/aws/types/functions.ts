@@ -40,7 +40,12 @@ const lambda = resource<FunctionArgs>({
   async read(id, _state, context) {
     const { Configuration } = await call(context, 'GET', `/${id}`);
     const found = Configuration as Record<string, unknown>;
-    return { handler: found['Handler'], timeout: found['Timeout'], memorySize: found['MemorySize'] };
+    return {
+      arn: found['FunctionArn'],
+      handler: found['Handler'],
+      timeout: found['Timeout'],
+      memorySize: found['MemorySize'],
+    };
   },
   async update({ id, inputs, changed }, context) {
     if (changed('code'))
@@ -56,7 +61,7 @@ const permission = resource<PermissionArgs>({
   replaces: 'all',
   async create(inputs, context) {
     const statement = inputs.statementId ?? `pulumi-${context.logicalName}`;
-    await call(context, 'POST', `/${String(inputs.function)}/policy`, {
+    await call(context, 'POST', `/${inputs.function as string}/policy`, {
       StatementId: statement,
       Action: inputs.action,
       Principal: inputs.principal,
@@ -65,7 +70,7 @@ const permission = resource<PermissionArgs>({
     return { id: statement, outputs: { statementId: statement } };
   },
   async delete(id, state, context) {
-    await call(context, 'DELETE', `/${String(state.function)}/policy/${id}`);
+    await call(context, 'DELETE', `/${state.function as string}/policy/${id}`);
   },
 });
 

@@ -6,11 +6,18 @@ import {
   type EncryptionType,
   type ImageTagMutability,
   PutLifecyclePolicyCommand,
+  type Repository,
 } from '@aws-sdk/client-ecr';
 import type { LifecyclePolicyArgs } from '@pulumi/aws/ecr/lifecyclePolicy.js';
 import type { RepositoryArgs } from '@pulumi/aws/ecr/repository.js';
 import { resource, type Table } from '../../handler.ts';
 import { tagList } from './tags.ts';
+
+const computed = (found: Repository | undefined) => ({
+  arn: found?.repositoryArn,
+  repositoryUrl: found?.repositoryUri,
+  registryId: found?.registryId,
+});
 
 const repository = resource<RepositoryArgs>({
   autoName: { property: 'name' },
@@ -31,12 +38,11 @@ const repository = resource<RepositoryArgs>({
         tags: tagList(inputs.tags),
       }),
     );
-    const outputs = { arn: made?.repositoryArn, repositoryUrl: made?.repositoryUri, registryId: made?.registryId };
-    return { id: inputs.name as string, outputs };
+    return { id: inputs.name as string, outputs: computed(made) };
   },
   async read(id, _state, { clients }) {
     const { repositories } = await clients.images.send(new DescribeRepositoriesCommand({ repositoryNames: [id] }));
-    return { imageTagMutability: repositories?.[0]?.imageTagMutability };
+    return { ...computed(repositories?.[0]), imageTagMutability: repositories?.[0]?.imageTagMutability };
   },
   update: () => Promise.resolve(),
   async delete(id, { forceDelete }, { clients }) {

@@ -34,7 +34,7 @@ const topic = resource<TopicArgs>({
   },
   async read(id, _state, { clients }) {
     await clients.topics.send(new GetTopicAttributesCommand({ TopicArn: id }));
-    return {};
+    return { arn: id };
   },
   async delete(id, _state, { clients }) {
     await clients.topics.send(new DeleteTopicCommand({ TopicArn: id }));

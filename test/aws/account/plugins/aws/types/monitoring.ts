@@ -21,8 +21,10 @@ import type { MetricAlarmArgs } from '@pulumi/aws/cloudwatch/metricAlarm.js';
 import { resource, type Context, type Table } from '../../handler.ts';
 import { tagList } from './tags.ts';
 
-const arnOf = (kind: string, { region, accountId }: Context) =>
-  `arn:aws:${kind.replace(':', `:${region}:${accountId}:`)}`;
+const logGroupArn = (name: string | undefined, { region, accountId }: Context) =>
+  `arn:aws:logs:${region}:${accountId}:log-group:${name}`;
+const alarmArn = (name: string | undefined, { region, accountId }: Context) =>
+  `arn:aws:cloudwatch:${region}:${accountId}:alarm:${name}`;
 
 const logGroup = resource<LogGroupArgs>({
   autoName: { property: 'name' },
@@ -30,12 +32,12 @@ const logGroup = resource<LogGroupArgs>({
   async create({ name, kmsKeyId, retentionInDays, tags }, context) {
     await context.clients.logs.send(new CreateLogGroupCommand({ logGroupName: name, kmsKeyId, tags }));
     await retain(name, retentionInDays, context);
-    return { id: name as string, outputs: { arn: arnOf(`logs:log-group:${name}`, context) } };
+    return { id: name as string, outputs: { arn: logGroupArn(name, context) } };
   },
-  async read(id, _state, { clients }) {
-    const { logGroups } = await clients.logs.send(new DescribeLogGroupsCommand({ logGroupNamePrefix: id }));
+  async read(id, _state, context) {
+    const { logGroups } = await context.clients.logs.send(new DescribeLogGroupsCommand({ logGroupNamePrefix: id }));
     const found = logGroups?.find(({ logGroupName }) => logGroupName === id);
-    return found && { retentionInDays: found.retentionInDays };
+    return found && { arn: logGroupArn(id, context), retentionInDays: found.retentionInDays };
   },
   async update({ inputs }, context) {
     await retain(inputs.name, inputs.retentionInDays, context);
@@ -96,12 +98,12 @@ const alarm = resource<MetricAlarmArgs>({
   replaces: ['name'],
   async create(inputs, context) {
     await context.clients.metrics.send(putAlarm(inputs));
-    return { id: inputs.name as string, outputs: { arn: arnOf(`cloudwatch:alarm:${inputs.name}`, context) } };
+    return { id: inputs.name as string, outputs: { arn: alarmArn(inputs.name, context) } };
   },
   async read(id, _state, { clients }) {
     const { MetricAlarms } = await clients.metrics.send(new DescribeAlarmsCommand({ AlarmNames: [id] }));
     const found = MetricAlarms?.[0];
-    return found && { threshold: found.Threshold, evaluationPeriods: found.EvaluationPeriods };
+    return found && { arn: found.AlarmArn, threshold: found.Threshold, evaluationPeriods: found.EvaluationPeriods };
   },
   async update({ inputs }, { clients }) {
     await clients.metrics.send(putAlarm(inputs));

@@ -19,6 +19,11 @@ const formTags = (tags: Record<string, string> | undefined): Record<string, stri
     ]),
   );
 
+const computed = (answer: string) => {
+  const field = (tag: string) => new RegExp(`<${tag}>([^<]*)<`).exec(answer)?.[1];
+  return { arn: field('Arn'), uniqueId: field('RoleId') };
+};
+
 const role = resource<RoleArgs>({
   autoName: { property: 'name', maxLength: 64 },
   replaces: ['name'],
@@ -29,12 +34,10 @@ const role = resource<RoleArgs>({
       ...formTags(tags),
     };
     const answer = await iam(context, 'CreateRole', fields);
-    const field = (tag: string) => new RegExp(`<${tag}>([^<]*)<`).exec(answer)?.[1];
-    return { id: name as string, outputs: { arn: field('Arn'), uniqueId: field('RoleId') } };
+    return { id: name as string, outputs: computed(answer) };
   },
   async read(id, _state, context) {
-    await iam(context, 'GetRole', { RoleName: id });
-    return {};
+    return computed(await iam(context, 'GetRole', { RoleName: id }));
   },
   async update({ id, inputs, changed }, context) {
     if (changed('assumeRolePolicy')) {
@@ -53,13 +56,13 @@ const rolePolicy = resource<RolePolicyArgs>({
   replaces: ['name', 'role'],
   async create(inputs, context) {
     await putRolePolicy(inputs, context);
-    return { id: `${String(inputs.role)}:${inputs.name}` };
+    return { id: `${inputs.role as string}:${inputs.name}` };
   },
   async update({ inputs }, context) {
     await putRolePolicy(inputs, context);
   },
   async delete(_id, state, context) {
-    const fields = { RoleName: String(state.role), PolicyName: state.name as string };
+    const fields = { RoleName: state.role as string, PolicyName: state.name as string };
     await iam(context, 'DeleteRolePolicy', fields);
   },
 });
@@ -69,7 +72,7 @@ const putRolePolicy = (
   context: Context,
 ) =>
   iam(context, 'PutRolePolicy', {
-    RoleName: String(of),
+    RoleName: of as string,
     PolicyName: name as string,
     PolicyDocument: policy as string,
   });
@@ -77,7 +80,7 @@ const putRolePolicy = (
 /** The policies of AWS itself are there in the real account only. */
 const attachment = resource<RolePolicyAttachmentArgs>({
   replaces: 'all',
-  create: ({ role: of, policyArn }) => Promise.resolve({ id: `${String(of)}/${policyArn}` }),
+  create: ({ role: of, policyArn }) => Promise.resolve({ id: `${of as string}/${policyArn}` }),
 });
 
 const key = resource<KeyArgs>({

@@ -36,6 +36,12 @@ import { tagList } from './tags.ts';
 /** AWS calls it the place that is said by saying none. */
 const home = 'us-east-1';
 
+const computed = (name: string, region: string) => ({
+  arn: `arn:aws:s3:::${name}`,
+  bucketDomainName: `${name}.s3.amazonaws.com`,
+  bucketRegionalDomainName: `${name}.s3.${region}.amazonaws.com`,
+});
+
 const bucket = resource<BucketArgs>({
   autoName: { property: 'bucket' },
   replaces: ['bucket'],
@@ -49,12 +55,11 @@ const bucket = resource<BucketArgs>({
     );
     if (tags !== undefined)
       await clients.objects.send(new PutBucketTaggingCommand({ Bucket, Tagging: { TagSet: tagList(tags) } }));
-    const domain = { bucketDomainName: `${Bucket}.s3.amazonaws.com`, bucketRegionalDomainName: `${Bucket}.s3.${region}.amazonaws.com` };
-    return { id: Bucket, outputs: { arn: `arn:aws:s3:::${Bucket}`, ...domain } };
+    return { id: Bucket, outputs: computed(Bucket, region) };
   },
-  async read(id, _state, { clients }) {
+  async read(id, _state, { clients, region }) {
     await clients.objects.send(new HeadBucketCommand({ Bucket: id }));
-    return {};
+    return computed(id, region);
   },
   async update({ id, inputs, changed }, { clients }) {
     if (changed('tags'))
