@@ -58,7 +58,8 @@ export async function makeListener(
   const { LoadBalancers = [] } = await balancer.send(new CreateLoadBalancerCommand({ Name, Subnets }));
   const LoadBalancerArn = LoadBalancers[0]?.LoadBalancerArn ?? '';
   const nowhere = { Type: 'fixed-response', FixedResponseConfig: { StatusCode: '503' } } as const;
-  const how = real === undefined ? ({ Port: 80, Protocol: 'HTTP' } as const) : ({ Port: real.port, Protocol: 'HTTPS', Certificates: [{ CertificateArn: real.certificateArn }] } as const); // prettier-ignore
+  const https = real && { Port: real.port, Protocol: 'HTTPS' as const, Certificates: [{ CertificateArn: real.certificateArn }] }; // prettier-ignore
+  const how = https ?? { Port: 80, Protocol: 'HTTP' as const };
   const { Listeners = [] } = await balancer.send(new CreateListenerCommand({ LoadBalancerArn, ...how, DefaultActions: [nowhere] })); // prettier-ignore
   const listenerArn = Listeners[0]?.ListenerArn ?? '';
 
