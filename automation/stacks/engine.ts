@@ -265,9 +265,22 @@ function drifts(before: Resources, after: Resources): Drift[] {
   });
 }
 
-/** A secret is encrypted anew whenever the state is written, so its text says nothing about a change. */
-const readable = (value: unknown): unknown =>
-  typeof value === 'object' && value !== null && 'ciphertext' in value ? 'secret' : value;
+/**
+ * A secret is encrypted anew whenever the state is written, so its text says nothing about a change; of files and archives the
+ * engine keeps the contents or not, but always the hash.
+ */
+function readable(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(readable);
+  if (typeof value !== 'object' || value === null) return value;
+  if ('ciphertext' in value) return 'secret';
+  const properties = value as Record<string, unknown>;
+  if (assetSignatures.includes(properties[signatureKey])) return { hash: properties['hash'] };
+  return Object.fromEntries(Object.entries(properties).map(([key, inner]) => [key, readable(inner)]));
+}
+
+/** How the engine marks files and archives in its state. */
+const signatureKey = '4dabf18193072939515e22adb298388d';
+const assetSignatures: unknown[] = ['c44067f5952c0a294b673a41bacd8c21', '0def7320c3a5731c473e5ecbe6d01bc7'];
 
 async function append(file: string, text: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
