@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CreateRepositoryCommand } from '@aws-sdk/client-ecr';
@@ -28,9 +28,10 @@ import { databaseUrl } from '../../../infra/database-url.ts';
 import { createCertificates } from '../../../infra/local/certificates.ts';
 import type { Colour, EnvironmentSpec } from '../../../infra/model.ts';
 import type { StackOutputs } from '../../../infra/platform.ts';
+import { Balancer } from '../../aws/account/balancer.ts';
 import { databasesPart, type DatabasesPart } from '../../aws/account/databases.ts';
 import { startGateway, type Gateway } from '../../aws/account/gateway.ts';
-import { startMoto } from '../../aws/account/moto.ts';
+import { freePort, startMoto } from '../../aws/account/moto.ts';
 import { settings as plain } from '../../unit/aws/declared.ts';
 
 const region = 'eu-central-1';
@@ -50,6 +51,7 @@ export interface Account extends Setting {
 export const quick = { pollMs: 50, readyMs: 60_000, settleMs: 30_000 };
 
 export async function openAccount(spec: Partial<EnvironmentSpec> = {}): Promise<Account> {
+  const port = await freePort();
   const folder = await mkdtemp(join(tmpdir(), 'greenlight-aws-'));
   const before = process.env['GREENLIGHT_HOME'];
   process.env['GREENLIGHT_HOME'] = join(folder, 'home');
@@ -61,7 +63,13 @@ export async function openAccount(spec: Partial<EnvironmentSpec> = {}): Promise<
   const clients = createClients({ region, endpoint: gateway.endpoint, credentials });
   const part = databasesPart({ directory: join(folder, 'databases'), certificates, endpoint: gateway.endpoint });
   gateway.use(part.hooks);
-  const foundation = await makeFoundation(clients, { ...defaultSpec, ...spec });
+  const [cert, key] = await Promise.all(['server.crt', 'server.key'].map((name) => readFile(join(certificates, name), 'utf8'))) as [string, string]; // prettier-ignore
+  const balancer = new Balancer({
+    moto: moto.endpoint, region, env: {}, certificate: { cert, key }, healthIntervalMs: 50, drainMs: 500,
+    portOf: (listener) => listener.port,
+  }); // prettier-ignore
+  gateway.use(balancer.hooks);
+  const foundation = await makeFoundation(clients, { ...defaultSpec, ...spec }, port);
   const settings = {
     ...plain,
     authorities: { ...plain.authorities, databases: join(certificates, 'ca.pem'), databasePeers: join(certificates, 'ca.pem') },
@@ -81,6 +89,7 @@ export async function openAccount(spec: Partial<EnvironmentSpec> = {}): Promise<
       outputs[colour] = { ...(await makeColour(clients, foundation, colour)) };
     },
     close: async () => {
+      await balancer.close();
       await part.close();
       await gateway.close();
       await moto.close();
@@ -103,7 +112,7 @@ const defaultSpec: EnvironmentSpec = {
   alertReceivers: [],
 };
 
-async function makeFoundation(clients: Clients, spec: EnvironmentSpec): Promise<FoundationOutputs> {
+async function makeFoundation(clients: Clients, spec: EnvironmentSpec, port: number): Promise<FoundationOutputs> {
   const { Vpc } = await clients.network.send(new CreateVpcCommand({ CidrBlock: '10.0.0.0/16' }));
   const VpcId = Vpc?.VpcId ?? '';
   const subnet = async (CidrBlock: string, zone: string) => {
@@ -129,11 +138,11 @@ async function makeFoundation(clients: Clients, spec: EnvironmentSpec): Promise<
   await clients.logs.send(new CreateLogGroupCommand({ logGroupName: '/greenlight/staging/jobs' }));
   const location = { LocationConstraint: region } as const;
   await clients.objects.send(new CreateBucketCommand({ Bucket: plain.state.bucket, CreateBucketConfiguration: location })); // prettier-ignore
-  const balancer = await makeBalancer(clients, subnets);
+  const balancer = await makeBalancer(clients, subnets, port);
   const role = (name: string) => `arn:aws:iam::123456789012:role/${name}`;
   return {
     spec,
-    baseUrl: 'https://127.0.0.1',
+    baseUrl: `http://127.0.0.1:${port}`,
     network: { vpcId: VpcId, publicSubnetIds: subnets, privateSubnetIds: subnets, isolatedSubnetIds: subnets },
     securityGroups: { entry, tasks, databases, endpoints } as FoundationOutputs['securityGroups'],
     ...balancer,
@@ -146,12 +155,12 @@ async function makeFoundation(clients: Clients, spec: EnvironmentSpec): Promise<
   } as unknown as FoundationOutputs;
 }
 
-async function makeBalancer(clients: Clients, Subnets: string[]) {
+async function makeBalancer(clients: Clients, Subnets: string[], Port: number) {
   const made = await clients.balancer.send(new CreateLoadBalancerCommand({ Name: 'entry', Subnets }));
   const { LoadBalancerArn } = made.LoadBalancers?.[0] as LoadBalancer;
   const DefaultActions = [{ Type: 'fixed-response', FixedResponseConfig: { StatusCode: '503' } } as const];
   const { Listeners } = await clients.balancer.send(
-    new CreateListenerCommand({ LoadBalancerArn, Port: 443, Protocol: 'HTTP', DefaultActions }),
+    new CreateListenerCommand({ LoadBalancerArn, Port, Protocol: 'HTTP', DefaultActions }),
   );
   return {
     listenerArn: Listeners?.[0]?.ListenerArn ?? '',
