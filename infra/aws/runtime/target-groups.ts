@@ -5,7 +5,7 @@ import {
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { colours } from '../../model.ts';
 import { priorities } from '../routing-plan.ts';
-import { calling } from './errors.ts';
+import { calling, isMissing } from './errors.ts';
 import { targetsOf, type GroupOwner, type OwnerOf } from './rules.ts';
 
 /** Resources that one call describes. */
@@ -25,10 +25,13 @@ export function createTargetGroups(balancer: ElasticLoadBalancingV2Client): Targ
   const known = new Map<string, GroupOwner | undefined>();
 
   const learn = async (arns: string[]): Promise<void> => {
-    const { TagDescriptions = [] } = await calling('reading the tags of the target groups', () =>
-      balancer.send(new DescribeTagsCommand({ ResourceArns: arns })),
+    const ask = () => balancer.send(new DescribeTagsCommand({ ResourceArns: arns }));
+    const answer = await calling('reading the tags of the target groups', () =>
+      // One that went away since the rules were read (a preview's) spoils the call for all.
+      ask().catch((error: unknown) => (isMissing(error) ? undefined : Promise.reject(error as Error))),
     );
-    for (const { ResourceArn, Tags = [] } of TagDescriptions) {
+    if (answer === undefined && arns.length > 1) for (const arn of arns) await learn([arn]);
+    for (const { ResourceArn, Tags = [] } of answer?.TagDescriptions ?? []) {
       const tag = (key: string) => Tags.find(({ Key }) => Key === key)?.Value;
       const colour = colours.find((candidate) => candidate === tag('colour'));
       const service = tag('service');

@@ -5,8 +5,11 @@ import { expect } from 'chai';
 import { createClients, maxAttempts, type Clients } from '../../../infra/aws/runtime/clients.ts';
 import { createAwsRouter, type AwsRouterOptions } from '../../../infra/aws/runtime/router.ts';
 import { targetsOf } from '../../../infra/aws/runtime/rules.ts';
+import { createTargetGroups } from '../../../infra/aws/runtime/target-groups.ts';
 import { OperationError } from '../../../infra/errors.ts';
 import type { Router } from '../../../infra/platform.ts';
+import { errorAnswer } from '../../aws/account/faults.ts';
+import type { Call } from '../../aws/account/hooks.ts';
 import { startGateway, type Gateway } from '../../aws/account/gateway.ts';
 import { startMoto, type Moto } from '../../aws/account/moto.ts';
 import { routerContract } from '../../contract/router.ts';
@@ -80,6 +83,19 @@ describe('the router of AWS', function () {
     const TargetGroups = [{ TargetGroupArn: blue, Weight: 3 }, { TargetGroupArn: green, Weight: 1 }]; // prettier-ignore
     await clients.balancer.send(new ModifyRuleCommand({ RuleArn: reads?.RuleArn, Actions: [{ Type: 'forward', ForwardConfig: { TargetGroups } }] })); // prettier-ignore
     expect((await router.read()).split).to.deep.equal({ live: 'blue', percent: 25 });
+  });
+
+  it('knows whose the target groups are, though one of them has just gone', async () => {
+    const { listener } = await make();
+    const rules = await listener.rules();
+    // As AWS answers; moto says nothing.
+    const before = (call: Call) => Promise.resolve(JSON.stringify(call.input).includes('targetgroup/gone') ? errorAnswer(call, { status: 400, code: 'TargetGroupNotFound', message: 'One or more target groups not found' }) : undefined); // prettier-ignore
+    gateway.use([{ service: 'elasticloadbalancing', actions: ['DescribeTags'], before }]);
+    const gone = listener.groups.blue['api']?.replace(/targetgroup\/.*/, 'targetgroup/gone/1');
+    const preview = { Priority: '300', Actions: [{ Type: 'forward' as const, TargetGroupArn: gone }] };
+    const found = await createTargetGroups(clients.balancer).of([preview, ...rules]);
+    expect(found).to.have.length(4);
+    expect(found.map(({ arn }) => arn)).not.to.include(gone);
   });
 
   it('says so where AWS accepts a split and does not do it', async () => {
