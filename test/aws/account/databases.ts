@@ -1,24 +1,13 @@
-import { randomBytes, randomInt } from 'node:crypto';
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { paginateDescribeDBParameters, RDSClient } from '@aws-sdk/client-rds';
-import { DeleteSecretCommand, PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { destroyCluster, stopCluster } from '../../../infra/local/postgres/cluster.ts';
-import { freePorts } from '../../../infra/local/ports.ts';
-import { eachElement, instanceAnswer, snapshotAnswer, textOf } from './databases-answers.ts';
+import { eachElement, instanceAnswer, textOf } from './databases-answers.ts';
 import { damageFiles, type Damage } from './databases-damage.ts';
-import { madePassword } from './databases-parameters.ts';
-import { backUp, createServer, restoreServer, setPassword, startServer, type ServerSpec } from './databases-server.ts';
+import { createFleet, type DatabasesOptions, type Instance, type Snapshot } from './databases-fleet.ts';
+import { backUp, createServer, restoreServer, setPassword, startServer } from './databases-server.ts';
 import { errorAnswer } from './faults.ts';
 import type { Answer, Call, Hook, Part } from './hooks.ts';
 
-export interface DatabasesOptions {
-  /** For clusters and snapshots; it is deleted in the end. */
-  directory: string;
-  /** Directory with `ca.pem`, `server.crt`, `server.key` for 127.0.0.1. */
-  certificates: string;
-  endpoint: string;
-}
+export type { DatabasesOptions } from './databases-fleet.ts';
 
 export interface DatabasesPart extends Part {
   /** Damages the files of a snapshot: `start`, a restored server does not start; `pages`, what was in tables cannot be read. */
@@ -29,127 +18,36 @@ export interface DatabasesPart extends Part {
   errors: unknown[];
 }
 
-interface Instance {
-  id: string;
-  region: string;
-  spec: ServerSpec;
-  status: string;
-  resourceId: string;
-  user: string;
-  managed: boolean;
-  secretArn: string | undefined;
-  /** What is done to it, one after the other. */
-  queue: Promise<void>;
-}
-
-interface Snapshot {
-  directory: string;
-  status: string;
-  user: string;
-}
-
-const credentials = { accessKeyId: 'AKIAEMULATED', secretAccessKey: 'emulated' };
-
 /** RDS for PostgreSQL: every DB instance is a PostgreSQL server of its own here. */
 export function databasesPart(options: DatabasesOptions): DatabasesPart {
-  const instances = new Map<string, Instance>();
-  const snapshots = new Map<string, Snapshot>();
-  const working = new Set<Promise<void>>();
-  const errors: unknown[] = [];
-  let number = 0;
-  const fresh = (kind: string, id: string): string => join(options.directory, `${kind}-${(number += 1)}-${id}`);
+  const fleet = createFleet(options);
+  const {
+    instances,
+    snapshots,
+    errors,
+    fresh,
+    start,
+    track,
+    settled,
+    parametersOf,
+    register,
+    managedPassword,
+    described,
+  } = fleet;
 
-  /** Does something in the background; `instance` is in `meanwhile` until then, and in `failed` where it fails. */
-  function start(instance: Instance, meanwhile: string, work: () => Promise<string | void>, failed = 'failed'): void {
-    instance.status = meanwhile;
-    const done = instance.queue.then(work).then(
-      (status) => void (instance.status = status ?? 'available'),
-      (error: unknown) => {
-        errors.push(error);
-        instance.status = failed;
-      },
-    );
-    instance.queue = done;
-    track(done);
-  }
-
-  function track(work: Promise<void>): void {
-    working.add(work);
-    void work.finally(() => working.delete(work));
-  }
-
-  async function settled(): Promise<void> {
-    while (working.size > 0) await Promise.all(working);
-  }
-
-  const calling = async <C extends { destroy(): void }, T>(client: C, call: (client: C) => Promise<T>): Promise<T> =>
-    call(client).finally(() => client.destroy());
-  const secrets = (region: string) => new SecretsManagerClient({ region, endpoint: options.endpoint, credentials });
-
-  async function parametersOf(region: string, group: string | undefined): Promise<Record<string, string>> {
-    if (group === undefined || group.startsWith('default.')) return {};
-    return calling(new RDSClient({ region, endpoint: options.endpoint, credentials }), async (client) => {
-      const found: Record<string, string> = {};
-      for await (const page of paginateDescribeDBParameters({ client }, { DBParameterGroupName: group })) {
-        for (const { ParameterName: name = '', ParameterValue: value } of page.Parameters ?? [])
-          if (value !== undefined) found[name] = value;
-      }
-      return found;
-    });
-  }
-
-  /** The instance that an answer of moto's is about, with a server that is still to be made. */
-  async function register(answer: Answer): Promise<Instance> {
-    const xml = answer.body.toString();
-    const id = textOf(xml, 'DBInstanceIdentifier') ?? '';
-    const region = /<DBInstanceArn>arn:[\w-]+:rds:([\w-]+):/.exec(xml)?.[1] ?? '';
-    const password = randomBytes(24).toString('base64url');
-    const spec = { directory: fresh('instance', id), port: (await freePorts(1))[0] as number, name: id,
-      certificates: options.certificates, parameters: await parametersOf(region, textOf(xml, 'DBParameterGroupName')), password }; // prettier-ignore
-    const secretArn = textOf(xml, 'SecretArn');
-    // moto gives all instances the same one.
-    const resourceId = `db-${Array.from({ length: 26 }, () => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'[randomInt(32)]).join('')}`;
-    const user = textOf(xml, 'MasterUsername') ?? 'postgres';
-    const instance = { id, region, spec, status: 'creating', resourceId, user, managed: false, secretArn,
-      queue: Promise.resolve() }; // prettier-ignore
-    instances.set(id, instance);
-    return instance;
-  }
-
-  /** A new password that RDS made itself, into the secret. */
-  async function managedPassword({ region, secretArn, user }: Instance): Promise<string> {
-    const password = madePassword(randomInt);
-    const SecretString = JSON.stringify({ username: user, password });
-    await calling(secrets(region), (client) =>
-      client.send(new PutSecretValueCommand({ SecretId: secretArn, SecretString })),
-    );
-    return password;
-  }
-
-  const described = (answer: Answer): Answer => {
-    const xml = eachElement(answer.body.toString(), 'DBInstance', (element) => {
-      const instance = instances.get(textOf(element, 'DBInstanceIdentifier') ?? '');
-      return instance === undefined
-        ? element
-        : instanceAnswer(element, { ...instance, port: instance.spec.port, managed: instance.managed });
-    });
-    const body = eachElement(xml, 'DBSnapshot', (element) => {
-      const snapshot = snapshots.get(textOf(element, 'DBSnapshotIdentifier') ?? '');
-      return snapshot === undefined ? element : snapshotAnswer(element, snapshot.status);
-    });
-    return { ...answer, body: Buffer.from(body) };
+  const field = (call: Call, name: string): string => {
+    const value = call.input[name];
+    return typeof value === 'string' ? value : '';
   };
-
-  const named = (call: Call, field = 'DBInstanceIdentifier'): string =>
-    String(call.input[field] ?? '').split(':').at(-1)?.toLowerCase() ?? ''; // prettier-ignore
-  const instanceOf = (call: Call, field?: string): Instance | undefined => instances.get(named(call, field));
+  /** The name that a field holds, as it is or at the end of an ARN. */
+  const named = (call: Call, name = 'DBInstanceIdentifier'): string =>
+    field(call, name).split(':').at(-1)?.toLowerCase() ?? '';
+  const instanceOf = (call: Call, name?: string): Instance | undefined => instances.get(named(call, name));
 
   async function created(call: Call, answer: Answer): Promise<Answer> {
     const instance = await register(answer);
     instance.managed = call.input['ManageMasterUserPassword'] === 'true';
-    const password = instance.managed
-      ? await managedPassword(instance)
-      : String(call.input['MasterUserPassword'] ?? '');
+    const password = instance.managed ? await managedPassword(instance) : field(call, 'MasterUserPassword');
     const database = call.input['DBName'] as string | undefined;
     start(instance, 'creating', async () => {
       await createServer(instance.spec, { user: instance.user, password, ...(database === undefined ? {} : { database }) });
@@ -210,7 +108,7 @@ export function databasesPart(options: DatabasesOptions): DatabasesPart {
       const unused = instance.managed ? undefined : instance.secretArn;
       instance.managed = true;
       instance.secretArn = textOf(answer.body.toString(), 'SecretArn');
-      if (unused !== undefined && unused !== instance.secretArn) await deleteSecret(instance.region, unused);
+      if (unused !== undefined && unused !== instance.secretArn) await fleet.deleteSecret(instance.region, unused);
     } else if (manage === 'false') instance.managed = false;
     const password = manage === 'true' || rotate ? await managedPassword(instance) : given;
     if (password === undefined) return described(answer);
@@ -218,12 +116,6 @@ export function databasesPart(options: DatabasesOptions): DatabasesPart {
     start(instance, 'resetting-master-credentials', () => setPassword(instance.spec, instance.user, password));
     return described(answer);
   }
-
-  /** The one that moto made for a restored instance, which RDS would not have made. */
-  const deleteSecret = (region: string, arn: string): Promise<unknown> =>
-    calling(secrets(region), (client) =>
-      client.send(new DeleteSecretCommand({ SecretId: arn, ForceDeleteWithoutRecovery: true })),
-    );
 
   /** Answers once nothing is left: moto has forgotten the instance already, so no state `deleting` is to be seen. */
   async function deleted(call: Call, answer: Answer): Promise<Answer> {
@@ -265,7 +157,8 @@ export function databasesPart(options: DatabasesOptions): DatabasesPart {
   const ifSnapshotAvailable = (call: Call): Promise<Answer | undefined> => {
     const snapshot = snapshots.get(named(call, 'DBSnapshotIdentifier'));
     const message = `DBSnapshot must be in available state, it is ${snapshot?.status}.`;
-    const refuse = snapshot !== undefined && snapshot.status !== 'available';
+    const refuse =
+      snapshot?.status === 'creating' || (snapshot?.status === 'failed' && call.action !== 'DeleteDBSnapshot');
     return Promise.resolve(refuse ? refusal(call, 'InvalidDBSnapshotState', message) : undefined);
   };
 
@@ -305,7 +198,7 @@ export function databasesPart(options: DatabasesOptions): DatabasesPart {
     on('StartDBInstance', withInstance((instance) => start(instance, 'starting', () => startServer(instance.spec)))),
     on('CreateDBSnapshot', (call, answer) => {
       const instance = instanceOf(call);
-      if (instance !== undefined) takeSnapshot(instance, String(call.input['DBSnapshotIdentifier']));
+      if (instance !== undefined) takeSnapshot(instance, field(call, 'DBSnapshotIdentifier'));
       return Promise.resolve(described(answer));
     }, ifAvailable),
     on('DeleteDBSnapshot', async (call, answer) => {
@@ -337,11 +230,6 @@ export function databasesPart(options: DatabasesOptions): DatabasesPart {
       if (snapshot === undefined) throw new Error(`there is no snapshot ${id}`);
       await damageFiles(snapshot.directory, how);
     },
-    close: async () => {
-      await settled();
-      await Promise.all([...instances.values()].map(({ spec }) => stopCluster(spec)));
-      instances.clear();
-      await rm(options.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
-    },
+    close: fleet.close,
   };
 }

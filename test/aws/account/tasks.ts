@@ -36,7 +36,7 @@ export interface TasksOptions {
 
 export interface TasksPart extends Part {
   /** All tasks so far, the stopped ones too. */
-  tasks(): { arn: string; group: string; status: string; pid: number | undefined; address: string | undefined }[];
+  tasks(): { arn: string; cluster: string; group: string; status: string; pid: number | undefined; address: string | undefined }[];
   /** Resolves when nothing is being started or replaced in any service. */
   errors: unknown[];
 }
@@ -223,7 +223,7 @@ export function tasksPart(options: TasksOptions): TasksPart {
   return {
     hooks,
     errors,
-    tasks: () => [...tasks.values()].map(({ arn, args, status, pid, address }) => ({ arn, group: args.group, status, pid, address: address && `${address.host}:${address.port}` })), // prettier-ignore
+    tasks: () => [...tasks.values()].map(({ arn, args, status, pid, address }) => ({ arn, cluster: args.clusterArn, group: args.group, status, pid, address: address && `${address.host}:${address.port}` })), // prettier-ignore
     close: async () => {
       for (const service of services.values()) service.delete();
       await Promise.all([...services.values()].map((service) => service.settled()));

@@ -22,7 +22,12 @@ import {
   type Service,
   type Task,
 } from '@aws-sdk/client-ecs';
-import { CreateTargetGroupCommand, DescribeTargetHealthCommand } from '@aws-sdk/client-elastic-load-balancing-v2';
+import {
+  CreateListenerCommand,
+  CreateLoadBalancerCommand,
+  CreateTargetGroupCommand,
+  DescribeTargetHealthCommand,
+} from '@aws-sdk/client-elastic-load-balancing-v2';
 import { CreateSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { expect } from 'chai';
 import { execa } from 'execa';
@@ -30,8 +35,8 @@ import { createClients, type Clients } from '../../../infra/aws/runtime/clients.
 import { codeOf } from '../../../infra/aws/runtime/errors.ts';
 import { createCertificates } from '../../../infra/local/certificates.ts';
 import { isAlive } from '../../../infra/local/lifetimes.ts';
-import { startGateway, type Gateway } from '../../aws/account/gateway.ts';
-import { accountId, startMoto, type Moto } from '../../aws/account/moto.ts';
+import { startAccount, type Account } from '../../aws/account/account.ts';
+import { accountId, freePort } from '../../aws/account/moto.ts';
 import { tasksPart, type TasksPart } from '../../aws/account/tasks.ts';
 
 const region = 'eu-central-1';
@@ -56,8 +61,8 @@ console.log('listening');
 describe('ECS and ECR of the emulated account', function () {
   this.timeout(120_000);
   let home: string;
-  let moto: Moto;
-  let gateway: Gateway;
+  let account: Account;
+  let entry: string;
   let part: TasksPart;
   let clients: Clients;
   let network: RunTaskCommandInput['networkConfiguration'];
@@ -70,44 +75,53 @@ describe('ECS and ECR of the emulated account', function () {
     await mkdir(join(home, 'context'));
     await writeFile(join(home, 'context', 'web.mjs'), web);
     await writeFile(join(home, 'Dockerfile'), 'FROM node:24-slim\nENV NODE_ENV=production HOST=0.0.0.0\nCMD ["node", "web.mjs"]\n');
-    moto = await startMoto();
-    gateway = await startGateway({ moto: moto.endpoint });
-    part = tasksPart({
-      directory: join(home, 'tasks'),
-      images: join(home, 'images'),
-      authority: '/here/ca.pem',
-      entryAuthority: join(home, 'certificates', 'ca.pem'),
-      endpoint: gateway.endpoint,
-      mostStopMs: 2000,
-      mostHealthMs: 1500,
+    const read = (name: string) => readFile(join(home, 'certificates', name), 'utf8');
+    account = await startAccount({
+      certificate: { cert: await read('server.crt'), key: await read('server.key') },
+      balancer: { healthIntervalMs: 50, portOf: ({ port }) => port },
+      parts: [
+        ({ endpoint }) => (part = tasksPart({
+          directory: join(home, 'tasks'),
+          images: join(home, 'images'),
+          authority: '/here/ca.pem',
+          entryAuthority: join(home, 'certificates', 'ca.pem'),
+          endpoint,
+          mostStopMs: 2000,
+          mostHealthMs: 1500,
+        })),
+      ],
     });
-    gateway.use(part.hooks);
-    clients = createClients({ region, endpoint: gateway.endpoint, credentials });
+    clients = createClients({ region, endpoint: account.endpoint, credentials });
     await clients.images.send(new CreateRepositoryCommand({ repositoryName: 'shop/staging', imageTagMutability: 'IMMUTABLE' }));
     await clients.containers.send(new CreateClusterCommand({ clusterName: 'staging' }));
     await clients.logs.send(new CreateLogGroupCommand({ logGroupName: '/greenlight/web' }));
     const { Subnets = [] } = await clients.network.send(new DescribeSubnetsCommand({}));
+    const balancer = { Name: 'entry', Subnets: Subnets.slice(0, 2).map(({ SubnetId = '' }) => SubnetId) };
+    const { LoadBalancers } = await clients.balancer.send(new CreateLoadBalancerCommand(balancer));
     network = { awsvpcConfiguration: { subnets: [Subnets[0]?.SubnetId ?? ''], securityGroups: [] } };
     const group = { Name: 'web', Protocol: 'HTTP' as const, Port: 3000, TargetType: 'ip' as const, VpcId: Subnets[0]?.VpcId, HealthCheckPath: '/health' };
     targetGroupArn = (await clients.balancer.send(new CreateTargetGroupCommand(group))).TargetGroups?.[0]?.TargetGroupArn ?? '';
+    const port = await freePort();
+    entry = `http://127.0.0.1:${port}/`;
+    await clients.balancer.send(new CreateListenerCommand({
+      LoadBalancerArn: LoadBalancers?.[0]?.LoadBalancerArn, Port: port, Protocol: 'HTTP', DefaultActions: [{ Type: 'forward', TargetGroupArn: targetGroupArn }] }));
     const secret = { Name: 'login', SecretString: JSON.stringify({ url: 'postgresql://x?sslrootcert=%2Fetc%2Fssl%2Frds%2Fglobal-bundle.pem' }) };
     secretArn = (await clients.secrets.send(new CreateSecretCommand(secret))).ARN ?? '';
   }); // prettier-ignore
   after(async () => {
     const pids = part.tasks().map(({ pid }) => pid);
-    await part.close();
+    const errors = account.errors();
+    for (const client of Object.values(clients) as { destroy(): void }[]) client.destroy();
+    await account.close();
     expect(pids.filter((pid) => pid !== undefined && isAlive(pid))).to.deep.equal([]);
     expect(existsSync(join(home, 'tasks'))).to.equal(false);
-    for (const client of Object.values(clients) as { destroy(): void }[]) client.destroy();
-    await gateway.close();
-    await moto.close();
     await rm(home, { recursive: true });
-    expect(gateway.hookErrors).to.deep.equal([]);
+    expect(errors).to.deep.equal([]);
     expect(part.errors).to.deep.equal([]);
   });
 
   const runDocker = (args: string[], env: Record<string, string> = {}, input = '') =>
-    execa(docker, args, { input, reject: false, all: true, env: { GREENLIGHT_TEST_IMAGES: join(home, 'images'), AWS_ENDPOINT_URL: gateway.endpoint, ...env } }); // prettier-ignore
+    execa(docker, args, { input, reject: false, all: true, env: { GREENLIGHT_TEST_IMAGES: join(home, 'images'), AWS_ENDPOINT_URL: account.endpoint, ...env } }); // prettier-ignore
   const build = (tag: string, env: Record<string, string> = {}) =>
     runDocker(['buildx', 'build', '--platform', 'linux/amd64', '--file', join(home, 'Dockerfile'), '--tag', `${registry}/shop/staging:${tag}`, '--push', join(home, 'context')], env); // prettier-ignore
 
@@ -201,7 +215,7 @@ describe('ECS and ECR of the emulated account', function () {
     const service = async (): Promise<Service> =>
       (await clients.containers.send(new DescribeServicesCommand({ cluster: 'staging', services: ['web'] }))).services?.[0] ?? {};
     const update = (more: object) => clients.containers.send(new UpdateServiceCommand({ cluster: 'staging', service: 'web', ...more }));
-    const steady = () => until(service, ({ deployments: [first, ...more] = [] }) => first?.rolloutState === 'COMPLETED' && more.length === 0);
+    const steady = () => until(service, ({ deployments = [] }) => deployments.length === 1 && deployments[0]?.rolloutState === 'COMPLETED');
     const targets = async (): Promise<string[]> =>
       ((await clients.balancer.send(new DescribeTargetHealthCommand({ TargetGroupArn: targetGroupArn }))).TargetHealthDescriptions ?? [])
         .filter(({ TargetHealth }) => TargetHealth?.State === 'healthy')
@@ -210,6 +224,20 @@ describe('ECS and ECR of the emulated account', function () {
       (await clients.containers.send(new ListTasksCommand({ cluster: 'staging', serviceName: 'web' }))).taskArns ?? [];
     const environmentOf = async (url: string) => (await (await fetch(url)).json()) as Record<string, string>;
     const good = { environment: [{ name: 'CA', value: '/etc/ssl/rds/global-bundle.pem' }, { name: 'PORT', value: '3000' }, { name: 'HOST', value: '0.0.0.0' }] };
+
+    /** Asks through the load balancer until it is told to stop; then says which statuses came. */
+    const ask = () => {
+      const statuses = new Set<number>();
+      let more = true;
+      const done = (async () => {
+        while (more) {
+          const answer = await fetch(entry);
+          await answer.arrayBuffer();
+          statuses.add(answer.status);
+        }
+      })();
+      return { end: async () => { more = false; await done; return [...statuses]; } };
+    };
 
     it('keeps its tasks running behind its target group', async () => {
       await clients.containers.send(new CreateServiceCommand({
@@ -239,7 +267,9 @@ describe('ECS and ECR of the emulated account', function () {
       const before = await running();
       await update({ taskDefinition: await define('web', { ...good, environment: [{ name: 'NEW', value: '1' }] }) });
       expect((await service()).deployments).to.have.length(2);
+      const traffic = ask();
       const updated = await steady();
+      expect(await traffic.end()).to.deep.equal([200]);
       expect((await running()).filter((arn) => before.includes(arn))).to.deep.equal([]);
       for (const url of await targets()) expect((await environmentOf(url))['NEW']).to.equal('1');
 

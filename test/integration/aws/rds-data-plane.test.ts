@@ -131,7 +131,7 @@ describe('RDS of the emulated account', function () {
     const ca = await readFile(join(home, 'certificates', 'ca.pem'), 'utf8');
     const { Address: host, Port: port } = instance.Endpoint ?? {};
     const login = { host, port, user: 'greenlight_admin', password: word, database: 'app' };
-    const client = new pg.Client({ ...login, ...(tls ? { ssl: { ca } } : {}) } as pg.ClientConfig);
+    const client = new pg.Client({ ...login, ...(tls ? { ssl: { ca } } : {}) });
     await client.connect();
     try {
       return (await client.query<Record<string, unknown>>(sql)).rows;
