@@ -36,8 +36,15 @@ export interface TasksOptions {
 
 export interface TasksPart extends Part {
   /** All tasks so far, the stopped ones too. */
-  tasks(): { arn: string; cluster: string; group: string; status: string; pid: number | undefined; address: string | undefined }[];
-  /** Resolves when nothing is being started or replaced in any service. */
+  tasks(): {
+    arn: string;
+    cluster: string;
+    group: string;
+    status: string;
+    pid: number | undefined;
+    address: string | undefined;
+  }[];
+  /** What went wrong in the background. */
   errors: unknown[];
 }
 
