@@ -87,7 +87,7 @@ export const pack = (directory: string, archive: string): Promise<void> =>
 /** Bytes of a stream, as many as are asked for. */
 class Reader {
   readonly #chunks: AsyncIterator<Buffer>;
-  #rest = Buffer.alloc(0);
+  #rest: Buffer = Buffer.alloc(0);
 
   constructor(stream: AsyncIterable<Buffer>) {
     this.#chunks = stream[Symbol.asyncIterator]();

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { BatchGetImageCommand, DescribeImagesCommand, GetAuthorizationTokenCommand, GetDownloadUrlForLayerCommand } from '@aws-sdk/client-ecr'; // prettier-ignore
-import { execa, type Result } from 'execa';
+import { execa } from 'execa';
 import { OperationError } from '../../errors.ts';
 import type { Artefact } from '../../model.ts';
 import { home, projectRoot } from '../../paths.ts';
@@ -170,8 +170,14 @@ async function loginPassword({ clients }: Setting): Promise<string> {
   return token.slice(token.indexOf(':') + 1);
 }
 
-function dockerError(doing: string, result: Result<{ all: true }>, todo: string): OperationError {
-  const said = stripVTControlCharacters(result.all ?? '').trim().split('\n').slice(-tailLines).join('\n  '); // prettier-ignore
+interface Ended {
+  all: string;
+  timedOut: boolean;
+  exitCode?: number;
+}
+
+function dockerError(doing: string, result: Ended, todo: string): OperationError {
+  const said = stripVTControlCharacters(result.all).trim().split('\n').slice(-tailLines).join('\n  '); // prettier-ignore
   const how = result.timedOut ? 'it took too long' : `Docker ended with exit code ${result.exitCode ?? 'none'}`;
   return new OperationError(doing, said === '' ? how : `${how}:\n  ${said}`, todo);
 }

@@ -79,7 +79,9 @@ describe('backups of RDS', () => {
   it('are found damaged where the record is missing', () =>
     withRecord(
       () => undefined,
-      async () => expect(await refusal(backups.verify(backup))).to.contain('its record is missing'),
+      async () => {
+        expect(await refusal(backups.verify(backup))).to.contain('its record is missing');
+      },
     ));
 
   it('are found damaged where the snapshot is not encrypted, or not there', async () => {
