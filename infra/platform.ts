@@ -124,6 +124,8 @@ export interface RouterState {
 /** The load balancer at run time. What the traffic stack declares and what this reads must agree: else it is drift. */
 export interface Router {
   readonly entry: EntryPoint;
+  /** Longest time until a hold or a split that the balancer took is seen at the entry point, ms: a cutover plans for it. */
+  readonly settlesMs: number;
   /** Read back from the balancer itself, never from what was asked for. */
   read(): Promise<RouterState>;
   /** Applies a split at once (milliseconds), persisted so that a restarted balancer keeps it. Does not end a hold. */

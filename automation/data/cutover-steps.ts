@@ -49,7 +49,7 @@ export async function caughtUpTo(sessions: Sessions, forward: Link, deadline: nu
 
 /** Flips and reads back. Where the balancer's answer is missing, what it does is asked for, never assumed. */
 export async function flip(router: Router, from: Side, to: Side): Promise<void> {
-  const deadline = performance.now() + askAgainMs;
+  const deadline = performance.now() + askAgainMs + router.settlesMs;
   let failure: unknown;
   try {
     await within(router.apply({ live: to.colour, percent: 0 }), deadline);

@@ -107,7 +107,7 @@ export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
     const inTime = <T>(work: Promise<T>): Promise<T> => within(work, lastFlip, options.signal);
     await inTime(router.hold(holdMs));
     done('drain');
-    const drained = Math.min(heldAt + drainMs, lastFlip);
+    const drained = Math.min(performance.now() + drainMs, lastFlip);
     await inTime(drain(router, from, drained));
     done('fence');
     await inTime(fence.raise(drained));

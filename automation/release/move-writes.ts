@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Colour } from '../../infra/model.ts';
 import { openSnapshot } from '../data/compare.ts';
 import { close, connect, row } from '../data/connect.ts';
-import { cutover, type CutoverResult } from '../data/cutover.ts';
+import type { Router } from '../../infra/platform.ts';
+import { cutover, type CutoverResult, type CutoverSettings } from '../data/cutover.ts';
 import { linkBetween, type Side } from '../data/link.ts';
 import { compareRestored } from '../data/restored.ts';
 import { replayed, syncStatus } from '../data/sync.ts';
@@ -36,7 +37,7 @@ export async function moveWrites(context: ReleaseContext, { from, to, direction 
         router,
         ...sides,
         direction,
-        settings: definition.cutover,
+        settings: withSettling(definition.cutover, router),
         onStep: (step, ms, detail) => steps.push({ step, ms, ...(detail === undefined ? {} : { detail }) }),
         ...(direction === 'forward' ? { signal: context.signal } : {}),
       }),
@@ -106,6 +107,12 @@ async function proveMove(
   });
   await context.gates([dataComparisonGate({ compare })]);
 }
+
+/** Writes are held for as long as the definition says, and for the time until a hold and a flip are seen. */
+const withSettling = ({ holdMs, drainMs }: CutoverSettings, { settlesMs }: Router): CutoverSettings => ({
+  holdMs: holdMs + 2 * settlesMs,
+  drainMs,
+});
 
 async function sideOf(context: ReleaseContext, colour: Colour): Promise<Side> {
   const { databases } = await context.connect();

@@ -19,11 +19,13 @@ export function startRecorder(environment: Environment, journal: Journal): Recor
   let from = Date.now();
   let busy: Promise<void> = Promise.resolve();
   const record = async () => {
-    const to = Date.now();
+    const to = Math.max(from, Date.now() - environment.metrics.delayMs);
     try {
       const [window, state] = await Promise.all([environment.metrics.window(from, to), environment.router.read()]);
+      // Where the platform counts in periods, there may be no whole one yet.
+      if (window.to <= window.from) return;
       if (state.split !== undefined) journal.append(observed(window, state.split));
-      from = to;
+      from = window.to;
     } catch {
       // Read again next time, over the longer window.
     }

@@ -18,7 +18,7 @@ import { createAwsJobs } from './jobs.ts';
 import { sweepTasks } from './job-sweep.ts';
 import { s3Leases } from './leases.ts';
 import { createAwsMetrics } from './metrics.ts';
-import { createAwsPreviews, sweepPreviews } from './previews.ts';
+import { createAwsPreviews } from './previews.ts';
 import { awsProblems } from './problems.ts';
 import { s3Records } from './records.ts';
 import { createAwsRouter } from './router.ts';
@@ -45,7 +45,7 @@ export function createAwsPlatform({ settingsOf, redact }: AwsPlatformOptions): P
     name: 'aws',
     ...(emulatedBy === undefined ? {} : { emulatedBy }),
     engine: awsEngineSettings({ settings: settingsOf, clients }),
-    artefacts: createAwsArtefacts({ clients, bucket }),
+    artefacts: createAwsArtefacts({ clients, bucket, key: common.state.key }),
     // An instance of RDS takes a quarter of an hour to make, and production's is protected from deletion.
     idleColour: 'database stays',
     wipesAll: false,
@@ -90,6 +90,8 @@ async function connect(
   const databases = createAwsDatabases({ ...setting, outputs, ...ways });
   const backups = createAwsBackups({ ...setting, outputs, databases, ...ways });
   const images = createAwsImages(setting);
+  const previews = createAwsPreviews({ ...setting, ...ways });
+  const jobs = createAwsJobs({ ...setting, ...ways });
   const { periodSeconds, delaySeconds } = settings.metrics;
   return {
     name: environment,
@@ -98,15 +100,30 @@ async function connect(
     }),
     databases,
     backups,
-    jobs: createAwsJobs({ ...setting, ...ways }),
+    jobs: {
+      async run(job) {
+        if (job.image === undefined) await images.provide(job.artefact);
+        return jobs.run(job);
+      },
+    },
     metrics: createAwsMetrics({ clients, foundation, targetGroups, periodSeconds, delayMs: delaySeconds * 1000 }),
     alerts: createAwsAlerts({ clients, foundation, spec }),
     instances: createAwsInstances({ clients, foundation, spec, targetGroups, ...ways.waits }),
-    previews: createAwsPreviews({ ...setting, routeSecret, ...ways }),
+    previews: {
+      async serve(artefact, access) {
+        await images.provide(artefact);
+        return previews.serve(artefact, access);
+      },
+    },
     provide: (artefact) => images.provide(artefact),
+    async sweep() {
+      // Tasks first: what they use can only be deleted then.
+      const tasks = await sweepTasks(setting);
+      const rest = await Promise.all([previews.sweep(), databases.sweep(), backups.sweep()]);
+      return [...tasks, ...rest.flat()];
+    },
     // Secrets, ports and volumes are resources here: the rules of the policy pack judge them.
-    sweep: async () =>
-      (await Promise.all([sweepTasks(setting), sweepPreviews(setting), databases.sweep(), backups.sweep()])).flat(),
+    // Secrets, ports and volumes are resources here: the rules of the policy pack judge them.
     audit: () => Promise.resolve({}),
     close: () => Promise.resolve(),
   }; // prettier-ignore

@@ -39,7 +39,7 @@ export interface AwsRouterOptions {
 }
 
 /** AWS names no time within which its balancers follow; "usually seconds" in its forum. */
-const defaultObserveMs = 30_000;
+const defaultObserveMs = 15_000;
 /** Probes at once: new connections, so few enough not to be a load. */
 const parallel = 5;
 /** Answers of the fence in a row that say that all of the balancer's nodes know. */
@@ -155,6 +155,7 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
 
   return {
     entry,
+    settlesMs: observeMs,
 
     async read(): Promise<RouterState> {
       const doing = 'reading the rules of the load balancer';

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { chmod, constants, cp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -106,6 +107,15 @@ export async function startServer(spec: ServerSpec): Promise<void> {
   child.kill('SIGINT');
   const said = (await readFile(serverLog(spec), 'utf8').catch(() => '')).trim().split('\n').slice(-3).join('\n');
   throw new Error(`${problem.message}: ${said}`);
+}
+
+/** Of the server's first process; undefined while there is none. */
+export function serverPid(spec: ServerSpec): number | undefined {
+  try {
+    return Number(readFileSync(join(dataDirectory(spec), 'postmaster.pid'), 'utf8').split('\n', 1)[0]);
+  } catch {
+    return undefined;
+  }
 }
 
 /** What the server itself says: another may answer at the same port. */

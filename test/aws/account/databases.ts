@@ -3,7 +3,7 @@ import { destroyCluster, stopCluster } from '../../../infra/local/postgres/clust
 import { eachElement, instanceAnswer, textOf } from './databases-answers.ts';
 import { damageFiles, type Damage } from './databases-damage.ts';
 import { createFleet, type DatabasesOptions, type Instance, type Snapshot } from './databases-fleet.ts';
-import { backUp, createServer, restoreServer, setPassword, startServer } from './databases-server.ts';
+import { backUp, createServer, restoreServer, serverPid, setPassword, startServer } from './databases-server.ts';
 import { errorAnswer } from './faults.ts';
 import type { Answer, Call, Hook, Part } from './hooks.ts';
 
@@ -14,6 +14,8 @@ export interface DatabasesPart extends Part {
   damage(snapshot: string, how: Damage): Promise<void>;
   /** Resolves when nothing is being made or changed any more. */
   settled(): Promise<void>;
+  /** Processes of the servers that run. */
+  servers(): { id: string; pid: number }[];
   /** What went wrong in the background. */
   errors: unknown[];
 }
@@ -225,6 +227,11 @@ export function databasesPart(options: DatabasesOptions): DatabasesPart {
     hooks,
     errors,
     settled,
+    servers: () =>
+      [...instances.values()].flatMap(({ id, spec }) => {
+        const pid = serverPid(spec);
+        return pid === undefined ? [] : [{ id, pid }];
+      }),
     damage: async (id, how) => {
       const snapshot = snapshots.get(id.toLowerCase());
       if (snapshot === undefined) throw new Error(`there is no snapshot ${id}`);

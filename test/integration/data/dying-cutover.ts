@@ -31,6 +31,7 @@ const call =
       process.send?.({ id: calls, method, args } satisfies Call);
     });
 const router: Router = {
+  settlesMs: 0,
   entry: { baseUrl: 'https://localhost', routeHeaders: () => ({}) },
   read: call('read'),
   apply: call('apply'),

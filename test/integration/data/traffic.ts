@@ -7,6 +7,7 @@ import type { Rig } from './rig.ts';
 /** A balancer in memory that keeps the rules of a real one: one live colour, a hold with a lease, writes in flight. */
 export class MemoryRouter implements Router {
   readonly entry = { baseUrl: 'https://localhost', routeHeaders: () => ({}) };
+  readonly settlesMs = 0;
   split: Split = { live: 'blue', percent: 0 };
   /** Called instead of applying, to play a balancer that fails. */
   onApply: ((split: Split, apply: () => void) => Promise<void>) | undefined;
