@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DescribeServicesCommand, ListClustersCommand, ListServicesCommand } from '@aws-sdk/client-ecs';
@@ -135,6 +135,18 @@ describe('programs of AWS, by the real engine', function () {
     return (found.services ?? []).filter(({ status }) => status !== 'INACTIVE');
   };
 
+  it('learns again what a resource is of which only the name was recorded, when its making was cut off', async () => {
+    const file = join(folder, 'state', '.pulumi', 'stacks', 'greenlight', `${environment}-blue.json`);
+    const state = JSON.parse(await readFile(file, 'utf8')) as Checkpoint;
+    const before = await engine.outputs(environment, 'blue');
+    for (const resource of state.checkpoint.latest.resources)
+      if (/:Instance$|:Service$|:Role$|:LogGroup$/.test(resource.type)) resource.outputs = { ...resource.inputs };
+    await writeFile(file, JSON.stringify(state));
+    await engine.refresh({ environment, kind: 'blue' });
+    expect(Object.keys((await up('blue')).changes)).to.deep.equal(['same']);
+    expect(await engine.outputs(environment, 'blue')).to.deep.equal(before);
+  });
+
   it('puts another version on a colour in place: new task definitions, the same services and database', async () => {
     const artefact = { version: '2.0.1', digest: `sha256:${'cd'.repeat(32)}`, location: 'registry' };
     const request = { environment, kind: 'blue', colour: { colour: 'blue', artefact } } as const;
@@ -217,6 +229,10 @@ describe('programs of AWS, by the real engine', function () {
     });
   });
 });
+
+interface Checkpoint {
+  checkpoint: { latest: { resources: { type: string; inputs?: object; outputs?: object }[] } };
+}
 
 /** What plug-ins wait for, which a bare moto never becomes. */
 describe('stand-in of the plug-in: an ECS service', () => {

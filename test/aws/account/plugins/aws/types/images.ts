@@ -4,6 +4,7 @@ import {
   DeleteRepositoryCommand,
   DescribeRepositoriesCommand,
   type EncryptionType,
+  GetLifecyclePolicyCommand,
   type ImageTagMutability,
   PutLifecyclePolicyCommand,
   type Repository,
@@ -56,6 +57,10 @@ const lifecyclePolicy = resource<LifecyclePolicyArgs>({
     const asked = { repositoryName: of, lifecyclePolicyText: policy as string };
     await clients.images.send(new PutLifecyclePolicyCommand(asked));
     return { id: of };
+  },
+  async read(id, _state, { clients }) {
+    await clients.images.send(new GetLifecyclePolicyCommand({ repositoryName: id }));
+    return {};
   },
   async update({ id, inputs }, { clients }) {
     const asked = { repositoryName: id, lifecyclePolicyText: inputs.policy as string };

@@ -1,4 +1,9 @@
-import { ChangeResourceRecordSetsCommand, type ChangeAction, type RRType } from '@aws-sdk/client-route-53';
+import {
+  ChangeResourceRecordSetsCommand,
+  ListResourceRecordSetsCommand,
+  type ChangeAction,
+  type RRType,
+} from '@aws-sdk/client-route-53';
 import type { CertificateArgs } from '@pulumi/aws/acm/certificate.js';
 import type { CertificateValidationArgs } from '@pulumi/aws/acm/certificateValidation.js';
 import type { RecordArgs } from '@pulumi/aws/route53/record.js';
@@ -33,6 +38,18 @@ const record = resource<RecordArgs>({
   async create(inputs, context) {
     await change(inputs.allowOverwrite === true ? 'UPSERT' : 'CREATE', inputs, context);
     return { id: `${inputs.zoneId}_${inputs.name}_${inputs.type}`, outputs: { fqdn: inputs.name.replace(/\.$/, '') } };
+  },
+  async read(_id, { zoneId, name, type }, { clients }) {
+    const { ResourceRecordSets } = await clients.names.send(
+      new ListResourceRecordSetsCommand({
+        HostedZoneId: zoneId,
+        StartRecordName: name,
+        StartRecordType: type as RRType,
+      }),
+    );
+    const plain = (text: string | undefined) => text?.replace(/\.$/, '');
+    const found = ResourceRecordSets?.some(({ Name, Type }) => plain(Name) === plain(name) && Type === type);
+    return found === true ? { fqdn: plain(name) } : undefined;
   },
   async update({ inputs }, context) {
     await change('UPSERT', inputs, context);

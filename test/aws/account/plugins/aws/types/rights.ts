@@ -58,6 +58,10 @@ const rolePolicy = resource<RolePolicyArgs>({
     await putRolePolicy(inputs, context);
     return { id: `${inputs.role as string}:${inputs.name}` };
   },
+  async read(_id, state, context) {
+    await iam(context, 'GetRolePolicy', { RoleName: state.role as string, PolicyName: state.name as string });
+    return {};
+  },
   async update({ inputs }, context) {
     await putRolePolicy(inputs, context);
   },
@@ -111,6 +115,13 @@ const alias = resource<AliasArgs>({
   async create({ name, targetKeyId }, context) {
     await kms(context, 'CreateAlias', { AliasName: name, TargetKeyId: targetKeyId });
     return { id: name as string, outputs: { arn: `arn:aws:kms:${context.region}:${context.accountId}:${name}` } };
+  },
+  async read(id, _state, context) {
+    const { Aliases } = await kms(context, 'ListAliases', {});
+    const found = (Aliases as { AliasName: string; AliasArn: string; TargetKeyId?: string }[]).find(
+      ({ AliasName }) => AliasName === id,
+    );
+    return found && { arn: found.AliasArn, targetKeyId: found.TargetKeyId };
   },
   async update({ id, inputs }, context) {
     await kms(context, 'UpdateAlias', { AliasName: id, TargetKeyId: inputs.targetKeyId });

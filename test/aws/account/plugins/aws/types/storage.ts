@@ -3,11 +3,17 @@ import {
   CreateBucketCommand,
   DeleteBucketCommand,
   DeleteBucketEncryptionCommand,
+  GetBucketEncryptionCommand,
   DeleteBucketLifecycleCommand,
+  GetBucketLifecycleConfigurationCommand,
   DeleteBucketOwnershipControlsCommand,
+  GetBucketOwnershipControlsCommand,
   DeleteBucketPolicyCommand,
+  GetBucketVersioningCommand,
+  GetBucketPolicyCommand,
   DeleteObjectCommand,
   DeletePublicAccessBlockCommand,
+  GetPublicAccessBlockCommand,
   HeadBucketCommand,
   type LifecycleRule,
   ListObjectVersionsCommand,
@@ -83,6 +89,8 @@ async function empty(Bucket: string, client: S3Client): Promise<void> {
 /** A setting of a bucket: put whole, and put anew when it changes. */
 function setting<Args extends { bucket: unknown }>(
   put: (inputs: Unwrap<Args>, client: S3Client) => Promise<unknown>,
+  /** Rejects where it is not set. */
+  get: (Bucket: string, client: S3Client) => Promise<unknown>,
   remove?: (Bucket: string, client: S3Client) => Promise<unknown>,
 ): Handler {
   const nameOf = (inputs: unknown) => (inputs as { bucket: string }).bucket;
@@ -91,6 +99,10 @@ function setting<Args extends { bucket: unknown }>(
     async create(inputs, { clients }) {
       await put(inputs, clients.objects);
       return { id: nameOf(inputs) };
+    },
+    async read(_id, state, { clients }) {
+      await get(nameOf(state), clients.objects);
+      return {};
     },
     async update({ inputs }, { clients }) {
       await put(inputs, clients.objects);
@@ -116,6 +128,7 @@ export const storage: Table = {
           },
         }),
       ),
+    (Bucket, client) => client.send(new GetPublicAccessBlockCommand({ Bucket })),
     (Bucket, client) => client.send(new DeletePublicAccessBlockCommand({ Bucket })),
   ),
   'aws:s3/bucketOwnershipControls:BucketOwnershipControls': setting<BucketOwnershipControlsArgs>(
@@ -126,11 +139,13 @@ export const storage: Table = {
           OwnershipControls: { Rules: [{ ObjectOwnership: inputs.rule.objectOwnership as ObjectOwnership }] },
         }),
       ),
+    (Bucket, client) => client.send(new GetBucketOwnershipControlsCommand({ Bucket })),
     (Bucket, client) => client.send(new DeleteBucketOwnershipControlsCommand({ Bucket })),
   ),
   'aws:s3/bucketPolicy:BucketPolicy': setting<BucketPolicyArgs>(
     (inputs, client) =>
       client.send(new PutBucketPolicyCommand({ Bucket: inputs.bucket, Policy: inputs.policy as string })),
+    (Bucket, client) => client.send(new GetBucketPolicyCommand({ Bucket })),
     (Bucket, client) => client.send(new DeleteBucketPolicyCommand({ Bucket })),
   ),
   'aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration':
@@ -152,6 +167,7 @@ export const storage: Table = {
             },
           }),
         ),
+      (Bucket, client) => client.send(new GetBucketEncryptionCommand({ Bucket })),
       (Bucket, client) => client.send(new DeleteBucketEncryptionCommand({ Bucket })),
     ),
   'aws:s3/bucketVersioning:BucketVersioning': setting<BucketVersioningArgs>(
@@ -162,6 +178,7 @@ export const storage: Table = {
           VersioningConfiguration: { Status: inputs.versioningConfiguration.status as BucketVersioningStatus },
         }),
       ),
+    (Bucket, client) => client.send(new GetBucketVersioningCommand({ Bucket })),
     (Bucket, client) =>
       client.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Suspended' } })),
   ),
@@ -173,6 +190,7 @@ export const storage: Table = {
           LifecycleConfiguration: { Rules: (inputs.rules ?? []).map(lifecycleRule) },
         }),
       ),
+    (Bucket, client) => client.send(new GetBucketLifecycleConfigurationCommand({ Bucket })),
     (Bucket, client) => client.send(new DeleteBucketLifecycleCommand({ Bucket })),
   ),
 };
