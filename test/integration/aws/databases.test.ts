@@ -3,6 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { CreateDBInstanceCommand, DescribeDBInstancesCommand } from '@aws-sdk/client-rds';
 import { createAwsDatabases, type AwsDatabases } from '../../../infra/aws/runtime/databases.ts';
 import { asTagList, fromTagList, temporaryTags } from '../../../infra/aws/runtime/temporary.ts';
+import { cutLoose, ensureRoles } from '../../../infra/aws/runtime/roles.ts';
+import { clusterAccess } from '../../../infra/local/postgres/cluster.ts';
+import type { DatabaseAccess } from '../../../infra/platform.ts';
+import { grantWrites } from '../../../infra/roles.ts';
+import { openDatabaseEnvironment, type DatabaseEnvironment } from '../postgres/environment.ts';
 import { databasesContract, query, refusal } from '../../contract/databases.ts';
 import { openAccount, quick, type Account } from './setting.ts';
 
@@ -141,5 +146,58 @@ describe('databases of RDS', () => {
     await make('foreign', { environment: 'staging' });
     expect((await databases.sweep()).sort()).to.deep.equal(['dead', 'expired']);
     expect(await instances()).to.deep.equal(['elsewhere', 'foreign', 'production', 'running', 'sample-staging-blue']);
+  });
+});
+
+describe('roles on a server whose administrator is no superuser, as on RDS', () => {
+  let environment: DatabaseEnvironment;
+  let access: DatabaseAccess;
+  let subscribes = false;
+  before(async () => {
+    environment = await openDatabaseEnvironment('blue');
+    const superuser = { ...clusterAccess(environment.cluster.blue), database: 'postgres' };
+    const admin = { user: 'greenlight_admin', password: 'of-the-administrator' };
+    for (const statement of [
+      'DROP DATABASE app',
+      'DROP ROLE app, owner, app_reader, app_writer',
+      `CREATE ROLE greenlight_admin LOGIN NOSUPERUSER CREATEROLE CREATEDB REPLICATION PASSWORD '${admin.password}'`,
+      // Of rds_superuser, as far as PostgreSQL has names for it.
+      'GRANT pg_monitor, pg_signal_backend TO greenlight_admin',
+      'CREATE DATABASE app OWNER greenlight_admin',
+    ])
+      await query(superuser, 'admin', statement);
+    const [server] = await query(superuser, 'admin', "SELECT current_setting('server_version_num')::int AS version");
+    // Until version 16 only a superuser may subscribe; RDS lets its administrator do so in all versions.
+    subscribes = Number(server?.['version']) >= 160_000;
+    if (subscribes) await query(superuser, 'admin', 'GRANT pg_create_subscription TO greenlight_admin');
+    const logins = { admin, owner: { user: 'owner', password: 'one' }, app: { user: 'app', password: 'two' } };
+    access = { ...superuser, database: 'app', ...logins };
+  });
+  after(() => environment.close());
+
+  it('are made, may be made again, and do what they do elsewhere', async () => {
+    await ensureRoles(access);
+    await ensureRoles(access);
+    await query(access, 'owner', 'CREATE TABLE things (id int PRIMARY KEY)');
+    expect(await refusal(query(access, 'app', 'INSERT INTO things VALUES (1)'))).to.match(/permission denied/);
+    await query(access, 'admin', grantWrites);
+    await query(access, 'app', 'INSERT INTO things VALUES (1)');
+  });
+
+  it('get the passwords of a restored copy, which is cut loose from all others', async () => {
+    await query(access, 'admin', 'CREATE PUBLICATION tie FOR TABLE things');
+    if (subscribes)
+      await query(access, 'admin', "CREATE SUBSCRIPTION tie CONNECTION 'host=127.0.0.1 port=1 password=x' PUBLICATION tie WITH (connect = false, slot_name = 'tie')"); // prettier-ignore
+    const copy = {
+      ...access,
+      owner: { user: 'owner', password: 'new one' },
+      app: { user: 'app', password: 'new two' },
+    };
+    await cutLoose(copy);
+    expect(await query(copy, 'app', 'SELECT id FROM things')).to.deep.equal([{ id: 1 }]);
+    expect(await refusal(query(copy, 'app', 'INSERT INTO things VALUES (2)'))).to.match(/permission denied/);
+    const ties = 'SELECT (SELECT count(*) FROM pg_publication)::int + (SELECT count(*) FROM pg_subscription)::int AS n';
+    expect(await query(copy, 'owner', ties)).to.deep.equal([{ n: 0 }]);
+    expect(await refusal(query(access, 'owner', 'SELECT 1'))).to.match(/password authentication failed/);
   });
 });

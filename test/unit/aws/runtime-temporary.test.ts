@@ -10,7 +10,7 @@ import { startFailure, streamName, taskDefinition, type TaskSpec } from '../../.
 import { containerEnv } from '../../../infra/aws/runtime/jobs.ts';
 import { whatToDo } from '../../../infra/aws/runtime/roles.ts';
 import { scratchIdentifier, type Setting } from '../../../infra/aws/runtime/scratch.ts';
-import { fromTagList, isLeftOver, temporaryTags } from '../../../infra/aws/runtime/temporary.ts';
+import { fromTagList, isLeftOver, temporaryTags, type Tags } from '../../../infra/aws/runtime/temporary.ts';
 import { until } from '../../../infra/aws/runtime/waiting.ts';
 import { settings, spec } from './declared.ts';
 
@@ -30,7 +30,10 @@ describe('what is temporary in the account', () => {
   });
 
   const mine = () => temporaryTags(marks, 'a purpose (with "signs")', 60_000);
-  const dead = () => ({ ...mine(), 'greenlight-run': (mine()['greenlight-run'] ?? '').replace(/:\d+$/, ':4194999') });
+  const dead = (): Tags => ({
+    ...mine(),
+    'greenlight-run': (mine()['greenlight-run'] ?? '').replace(/:\d+$/, ':4194999'),
+  });
 
   it('says what for, whose, and until when, in characters that tags may have', () => {
     expect(mine()['greenlight-temporary']).to.match(/^[\p{L}\p{N}_.:/=+@ -]+$/u);
