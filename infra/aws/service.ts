@@ -54,6 +54,8 @@ export class Service extends Component {
     return new TargetGroup(
       this.named(this.#name),
       {
+        // Names have 32 characters at most, and the engine's own ones would not fit: its tags say whose it is.
+        namePrefix: `${this.#args.colour}-`,
         vpcId: this.#args.foundation.network.vpcId,
         targetType: 'ip',
         port: servicePort,

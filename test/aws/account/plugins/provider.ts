@@ -47,7 +47,8 @@ export function createProvider(
       const { autoName, defaults } = handlerOf(urn);
       const inputs: Properties = { ...defaults, ...news };
       try {
-        if (autoName !== undefined && inputs[autoName.property] === undefined)
+        // A prefix is completed by the provider, like the real one's: the engine's own name would conflict with it.
+        if (autoName !== undefined && inputs[autoName.property] === undefined && inputs['namePrefix'] === undefined)
           inputs[autoName.property] = olds[autoName.property] ?? nameFor(urn, autoName, seed);
       } catch (error) {
         return { inputs, failures: [messageOf(error)] };

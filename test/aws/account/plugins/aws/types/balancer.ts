@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   AddTagsCommand,
   CreateLoadBalancerCommand,
@@ -156,11 +157,11 @@ const healthCheckOf = ({ healthCheck }: TargetGroupInputs) =>
 
 const targetGroup = resource<TargetGroupArgs>({
   autoName: { property: 'name', maxLength: longestName },
-  replaces: ['name', 'port', 'protocol', 'targetType', 'vpcId'],
+  replaces: ['name', 'namePrefix', 'port', 'protocol', 'targetType', 'vpcId'],
   async create(inputs, context) {
     const { TargetGroups } = await context.clients.balancer.send(
       new CreateTargetGroupCommand({
-        Name: inputs.name,
+        Name: inputs.name ?? `${inputs.namePrefix ?? ''}${randomBytes(13).toString('hex')}`,
         Port: inputs.port,
         Protocol: inputs.protocol as ProtocolEnum | undefined,
         VpcId: inputs.vpcId,
