@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { projectRoot } from '../../infra/paths.ts';
+import { CommandLine, leaks } from './command-line.ts';
 
 /**
  * The main job, as a user does it: the command line, the sample application, and every real part. The steps build on
@@ -17,34 +16,8 @@ describe('a release from the command line', function () {
   this.retries(0);
 
   const home = mkdtempSync(join(tmpdir(), 'greenlight-e2e-'));
-  const releases = join(home, 'environments', 'production', 'releases');
-  const config = join(projectRoot, 'test/e2e/quick.config.ts');
-
-  interface Finished {
-    code: number | null;
-    output: string;
-  }
-  const start = (...args: string[]) => {
-    const child = spawn(process.execPath, ['automation/cli.ts', ...args, '--config', config], {
-      cwd: projectRoot,
-      env: { ...process.env, GREENLIGHT_HOME: home, CI: 'true' },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let output = '';
-    child.stdout.on('data', (part: Buffer) => (output += part.toString()));
-    child.stderr.on('data', (part: Buffer) => (output += part.toString()));
-    const done = new Promise<Finished>((resolve) => child.on('close', (code) => resolve({ code, output })));
-    const until = async (text: string) => {
-      while (!output.includes(text)) {
-        if (child.exitCode !== null) throw new Error(`it ended without "${text}":\n${output}`);
-        await sleep(50);
-      }
-    };
-    return { child, done, until };
-  };
-  const run = (...args: string[]) => start(...args).done;
-  const latest = () => join(releases, readdirSync(releases).sort().at(-1) as string);
-  const report = () => JSON.parse(readFileSync(join(latest(), 'report.json'), 'utf8')) as Report;
+  const cli = new CommandLine(home, 'test/e2e/quick.config.ts');
+  const run = (...args: string[]) => cli.run(...args);
 
   after(async () => {
     const { code, output } = await run('destroy', '--all', '--yes');
@@ -55,7 +28,7 @@ describe('a release from the command line', function () {
   it('takes the baseline live and then the next version, without a failed request or a lost write', async () => {
     const { code, output } = await run('release');
     expect(code, output).to.equal(0);
-    const { verdict, from, to, requests, writes, gates, stages, hold } = report();
+    const { verdict, from, to, requests, writes, gates, stages, hold } = cli.report();
     expect(verdict).to.equal('go');
     expect([from, to]).to.deep.equal([
       { colour: 'blue', version: '1.0.0' },
@@ -76,7 +49,7 @@ describe('a release from the command line', function () {
       'alerts',
     ]);
     for (const evidence of gates.flatMap((gate) => gate.evidence))
-      expect(existsSync(join(latest(), evidence)), evidence).to.equal(true);
+      expect(existsSync(join(cli.latest(), evidence)), evidence).to.equal(true);
   });
 
   it('shows what is live', async () => {
@@ -90,33 +63,19 @@ describe('a release from the command line', function () {
     const directory = join(home, 'environments', 'production', 'secrets');
     const secrets = readdirSync(directory).map((name) => readFileSync(join(directory, name), 'utf8').trim());
     expect(secrets.length).to.be.greaterThan(3);
-    const places = [
-      releases,
-      join(home, 'environments', 'production', 'logs'),
-      join(home, 'state'),
-      join(home, 'engine'),
-    ];
-    const files = places.flatMap((place) =>
-      readdirSync(place, { recursive: true, withFileTypes: true })
-        .filter((entry) => entry.isFile())
-        .map((entry) => join(entry.parentPath, entry.name)),
-    );
-    const leaks = files.filter((file) => {
-      const text = readFileSync(file, 'utf8');
-      return secrets.some((secret) => text.includes(secret));
-    });
-    expect(leaks).to.deep.equal([]);
+    const places = ['environments/production/logs', 'state', 'engine'].map((place) => join(home, place));
+    expect(leaks([cli.releases, ...places], secrets)).to.deep.equal([]);
   });
 
   it('rolls back in the bake time when asked from another terminal, with every write', async () => {
-    const release = start('release');
+    const release = cli.start('release');
     await release.until('  Bake');
     await sleep(3_000);
     const rollback = await run('rollback');
     expect(rollback.code, rollback.output).to.equal(0);
     const { code, output } = await release.done;
     expect(code, output).to.equal(3);
-    const { verdict, writes, requests, rollback: back } = report();
+    const { verdict, writes, requests, rollback: back } = cli.report();
     expect(verdict).to.equal('rolled-back');
     expect(back).to.include({ automatic: false });
     expect(requests.failed).to.equal(0);
@@ -126,7 +85,7 @@ describe('a release from the command line', function () {
   });
 
   it('goes on after it was killed in the middle of the canary', async () => {
-    const release = start('release');
+    const release = cli.start('release');
     await release.until('  Canary');
     await sleep(4_000);
     release.child.kill('SIGKILL');
@@ -136,7 +95,7 @@ describe('a release from the command line', function () {
     expect(refused.output).to.contain('npm run resume');
     const { code, output } = await run('resume');
     expect(code, output).to.equal(0);
-    const { verdict, writes } = report();
+    const { verdict, writes } = cli.report();
     expect(verdict).to.equal('go');
     expect(writes).to.include({ lost: 0, duplicated: 0 });
     expect((await run('status')).output).to.match(/blue +2\.0\.0 +live +100 %/);
@@ -150,15 +109,3 @@ describe('a release from the command line', function () {
     expect(after).to.match(/staging[^]*-2\.0\.0, 2\.0\.0: go/);
   });
 });
-
-interface Report {
-  verdict: string;
-  from: unknown;
-  to: unknown;
-  requests: { total: number; failed: number };
-  writes: { acknowledged: number; lost: number; duplicated: number; unknown: number };
-  hold: { maxMs: number };
-  gates: { id: string; verdict: string; evidence: string[] }[];
-  stages: { id: string; verdict: string }[];
-  rollback: { automatic: boolean } | null;
-}

@@ -77,7 +77,14 @@ async function takeOver(
   // RDS refuses a password while it manages one itself.
   const managed = instance.MasterUserSecret === undefined ? {} : { ManageMasterUserPassword: false };
   const password = { MasterUserPassword: access.admin.password, ApplyImmediately: true };
-  const command = new ModifyDBInstanceCommand({ DBInstanceIdentifier: identifier, ...password, ...managed });
+  // The restore asks for it too; a copy that took its original's protection over could never be deleted.
+  const deletable = { DeletionProtection: false };
+  const command = new ModifyDBInstanceCommand({
+    DBInstanceIdentifier: identifier,
+    ...password,
+    ...deletable,
+    ...managed,
+  });
   const retry = (error: unknown) => /InvalidDBInstanceState/.test(codeOf(error));
   await calling(doing, () =>
     until({ doing, deadlineMs: settleMs, pollMs, todo, retry }, () => clients.databases.send(command)),

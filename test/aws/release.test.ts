@@ -1,0 +1,167 @@
+import { cpSync, existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { join } from 'node:path';
+import { paginateListSecrets, GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { GetObjectCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
+import { expect } from 'chai';
+import { CommandLine, leaks } from '../e2e/command-line.ts';
+import { startEmulated, stateBucket, type Emulated } from './emulated.ts';
+
+/**
+ * The main job on the platform `aws`, as a user does it, in an emulated account: the command line, the sample, the real engine
+ * with the real programs, moto for the control plane, and real processes behind it. The steps build on each other.
+ */
+describe('a release on the platform aws, in an emulated account', function () {
+  this.timeout(900_000);
+  this.bail(true);
+  this.retries(0);
+
+  let emulated: Emulated;
+  let cli: CommandLine;
+  before(async () => {
+    emulated = await startEmulated();
+    cli = new CommandLine(emulated.env['GREENLIGHT_HOME'] as string, 'test/aws/emulated.config.ts', emulated.env);
+  });
+  after(async () => {
+    // What failed has to be looked at, and all of it goes with the account.
+    const keep = process.env['GREENLIGHT_TEST_KEEP'];
+    if (keep !== undefined && existsSync(cli.home)) cpSync(cli.home, keep, { recursive: true, force: true });
+    await emulated?.close();
+  });
+  /** An emulation that went wrong proves nothing. */
+  afterEach(() => {
+    const { account, tasks, databases } = emulated;
+    expect([...account.errors(), ...tasks.errors, ...databases.errors]).to.deep.equal([]);
+  });
+
+  it('takes the baseline live and then the next version, through all stages and gates', async () => {
+    const { code, output } = await cli.run('release');
+    expect(code, output).to.equal(0);
+    const { verdict, from, to, requests, writes, gates, stages } = cli.report();
+    expect(verdict).to.equal('go');
+    expect([from, to]).to.deep.equal([
+      { colour: 'blue', version: '1.0.0' },
+      { colour: 'green', version: '2.0.0' },
+    ]);
+    expect(requests.total).to.be.greaterThan(500);
+    expect(requests.failed).to.equal(0);
+    expect(writes.acknowledged).to.be.greaterThan(100);
+    expect(writes).to.include({ lost: 0, duplicated: 0 });
+    expect(stages.map(({ verdict: one }) => one)).to.deep.equal(Array(10).fill('pass'));
+    expect(gates.filter((gate) => gate.verdict !== 'pass')).to.deep.equal([]);
+    expect(gates.map(({ id }) => id)).to.include.members(['policies', 'load', 'backup-restore', 'compatibility', 'alerts']);
+  }); // prettier-ignore
+
+  it('says that it was emulated', () => {
+    expect(cli.report()).to.include({ platform: 'aws', emulatedBy: emulated.account.endpoint });
+  });
+
+  it('shows what is live', async () => {
+    const { code, output } = await cli.run('status');
+    expect(code).to.equal(0);
+    expect(output).to.match(/green +2\.0\.0 +live +100 %/);
+    expect(output).to.match(/blue +none +idle/);
+  });
+
+  it('holds no secret in journal, reports, logs and state', async () => {
+    const secrets = await allSecrets(emulated);
+    expect(secrets.length).to.be.greaterThan(6);
+    expect(leaks([cli.releases, join(cli.home, 'engine')], secrets)).to.deep.equal([]);
+    expect(await leakingObjects(emulated, secrets)).to.deep.equal([]);
+  });
+
+  it('rolls back in the bake time when asked from another terminal, with every write', async () => {
+    const release = cli.start('release');
+    await release.until('  Bake');
+    await sleep(3_000);
+    const rollback = await cli.run('rollback');
+    expect(rollback.code, rollback.output).to.equal(0);
+    const { code, output } = await release.done;
+    expect(code, output).to.equal(3);
+    const { verdict, writes, requests, rollback: back } = cli.report();
+    expect(verdict).to.equal('rolled-back');
+    expect(back).to.include({ automatic: false });
+    expect(requests.failed).to.equal(0);
+    expect(writes.acknowledged).to.be.greaterThan(100);
+    expect(writes).to.include({ lost: 0, duplicated: 0 });
+    expect((await cli.run('status')).output).to.match(/green +2\.0\.0 +live +100 %/);
+  });
+
+  it('goes on after it was killed in the middle of the canary', async () => {
+    const release = cli.start('release');
+    await release.until('  Canary');
+    await sleep(4_000);
+    release.child.kill('SIGKILL');
+    await release.done;
+    const refused = await cli.run('release');
+    expect(refused.code).to.equal(1);
+    expect(refused.output).to.contain('npm run resume');
+    const { code, output } = await cli.run('resume');
+    expect(code, output).to.equal(0);
+    const { verdict, writes } = cli.report();
+    expect(verdict).to.equal('go');
+    expect(writes).to.include({ lost: 0, duplicated: 0 });
+    expect((await cli.run('status')).output).to.match(/blue +2\.0\.0 +live +100 %/);
+  });
+
+  it('stops with one message when the credentials end in the middle, and resumes', async () => {
+    const release = cli.start('release');
+    await release.until('  Canary');
+    const fault = emulated.account.faults.add({ kind: 'expired-token', service: 'elasticloadbalancing' });
+    const stopped = await release.done;
+    fault.remove();
+    expect(stopped.code, stopped.output).to.equal(1);
+    expect(stopped.output).to.contain('log in again');
+    const { code, output } = await cli.run('resume');
+    expect([0, 1], output).to.include(code);
+    expect((await cli.run('status')).output).to.match(/2\.0\.0 +live +100 %/);
+  });
+
+  it('takes staging down, and refuses to take protected production down', async () => {
+    const staging = await cli.run('destroy', '--environment', 'staging', '--yes');
+    expect(staging.code, staging.output).to.equal(0);
+    const production = await cli.run('destroy', '--environment', 'production', '--yes');
+    expect(production.code).to.equal(1);
+    expect(production.output).to.match(/protect/);
+    expect((await cli.run('status')).output).to.match(/blue +2\.0\.0 +live +100 %/);
+  });
+});
+
+async function allSecrets({ account }: Emulated): Promise<string[]> {
+  const client = new SecretsManagerClient(connection(account));
+  const values: string[] = [];
+  for await (const { SecretList = [] } of paginateListSecrets({ client }, {})) {
+    for (const { ARN } of SecretList) {
+      const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: ARN }));
+      if (SecretString !== undefined) values.push(passwordOf(SecretString));
+    }
+  }
+  client.destroy();
+  return values;
+}
+
+/** Of a URL or of RDS's own JSON; anything else is a secret as a whole. */
+function passwordOf(secret: string): string {
+  if (secret.startsWith('{')) return (JSON.parse(secret) as { password?: string }).password ?? secret;
+  return URL.canParse(secret) ? decodeURIComponent(new URL(secret).password) : secret;
+}
+
+async function leakingObjects({ account }: Emulated, secrets: string[]): Promise<string[]> {
+  const client = new S3Client({ ...connection(account), forcePathStyle: true });
+  const leaking: string[] = [];
+  for await (const { Contents = [] } of paginateListObjectsV2({ client }, { Bucket: stateBucket })) {
+    for (const { Key } of Contents) {
+      const { Body } = await client.send(new GetObjectCommand({ Bucket: stateBucket, Key }));
+      const text = (await Body?.transformToString('latin1')) ?? '';
+      if (Key !== undefined && secrets.some((secret) => text.includes(secret))) leaking.push(Key);
+    }
+  }
+  client.destroy();
+  return leaking;
+}
+
+const connection = ({ endpoint, region }: Emulated['account']) => ({
+  endpoint,
+  region,
+  credentials: { accessKeyId: 'AKIAEMULATED', secretAccessKey: 'emulated' },
+});

@@ -1,0 +1,87 @@
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { projectRoot } from '../../infra/paths.ts';
+
+export interface Finished {
+  code: number | null;
+  output: string;
+}
+
+export interface Report {
+  verdict: string;
+  platform: string;
+  emulatedBy?: string;
+  from: unknown;
+  to: unknown;
+  requests: { total: number; failed: number };
+  writes: { acknowledged: number; lost: number; duplicated: number; unknown: number };
+  hold: { maxMs: number };
+  gates: { id: string; verdict: string; evidence: string[] }[];
+  stages: { id: string; verdict: string }[];
+  rollback: { automatic: boolean } | null;
+}
+
+/** The command line as a user has it, with a home, a definition and an environment of its own. */
+export class CommandLine {
+  readonly home: string;
+  readonly #config: string;
+  readonly #env: Record<string, string>;
+
+  constructor(home: string, config: string, env: Record<string, string> = {}) {
+    this.home = home;
+    this.#config = join(projectRoot, config);
+    this.#env = env;
+  }
+
+  get releases(): string {
+    return join(this.home, 'environments', 'production', 'releases');
+  }
+
+  /** Starts a command; `until` waits for a text in what it prints. */
+  start(...args: string[]) {
+    const child = spawn(process.execPath, ['automation/cli.ts', ...args, '--config', this.#config], {
+      cwd: projectRoot,
+      env: { ...process.env, ...this.#env, GREENLIGHT_HOME: this.home, CI: 'true' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    child.stdout.on('data', (part: Buffer) => (output += part.toString()));
+    child.stderr.on('data', (part: Buffer) => (output += part.toString()));
+    const done = new Promise<Finished>((resolve) => child.on('close', (code) => resolve({ code, output })));
+    const until = async (text: string) => {
+      while (!output.includes(text)) {
+        if (child.exitCode !== null) throw new Error(`it ended without "${text}":\n${output}`);
+        await sleep(50);
+      }
+    };
+    return { child, done, until };
+  }
+
+  run(...args: string[]): Promise<Finished> {
+    return this.start(...args).done;
+  }
+
+  /** Directory of the latest release of production. */
+  latest(): string {
+    return join(this.releases, readdirSync(this.releases).sort().at(-1) as string);
+  }
+
+  report(): Report {
+    return JSON.parse(readFileSync(join(this.latest(), 'report.json'), 'utf8')) as Report;
+  }
+}
+
+/** Files below these directories that hold one of the secrets. */
+export function leaks(directories: string[], secrets: string[]): string[] {
+  const files = directories.flatMap((place) =>
+    readdirSync(place, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name)),
+  );
+  return files.filter((file) => {
+    const text = readFileSync(file, 'utf8');
+    return secrets.some((secret) => text.includes(secret));
+  });
+}
