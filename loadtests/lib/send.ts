@@ -14,9 +14,12 @@ const failures = new Rate('greenlight_failed');
 const duration = new Trend('greenlight_duration', true);
 const retries = new Counter('greenlight_retries');
 
-/** How often a request is repeated that has to wait, and for how long in all, seconds. */
-const mostRetries = 5;
-const longestWait = 10;
+/**
+ * How often a request is repeated that has to wait, and for how long in all, seconds: a cutover on AWS holds writes for some
+ * seconds, and a client that gives up before would call that a failure.
+ */
+const mostRetries = 20;
+const longestWait = 20;
 
 export interface Call {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
