@@ -43,6 +43,16 @@ function dates(lines: CostLine[]): string | undefined {
   return all.length === 0 ? undefined : `${all[0]} to ${all.at(-1)}`;
 }
 
+/** In two sentences, for the journal of a release. Pure. */
+export function summariseCost({ environment, monthly, idleColourPerHour, priceDate, region }: Estimate): string {
+  if (priceDate === undefined) return `what ${environment} costs is not known: there are no prices of ${region}`;
+  const most = (cost: Cost, digits: number): string => {
+    const missing = cost.unknown.length === 0 ? '' : `, without ${cost.unknown.length} parts that have no price`;
+    return `${money(cost.usd, digits)}${missing}`;
+  };
+  return `the colour that serves nobody costs ${most(idleColourPerHour, 4)}, per hour of bake time; all of ${environment} ${most(monthly, 0)}, a month (list prices of ${priceDate})`;
+}
+
 /** For the terminal. Pure. */
 export function renderEstimate(found: Estimate): string {
   return [renderTree(found.tree), '', ...renderCost(found)].join('\n');

@@ -52,6 +52,7 @@ export const prepare: Stage = {
     }
     await context.up(environment, { kind: to.colour, colour: { colour: to.colour, artefact: context.artefact() } });
     await refuseTraffic(context);
+    await noteCost(context);
     await context.gates(await smokeGates(context));
   },
 
@@ -118,6 +119,12 @@ async function linkOf(context: ReleaseContext, live: Colour): Promise<Link> {
   const { colour } = context.to;
   const [from, to] = await Promise.all([databases.of(live), databases.of(colour)]);
   return linkBetween({ colour: live, access: from }, { colour, access: to });
+}
+
+/** From now until the clean-up two colours run: what that costs belongs to the decision how long to bake. */
+async function noteCost({ platform, environment, spec, note }: ReleaseContext): Promise<void> {
+  const cost = await platform.cost?.(environment, spec());
+  if (cost !== undefined) note(cost);
 }
 
 /** Registered with the balancer, and no request goes there: read back from the balancer. */

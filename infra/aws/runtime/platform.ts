@@ -3,6 +3,7 @@ import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { OperationError } from '../../errors.ts';
 import type { EnvironmentName, EnvironmentSpec } from '../../model.ts';
 import type { Environment, Platform, StackOutputs } from '../../platform.ts';
+import { estimate, summariseCost } from '../estimate.ts';
 import type { FoundationOutputs } from '../foundation-reference.ts';
 import type { AwsSettings } from '../settings.ts';
 import { createAwsAlerts } from './alerts.ts';
@@ -51,6 +52,8 @@ export function createAwsPlatform({ settingsOf, redact }: AwsPlatformOptions): P
     wipesAll: false,
     shared: { ...s3Leases(clients.objects, bucket), ...s3Records(clients.objects, bucket) },
     problems: () => awsProblems({ clients, settings: common }),
+    cost: async (environment, spec) =>
+      summariseCost(await estimate({ environment, spec, settings: settingsOf(environment) })),
     async connect(environment, spec, outputs) {
       const foundation = await readFoundation(environment, outputs);
       const setting = { clients, environment, foundation, settings: settingsOf(environment) };

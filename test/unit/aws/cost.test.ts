@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { idleColourCost, monthlyCost, type Cost } from '../../../infra/aws/cost.ts';
-import { estimate, renderEstimate } from '../../../infra/aws/estimate.ts';
+import { estimate, renderEstimate, summariseCost } from '../../../infra/aws/estimate.ts';
 import { prices, type Price } from '../../../infra/aws/prices.ts';
 import type { AwsSettings } from '../../../infra/aws/settings.ts';
 import type { DeclaredStacks } from '../../../infra/aws/resource-tree.ts';
@@ -101,11 +101,18 @@ describe('cost', () => {
     expect(text).to.contain('1460 x $0.168 per hour = $245.28');
     expect(text).to.contain('Not in the price table').and.to.contain('traffic to the internet');
     expect(text).to.contain('A month, together: 1 parts have no price (below), without them $');
+    const { idleColourPerHour, monthly } = found;
+    expect(summariseCost(found))
+      .to.contain(`costs $${idleColourPerHour.usd.toFixed(4)}`)
+      .and.to.contain(`production $${monthly.usd.toFixed(0)}, without 1 parts`)
+      .and.to.contain(found.priceDate);
   });
 
   it('is shown without a number where nothing has a price', async () => {
     const nowhere = { ...settings, region: 'eu-north-9', availabilityZones: ['eu-north-9a', 'eu-north-9b'] };
-    const text = renderEstimate(await estimate({ environment: 'staging', spec: spec('staging'), settings: nowhere }));
+    const found = await estimate({ environment: 'staging', spec: spec('staging'), settings: nowhere });
+    const text = renderEstimate(found);
+    expect(summariseCost(found)).to.contain('not known').and.not.to.contain('$');
     expect(text).to.contain('staging in eu-north-9: no estimate').and.not.to.contain('$');
   });
 });
