@@ -20,6 +20,8 @@ export interface Platform {
   readonly shared?: Shared;
   /** What is missing or wrong before anything is changed (programs, rights, the wrong account), a sentence each. */
   problems(): Promise<string[]>;
+  /** What the environment costs, and its idle colour per hour, with the date of the prices: a sentence. Absent: nothing is billed. */
+  cost?(environment: EnvironmentName, spec: EnvironmentSpec): Promise<string>;
   /** An environment whose foundation is up. `outputs` reads what a stack of it gave out. */
   connect(environment: EnvironmentName, spec: EnvironmentSpec, outputs: StackOutputs): Promise<Environment>;
   /**
@@ -116,6 +118,8 @@ export interface ServerState {
 export interface RouterState {
   /** Undefined until the first go-live. */
   split: Split | undefined;
+  /** Names of rules that do not do what `split` says: a change of several was cut off, and `apply` ends it. Absent: all do. */
+  disagreeing?: string[];
   /** Milliseconds that the hold's lease still has; 0 when writes flow. */
   holdMs: number;
   servers: ServerState[];
@@ -158,6 +162,11 @@ export interface DatabaseAccess {
   admin: Login;
   owner: Login;
   app: Login;
+  /**
+   * What another database's server logs in with, for replication: its password must last as long as a subscription does.
+   * Absent: `admin`.
+   */
+  replication?: Login;
 }
 
 /** A database cluster of its own that nobody else uses, for rehearsals and tests. */
