@@ -109,7 +109,7 @@ export async function createSubscription(
   link: Link,
   options: { copyData: boolean; enabled: boolean },
 ): Promise<void> {
-  // The statement holds the administrator's password; pg_subscription shows it to superusers only.
+  // The statement holds the publisher's password; pg_subscription shows it to superusers only.
   await client.query('SET log_statement = none; SET log_min_error_statement = panic').catch(() => undefined);
   const flags = `copy_data = ${options.copyData}, enabled = ${options.enabled}, create_slot = false, slot_name = ${sqlLiteral(link.name)}`;
   // disable_on_error: a change that cannot be applied stops the worker at once instead of being tried for ever.
@@ -121,12 +121,13 @@ export async function createSubscription(
 
 /** Connection string of libpq, for the subscriber's server to reach the publisher. Holds the password. */
 export function connectionInfo(access: DatabaseAccess): string {
+  const { user, password } = access.replication ?? access.admin;
   const settings: Record<string, string> = {
     host: access.host,
     port: String(access.port),
     dbname: access.database,
-    user: access.admin.user,
-    password: access.admin.password,
+    user,
+    password,
     sslmode: 'verify-full',
     // Read by the subscriber's server, on its own host.
     sslrootcert: access.peerCaFile ?? access.caFile,

@@ -30,6 +30,7 @@ export function withSecretsMasked(environment: Environment): Environment {
 }
 
 function known(access: DatabaseAccess): DatabaseAccess {
-  for (const { password } of [access.admin, access.owner, access.app]) secrets.register(password);
+  const { admin, owner, app, replication = admin } = access;
+  for (const { password } of [admin, owner, app, replication]) secrets.register(password);
   return access;
 }

@@ -46,7 +46,8 @@ export function createAwsDatabases(options: DatabasesOptions): AwsDatabases {
       urlLogin(clients, outputs.appSecretArn),
     ]);
     const { host, port, identifier } = outputs.database;
-    const logins = { admin, owner, app };
+    // RDS changes the administrator's password every seven days, and a subscription would keep the old one.
+    const logins = { admin, owner, app, replication: owner };
     const { databasePeers: peerCaFile } = settings.authorities;
     const access = { host, port, database: applicationDatabase, caFile, peerCaFile, ...logins };
     const key = `${identifier} ${owner.password} ${app.password}`;

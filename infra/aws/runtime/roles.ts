@@ -54,27 +54,47 @@ export function whatToDo(error: unknown): string {
 
 /**
  * Makes roles and privileges where they are not there yet, and gives the logins their passwords where theirs are refused.
- * May be repeated, by several machines at once.
+ * `owner` may replicate. May be repeated, by several machines at once.
  */
 export async function ensureRoles(access: DatabaseAccess): Promise<void> {
-  const complete = await inSession(access, 'admin', isComplete);
-  if (complete && (await logsIn(access, 'owner')) && (await logsIn(access, 'app'))) return;
+  const { complete, replicates } = await inSession(access, 'admin', stateOf);
+  if (complete && replicates && (await logsIn(access, 'owner')) && (await logsIn(access, 'app'))) return;
   const passwords = { owner: access.owner.password, app: access.app.password };
   const admin = access.admin.user;
   await inSession(access, 'admin', async (client) => {
-    const roles = roleStatements(passwords, admin);
+    const roles = [...roleStatements(passwords, admin), ownerReplicates];
     // Privileges of tables that are there follow from default privileges; nothing of a complete database is touched.
     await inOneTransaction(client, complete ? roles : [...roles, ...privilegeStatements(admin)]);
   });
 }
 
+/** The role by which RDS lets others than its own superuser replicate. */
+const replicators = 'rds_replication';
+const notReplicator = `EXISTS (SELECT FROM pg_roles WHERE rolname = '${replicators}') AND NOT EXISTS (
+  SELECT FROM pg_auth_members m WHERE m.roleid = to_regrole('${replicators}') AND m.member = to_regrole('owner'))`;
+/** The attribute is for a plain PostgreSQL: RDS's administrator has it not, and may give only what it has. */
+const withoutAttribute = `EXISTS (SELECT FROM pg_roles WHERE rolname = current_user
+    AND (rolsuper OR rolreplication AND current_setting('server_version_num')::int >= 160000))
+  AND NOT (SELECT rolreplication FROM pg_roles WHERE rolname = 'owner')`;
+
+const ownerReplicates = `DO $do$ BEGIN
+  IF ${notReplicator} THEN GRANT ${replicators} TO owner; END IF;
+  IF ${withoutAttribute} THEN ALTER ROLE owner REPLICATION; END IF;
+END $do$`;
+
 /** The schema is what is made last. */
-async function isComplete(client: pg.Client): Promise<boolean> {
-  const { rows } = await client.query<{ complete: boolean }>(
-    `SELECT (SELECT count(*) FROM pg_roles WHERE rolname IN ('owner', 'app', '${readerRole}', '${writerRole}')) = 4
+async function stateOf(client: pg.Client): Promise<{ complete: boolean; replicates: boolean }> {
+  const [found] = (
+    await client.query<{ complete: boolean }>(
+      `SELECT (SELECT count(*) FROM pg_roles WHERE rolname IN ('owner', 'app', '${readerRole}', '${writerRole}')) = 4
        AND EXISTS (SELECT FROM pg_namespace WHERE nspname = 'greenlight') AS complete`,
+    )
+  ).rows;
+  if (found?.complete !== true) return { complete: false, replicates: false };
+  const { rows } = await client.query<{ lacks: boolean }>(
+    `SELECT (${notReplicator}) OR (${withoutAttribute}) AS lacks`,
   );
-  return rows[0]?.complete === true;
+  return { complete: true, replicates: rows[0]?.lacks === false };
 }
 
 async function logsIn(access: DatabaseAccess, role: 'owner' | 'app'): Promise<boolean> {

@@ -1,11 +1,20 @@
 import { expect } from 'chai';
 import { readFile } from 'node:fs/promises';
-import { CreateDBInstanceCommand, DescribeDBInstancesCommand } from '@aws-sdk/client-rds';
+import {
+  CreateDBInstanceCommand,
+  DescribeDBInstancesCommand,
+  ModifyDBInstanceCommand,
+  ModifyDBParameterGroupCommand,
+} from '@aws-sdk/client-rds';
+import { copySchema } from '../../../automation/data/schema.ts';
+import { startSync, stopSync, waitForSync } from '../../../automation/data/sync.ts';
+import { secrets } from '../../../automation/release/redact.ts';
+import { withSecretsMasked } from '../../../automation/release/secrets.ts';
 import { createAwsDatabases, type AwsDatabases } from '../../../infra/aws/runtime/databases.ts';
 import { asTagList, fromTagList, temporaryTags } from '../../../infra/aws/runtime/temporary.ts';
 import { cutLoose, ensureRoles } from '../../../infra/aws/runtime/roles.ts';
 import { clusterAccess } from '../../../infra/local/postgres/cluster.ts';
-import type { DatabaseAccess } from '../../../infra/platform.ts';
+import type { DatabaseAccess, Environment } from '../../../infra/platform.ts';
 import { grantWrites } from '../../../infra/roles.ts';
 import { openDatabaseEnvironment, type DatabaseEnvironment } from '../postgres/environment.ts';
 import { databasesContract, query, refusal } from '../../contract/databases.ts';
@@ -146,6 +155,70 @@ describe('databases of RDS', () => {
     await make('foreign', { environment: 'staging' });
     expect((await databases.sweep()).sort()).to.deep.equal(['dead', 'expired']);
     expect(await instances()).to.deep.equal(['elsewhere', 'foreign', 'production', 'running', 'sample-staging-blue']);
+  });
+});
+
+describe('replication between databases of RDS', () => {
+  let account: Account;
+  before(async () => {
+    account = await openAccount();
+    // The account's only group is that of scratch instances, which must not replicate.
+    const workers = { ParameterName: 'max_logical_replication_workers', ParameterValue: '8', ApplyMethod: 'pending-reboot' } as const; // prettier-ignore
+    const DBParameterGroupName = account.foundation.scratch.parameterGroup;
+    const group = { DBParameterGroupName, Parameters: [workers] };
+    await account.clients.databases.send(new ModifyDBParameterGroupCommand(group));
+    await Promise.all([account.addColour('blue'), account.addColour('green')]);
+    await account.databasesPart.settled();
+  });
+  after(() => account.close());
+
+  it("logs in as a role whose password stays, and so survives the rotation of the administrator's", async () => {
+    const databases = createAwsDatabases(options(account));
+    const [blue, green] = await Promise.all([databases.of('blue'), databases.of('green')]);
+    expect(blue.replication).to.deep.equal(blue.owner);
+    await query(blue, 'owner', 'CREATE TABLE things (id int PRIMARY KEY)');
+    await query(blue, 'owner', 'INSERT INTO things SELECT generate_series(1, 100)');
+    await copySchema(blue, green);
+    const link = await startSync({ colour: 'blue', access: blue }, { colour: 'green', access: green });
+    await waitForSync(link, { timeoutMs: 30_000 });
+    expect(await query(green, 'app', 'SELECT count(*)::int AS n FROM things')).to.deep.equal([{ n: 100 }]);
+    const senders = 'SELECT pid, usename FROM pg_stat_replication';
+    const [sender] = await query(blue, 'admin', senders);
+    expect(sender?.['usename']).to.equal('owner');
+
+    const rotation = { DBInstanceIdentifier: 'sample-staging-blue', RotateMasterUserPassword: true };
+    await account.clients.databases.send(new ModifyDBInstanceCommand({ ...rotation, ApplyImmediately: true }));
+    await account.databasesPart.settled();
+    expect(await refusal(query(blue, 'admin', 'SELECT 1'))).to.match(/password authentication failed/);
+    const rotated = await databases.of('blue');
+    // The worker's end, not the sender's: a connection that breaks under the worker disables the subscription (disable_on_error).
+    await query(green, 'admin', 'SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_subscription WHERE pid IS NOT NULL'); // prettier-ignore
+    await query(rotated, 'owner', 'INSERT INTO things VALUES (101)');
+
+    const now = { ...link, from: { ...link.from, access: rotated } };
+    await waitForSync(now, { timeoutMs: 30_000 });
+    expect(await query(green, 'app', 'SELECT count(*)::int AS n FROM things')).to.deep.equal([{ n: 101 }]);
+    expect((await query(rotated, 'admin', senders))[0]?.['pid']).not.to.equal(sender?.['pid']);
+    expect(await stopSync(now)).to.deep.equal({ unreachable: [] });
+  });
+
+  it('is given back to the owner of a database that was made before', async () => {
+    const before = await createAwsDatabases(options(account)).of('green');
+    await query(before, 'admin', 'REVOKE rds_replication FROM owner; ALTER ROLE owner NOREPLICATION');
+    await createAwsDatabases(options(account)).of('green');
+    const rights = `SELECT rolreplication, pg_has_role('owner', 'rds_replication', 'MEMBER') AS member FROM pg_roles WHERE rolname = 'owner'`;
+    expect(await query(before, 'admin', rights)).to.deep.equal([{ rolreplication: true, member: true }]);
+  });
+
+  it('has a password that the redactor knows', async () => {
+    const databases = createAwsDatabases(options(account));
+    const replication = { user: 'another', password: 'only-for-replication-0123' };
+    const environment = {
+      databases: { ...databases, of: async () => ({ ...(await databases.of('blue')), replication }) },
+      router: { entry: { routeHeaders: () => ({}) } },
+    } as unknown as Environment;
+    await withSecretsMasked(environment).databases.of('blue');
+    expect(secrets.redact(`password=${replication.password}`)).not.to.include(replication.password);
   });
 });
 

@@ -56,6 +56,17 @@ describe('a connection string for the subscriber', () => {
   });
 });
 
+describe('the login of the subscriber', () => {
+  const login = (user: string) => ({ user, password: `of ${user}` });
+  const access = { host: 'h', port: 5, database: 'd', caFile: '/ca', admin: login('admin'), owner: login('owner'), app: login('app') }; // prettier-ignore
+
+  it('is the one for replication where there is one, else the administrator', () => {
+    expect(connectionInfo(access)).to.include(`user='admin' password='of admin'`);
+    const info = connectionInfo({ ...access, replication: login('copier') });
+    expect(info).to.include(`user='copier' password='of copier'`).and.not.to.include('of admin');
+  });
+});
+
 describe('a row as something that hashes', () => {
   const column = (name: string, builtIn: string) => ({ name, builtIn, type: builtIn, generated: false });
   it('has the columns of both sides, as text where a hash would not be the same everywhere', () => {
