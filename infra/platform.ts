@@ -51,6 +51,8 @@ export interface EngineSettings {
    * provider knew it. From its URN, type and inputs.
    */
   idOf(resource: { urn: string; type: string; inputs?: Record<string, unknown> }): string | undefined;
+  /** By type, properties that change by themselves and so are no drift: `desiredCount`, or one of an object, `tags/Name`. */
+  volatile: Record<string, string[]>;
   /** What to do about words of a provider or of the backend that the platform knows: an expired token, a quota. */
   cure?(words: string): string | undefined;
   /** Environment variables for the engine's process (never printed: one is the passphrase). */

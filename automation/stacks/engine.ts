@@ -1,6 +1,5 @@
 import { appendFile, mkdir, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { OperationError } from '../../infra/errors.ts';
 import {
   stackKinds,
@@ -15,13 +14,15 @@ import type { Platform } from '../../infra/platform.ts';
 import { programFor } from '../../infra/program.ts';
 import { toPulumiConfig, toSecretConfig, type StackConfig } from '../../infra/stacks.ts';
 import { forwardAbort } from './abort.ts';
-import { EventCollector, resourceName, type Progress } from './events.ts';
+import { drifts, type Drift } from './drift.ts';
+import { EventCollector, type Progress } from './events.ts';
 import { clearDeadLocks } from './locks.ts';
 import { settlePending } from './recovery.ts';
 import { realResources, recorded, repairCheckpoint, stackNames } from './state.ts';
 import { type Configuration, engineDirectory, EngineWorkspace } from './workspace.ts';
 
 export type { StackConfig } from '../../infra/stacks.ts';
+export type { Drift } from './drift.ts';
 export type { Progress } from './events.ts';
 
 export interface StackRequest {
@@ -44,12 +45,6 @@ export interface UpResult {
   orphans: string[];
 }
 
-/** A resource that is not as the state says. */
-export interface Drift {
-  resource: string;
-  what: string;
-}
-
 export interface RecordedInputs {
   type: string;
   name: string;
@@ -69,7 +64,10 @@ export interface Engine {
   up(request: UpRequest): Promise<UpResult>;
   /** What `up` would change, by operation. The configuration is stored, nothing else is. */
   preview(request: UpRequest): Promise<Record<string, number>>;
-  /** Compares the state with what is really there, and records it: the next `up` repairs what this returns. */
+  /**
+   * Compares the state with what is really there, and records it: the next `up` repairs what this returns. What changes by
+   * itself (`EngineSettings.volatile`) is none of it.
+   */
   refresh(request: StackRequest): Promise<Drift[]>;
   /** Takes everything of the stack down. Its history stays. */
   destroy(request: StackRequest): Promise<UpResult>;
@@ -173,7 +171,7 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
         before = await read(name);
         await stack.refresh(handlers);
       });
-      return drifts(realResources(before), realResources(await read(name)));
+      return drifts(realResources(before), realResources(await read(name)), settings.volatile);
     },
 
     async destroy({ environment, kind, signal }) {
@@ -247,40 +245,6 @@ function fromOutputs(name: string, kind: StackKind, outputs: Record<string, unkn
     }
   }
 }
-
-type Resources = ReturnType<typeof realResources>;
-
-function drifts(before: Resources, after: Resources): Drift[] {
-  return before.flatMap((old) => {
-    const resource = resourceName(old.urn);
-    const now = after.find(({ urn }) => urn === old.urn);
-    if (now === undefined) return [{ resource, what: 'it is gone' }];
-    const drift = now.outputs?.['drift'];
-    if (typeof drift === 'string') return [{ resource, what: drift }];
-    const keys = Object.keys({ ...old.outputs, ...now.outputs }).filter((key) => key !== 'drift');
-    const changed = keys.filter(
-      (key) => !isDeepStrictEqual(readable(old.outputs?.[key]), readable(now.outputs?.[key])),
-    );
-    return changed.length === 0 ? [] : [{ resource, what: `changed: ${changed.join(', ')}` }];
-  });
-}
-
-/**
- * A secret is encrypted anew whenever the state is written, so its text says nothing about a change; of files and archives the
- * engine keeps the contents or not, but always the hash.
- */
-function readable(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(readable);
-  if (typeof value !== 'object' || value === null) return value;
-  if ('ciphertext' in value) return 'secret';
-  const properties = value as Record<string, unknown>;
-  if (assetSignatures.includes(properties[signatureKey])) return { hash: properties['hash'] };
-  return Object.fromEntries(Object.entries(properties).map(([key, inner]) => [key, readable(inner)]));
-}
-
-/** How the engine marks files and archives in its state. */
-const signatureKey = '4dabf18193072939515e22adb298388d';
-const assetSignatures: unknown[] = ['c44067f5952c0a294b673a41bacd8c21', '0def7320c3a5731c473e5ecbe6d01bc7'];
 
 async function append(file: string, text: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });

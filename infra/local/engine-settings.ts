@@ -33,6 +33,7 @@ export function localEngineSettings(): EngineSettings {
     policyPacks: [],
     // The provider gives a resource its name as its id, so that it is known before the resource is made.
     idOf: ({ urn }) => urn.split('::').at(-1),
+    volatile: {},
     env: { PULUMI_CONFIG_PASSPHRASE_FILE: file },
     pulumiCommand: toolPath('pulumi'),
     plugins: [plugin],

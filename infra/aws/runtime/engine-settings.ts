@@ -3,6 +3,7 @@ import type { EnvironmentName } from '../../model.ts';
 import { projectRoot } from '../../paths.ts';
 import type { EngineSettings } from '../../platform.ts';
 import { toolPath } from '../../tools.ts';
+import { leaseTag } from '../routing-plan.ts';
 import { awsSettingsKey, type AwsSettings } from '../settings.ts';
 import type { Clients } from './clients.ts';
 import { cureOf } from './errors.ts';
@@ -18,6 +19,13 @@ export interface EngineSettingsOptions {
 /** Judges every resource before it is made. */
 const policyPack = join(projectRoot, 'infra', 'policies', 'pulumi-analyzer-greenlight');
 
+/** What scales or grows by itself, which the programs ignore as well; and the lease of a hold, which is the run time's. */
+export const volatileProperties: EngineSettings['volatile'] = {
+  'aws:ecs/service:Service': ['desiredCount'],
+  'aws:rds/instance:Instance': ['allocatedStorage'],
+  'aws:lb/listenerRule:ListenerRule': [`tags/${leaseTag}`, `tagsAll/${leaseTag}`],
+};
+
 /**
  * State in S3, its secrets encrypted by a KMS key. The engine finds region and credentials as every program of AWS does,
  * anew in each run; no secret passes through here. Makes no call.
@@ -31,6 +39,7 @@ export function awsEngineSettings({ settings, clients }: EngineSettingsOptions):
     stackConfig: (environment) => ({ [`greenlight:${awsSettingsKey}`]: JSON.stringify(settings(environment)) }),
     policyPacks: [policyPack],
     idOf: (resource) => knownId(resource, { region, accountId }),
+    volatile: volatileProperties,
     cure: cureOf,
     env: { AWS_REGION: region },
     pulumiCommand: toolPath('pulumi'),

@@ -1,22 +1,32 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DescribeServicesCommand, ListClustersCommand, ListServicesCommand } from '@aws-sdk/client-ecs';
 import {
+  DescribeServicesCommand,
+  ListClustersCommand,
+  ListServicesCommand,
+  UpdateServiceCommand,
+  type Service,
+} from '@aws-sdk/client-ecs';
+import {
+  AddTagsCommand,
   DescribeListenersCommand,
   DescribeLoadBalancersCommand,
   DescribeRulesCommand,
   DescribeTagsCommand,
   DescribeTargetGroupsCommand,
   ModifyRuleCommand,
+  RemoveTagsCommand,
   SetRulePrioritiesCommand,
   type Rule,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
-import { DescribeDBInstancesCommand } from '@aws-sdk/client-rds';
+import { DescribeDBInstancesCommand, ModifyDBInstanceCommand } from '@aws-sdk/client-rds';
 import { expect } from 'chai';
 import { createEngine, type Engine } from '../../../automation/stacks/engine.ts';
 import { createClients, type Clients } from '../../../infra/aws/runtime/clients.ts';
+import { volatileProperties } from '../../../infra/aws/runtime/engine-settings.ts';
 import { knownId } from '../../../infra/aws/runtime/resource-ids.ts';
+import { leaseTag } from '../../../infra/aws/routing-plan.ts';
 import type { FoundationOutputs } from '../../../infra/aws/foundation-reference.ts';
 import { localEngineSettings } from '../../../infra/local/engine-settings.ts';
 import type { Split, StackKind } from '../../../infra/model.ts';
@@ -194,6 +204,45 @@ describe('programs of AWS, by the real engine', function () {
     expect(after.get('fence-0')?.Priority).to.equal(fence.Priority);
   });
 
+  it('finds no drift in what changes by itself: tasks that scaled, storage that grew, the lease of a hold', async () => {
+    const service = (await allServices())[0] as Service;
+    const fence = [(await rules()).get('fence-0')?.RuleArn as string];
+    const change = async (more: number) => {
+      const { clusterArn: cluster, serviceArn, desiredCount = 0 } = service;
+      const wanted = { cluster, service: serviceArn, desiredCount: desiredCount + more };
+      await clients.containers.send(new UpdateServiceCommand(wanted));
+      const grown = {
+        DBInstanceIdentifier: 'coins-staging-blue',
+        AllocatedStorage: 200 + more,
+        ApplyImmediately: true,
+      };
+      await clients.databases.send(new ModifyDBInstanceCommand(grown));
+      const Tags = [{ Key: leaseTag, Value: String(more) }];
+      await clients.balancer.send(new AddTagsCommand({ ResourceArns: fence, Tags }));
+    };
+    const kinds = ['blue', 'traffic'] as const;
+    const found = async (by: Engine) =>
+      (await Promise.all(kinds.map((kind) => by.refresh({ environment, kind })))).flat().map(({ what }) => what);
+
+    await change(1);
+    const blind = await platformOn(moto, clients);
+    const seeing = createEngine({ ...blind, engine: { ...blind.engine, volatile: {} } });
+    expect(await found(seeing)).to.have.members([
+      'changed: desiredCount',
+      'changed: allocatedStorage',
+      'changed: tags',
+    ]);
+    await change(2);
+    expect(await found(engine)).to.deep.equal([]);
+
+    // Nor is it undone.
+    await up('blue');
+    const now = (await allServices()).find(({ serviceArn }) => serviceArn === service.serviceArn);
+    expect(now?.desiredCount).to.equal((service.desiredCount ?? 0) + 2);
+    await clients.balancer.send(new RemoveTagsCommand({ ResourceArns: fence, TagKeys: [leaseTag] }));
+    await engine.refresh({ environment, kind: 'traffic' });
+  });
+
   it('agrees with a split that the run time applied first', async () => {
     const split: Split = { live: 'blue', percent: 50 };
     for (const [name, { RuleArn, Actions }] of await rules()) {
@@ -290,6 +339,7 @@ async function platformOn({ endpoint }: Moto, clients: Clients, allowed = accoun
     plugins: [],
     stackConfig: () => ({ 'greenlight:aws': JSON.stringify(settings) }),
     idOf: (resource) => knownId(resource, { region, accountId }),
+    volatile: volatileProperties,
     env: { ...local.env, ...pluginEnvironment({ endpoint, region, waits: false }) },
   };
   return { name: 'aws', engine } as Platform;

@@ -20,6 +20,7 @@ const engineSettings: Omit<EngineSettings, 'backendUrl' | 'state'> = {
   stackConfig: () => ({}),
   policyPacks: [],
   idOf: () => undefined,
+  volatile: {},
   env: {},
   pulumiCommand: '',
   plugins: [],
