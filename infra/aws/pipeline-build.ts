@@ -5,6 +5,7 @@ import type { LogGroup } from '@pulumi/aws/cloudwatch/logGroup.js';
 import { serviceRole, type Statement } from './iam.ts';
 import { logGroup } from './log-group.ts';
 import { PipelineComponent, type PipelinePlace } from './pipeline-component.ts';
+import type { PipelineNetwork } from './pipeline-settings.ts';
 
 /** Docker engines of CodeBuild's own images; Ubuntu, where there is one, as the set-up installs with apt-get. */
 const images = {
@@ -21,6 +22,8 @@ export interface BuildArgs {
   source: 'pipeline' | 'repository';
   connectionArn: pulumi.Input<string>;
   keyArn: pulumi.Input<string>;
+  /** Of the network, beside the one that its settings name. */
+  securityGroupIds: pulumi.Input<string>[];
 }
 
 /** Runs one command of Greenlight: never twice at once, for as long as a release may take. */
@@ -90,9 +93,11 @@ export class Build extends PipelineComponent {
   #network(): Pick<ProjectArgs, 'vpcConfig'> {
     const { network } = this.place.settings;
     if (network === undefined) return {};
-    const { vpcId, privateSubnetIds: subnets, securityGroupId } = network;
-    return { vpcConfig: { vpcId, subnets, securityGroupIds: [securityGroupId] } };
+    const { vpcId, privateSubnetIds: subnets } = network;
+    return { vpcConfig: { vpcId, subnets, securityGroupIds: this.#securityGroupIds(network) } };
   }
+
+  #securityGroupIds = (network: PipelineNetwork) => [network.securityGroupId, ...this.#args.securityGroupIds];
 
   /** What the build itself needs; what it may release is in the policies that the administrator made. */
   #role(logs: LogGroup) {
@@ -128,6 +133,9 @@ export class Build extends PipelineComponent {
     const { network, region, accountId } = this.place.settings;
     if (network === undefined) return [];
     const of = (kind: string, id: string) => `arn:aws:ec2:${region}:${accountId}:${kind}/${id}`;
+    const groups = this.#securityGroupIds(network).map((id) =>
+      pulumi.output(id).apply((known) => of('security-group', known)),
+    );
     const subnets = network.privateSubnetIds.map((id) => of('subnet', id));
     const interfaces = of('network-interface', '*');
     const describe = ['DhcpOptions', 'NetworkInterfaces', 'SecurityGroups', 'Subnets', 'Vpcs'];
@@ -136,7 +144,7 @@ export class Build extends PipelineComponent {
       {
         Effect: 'Allow',
         Action: 'ec2:CreateNetworkInterface',
-        Resource: [interfaces, ...subnets, of('security-group', network.securityGroupId)],
+        Resource: [interfaces, ...subnets, ...groups],
       },
       { Effect: 'Allow', Action: 'ec2:DeleteNetworkInterface', Resource: interfaces },
       {

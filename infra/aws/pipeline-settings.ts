@@ -1,9 +1,35 @@
 import { z } from 'zod';
+import { cidrBlock, overlap } from './cidr.ts';
 
 /** Key of the stack configuration that holds them, JSON: `greenlight:pipeline`. */
 export const pipelineSettingsKey = 'pipeline';
 
 const arn = (service: string) => z.string().regex(new RegExp(`^arn:aws:${service}:`), `an ARN of ${service}`);
+
+const vpcId = z.string().startsWith('vpc-');
+const subnetIds = z.array(z.string().startsWith('subnet-')).min(1);
+const securityGroupId = z.string().startsWith('sg-');
+
+/** Where builds run, so that they reach the databases: what one `foundation` gives out as network and securityGroups. */
+const network = z
+  .strictObject({
+    vpcId,
+    /** `cidrBlocks` of the release definition. */
+    cidrBlock,
+    privateSubnetIds: subnetIds,
+    /** That of tasks. */
+    securityGroupId,
+    /** The other environment, whose databases a release has to reach as well: what its `foundation` gives out. */
+    peer: z
+      .strictObject({ vpcId, cidrBlock, isolatedSubnetIds: subnetIds, databasesSecurityGroupId: securityGroupId })
+      .optional(),
+  })
+  .refine(({ cidrBlock: own, peer }) => peer === undefined || !overlap(own, peer.cidrBlock), {
+    path: ['peer', 'cidrBlock'],
+    message: 'must not overlap with cidrBlock: such networks cannot be peered',
+  });
+
+export type PipelineNetwork = z.output<typeof network>;
 
 /** What the pipeline of an account needs to know. */
 const schema = z.strictObject({
@@ -23,14 +49,7 @@ const schema = z.strictObject({
   releasePolicyArns: z.array(arn('iam').regex(/:policy\//, 'an ARN of a policy')).min(1).max(10),
   /** The bucket of the engine's state, and the key that encrypts it, by its ARN. */
   state: z.strictObject({ bucket: z.string().min(3), keyArn: arn('kms') }),
-  /** Where builds run, so that they reach the databases: what `foundation` gives out as network and securityGroups. */
-  network: z
-    .strictObject({
-      vpcId: z.string().startsWith('vpc-'),
-      privateSubnetIds: z.array(z.string().startsWith('subnet-')).min(1),
-      securityGroupId: z.string().startsWith('sg-'),
-    })
-    .optional(),
+  network: network.optional(),
   build: z
     .strictObject({
       architecture: z.enum(['X86_64', 'ARM64']).default('X86_64'),

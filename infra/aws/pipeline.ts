@@ -7,6 +7,7 @@ import { GithubRole } from './pipeline-github.ts';
 import { PipelineKey } from './pipeline-key.ts';
 import { NightlyRehearsal } from './pipeline-nightly.ts';
 import { PipelineNotifications } from './pipeline-notifications.ts';
+import { Peering } from './pipeline-peering.ts';
 import { ReleasePipeline } from './pipeline-release.ts';
 import { parsePipelineSettings, pipelineSettingsKey } from './pipeline-settings.ts';
 
@@ -27,7 +28,7 @@ class ReleaseAutomation extends PipelineComponent {
     const own = this.child;
     const keyArn = new PipelineKey(place, own).key.arn;
     const connection = this.#connection();
-    const common = { connectionArn: connection.arn, keyArn };
+    const common = { connectionArn: connection.arn, keyArn, securityGroupIds: this.#peered() };
 
     const release = new Build({ name: 'release', command: 'npm run release -- --yes', source: 'pipeline', ...common }, place, own);
     const rehearsal = new Build({ name: 'rehearse', command: 'npm run rehearse', source: 'repository', ...common }, place, own);
@@ -45,6 +46,13 @@ class ReleaseAutomation extends PipelineComponent {
     };
     this.registerOutputs({});
   } // prettier-ignore
+
+  /** Groups by which builds reach the other environment, where there is a way. */
+  #peered(): pulumi.Output<string>[] {
+    const { network } = this.place.settings;
+    if (network?.peer === undefined) return [];
+    return [new Peering({ ...network, peer: network.peer }, this.place, this.child).securityGroupId];
+  }
 
   #connection() {
     const args = { name: this.named('source').slice(0, 32), providerType: 'GitHub', tags: this.place.tags };

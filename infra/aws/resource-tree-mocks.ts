@@ -58,6 +58,10 @@ function answer(
   return { name, ...inputs, arn, ...own[type]?.() };
 }
 
+/** What is looked up, as far as programs do. */
+const found = (token: string, { subnetId }: Record<string, unknown>): Record<string, unknown> =>
+  token === 'aws:ec2/getRouteTable:getRouteTable' ? { routeTableId: `routes-of-${String(subnetId)}` } : {};
+
 const envelope = '4dabf18193072939515e22adb298388d';
 const isSecret = (value: unknown): boolean => typeof value === 'object' && value !== null && envelope in value;
 
@@ -136,7 +140,7 @@ export async function mockStack(stack: string, settings: AwsSettings, outputs: O
         declared.push({ type, name, inputs: opened, secrets, options, ...(parent === undefined ? {} : { parent }) });
         return { id: `${name}-id`, state: answer(type, name, given, settings) };
       },
-      call: () => ({}),
+      call: ({ token, inputs }) => found(token, inputs as Record<string, unknown>),
     },
     projectName,
     stack,

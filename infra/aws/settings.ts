@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { cidrBlock } from './cidr.ts';
 
 /** Key of the stack configuration that holds the settings, JSON: `greenlight:aws`. The same in all stacks of an environment. */
 export const awsSettingsKey = 'aws';
@@ -132,7 +133,7 @@ export const awsShape = {
     .string()
     .min(1)
     .meta({ description: 'who answers for the resources: value of the tag owner', examples: ['team-learning'] }),
-  cidrBlock: z.string().default('10.0.0.0/16').describe('addresses of the network'),
+  cidrBlock: cidrBlock.default('10.0.0.0/16').describe('addresses of the network'),
   state,
   tasks,
   database,

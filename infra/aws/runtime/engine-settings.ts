@@ -11,7 +11,7 @@ import { knownId } from './resource-ids.ts';
 import { s3StateFiles } from './state-files.ts';
 
 export interface EngineSettingsOptions {
-  /** Settings of an environment: they differ in the domain only, so all stacks have one state. */
+  /** Settings of an environment: they differ in domain and addresses only, so all stacks have one state. */
   settings: (environment: EnvironmentName) => AwsSettings;
   clients: Pick<Clients, 'objects'>;
 }

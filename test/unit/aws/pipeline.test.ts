@@ -16,7 +16,13 @@ const settings = {
   branch: 'release',
   releasePolicyArns: ['arn:aws:iam::123456789012:policy/greenlight-read', 'arn:aws:iam::123456789012:policy/greenlight-release'],
   state: { bucket: 'coins-state', keyArn: 'arn:aws:kms:eu-central-1:123456789012:key/1' },
-  network: { vpcId: 'vpc-1', privateSubnetIds: ['subnet-a', 'subnet-b'], securityGroupId: 'sg-tasks' },
+  network: {
+    vpcId: 'vpc-1',
+    cidrBlock: '10.1.0.0/16',
+    privateSubnetIds: ['subnet-a', 'subnet-b'],
+    securityGroupId: 'sg-tasks',
+    peer: { vpcId: 'vpc-2', cidrBlock: '10.0.0.0/16', isolatedSubnetIds: ['subnet-c', 'subnet-d'], databasesSecurityGroupId: 'sg-databases' },
+  },
   build: { architecture: 'ARM64', timeoutMinutes: 600, prepare: ['apt-get update'] },
   nightly: { cron: 'cron(30 1 * * ? *)', timeZone: 'Europe/Berlin' },
   notify: ['team@example.org'],
@@ -74,11 +80,56 @@ describe('pipeline on AWS', () => {
   });
 
   it("runs in the environment's private subnets, where the databases are", () => {
-    const vpc = { vpcId: 'vpc-1', subnets: ['subnet-a', 'subnet-b'], securityGroupIds: ['sg-tasks'] };
+    const vpc = {
+      vpcId: 'vpc-1',
+      subnets: ['subnet-a', 'subnet-b'],
+      securityGroupIds: ['sg-tasks', 'coins-builds-id'],
+    };
     expect(project('coins-release')['vpcConfig']).to.deep.equal(vpc);
     expect(project('coins-rehearse')['vpcConfig']).to.deep.equal(vpc);
     const [permission] = rights('release-build').filter(({ Action }) => Action[0] === 'ec2:CreateNetworkInterfacePermission'); // prettier-ignore
     expect(permission?.Condition?.['StringEquals']).to.deep.equal({ 'ec2:AuthorizedService': 'codebuild.amazonaws.com' }); // prettier-ignore
+  });
+
+  it('may join the network with its groups, and with no others', () => {
+    const [join] = rights('release-build').filter(({ Action }) => Action[0] === 'ec2:CreateNetworkInterface');
+    const groups = join?.Resource.filter((arn) => arn.includes('security-group')).map((arn) => arn.split('/').at(-1));
+    expect(groups).to.deep.equal(['sg-tasks', 'coins-builds-id']);
+  });
+
+  it("reaches the other environment's databases by peered networks, and nothing else there", () => {
+    const connection = only(declared, 'ec2/vpcPeeringConnection:VpcPeeringConnection');
+    expect(connection).to.include({ vpcId: 'vpc-1', peerVpcId: 'vpc-2', autoAccept: true });
+    const routes = all(declared, 'ec2/route:Route').map(({ inputs }) => [inputs['routeTableId'], inputs['destinationCidrBlock'], inputs['vpcPeeringConnectionId']]); // prettier-ignore
+    expect(routes).to.have.deep.members([
+      ['routes-of-subnet-a', '10.0.0.0/16', 'coins-peering-id'],
+      ['routes-of-subnet-b', '10.0.0.0/16', 'coins-peering-id'],
+      ['routes-of-subnet-c', '10.1.0.0/16', 'coins-peering-id'],
+      ['routes-of-subnet-d', '10.1.0.0/16', 'coins-peering-id'],
+    ]);
+    expect(only(declared, 'ec2/securityGroup:SecurityGroup')).to.include({ vpcId: 'vpc-1' });
+    const port = { ipProtocol: 'tcp', fromPort: 5432, toPort: 5432 };
+    for (const [way, group, other] of [
+      ['Egress', 'coins-builds-id', 'sg-databases'],
+      ['Ingress', 'sg-databases', 'coins-builds-id'],
+    ] as const) {
+      const type = `vpc/securityGroup${way}Rule:SecurityGroup${way}Rule`;
+      expect(only(declared, type)).to.include({ ...port, securityGroupId: group, referencedSecurityGroupId: other });
+      expect(all(declared, type)[0]?.options.dependsOn.join()).to.contain('coins-peering');
+    }
+  });
+
+  it('peers nothing where no other network is given', async () => {
+    const { peer: _other, ...network } = settings.network;
+    const alone = await declarePipeline({ network });
+    expect(all(alone, 'ec2/vpcPeeringConnection:VpcPeeringConnection')).to.deep.equal([]);
+    expect((only(alone, 'codebuild/project:Project', 'coins-release')['vpcConfig'] as { securityGroupIds: string[] }).securityGroupIds).to.deep.equal(['sg-tasks']); // prettier-ignore
+  });
+
+  it('refuses to peer networks that share addresses', async () => {
+    const network = { ...settings.network, cidrBlock: '10.0.128.0/20' };
+    const wrong = declarePipeline({ network }).then(() => '', String);
+    expect(await wrong).to.contain('pipeline.network.peer.cidrBlock: must not overlap');
   });
 
   it('runs outside of any network where none is given', async () => {
