@@ -48,6 +48,8 @@ export function trafficOf(answers: Series[], own: Series): ColourTraffic {
       const percent = [0, 100, ...askedPercents][index] ?? Number.NaN;
       return value === undefined ? [] : [{ percent, value: value * 1000 }];
     });
+    // Without the slowest nothing is known of the tail: then there are too few times, and the judge cannot conclude.
+    if (!quantiles.some(({ percent }) => percent === 100)) continue;
     for (const ms of spread(quantiles, Math.round(samples))) traffic.latenciesMs.push(ms);
   }
   return traffic;

@@ -1,7 +1,8 @@
+import { CloudWatchClient, type GetMetricDataCommandOutput, type StatusCode } from '@aws-sdk/client-cloudwatch';
 import { expect } from 'chai';
 import { percentile } from '../../../automation/traffic/analysis.ts';
 import { questionsAbout, trafficOf } from '../../../infra/aws/runtime/metrics-traffic.ts';
-import type { Series } from '../../../infra/aws/runtime/metrics-data.ts';
+import { metricData, type Series } from '../../../infra/aws/runtime/metrics-data.ts';
 import { askedPercents, spread } from '../../../infra/aws/runtime/quantiles.ts';
 
 describe('latencies from quantiles', () => {
@@ -64,7 +65,55 @@ describe('traffic of a target group', () => {
     expect(trafficOf(given({ ...counts, 'TargetResponseTime SampleCount': 4 }), new Map()).latenciesMs).to.deep.equal([]); // prettier-ignore
   });
 
+  it('has no times where the slowest is not known: a few quantiles would make a tail that was not measured', () => {
+    const times = { 'TargetResponseTime SampleCount': 4, 'TargetResponseTime Minimum': 0.1, 'TargetResponseTime p50': 0.2 }; // prettier-ignore
+    expect(trafficOf(given({ ...counts, ...times }), new Map()).latenciesMs).to.deep.equal([]);
+  });
+
   it('is nothing where nothing was told', () => {
     expect(trafficOf(given({}), own(5))).to.deep.equal({ requests: 0, errors: 0, writes: 0, splitReads: 0, latenciesMs: [] }); // prettier-ignore
   });
+});
+
+describe('answers of CloudWatch', () => {
+  const question = (metric: string) => ({ namespace: 'AWS/ApplicationELB', metric, dimensions: {}, stat: 'Sum' });
+  const window = { from: 60_000, to: 120_000, periodSeconds: 60 };
+  /** A client whose pages are these, one after the other: per page, the series that are there, with what is said of them. */
+  const saying = (pages: { more?: true; series: [id: string, StatusCode, ...values: number[]][] }[]) => {
+    const client = new CloudWatchClient({ region: 'eu-central-1' });
+    client.send = (() => {
+      const { more, series } =
+        pages.length > 1 ? (pages.shift() as (typeof pages)[0]) : (pages[0] as (typeof pages)[0]);
+      const MetricDataResults = series.map(([Id, StatusCode, ...Values]) => ({ Id, StatusCode, Values, Timestamps: Values.map((_, i) => new Date(60_000 * (i + 1))) })); // prettier-ignore
+      const answer: GetMetricDataCommandOutput = {
+        $metadata: {},
+        MetricDataResults,
+        ...(more && { NextToken: 'next' }),
+      };
+      return Promise.resolve(answer);
+    }) as typeof client.send;
+    return client;
+  };
+
+  it('are taken together where a series comes in parts', async () => {
+    const client = saying([{ more: true, series: [['q0', 'PartialData', 1]] }, { series: [['q0', 'Complete', 2, 3]] }]);
+    const [series] = await metricData(client, [question('RequestCount')], window);
+    expect([...(series ?? [])]).to.deep.equal([[60_000, 2], [120_000, 3]]); // prettier-ignore
+  });
+
+  it('are asked for again where one of them is not whole', async () => {
+    const client = saying([
+      { series: [['q0', 'Complete', 9], ['q1', 'InternalError']] },
+      { series: [['q0', 'Complete', 9], ['q1', 'Complete', 4]] },
+    ]); // prettier-ignore
+    const answers = await metricData(client, [question('RequestCount'), question('HTTPCode_Target_5XX_Count')], window);
+    expect(answers.map((series) => series.get(60_000))).to.deep.equal([9, 4]);
+  });
+
+  it('never pass for none where they do not come', async () => {
+    for (const series of [[['q0', 'Complete', 9]], [['q0', 'Complete', 9], ['q1', 'Forbidden']]] as [string, StatusCode, ...number[]][][]) {
+      const asked = metricData(saying([{ series }]), [question('RequestCount'), question('HTTPCode_Target_5XX_Count')], window);
+      expect(await asked.then(() => 'it was taken', (error: unknown) => (error as Error).message)).to.contain('1 of 2 series');
+    }
+  }).timeout(20_000); // prettier-ignore
 });
