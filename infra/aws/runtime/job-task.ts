@@ -26,6 +26,8 @@ export interface TaskSpec {
   /** Name of its one container. */
   container: string;
   artefact: Artefact;
+  /** Another image than the artefact's: a third party's, whose entry point is passed over. */
+  image?: string;
   command: string[];
   /** What everybody who may look at definitions may see. */
   environment: Record<string, string>;
@@ -52,6 +54,8 @@ export function taskDefinition(
   const { jobs, repository } = foundation;
   const { cpu, memory, architecture } = settings.tasks;
   const scratch = 'scratch';
+  // A volume belongs to root where the image does not say otherwise: a third party's image keeps its own /tmp.
+  const hasVolume = spec.kind === 'job' && spec.image === undefined;
   return {
     family: taskFamily(environment, spec.kind),
     requiresCompatibilities: ['FARGATE'],
@@ -61,17 +65,18 @@ export function taskDefinition(
     runtimePlatform: { operatingSystemFamily: 'LINUX', cpuArchitecture: architecture },
     executionRoleArn: jobs.executionRoleArn,
     taskRoleArn: jobs.taskRoleArn,
-    volumes: spec.kind === 'job' ? [{ name: scratch }] : [],
+    volumes: hasVolume ? [{ name: scratch }] : [],
     containerDefinitions: [
       {
         name: spec.container,
-        image: `${repository.url}:${imageTag(spec.artefact.digest)}`,
+        image: spec.image ?? `${repository.url}:${imageTag(spec.artefact.digest)}`,
         essential: true,
-        command: spec.command,
+        ...(spec.image === undefined ? {} : { entryPoint: spec.command.slice(0, 1) }),
+        command: spec.image === undefined ? spec.command : spec.command.slice(1),
         // The same as the services have; a job may write to /tmp only, which is a volume that goes with the task.
-        readonlyRootFilesystem: true,
+        readonlyRootFilesystem: spec.image === undefined,
         linuxParameters: { initProcessEnabled: true, capabilities: { drop: ['ALL'] } },
-        mountPoints: spec.kind === 'job' ? [{ sourceVolume: scratch, containerPath: '/tmp', readOnly: false }] : [],
+        mountPoints: hasVolume ? [{ sourceVolume: scratch, containerPath: '/tmp', readOnly: false }] : [],
         portMappings: spec.port === undefined ? [] : [{ containerPort: spec.port, protocol: 'tcp' }],
         stopTimeout: stopSeconds,
         environment: Object.entries(spec.environment).map(([name, value]) => ({ name, value })),

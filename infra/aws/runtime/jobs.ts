@@ -166,6 +166,7 @@ async function specOf(setting: Setting, job: Job, marker: string, waits: JobWait
     kind: 'job',
     container: 'job',
     artefact: job.artefact,
+    ...(job.image === undefined ? {} : { image: job.image }),
     command: wrappedCommand({ marker, directory, command, keepHome, ...(results === undefined ? {} : { results }) }),
     // ECS takes no empty value from a secret.
     environment: Object.fromEntries(entries.filter(isEmpty)),
