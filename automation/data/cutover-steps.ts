@@ -51,15 +51,15 @@ export async function caughtUpTo(sessions: Sessions, forward: Link, deadline: nu
 export async function flip(router: Router, from: Side, to: Side): Promise<void> {
   const deadline = performance.now() + askAgainMs + router.settlesMs;
   let failure: unknown;
-  try {
-    await within(router.apply({ live: to.colour, percent: 0 }), deadline);
-  } catch (error) {
-    failure = error;
-  }
+  const apply = () =>
+    within(router.apply({ live: to.colour, percent: 0 }), deadline).catch((error: unknown) => (failure = error));
+  await apply();
   for (;;) {
-    const live = await within(router.read(), deadline).then((state) => state.split?.live, () => undefined); // prettier-ignore
-    if (live === to.colour) return;
-    if (live === from.colour) {
+    const state = await within(router.read(), deadline).catch(() => undefined);
+    const live = state?.split?.live;
+    const half = state?.disagreeing !== undefined;
+    if (live === to.colour && !half) return;
+    if (live === from.colour && !half) {
       throw new OperationError(
         'flipping',
         failure === undefined ? 'the balancer took the command and did nothing' : messageOf(failure),
@@ -69,10 +69,13 @@ export async function flip(router: Router, from: Side, to: Side): Promise<void> 
     if (performance.now() > deadline) {
       throw new OperationError(
         'flipping',
-        'the balancer does not say who is live',
+        half
+          ? `the balancer has changed some of its rules only: ${messageOf(failure)}`
+          : 'the balancer does not say who is live',
         'see that it runs, then: npm run resume',
       );
     }
+    if (half) await apply();
     await sleep(pollMs);
   }
 }

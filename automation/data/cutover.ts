@@ -154,8 +154,8 @@ async function undo(
   };
   if (prepared !== undefined) {
     const { fence, sessions, reverse } = prepared;
-    // A balancer that cannot be read may have flipped: then both stay able to write, and it alone decides where to.
-    const flipped = granted ? await options.router.read().then((s) => s.split?.live !== options.from.colour, () => true) : false; // prettier-ignore
+    // A balancer that cannot be read may have flipped, if not whole: then both stay able to write, and it alone decides where to.
+    const flipped = granted ? await options.router.read().then((s) => s.split?.live !== options.from.colour || s.disagreeing !== undefined, () => true) : false; // prettier-ignore
     if (flipped) leftovers.push('who is live is not known');
     await attempt('lowering the fence', () => fence.lower());
     if (granted && !flipped) await attempt('revoking writes', () => sessions.new.query(revokeWrites));

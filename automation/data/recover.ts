@@ -77,14 +77,15 @@ export async function recoverCutover(options: {
   direction: 'forward' | 'rollback';
 }): Promise<Recovery> {
   const { router, from, to, direction } = options;
-  const live = (await router.read()).split?.live;
-  if (live === undefined) {
+  const { split, disagreeing } = await router.read();
+  if (split === undefined) {
     throw new OperationError(
       'recovering a cutover',
       'the balancer does not say who is live',
       'see that it runs, then: npm run resume',
     );
   }
+  const { live } = split;
   const recovery: Recovery = { outcome: live === to.colour ? 'finished' : 'undone', replicating: false, problems: [] };
   const sessions = { old: await connect(from.access, 'admin'), new: await connect(to.access, 'admin') };
   const forward = linkBetween(from, to);
@@ -94,6 +95,8 @@ export async function recoverCutover(options: {
     if (live === from.colour) {
       await sessions.old.query(grantWrites);
       await sessions.new.query(revokeWrites);
+      // A balancer that changes one rule after the other may have stopped in between; while it held the writes.
+      if (disagreeing !== undefined) await router.apply(split);
       await router.release();
       if (direction === 'forward') await dropReverse(reverse, sessions);
       const status = await syncStatus(forward);
@@ -102,6 +105,7 @@ export async function recoverCutover(options: {
       return recovery;
     }
     await sessions.new.query(grantWrites);
+    if (disagreeing !== undefined || split.percent !== 0) await router.apply({ live, percent: 0 });
     await router.release();
     await sessions.old.query(revokeWrites);
     await dropSubscription(sessions.new, forward.name);

@@ -17,7 +17,16 @@ import { fenceProof, leaseTag, priorities } from '../routing-plan.ts';
 import type { Clients } from './clients.ts';
 import { calling } from './errors.ts';
 import { agrees, createProbe, observe, probePaths, type Probe, type ProbeAnswer } from './probe.ts';
-import { actionFor, does, matchRules, splitOf, type MatchedRules, type Routed } from './rules.ts';
+import {
+  actionFor,
+  disagreeing,
+  does,
+  liveColours,
+  matchRules,
+  splitOf,
+  type MatchedRules,
+  type Routed,
+} from './rules.ts';
 import { createTargetGroups, owners, type OwnedGroup, type TargetGroups } from './target-groups.ts';
 
 export interface AwsRouterOptions {
@@ -42,6 +51,8 @@ export interface AwsRouterOptions {
 const defaultObserveMs = 15_000;
 /** Probes at once: new connections, so few enough not to be a load. */
 const parallel = 5;
+/** Behind the time in the tag of a lease: the function of the fence does not read such a one as a time, and holds. */
+const underChange = 'under-change';
 /** Answers of the fence in a row that say that all of the balancer's nodes know. */
 const fenceInARow = 20;
 
@@ -68,15 +79,22 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
       return found;
     });
 
-  /** Until when the fence's rules hold, ms since the epoch; 0 where they do not. */
-  const heldUntil = async ({ up }: MatchedRules, doing: string): Promise<number> => {
+  const setLease = (fence: Rule[], value: string, doing: string) => {
+    const ResourceArns = fence.flatMap(({ RuleArn }) => RuleArn ?? []);
+    const Tags = [{ Key: leaseTag, Value: value }];
+    return calling(doing, () => balancer.send(new AddTagsCommand({ ResourceArns, Tags })));
+  };
+
+  /** Until when the fence's rules hold, ms since the epoch; 0 where they do not. `ends`: by itself. */
+  const lease = async ({ up }: MatchedRules, doing: string): Promise<{ until: number; ends: boolean }> => {
     const ResourceArns = up.flatMap(({ RuleArn }) => RuleArn ?? []);
-    if (ResourceArns.length === 0) return 0;
+    if (ResourceArns.length === 0) return { until: 0, ends: true };
     const { TagDescriptions = [] } = await calling(doing, () =>
       balancer.send(new DescribeTagsCommand({ ResourceArns })),
     );
-    const ends = TagDescriptions.flatMap(({ Tags = [] }) => Tags.filter(({ Key }) => Key === leaseTag));
-    return Math.max(0, ...ends.map(({ Value }) => Number(Value)).filter(Number.isFinite));
+    const values = TagDescriptions.flatMap(({ Tags = [] }) => Tags.filter(({ Key }) => Key === leaseTag)).map(({ Value = '' }) => Value); // prettier-ignore
+    const until = Math.max(0, ...values.map((value) => Number.parseInt(value)).filter(Number.isFinite));
+    return { until, ends: !values.some((value) => value.endsWith(underChange)) };
   };
 
   const modify = (name: string, { RuleArn }: Rule, Actions: Rule['Actions'], doing: string) =>
@@ -97,11 +115,34 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
     }
   };
 
+  const ownersOf = async (present: Rule[]) => owners(await groups.of(present));
+
+  /**
+   * AWS changes one rule per call. Who dies in between leaves rules to both colours: then a fence that went down by itself would
+   * let both databases be written to. So it stays up from the first change until all rules agree again, or a recovery makes them.
+   */
+  const keepingUp = async (matched: MatchedRules, doing: string, work: () => Promise<void>): Promise<void> => {
+    const { until } = await lease(matched, doing);
+    if (until === 0) return work();
+    await setLease(matched.up, `${until} ${underChange}`, doing);
+    const agree = async () => {
+      const present = await rules(doing);
+      return liveColours(matchRules(spec, present), (await ownersOf(present)).ownerOf).length < 2;
+    };
+    try {
+      await work();
+    } catch (error) {
+      if (await agree().catch(() => false)) await setLease(matched.up, String(until), doing).catch(() => undefined);
+      throw error;
+    }
+    await setLease(matched.up, String(until), doing);
+  };
+
   const apply = async (split: Split, doing: string): Promise<void> => {
     const present = await rules(doing);
     const matched = matchRules(spec, present);
     if (matched.missing.length > 0) throw rulesMissing(doing, matched.missing);
-    const { arnOf } = owners(await groups.of(present));
+    const { arnOf } = await ownersOf(present);
     const need = (owner: { colour: Colour; service: string }): string => {
       const arn = arnOf(owner);
       if (arn === undefined) throw nothingThere(doing, owner);
@@ -110,11 +151,13 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
     const wanted = matched.routed.map((routed) => ({ ...routed, action: actionFor(routed, split, need) }));
     const toDo = wanted.filter(({ rule, action }) => !does(rule, action));
     // Writes first: reads that are still at the old colour are those of a canary, which is a state that there may be.
-    await change([...toDo.filter(({ weighted }) => !weighted), ...toDo.filter(({ weighted }) => weighted)], doing);
-
-    const after = matchRules(spec, await rules(doing));
-    const others = wanted.filter(({ name, action }) => !after.routed.some((found) => found.name === name && does(found.rule, action))); // prettier-ignore
-    if (others.length > 0) throw notKept(doing, others.map(({ name }) => name)); // prettier-ignore
+    const inTurn = [...toDo.filter(({ weighted }) => !weighted), ...toDo.filter(({ weighted }) => weighted)];
+    await keepingUp(matched, doing, async () => {
+      await change(inTurn, doing);
+      const after = matchRules(spec, await rules(doing));
+      const others = wanted.filter(({ name, action }) => !after.routed.some((found) => found.name === name && does(found.rule, action))); // prettier-ignore
+      if (others.length > 0) throw notKept(doing, others.map(({ name }) => name)); // prettier-ignore
+    });
     const deadline = Date.now() + observeMs;
     const seen = (answers: ProbeAnswer[]) => agrees(answers, split);
     await Promise.all(
@@ -142,8 +185,12 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
 
   const lower = async (doing: string): Promise<void> => {
     heldAt = undefined;
-    const { fence, up } = matchRules(spec, await rules(doing));
+    const present = await rules(doing);
+    const matched = matchRules(spec, present);
+    const { fence, up } = matched;
     if (up.length > 0) {
+      const live = liveColours(matched, (await ownersOf(present)).ownerOf);
+      if (live.length > 1) throw halfChanged(doing, live);
       await move(up, 'down', doing);
       await fenceSeen(false, Date.now() + observeMs, doing);
     }
@@ -162,8 +209,12 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
       const present = await rules(doing);
       const matched = matchRules(spec, present);
       const known = await groups.of(present);
-      const [until, servers] = await Promise.all([heldUntil(matched, doing), serversOf(clients, known)]);
-      return { split: splitOf(matched, owners(known).ownerOf), holdMs: Math.max(0, until - now()), servers };
+      const [{ until, ends }, servers] = await Promise.all([lease(matched, doing), serversOf(clients, known)]);
+      const { ownerOf } = owners(known);
+      const split = splitOf(matched, ownerOf);
+      const astray = split === undefined ? [] : disagreeing(matched, split, ownerOf);
+      const holdMs = Math.max(ends ? 0 : 1, until - now());
+      return { split, ...(astray.length === 0 ? {} : { disagreeing: astray }), holdMs, servers };
     },
 
     async apply(split: Split): Promise<void> {
@@ -182,11 +233,9 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
         const until = Math.round(now() + leaseMs);
         const { fence, up, missing } = matchRules(spec, await rules(doing));
         if (missing.length > 0) throw rulesMissing(doing, missing);
-        const ResourceArns = fence.flatMap(({ RuleArn }) => RuleArn ?? []);
         // Where nothing is a write there is nothing to hold.
-        if (ResourceArns.length === 0) return;
-        const Tags = [{ Key: leaseTag, Value: String(until) }];
-        await calling(doing, () => balancer.send(new AddTagsCommand({ ResourceArns, Tags })));
+        if (fence.length === 0) return;
+        await setLease(fence, String(until), doing);
         const resting = fence.filter((rule) => !up.includes(rule));
         try {
           if (resting.length > 0) await move(resting, 'up', doing);
@@ -241,6 +290,13 @@ const rulesMissing = (doing: string, names: string[]) =>
     doing,
     `the listener has no rule for ${names.join(', ')}`,
     'bring the traffic stack up: npm run resume',
+  );
+
+const halfChanged = (doing: string, live: Colour[]) =>
+  new OperationError(
+    doing,
+    `some rules send writes to ${live.join(', others to ')}: a change of them was cut off, and writes stay held`,
+    'npm run resume makes them agree',
   );
 
 const nothingThere = (doing: string, { colour, service }: { colour: Colour; service: string }) =>

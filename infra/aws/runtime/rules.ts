@@ -124,6 +124,23 @@ export function splitOf({ routed }: Pick<MatchedRules, 'routed'>, ownerOf: Owner
   return { live, percent: Math.max(...percents) };
 }
 
+/** Where what is for the live colour alone is sent to: more than one colour where a change of the rules was cut off. */
+export const liveColours = ({ routed }: Pick<MatchedRules, 'routed'>, ownerOf: OwnerOf): Colour[] => {
+  const targets = routed.filter(({ weighted }) => !weighted).flatMap(({ rule }) => targetsOf(rule));
+  return [...new Set(targets.flatMap(({ arn }) => ownerOf(arn)?.colour ?? []))];
+};
+
+/** Names of the routes that do not do what the split says: somebody died while changing them one after the other. */
+export function disagreeing({ routed }: Pick<MatchedRules, 'routed'>, split: Split, ownerOf: OwnerOf): string[] {
+  const differs = (route: Routed): boolean => {
+    const found = shares(route, ownerOf);
+    const all = Object.values(found).reduce((sum, weight) => sum + weight, 0);
+    const wanted = route.weighted ? split.percent : 0;
+    return Math.round((100 * (found[other(split.live)] ?? 0)) / all) !== wanted;
+  };
+  return routed.filter(differs).map(({ name }) => name);
+}
+
 function shares({ name, rule }: Routed, ownerOf: OwnerOf): Partial<Record<Colour, number>> {
   const found: Partial<Record<Colour, number>> = {};
   for (const { arn, weight } of targetsOf(rule)) {

@@ -1,7 +1,16 @@
 import type { Rule } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { expect } from 'chai';
 import { trafficRules, type PlannedRule } from '../../../infra/aws/routing-plan.ts';
-import { actionFor, does, matchRules, splitOf, targetsOf, type GroupOwner } from '../../../infra/aws/runtime/rules.ts';
+import {
+  actionFor,
+  disagreeing,
+  does,
+  liveColours,
+  matchRules,
+  splitOf,
+  targetsOf,
+  type GroupOwner,
+} from '../../../infra/aws/runtime/rules.ts';
 import type { Colour, EnvironmentSpec, Split } from '../../../infra/model.ts';
 import { spec } from './declared.ts';
 
@@ -72,6 +81,15 @@ describe('rules of the load balancer, read back', () => {
     const green = rules({ live: 'green', percent: 0 });
     const half = rules({ live: 'blue', percent: 0 }).map((rule, i) => (changed.has(rule.RuleArn ?? '') ? green[i] as Rule : rule)); // prettier-ignore
     expect(read(half)).to.deep.equal({ live: 'green', percent: 100 });
+    const matched = matchRules(of, half);
+    expect(liveColours(matched, ownerOf)).to.have.members(['blue', 'green']);
+    const split = { live: 'green', percent: 100 } as const;
+    expect(disagreeing(matched, split, ownerOf))
+      .to.include('writes-0-web/')
+      .and.not.to.include('writes-0-api/api');
+    const whole = matchRules(of, rules({ live: 'blue', percent: 37 }));
+    expect(liveColours(whole, ownerOf)).to.deep.equal(['blue']);
+    expect(disagreeing(whole, { live: 'blue', percent: 37 }, ownerOf)).to.deep.equal([]);
   });
 
   it('are refused where they send to what is no colour, or writes to both', () => {
