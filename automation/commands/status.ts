@@ -8,6 +8,7 @@ import { connectTo } from '../release/context.ts';
 import { pastReleases } from '../release/history.ts';
 import { readLock } from '../release/lock.ts';
 import { readArtefact } from '../release/live.ts';
+import { exitCodes } from '../ui/exit-codes.ts';
 import { renderStatus, type ColourStatus, type EnvironmentStatus } from '../ui/status.ts';
 import { painter, wantsColour } from '../ui/text.ts';
 import { openSession, pullReleases, type CommandOptions, type CommandSession } from './session.ts';
@@ -21,7 +22,8 @@ export async function status(options: CommandOptions): Promise<number> {
     );
     const paint = painter(wantsColour({ isTTY: process.stdout.isTTY, env: process.env }));
     session.terminal.print(renderStatus({ environments }, paint));
-    return 0;
+    // Who asks from a script must not take it for an answer.
+    return environments.every(({ problem }) => problem !== undefined) ? exitCodes.problem : exitCodes.go;
   } finally {
     session.close();
   }

@@ -11,7 +11,7 @@ type Definition = Unsure<{
 export function fitsAws(definition: Definition, ctx: Context): void {
   if (definition?.platform !== 'aws') return;
   if (definition.aws === undefined)
-    report(ctx, ['aws'], 'is missing: platform "aws" needs it; npm run init shows all its settings');
+    return report(ctx, ['aws'], 'is missing: platform "aws" needs it; npm run init shows all its settings');
   list(definition.application?.integrations).forEach((integration) => {
     if (integration?.name === undefined || integration.url !== undefined) return;
     if (definition.aws?.integrations?.[integration.name] !== undefined) return;

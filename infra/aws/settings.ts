@@ -4,9 +4,10 @@ import { cidrBlock } from './cidr.ts';
 /** Key of the stack configuration that holds the settings, JSON: `greenlight:aws`. The same in all stacks of an environment. */
 export const awsSettingsKey = 'aws';
 
+const regionName = /^[a-z]{2}(-[a-z]+)+-\d$/;
 const region = z
   .string()
-  .regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'a region looks like eu-central-1')
+  .regex(regionName, 'a region looks like eu-central-1')
   .meta({ description: 'region of everything but the copies of backups', examples: ['eu-central-1'] });
 
 export const domain = z
@@ -171,9 +172,12 @@ export const consistent = <T extends z.ZodType<Related>>(schema: T) =>
       path: ['backupRegion'],
       message: 'must be another region than region',
     })
-    .refine(({ region, availabilityZones }) => availabilityZones.every((zone) => zone.startsWith(region)), {
-      path: ['availabilityZones'],
-      message: 'must all be in region',
+    .superRefine(({ region, availabilityZones }, ctx) => {
+      const strange = availabilityZones.filter((zone) => !zone.startsWith(region));
+      // Of a region that is none, no zone can be.
+      if (strange.length === 0 || !regionName.test(region)) return;
+      const message = `${strange.join(' and ')}: not in region ${region}; name zones such as ${region}a`;
+      ctx.addIssue({ code: 'custom', path: ['availabilityZones'], message });
     })
     .refine(({ database }) => database.maxStorage >= database.storage, {
       path: ['database', 'maxStorage'],

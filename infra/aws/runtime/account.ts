@@ -2,9 +2,15 @@ import { DescribeAvailabilityZonesCommand } from '@aws-sdk/client-ec2';
 import { DescribeAccountAttributesCommand } from '@aws-sdk/client-rds';
 import { GetHostedZoneCommand } from '@aws-sdk/client-route-53';
 import { GetCallerIdentityCommand } from '@aws-sdk/client-sts';
+import { OperationError } from '../../errors.ts';
 import { checkStateBucket } from './account-bucket.ts';
-import { checking, sentence, type Account } from './checks.ts';
+import { checking, type Account } from './checks.ts';
 import { asOperationError, codeOf, logInAgain } from './errors.ts';
+
+interface Asked {
+  clients: Pick<Account['clients'], 'identity'>;
+  settings: Pick<Account['settings'], 'accountId' | 'region'>;
+}
 
 /**
  * What is wrong with an account before anything in it is changed: a sentence each, with what to do. Reads only. Who it is
@@ -21,24 +27,31 @@ export async function checkAccount(account: Account): Promise<string[]> {
   return over === undefined ? all : [over];
 }
 
-async function checkIdentity({ clients, settings }: Account): Promise<string[]> {
+const checkIdentity = (account: Account): Promise<string[]> =>
+  checking('asking AWS who this is', '', async () => {
+    await refuseStranger(account);
+    return [];
+  });
+
+/** Rejects with an OperationError where the credentials are those of another account, or of nobody. */
+export async function refuseStranger({ clients, settings }: Asked): Promise<void> {
   const { accountId, region } = settings;
-  try {
-    const { Account: found, Arn } = await clients.identity.send(new GetCallerIdentityCommand({}));
-    if (found === accountId) return [];
-    return [
-      `these credentials are for the AWS account ${found} (${Arn}), not for ${accountId}: ` +
-        'use the profile of that account (AWS_PROFILE), or correct aws.accountId in the release definition',
-    ];
-  } catch (error) {
-    const cause = asOperationError('asking AWS who this is', error, `see that the region ${region} is right`);
+  const doing = 'asking AWS who this is';
+  const { Account: found, Arn } = await clients.identity.send(new GetCallerIdentityCommand({})).catch((error: unknown) => {
+    const { found: said, todo } = asOperationError(doing, error, `see that the region ${region} is right`);
     // A region that an account has not enabled answers as if the credentials were wrong.
     const hint = /InvalidClientTokenId|UnrecognizedClient/.test(codeOf(error))
       ? `; if they work elsewhere, the region ${region} is not enabled in the account (Account settings in the console)`
       : '';
-    return [sentence(cause) + hint];
-  }
-}
+    throw new OperationError(doing, said, todo + hint, { cause: error });
+  });
+  if (found === accountId) return;
+  throw new OperationError(
+    doing,
+    `these credentials are for the AWS account ${found} (${Arn}), not for ${accountId}`,
+    `use a profile of ${accountId} (AWS_PROFILE), or correct aws.accountId in the release definition`,
+  );
+} // prettier-ignore
 
 /** Asked of the region itself: one that is not enabled refuses. */
 async function checkZones({ clients, settings }: Account): Promise<string[]> {

@@ -6,6 +6,7 @@ import type { Environment, Platform, StackOutputs } from '../../platform.ts';
 import { estimate, summariseCost } from '../estimate.ts';
 import type { FoundationOutputs } from '../foundation-reference.ts';
 import type { AwsSettings } from '../settings.ts';
+import { refuseStranger } from './account.ts';
 import { createAwsAlerts } from './alerts.ts';
 import { createAwsArtefacts } from './artefacts.ts';
 import { createAwsBackups } from './backups.ts';
@@ -20,6 +21,7 @@ import { sweepTasks } from './job-sweep.ts';
 import { s3Leases } from './leases.ts';
 import { createAwsMetrics } from './metrics.ts';
 import { createAwsPreviews } from './previews.ts';
+import { inOwnAccount } from './own-account.ts';
 import { awsProblems } from './problems.ts';
 import { s3Records } from './records.ts';
 import { createAwsRouter } from './router.ts';
@@ -50,7 +52,9 @@ export function createAwsPlatform({ settingsOf, redact }: AwsPlatformOptions): P
     // An instance of RDS takes a quarter of an hour to make, and production's is protected from deletion.
     idleColour: 'database stays',
     wipesAll: false,
-    shared: { ...s3Leases(clients.objects, bucket), ...s3Records(clients.objects, bucket) },
+    shared: inOwnAccount({ ...s3Leases(clients.objects, bucket), ...s3Records(clients.objects, bucket) }, () =>
+      refuseStranger({ clients, settings: common }),
+    ),
     problems: () => awsProblems({ clients, settings: common }),
     cost: async (environment, spec) =>
       summariseCost(await estimate({ environment, spec, settings: settingsOf(environment) })),
@@ -125,7 +129,6 @@ async function connect(
       const rest = await Promise.all([previews.sweep(), databases.sweep(), backups.sweep()]);
       return [...tasks, ...rest.flat()];
     },
-    // Secrets, ports and volumes are resources here: the rules of the policy pack judge them.
     // Secrets, ports and volumes are resources here: the rules of the policy pack judge them.
     audit: () => Promise.resolve({}),
     close: () => Promise.resolve(),

@@ -12,7 +12,7 @@ describe('settings of AWS', () => {
     ['an unknown key', { ...settings, regoin: 'eu-west-1' }, 'regoin'],
     ['an account id that is none', { ...settings, accountId: '1234' }, 'aws.accountId: an account id has 12 digits'],
     ['one zone', { ...settings, availabilityZones: ['eu-central-1a'] }, 'aws.availabilityZones: two zones at least'],
-    ['a zone elsewhere', { ...settings, availabilityZones: ['eu-central-1a', 'us-east-1a'] }, 'aws.availabilityZones: must all be in region'],
+    ['a zone elsewhere', { ...settings, availabilityZones: ['eu-central-1a', 'us-east-1a'] }, 'aws.availabilityZones: us-east-1a: not in region eu-central-1'],
     ['backups in the same region', { ...settings, backupRegion: 'eu-central-1' }, 'aws.backupRegion: must be another region'],
     ['less than two tasks', { ...settings, tasks: { ...settings.tasks, max: 1 } }, 'aws.tasks.max'],
     ['a shrinking database', { ...settings, database: { ...settings.database, maxStorage: 20 } }, 'aws.database.maxStorage: must not be below storage'],
