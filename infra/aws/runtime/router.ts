@@ -1,9 +1,5 @@
 import {
-  AddTagsCommand,
-  DescribeTagsCommand,
-  DescribeTargetHealthCommand,
   ModifyRuleCommand,
-  RemoveTagsCommand,
   SetRulePrioritiesCommand,
   paginateDescribeRules,
   type Rule,
@@ -11,11 +7,12 @@ import {
 import { OperationError } from '../../errors.ts';
 import { inOrder } from '../../local/in-order.ts';
 import { colours, type Colour, type EnvironmentSpec, type Split } from '../../model.ts';
-import type { EntryPoint, Router, RouterState, ServerState } from '../../platform.ts';
+import type { EntryPoint, Router, RouterState } from '../../platform.ts';
 import type { FoundationOutputs } from '../foundation-reference.ts';
-import { fenceProof, leaseTag, priorities } from '../routing-plan.ts';
+import { fenceProof, priorities } from '../routing-plan.ts';
 import type { Clients } from './clients.ts';
 import { calling } from './errors.ts';
+import { fenceLease, underChange } from './fence-lease.ts';
 import { agrees, createProbe, observe, probePaths, type Probe, type ProbeAnswer } from './probe.ts';
 import {
   actionFor,
@@ -27,7 +24,8 @@ import {
   type MatchedRules,
   type Routed,
 } from './rules.ts';
-import { createTargetGroups, owners, type OwnedGroup, type TargetGroups } from './target-groups.ts';
+import { serversOf } from './servers.ts';
+import { createTargetGroups, owners, type TargetGroups } from './target-groups.ts';
 
 export interface AwsRouterOptions {
   clients: Pick<Clients, 'balancer'>;
@@ -51,8 +49,6 @@ export interface AwsRouterOptions {
 const defaultObserveMs = 15_000;
 /** Probes at once: new connections, so few enough not to be a load. */
 const parallel = 5;
-/** Behind the time in the tag of a lease: the function of the fence does not read such a one as a time, and holds. */
-const underChange = 'under-change';
 /** Answers of the fence in a row that say that all of the balancer's nodes know. */
 const fenceInARow = 20;
 
@@ -60,6 +56,7 @@ const fenceInARow = 20;
 export function createAwsRouter(options: AwsRouterOptions): Router {
   const { clients, foundation, spec, routeSecret, caFile, now = Date.now, observeMs = defaultObserveMs } = options;
   const { balancer } = clients;
+  const lease = fenceLease(balancer);
   const groups = options.targetGroups ?? createTargetGroups(balancer);
   const entry: EntryPoint = {
     baseUrl: foundation.baseUrl,
@@ -78,24 +75,6 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
       for await (const { Rules = [] } of pages) found.push(...Rules);
       return found;
     });
-
-  const setLease = (fence: Rule[], value: string, doing: string) => {
-    const ResourceArns = fence.flatMap(({ RuleArn }) => RuleArn ?? []);
-    const Tags = [{ Key: leaseTag, Value: value }];
-    return calling(doing, () => balancer.send(new AddTagsCommand({ ResourceArns, Tags })));
-  };
-
-  /** Until when the fence's rules hold, ms since the epoch; 0 where they do not. `ends`: by itself. */
-  const lease = async ({ up }: MatchedRules, doing: string): Promise<{ until: number; ends: boolean }> => {
-    const ResourceArns = up.flatMap(({ RuleArn }) => RuleArn ?? []);
-    if (ResourceArns.length === 0) return { until: 0, ends: true };
-    const { TagDescriptions = [] } = await calling(doing, () =>
-      balancer.send(new DescribeTagsCommand({ ResourceArns })),
-    );
-    const values = TagDescriptions.flatMap(({ Tags = [] }) => Tags.filter(({ Key }) => Key === leaseTag)).map(({ Value = '' }) => Value); // prettier-ignore
-    const until = Math.max(0, ...values.map((value) => Number.parseInt(value)).filter(Number.isFinite));
-    return { until, ends: !values.some((value) => value.endsWith(underChange)) };
-  };
 
   const modify = (name: string, { RuleArn }: Rule, Actions: Rule['Actions'], doing: string) =>
     calling(`${doing}: the rule ${name}`, () => balancer.send(new ModifyRuleCommand({ RuleArn, Actions })));
@@ -122,9 +101,9 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
    * let both databases be written to. So it stays up from the first change until all rules agree again, or a recovery makes them.
    */
   const keepingUp = async (matched: MatchedRules, doing: string, work: () => Promise<void>): Promise<void> => {
-    const { until } = await lease(matched, doing);
+    const { until } = await lease.read(matched, doing);
     if (until === 0) return work();
-    await setLease(matched.up, `${until} ${underChange}`, doing);
+    await lease.set(matched.up, `${until} ${underChange}`, doing);
     const agree = async () => {
       const present = await rules(doing);
       return liveColours(matchRules(spec, present), (await ownersOf(present)).ownerOf).length < 2;
@@ -132,10 +111,10 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
     try {
       await work();
     } catch (error) {
-      if (await agree().catch(() => false)) await setLease(matched.up, String(until), doing).catch(() => undefined);
+      if (await agree().catch(() => false)) await lease.set(matched.up, String(until), doing).catch(() => undefined);
       throw error;
     }
-    await setLease(matched.up, String(until), doing);
+    await lease.set(matched.up, String(until), doing);
   };
 
   const apply = async (split: Split, doing: string): Promise<void> => {
@@ -194,10 +173,8 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
       await move(up, 'down', doing);
       await fenceSeen(false, Date.now() + observeMs, doing);
     }
-    if (fence.length === 0) return;
-    const ResourceArns = fence.flatMap(({ RuleArn }) => RuleArn ?? []);
     // The last, so that a fence that is up always says until when.
-    await calling(doing, () => balancer.send(new RemoveTagsCommand({ ResourceArns, TagKeys: [leaseTag] })));
+    if (fence.length > 0) await lease.remove(fence, doing);
   };
 
   return {
@@ -209,7 +186,7 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
       const present = await rules(doing);
       const matched = matchRules(spec, present);
       const known = await groups.of(present);
-      const [{ until, ends }, servers] = await Promise.all([lease(matched, doing), serversOf(clients, known)]);
+      const [{ until, ends }, servers] = await Promise.all([lease.read(matched, doing), serversOf(clients, known)]);
       const { ownerOf } = owners(known);
       const split = splitOf(matched, ownerOf);
       const astray = split === undefined ? [] : disagreeing(matched, split, ownerOf);
@@ -235,7 +212,7 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
         if (missing.length > 0) throw rulesMissing(doing, missing);
         // Where nothing is a write there is nothing to hold.
         if (fence.length === 0) return;
-        await setLease(fence, String(until), doing);
+        await lease.set(fence, String(until), doing);
         const resting = fence.filter((rule) => !up.includes(rule));
         try {
           if (resting.length > 0) await move(resting, 'up', doing);
@@ -270,20 +247,6 @@ const forwardOf = ({ Actions = [] }: Rule): Rule['Actions'] =>
   Actions.map(({ ForwardConfig, TargetGroupArn, ...action }) =>
     ForwardConfig === undefined ? { ...action, TargetGroupArn } : { ...action, ForwardConfig },
   );
-
-/** Targets in the order of their addresses; those that are being taken away are left out. */
-async function serversOf({ balancer }: Pick<Clients, 'balancer'>, known: OwnedGroup[]): Promise<ServerState[]> {
-  const states = known.map(async ({ arn, colour, service }) => {
-    const { TargetHealthDescriptions = [] } = await calling(`reading the health of ${service} on ${colour}`, () =>
-      balancer.send(new DescribeTargetHealthCommand({ TargetGroupArn: arn })),
-    );
-    return TargetHealthDescriptions.filter(({ TargetHealth }) => TargetHealth?.State !== 'draining')
-      .map(({ Target, TargetHealth }) => ({ at: `${Target?.Id}:${Target?.Port}`, state: TargetHealth?.State }))
-      .sort((a, b) => a.at.localeCompare(b.at, 'en', { numeric: true }))
-      .map(({ state }, index) => ({ colour, service, instance: index + 1, healthy: state === 'healthy' }));
-  });
-  return (await Promise.all(states)).flat();
-}
 
 const rulesMissing = (doing: string, names: string[]) =>
   new OperationError(
