@@ -7,6 +7,7 @@ import { Fence } from './fence.ts';
 import { linkBetween, type Link } from './link.ts';
 import { dropReverse, prepareReverse, type Sessions } from './reverse.ts';
 import { mayWrite } from './schema.ts';
+import { noTries, revive } from './revive.ts';
 import { planSequences, type SequencePlan } from './sequences.ts';
 import { measure, replayed } from './sync-state.ts';
 
@@ -94,9 +95,11 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
 /** A worker that comes and goes (a broken connection) is waited for; anything else that is wrong does not pass by itself. */
 async function streaming(forward: Link, sessions: Sessions): Promise<void> {
   const deadline = performance.now() + workerMs;
+  const tries = noTries();
   for (;;) {
     const { state, worker, problem } = await measure(forward, sessions.old, sessions.new);
     if (state === 'streaming' && worker) return;
+    if (state === 'broken' && (await revive(forward, sessions.old, sessions.new, tries))) continue;
     if (state !== 'streaming')
       throw refused(`the replication to ${forward.to.colour} is not ready: ${problem ?? state}`);
     if (performance.now() > deadline)

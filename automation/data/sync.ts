@@ -18,6 +18,7 @@ import {
 import { requirePreconditions } from './preconditions.ts';
 import { refreshMaterialisedViews } from './schema.ts';
 import { quietTriggers } from './triggers.ts';
+import { noTries, revive } from './revive.ts';
 import { measure, replayed, type SyncStatus } from './sync-state.ts';
 
 export { replayed, syncStatus, type SyncStatus } from './sync-state.ts';
@@ -78,13 +79,15 @@ export async function waitForSync(link: Link, options: WaitForSync): Promise<Syn
   const deadline = Date.now() + options.timeoutMs;
   let wanted: string | undefined;
   let workerSeen = Date.now();
+  const tries = noTries();
   try {
     for (;;) {
       options.signal?.throwIfAborted();
       const { worker, ...status } = await measure(link, source, target);
       options.onProgress?.(status);
       if (worker) workerSeen = Date.now();
-      if (status.state === 'broken') throw broken(link, status.problem ?? '');
+      if (status.state === 'broken' && !(await revive(link, source, target, tries)))
+        throw broken(link, status.problem ?? '');
       if (Date.now() - workerSeen > workerMs) throw broken(link, 'no worker has been applying changes for 15 s');
       if (status.state === 'streaming') {
         wanted ??= (await row<{ lsn: string }>(source, 'SELECT pg_current_wal_flush_lsn()::text AS lsn')).lsn;

@@ -1,5 +1,6 @@
 import type { ReleaseContext } from '../context.ts';
 import { qualification, qualificationGates, qualificationMs } from '../qualification.ts';
+import { keepFollowing } from '../keep-following.ts';
 import { endSynthetic, keepTrafficUp } from '../synthetic.ts';
 import { linkBetween } from '../../data/link.ts';
 import { syncStatus } from '../../data/sync.ts';
@@ -24,12 +25,17 @@ export const bake: Stage = {
   async apply(context) {
     await keepTrafficUp(context);
     const environment = await context.connect();
-    const { judgement } = await watch(context, environment, {
-      colour: context.to.colour,
-      compared: false,
-      seconds: context.definition.bake.seconds,
-      what: 'bake',
-    });
+    const { from, to, definition } = context;
+    const look = () =>
+      watch(context, environment, {
+        colour: to.colour,
+        compared: false,
+        seconds: definition.bake.seconds,
+        what: 'bake',
+      });
+    const { judgement } = await (from === undefined
+      ? look()
+      : keepFollowing(context, { from: to.colour, to: from.colour }, look));
     if (judgement.verdict !== 'pass')
       throw new StageStopped('rolled-back', `bake: ${judgement.verdict}: ${judgement.reason}`);
     await lookBack(context);

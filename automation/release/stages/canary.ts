@@ -1,6 +1,7 @@
 import { other } from '../../../infra/model.ts';
 import { OperationError } from '../../../infra/errors.ts';
 import type { ReleaseContext } from '../context.ts';
+import { keepFollowing } from '../keep-following.ts';
 import { observedPercent } from '../recorder.ts';
 import { keepTrafficUp } from '../synthetic.ts';
 import { StageStopped, type Stage } from '../stage.ts';
@@ -29,7 +30,10 @@ export const canary: Stage = {
   async apply(context) {
     if (context.from === undefined) return;
     await keepTrafficUp(context);
-    for (const percent of context.definition.canary.steps) await step(context, percent, context.from.colour);
+    const { colour: live } = context.from;
+    await keepFollowing(context, { from: live, to: context.to.colour }, async () => {
+      for (const percent of context.definition.canary.steps) await step(context, percent, live);
+    });
   },
 
   async verify(context) {

@@ -48,8 +48,9 @@ function closedWindow({ definition, environment }: ReleaseContext): string[] {
 }
 
 /** Stand-ins come up with the foundation; only real ones can be asked now. */
-async function deadIntegrations({ spec, waiting }: ReleaseContext): Promise<string[]> {
-  const real = spec().integrations.filter((integration) => integration.url !== undefined);
+async function deadIntegrations(context: ReleaseContext): Promise<string[]> {
+  const { waiting } = context;
+  const real = context.spec().integrations.filter((integration) => integration.url !== undefined);
   const answers = await Promise.all(
     real.map(async ({ name, url, health }) => {
       waiting(`integration ${name}`);
@@ -88,7 +89,7 @@ async function sweep(context: ReleaseContext, environment: EnvironmentName): Pro
   const swept = await context.act(
     `sweep-${environment}`,
     `look for what earlier runs left on ${environment}`,
-    running.sweep,
+    () => running.sweep?.() ?? Promise.resolve([]),
   );
   if (swept.length > 0) context.note(`an earlier run had left, and it is deleted: ${swept.join(', ')}`, 'warning');
 }

@@ -122,9 +122,9 @@ async function linkOf(context: ReleaseContext, live: Colour): Promise<Link> {
 }
 
 /** From now until the clean-up two colours run: what that costs belongs to the decision how long to bake. */
-async function noteCost({ platform, environment, spec, note }: ReleaseContext): Promise<void> {
-  const cost = await platform.cost?.(environment, spec());
-  if (cost !== undefined) note(cost);
+async function noteCost(context: ReleaseContext): Promise<void> {
+  const cost = await context.platform.cost?.(context.environment, context.spec());
+  if (cost !== undefined) context.note(cost);
 }
 
 /** Registered with the balancer, and no request goes there: read back from the balancer. */

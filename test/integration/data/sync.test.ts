@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { close, connect, rows, withClient } from '../../../automation/data/connect.ts';
 import { linkBetween } from '../../../automation/data/link.ts';
 import { preconditions } from '../../../automation/data/preconditions.ts';
 import { copySchema, resetDatabase } from '../../../automation/data/schema.ts';
+import { noTries, reviveLink } from '../../../automation/data/revive.ts';
 import { startSync, stopSync, syncStatus, waitForSync } from '../../../automation/data/sync.ts';
 import { syncFacts } from '../../../automation/data/sync-facts.ts';
 import { OperationError } from '../../../infra/errors.ts';
@@ -114,6 +116,34 @@ describe('replication to the inactive colour', () => {
     await rig.run(rig.blue, `UPDATE accounts SET balance = 1 WHERE id = 3`);
     await rig.run(rig.blue, `INSERT INTO accounts (email) VALUES ('real@example.invalid')`);
     expect((await failure(wait())).found).to.include('public.accounts: the row with id = 501 is already on green');
+    await stopSync(link());
+  });
+
+  it('goes on after its connection was lost, and stays off at a change that conflicts', async () => {
+    await rig.fresh(schemaV1);
+    await expand(rig);
+    await startSync(rig.blue, rig.green);
+    await wait();
+    const enabled = () => value<string>(rig.green, 'SELECT subenabled::text FROM pg_subscription');
+    const untilOff = async () => {
+      while ((await enabled()) === 'true') await sleep(20);
+    };
+    const tries = noTries();
+    const addSetting = (name: string) => `INSERT INTO settings VALUES (1, '${name}', '1')`;
+
+    await admin(rig.blue, 'SELECT pg_terminate_backend(pid) FROM pg_stat_replication');
+    await untilOff();
+    await admin(rig.blue, addSetting('after the loss'));
+    expect(await reviveLink(link(), tries)).to.equal(true);
+    expect(await wait()).to.include({ state: 'streaming' });
+    expect(await value<string>(rig.green, `SELECT count(*) FROM settings WHERE name = 'after the loss'`)).to.equal('1');
+    expect(await reviveLink(link(), tries), 'it runs').to.equal(false);
+
+    await admin(rig.green, addSetting('twice'));
+    await admin(rig.blue, addSetting('twice'));
+    await untilOff();
+    expect(await reviveLink(link(), tries)).to.equal(false);
+    expect((await failure(wait())).found).to.include('is already on green');
     await stopSync(link());
   });
 
