@@ -28,6 +28,10 @@ export interface ContainerArgs {
 /** Where its programs are: the project's Node first, as the image has it too. */
 export const containerPath = [dirname(process.execPath), '/usr/local/bin', '/usr/bin', '/bin'].join(delimiter);
 
+/** Ends of those that run. One listener for all: there are more of them than Node expects listeners. */
+const running = new Set<() => void>();
+process.once('exit', () => running.forEach((end) => end()));
+
 /** Throws where the program is not there: a container would not start either. */
 export function startContainer({ argv, directory, env, line }: ContainerArgs): Container {
   const [program = ''] = argv;
@@ -44,7 +48,7 @@ export function startContainer({ argv, directory, env, line }: ContainerArgs): C
     }
   };
   const end = () => kill('SIGKILL');
-  process.once('exit', end);
+  running.add(end);
   const read = Promise.all([child.stdout, child.stderr].map((stream) => lines(stream, line)));
   let timer: NodeJS.Timeout | undefined;
   const ended = new Promise<number>((done) => {
@@ -53,7 +57,7 @@ export function startContainer({ argv, directory, env, line }: ContainerArgs): C
   }).then(async (code) => {
     kill('SIGKILL');
     clearTimeout(timer);
-    process.off('exit', end);
+    running.delete(end);
     await read;
     return code;
   });
