@@ -24,6 +24,7 @@ import { createClients, type Clients } from '../../../infra/aws/runtime/clients.
 import { createCertificates } from '../../../infra/local/certificates.ts';
 import { startAccount, type Account, type AccountOptions } from './account.ts';
 import { freePort } from './moto.ts';
+import { rawCalls, type Raw } from './raw-calls.ts';
 
 interface Got {
   status: number;
@@ -99,24 +100,7 @@ export function balancerTestbed(options: AccountOptions['balancer'] = {}) {
     expect(account.errors()).to.deep.equal([]);
   });
 
-  /** A call for which the project has no client. */
-  async function raw(
-    service: string,
-    headers: Record<string, string>,
-    input: object,
-    to = '/',
-  ): Promise<Record<string, unknown>> {
-    const authorization = `AWS4-HMAC-SHA256 Credential=a/20260101/${account.region}/${service}/aws4_request, SignedHeaders=host, Signature=a`;
-    const form = input instanceof URLSearchParams;
-    const response = await fetch(`${account.endpoint}${to}`, {
-      method: 'POST',
-      headers: { authorization, ...(form ? {} : { 'content-type': 'application/x-amz-json-1.1' }), ...headers },
-      body: form ? input : JSON.stringify(input),
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`${service}: ${response.status} ${text}`);
-    return form ? { text } : (JSON.parse(text) as Record<string, unknown>);
-  }
+  const raw: Raw = (...call) => rawCalls(account)(...call);
 
   const fixed = (StatusCode: string, MessageBody = ''): Action => ({
     Type: 'fixed-response',

@@ -11,6 +11,7 @@ import { createCertificates } from '../../../infra/local/certificates.ts';
 import { colours, type Colour, type EnvironmentSpec, type Split } from '../../../infra/model.ts';
 import { startAccount, type Account, type AccountOptions } from '../../aws/account/account.ts';
 import { freePort } from '../../aws/account/moto.ts';
+import { rawCalls, type Raw } from '../../aws/account/raw-calls.ts';
 import { spec as specOf } from '../../unit/aws/declared.ts';
 import { makeListener, type TestListener } from './listener.ts';
 
@@ -92,24 +93,6 @@ export async function openEntry(split: Split, options: Omit<AccountOptions, 'cer
       }
       await rm(folder, { recursive: true, force: true });
     },
-  };
-}
-
-type Raw = (service: string, headers: Record<string, string>, input: object, to?: string) => Promise<Record<string, unknown>>; // prettier-ignore
-
-/** Calls for which the project has no client. */
-function rawCalls({ endpoint, region }: Account): Raw {
-  return async (service, headers, input, to = '/') => {
-    const authorization = `AWS4-HMAC-SHA256 Credential=a/20260101/${region}/${service}/aws4_request, SignedHeaders=host, Signature=a`;
-    const form = input instanceof URLSearchParams;
-    const response = await fetch(`${endpoint}${to}`, {
-      method: 'POST',
-      headers: { authorization, ...(form ? {} : { 'content-type': 'application/x-amz-json-1.1' }), ...headers },
-      body: form ? input : JSON.stringify(input),
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`${service}: ${response.status} ${text}`);
-    return form ? { text } : (JSON.parse(text) as Record<string, unknown>);
   };
 }
 
