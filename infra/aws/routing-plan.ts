@@ -43,7 +43,7 @@ export const stickySeconds = 60;
 /** Begin of the names of the fence's rules. */
 export const fenceName = 'fence';
 
-/** Tag on the fence's rules: when the hold ends by itself, ms since the epoch. */
+/** Tag on the fence's rules: when the hold ends by itself, ms since the epoch; not by itself where a word follows (`fence-lease.ts`). */
 export const leaseTag = 'greenlight-hold-until';
 
 /** A rule's name as its tag `Name` has it: without what a path may have and a tag may not. */

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { underChange } from '../../../infra/aws/runtime/fence-lease.ts';
 import { statementsOf } from '../../../infra/policies/rule.ts';
 import { declare, only, spec, type Declared } from './declared.ts';
 
@@ -58,6 +59,12 @@ describe('fence', () => {
     const answer = await fenced(up, '2000000').handler();
     expect(answer.statusCode).to.equal(503);
     expect(answer.headers).to.include({ 'retry-after': '1', 'cache-control': 'no-store', 'x-greenlight-fence': 'up' });
+  });
+
+  it('holds on, whatever the time is, while rules are under change', async () => {
+    const { handler, calls } = fenced(up, `500000 ${underChange}`);
+    expect((await handler()).headers).to.include({ 'x-greenlight-fence': 'up' });
+    expect(calls).to.deep.include({ looked: 1, lowered: [] });
   });
 
   it('holds while the lease lasts, and asks once in a second at most', async () => {
