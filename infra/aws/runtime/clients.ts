@@ -48,6 +48,12 @@ export interface ClientOptions {
   credentials?: { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
 }
 
+/** What answers in the place of AWS: AWS_ENDPOINT_URL, which counts as not set where it is empty, as for the SDK. */
+export const emulatorEndpoint = (): string | undefined => {
+  const url = process.env['AWS_ENDPOINT_URL'];
+  return url === '' ? undefined : url;
+};
+
 /** Clients that share one configuration. Makes no call. */
 export function createClients({ region, endpoint, credentials }: ClientOptions): Clients {
   const common = {
@@ -59,7 +65,7 @@ export function createClients({ region, endpoint, credentials }: ClientOptions):
     ...(credentials === undefined ? {} : { credentials }),
   };
   // Emulators have no name per bucket.
-  const byPath = (endpoint ?? process.env['AWS_ENDPOINT_URL']) !== undefined;
+  const byPath = (endpoint ?? emulatorEndpoint()) !== undefined;
   return {
     balancer: new ElasticLoadBalancingV2Client(common),
     containers: new ECSClient(common),

@@ -10,7 +10,7 @@ import { refuseStranger } from './account.ts';
 import { createAwsAlerts } from './alerts.ts';
 import { createAwsArtefacts } from './artefacts.ts';
 import { createAwsBackups } from './backups.ts';
-import { createClients, type Clients } from './clients.ts';
+import { createClients, emulatorEndpoint, type Clients } from './clients.ts';
 import { createAwsDatabases } from './databases.ts';
 import { awsEngineSettings } from './engine-settings.ts';
 import { calling } from './errors.ts';
@@ -41,7 +41,7 @@ const emulatorWaits = { pollMs: 250 };
 export function createAwsPlatform({ settingsOf, redact }: AwsPlatformOptions): Platform {
   const common = settingsOf('production');
   const clients = createClients({ region: common.region });
-  const emulatedBy = process.env['AWS_ENDPOINT_URL'];
+  const emulatedBy = emulatorEndpoint();
   const waits = emulatedBy === undefined ? {} : emulatorWaits;
   const { bucket } = common.state;
   return {
