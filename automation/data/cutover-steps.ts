@@ -54,10 +54,12 @@ export async function flip(router: Router, from: Side, to: Side): Promise<void> 
   const apply = () =>
     within(router.apply({ live: to.colour, percent: 0 }), deadline).catch((error: unknown) => (failure = error));
   await apply();
+  let half = false;
   for (;;) {
     const state = await within(router.read(), deadline).catch(() => undefined);
     const live = state?.split?.live;
-    const half = state?.disagreeing !== undefined;
+    // What was read last: at the deadline nothing more is.
+    if (state !== undefined) half = state.disagreeing !== undefined;
     if (live === to.colour && !half) return;
     if (live === from.colour && !half) {
       throw new OperationError(
