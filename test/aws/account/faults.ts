@@ -8,6 +8,9 @@ export type FaultKind =
   | 'internal'
   | 'unavailable'
   | 'expired-token'
+  /** Keys that nobody has. */
+  | 'wrong-keys'
+  | 'access-denied'
   /** The connection ends before the call was carried out. */
   | 'drop'
   /** The call is carried out, and the connection ends before its answer. */
@@ -115,6 +118,10 @@ function injected(kind: FaultKind, call: Call): Answer | undefined {
       return errorAnswer(call, { status: 503, code: 'ServiceUnavailable', message: 'Service is unavailable. Please retry.' }); // prettier-ignore
     case 'expired-token':
       return errorAnswer(call, expired(call));
+    case 'wrong-keys':
+      return errorAnswer(call, wrongKeys(call));
+    case 'access-denied':
+      return errorAnswer(call, denied(call));
     default:
       return undefined;
   }
@@ -130,6 +137,21 @@ function expired(call: Call): AwsError {
   return protocolOf(call) === 'json'
     ? { status: 400, code: 'ExpiredTokenException', message }
     : { status: 403, code: 'ExpiredToken', message };
+}
+
+function wrongKeys({ service }: Call): AwsError {
+  if (service === 's3') return { status: 403, code: 'InvalidAccessKeyId', message: 'The AWS Access Key Id you provided does not exist in our records.' };
+  if (service === 'ec2') return { status: 401, code: 'AuthFailure', message: 'AWS was not able to validate the provided access credentials' };
+  return { status: 403, code: 'InvalidClientTokenId', message: 'The security token included in the request is invalid.' };
+} // prettier-ignore
+
+function denied({ service, action, ...call }: Call): AwsError {
+  if (service === 's3') return { status: 403, code: 'AccessDenied', message: 'Access Denied' };
+  const message = `User: arn:aws:iam::123456789012:user/somebody is not authorized to perform: ${service}:${action}`;
+  if (service === 'ec2') return { status: 403, code: 'UnauthorizedOperation', message };
+  return protocolOf({ service, ...call }) === 'json'
+    ? { status: 400, code: 'AccessDeniedException', message }
+    : { status: 403, code: 'AccessDenied', message };
 }
 
 const requestId = '00000000-0000-4000-8000-000000000000';
