@@ -193,7 +193,11 @@ function refuseIfLost({ held, environment }: ReleaseSettings): void {
 }
 
 /** An artefact has to be where a colour's services are started from, before they are. */
-async function provide(context: ReleaseContext, environment: EnvironmentName, artefact: Artefact): Promise<void> {
+export async function provide(
+  context: ReleaseContext,
+  environment: EnvironmentName,
+  artefact: Artefact,
+): Promise<void> {
   const running = await context.connect(environment);
   await context.act(`provide-${environment}`, `make ${artefact.version} ready to run on ${environment}`, () =>
     running.provide(artefact),

@@ -3,7 +3,7 @@ import { grantWrites } from '../../../infra/roles.ts';
 import { withClient } from '../../data/connect.ts';
 import { testsGate } from '../../gates/tests.ts';
 import { buildVersion } from '../build-version.ts';
-import type { ReleaseContext } from '../context.ts';
+import { provide, type ReleaseContext } from '../context.ts';
 import { migrate } from '../migrate.ts';
 import type { Stage } from '../stage.ts';
 
@@ -31,6 +31,8 @@ export const build: Stage = {
     journal.append({ type: 'artefact.built', ...built, ms: Math.round(performance.now() - started) });
     // Tests run where scratch databases can be had: beside staging, never beside production.
     await context.up('staging', { kind: 'foundation', spec: context.spec('staging') });
+    // Where it cannot be made to run, that is said once, and not by every test.
+    await provide(context, 'staging', context.artefact());
     await runTests(context);
   },
 
