@@ -42,7 +42,9 @@ const pollMs = 10;
 export async function prepareCutover(options: CutoverOptions): Promise<Prepared> {
   const { from, to, router, direction, settings } = options;
   const forward = linkBetween(from, to);
-  const live = (await router.read()).split?.live;
+  const { split, disagreeing } = await router.read();
+  const live = split?.live;
+  if (disagreeing !== undefined) throw refused(`the balancer is half way between two splits: ${disagreeing}`);
   if (live !== from.colour) throw refused(`${live ?? 'no colour'} is live, not ${from.colour}`);
 
   const opened: pg.Client[] = [];

@@ -24,6 +24,8 @@ export interface CutoverOptions {
   settings: CutoverSettings;
   /** After each step. Those from `hold` to `flip` happen while writes wait: be quick. Throwing before the flip aborts. */
   onStep?: (step: CutoverStep, ms: number, detail?: string) => void;
+  /** Whether this program still has the environment: one that was away for too long must not flip what another works on. */
+  ours?: (() => boolean) | undefined;
   /** Aborts before the flip; after it, it is ignored. */
   signal?: AbortSignal;
 }
@@ -129,12 +131,20 @@ export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
     // Commits durably, and with it all that was applied before, which the replication had not waited for.
     await inTime(sessions.new.query(grantWrites));
     done('flip');
-    await inTime(Promise.resolve());
+    await inTime(stillHeld(options));
     await flip(router, from, to);
   } catch (error) {
     throw new CutoverAborted(current, error, await undo(options, prepared, heldAt !== undefined, granted));
   }
   return await finish(options, prepared, { started, heldAt, done });
+}
+
+/** A machine that slept meanwhile does not notice: its own clock stood still, and the hold has ended without it. */
+async function stillHeld({ router, ours }: CutoverOptions): Promise<void> {
+  const { holdMs } = await router.read();
+  if (holdMs > 0 && ours?.() !== false) return;
+  const found = holdMs > 0 ? 'another machine has taken the environment over' : 'writes are not held any more';
+  throw new OperationError('flipping', found, 'see who is live: npm run status; then start the release again');
 }
 
 /** Back to how it was: the live colour writes, the other does not, held writes go on. Returns what could not be undone. */

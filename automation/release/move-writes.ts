@@ -37,6 +37,7 @@ export async function moveWrites(context: ReleaseContext, { from, to, direction 
         router,
         ...sides,
         direction,
+        ours: context.held,
         settings: withSettling(definition.cutover, router),
         onStep: (step, ms, detail) => steps.push({ step, ms, ...(detail === undefined ? {} : { detail }) }),
         ...(direction === 'forward' ? { signal: context.signal } : {}),

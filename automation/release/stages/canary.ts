@@ -71,11 +71,11 @@ async function step(context: ReleaseContext, percent: number, live: 'blue' | 'gr
   await context.up(environment, { kind: 'traffic', split });
   journal.append({ type: 'traffic.set', split, by: 'engine', ms: Math.round(performance.now() - started) });
   const running = await context.connect();
-  const { split: found } = await running.router.read();
-  if (found?.live !== live || found.percent !== percent) {
+  const { split: found, disagreeing } = await running.router.read();
+  if (found?.live !== live || found.percent !== percent || disagreeing !== undefined) {
     throw new OperationError(
       `setting ${percent} % on ${other(live)}`,
-      `the balancer has ${JSON.stringify(found)}`,
+      `the balancer has ${JSON.stringify(found)}${disagreeing === undefined ? '' : `, and not in all rules: ${disagreeing}`}`,
       'run: npm run status',
     );
   }

@@ -201,7 +201,7 @@ export function createAwsBackups(options: BackupsOptions): AwsBackups {
       const swept: string[] = [];
       for (const [id, snapshot] of await snapshots()) {
         const tags = fromTagList(snapshot.TagList);
-        if (tags[temporaryTag] === undefined || !isLeftOver(tags, environment)) continue;
+        if (tags[temporaryTag] === undefined || !isLeftOver(tags, foundation.spec)) continue;
         // A record that is there, whole or not, is for people to look at.
         if ((await readRecord(id).catch(() => true)) !== undefined) continue;
         await deleteSnapshot(nameOf(id));

@@ -30,7 +30,7 @@ export const sweepTasks = (setting: Setting): Promise<string[]> =>
   });
 
 async function stopLeftOver(setting: Setting, family: string): Promise<string[]> {
-  const { clients, environment, foundation } = setting;
+  const { clients, foundation } = setting;
   const cluster = foundation.cluster.arn;
   const swept: string[] = [];
   const client = { client: clients.containers, pageSize: perCall };
@@ -38,7 +38,7 @@ async function stopLeftOver(setting: Setting, family: string): Promise<string[]>
     if (taskArns.length === 0) continue;
     const command = new DescribeTasksCommand({ cluster, tasks: taskArns, include: ['TAGS'] });
     for (const { taskArn, tags } of (await clients.containers.send(command)).tasks ?? []) {
-      if (taskArn === undefined || !isLeftOver(fromTagList(tags), environment)) continue;
+      if (taskArn === undefined || !isLeftOver(fromTagList(tags), foundation.spec)) continue;
       await stopTask(setting, taskArn, 'left by a run that is over');
       swept.push(taskArn.split('/').at(-1) ?? taskArn);
     }
@@ -47,14 +47,14 @@ async function stopLeftOver(setting: Setting, family: string): Promise<string[]>
 }
 
 async function deleteLeftDefinitions(setting: Setting, family: string): Promise<string[]> {
-  const { clients, environment } = setting;
+  const { clients, foundation } = setting;
   const swept: string[] = [];
   const query = { familyPrefix: family, status: 'ACTIVE' } as const;
   for await (const { taskDefinitionArns = [] } of paginateListTaskDefinitions({ client: clients.containers }, query))
     for (const arn of taskDefinitionArns) {
       const command = new DescribeTaskDefinitionCommand({ taskDefinition: arn, include: ['TAGS'] });
       const { taskDefinition, tags } = await clients.containers.send(command);
-      if (taskDefinition?.family !== family || !isLeftOver(fromTagList(tags), environment)) continue;
+      if (taskDefinition?.family !== family || !isLeftOver(fromTagList(tags), foundation.spec)) continue;
       await deleteDefinition(setting, arn);
       swept.push(arn.split('/').at(-1) ?? arn);
     }
@@ -62,13 +62,13 @@ async function deleteLeftDefinitions(setting: Setting, family: string): Promise<
 }
 
 async function deleteLeftSecrets(setting: Setting): Promise<string[]> {
-  const { clients, environment } = setting;
+  const { clients, environment, foundation } = setting;
   const swept: string[] = [];
   const prefix = jobSecretPrefix(environment);
   const query = { Filters: [{ Key: 'name' as const, Values: [prefix] }] };
   for await (const { SecretList = [] } of paginateListSecrets({ client: clients.secrets }, query))
     for (const { ARN, Name = '', Tags } of SecretList) {
-      if (ARN === undefined || !Name.startsWith(prefix) || !isLeftOver(fromTagList(Tags), environment)) continue;
+      if (ARN === undefined || !Name.startsWith(prefix) || !isLeftOver(fromTagList(Tags), foundation.spec)) continue;
       await deleteSecret(setting, ARN);
       swept.push(Name);
     }

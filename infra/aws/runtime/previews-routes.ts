@@ -135,12 +135,12 @@ export const sweepRoutes = (setting: Setting): Promise<string[]> =>
     return [...rules, ...left];
   });
 
-async function leftOver({ clients, environment }: Setting, arns: string[]): Promise<string[]> {
+async function leftOver({ clients, foundation }: Setting, arns: string[]): Promise<string[]> {
   const found: string[] = [];
   for (let i = 0; i < arns.length; i += perCall) {
     const command = new DescribeTagsCommand({ ResourceArns: arns.slice(i, i + perCall) });
     for (const { ResourceArn, Tags } of (await clients.balancer.send(command)).TagDescriptions ?? [])
-      if (ResourceArn !== undefined && isLeftOver(fromTagList(Tags), environment)) found.push(ResourceArn);
+      if (ResourceArn !== undefined && isLeftOver(fromTagList(Tags), foundation.spec)) found.push(ResourceArn);
   }
   return found;
 }

@@ -192,13 +192,13 @@ export function deleteInstance(
 }
 
 /** Deletes the scratch instances that runs left which are over. Resolves to their names. */
-export function sweepInstances({ clients, environment }: Pick<Setting, 'clients' | 'environment'>, waits: InstanceWaits): Promise<string[]> {
+export function sweepInstances({ clients, foundation }: Pick<Setting, 'clients' | 'foundation'>, waits: InstanceWaits): Promise<string[]> {
   return calling('looking for databases that a run left', async () => {
     const swept: string[] = [];
     for await (const { DBInstances } of paginateDescribeDBInstances({ client: clients.databases }, {}))
       for (const { DBInstanceIdentifier, DBInstanceStatus, TagList } of DBInstances ?? []) {
         if (DBInstanceIdentifier === undefined || DBInstanceStatus === 'deleting') continue;
-        if (!isLeftOver(fromTagList(TagList), environment)) continue;
+        if (!isLeftOver(fromTagList(TagList), foundation.spec)) continue;
         await deleteInstance(clients, DBInstanceIdentifier, waits);
         swept.push(DBInstanceIdentifier);
       }

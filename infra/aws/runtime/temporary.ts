@@ -57,11 +57,12 @@ export const temporaryTags = (marks: Marks, purpose: string, lifeMs: number): Ta
 });
 
 /**
- * Whether a thing with these tags is ours to delete: temporary, of this environment, and expired, or made by a program of
+ * Whether a thing with these tags is ours to delete: temporary, of this application and environment, and expired, or made by a program of
  * this machine that is gone. `now` in ms since the epoch.
  */
-export function isLeftOver(tags: Tags, environment: EnvironmentName, now = Date.now()): boolean {
-  if (tags[temporaryTag] === undefined || tags[environmentTag] !== environment) return false;
+export function isLeftOver(tags: Tags, of: Pick<Marks, 'application' | 'environment'>, now = Date.now()): boolean {
+  if (tags[temporaryTag] === undefined) return false;
+  if (tags[environmentTag] !== of.environment || tags['application'] !== of.application) return false;
   const expires = Date.parse(tags[expiresTag] ?? '');
   if (expires <= now) return true;
   const [machine, pid] = (tags[runTag] ?? '').split(':');

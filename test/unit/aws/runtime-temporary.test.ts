@@ -41,18 +41,19 @@ describe('what is temporary in the account', () => {
   });
 
   it('is left over when its time is up, or its program here is gone; not before', () => {
-    expect(isLeftOver(mine(), 'staging')).to.be.false;
-    expect(isLeftOver(mine(), 'staging', Date.now() + 61_000)).to.be.true;
-    expect(isLeftOver(dead(), 'staging')).to.be.true;
-    expect(isLeftOver({ ...dead(), 'greenlight-run': 'other:4194999' }, 'staging')).to.be.false;
+    expect(isLeftOver(mine(), marks)).to.be.false;
+    expect(isLeftOver(mine(), marks, Date.now() + 61_000)).to.be.true;
+    expect(isLeftOver(dead(), marks)).to.be.true;
+    expect(isLeftOver({ ...dead(), 'greenlight-run': 'other:4194999' }, marks)).to.be.false;
   });
 
   it('is never taken for left over without the tags, or in another environment', () => {
-    expect(isLeftOver({}, 'staging')).to.be.false;
-    expect(isLeftOver(dead(), 'production')).to.be.false;
+    expect(isLeftOver({}, marks)).to.be.false;
+    expect(isLeftOver(dead(), { ...marks, environment: 'production' })).to.be.false;
+    expect(isLeftOver(dead(), { ...marks, application: 'other' })).to.be.false;
     const { 'greenlight-temporary': _, ...without } = dead();
-    expect(isLeftOver(without, 'staging', Date.now() + 1e9)).to.be.false;
-    expect(isLeftOver({ ...mine(), 'greenlight-expires': 'soon' }, 'staging')).to.be.false;
+    expect(isLeftOver(without, marks, Date.now() + 1e9)).to.be.false;
+    expect(isLeftOver({ ...mine(), 'greenlight-expires': 'soon' }, marks)).to.be.false;
   });
 
   it('has tags in both of the forms of AWS', () => {
