@@ -87,10 +87,10 @@ export function createProvider(
         return found && withFound(state, found);
       }),
 
-    update: (id, urn, state, oldInputs, inputs) =>
+    update: (id, urn, state, oldInputs, inputs, ignored) =>
       telling(`updating ${typeOf(urn)} ${id}`, async () => {
         const handler = handlerOf(urn);
-        const names = changedInputs(state, oldInputs, inputs, []);
+        const names = changedInputs(state, oldInputs, inputs, ignored);
         const changed = (...wanted: string[]) => wanted.some((key) => names.includes(key));
         const next = { ...without(state, Object.keys(oldInputs)), ...inputs };
         try {

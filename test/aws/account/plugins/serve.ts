@@ -20,7 +20,7 @@ export interface ResourceProvider {
   create(urn: string, inputs: Properties): Promise<{ id: string; state: Properties }>;
   /** Undefined: it is gone. */
   read(id: string, urn: string, state: Properties): Promise<Properties | undefined>;
-  update(id: string, urn: string, state: Properties, oldInputs: Properties, news: Properties): Promise<Properties>;
+  update(id: string, urn: string, state: Properties, oldInputs: Properties, news: Properties, ignored: string[]): Promise<Properties>; // prettier-ignore
   delete(id: string, urn: string, state: Properties): Promise<void>;
 }
 
@@ -135,7 +135,8 @@ function methods(provider: ResourceProvider) {
     update: unary<requests.UpdateRequest>(async (request) => {
       const [id, urn] = [request.getId(), request.getUrn()];
       const [olds, oldInputs, news] = [request.getOlds(), request.getOldInputs(), request.getNews()].map(plain);
-      const state = await provider.update(id, urn, olds as Properties, oldInputs as Properties, news as Properties);
+      const ignored = request.getIgnorechangesList();
+      const state = await provider.update(id, urn, olds as Properties, oldInputs as Properties, news as Properties, ignored); // prettier-ignore
       const response = new proto.UpdateResponse();
       response.setProperties(struct(state));
       return response;
