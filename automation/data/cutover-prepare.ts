@@ -44,7 +44,8 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
   const forward = linkBetween(from, to);
   const { split, disagreeing } = await router.read();
   const live = split?.live;
-  if (disagreeing !== undefined) throw refused(`the balancer is half way between two splits: ${disagreeing}`);
+  if (disagreeing !== undefined)
+    throw refused(`the balancer is half way between two splits: ${disagreeing.join(', ')}`);
   if (live !== from.colour) throw refused(`${live ?? 'no colour'} is live, not ${from.colour}`);
 
   const opened: pg.Client[] = [];

@@ -75,7 +75,7 @@ async function step(context: ReleaseContext, percent: number, live: 'blue' | 'gr
   if (found?.live !== live || found.percent !== percent || disagreeing !== undefined) {
     throw new OperationError(
       `setting ${percent} % on ${other(live)}`,
-      `the balancer has ${JSON.stringify(found)}${disagreeing === undefined ? '' : `, and not in all rules: ${disagreeing}`}`,
+      `the balancer has ${JSON.stringify(found)}${disagreeing === undefined ? '' : `, and not in all rules: ${disagreeing.join(', ')}`}`,
       'run: npm run status',
     );
   }
