@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
 import { projectRoot } from '../../infra/paths.ts';
 
 export interface Finished {
@@ -84,4 +85,21 @@ export function leaks(directories: string[], secrets: string[]): string[] {
     const text = readFileSync(file, 'utf8');
     return secrets.some((secret) => text.includes(secret));
   });
+}
+
+/** What a release over a live version is when nothing went wrong: every stage and gate passed, nothing failed, nothing was lost. */
+export function expectFlawless({ verdict, from, to, requests, writes, gates, stages }: Report): void {
+  expect(verdict).to.equal('go');
+  expect([from, to]).to.deep.equal([
+    { colour: 'blue', version: '1.0.0' },
+    { colour: 'green', version: '2.0.0' },
+  ]);
+  expect(requests.total).to.be.greaterThan(500);
+  expect(requests.failed).to.equal(0);
+  expect(writes.acknowledged).to.be.greaterThan(100);
+  expect(writes).to.include({ lost: 0, duplicated: 0 });
+  expect(stages.map(({ verdict: one }) => one)).to.deep.equal(Array(10).fill('pass'));
+  expect(gates.filter((gate) => gate.verdict !== 'pass')).to.deep.equal([]);
+  const expected = ['policies', 'load', 'security-scan', 'backup-restore', 'compatibility', 'alerts'];
+  expect(gates.map(({ id }) => id)).to.include.members(expected);
 }
