@@ -219,13 +219,16 @@ export interface Learner {
 export async function clientOf(url: string, caFile: string): Promise<Learner> {
   const ca = await readFile(caFile);
   const email = `test-${randomUUID()}@synthetic.invalid`;
-  let cookie = '';
+  const cookies = new Map<string, string>();
   const send: Learner['send'] = (method, path, body) =>
     new Promise((resolve, reject) => {
+      const cookie = [...cookies.values()].join('; ');
       const headers = { cookie, ...(body === undefined ? {} : { 'content-type': 'application/json' }) };
       const sent = secureRequest(new URL(path, url), { method, ca, headers, agent: false }, (response) => {
-        const set = response.headers['set-cookie']?.[0]?.split(';')[0];
-        if (set !== undefined) cookie = set;
+        for (const line of response.headers['set-cookie'] ?? []) {
+          const [set = ''] = line.split(';');
+          cookies.set(set.split('=', 1).join(), set);
+        }
         let text = '';
         response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
         response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
