@@ -1,3 +1,4 @@
+import { OperationError } from '../../infra/errors.ts';
 import { stackKinds, type EnvironmentName, type StackKind } from '../../infra/model.ts';
 import type { Platform } from '../../infra/platform.ts';
 import type { Engine } from './engine.ts';
@@ -22,6 +23,8 @@ export async function destroyEnvironment(
   environment: EnvironmentName,
   options: { keepBackups: boolean; signal?: AbortSignal },
 ): Promise<DestroyResult> {
+  // What is protected stops the engine half-way, when what serves users is gone already: so it is looked for first.
+  if (!platform.wipesAll) await refuseProtected(engine, environment);
   const result: DestroyResult = { deleted: {}, withoutEngine: [], kept: [] };
   for (const kind of stackKinds.toReversed()) {
     try {
@@ -42,4 +45,15 @@ export async function destroyEnvironment(
   const forgotten = options.keepBackups ? result.withoutEngine.map(({ kind }) => kind) : stackKinds;
   for (const kind of forgotten) await engine.forget(environment, kind);
   return result;
+}
+
+async function refuseProtected(engine: Engine, environment: EnvironmentName): Promise<void> {
+  const recorded = await Promise.all(stackKinds.map((kind) => engine.resources(environment, kind)));
+  const names = recorded.flat().flatMap(({ name, protect }) => (protect === true ? [name] : []));
+  if (names.length === 0) return;
+  throw new OperationError(
+    `taking ${environment} down`,
+    `it is protected from that: ${names.join(', ')}`,
+    'nothing was changed; where you mean it, see "Teardown" in docs/aws.md',
+  );
 }

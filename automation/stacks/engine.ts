@@ -49,6 +49,8 @@ export interface RecordedInputs {
   type: string;
   name: string;
   inputs: Record<string, unknown>;
+  /** The engine refuses to delete it. */
+  protect?: true;
 }
 
 export interface StackInfo {
@@ -193,10 +195,11 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
     },
 
     async resources(environment, kind) {
-      return realResources(await read(stackName(environment, kind))).map(({ type, urn, inputs = {} }) => ({
+      return realResources(await read(stackName(environment, kind))).map(({ type, urn, inputs = {}, protect }) => ({
         type,
         name: urn.split('::').at(-1) ?? '',
         inputs,
+        ...(protect === true ? { protect } : {}),
       }));
     },
 

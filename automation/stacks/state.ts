@@ -15,6 +15,8 @@ export interface RecordedResource {
   type: string;
   custom?: boolean;
   external?: boolean;
+  /** The engine refuses to delete it. */
+  protect?: boolean;
   id?: string;
   inputs?: Record<string, unknown>;
   outputs?: Record<string, unknown>;
