@@ -49,11 +49,11 @@ export async function destroyEnvironment(
 
 async function refuseProtected(engine: Engine, environment: EnvironmentName): Promise<void> {
   const recorded = await Promise.all(stackKinds.map((kind) => engine.resources(environment, kind)));
-  const names = recorded.flat().flatMap(({ name, protect }) => (protect === true ? [name] : []));
-  if (names.length === 0) return;
+  const names = new Set(recorded.flat().flatMap(({ name, protect }) => (protect === true ? [name] : [])));
+  if (names.size === 0) return;
   throw new OperationError(
     `taking ${environment} down`,
-    `it is protected from that: ${names.join(', ')}`,
+    `it is protected from that: ${[...names].join(', ')}`,
     'nothing was changed; where you mean it, see "Teardown" in docs/aws.md',
   );
 }
