@@ -1,4 +1,3 @@
-import { paginateDescribeRules, type Rule } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { OperationError } from '../../errors.ts';
 import type { EnvironmentName, EnvironmentSpec } from '../../model.ts';
@@ -18,6 +17,7 @@ import { createAwsImages } from './images.ts';
 import { createAwsInstances } from './instances.ts';
 import { createAwsJobs } from './jobs.ts';
 import { sweepTasks } from './job-sweep.ts';
+import { listenerRules } from './listener-rules.ts';
 import { s3Leases } from './leases.ts';
 import { createAwsMetrics } from './metrics.ts';
 import { createAwsPreviews } from './previews.ts';
@@ -93,7 +93,10 @@ async function connect(
   const { entry } = settings.authorities;
   const routeSecret = await secretValue(clients, foundation.routeSecretArn);
   const groups = createTargetGroups(clients.balancer);
-  const targetGroups = async () => groups.of(await rulesOf(clients, foundation.listenerArn));
+  const targetGroups = async () =>
+    groups.of(
+      await calling('reading the rules of the load balancer', () => listenerRules(clients, foundation.listenerArn)),
+    );
   const databases = createAwsDatabases({ ...setting, outputs, ...ways });
   const backups = createAwsBackups({ ...setting, outputs, databases, ...ways });
   const images = createAwsImages(setting);
@@ -134,14 +137,6 @@ async function connect(
     close: () => Promise.resolve(),
   }; // prettier-ignore
 }
-
-const rulesOf = (clients: Clients, ListenerArn: string): Promise<Rule[]> =>
-  calling('reading the rules of the load balancer', async () => {
-    const rules: Rule[] = [];
-    for await (const page of paginateDescribeRules({ client: clients.balancer }, { ListenerArn }))
-      rules.push(...(page.Rules ?? []));
-    return rules;
-  });
 
 async function secretValue({ secrets }: Clients, SecretId: string): Promise<string> {
   const { SecretString } = await calling("reading the header route's secret", () =>

@@ -4,7 +4,6 @@ import {
   DeleteRuleCommand,
   DeleteTargetGroupCommand,
   DescribeTagsCommand,
-  paginateDescribeRules,
   paginateDescribeTargetGroups,
   type Tag,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
@@ -13,6 +12,7 @@ import type { ServiceSpec } from '../../model.ts';
 import { servicePort } from '../names.ts';
 import { below } from '../routing-plan.ts';
 import { calling, codeOf, isMissing } from './errors.ts';
+import { listenerRules } from './listener-rules.ts';
 import type { Setting } from './scratch.ts';
 import { fromTagList, isLeftOver } from './temporary.ts';
 import { until } from './waiting.ts';
@@ -93,11 +93,8 @@ export async function createRoute(setting: Setting, route: PreviewRoute): Promis
 }
 
 async function listRules({ clients, foundation }: Setting): Promise<{ arn: string; priority: number }[]> {
-  const found: { arn: string; priority: number }[] = [];
-  const query = { ListenerArn: foundation.listenerArn };
-  for await (const { Rules } of paginateDescribeRules({ client: clients.balancer }, query))
-    for (const { RuleArn = '', Priority } of Rules ?? []) found.push({ arn: RuleArn, priority: Number(Priority) });
-  return found;
+  const rules = await listenerRules(clients, foundation.listenerArn);
+  return rules.map(({ RuleArn = '', Priority }) => ({ arn: RuleArn, priority: Number(Priority) }));
 }
 
 /** No error where it is gone. */

@@ -1,9 +1,4 @@
-import {
-  ModifyRuleCommand,
-  SetRulePrioritiesCommand,
-  paginateDescribeRules,
-  type Rule,
-} from '@aws-sdk/client-elastic-load-balancing-v2';
+import { ModifyRuleCommand, SetRulePrioritiesCommand, type Rule } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { OperationError } from '../../errors.ts';
 import { inOrder } from '../../local/in-order.ts';
 import { colours, type Colour, type EnvironmentSpec, type Split } from '../../model.ts';
@@ -12,6 +7,7 @@ import type { FoundationOutputs } from '../foundation-reference.ts';
 import { fenceProof, priorities } from '../routing-plan.ts';
 import type { Clients } from './clients.ts';
 import { calling } from './errors.ts';
+import { listenerRules } from './listener-rules.ts';
 import { fenceLease, underChange } from './fence-lease.ts';
 import { agrees, createProbe, observe, probePaths, type Probe, type ProbeAnswer } from './probe.ts';
 import {
@@ -69,12 +65,7 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
   let heldAt: number | undefined;
 
   const rules = (doing: string): Promise<Rule[]> =>
-    calling(doing, async () => {
-      const found: Rule[] = [];
-      const pages = paginateDescribeRules({ client: balancer }, { ListenerArn: foundation.listenerArn });
-      for await (const { Rules = [] } of pages) found.push(...Rules);
-      return found;
-    });
+    calling(doing, () => listenerRules(clients, foundation.listenerArn));
 
   const modify = (name: string, { RuleArn }: Rule, Actions: Rule['Actions'], doing: string) =>
     calling(`${doing}: the rule ${name}`, () => balancer.send(new ModifyRuleCommand({ RuleArn, Actions })));
