@@ -4,6 +4,18 @@ import { join } from 'node:path';
 
 const tailLines = 40;
 
+/**
+ * Beginning and end of an error. A command's output stands in the message where an end-to-end test failed: what was
+ * expected is in its first lines, and why it came otherwise in its last ones.
+ */
+function excerpt(error, head, tail) {
+  const lines = error.trimEnd().split('\n');
+  const left = lines.length - head - tail;
+  const shown =
+    left > 1 ? [...lines.slice(0, head), `... ${left} lines ...`, ...(tail > 0 ? lines.slice(-tail) : [])] : lines;
+  return shown.map((line) => `    ${line}`);
+}
+
 /** What the reporter wrote, one result per line; nothing where mocha did not come so far. */
 function readResults(directory) {
   let text;
@@ -36,8 +48,7 @@ export function summarise(directory) {
   let passed = inState('passed').length;
   let failed = inState('failed').length;
   for (const { title, file, error } of inState('failed')) {
-    const message = error.split('\n').slice(0, 8);
-    lines.push('', `FAILED ${title}`, `    ${file ?? ''}`, ...message.map((line) => `    ${line}`));
+    lines.push('', `FAILED ${title}`, `    ${file ?? ''}`, ...excerpt(error, 8, tailLines));
   }
   const none = passed + failed === 0;
   const code = codeOf(directory, 'tests');
@@ -56,14 +67,7 @@ export function summarise(directory) {
     }
   }
   for (const { title, error } of inState('retried')) {
-    lines.push(
-      '',
-      `FAILED ONCE, tried again: ${title}`,
-      ...error
-        .split('\n')
-        .slice(0, 4)
-        .map((line) => `    ${line}`),
-    );
+    lines.push('', `FAILED ONCE, tried again: ${title}`, ...excerpt(error, 4, 0));
   }
   const skipped = inState('skipped').length;
   if (skipped > 0) lines.push('', `${skipped} tests were skipped; they count as neither.`);
