@@ -150,12 +150,11 @@ async function store(build: string, entries: Entry[], digest: string, location: 
       if (kind !== 'link') await chmod(to, kind === 'program' ? 0o555 : 0o444);
     }
     if (!(await isIntact(work, digest))) throw new Error('it changed while it was copied');
-    // Another publisher may have been faster; what it stored stays, as something may use it already.
-    if (await isIntact(location, digest)) return;
-    await rename(location, old).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-    });
-    await rename(work, location);
+    while (!(await placed(work, location))) {
+      // Another publisher may have been faster; what it stored stays, as something may use it already.
+      if (await isIntact(location, digest)) return;
+      await rename(location, old).catch(unless('ENOENT'));
+    }
   } catch (error) {
     throw refused(
       build,
@@ -167,6 +166,17 @@ async function store(build: string, entries: Entry[], digest: string, location: 
     await Promise.all([work, old].map((path) => rm(path, { recursive: true, force: true })));
   }
 }
+
+/** Whether a directory took its place: it does not where a file stands, or a directory with anything in it. */
+const placed = (work: string, location: string): Promise<boolean> =>
+  rename(work, location).then(() => true, unless('ENOTEMPTY', 'EEXIST', 'ENOTDIR'));
+
+const unless =
+  (...codes: string[]) =>
+  (error: NodeJS.ErrnoException): false => {
+    if (codes.includes(error.code ?? '')) return false;
+    throw error;
+  };
 
 async function replaceFile(path: string, text: string): Promise<void> {
   const work = `${path}.new-${process.pid}-${randomBytes(4).toString('hex')}`;
