@@ -11,10 +11,11 @@ import type { Colour } from '../../model.ts';
 import type { Backup, Backups, Databases, ScratchDatabase, StackOutputs } from '../../platform.ts';
 import { backupId, checkedId, damagedBackup, parseRecord, recordKey, serialiseRecord, snapshotName, type BackupRecord } from './backup-record.ts'; // prettier-ignore
 import { colourDatabase } from './databases.ts';
+import { describeInstance, instanceWaits, type InstanceWaits } from './database-instance.ts';
 import { calling, codeOf, isMissing } from './errors.ts';
 import { checkTime, restoreMoment, restoreSnapshot } from './restore.ts';
 import { inSession } from './roles.ts';
-import { describeInstance, instanceWaits, type InstanceWaits, type Setting } from './scratch.ts';
+import type { Setting } from './scratch.ts';
 import { asTagList, fromTagList, isLeftOver, shortId, temporaryTag, temporaryTags } from './temporary.ts';
 import { until } from './waiting.ts';
 

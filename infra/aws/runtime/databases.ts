@@ -9,7 +9,8 @@ import { databaseAuthority } from './authority.ts';
 import type { Clients } from './clients.ts';
 import { calling } from './errors.ts';
 import { ensureRoles } from './roles.ts';
-import { instanceWaits, openScratch, sweepInstances, type InstanceWaits, type Setting } from './scratch.ts';
+import { instanceWaits, type InstanceWaits } from './database-instance.ts';
+import { openScratch, sweepInstances, type Setting } from './scratch.ts';
 
 export interface DatabasesOptions extends Setting {
   outputs: StackOutputs;

@@ -1,13 +1,13 @@
 import { DescribeTasksCommand, StopTaskCommand, paginateListTasks, type Task } from '@aws-sdk/client-ecs';
 import { DescribeLoadBalancersCommand } from '@aws-sdk/client-elastic-load-balancing-v2';
-import { DescribeDBInstancesCommand } from '@aws-sdk/client-rds';
 import { OperationError } from '../../errors.ts';
 import { colours, type Colour, type EnvironmentSpec } from '../../model.ts';
 import type { Instances, InstanceState } from '../../platform.ts';
 import type { FoundationOutputs } from '../foundation-reference.ts';
 import { databaseIdentifier } from '../names.ts';
 import type { Clients } from './clients.ts';
-import { calling, isMissing } from './errors.ts';
+import { describeInstance, instanceState } from './database-instance.ts';
+import { calling } from './errors.ts';
 import { Numbers } from './instances-numbers.ts';
 import { ownedServices, type OwnedService } from './instances-services.ts';
 import type { OwnedGroup } from './target-groups.ts';
@@ -114,27 +114,14 @@ function taskState({ lastStatus = '' }: Task): InstanceState['state'] {
 }
 
 async function databaseState(
-  { databases }: Pick<Clients, 'databases'>,
+  clients: Pick<Clients, 'databases'>,
   { application, environment }: EnvironmentSpec,
   colour: Colour,
 ): Promise<InstanceState[]> {
-  const DBInstanceIdentifier = databaseIdentifier({ tags: { application }, environment }, colour);
-  const ask = () => databases.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier }));
-  const answer = await calling('looking for the databases', () =>
-    ask().catch((error: unknown) => (isMissing(error) ? undefined : Promise.reject(error as Error))),
-  );
-  return (answer?.DBInstances ?? []).map(({ DBInstanceStatus = '' }) => ({
-    id: `database.${colour}`,
-    state: rdsState(DBInstanceStatus),
-  }));
-}
-
-/** Most states of RDS are about a change that goes on while it serves. */
-function rdsState(status: string): InstanceState['state'] {
-  if (['creating', 'starting', 'rebooting'].includes(status)) return 'starting';
-  if (['stopped', 'stopping', 'deleting'].includes(status)) return 'stopped';
-  const broken = /^(failed|incompatible-|inaccessible-|storage-full|restore-error)/.test(status);
-  return broken ? 'failed' : 'running';
+  const identifier = databaseIdentifier({ tags: { application }, environment }, colour);
+  const found = await calling('looking for the databases', () => describeInstance(clients, identifier));
+  if (found === undefined) return [];
+  return [{ id: `database.${colour}`, state: instanceState(found.DBInstanceStatus ?? '') }];
 }
 
 async function balancerState({ balancer }: Pick<Clients, 'balancer'>, listenerArn: string): Promise<InstanceState[]> {

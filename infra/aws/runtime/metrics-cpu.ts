@@ -1,10 +1,10 @@
 import { DescribeInstanceTypesCommand, type _InstanceType } from '@aws-sdk/client-ec2';
-import { DescribeDBInstancesCommand } from '@aws-sdk/client-rds';
 import { colours } from '../../model.ts';
 import type { FoundationOutputs } from '../foundation-reference.ts';
 import { databaseIdentifier } from '../names.ts';
 import type { Clients } from './clients.ts';
-import { calling, isMissing } from './errors.ts';
+import { describeInstance } from './database-instance.ts';
+import { calling } from './errors.ts';
 import type { MetricQuestion, Series } from './metrics-data.ts';
 import type { OwnedService } from './instances-services.ts';
 
@@ -42,10 +42,8 @@ export async function databaseParts(
   const parts = colours.map(async (colour): Promise<CpuPart[]> => {
     const place = { tags: { application: spec.application }, environment: spec.environment };
     const DBInstanceIdentifier = databaseIdentifier(place, colour);
-    const found = await clients.databases
-      .send(new DescribeDBInstancesCommand({ DBInstanceIdentifier }))
-      .catch((error: unknown) => (isMissing(error) ? undefined : calling('looking for the databases', () => Promise.reject(error as Error)))); // prettier-ignore
-    const instanceClass = found?.DBInstances?.[0]?.DBInstanceClass;
+    const found = await calling('looking for the databases', () => describeInstance(clients, DBInstanceIdentifier));
+    const instanceClass = found?.DBInstanceClass;
     if (instanceClass === undefined) return [];
     const cpus = await cpusOf(clients, instanceClass);
     return [

@@ -10,7 +10,8 @@ import { databasePort } from '../names.ts';
 import type { Clients } from './clients.ts';
 import { calling, codeOf } from './errors.ts';
 import { cutLoose, inSession, isRefusedLogin } from './roles.ts';
-import { openScratch, untilAvailable, type InstanceWaits, type NewInstance, type Setting } from './scratch.ts';
+import { untilAvailable, type InstanceWaits } from './database-instance.ts';
+import { openScratch, type NewInstance, type Setting } from './scratch.ts';
 import { until } from './waiting.ts';
 
 /** Copies of databases, each in an instance of its own: of the class of the colours, so that a rehearsal takes as long. */

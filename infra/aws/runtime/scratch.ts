@@ -1,12 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import {
-  DeleteDBInstanceCommand,
-  DescribeDBInstancesCommand,
-  paginateDescribeDBInstances,
-  type DBInstance,
-  type Tag,
-} from '@aws-sdk/client-rds';
-import { OperationError } from '../../errors.ts';
+import { paginateDescribeDBInstances, type DBInstance, type Tag } from '@aws-sdk/client-rds';
 import type { EnvironmentName } from '../../model.ts';
 import type { DatabaseAccess, ScratchDatabase } from '../../platform.ts';
 import { applicationDatabase } from '../../roles.ts';
@@ -15,9 +8,9 @@ import { administrator } from '../names.ts';
 import type { AwsSettings } from '../settings.ts';
 import { databaseAuthority } from './authority.ts';
 import type { Clients } from './clients.ts';
-import { asOperationError, calling, codeOf, isMissing } from './errors.ts';
+import { deleteInstance, endpointOf, untilAvailable, type InstanceWaits } from './database-instance.ts';
+import { asOperationError, calling, codeOf } from './errors.ts';
 import { asTagList, fromTagList, isLeftOver, shortId, temporaryTags } from './temporary.ts';
-import { until } from './waiting.ts';
 
 /** What all of the run time is made with. */
 export interface Setting {
@@ -27,17 +20,6 @@ export interface Setting {
   settings: AwsSettings;
 }
 
-export interface InstanceWaits {
-  /** Between two looks at an instance, ms. */
-  pollMs: number;
-  /** Longest time until a new instance, or a restored one, is available, ms. A large snapshot takes an hour and more. */
-  readyMs: number;
-  /** Longest time until a changed password, or the deletion of what is still being made, is taken, ms. */
-  settleMs: number;
-}
-
-export const instanceWaits: InstanceWaits = { pollMs: 15_000, readyMs: 3 * 3_600_000, settleMs: 30 * 60_000 };
-
 /** How long a scratch instance may be needed: longer than a release works on it. */
 const lifeMs = 12 * 3_600_000;
 
@@ -46,9 +28,6 @@ const password = (): string => randomBytes(24).toString('hex');
 /** Name of an instance for one purpose and one run. At most 63 letters, digits and single hyphens, says RDS. */
 export const scratchIdentifier = (application: string, environment: string, kind: string, id = shortId()): string =>
   `${`${application}-${environment}`.slice(0, 40).replace(/-+$/, '')}-${kind}-${id}`;
-
-/** States out of which an instance does not come by itself. */
-const isBroken = (status: string): boolean => /^(failed|incompatible-.*|inaccessible-.*|restore-error|storage-full|stopped)$/.test(status); // prettier-ignore
 
 export interface NewInstance {
   identifier: string;
@@ -107,7 +86,7 @@ export async function openScratch(
     });
     const instance = await untilAvailable(clients, identifier, doing, waits);
     const access: DatabaseAccess = {
-      ...addressOf(instance),
+      ...endpointOf(instance),
       database: applicationDatabase,
       caFile,
       peerCaFile: settings.authorities.databasePeers,
@@ -122,73 +101,6 @@ export async function openScratch(
     await dispose().catch(() => undefined);
     throw error;
   }
-}
-
-function addressOf({ Endpoint, DBInstanceIdentifier }: DBInstance): { host: string; port: number } {
-  if (Endpoint?.Address === undefined || Endpoint.Port === undefined)
-    throw new OperationError(
-      `looking for ${DBInstanceIdentifier}`,
-      'it has no address',
-      'see the instance in the console',
-    );
-  return { host: Endpoint.Address, port: Endpoint.Port };
-}
-
-export async function describeInstance(clients: Clients, identifier: string): Promise<DBInstance | undefined> {
-  try {
-    const answer = await clients.databases.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: identifier }));
-    return answer.DBInstances?.[0];
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
-}
-
-export function untilAvailable(
-  clients: Clients,
-  identifier: string,
-  doing: string,
-  { pollMs, readyMs }: InstanceWaits,
-): Promise<DBInstance> {
-  const todo = `see the events of ${identifier} in the console, then: npm run resume`;
-  let seen = false;
-  return calling(doing, () =>
-    until({ doing, deadlineMs: readyMs, pollMs, todo }, async () => {
-      const instance = await describeInstance(clients, identifier);
-      if (instance === undefined && seen) throw new OperationError(doing, `${identifier} was deleted by somebody`, todo); // prettier-ignore
-      const status = instance?.DBInstanceStatus ?? 'not known yet';
-      seen ||= instance !== undefined;
-      if (isBroken(status)) throw new OperationError(doing, `${identifier} is ${status}`, todo);
-      return instance !== undefined && status === 'available' && instance.Endpoint?.Address !== undefined
-        ? instance
-        : `${identifier} is ${status}`;
-    }),
-  );
-}
-
-/** Deletes it without a snapshot, and its automated backups. No error where it is gone, or going. */
-export function deleteInstance(
-  clients: Clients,
-  identifier: string,
-  { pollMs, settleMs }: InstanceWaits,
-): Promise<void> {
-  const doing = `deleting the database ${identifier}`;
-  const todo = `delete ${identifier} in the console: it costs money as long as it is there`;
-  // While it is being made or changed, RDS may refuse: then again a little later.
-  const retry = (error: unknown) => /InvalidDBInstanceState/.test(codeOf(error));
-  return calling(doing, async () => {
-    await until({ doing, deadlineMs: settleMs, pollMs, todo, retry }, async () => {
-      try {
-        const how = { SkipFinalSnapshot: true, DeleteAutomatedBackups: true };
-        await clients.databases.send(new DeleteDBInstanceCommand({ DBInstanceIdentifier: identifier, ...how }));
-        return {};
-      } catch (error) {
-        if (isMissing(error)) return {};
-        if (retry(error) && (await describeInstance(clients, identifier))?.DBInstanceStatus === 'deleting') return {};
-        throw error;
-      }
-    });
-  });
 }
 
 /** Deletes the scratch instances that runs left which are over. Resolves to their names. */
