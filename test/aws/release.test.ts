@@ -1,10 +1,9 @@
 import { cpSync, existsSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import { paginateListSecrets, GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { GetObjectCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
 import { expect } from 'chai';
-import { CommandLine, expectFlawless, leaks } from '../e2e/command-line.ts';
+import { CommandLine, expectFlawless, goesOnAfterKill, leaks, rollsBackInTheBakeTime } from '../e2e/command-line.ts';
 import { startEmulated, stateBucket, type Emulated } from './emulated.ts';
 
 /**
@@ -58,39 +57,10 @@ describe('a release on the platform aws, in an emulated account', function () {
     expect(await leakingObjects(emulated, secrets)).to.deep.equal([]);
   });
 
-  it('rolls back in the bake time when asked from another terminal, with every write', async () => {
-    const release = cli.start('release');
-    await release.until('  Bake');
-    await sleep(3_000);
-    const rollback = await cli.run('rollback');
-    expect(rollback.code, rollback.output).to.equal(0);
-    const { code, output } = await release.done;
-    expect(code, output).to.equal(3);
-    const { verdict, writes, requests, rollback: back } = cli.report();
-    expect(verdict).to.equal('rolled-back');
-    expect(back).to.include({ automatic: false });
-    expect(requests.failed).to.equal(0);
-    expect(writes.acknowledged).to.be.greaterThan(100);
-    expect(writes).to.include({ lost: 0, duplicated: 0 });
-    expect((await cli.run('status')).output).to.match(/green +2\.0\.0 +live +100 %/);
-  });
+  it('rolls back in the bake time when asked from another terminal, with every write', () =>
+    rollsBackInTheBakeTime(cli));
 
-  it('goes on after it was killed in the middle of the canary', async () => {
-    const release = cli.start('release');
-    await release.until('  Canary');
-    await sleep(4_000);
-    release.child.kill('SIGKILL');
-    await release.done;
-    const refused = await cli.run('release');
-    expect(refused.code).to.equal(1);
-    expect(refused.output).to.contain('npm run resume');
-    const { code, output } = await cli.run('resume');
-    expect(code, output).to.equal(0);
-    const { verdict, writes } = cli.report();
-    expect(verdict).to.equal('go');
-    expect(writes).to.include({ lost: 0, duplicated: 0 });
-    expect((await cli.run('status')).output).to.match(/blue +2\.0\.0 +live +100 %/);
-  });
+  it('goes on after it was killed in the middle of the canary', () => goesOnAfterKill(cli));
 
   it('stops with one message when the credentials end in the middle, and resumes', async () => {
     const release = cli.start('release');

@@ -103,3 +103,39 @@ export function expectFlawless({ verdict, from, to, requests, writes, gates, sta
   const expected = ['policies', 'load', 'security-scan', 'backup-restore', 'compatibility', 'alerts'];
   expect(gates.map(({ id }) => id)).to.include.members(expected);
 }
+
+/** A release that another terminal takes back in its bake time: every write is there, and what was live is live again. */
+export async function rollsBackInTheBakeTime(cli: CommandLine): Promise<void> {
+  const release = cli.start('release');
+  await release.until('  Bake');
+  await sleep(3_000);
+  const rollback = await cli.run('rollback');
+  expect(rollback.code, rollback.output).to.equal(0);
+  const { code, output } = await release.done;
+  expect(code, output).to.equal(3);
+  const { verdict, writes, requests, rollback: back } = cli.report();
+  expect(verdict).to.equal('rolled-back');
+  expect(back).to.include({ automatic: false });
+  expect(requests.failed).to.equal(0);
+  expect(writes.acknowledged).to.be.greaterThan(100);
+  expect(writes).to.include({ lost: 0, duplicated: 0 });
+  expect((await cli.run('status')).output).to.match(/green +2\.0\.0 +live +100 %/);
+}
+
+/** A release whose program is killed in the canary: the next one is refused, and `resume` brings it to its end. */
+export async function goesOnAfterKill(cli: CommandLine): Promise<void> {
+  const release = cli.start('release');
+  await release.until('  Canary');
+  await sleep(4_000);
+  release.child.kill('SIGKILL');
+  await release.done;
+  const refused = await cli.run('release');
+  expect(refused.code).to.equal(1);
+  expect(refused.output).to.contain('npm run resume');
+  const { code, output } = await cli.run('resume');
+  expect(code, output).to.equal(0);
+  const { verdict, writes } = cli.report();
+  expect(verdict).to.equal('go');
+  expect(writes).to.include({ lost: 0, duplicated: 0 });
+  expect((await cli.run('status')).output).to.match(/blue +2\.0\.0 +live +100 %/);
+}

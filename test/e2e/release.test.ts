@@ -1,9 +1,8 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { CommandLine, expectFlawless, leaks } from './command-line.ts';
+import { CommandLine, expectFlawless, goesOnAfterKill, leaks, rollsBackInTheBakeTime } from './command-line.ts';
 
 /**
  * The main job, as a user does it: the command line, the sample application, and every real part. The steps build on
@@ -50,39 +49,10 @@ describe('a release from the command line', function () {
     expect(leaks([cli.releases, ...places], secrets)).to.deep.equal([]);
   });
 
-  it('rolls back in the bake time when asked from another terminal, with every write', async () => {
-    const release = cli.start('release');
-    await release.until('  Bake');
-    await sleep(3_000);
-    const rollback = await run('rollback');
-    expect(rollback.code, rollback.output).to.equal(0);
-    const { code, output } = await release.done;
-    expect(code, output).to.equal(3);
-    const { verdict, writes, requests, rollback: back } = cli.report();
-    expect(verdict).to.equal('rolled-back');
-    expect(back).to.include({ automatic: false });
-    expect(requests.failed).to.equal(0);
-    expect(writes.acknowledged).to.be.greaterThan(100);
-    expect(writes).to.include({ lost: 0, duplicated: 0 });
-    expect((await run('status')).output).to.match(/green +2\.0\.0 +live +100 %/);
-  });
+  it('rolls back in the bake time when asked from another terminal, with every write', () =>
+    rollsBackInTheBakeTime(cli));
 
-  it('goes on after it was killed in the middle of the canary', async () => {
-    const release = cli.start('release');
-    await release.until('  Canary');
-    await sleep(4_000);
-    release.child.kill('SIGKILL');
-    await release.done;
-    const refused = await run('release');
-    expect(refused.code).to.equal(1);
-    expect(refused.output).to.contain('npm run resume');
-    const { code, output } = await run('resume');
-    expect(code, output).to.equal(0);
-    const { verdict, writes } = cli.report();
-    expect(verdict).to.equal('go');
-    expect(writes).to.include({ lost: 0, duplicated: 0 });
-    expect((await run('status')).output).to.match(/blue +2\.0\.0 +live +100 %/);
-  });
+  it('goes on after it was killed in the middle of the canary', () => goesOnAfterKill(cli));
 
   it('rehearses the whole on staging, and leaves production as it is', async () => {
     const { code, output } = await run('rehearse');
