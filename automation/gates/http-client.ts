@@ -3,6 +3,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { OperationError } from '../../infra/errors.ts';
 import type { EntryPoint } from '../../infra/platform.ts';
+import { userAgent } from '../../infra/user-agent.ts';
 
 export interface Answer {
   status: number;
@@ -34,7 +35,12 @@ export async function clientOf(
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const outgoing = request(
       url,
-      { method: question.method ?? 'GET', headers: { ...headers, ...question.headers }, ca, timeout: patienceMs },
+      {
+        method: question.method ?? 'GET',
+        headers: { ...userAgent, ...headers, ...question.headers },
+        ca,
+        timeout: patienceMs,
+      },
       (incoming) => {
         const chunks: Buffer[] = [];
         incoming.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -52,7 +52,7 @@ export async function startEmulated(): Promise<Emulated> {
       certificate: { cert: await read(at('certificates/server.crt')), key: await read(at('certificates/server.key')) },
       metricsMs: periodSeconds * 1000,
       alarmsMs: 2_000,
-      balancer: { healthIntervalMs: 500, drainMs: 500 },
+      balancer: { healthIntervalMs: 500, drainMs: 500, firewall: true },
       parts: [
         ({ endpoint }) =>
           (databases = databasesPart({ directory: at('databases'), certificates: at('certificates'), endpoint })),

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationError } from '../../errors.ts';
 import { other, type EnvironmentSpec, type Split } from '../../model.ts';
 import type { EntryPoint } from '../../platform.ts';
+import { userAgent } from '../../user-agent.ts';
 import { routesOf } from '../routing-plan.ts';
 
 export interface ProbeAnswer {
@@ -30,7 +31,7 @@ export function createProbe({ baseUrl, caFile }: Pick<EntryPoint, 'baseUrl' | 'c
   return async ({ method, path }) => {
     const ca = caFile === undefined ? {} : { ca: await (authority ??= readFile(caFile)) };
     // Not counted as a user's by an application that tells synthetic traffic apart.
-    const headers = { 'x-greenlight-synthetic': '1', 'content-length': '0' };
+    const headers = { ...userAgent, 'x-greenlight-synthetic': '1', 'content-length': '0' };
     return new Promise((resolve) => {
       const asked = httpsRequest(new URL(path, baseUrl), { method, agent: false, headers, timeout: answerMs, ...ca });
       asked.once('response', (answer) => {

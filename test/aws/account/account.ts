@@ -12,7 +12,7 @@ export interface AccountOptions {
   region?: string;
   /** Further parts, made once the account answers; their hooks run after those made here. */
   parts?: ((account: { endpoint: string; moto: string; region: string; env: Record<string, string> }) => Part | Promise<Part>)[]; // prettier-ignore
-  balancer?: Pick<BalancerOptions, 'propagationMs' | 'portOf' | 'healthIntervalMs' | 'drainMs'>;
+  balancer?: Pick<BalancerOptions, 'propagationMs' | 'portOf' | 'healthIntervalMs' | 'drainMs' | 'firewall'>;
   /** How often metrics of the balancers are told, and alarms looked at, ms. */
   metricsMs?: number;
   alarmsMs?: number;

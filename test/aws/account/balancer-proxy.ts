@@ -25,6 +25,8 @@ export interface ProxyContext {
   targets: (groupArn: string) => Targets | undefined;
   agent: Agent;
   functions: Functions;
+  /** The firewall before the balancer, as far as it looks at a client that says nothing of itself. */
+  firewall: boolean;
   served: (one: Served) => void;
   /** Where the client connected to. */
   port: number;
@@ -49,6 +51,8 @@ export class Exchange {
 
   run(): void {
     const { method = 'GET', url = '/', headers } = this.#request;
+    // `NoUserAgent_HEADER` of AWS's common rules.
+    if (this.#context.firewall && headers['user-agent'] === undefined) return this.#fails(403);
     const rule = ruleFor(this.#listener.rules, { method, url, headers });
     if (rule === undefined) return this.#fails(503);
     this.#carryOut(rule.action, url);

@@ -15,6 +15,8 @@ import type { Answer, Call, Part } from './hooks.ts';
 export interface BalancerOptions extends TargetOptions, Omit<FunctionOptions, 'file'> {
   /** PEM, with its key. */
   certificate: { cert: string; key: string };
+  /** Whether AWS's managed rules stand before it. Default: they do not. */
+  firewall?: boolean;
   /** How long a change takes until requests notice, ms. Default 0: before the call that made it is answered. */
   propagationMs?: number;
   /** Where a listener listens; undefined: nowhere. Default: HTTPS on the listener's own port, HTTP nowhere. */
@@ -156,6 +158,7 @@ export class Balancer implements Part {
       targets: (groupArn: string) => this.#targets.get(groupArn),
       agent: this.#agent,
       functions: this.#functions,
+      firewall: this.#options.firewall ?? false,
       served: (one: Served) => this.#heard.forEach((listener) => listener(one)),
       port,
     };

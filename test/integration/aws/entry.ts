@@ -41,7 +41,7 @@ export async function openEntry(split: Split, options: Omit<AccountOptions, 'cer
   await createCertificates(join(folder, 'tls'));
   const read = (name: string) => readFile(join(folder, 'tls', name), 'utf8');
   const certificate = { cert: await read('server.crt'), key: await read('server.key') };
-  const account = await startAccount({ certificate, ...options, balancer: { healthIntervalMs: 50, ...options.balancer } }); // prettier-ignore
+  const account = await startAccount({ certificate, ...options, balancer: { healthIntervalMs: 50, firewall: true, ...options.balancer } }); // prettier-ignore
   const credentials = { accessKeyId: 'a', secretAccessKey: 'a' };
   const clients = createClients({ region: account.region, endpoint: account.endpoint, credentials });
   const raw = rawCalls(account);

@@ -10,6 +10,7 @@ import { createTargetGroups } from '../../../infra/aws/runtime/target-groups.ts'
 import { OperationError } from '../../../infra/errors.ts';
 import type { Metrics } from '../../../infra/platform.ts';
 import { openEntry, type Entry } from './entry.ts';
+import { userAgent } from '../../../infra/user-agent.ts';
 
 const periodMs = 1_000;
 
@@ -45,10 +46,14 @@ describe('the metrics of AWS', function () {
 
   const get = (path: string, headers: Record<string, string> = {}): Promise<void> =>
     new Promise((resolve, reject) => {
-      const asked = request(new URL(path, entry.baseUrl), { agent, headers }, (answer) => {
-        answer.resume();
-        answer.once('end', resolve);
-      });
+      const asked = request(
+        new URL(path, entry.baseUrl),
+        { agent, headers: { ...userAgent, ...headers } },
+        (answer) => {
+          answer.resume();
+          answer.once('end', resolve);
+        },
+      );
       asked.on('error', reject);
       asked.end();
     });

@@ -16,6 +16,7 @@ import { routerContract } from '../../contract/router.ts';
 import { spec as specOf } from '../../unit/aws/declared.ts';
 import { openEntry, type Entry } from './entry.ts';
 import { makeListener, routeSecret, type TestListener } from './listener.ts';
+import { userAgent } from '../../../infra/user-agent.ts';
 
 const credentials = { accessKeyId: 'AKIAEMULATED', secretAccessKey: 'emulated' };
 const spec = specOf('staging');
@@ -247,11 +248,15 @@ function createAsking(entry: () => Entry) {
     const { baseUrl, caFile } = entry();
     const ca = await readFile(caFile);
     return new Promise((resolve, reject) => {
-      const asked = request(new URL(path, baseUrl), { method, headers, agent: false, ca }, (answer) => {
-        answer.resume();
-        const fence = answer.headers['x-greenlight-fence'] === undefined ? undefined : 'fence';
-        resolve(`${answer.statusCode} ${fence ?? String(answer.headers['x-greenlight-colour'])}`);
-      });
+      const asked = request(
+        new URL(path, baseUrl),
+        { method, headers: { ...userAgent, ...headers }, agent: false, ca },
+        (answer) => {
+          answer.resume();
+          const fence = answer.headers['x-greenlight-fence'] === undefined ? undefined : 'fence';
+          resolve(`${answer.statusCode} ${fence ?? String(answer.headers['x-greenlight-colour'])}`);
+        },
+      );
       asked.on('error', reject);
       asked.end();
     });
