@@ -64,8 +64,8 @@ function declare({ accountId, region, backupRegion, hostedZoneId }: RightsOf): S
         'acm:*', 'application-autoscaling:*', 'backup:*', 'backup-storage:*', 'budgets:*', 'cloudwatch:*', 'ec2:*Address*', 'ec2:*FlowLogs*',
         'ec2:*InternetGateway*', 'ec2:*NatGateway*', 'ec2:*Route*', 'ec2:*SecurityGroup*', 'ec2:*Subnet*', 'ec2:*Vpc*', 'ec2:CreateTags',
         'ec2:DeleteTags', 'ecr:*', 'ecs:*', 'elasticloadbalancing:*', 'kms:CreateAlias', 'kms:CreateGrant', 'kms:CreateKey', 'kms:Decrypt',
-        'kms:DeleteAlias', 'kms:EnableKeyRotation', 'kms:GenerateDataKey', 'kms:PutKeyPolicy', 'kms:ScheduleKeyDeletion', 'kms:TagResource',
-        'kms:UntagResource', 'lambda:*', 'logs:*', 'rds:*', 'secretsmanager:*', 'sns:*', 'sqs:*', 'wafv2:*',
+        'kms:DeleteAlias', 'kms:EnableKeyRotation', 'kms:GenerateDataKey', 'kms:PutKeyPolicy', 'kms:RetireGrant', 'kms:ScheduleKeyDeletion',
+        'kms:TagResource', 'kms:UntagResource', 'lambda:*', 'logs:*', 'rds:*', 'secretsmanager:*', 'sns:*', 'sqs:*', 'wafv2:*',
       ],
       Resource: '*',
       // Budgets are in us-east-1.

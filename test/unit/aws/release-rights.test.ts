@@ -92,6 +92,13 @@ describe('rights to release', () => {
     expect(missing).to.deep.equal([]);
   });
 
+  it('allow to make a vault with a key, for which AWS Backup calls KMS with the rights of the caller', () => {
+    // "Required permissions" to create a vault, in the guide of AWS Backup.
+    const uses = ['CreateGrant', 'DescribeKey', 'RetireGrant', 'Decrypt', 'GenerateDataKey'].map((use) => `kms:${use}`);
+    const needed = [...uses, 'backup:CreateBackupVault', 'backup-storage:MountCapsule'];
+    expect(needed.filter((right) => !allows(releasing, right))).to.deep.equal([]);
+  });
+
   it('give no right to make policies, users or keys of access', () => {
     for (const right of ['iam:CreatePolicy', 'iam:CreatePolicyVersion', 'iam:CreateUser', 'iam:CreateAccessKey'])
       expect(allows(Object.values(all), right), right).to.equal(false);
