@@ -8,11 +8,8 @@ import type { Artefact } from '../../model.ts';
 import { artefactsDirectory } from '../../paths.ts';
 import type { Artefacts } from '../../platform.ts';
 import { pack, unpack } from './artefacts-archive.ts';
-import type { Clients } from './clients.ts';
+import { transferMs, type Clients } from './clients.ts';
 import { calling, codeOf, isMissing } from './errors.ts';
-
-/** Longest time for one archive, ms: the clients' own limit is for small calls. */
-const transferMs = 30 * 60_000;
 
 export interface ArtefactsOptions {
   clients: Pick<Clients, 'objects'>;

@@ -23,6 +23,9 @@ export const maxAttempts = 6;
 const requestMs = 10_000;
 const connectMs = 3_000;
 
+/** In its place for one object that may be large, ms. */
+export const transferMs = 30 * 60_000;
+
 /** One client per service that the run time calls. Injected, so that tests say where they go. */
 export interface Clients {
   balancer: ElasticLoadBalancingV2Client;
@@ -60,7 +63,8 @@ export function createClients({ region, endpoint, credentials }: ClientOptions):
     region,
     maxAttempts,
     retryMode: 'standard',
-    requestHandler: { requestTimeout: requestMs, connectionTimeout: connectMs },
+    // Without the last the SDK says that the time has passed, and goes on waiting.
+    requestHandler: { requestTimeout: requestMs, connectionTimeout: connectMs, throwOnRequestTimeout: true },
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(credentials === undefined ? {} : { credentials }),
   };

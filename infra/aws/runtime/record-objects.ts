@@ -6,6 +6,7 @@ import {
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
+import { transferMs } from './clients.ts';
 import { calling, codeOf, isMissing } from './errors.ts';
 
 /** Files of releases as objects. Each says its SHA-256: an ETag is no checksum where a key of ours encrypts. */
@@ -59,7 +60,7 @@ export class RecordObjects {
     const command = new PutObjectCommand({ Bucket: this.#bucket, Key: key, Body, Metadata: { sha256 }, ...condition });
     return calling(`writing ${this.where(key)}`, async () => {
       try {
-        await this.#objects.send(command);
+        await this.#objects.send(command, { requestTimeout: transferMs });
         return true;
       } catch (error) {
         if (/^(PreconditionFailed|ConditionalRequestConflict)$/.test(codeOf(error))) return false;

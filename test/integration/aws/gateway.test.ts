@@ -1,3 +1,6 @@
+import { once as eventOnce } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import { CloudWatchClient, DescribeAlarmsCommand, PutMetricDataCommand } from '@aws-sdk/client-cloudwatch';
 import { DescribeLogGroupsCommand } from '@aws-sdk/client-cloudwatch-logs';
@@ -187,6 +190,18 @@ describe('the gateway in front of moto', function () {
       expect(fault.attempts).to.have.length(maxAttempts);
       fault.remove();
       expect((await identity()).Account).to.equal(accountId);
+    });
+
+    it('a call that nobody answers is repeated, and given up after the bounded number of attempts', async () => {
+      let asked = 0;
+      const silent = createServer(() => asked++).listen(0, '127.0.0.1');
+      await eventOnce(silent, 'listening');
+      const { identity: client } = createClients({ region, endpoint: `http://127.0.0.1:${(silent.address() as AddressInfo).port}`, credentials }); // prettier-ignore
+      const error = await failure(client.send(new GetCallerIdentityCommand({}), { requestTimeout: 100 }));
+      client.destroy();
+      silent.close();
+      expect(codeOf(error)).to.equal('ETIMEDOUT');
+      expect(asked).to.equal(maxAttempts);
     });
 
     it('an expired token is told at once, not repeated', async () => {
