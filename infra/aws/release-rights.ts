@@ -163,7 +163,7 @@ function release({ accountId, region, stateBucket, stateKeyArn }: RightsOf): Sta
     {
       Sid: 'Databases',
       Effect: 'Allow',
-      Action: ['rds:AddTagsToResource', 'rds:CreateDBInstance', 'rds:CreateDBSnapshot', 'rds:DeleteDBInstance', 'rds:DeleteDBSnapshot', 'rds:ModifyDBInstance', 'rds:RestoreDBInstanceFromDBSnapshot', 'rds:RestoreDBInstanceToPointInTime'],
+      Action: ['rds:AddTagsToResource', 'rds:CreateDBInstance', 'rds:CreateDBSnapshot', 'rds:DeleteDBInstance', 'rds:DeleteDBSnapshot', 'rds:ModifyDBInstance', 'rds:RemoveTagsFromResource', 'rds:RestoreDBInstanceFromDBSnapshot', 'rds:RestoreDBInstanceToPointInTime'],
       Resource: ['db', 'snapshot', 'pg', 'og', 'subgrp', 'auto-backup'].map((kind) => of('rds', `${kind}:*`)),
     },
     {

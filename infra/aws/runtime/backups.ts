@@ -1,23 +1,16 @@
-import { DeleteObjectCommand, GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import {
-  CreateDBSnapshotCommand,
-  DeleteDBSnapshotCommand,
-  DescribeDBSnapshotsCommand,
-  paginateDescribeDBSnapshots,
-  type DBSnapshot,
-} from '@aws-sdk/client-rds';
+import { DeleteObjectCommand, GetObjectCommand, NoSuchKey, PutObjectCommand } from '@aws-sdk/client-s3';
 import { OperationError } from '../../errors.ts';
 import type { Colour } from '../../model.ts';
 import type { Backup, Backups, Databases, ScratchDatabase, StackOutputs } from '../../platform.ts';
-import { backupId, checkedId, damagedBackup, parseRecord, recordKey, serialiseRecord, snapshotName, type BackupRecord } from './backup-record.ts'; // prettier-ignore
+import { backupId, checkedId, damagedBackup, parseRecord, recordKey, serialiseRecord, type BackupRecord } from './backup-record.ts'; // prettier-ignore
 import { colourDatabase } from './databases.ts';
 import { describeInstance, instanceWaits, type InstanceWaits } from './database-instance.ts';
-import { calling, codeOf, isMissing } from './errors.ts';
+import { calling } from './errors.ts';
 import { checkTime, restoreMoment, restoreSnapshot } from './restore.ts';
 import { inSession } from './roles.ts';
 import type { Setting } from './scratch.ts';
-import { asTagList, fromTagList, isLeftOver, shortId, temporaryTag, temporaryTags } from './temporary.ts';
-import { until } from './waiting.ts';
+import { createSnapshots } from './snapshots.ts';
+import { shortId } from './temporary.ts';
 
 export interface BackupsOptions extends Setting {
   outputs: StackOutputs;
@@ -32,19 +25,15 @@ export interface AwsBackups extends Backups {
   sweep(): Promise<string[]>;
 }
 
-/** Its value is the id of the backup: a snapshot without it is none of ours. */
-const backupIdTag = 'greenlight-backup';
-/** A snapshot that has no record after this time will get none, ms. */
-const unfinishedMs = 12 * 3_600_000;
-
 /** Snapshots of RDS, each with a record in the state bucket. */
 export function createAwsBackups(options: BackupsOptions): AwsBackups {
-  const { clients, environment, foundation, settings, databases } = options;
-  const { application } = foundation.spec;
+  const { clients, environment, settings, databases } = options;
+  const { application } = options.foundation.spec;
   const waits = { ...instanceWaits, ...options.waits };
   const bucket = settings.state.bucket;
   const where = (id: string) => ({ Bucket: bucket, Key: recordKey(environment, id) });
-  const nameOf = (id: string) => snapshotName(application, environment, id);
+  const snapshots = createSnapshots(options, waits);
+  const { nameOf } = snapshots;
 
   async function take(colour: Colour, version: string, configuration: unknown): Promise<Backup> {
     const takenAt = new Date();
@@ -56,11 +45,11 @@ export function createAwsBackups(options: BackupsOptions): AwsBackups {
     const backup: Backup = { id, environment, colour, version, takenAt: takenAt.toISOString(), bytes, location };
     return calling(`backing up the database of ${colour}`, async () => {
       try {
-        await createSnapshot(database.identifier, snapshot, id);
-        await untilComplete(snapshot);
+        await snapshots.create(database.identifier, id);
         await writeRecord({ backup, application, snapshot, configuration });
+        await snapshots.keep(id);
       } catch (error) {
-        await deleteSnapshot(snapshot).catch(() => undefined);
+        await Promise.allSettled([deleteRecord(id), snapshots.remove(id)]);
         throw error;
       }
       return backup;
@@ -75,49 +64,6 @@ export function createAwsBackups(options: BackupsOptions): AwsBackups {
     return Number(rows[0]?.bytes);
   }
 
-  /** Its tags say that it is temporary until its record is there: only then is it a backup. */
-  async function createSnapshot(instance: string, snapshot: string, id: string): Promise<void> {
-    const marks = { environment, application, owner: settings.owner };
-    const tags = { ...temporaryTags(marks, 'backup', unfinishedMs), [backupIdTag]: id };
-    const command = new CreateDBSnapshotCommand({
-      DBInstanceIdentifier: instance,
-      DBSnapshotIdentifier: snapshot,
-      Tags: asTagList(tags),
-    });
-    const doing = `making the snapshot ${snapshot}`;
-    // AWS's own backup may just be running.
-    const retry = (error: unknown) => /InvalidDBInstanceState/.test(codeOf(error));
-    const wait = { doing, deadlineMs: waits.settleMs, pollMs: waits.pollMs, todo: 'see the instance in the console' };
-    await until({ ...wait, retry }, async () => {
-      await clients.databases.send(command).catch((error: unknown) => {
-        // An attempt whose answer was lost made it: the name is random.
-        if (!/AlreadyExists/.test(codeOf(error))) throw error;
-      });
-      return {};
-    });
-  }
-
-  async function untilComplete(snapshot: string): Promise<void> {
-    const doing = `making the snapshot ${snapshot}`;
-    const wait = { doing, deadlineMs: waits.readyMs, pollMs: waits.pollMs, todo: 'see the snapshot in the console' };
-    await until(wait, async () => {
-      const found = await describeSnapshot(snapshot);
-      if (found?.Status === 'available') return {};
-      if (found?.Status === 'failed') throw new OperationError(doing, 'it failed', wait.todo);
-      return `it is ${found?.Status ?? 'not known yet'}, ${found?.PercentProgress ?? 0}%`;
-    });
-  }
-
-  const describeSnapshot = async (snapshot: string): Promise<DBSnapshot | undefined> => {
-    try {
-      const command = new DescribeDBSnapshotsCommand({ DBSnapshotIdentifier: snapshot });
-      return (await clients.databases.send(command)).DBSnapshots?.[0];
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
-    }
-  };
-
   async function writeRecord(record: BackupRecord): Promise<void> {
     const encrypted = { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: settings.state.key } as const;
     const Body = serialiseRecord(record);
@@ -125,33 +71,22 @@ export function createAwsBackups(options: BackupsOptions): AwsBackups {
     await clients.objects.send(new PutObjectCommand({ ...where(record.backup.id), ...encrypted, ...content }));
   }
 
+  const deleteRecord = (id: string) => clients.objects.send(new DeleteObjectCommand(where(id)));
+
+  /** Undefined where the bucket says that it is not there: a bucket or a key that is gone says nothing of it. */
   const readRecord = async (id: string): Promise<BackupRecord | undefined> => {
     try {
       const { Body } = await clients.objects.send(new GetObjectCommand(where(id)));
       return parseRecord(id, (await Body?.transformToString('utf8')) ?? '');
     } catch (error) {
-      if (isMissing(error)) return undefined;
+      if (error instanceof NoSuchKey) return undefined;
       throw error;
     }
   };
 
-  /** Snapshots that this program, here or elsewhere, made of this environment, by the ids in their tags. */
-  async function snapshots(): Promise<Map<string, DBSnapshot>> {
-    const found = new Map<string, DBSnapshot>();
-    const query = { SnapshotType: 'manual' };
-    for await (const { DBSnapshots } of paginateDescribeDBSnapshots({ client: clients.databases }, query))
-      for (const snapshot of DBSnapshots ?? []) {
-        const tags = fromTagList(snapshot.TagList);
-        const id = tags[backupIdTag];
-        if (id !== undefined && tags['environment'] === environment && snapshot.DBSnapshotIdentifier === nameOf(id))
-          found.set(id, snapshot);
-      }
-    return found;
-  }
-
   async function list(): Promise<Backup[]> {
     return calling('listing the backups', async () => {
-      const ids = [...(await snapshots()).keys()].sort().reverse();
+      const ids = (await snapshots.ids()).sort().reverse();
       const records = await Promise.all(ids.map((id) => readRecord(id).catch(ifDamaged)));
       return records.flatMap((record) => (record === undefined ? [] : [record.backup]));
     });
@@ -160,7 +95,7 @@ export function createAwsBackups(options: BackupsOptions): AwsBackups {
   async function verify(backup: Backup): Promise<unknown> {
     const id = checkedId(backup.id);
     return calling(`verifying backup ${id}`, async () => {
-      const [record, snapshot] = await Promise.all([readRecord(id), describeSnapshot(nameOf(id))]);
+      const [record, snapshot] = await Promise.all([readRecord(id), snapshots.describe(id)]);
       if (record === undefined) throw damagedBackup(id, 'its record is missing');
       const wanted = { application, environment, id, colour: backup.colour, version: backup.version };
       const found = { application: record.application, ...record.backup };
@@ -174,25 +109,14 @@ export function createAwsBackups(options: BackupsOptions): AwsBackups {
     });
   }
 
-  async function deleteSnapshot(snapshot: string): Promise<void> {
-    const doing = `deleting the snapshot ${snapshot}`;
-    const wait = { doing, deadlineMs: waits.settleMs, pollMs: waits.pollMs, todo: 'delete it in the console' };
-    const retry = (error: unknown) => /InvalidDBSnapshotState/.test(codeOf(error));
-    await until({ ...wait, retry }, async () => {
-      await clients.databases.send(new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: snapshot })).catch((error: unknown) => {
-        if (!isMissing(error)) throw error;
-      }); // prettier-ignore
-      return {};
-    });
-  }
-
   async function prune(keep: number): Promise<Backup[]> {
     const old = (await list()).slice(keep);
     for (const { id } of old)
       await calling(`deleting backup ${id}`, async () => {
-        // In this order, what an interruption leaves is a snapshot without a record, which the sweep deletes.
-        await clients.objects.send(new DeleteObjectCommand(where(id)));
-        await deleteSnapshot(nameOf(id));
+        // In this order, what an interruption leaves is a whole backup, or a snapshot that the sweep deletes.
+        await snapshots.giveUp(id);
+        await deleteRecord(id);
+        await snapshots.remove(id);
       });
     return old;
   }
@@ -200,13 +124,17 @@ export function createAwsBackups(options: BackupsOptions): AwsBackups {
   async function sweep(): Promise<string[]> {
     return calling('looking for unfinished snapshots', async () => {
       const swept: string[] = [];
-      for (const [id, snapshot] of await snapshots()) {
-        const tags = fromTagList(snapshot.TagList);
-        if (tags[temporaryTag] === undefined || !isLeftOver(tags, foundation.spec)) continue;
-        // A record that is there, whole or not, is for people to look at.
-        if ((await readRecord(id).catch(() => true)) !== undefined) continue;
-        await deleteSnapshot(nameOf(id));
-        swept.push(nameOf(id));
+      for (const id of await snapshots.leftOver()) {
+        // A record that is damaged, or cannot be read now, is for people to look at.
+        const found = await readRecord(id).catch(() => 'not readable');
+        if (found === 'not readable') continue;
+        if (found === undefined) {
+          await snapshots.remove(id);
+          swept.push(nameOf(id));
+        } else {
+          // Recorded, and then its run was cut off.
+          await snapshots.keep(id);
+        }
       }
       return swept;
     });

@@ -17,6 +17,10 @@ const cures: [RegExp, string][] = [
     'make the key of the state, or enable it, as docs/aws.md says ("State"), or correct aws.state.key in the release definition',
   ],
   [/AccessDenied|UnauthorizedOperation|NotAuthorized|AuthorizationError/, 'give these credentials that right; docs/aws.md lists all that are needed'],
+  [
+    /AllowMajorVersionUpgrade/,
+    'put the major version in aws.database.version back: another one is not a release; docs/aws.md says how ("Another version of PostgreSQL")',
+  ],
   [/Throttl|RequestLimitExceeded|SlowDown|TooManyRequests/, `AWS asked to slow down for longer than was waited: ${again}`],
   [/LimitExceeded|QuotaExceeded|TooMany|InsufficientDBInstanceCapacity|ResourceLimit/, `raise that quota (Service Quotas in the console), then ${again}`],
   [/ENOTFOUND|EAI_AGAIN|no such host/, 'see that the region is spelt right and the network is up'],
@@ -33,8 +37,12 @@ export function codeOf(error: unknown): string {
   return [Code, code, name].find((text): text is string => typeof text === 'string' && text !== 'Error') ?? '';
 }
 
+/** What everything of its kind is in: where that is gone, nothing is known of the thing itself. */
+const isContainer = (code: string): boolean => code === 'NoSuchBucket' || code.startsWith('KMS.');
+
 /** Whether AWS said that something is not there. */
-export const isMissing = (error: unknown): boolean => /NotFound|NoSuch|ResourceNotFound|does not exist/.test(`${codeOf(error)} ${messageOf(error)}`); // prettier-ignore
+export const isMissing = (error: unknown): boolean =>
+  !isContainer(codeOf(error)) && /NotFound|NoSuch|does not exist/.test(`${codeOf(error)} ${messageOf(error)}`);
 
 /** A page of a proxy, say: the SDK then tells of its parser, and of fields that a person cannot look at. */
 const isNoAnswer = (error: unknown): boolean => messageOf(error).includes('Deserialization error');

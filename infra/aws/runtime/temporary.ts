@@ -18,6 +18,9 @@ export const expiresTag = 'greenlight-expires';
 const runTag = 'greenlight-run';
 const environmentTag = 'environment';
 
+/** A thing that loses them is not temporary any more. */
+export const temporaryTagNames = [temporaryTag, expiresTag, runTag];
+
 export type Tags = Record<string, string>;
 
 export interface Marks {

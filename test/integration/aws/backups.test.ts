@@ -158,22 +158,74 @@ describe('backups of RDS', () => {
     expect(await snapshots()).to.deep.equal(before);
   });
 
-  it('that a killed run left without a record are swept; whole ones and those of others stay', async () => {
-    const whole = await backups.take('blue', '1.0.5', {});
-    const killed = await backups.take('blue', '1.0.6', {});
-    const running = await backups.take('blue', '1.0.7', {});
-    const expire = async ({ id }: Backup) => {
-      const { DBSnapshots } = await account.clients.databases.send(new DescribeDBSnapshotsCommand({ DBSnapshotIdentifier: snapshot(id) })); // prettier-ignore
+  describe('when a run was killed', () => {
+    const keyOf = ({ id }: Backup) => ({ ...record(), Key: `greenlight/backups/staging/${id}.json` });
+    const described = async (name: string) =>
+      (await account.clients.databases.send(new DescribeDBSnapshotsCommand({ DBSnapshotIdentifier: name })))
+        .DBSnapshots?.[0];
+    const temporaryTags = async (name: string) =>
+      ((await described(name))?.TagList ?? []).flatMap(({ Key = '' }) => (/^greenlight-(?!backup)/.test(Key) ? [Key] : [])); // prettier-ignore
+    /** As if its time were over. */
+    const expire = async (name: string) => {
       const Tags = [{ Key: 'greenlight-expires', Value: new Date(0).toISOString() }];
-      const arn = DBSnapshots?.[0]?.DBSnapshotArn ?? '';
-      await account.clients.databases.send(new AddTagsToResourceCommand({ ResourceName: arn, Tags }));
+      const ResourceName = (await described(name))?.DBSnapshotArn ?? '';
+      await account.clients.databases.send(new AddTagsToResourceCommand({ ResourceName, Tags }));
     };
-    await Promise.all([whole, killed].map(expire));
-    const forget = ({ id }: Backup) =>
-      account.clients.objects.send(new DeleteObjectCommand({ ...record(), Key: `greenlight/backups/staging/${id}.json` })); // prettier-ignore
-    await Promise.all([killed, running].map(forget));
-    expect(await backups.sweep()).to.deep.equal([snapshot(killed.id)]);
-    expect(await snapshots()).to.include.members([whole, running].map(({ id }) => snapshot(id)));
+    /** The snapshot that a run leaves which is killed at `service`'s `action`: what it would clean up then, it cannot. */
+    const killedAt = async (service: string, action: string): Promise<string> => {
+      const before = await snapshots();
+      const calls = [{ service, action }, { service: 's3', action: 'DELETE' }, { service: 'rds', action: 'DeleteDBSnapshot' }]; // prettier-ignore
+      for (const call of calls) account.gateway.faults.add({ kind: 'expired-token', ...call });
+      await refusal(backups.take('blue', '1.0.6', {}));
+      account.gateway.faults.clear();
+      return (await snapshots()).find((name) => !before.includes(name)) ?? '';
+    };
+    const elsewhere = () => {
+      const state = { ...account.settings.state, bucket: 'another' };
+      return createAwsBackups({ ...account, settings: { ...account.settings, state }, databases, waits: quick });
+    };
+
+    it('sweeps a snapshot without a record once its time is over', async () => {
+      const killed = await killedAt('s3', 'PUT');
+      expect(await backups.sweep()).to.deep.equal([]);
+      await expire(killed);
+      expect(await elsewhere().sweep(), 'where nothing is known of its record').to.deep.equal([]);
+      expect(await backups.sweep()).to.deep.equal([killed]);
+      expect(await snapshots()).not.to.include(killed);
+    });
+
+    it('never sweeps a finished one, whatever became of its record', async () => {
+      const whole = await backups.take('blue', '1.0.5', {});
+      expect(await temporaryTags(snapshot(whole.id))).to.deep.equal([]);
+      await expire(snapshot(whole.id));
+      await account.clients.objects.send(new DeleteObjectCommand(keyOf(whole)));
+      expect(await backups.sweep()).to.deep.equal([]);
+      expect(await elsewhere().sweep()).to.deep.equal([]);
+      expect(await snapshots()).to.include(snapshot(whole.id));
+    });
+
+    it('finishes one that was recorded already', async () => {
+      const recorded = await killedAt('rds', 'RemoveTagsFromResource');
+      await expire(recorded);
+      expect(await backups.sweep()).to.deep.equal([]);
+      expect(await temporaryTags(recorded)).to.deep.equal([]);
+      expect((await backups.list())[0]?.location).to.contain(recorded);
+    });
+
+    it('sweeps what was to be deleted, and keeps it whole where its record is there still', async () => {
+      const [old] = await backups.list();
+      const newest = await backups.take('blue', '1.0.8', {});
+      const cutAt = async (service: string, action: string) => {
+        account.gateway.faults.add({ kind: 'expired-token', service, action });
+        await refusal(backups.prune(1));
+        account.gateway.faults.clear();
+      };
+      await cutAt('s3', 'DELETE');
+      expect(await backups.sweep()).to.deep.equal([]);
+      expect(await backups.list()).to.deep.include.members([newest, old]);
+      await cutAt('rds', 'DeleteDBSnapshot');
+      expect(await backups.sweep()).to.deep.equal([snapshot(old?.id)]);
+    });
   });
 
   it('go back to a moment between two of them', async () => {
