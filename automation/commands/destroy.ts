@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { OperationError } from '../../infra/errors.ts';
 import type { EnvironmentName } from '../../infra/model.ts';
 import { artefactsDirectory, home, stateDirectory } from '../../infra/paths.ts';
+import { connectTo } from '../release/context.ts';
 import { destroyEnvironment } from '../stacks/destroy.ts';
 import { openSession, withLocks, type CommandOptions, type CommandSession } from './session.ts';
 
@@ -22,6 +23,7 @@ export async function destroy(options: DestroyOptions): Promise<number> {
     }
     await withLocks(session, environments, 'destroy', async () => {
       for (const environment of environments) {
+        await sweep(session, environment);
         const { deleted, kept } = await destroyEnvironment(session.engine, session.platform, environment, {
           keepBackups: options.all !== true,
         });
@@ -34,6 +36,18 @@ export async function destroy(options: DestroyOptions): Promise<number> {
     return 0;
   } finally {
     session.close();
+  }
+}
+
+/** What a run that was cut off left stands in the way: a scratch database is in the foundation's network. */
+async function sweep(session: CommandSession, environment: EnvironmentName): Promise<void> {
+  if (session.platform.wipesAll || !(await session.engine.exists(environment, 'foundation'))) return;
+  const running = await connectTo(session, environment);
+  try {
+    const swept = (await running.sweep?.()) ?? [];
+    if (swept.length > 0) session.terminal.print(`An earlier run had left, and it is deleted: ${swept.join(', ')}`);
+  } finally {
+    await running.close();
   }
 }
 

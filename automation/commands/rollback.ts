@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationError } from '../../infra/errors.ts';
+import { environmentDirectory } from '../../infra/paths.ts';
 import { pastReleases, unfinishedRelease, type PastRelease } from '../release/history.ts';
-import { LockedError } from '../release/lock.ts';
+import { LockedError, readLock } from '../release/lock.ts';
 import { requestRollback, withdrawRequest } from '../release/requests.ts';
 import { abandonRelease } from '../release/resume.ts';
 import { exitCodes } from '../ui/exit-codes.ts';
@@ -43,6 +44,13 @@ function tooLate(): OperationError {
   return new OperationError(doing, `release ${id} has ended (${ended.verdict}) ${left}`, todo);
 }
 
+const stopped = (id: string): OperationError =>
+  new OperationError(
+    'rolling back',
+    `release ${id}, which had been asked for it, has stopped without an end`,
+    'see why at its terminal; then: npm run rollback',
+  );
+
 /** The release runs in another terminal: it is asked to roll back, and this one waits for its end. */
 async function askRunningRelease(session: CommandSession, running: PastRelease): Promise<number> {
   requestRollback(running.directory);
@@ -50,7 +58,10 @@ async function askRunningRelease(session: CommandSession, running: PastRelease):
     for (;;) {
       session.waiting(`release ${running.id} is rolling back`);
       await sleep(500, undefined, { signal: session.signal });
+      // Who holds the lock is asked first: a release ends before it gives it back.
+      const gone = readLock(environmentDirectory('production')) === undefined;
       const now = pastReleases('production').find(({ id }) => id === running.id);
+      if (now?.ended === undefined && gone) throw stopped(running.id);
       if (now?.ended === undefined) continue;
       session.terminal.print(`release ${running.id}: ${now.ended.verdict}: ${now.ended.reason}`);
       return now.ended.verdict === 'rolled-back' || now.ended.verdict === 'aborted' ? exitCodes.go : exitCodes.problem;

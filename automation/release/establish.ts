@@ -24,12 +24,14 @@ export async function establish(context: ReleaseContext, colour: Colour, artefac
   const staging = await context.connect('staging');
   await context.up('staging', { kind: colour, colour: { colour } });
   const access = await staging.databases.of(colour);
-  await emptyDatabase(access);
+  await empty(context, 'staging', colour, access);
   const filled = await fillFromBackup(context, access);
   await migrate(context, 'expand', { access, artefact, where: 'staging', jobs: staging.jobs });
   if (!filled) await seed(context, 'staging', staging, access, artefact);
 
-  await withClient(access, 'admin', (client) => client.query(grantWrites));
+  await context.act('grant-writes-staging', `let ${colour} of staging write`, () =>
+    withClient(access, 'admin', async (client) => void (await client.query(grantWrites))),
+  );
   await context.up('staging', { kind: colour, colour: { colour, artefact } });
   await untilReady(context, staging.router, colour);
   await context.up('staging', { kind: 'traffic', split: { live: colour, percent: 0 } });
@@ -48,10 +50,16 @@ export async function release(context: ReleaseContext, environment: EnvironmentN
 }
 
 /** Empties the database of a colour that is not live; takes its right to write first, as no service may write now. */
-export async function emptyDatabase(access: DatabaseAccess): Promise<void> {
-  await withClient(access, 'admin', (client) => client.query(revokeWrites));
-  await resetDatabase(access);
-}
+export const empty = (
+  { act }: Pick<ReleaseContext, 'act'>,
+  environment: EnvironmentName,
+  colour: Colour,
+  access: DatabaseAccess,
+): Promise<void> =>
+  act(`empty-${environment}-${colour}`, `empty the database of ${colour} in ${environment}`, async () => {
+    await withClient(access, 'admin', (client) => client.query(revokeWrites));
+    await resetDatabase(access);
+  });
 
 /** Fills a new database by the application's own seed, if the release definition names one. */
 export async function seed(

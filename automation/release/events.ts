@@ -36,6 +36,8 @@ export type Event =
     }
   | { type: 'stage.started'; stage: StageId }
   | { type: 'stage.ended'; stage: StageId; verdict: Verdict; reason?: string; ms: number; observationMs: number }
+  /** Everything is taken back from here on: a release that ends without `release.ended` now goes on with that. */
+  | { type: 'undo.started'; reason: string; outcome: ReleaseVerdict; automatic: boolean }
   | { type: 'stage.undone'; stage: StageId; what: string; ms: number }
   /** Written before something that changes the world, and after it: resume looks for intents without an end. */
   | { type: 'action.intent'; id: string; what: string }
@@ -80,7 +82,8 @@ export type Event =
       totalMs: number;
     }
   | { type: 'rollback.started'; reason: string; automatic: boolean }
-  | { type: 'rollback.done'; ms: number; lossless: boolean; detail: string }
+  /** `lossless`: as both databases were compared; absent where a crash kept them from being compared. */
+  | { type: 'rollback.done'; ms: number; lossless?: boolean; detail: string }
   | {
       type: 'synthetic.ended';
       /** Runs of the traffic that this counts, all of the release: more than one after a resume. */

@@ -32,7 +32,7 @@ export async function keepFollowing<T>(
     while (!end.signal.aborted) {
       await sleep(lookMs, undefined, { signal: end.signal }).catch(() => undefined);
       // A database that cannot be reached now is looked at again.
-      if (!end.signal.aborted) await look().catch(() => undefined);
+      if (!end.signal.aborted && context.held?.() !== false) await look().catch(() => undefined);
     }
   })();
   try {

@@ -1,12 +1,13 @@
-import type { Colour } from '../../infra/model.ts';
+import { environmentNames, type Colour } from '../../infra/model.ts';
 import { recoverCutover } from '../data/recover.ts';
-import { OperationError } from '../../infra/errors.ts';
-import { connectTo, type ReleaseSettings } from './context.ts';
+import { messageOf, OperationError } from '../../infra/errors.ts';
+import { connectTo, createContext, type ReleaseSettings } from './context.ts';
 import type { PastRelease } from './history.ts';
-import type { JournalEntry } from './events.ts';
 import { openJournal } from './journal.ts';
 import { located, readArtefact } from './live.ts';
-import { abandon, passedStages } from './run.ts';
+import { abandon, passedStages, undoStarted } from './run.ts';
+import { sweep } from './sweep.ts';
+import { wasRollingBack } from './stages/roll-back.ts';
 import { unfinishedActions } from './actions.ts';
 import { finish, finished, leaveReport, settingsOf, type FinishedRelease, type Session } from './start.ts';
 import { stages } from './stages/index.ts';
@@ -16,7 +17,7 @@ import { stages } from './stages/index.ts';
  * settled (finished if the balancer had flipped, else undone); then the first stage that had not passed begins anew.
  */
 export async function resumeRelease(session: Session, open: PastRelease): Promise<FinishedRelease> {
-  if (wasRollingBack(open.entries)) return abandonRelease(session, open, 'the interrupted rollback goes on');
+  if (undoStarted(open.entries) !== undefined) return abandonRelease(session, open, 'npm run resume');
   const settings = await reopen(session, open);
   const found = await settle(settings);
   const done = passedStages(settings.journal.entries());
@@ -50,11 +51,6 @@ export async function abandonRelease(session: Session, open: PastRelease, reason
   }
 }
 
-function wasRollingBack(entries: readonly JournalEntry[]): boolean {
-  const last = entries.findLast(({ type }) => type === 'rollback.started' || type === 'rollback.done');
-  return last?.type === 'rollback.started';
-}
-
 async function reopen(session: Session, { id, directory, started }: PastRelease): Promise<ReleaseSettings> {
   const { kind, environment, to } = started;
   const artefact = started.from && (await readArtefact(session.engine, environment, started.from.colour));
@@ -68,7 +64,22 @@ async function reopen(session: Session, { id, directory, started }: PastRelease)
   const journal = openJournal(directory);
   session.show(journal);
   const from = started.from && artefact && { ...started.from, artefact: await located(session.platform, artefact) };
-  return settingsOf(session, { id, kind, environment, directory, journal, from, to });
+  const settings = settingsOf(session, { id, kind, environment, directory, journal, from, to });
+  await sweepAll(settings);
+  return settings;
+}
+
+/** What the program that died was using. That it cannot be found keeps nobody from going on or back. */
+async function sweepAll(settings: ReleaseSettings): Promise<void> {
+  const context = createContext(settings);
+  try {
+    for (const environment of environmentNames)
+      if (await settings.engine.exists(environment, 'foundation')) await sweep(context, environment);
+  } catch (error) {
+    context.note(`what the interrupted run left could not be looked for: ${messageOf(error)}`, 'warning');
+  } finally {
+    await context.close();
+  }
 }
 
 /** Compares the journal with what is live, and resolves to what was found. A held or half-moved write path is freed. */

@@ -7,6 +7,14 @@ import { CutoverAborted } from '../data/cutover.ts';
 import { StageStopped, type Stage } from './stage.ts';
 import { endSynthetic } from './synthetic.ts';
 
+/** Why everything is undone, and what the release ends as where nothing had been moved. */
+interface Reason {
+  reason: string;
+  outcome: ReleaseVerdict;
+  /** Whether the release decided so by itself. */
+  automatic: boolean;
+}
+
 export interface ReleaseOutcome {
   verdict: ReleaseVerdict;
   reason: string;
@@ -14,9 +22,9 @@ export interface ReleaseOutcome {
 
 /**
  * Takes a release through its stages. A stage that the journal has as passed is not done again; the first other one
- * is done from its beginning. Whatever stops a release, what it changed is undone in reverse order. Three cases leave
- * everything as it is for `resume`, and reject: an interruption, a failure past the point of no return, and a cutover
- * that could not be undone by itself.
+ * is done from its beginning. Whatever stops a release, what it changed is undone in reverse order. What leaves the rest as
+ * it is for `resume`, and rejects: an interruption, a failure past the point of no return, a cutover that could not be
+ * undone by itself, and whatever else could not be undone.
  */
 export async function runRelease(settings: ReleaseSettings, stages: readonly Stage[]): Promise<ReleaseOutcome> {
   const context = createContext(settings);
@@ -30,7 +38,7 @@ export async function runRelease(settings: ReleaseSettings, stages: readonly Sta
     settings.signal.throwIfAborted();
     if (context.stage === 'cleanup') throw unfinished('cleaning up after the release', error);
     if (error instanceof CutoverAborted && !error.undone) throw error;
-    outcome = await undoAll(context, stages, error);
+    outcome = await undoAll(context, stages, reasonOf(context, error));
     await endSynthetic(context);
   } finally {
     await context.close();
@@ -56,15 +64,16 @@ function unfinished(doing: string, error: unknown): OperationError {
   });
 }
 
-/** Ends an interrupted release by undoing it. */
+/** Ends an interrupted release by undoing it. Where it was being undone already, the reason for that stays. */
 export async function abandon(
   settings: ReleaseSettings,
   stages: readonly Stage[],
   reason: string,
 ): Promise<ReleaseOutcome> {
   const context = createContext(settings);
+  const begun = undoStarted(settings.journal.entries());
   try {
-    const outcome = await undoAll(context, stages, new StageStopped('aborted', reason));
+    const outcome = await undoAll(context, stages, begun ?? { reason, outcome: 'aborted', automatic: false });
     await endSynthetic(context);
     return end(settings, outcome);
   } finally {
@@ -75,6 +84,19 @@ export async function abandon(
 function end({ journal }: ReleaseSettings, outcome: ReleaseOutcome): ReleaseOutcome {
   journal.append({ type: 'release.ended', ...outcome, ...totals(journal.entries()) });
   return outcome;
+}
+
+/** Why a release is being undone; undefined where it is not. */
+export function undoStarted(entries: readonly JournalEntry[]): Reason | undefined {
+  const found = entries.findLast((entry) => entry.type === 'undo.started');
+  if (found?.type !== 'undo.started') return undefined;
+  const { reason, outcome, automatic } = found;
+  return { reason, outcome, automatic };
+}
+
+function reasonOf(context: ReleaseContext, error: unknown): Reason {
+  const outcome: ReleaseVerdict = error instanceof StageStopped ? error.outcome : 'failed';
+  return { reason: messageOf(error), outcome, automatic: !context.rollbackRequested() && outcome !== 'aborted' };
 }
 
 /** Stages that ended well and were not undone since. */
@@ -128,14 +150,17 @@ async function runStage(context: ReleaseContext, stage: Stage): Promise<void> {
   if (stopping.length > 0) throw new StageStopped('no-go', reason);
 }
 
-/** Undoes the started stages, last first. One that cannot be undone does not keep the others from being undone. */
-async function undoAll(context: ReleaseContext, stages: readonly Stage[], error: unknown): Promise<ReleaseOutcome> {
-  const { journal } = context;
+/**
+ * Undoes the started stages, last first. One that cannot be undone does not keep the others from being undone; but with it
+ * the release has not ended: it rejects, and `resume` tries again.
+ */
+async function undoAll(context: ReleaseContext, stages: readonly Stage[], why: Reason): Promise<ReleaseOutcome> {
+  const { journal, signal } = context;
+  journal.append({ type: 'undo.started', ...why });
   const startedStages = new Set(journal.entries().flatMap((e) => (e.type === 'stage.started' ? [e.stage] : [])));
   const problems: string[] = [];
-  context.stopReason = messageOf(error);
-  context.stopAutomatic =
-    !context.rollbackRequested() && !(error instanceof StageStopped && error.outcome === 'aborted');
+  context.stopReason = why.reason;
+  context.stopAutomatic = why.automatic;
   for (const stage of stages.filter(({ id }) => startedStages.has(id)).reverse()) {
     context.stage = stage.id;
     context.waiting(`undo: ${stage.title}`);
@@ -145,16 +170,22 @@ async function undoAll(context: ReleaseContext, stages: readonly Stage[], error:
       if (what === undefined) continue;
       journal.append({ type: 'stage.undone', stage: stage.id, what, ms: Math.round(performance.now() - started) });
     } catch (undoError) {
+      signal.throwIfAborted();
+      // Who is live is not known then: the others must not decide by what the balancer says at the moment.
+      if (undoError instanceof CutoverAborted && !undoError.undone) throw undoError;
       problems.push(`${stage.title} was not undone: ${messageOf(undoError)}`);
       context.note(problems.at(-1) as string, 'warning');
     }
   }
   const rolledBack = journal.entries().some((entry) => entry.type === 'rollback.done');
-  const stopped: ReleaseVerdict = error instanceof StageStopped ? error.outcome : 'failed';
-  return {
-    verdict: problems.length > 0 ? 'failed' : rolledBack ? 'rolled-back' : stopped,
-    reason: [messageOf(error), ...problems].join('\n'),
-  };
+  if (problems.length > 0) {
+    throw new OperationError(
+      `undoing the release, which had stopped (${why.reason})`,
+      problems.join('; '),
+      'see what is live: npm run status; mend that, then: npm run resume',
+    );
+  }
+  return { verdict: rolledBack ? 'rolled-back' : why.outcome, reason: why.reason };
 }
 
 function totals(entries: readonly JournalEntry[]) {

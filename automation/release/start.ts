@@ -90,8 +90,9 @@ export async function finish(settings: ReleaseSettings): Promise<FinishedRelease
   return finished(settings, outcome);
 }
 
-/** Writes the report, and hands all of the release to the other machines that release here. */
+/** Hands all of the release to the other machines that release here, and writes the report: it can be missing, the end cannot. */
 export async function leaveReport({ platform, environment, id, directory }: ReleaseSettings): Promise<void> {
+  await platform.shared?.pushRelease(environment, id, directory);
   await writeReportApart(directory);
   await platform.shared?.pushRelease(environment, id, directory);
 }

@@ -94,6 +94,7 @@ export interface Rollback {
   startedAt: string;
   /** Null while it runs. */
   ms: number | null;
+  /** Null: not known (yet). */
   lossless: boolean | null;
   detail: string | null;
 }

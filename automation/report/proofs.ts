@@ -1,5 +1,5 @@
 import { worst, type Verdict } from '../gates/gate.ts';
-import { formatCount, formatDuration, plural } from './format.ts';
+import { formatCount, formatDuration, lossOf, plural } from './format.ts';
 import type { Facts, GateRow } from './model.ts';
 
 /** What one part of the journal proves. Undefined verdicts do not exist: what was not measured is `not-run`. */
@@ -96,7 +96,8 @@ export const bakeWatched: ProofOf = ({ stages }) => {
 export const wayBackLossless: ProofOf = ({ rollback, data: { sync } }) => {
   const wanted = 'going back loses nothing';
   if (rollback?.ms != null) {
-    const measured = `rolled back in ${formatDuration(rollback.ms)}, ${rollback.lossless ? 'without loss' : 'with loss'}`;
+    const measured = `rolled back in ${formatDuration(rollback.ms)}, ${lossOf(rollback)}`;
+    if (rollback.lossless === null) return { verdict: 'inconclusive', measured, wanted };
     return { verdict: rollback.lossless ? 'pass' : 'fail', measured, wanted };
   }
   const reverse = sync.findLast((s) => s.direction === 'reverse');

@@ -44,6 +44,9 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
     }
     case 'stage.undone':
       return say('warn', `undone: ${entry.what} (${formatDuration(entry.ms)})`);
+    // Why is said by the stage that stopped.
+    case 'undo.started':
+      return [];
     case 'action.failed':
       return say('bad', `! ${entry.id} failed: ${entry.error}`);
     case 'artefact.built':
@@ -100,11 +103,13 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
       );
     case 'rollback.started':
       return say('bad', `rolling back${entry.automatic ? ' by itself' : ''}: ${entry.reason}`, 0);
-    case 'rollback.done':
+    case 'rollback.done': {
+      const lost = { true: ', nothing lost', false: ', WITH LOSS', undefined: '' }[String(entry.lossless)];
       return say(
-        entry.lossless ? 'warn' : 'bad',
-        `rolled back in ${formatDuration(entry.ms)}, ${entry.lossless ? 'nothing lost' : 'WITH LOSS'}: ${entry.detail}`,
+        entry.lossless === false ? 'bad' : 'warn',
+        `rolled back in ${formatDuration(entry.ms)}${lost}: ${entry.detail}`,
       );
+    }
     case 'synthetic.ended': {
       const { requests, writes } = entry;
       const good = requests.failed === 0 && writes.lost === 0 && writes.duplicated === 0;

@@ -1,4 +1,4 @@
-import { formatCount, formatDuration, formatPercent, plural } from '../report/format.ts';
+import { formatCount, formatDuration, formatPercent, lossOf, plural } from '../report/format.ts';
 import type { ReportModel } from '../report/model.ts';
 import { pad, type Paint, type Tone } from './text.ts';
 
@@ -26,9 +26,7 @@ export function renderSummary(model: ReportModel, reportPath: string, paint: Pai
       ? [
           [
             'rollback',
-            rollback.ms === null
-              ? 'not finished'
-              : `${formatDuration(rollback.ms)}, ${rollback.lossless ? 'nothing lost' : 'with loss'}`,
+            rollback.ms === null ? 'not finished' : `${formatDuration(rollback.ms)}, ${lossOf(rollback)}`,
           ] as [string, string],
         ]
       : []),

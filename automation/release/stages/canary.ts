@@ -5,6 +5,7 @@ import { keepFollowing } from '../keep-following.ts';
 import { observedPercent } from '../recorder.ts';
 import { keepTrafficUp } from '../synthetic.ts';
 import { StageStopped, type Stage } from '../stage.ts';
+import { beginRollback, endRollback, wasRollingBack } from './roll-back.ts';
 import { watch, type Watched } from '../watch.ts';
 
 /** An inconclusive step is watched once more for this many times its seconds, then it stops the release. */
@@ -46,23 +47,33 @@ export const canary: Stage = {
   },
 
   async undo(context) {
-    if (context.from === undefined) return undefined;
+    const { from, journal } = context;
+    if (from === undefined) return undefined;
     const { router } = await context.connect();
-    const { split } = await router.read();
+    const { split, disagreeing } = await router.read();
     // After the cutover the way back is a cutover too: that is the cutover stage's to undo.
-    if (split?.live !== context.from.colour || split.percent === 0) return undefined;
-    const back = { live: context.from.colour, percent: 0 };
+    if (split?.live !== from.colour) return undefined;
+    const there = split.percent === 0 && disagreeing === undefined;
+    if (there && !wasRollingBack(journal.entries())) return undefined;
     const started = performance.now();
-    context.journal.append({ type: 'rollback.started', reason: context.stopReason, automatic: context.stopAutomatic });
-    await router.apply(back);
+    beginRollback(context);
+    const back = { live: from.colour, percent: 0 };
+    if (!there) await context.act('reads-back', `take all reads back to ${from.colour}`, () => router.apply(back));
     const ms = Math.round(performance.now() - started);
-    context.journal.append({ type: 'traffic.set', split: back, by: 'balancer', ms });
-    await context.up(context.environment, { kind: 'traffic', split: back });
-    const detail = 'only reads had been moved: no write was on the new colour';
-    context.journal.append({ type: 'rollback.done', ms, lossless: true, detail });
+    if (!there) journal.append({ type: 'traffic.set', split: back, by: 'balancer', ms });
+    await endRollback(context, from.colour, { ms, ...lossOf(context) });
     return `all reads are back on ${back.live}, after ${ms} ms`;
   },
 };
+
+/** What a rollback that ends here can say of the data: a cutover back was cut off, and only its end is left to do. */
+function lossOf({ journal }: ReleaseContext): { lossless: boolean | undefined; detail: string } {
+  const moved = journal.entries().some((entry) => entry.type === 'cutover.done');
+  if (!moved) return { lossless: true, detail: 'only reads had been moved: no write was on the new colour' };
+  const detail =
+    'every write was replayed before traffic went back; the program ended before both databases were compared';
+  return { lossless: undefined, detail };
+}
 
 async function step(context: ReleaseContext, percent: number, live: 'blue' | 'green'): Promise<void> {
   const { definition, journal, environment } = context;

@@ -1,9 +1,16 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { grantWrites } from '../../../infra/roles.ts';
+import { CutoverAborted } from '../../data/cutover.ts';
 import { withClient } from '../../data/connect.ts';
 import type { ReleaseContext } from '../context.ts';
 import { compareMoved, moveWrites, type Move } from '../move-writes.ts';
 import type { Stage } from '../stage.ts';
 import { keepTrafficUp } from '../synthetic.ts';
+import { beginRollback, endRollback } from './roll-back.ts';
+
+/** How often a cutover back is tried, and the pause before the next try, ms. */
+const backAttempts = 3;
+const backPauseMs = 2_000;
 
 /** Writes move to the new colour, and all reads with them; the other direction is replicated from then on. */
 export const cutover: Stage = {
@@ -71,13 +78,24 @@ async function open(context: ReleaseContext): Promise<void> {
 
 /** Takes writes and reads back to the old colour, with every write made since: the same cutover the other way. */
 async function rollBack(context: ReleaseContext, move: Move): Promise<string> {
-  const { journal } = context;
   const started = performance.now();
-  journal.append({ type: 'rollback.started', reason: context.stopReason, automatic: context.stopAutomatic });
-  const { holdMs, equal } = await moveWrites(context, move);
-  await context.up(context.environment, { kind: 'traffic', split: { live: move.to, percent: 0 } });
+  beginRollback(context);
+  const { holdMs, equal } = await persistently(context, () => moveWrites(context, move));
   const ms = Math.round(performance.now() - started);
   const detail = `${move.to} is live again with all writes made on ${move.from}; writes were held for ${Math.round(holdMs)} ms`;
-  journal.append({ type: 'rollback.done', ms, lossless: equal, detail });
+  await endRollback(context, move.to, { ms, lossless: equal, detail });
   return detail;
+}
+
+/** A cutover back that was aborted for what may pass (a long transaction, a slow drain) is tried again: users have the bad version. */
+async function persistently<T>(context: ReleaseContext, move: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await move();
+    } catch (error) {
+      if (!(error instanceof CutoverAborted && error.undone) || attempt === backAttempts) throw error;
+      context.note(`the way back was aborted, and is tried again: ${error.message}`, 'warning');
+      await sleep(backPauseMs, undefined, { signal: context.signal });
+    }
+  }
 }

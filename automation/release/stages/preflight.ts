@@ -3,6 +3,7 @@ import { stackKinds, stackName, type EnvironmentName, type Split, type StackKind
 import type { StackConfig } from '../../stacks/engine.ts';
 import type { ReleaseContext } from '../context.ts';
 import { StageStopped, type Stage } from '../stage.ts';
+import { sweep } from '../sweep.ts';
 import { describeWindow, minutesOpen } from '../window.ts';
 
 const integrationTimeoutMs = 5_000;
@@ -80,18 +81,6 @@ async function settleDrift(context: ReleaseContext): Promise<void> {
     }
     if (await context.engine.exists(environment, 'foundation')) await sweep(context, environment);
   }
-}
-
-/** What an interrupted run left costs money, and may hold a copy of the data. */
-async function sweep(context: ReleaseContext, environment: EnvironmentName): Promise<void> {
-  const running = await context.connect(environment);
-  if (running.sweep === undefined) return;
-  const swept = await context.act(
-    `sweep-${environment}`,
-    `look for what earlier runs left on ${environment}`,
-    () => running.sweep?.() ?? Promise.resolve([]),
-  );
-  if (swept.length > 0) context.note(`an earlier run had left, and it is deleted: ${swept.join(', ')}`, 'warning');
 }
 
 async function settleStack(context: ReleaseContext, environment: EnvironmentName, kind: StackKind): Promise<void> {

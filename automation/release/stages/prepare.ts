@@ -7,7 +7,7 @@ import { copySchema } from '../../data/schema.ts';
 import { startSync, stopSync, waitForSync } from '../../data/sync.ts';
 import { syncFacts } from '../../data/sync-facts.ts';
 import type { ReleaseContext } from '../context.ts';
-import { emptyDatabase, release, seed } from '../establish.ts';
+import { empty, release, seed } from '../establish.ts';
 import { migrate } from '../migrate.ts';
 import { environmentSpec } from '../spec.ts';
 import { untilReady } from '../ready.ts';
@@ -81,20 +81,18 @@ async function fillEmpty(context: ReleaseContext): Promise<void> {
   const running = await context.connect();
   const access = await running.databases.of(to.colour);
   const artefact = context.artefact();
-  await emptyDatabase(access);
+  await empty(context, environment, to.colour, access);
   await migrate(context, 'expand', { access, artefact, where: to.colour, jobs: running.jobs });
   await seed(context, environment, running, access, artefact);
 }
 
 /** Schema, initial copy, and everything since; then the additive migrations, with the replication running. */
 async function replicate(context: ReleaseContext, live: Colour): Promise<void> {
-  const { definition, journal, to, signal } = context;
+  const { definition, environment, journal, to, signal } = context;
   const { jobs } = await context.connect();
   const link = await linkOf(context, live);
-  await context.act('empty', `empty the database of ${to.colour}`, async () => {
-    await stopSync(link);
-    await emptyDatabase(link.to.access);
-  });
+  await context.act('stop-sync', `end a replication to ${to.colour}`, () => stopSync(link));
+  await empty(context, environment, to.colour, link.to.access);
   await context.act('schema', `copy the schema from ${live} to ${to.colour}`, () =>
     copySchema(link.from.access, link.to.access),
   );

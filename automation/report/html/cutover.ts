@@ -1,4 +1,4 @@
-import { formatClock, formatDuration, formatTime } from '../format.ts';
+import { formatClock, formatDuration, formatTime, lossOf } from '../format.ts';
 import type { Cutover, ReportModel } from '../model.ts';
 import { html, type Html } from './html.ts';
 import { colourName, section, table } from './parts.ts';
@@ -59,8 +59,7 @@ export function renderRollback({ rollback }: ReportModel): Html {
   const end =
     rollback.ms === null
       ? html`It is not finished.`
-      : html`It took ${formatDuration(rollback.ms)}, and
-        ${rollback.lossless ? 'nothing was lost' : 'something was lost'}. ${rollback.detail}`;
+      : html`It took ${formatDuration(rollback.ms)}, ${lossOf(rollback)}. ${rollback.detail}`;
   return section(
     'rollback',
     'Rollback',

@@ -2,11 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { CutoverAborted } from '../../../automation/data/cutover.ts';
 import { check, type Gate } from '../../../automation/gates/gate.ts';
 import type { ReleaseSettings } from '../../../automation/release/context.ts';
 import type { StageId } from '../../../automation/release/events.ts';
 import { openJournal, type Journal } from '../../../automation/release/journal.ts';
-import { runRelease } from '../../../automation/release/run.ts';
+import { abandon, runRelease, undoStarted } from '../../../automation/release/run.ts';
 import { StageStopped, type Stage } from '../../../automation/release/stage.ts';
 
 describe('running a release', () => {
@@ -84,12 +85,45 @@ describe('running a release', () => {
     expect(calls).not.to.contain('apply staging');
   });
 
-  it('calls an unexpected error failed, undoes, and reports what could not be undone', async () => {
-    const stuck = { ...stage('preflight'), undo: () => Promise.reject(new Error('it is stuck')) };
-    const broken = stage('build', () => Promise.reject(new Error('disk full')));
-    const outcome = await runRelease(settings(), [stuck, broken]);
-    expect(outcome.verdict).to.equal('failed');
-    expect(outcome.reason).to.contain('disk full').and.to.contain('preflight was not undone: it is stuck');
+  const broken = () => stage('build', () => Promise.reject(new Error('disk full')));
+
+  it('calls an unexpected error failed, and undoes', async () => {
+    const outcome = await runRelease(settings(), [stage('preflight'), broken()]);
+    expect(outcome).to.deep.equal({ verdict: 'failed', reason: 'disk full' });
+    expect(calls).to.deep.equal(['apply preflight', 'apply build', 'undo build', 'undo preflight']);
+  });
+
+  it('has not ended where something could not be undone: that is tried again, for the same reason', async () => {
+    const stages = [stage('preflight'), { ...stage('build'), undo: () => Promise.reject(new Error('it is stuck')) }, broken()];
+    const error = await rejection(runRelease(settings(), stages));
+    expect(error.message).to.contain('disk full').and.to.contain('build was not undone: it is stuck').and.to.contain('npm run resume');
+    // The others are undone all the same.
+    expect(calls).to.contain('undo preflight');
+    expect(types()).not.to.contain('release.ended');
+
+    const outcome = await abandon(settings(), [stage('preflight'), stage('build')], 'another reason');
+    expect(outcome).to.deep.equal({ verdict: 'failed', reason: 'disk full' });
+    expect(types().at(-1)).to.equal('release.ended');
+  }); // prettier-ignore
+
+  it('leaves the rest as it is when the undoing is interrupted, and goes on with it', async () => {
+    const interrupted = stage('staging');
+    interrupted.undo = () => {
+      abort.abort(new Error('Ctrl-C'));
+      return Promise.reject(new Error('the engine was stopped'));
+    };
+    const error = await rejection(runRelease(settings(), [stage('preflight'), interrupted, broken()]));
+    expect(error.message).to.equal('Ctrl-C');
+    expect(calls).not.to.contain('undo preflight');
+    expect(undoStarted(journal.entries())).to.deep.equal({ reason: 'disk full', outcome: 'failed', automatic: true });
+  });
+
+  it('undoes nothing more where a cutover back leaves open who is live', async () => {
+    const lost = stage('cutover');
+    lost.undo = () => Promise.reject(new CutoverAborted('flip', new Error('no answer'), ['who is live is not known']));
+    const error = await rejection(runRelease(settings(), [stage('canary'), lost, broken()]));
+    expect(error).to.be.instanceOf(CutoverAborted);
+    expect(calls).not.to.contain('undo canary');
   });
 
   it('leaves everything as it is when it is interrupted, and goes on there the next time', async () => {
@@ -128,3 +162,9 @@ describe('running a release', () => {
     expect((await runRelease(settings(), [canary])).verdict).to.equal('rolled-back');
   });
 });
+
+const rejection = (work: Promise<unknown>): Promise<Error> =>
+  work.then(
+    () => expect.fail('it did not reject'),
+    (error: unknown) => error as Error,
+  );
