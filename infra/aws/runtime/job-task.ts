@@ -5,6 +5,7 @@ import {
   RegisterTaskDefinitionCommand,
   RunTaskCommand,
   StopTaskCommand,
+  type Container,
   type Failure,
   type RegisterTaskDefinitionCommandInput,
   type Task,
@@ -214,9 +215,13 @@ const cures: [RegExp, string][] = [
 export const cureOf = (reason: string): string =>
   cures.find(([pattern]) => pattern.test(reason))?.[1] ?? 'see the task in the console of ECS, then: npm run resume';
 
-/** Why a stopped task never ran its program; undefined where it did. */
-export function startFailure(task: Task): string | undefined {
-  const container = task.containers?.[0];
+/** The one that the definition has: AWS may put others beside it (GuardDuty's Runtime Monitoring does), in any order. */
+export const containerOf = (task: Task, name: string): Container | undefined =>
+  task.containers?.find((container) => container.name === name);
+
+/** Why a stopped task never ran the program of that container; undefined where it did. */
+export function startFailure(task: Task, name: string): string | undefined {
+  const container = containerOf(task, name);
   const reason = container?.reason ?? task.stoppedReason ?? 'no reason was given';
   return task.stopCode === 'TaskFailedToStart' || container?.exitCode === undefined ? reason : undefined;
 }

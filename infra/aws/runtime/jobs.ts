@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
-import type { Task } from '@aws-sdk/client-ecs';
+import type { Container, Task } from '@aws-sdk/client-ecs';
 import { OperationError, messageOf } from '../../errors.ts';
 import { JobLog } from '../../local/job-log.ts';
 import type { Job, JobResult, Jobs } from '../../platform.ts';
 import { authoritiesFile } from '../names.ts';
 import { calling } from './errors.ts';
 import { readLog } from './job-log-events.ts';
-import { cureOf, describeTask, notStarted, startFailure, startTask, stopTask, streamName, type TaskSpec } from './job-task.ts'; // prettier-ignore
+import { containerOf, cureOf, describeTask, notStarted, startFailure, startTask, stopTask, streamName, type TaskSpec } from './job-task.ts'; // prettier-ignore
 import { authorityVariable, parseOutput, wrappedCommand, type JobOutput } from './job-wrapper.ts';
 import type { Setting } from './scratch.ts';
 import { temporaryTags } from './temporary.ts';
@@ -61,18 +61,20 @@ async function execute(setting: JobsOptions, waits: JobWaits, job: Job, log: Job
   const started = await startTask(setting, spec, { doing, pollMs: waits.pollMs, capacityMs: waits.startMs });
   try {
     const { task, timedOut } = await untilEnded(setting, waits, job, started.arn);
+    const failure = startFailure(task, spec.container);
     const lines = await readLog(setting, streamName('job', spec.container, started.arn), {
       pollMs: waits.pollMs,
       // Nobody writes its end where it was stopped, or never ran.
-      waitMs: timedOut || startFailure(task) !== undefined ? 0 : waits.logMs,
+      waitMs: timedOut || failure !== undefined ? 0 : waits.logMs,
       complete: (all) => ended(parseOutput(all, marker)),
     });
     const output = parseOutput(lines, marker);
     for (const line of output.lines) log.note(line);
     if (timedOut) log.note(`${job.name} was stopped after ${job.timeoutMs} ms`);
-    else checkRun(job, task, output, log);
+    else if (failure !== undefined) throw notStarted(doing, failure);
+    else checkRun(job, containerOf(task, spec.container), output, log);
     if (job.results !== undefined && output.results !== undefined) await writeFile(job.results, output.results);
-    const exitCode = timedOut ? undefined : task.containers?.[0]?.exitCode;
+    const exitCode = timedOut ? undefined : containerOf(task, spec.container)?.exitCode;
     return { exitCode, timedOut, ms: ranMs(task) ?? performance.now() - began, tail: log.tail() };
   } finally {
     await started.forget();
@@ -88,16 +90,17 @@ const aborted = (job: Job): OperationError =>
   new OperationError(`running ${job.name}`, 'it was aborted', 'repeat the command', { cause: job.signal?.reason });
 
 /** Rejects where the command was never run: that is no result of it. Notes what would not be seen otherwise. */
-function checkRun(job: Job, task: Task, output: JobOutput, log: JobLog): void {
+function checkRun(job: Job, container: Container | undefined, output: JobOutput, log: JobLog): void {
   const doing = `running ${job.name}`;
-  const failure = startFailure(task);
-  if (failure !== undefined) throw notStarted(doing, failure);
   if (output.refused === 'missing')
     throw new OperationError(doing, `there is no program ${JSON.stringify(job.command[0])} in the image`, 'install it in the image, or correct the command in greenlight.config.ts'); // prettier-ignore
   if (output.refused === 'cannot write')
     throw new OperationError(doing, '/tmp of its container cannot be written to', 'declare VOLUME /tmp in the image, writable for its user'); // prettier-ignore
-  if (ended(output)) return;
-  const reason = task.containers?.[0]?.reason ?? '';
+  if (output.exitCode !== undefined) {
+    if (output.exitCode === container?.exitCode) return;
+    throw new OperationError(doing, `by its log it ended with exit code ${output.exitCode}, by ECS with ${container?.exitCode}`, cureOf('')); // prettier-ignore
+  }
+  const reason = container?.reason ?? '';
   // A program of another processor is not run, and ends with an exit code all the same.
   if (output.lines.some((line) => line.includes('exec format error'))) throw notStarted(doing, 'exec format error');
   if (reason !== '') log.note(`${job.name} was ended: ${reason}; ${cureOf(reason)}`);

@@ -16,7 +16,7 @@ import { routesOf } from '../routing-plan.ts';
 import { serviceEnvironment } from '../service-environment.ts';
 import { calling } from './errors.ts';
 import { readLog } from './job-log-events.ts';
-import { cureOf, describeTask, notStarted, startFailure, startTask, stopTask, streamName, type StartedTask } from './job-task.ts'; // prettier-ignore
+import { containerOf, cureOf, describeTask, notStarted, startFailure, startTask, stopTask, streamName, type StartedTask } from './job-task.ts'; // prettier-ignore
 import { createGroup, createRoute, deleteGroup, deleteRoute, previewHeader, sweepRoutes } from './previews-routes.ts';
 import type { Setting } from './scratch.ts';
 import { asTagList, shortId, temporaryTags, type Tags } from './temporary.ts';
@@ -201,13 +201,13 @@ async function untilHealthy(setting: PreviewsOptions, waits: PreviewWaits, targe
 async function alive(setting: PreviewsOptions, { service, arn, doing }: Target): Promise<Task | undefined> {
   const task = await describeTask(setting, arn);
   if (task?.lastStatus !== 'STOPPED') return task;
-  const failure = startFailure(task);
+  const failure = startFailure(task, service.name);
   if (failure !== undefined) throw notStarted(doing, failure);
   const wait = { pollMs: 500, waitMs: 10_000, complete: (lines: string[]) => lines.length > 0 };
   const lines = await readLog(setting, streamName('preview', service.name, arn), wait).catch(() => []);
   const redact = setting.redact ?? ((text: string) => text);
   const said = lines.slice(-logTail).map((line) => `\n  ${redact(line)}`).join(''); // prettier-ignore
-  const { exitCode, reason = '' } = task.containers?.[0] ?? {};
+  const { exitCode, reason = '' } = containerOf(task, service.name) ?? {};
   throw new OperationError(doing, `${service.name} ended with exit code ${exitCode} ${reason}${said}`, reason === '' ? `check application.services start: ${service.start.join(' ')}` : cureOf(reason)); // prettier-ignore
 }
 

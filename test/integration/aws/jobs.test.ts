@@ -19,6 +19,7 @@ import { tasksPart, type TasksPart } from '../../aws/account/tasks.ts';
 import { refusal } from '../../contract/databases.ts';
 import { jobsContract } from '../../contract/jobs.ts';
 import { openAccount, type Account } from './setting.ts';
+import { withSidecar } from './sidecar.ts';
 
 const quickJobs = { pollMs: 100, startMs: 20_000, stopMs: 20_000, logMs: 10_000 };
 
@@ -32,12 +33,13 @@ async function open() {
     endpoint: account.gateway.endpoint,
     mostStopMs: 1000,
   });
+  const told: { exitCode?: number } = {};
   /** How often RunTask finds no room. */
   const withoutCapacity = { times: 0 };
   const full = { tasks: [], failures: [{ reason: 'Capacity is unavailable at this time' }] };
   const answer = { status: 200, headers: { 'content-type': 'application/x-amz-json-1.1' }, body: Buffer.from(JSON.stringify(full)) }; // prettier-ignore
   const before = () => Promise.resolve((withoutCapacity.times -= 1) < 0 ? undefined : answer);
-  account.gateway.use([{ service: 'ecs', actions: ['RunTask'], before }, ...tasks.hooks]);
+  account.gateway.use([{ service: 'ecs', actions: ['RunTask'], before }, ...withSidecar(tasks.hooks, told)]);
   const location = join(account.folder, 'artefact');
   await mkdir(location);
   await writeFile(join(location, 'marker.txt'), 'artefact');
@@ -49,7 +51,7 @@ async function open() {
     await tasks.close();
     await account.close();
   };
-  return { account, tasks, artefact, images, withoutCapacity, close };
+  return { account, tasks, artefact, images, told, withoutCapacity, close };
 }
 
 jobsContract('aws', async () => {
@@ -187,6 +189,12 @@ describe('jobs as tasks of ECS', () => {
     opened.withoutCapacity.times = 1000;
     expect(await refusal(jobs({ startMs: 500 }).run(node('')))).to.match(/Capacity is unavailable.*\n.*quota/);
     opened.withoutCapacity.times = 0;
+  });
+
+  it('reject where ECS and the log disagree on how they ended', async () => {
+    opened.told.exitCode = 0;
+    expect(await refusal(jobs().run(node('process.exit(3)')))).to.contain('exit code 3, by ECS with 0');
+    delete opened.told.exitCode;
   });
 
   it('survive throttling', async () => {

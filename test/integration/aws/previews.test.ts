@@ -17,6 +17,7 @@ import { parseReference, storeImage } from '../../aws/account/images.ts';
 import { tasksPart, type TasksPart } from '../../aws/account/tasks.ts';
 import { refusal } from '../../contract/databases.ts';
 import { openAccount, type Account } from './setting.ts';
+import { withSidecar } from './sidecar.ts';
 
 const waits = { pollMs: 100, startMs: 20_000, healthyMs: 15_000 };
 
@@ -49,7 +50,7 @@ describe('previews as tasks of ECS', () => {
     const authority = join(account.certificates, 'ca.pem');
     const directory = join(account.folder, 'tasks');
     tasks = tasksPart({ directory, images, authority, endpoint: account.gateway.endpoint, mostStopMs: 1000 });
-    account.gateway.use(tasks.hooks);
+    account.gateway.use(withSidecar(tasks.hooks));
     const location = join(account.folder, 'artefact');
     await mkdir(location);
     await writeFile(join(location, 'server.cjs'), program);

@@ -143,8 +143,10 @@ describe('tasks', () => {
     const details = [{ name: 'subnetId', value: 's' }, { name: 'privateIPv4Address', value: '10.0.0.7' }]; // prettier-ignore
     expect(addressOf({ attachments: [{ type: 'ElasticNetworkInterface', details }] })).to.equal('10.0.0.7');
     expect(addressOf({})).to.equal(undefined);
-    expect(startFailure({ stopCode: 'TaskFailedToStart', stoppedReason: 'CannotPull', containers: [{}] })).to.equal('CannotPull'); // prettier-ignore
-    expect(startFailure({ stopCode: 'EssentialContainerExited', containers: [{ exitCode: 0 }] })).to.equal(undefined);
+    expect(startFailure({ stopCode: 'TaskFailedToStart', stoppedReason: 'CannotPull', containers: [{ name: 'job' }] }, 'job')).to.equal('CannotPull'); // prettier-ignore
+    expect(
+      startFailure({ stopCode: 'EssentialContainerExited', containers: [{ name: 'job', exitCode: 0 }] }, 'job'),
+    ).to.equal(undefined);
   });
 
   it('get no path of this machine', () => {
