@@ -4,6 +4,10 @@ import { OperationError } from '../../infra/errors.ts';
 import type { EnvironmentName } from '../../infra/model.ts';
 import { artefactsDirectory, home, stateDirectory } from '../../infra/paths.ts';
 import { connectTo } from '../release/context.ts';
+import { pastReleases } from '../release/history.ts';
+import { openJournal } from '../release/journal.ts';
+import { end } from '../release/run.ts';
+import { leaveReport } from '../release/start.ts';
 import { destroyEnvironment } from '../stacks/destroy.ts';
 import { openSession, withLocks, type CommandOptions, type CommandSession } from './session.ts';
 
@@ -27,6 +31,7 @@ export async function destroy(options: DestroyOptions): Promise<number> {
         const { deleted, kept } = await destroyEnvironment(session.engine, session.platform, environment, {
           keepBackups: options.all !== true,
         });
+        await endUnfinished(session, environment);
         const wasUp = Object.values(deleted).some((count) => count > 0);
         const done = wasUp ? `${environment} is gone.` : `Nothing of ${environment} was up.`;
         session.terminal.print(`${done}${kept.length > 0 ? ` Kept: ${kept.join(', ')}` : ''}`);
@@ -37,6 +42,17 @@ export async function destroy(options: DestroyOptions): Promise<number> {
   } finally {
     session.close();
   }
+}
+
+/** A release that was interrupted can neither go on nor back any more. */
+async function endUnfinished(session: CommandSession, environment: EnvironmentName): Promise<void> {
+  const [open] = pastReleases(environment);
+  if (open === undefined || open.ended !== undefined || open.started.platform !== session.platform.name) return;
+  const journal = openJournal(open.directory);
+  end({ journal }, { verdict: 'aborted', reason: `${environment} was destroyed` });
+  journal.close();
+  await leaveReport({ ...session, environment, id: open.id, directory: open.directory });
+  session.terminal.print(`Release ${open.id}, which was not finished, has ended with it.`);
 }
 
 /** What a run that was cut off left stands in the way: a scratch database is in the foundation's network. */

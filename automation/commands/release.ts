@@ -24,7 +24,7 @@ export async function release(options: ReleaseOptions): Promise<number> {
     const version = versionOf(session, options.version);
     if (options.dryRun === true) return await dryRun(session, version);
     return await withLocks(session, ['production', 'staging'], version, async () => {
-      refuseUnfinished();
+      refuseUnfinished(session);
       let live = await readLive(session.engine, 'production');
       const { baseline } = session.definition.application;
       if (live === undefined && baseline !== undefined && baseline !== version) {
@@ -46,8 +46,8 @@ export function goLive(session: CommandSession, version: string, live: Live | un
 }
 
 /** What an interrupted release left has to be settled first. Asked under the lock: one that runs now is not unfinished. */
-function refuseUnfinished(): void {
-  const open = unfinishedRelease('production');
+function refuseUnfinished(session: CommandSession): void {
+  const open = unfinishedRelease('production', session.definition);
   if (open === undefined) return;
   throw new OperationError(
     'starting a release',

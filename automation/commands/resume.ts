@@ -11,7 +11,7 @@ export async function resume(options: CommandOptions): Promise<number> {
   const session = await openSession(options);
   try {
     return await withLocks(session, ['production', 'staging'], 'resume', async () => {
-      const open = unfinishedRelease('production');
+      const open = unfinishedRelease('production', session.definition);
       if (open === undefined) {
         throw new OperationError('resuming a release', 'none is unfinished', 'start one: npm run release');
       }

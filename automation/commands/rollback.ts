@@ -13,7 +13,7 @@ export async function rollback(options: CommandOptions): Promise<number> {
   const session = await openSession(options);
   try {
     await pullReleases(session, 'production');
-    const open = unfinishedRelease('production');
+    const open = unfinishedRelease('production', session.definition);
     if (open === undefined) throw tooLate();
     try {
       return await withLocks(session, ['production', 'staging'], 'rollback', async () => {

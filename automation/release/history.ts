@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { OperationError } from '../../infra/errors.ts';
 import type { EnvironmentName } from '../../infra/model.ts';
 import { releasesDirectory } from '../../infra/paths.ts';
+import type { ReleaseDefinition } from '../config/schema.ts';
 import type { JournalEntry } from './events.ts';
 import { journalFile, readJournal } from './journal.ts';
 
@@ -27,13 +28,27 @@ export function pastReleases(environment: EnvironmentName): PastRelease[] {
 
 /**
  * The release that was begun last and has no end; undefined where the last one ended. Throws an OperationError where
- * its journal was changed: nobody can say then how far it got.
+ * its journal was changed: nobody can say then how far it got; and where it is not of this application and platform.
  */
-export function unfinishedRelease(environment: EnvironmentName): PastRelease | undefined {
+export function unfinishedRelease(
+  environment: EnvironmentName,
+  { application, platform }: Of,
+): PastRelease | undefined {
   refuseAltered(environment);
   const [latest] = pastReleases(environment);
-  return latest?.ended === undefined ? latest : undefined;
+  if (latest === undefined || latest.ended !== undefined) return undefined;
+  const { started, id } = latest;
+  if (started.platform !== platform || started.application !== application.name) {
+    throw new OperationError(
+      `looking for unfinished releases of ${application.name} on the platform ${platform}`,
+      `release ${id} of ${started.application} on the platform ${started.platform} is not finished`,
+      `go on with it first: npm run resume -- --platform ${started.platform}, with --config where its definition is another file`,
+    );
+  }
+  return latest;
 }
+
+type Of = Pick<ReleaseDefinition, 'platform'> & { application: Pick<ReleaseDefinition['application'], 'name'> };
 
 /** Milliseconds that each stage took when it last passed, by stage: the plan's expectation. */
 export function lastDurations(environment: EnvironmentName, kind: string): Map<string, number> {

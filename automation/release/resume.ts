@@ -2,6 +2,7 @@ import { environmentNames, type Colour } from '../../infra/model.ts';
 import { recoverCutover } from '../data/recover.ts';
 import { messageOf, OperationError } from '../../infra/errors.ts';
 import { connectTo, createContext, type ReleaseSettings } from './context.ts';
+import type { JournalEntry } from './events.ts';
 import type { PastRelease } from './history.ts';
 import { openJournal } from './journal.ts';
 import { located, readArtefact } from './live.ts';
@@ -32,7 +33,7 @@ export async function resumeRelease(session: Session, open: PastRelease): Promis
 
 /** Ends an interrupted release by undoing it: the old version is live again, with every write made since. */
 export async function abandonRelease(session: Session, open: PastRelease, reason: string): Promise<FinishedRelease> {
-  if (open.entries.some((entry) => entry.type === 'stage.started' && entry.stage === 'cleanup')) {
+  if (cleaningUp(open.entries)) {
     throw new OperationError(
       `rolling back release ${open.id}`,
       'its clean-up has begun: the way back is closed',
@@ -51,10 +52,15 @@ export async function abandonRelease(session: Session, open: PastRelease, reason
   }
 }
 
-async function reopen(session: Session, { id, directory, started }: PastRelease): Promise<ReleaseSettings> {
+/** Past the point of no return: the old colour may be gone. */
+const cleaningUp = (entries: readonly JournalEntry[]): boolean =>
+  entries.some((entry) => entry.type === 'stage.started' && entry.stage === 'cleanup');
+
+async function reopen(session: Session, { id, directory, entries, started }: PastRelease): Promise<ReleaseSettings> {
   const { kind, environment, to } = started;
+  const cleaning = cleaningUp(entries);
   const artefact = started.from && (await readArtefact(session.engine, environment, started.from.colour));
-  if (started.from !== undefined && artefact === undefined) {
+  if (started.from !== undefined && artefact === undefined && !cleaning) {
     throw new OperationError(
       `resuming release ${id}`,
       `${started.from.colour}, which was live, is not up any more`,
@@ -63,7 +69,10 @@ async function reopen(session: Session, { id, directory, started }: PastRelease)
   }
   const journal = openJournal(directory);
   session.show(journal);
-  const from = started.from && artefact && { ...started.from, artefact: await located(session.platform, artefact) };
+  // The clean-up takes the old colour down, and needs nothing of its version.
+  const gone = { version: started.from?.version ?? '', digest: '', location: '' };
+  const old = artefact === undefined ? gone : await located(session.platform, artefact);
+  const from = started.from && { ...started.from, artefact: old };
   const settings = settingsOf(session, { id, kind, environment, directory, journal, from, to });
   await sweepAll(settings);
   return settings;
@@ -89,7 +98,7 @@ async function settle(settings: ReleaseSettings): Promise<string> {
   const open = unfinishedActions(entries).map(({ what }) => what);
   const interrupted = open.length === 0 ? 'no action was under way' : `interrupted while: ${open.join(', ')}`;
   const began = entries.some((entry) => entry.type === 'stage.started' && entry.stage === 'cutover');
-  if (!began || from === undefined) return interrupted;
+  if (!began || from === undefined || cleaningUp(entries)) return interrupted;
 
   // A rollback is a cutover too, the other way.
   const back = wasRollingBack(entries);

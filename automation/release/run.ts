@@ -81,7 +81,8 @@ export async function abandon(
   }
 }
 
-function end({ journal }: ReleaseSettings, outcome: ReleaseOutcome): ReleaseOutcome {
+/** Records how a release ended. */
+export function end({ journal }: Pick<ReleaseSettings, 'journal'>, outcome: ReleaseOutcome): ReleaseOutcome {
   journal.append({ type: 'release.ended', ...outcome, ...totals(journal.entries()) });
   return outcome;
 }

@@ -91,7 +91,12 @@ export async function finish(settings: ReleaseSettings): Promise<FinishedRelease
 }
 
 /** Hands all of the release to the other machines that release here, and writes the report: it can be missing, the end cannot. */
-export async function leaveReport({ platform, environment, id, directory }: ReleaseSettings): Promise<void> {
+export async function leaveReport({
+  platform,
+  environment,
+  id,
+  directory,
+}: Pick<ReleaseSettings, 'platform' | 'environment' | 'id' | 'directory'>): Promise<void> {
   await platform.shared?.pushRelease(environment, id, directory);
   await writeReportApart(directory);
   await platform.shared?.pushRelease(environment, id, directory);

@@ -278,6 +278,14 @@ export const scenarios: Scenario[] = [
     act: { stage: 'bake', afterMs: 3_000, run: kill },
     endedBy: 'resume',
   },
+  {
+    name: 'killed-in-cleanup',
+    fault: 'the release is killed while the old colour is taken down, then resumed',
+    expect: resumed('cleanup'),
+    felt: 'nothing',
+    act: { stage: 'cleanup', afterMs: 3_000, run: kill },
+    endedBy: 'resume',
+  },
 ];
 
 function kill({ killRelease }: Parameters<NonNullable<Scenario['act']>['run']>[0]): Promise<Check[]> {

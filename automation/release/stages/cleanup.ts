@@ -26,11 +26,13 @@ export const cleanup: Stage = {
   }),
 
   async apply(context) {
-    const { from, to, definition, environment } = context;
+    const { from, to, definition, environment, journal } = context;
     refuseUnverified(context);
     const { databases, jobs, backups } = await context.connect();
     const access = await databases.of(to.colour);
-    if (from !== undefined) {
+    // Done by a run that was cut off later: the old colour may be gone since.
+    const ended = journal.entries().some((entry) => entry.type === 'action.done' && entry.id === 'cleanup/end-reverse');
+    if (from !== undefined && !ended) {
       await context.act('end-reverse', `end the replication back to ${from.colour}`, async () =>
         stopSync(
           linkBetween({ colour: to.colour, access }, { colour: from.colour, access: await databases.of(from.colour) }),
