@@ -57,7 +57,7 @@ export class Fence extends Component {
         handler: 'index.handler',
         code: new pulumi.asset.AssetArchive({ 'index.mjs': source }),
         environment: { variables: variables(listenerArn) },
-        // Mostly its answer is a constant; once in a while it asks the balancer for its rules, three times at most.
+        // Mostly its answer is a constant; once in a while it asks the balancer for its rules.
         timeout: 10,
         // MiB, and with it the processor: with the least, loading the SDK takes seconds.
         memorySize: 256,

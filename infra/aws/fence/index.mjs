@@ -1,8 +1,11 @@
 /** Seconds after which a client should try again: a cutover holds writes for about one. */
 export const retryAfterSeconds = 1;
 
-/** Milliseconds for which an answer about the lease is good, while it has not ended: many writes come in a second. */
-const trustedMs = 1000;
+/**
+ * Least time between two looks of one instance, ms; twice that at most, by chance. A burst of writes starts many instances at
+ * once, and each look takes two of the calls that AWS allows an account: 40, refilled by 10 a second. The release needs them.
+ */
+const pauseMs = 1000;
 
 /**
  * Where the fence is, and the tag of its rules that says until when (ms since the epoch). From the function's environment:
@@ -49,7 +52,9 @@ export function leaseEnd(descriptions, tag) {
 /**
  * Answers every write while writes are held. A load balancer's fixed response cannot carry a Retry-After header, so a
  * function answers instead. Where the lease of the hold is over, because the program that held them died, it lowers the fence:
- * this write is still refused, and the next one goes to the live colour. Nothing of a request is kept or logged.
+ * this write is still refused, and the next one goes to the live colour. An instance does not look at its first write, but at
+ * the first after the pause, as clients repeat what was refused; then not before the lease that it saw ends. Nothing of a
+ * request is kept or logged.
  *
  * @param {{ settings: ReturnType<typeof settingsOf>, balancer: () => Promise<Balancer>, now?: () => number, log?: (line: string) => void }} options
  *
@@ -60,7 +65,8 @@ export function leaseEnd(descriptions, tag) {
  * }} Balancer
  */
 export function fence({ settings, balancer, now = Date.now, log = console.error }) {
-  let trustedUntil = 0;
+  const afterPause = () => now() + pauseMs * (1 + Math.random());
+  let lookAt = afterPause();
 
   const look = async () => {
     const calls = await balancer();
@@ -68,7 +74,7 @@ export function fence({ settings, balancer, now = Date.now, log = console.error 
     if (rules.length === 0) return 'lowered';
     const end = leaseEnd(await calls.tags(rules.map(({ RuleArn }) => RuleArn ?? '')), settings.leaseTag);
     if (end === undefined || end > now()) {
-      trustedUntil = Math.min(now() + trustedMs, end ?? Infinity);
+      lookAt = Math.max(lookAt, end ?? 0);
       return 'up';
     }
     await calls.setPriorities(rules);
@@ -77,8 +83,9 @@ export function fence({ settings, balancer, now = Date.now, log = console.error 
   };
 
   return async () => {
-    if (now() < trustedUntil) return answer('up');
-    // Who cannot look goes on holding: the next write looks again.
+    if (now() < lookAt) return answer('up');
+    lookAt = afterPause();
+    // Who cannot look goes on holding: a later write looks again.
     const state = await look().catch((error) => {
       log(`looking at the lease: ${error?.name}: ${error?.message}`);
       return 'up';
@@ -105,7 +112,8 @@ const answer = (state) => ({
 /** The calls, by the SDK that comes with the runtime: loaded when a lease is looked at for the first time. */
 async function awsBalancer() {
   const { ElasticLoadBalancingV2, paginateDescribeRules } = await import('@aws-sdk/client-elastic-load-balancing-v2');
-  const client = new ElasticLoadBalancingV2({ maxAttempts: 3 });
+  // What fails is done again at a later write.
+  const client = new ElasticLoadBalancingV2({ maxAttempts: 1 });
   return {
     async rules(ListenerArn) {
       const rules = [];

@@ -30,6 +30,8 @@ export interface TestListener {
   /** What a client would be answered, by the rules as they are now: the model of the balancer in `test/unit/aws`. */
   probe: Probe;
   rules(): Promise<Rule[]>;
+  /** Lets time pass for the function of the fence. */
+  later(ms: number): void;
 }
 
 /** What makes it a listener that answers, in an account whose balancers run. */
@@ -107,7 +109,8 @@ export async function makeListener(
     );
 
   const rules = async () => (await balancer.send(new DescribeRulesCommand({ ListenerArn: listenerArn }))).Rules ?? [];
-  const fence = await fenceOf(clients, listenerArn);
+  let ahead = 0;
+  const fence = await fenceOf(clients, listenerArn, () => Date.now() + ahead);
   const probe: Probe = async (request): Promise<ProbeAnswer> => {
     const to = decide((await rules()).filter(({ IsDefault }) => IsDefault !== true).map(asPlanned), request);
     if (to === undefined) return { status: 503 };
@@ -120,11 +123,12 @@ export async function makeListener(
     const chosen = pick(arns);
     return { status: 200, colour: colours.find((colour) => Object.values(groups[colour]).includes(chosen)) };
   };
-  return { listenerArn, balancerSuffix: LoadBalancerArn.split(':loadbalancer/')[1] ?? '', groups, probe, rules };
+  const balancerSuffix = LoadBalancerArn.split(':loadbalancer/')[1] ?? '';
+  return { listenerArn, balancerSuffix, groups, probe, rules, later: (ms) => void (ahead += ms) };
 }
 
 /** The function that AWS would run. */
-async function fenceOf({ balancer }: Clients, LISTENER_ARN: string) {
+async function fenceOf({ balancer }: Clients, LISTENER_ARN: string, now: () => number) {
   const { fence, settingsOf } = (await import(fenceSource)) as {
     settingsOf: (variables: object) => object;
     fence: (options: object) => () => Promise<{ statusCode: number; headers: Record<string, string> }>;
@@ -135,7 +139,7 @@ async function fenceOf({ balancer }: Clients, LISTENER_ARN: string) {
     tags: async (ResourceArns: string[]) => (await balancer.send(new DescribeTagsCommand({ ResourceArns }))).TagDescriptions ?? [], // prettier-ignore
     setPriorities: (RulePriorities: []) => balancer.send(new SetRulePrioritiesCommand({ RulePriorities })),
   };
-  return fence({ settings, balancer: () => Promise.resolve(calls), log: () => undefined });
+  return fence({ settings, balancer: () => Promise.resolve(calls), now, log: () => undefined });
 }
 
 function condition(planned: Condition): RuleCondition {

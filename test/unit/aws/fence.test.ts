@@ -53,6 +53,8 @@ describe('fence', () => {
     });
     return { handler, calls, balancer };
   };
+  /** The longest pause between two looks. */
+  const pause = 2000;
   const up = { a: '1000', b: '1001', header: '100', route: '2000', last: 'default' };
 
   it('answers 503 and when to come back, which no cache keeps', async () => {
@@ -63,43 +65,84 @@ describe('fence', () => {
 
   it('holds on, whatever the time is, while rules are under change', async () => {
     const { handler, calls } = fenced(up, `500000 ${underChange}`);
+    calls.now += pause;
     expect((await handler()).headers).to.include({ 'x-greenlight-fence': 'up' });
     expect(calls).to.deep.include({ looked: 1, lowered: [] });
-  });
-
-  it('holds while the lease lasts, and asks once in a second at most', async () => {
-    const { handler, calls } = fenced(up, '1500000');
-    for (let i = 0; i < 5; i++) await handler();
-    expect(calls).to.deep.include({ looked: 1, lowered: [] });
-    calls.now += 1001;
+    calls.now += pause;
     await handler();
     expect(calls.looked).to.equal(2);
   });
 
-  it('lowers itself when the lease is over: this write is refused once more', async () => {
+  it('does not look as it starts, when the release needs the calls, but one to two seconds later', async () => {
+    const all = Array.from({ length: 50 }, () => fenced(up, '1500000'));
+    const looked = async (ms: number): Promise<number> => {
+      for (const { handler, calls } of all) {
+        calls.now = 1_000_000 + ms;
+        await handler();
+        await handler();
+      }
+      return all.reduce((sum, { calls }) => sum + calls.looked, 0);
+    };
+    expect(await looked(0)).to.equal(0);
+    expect(await looked(999)).to.equal(0);
+    expect(await looked(1500)).to.be.within(1, 49);
+    expect(await looked(pause)).to.equal(50);
+  });
+
+  it('does not look again before the lease that it saw ends', async () => {
+    const { handler, calls } = fenced(up, '1500000');
+    for (calls.now += pause; calls.now < 1_500_000; calls.now += 1000) await handler();
+    expect(calls).to.deep.include({ looked: 1, lowered: [] });
+    calls.now = 1_500_000;
+    expect((await handler()).headers['x-greenlight-fence']).to.equal('lowered');
+  });
+
+  it('holds on where the lease that it saw was made longer, until that one ends', async () => {
+    const { handler, calls, balancer } = fenced(up, '1010000');
+    calls.now += pause;
+    await handler();
+    balancer.tags = (arns) => Promise.resolve(arns.map(() => ({ Tags: [{ Key: tag, Value: '1020000' }] })));
+    for (calls.now = 1_010_000; calls.now < 1_020_000; calls.now += 1000)
+      expect((await handler()).headers['x-greenlight-fence']).to.equal('up');
+    expect(calls).to.deep.include({ looked: 2, lowered: [] });
+    expect((await handler()).headers['x-greenlight-fence']).to.equal('lowered');
+  });
+
+  it('lowers itself when the lease is over, though it never saw it: this write is refused once more', async () => {
     const { handler, calls } = fenced(up, '1000500');
     await handler();
-    calls.now = 1_000_501;
+    calls.now += pause;
     const answer = await handler();
     expect(answer).to.deep.include({ statusCode: 503 });
     expect(answer.headers['x-greenlight-fence']).to.equal('lowered');
     expect(calls.lowered).to.deep.equal([[{ RuleArn: 'a', Priority: 40_000 }, { RuleArn: 'b', Priority: 40_001 }]]); // prettier-ignore
   });
 
-  it('goes on holding where no rule says until when, and where it cannot look', async () => {
+  it('goes on holding where no rule says until when', async () => {
     for (const lease of [undefined, '', 'soon']) {
       const { handler, calls } = fenced(up, lease);
+      calls.now += pause;
       expect((await handler()).headers['x-greenlight-fence']).to.equal('up');
-      expect(calls.lowered).to.deep.equal([]);
+      expect(calls).to.deep.include({ looked: 1, lowered: [] });
     }
+  });
+
+  it('goes on holding where it cannot look, and waits before it looks again', async () => {
     const { handler, calls, balancer } = fenced(up, '1');
-    balancer.rules = () => Promise.reject(new Error('throttled'));
-    expect((await handler()).headers['x-greenlight-fence']).to.equal('up');
+    const { rules } = balancer;
+    balancer.rules = () => rules().then(() => Promise.reject(new Error('throttled')));
+    calls.now += pause;
+    for (let i = 0; i < 5; i++) expect((await handler()).headers['x-greenlight-fence']).to.equal('up');
+    expect(calls.looked).to.equal(1);
     expect(calls.log.join()).to.contain('throttled');
+    balancer.rules = rules;
+    calls.now += pause;
+    expect((await handler()).headers['x-greenlight-fence']).to.equal('lowered');
   });
 
   it('moves nothing where it is down already', async () => {
     const { handler, calls } = fenced({ a: '40000', route: '2000' }, '1');
+    calls.now += pause;
     expect((await handler()).headers['x-greenlight-fence']).to.equal('lowered');
     expect(calls.lowered).to.deep.equal([]);
   });
