@@ -10,6 +10,7 @@ import { Interrupted } from './commands/session.ts';
 import { status } from './commands/status.ts';
 import { printError } from './ui/error.ts';
 import { exitCodes } from './ui/exit-codes.ts';
+import { refuseTakenByNpm } from './ui/taken-by-npm.ts';
 
 /** The command line: one verb per file in `commands/`. Exit codes: `ui/exit-codes.ts`. */
 const program = new Command('greenlight').description('Takes a web application live, and back.').showHelpAfterError();
@@ -21,10 +22,14 @@ const run =
     try {
       process.exitCode = await verb(options);
     } catch (error) {
-      const code = printError(error, process.stderr, process.env);
-      process.exitCode = error instanceof Interrupted ? exitCodes.interrupted : code;
+      fail(error);
     }
   };
+
+function fail(error: unknown): void {
+  const code = printError(error, process.stderr, process.env);
+  process.exitCode = error instanceof Interrupted ? exitCodes.interrupted : code;
+}
 
 const verb = (name: string, description: string) =>
   program
@@ -57,4 +62,11 @@ program
   .option('--force', 'write over an existing one')
   .action(run(runInit));
 
-await program.parseAsync();
+try {
+  const [name, ...args] = process.argv.slice(2);
+  const command = program.commands.find((one) => one.name() === name);
+  if (command !== undefined) refuseTakenByNpm(command, args, process.env);
+  await program.parseAsync();
+} catch (error) {
+  fail(error);
+}
