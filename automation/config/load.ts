@@ -34,12 +34,16 @@ const relativeName = (path: string): string => {
   return inside.startsWith('..') ? path : inside;
 };
 
+/** A path as a person wrote it: from the folder that they are in, which npm leaves for the project's root and names in INIT_CWD. */
+export const givenPath = (path: string): string => resolve(process.env['INIT_CWD'] ?? '.', path);
+
 /**
  * Loads and checks a release definition: `greenlight.config.ts` at the project's root, or `path` (relative to the
- * folder in which the command was started). `platform` takes the place of the one that it names. Changes nothing. Rejects with a ConfigError that lists every problem.
+ * folder in which the command was started). `platform` takes the place of the one that it names. Changes nothing.
+ * Rejects with a ConfigError that lists every problem.
  */
 export async function loadRelease(path?: string, platform?: string): Promise<LoadedRelease> {
-  const file = path === undefined ? join(projectRoot, 'greenlight.config.ts') : resolve(path);
+  const file = path === undefined ? join(projectRoot, 'greenlight.config.ts') : givenPath(path);
   const input = onPlatform(await importDefault(file), platform);
   const definition = checkRelease(file, input);
   const hash = createHash('sha256').update(JSON.stringify(definition)).digest('hex');

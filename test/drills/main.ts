@@ -1,23 +1,16 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { delimiter, dirname, join } from 'node:path';
 import { projectRoot } from '../../infra/paths.ts';
 import { exitCodes } from '../../automation/ui/exit-codes.ts';
+import { extent, readCommandLine } from './command-line.ts';
 import { brokenOff, type DrillResult } from './judge.ts';
-import type { Scenario } from './scenario.ts';
 import { scenarios } from './scenarios.ts';
 import { line, table } from './table.ts';
 
-/**
- * `npm run drill`: every gate fails once by a real fault, in an environment of its own that is destroyed at the end.
- * `-- --only name,name` does some of them; `--keep <directory>` keeps the environment there, and uses it again.
- * Exit code 1 if one fault was not caught as expected. Results: `.greenlight/drills/`.
- */
-const { values } = parseArgs({ options: { only: { type: 'string' }, keep: { type: 'string' } } });
-const chosen = choose(values.only);
-const homeDirectory =
-  values.keep === undefined ? mkdtempSync(join(tmpdir(), 'greenlight-drills-')) : resolve(values.keep);
+/** `npm run drill`. Exit code 1 if one fault was not caught as expected. Results: `.greenlight/drills/`. */
+const { chosen, keep } = readCommandLine(process.argv, process.env);
+const homeDirectory = keep ?? mkdtempSync(join(tmpdir(), 'greenlight-drills-'));
 mkdirSync(homeDirectory, { recursive: true });
 process.env['GREENLIGHT_HOME'] = homeDirectory;
 // Commands of the release definition say `node`: the project's, also without npm.
@@ -31,15 +24,15 @@ const directory = join(projectRoot, '.greenlight', 'drills');
 mkdirSync(directory, { recursive: true });
 const controller = new AbortController();
 const stop = () => {
-  if (!controller.signal.aborted)
-    console.log(`stopping${values.keep === undefined ? '; the environment is taken down' : ''}`);
+  if (!controller.signal.aborted) console.log(`stopping${keep === undefined ? '; the environment is taken down' : ''}`);
   controller.abort(new Error('it was interrupted'));
 };
 process.on('SIGINT', stop).on('SIGTERM', stop);
 
 const results: DrillResult[] = [];
 try {
-  console.log(`${chosen.length} drills in ${homeDirectory}; results in ${directory}`);
+  console.log(`${extent(chosen.length)}, in ${homeDirectory}; results in ${directory}`);
+  if (chosen.length === scenarios.length) console.log('some of them: npm run drill -- --only <name>,<name>');
   await goLive({ directory, signal: controller.signal });
   console.log('ok   the baseline is live');
   for (const scenario of chosen) {
@@ -57,19 +50,7 @@ try {
 } finally {
   writeFileSync(join(directory, 'drills.json'), `${JSON.stringify(results, null, 2)}\n`);
   if (results.length > 0) console.log(`\n${table(results)}\n`);
-  if (values.keep === undefined) await takeDown();
-}
-
-function choose(only: string | undefined): Scenario[] {
-  const names = only?.split(',');
-  const unknown = names?.filter((name) => !scenarios.some((scenario) => scenario.name === name)) ?? [];
-  if (unknown.length > 0) {
-    console.error(
-      `There is no drill ${unknown.join(', ')}. There are: ${scenarios.map(({ name }) => name).join(', ')}`,
-    );
-    process.exit(exitCodes.problem);
-  }
-  return scenarios.filter(({ name }) => names?.includes(name) ?? true);
+  if (keep === undefined) await takeDown();
 }
 
 /** Nothing of the environment stays, whatever happened in it. */

@@ -45,6 +45,18 @@ describe('loading a release definition', () => {
     expect(loaded.definition.application.services[0]?.health).to.equal('/healthz');
   });
 
+  it('takes a path from the folder that the person is in, which npm leaves', async () => {
+    const path = await write(source(validDefinition()));
+    const before = process.env['INIT_CWD'];
+    process.env['INIT_CWD'] = directory;
+    try {
+      expect((await loadRelease('greenlight.config.ts')).path).to.equal(path);
+    } finally {
+      if (before === undefined) delete process.env['INIT_CWD'];
+      else process.env['INIT_CWD'] = before;
+    }
+  });
+
   it('gives the same hash for the same settings, another one for others, and sees that a file was corrected', async () => {
     const first = await loadRelease(await write(source(validDefinition())));
     const commented = await loadRelease(await write(source(validDefinition(), 'another comment')));
