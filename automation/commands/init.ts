@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join, relative, resolve, sep } from 'node:path';
-import { OperationError } from '../../infra/errors.ts';
+import { join, relative, sep } from 'node:path';
+import { messageOf, OperationError } from '../../infra/errors.ts';
 import { projectRoot } from '../../infra/paths.ts';
 import { annotate } from '../config/annotate.ts';
+import { givenPath } from '../config/load.ts';
 import { releaseDefinition } from '../config/schema.ts';
 
 const fileName = 'greenlight.config.ts';
@@ -29,7 +30,7 @@ export async function runInit(
   options: { directory: string; force?: boolean },
   print = (text: string): unknown => process.stdout.write(`${text}\n`),
 ): Promise<number> {
-  const directory = resolve(options.directory);
+  const directory = givenPath(options.directory);
   const path = join(directory, fileName);
   const doing = `writing ${path}`;
   if (existsSync(path) && options.force !== true) {
@@ -43,10 +44,13 @@ export async function runInit(
   try {
     await writeFile(path, renderReleaseDefinition(importPath));
   } catch (error) {
-    const found = error instanceof Error ? error.message : String(error);
-    throw new OperationError(doing, found, 'choose another --directory', { cause: error });
+    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    if (missing) throw new OperationError(doing, 'there is no such folder', `mkdir -p ${directory}`, { cause: error });
+    throw new OperationError(doing, messageOf(error), 'choose another --directory', { cause: error });
   }
   print(`Written: ${path}`);
-  print('Change the examples in it, then see what a release would do: npm run release -- --dry-run');
+  // What is read without --config.
+  const named = directory === projectRoot ? '' : `--config ${path} `;
+  print(`Change the examples in it, then see what a release would do: npm run release -- ${named}--dry-run`);
   return 0;
 }

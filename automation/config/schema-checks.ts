@@ -69,7 +69,7 @@ export const synthetic = z
   .strictObject({
     script: relativePath.meta({
       description: 'k6 script that gives marked traffic to production during a release',
-      examples: ['loadtests/synthetic.ts'],
+      examples: ['loadtests/journey.ts'],
     }),
     requestsPerSecond: z
       .number()
