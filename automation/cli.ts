@@ -35,7 +35,7 @@ const verb = (name: string, description: string) =>
   program
     .command(name)
     .description(description)
-    .option('--config <file>', 'release definition', 'greenlight.config.ts')
+    .option('--config <file>', 'release definition; default: greenlight.config.ts of this project')
     .option('--platform <name>', 'local or aws; default: as the definition says');
 
 verb('release', 'take the version live on production')
