@@ -134,8 +134,11 @@ export interface Router {
   readonly settlesMs: number;
   /** Read back from the balancer itself, never from what was asked for. */
   read(): Promise<RouterState>;
-  /** Applies a split at once (milliseconds), persisted so that a restarted balancer keeps it. Does not end a hold. */
-  apply(split: Split): Promise<void>;
+  /**
+   * Applies a split at once (milliseconds), persisted so that a restarted balancer keeps it. Does not end a hold. Once `signal`
+   * aborts it changes nothing more but what it puts back, and rejects: nobody who gave it up is surprised by it later.
+   */
+  apply(split: Split, signal?: AbortSignal): Promise<void>;
   /** New writes wait, at most `leaseMs`: then they go to the live colour by themselves, even if this program died. */
   hold(leaseMs: number): Promise<void>;
   /** Lets the held writes go, to whatever is live now. */
@@ -247,10 +250,12 @@ export interface ColourTraffic {
   /** Reads that the split alone decided on: not those of a client that had just written, which stay on the live colour. */
   splitReads: number;
   /**
-   * One per request, milliseconds at the balancer, unsorted. Where the platform knows quantiles only: as many values as
-   * there were requests, spread as the quantiles say.
+   * One per request, milliseconds at the balancer, unsorted. Where the platform knows quantiles only: values that are spread as the
+   * quantiles say, as many as there were requests, or some thousands that stand for `timed` of them. A test of them is less sharp then.
    */
   latenciesMs: number[];
+  /** Requests whose time is known, where `latenciesMs` has fewer values. */
+  timed?: number;
 }
 
 export interface TrafficWindow {

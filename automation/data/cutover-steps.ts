@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationError, messageOf } from '../../infra/errors.ts';
-import type { Router } from '../../infra/platform.ts';
+import type { Router, RouterState } from '../../infra/platform.ts';
 import { row } from './connect.ts';
 import type { Link, Side } from './link.ts';
 import type { Sessions } from './reverse.ts';
@@ -11,6 +11,12 @@ import { replayed } from './sync-state.ts';
 const pollMs = 1;
 /** How long a balancer that does not say what it did is asked again, ms. */
 const askAgainMs = 2_000;
+/** Longest time for one answer of a balancer, and for one that was given up to put back what it had changed, ms. */
+const answerMs = 10_000;
+
+/** What the balancer does now; undefined where it does not say. */
+export const readRouter = (router: Router): Promise<RouterState | undefined> =>
+  within(router.read(), performance.now() + answerMs).catch(() => undefined);
 
 /** Waits until no write is on its way to the colour that is being left. */
 export async function drain(router: Router, from: Side, deadline: number): Promise<void> {
@@ -51,14 +57,17 @@ export async function caughtUpTo(sessions: Sessions, forward: Link, deadline: nu
 export async function flip(router: Router, from: Side, to: Side): Promise<void> {
   const deadline = performance.now() + askAgainMs + router.settlesMs;
   let failure: unknown;
-  const apply = () =>
-    within(router.apply({ live: to.colour, percent: 0 }), deadline).catch((error: unknown) => (failure = error));
+  const apply = async () => {
+    const end = AbortSignal.timeout(Math.max(0, Math.ceil(deadline - performance.now())));
+    const work = router.apply({ live: to.colour, percent: 0 }, end);
+    await within(work, deadline + answerMs).catch((error: unknown) => (failure = error));
+  };
   await apply();
   let half = false;
   for (;;) {
-    const state = await within(router.read(), deadline).catch(() => undefined);
+    // Whatever became of it in time, who is live has to be known: that question has a time of its own.
+    const state = await readRouter(router);
     const live = state?.split?.live;
-    // What was read last: at the deadline nothing more is.
     if (state !== undefined) half = state.disagreeing !== undefined;
     if (live === to.colour && !half) return;
     if (live === from.colour && !half) {

@@ -6,7 +6,7 @@ import { openSnapshot } from './compare.ts';
 
 import { finish } from './cutover-finish.ts';
 import { prepareCutover, type Prepared } from './cutover-prepare.ts';
-import { caughtUpTo, drain, flip, within } from './cutover-steps.ts';
+import { caughtUpTo, drain, flip, readRouter, within } from './cutover-steps.ts';
 import type { Link, Side } from './link.ts';
 import { dropReverse, startHere } from './reverse.ts';
 import { carryOver } from './sequences.ts';
@@ -76,7 +76,7 @@ export class CutoverAborted extends OperationError {
   }
 }
 
-/** Of the lease, kept for the flip and its read-back: a fifth, at most so much, ms. */
+/** Of the lease, kept for the flip and its read-back: a fifth, at most so much, ms, or a fifth of the time in which a balancer settles. */
 const flipReserveMs = 200;
 
 /**
@@ -105,7 +105,7 @@ export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
 
     heldAt = performance.now();
     const { holdMs, drainMs } = options.settings;
-    const lastFlip = heldAt + holdMs - Math.min(holdMs / 5, flipReserveMs);
+    const lastFlip = heldAt + holdMs - Math.min(holdMs / 5, Math.max(flipReserveMs, router.settlesMs / 5));
     const inTime = <T>(work: Promise<T>): Promise<T> => within(work, lastFlip, options.signal);
     await inTime(router.hold(holdMs));
     done('drain');
@@ -147,7 +147,10 @@ async function stillHeld({ router, ours }: CutoverOptions): Promise<void> {
   throw new OperationError('flipping', found, 'see who is live: npm run status; then start the release again');
 }
 
-/** Back to how it was: the live colour writes, the other does not, held writes go on. Returns what could not be undone. */
+/**
+ * Back to how it was: the live colour writes, the other does not, held writes go on. Returns what could not be undone. Where the
+ * balancer may have flipped, the old colour stays fenced, for good: what reached it now would be lost.
+ */
 async function undo(
   options: CutoverOptions,
   prepared: Prepared | undefined,
@@ -164,9 +167,11 @@ async function undo(
   };
   if (prepared !== undefined) {
     const { fence, sessions, reverse } = prepared;
-    // A balancer that cannot be read may have flipped, if not whole: then both stay able to write, and it alone decides where to.
-    const flipped = granted ? await options.router.read().then((s) => s.split?.live !== options.from.colour || s.disagreeing !== undefined, () => true) : false; // prettier-ignore
+    const state = granted ? await readRouter(options.router) : undefined;
+    const flipped = granted && (state?.split?.live !== options.from.colour || state.disagreeing !== undefined);
     if (flipped) leftovers.push('who is live is not known');
+    // One that cannot be read at all: then both stay able to write, and it alone decides where to.
+    if (flipped && state !== undefined) await attempt('fencing the old colour', () => fence.commit());
     await attempt('lowering the fence', () => fence.lower());
     if (granted && !flipped) await attempt('revoking writes', () => sessions.new.query(revokeWrites));
     if (held) await attempt('releasing writes', () => options.router.release());

@@ -4,11 +4,13 @@ import { other } from '../../infra/model.ts';
 import type { DatabaseAccess, Router } from '../../infra/platform.ts';
 import { grantWrites, revokeWrites } from '../../infra/roles.ts';
 import { close, connect, withClient } from './connect.ts';
-import { removeStaleFences } from './fence.ts';
-import { dropSlot, dropSubscription, linkBetween, type Side } from './link.ts';
-import { dropReverse, reverseState, startReverse, untilFollowing } from './reverse.ts';
+import { caughtUpTo } from './cutover-steps.ts';
+import { Fence, removeStaleFences } from './fence.ts';
+import { dropSlot, dropSubscription, linkBetween, type Link, type Side } from './link.ts';
+import { dropReverse, reverseState, startReverse, untilFollowing, type Sessions } from './reverse.ts';
 import { mayWrite } from './schema.ts';
 import { syncStatus, type SyncStatus } from './sync.ts';
+import { measure, replayed } from './sync-state.ts';
 
 export interface DataState {
   /** Undefined before the first go-live. */
@@ -65,6 +67,33 @@ export interface Recovery {
   problems: string[];
 }
 
+/** Longest wait for writers of the colour that was left, and for the replay of what they wrote, ms. */
+const leaveMs = 10_000;
+
+/**
+ * Nothing more can be written to the colour that was left, and what was is on the new one: a node of the balancer that followed
+ * late may have sent it a write. A replication that has ended already had replayed everything before the flip.
+ */
+async function leave(from: Side, forward: Link, sessions: Sessions): Promise<void> {
+  const deadline = performance.now() + leaveMs;
+  const fence = await Fence.prepare(from.access, leaveMs);
+  try {
+    await fence.raise(deadline);
+    await fence.commit();
+  } finally {
+    await fence.lower();
+  }
+  const { worker } = await measure(forward, sessions.old, sessions.new);
+  if (!worker) return;
+  const lsn = await caughtUpTo(sessions, forward, deadline);
+  if (await replayed(sessions.old, forward.name, lsn)) return;
+  throw new OperationError(
+    `finishing the cutover to ${forward.to.colour}`,
+    `it has not replayed the last writes of ${from.colour} after ${leaveMs / 1000} s`,
+    'see that both databases run, then: npm run resume',
+  );
+}
+
 /**
  * Brings a cutover to an end whose program died. The router decides: where `from` is live it is undone, where `to`
  * is live it is finished. May be repeated, and after a cutover that ended well it changes nothing. The databases
@@ -106,8 +135,8 @@ export async function recoverCutover(options: {
     }
     await sessions.new.query(grantWrites);
     if (disagreeing !== undefined || split.percent !== 0) await router.apply({ live, percent: 0 });
+    await leave(from, forward, sessions);
     await router.release();
-    await sessions.old.query(revokeWrites);
     await dropSubscription(sessions.new, forward.name);
     await dropSlot(sessions.old, forward.name);
     await sessions.old.query(`DROP PUBLICATION IF EXISTS ${forward.name}`);

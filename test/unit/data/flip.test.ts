@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { flip } from '../../../automation/data/cutover-steps.ts';
 import type { Side } from '../../../automation/data/link.ts';
@@ -30,6 +31,16 @@ describe('a flip of a balancer that changes its rules one by one', () => {
     const { router, rules } = oneByOne(2);
     await flip(router, side('blue'), side('green'));
     expect(rules).to.deep.equal(['green', 'green']);
+  });
+
+  it('is a flip where the time was over, and it had flipped', async () => {
+    const { router, rules } = oneByOne(0);
+    const apply = router.apply.bind(router);
+    let signal: AbortSignal | undefined;
+    router.apply = (split, given) => ((signal = given), sleep(200).then(() => apply(split)));
+    await flip(router, side('blue'), side('green'));
+    expect(rules).to.deep.equal(['green', 'green']);
+    expect(signal?.aborted).to.equal(true);
   });
 
   it('is no flip where they never agree', async () => {
