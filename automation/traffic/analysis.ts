@@ -96,10 +96,12 @@ function whyUnusable(colours: Record<string, ColourTraffic>, { now, newestAt }: 
       note: 'measuring is broken, or nobody is there',
     };
   }
-  for (const [name, { requests, errors, latenciesMs }] of Object.entries(colours)) {
+  for (const [name, { requests, errors, latenciesMs, timed = 0 }] of Object.entries(colours)) {
     const isCount = (value: number) => Number.isInteger(value) && value >= 0;
     const sound =
-      isCount(requests) && isCount(errors) && errors <= requests && latenciesMs.every((ms) => ms >= 0 && ms < Infinity);
+      [requests, errors, timed].every(isCount) &&
+      errors <= requests &&
+      latenciesMs.every((ms) => ms >= 0 && ms < Infinity);
     if (!sound) {
       const measured = 'counts or latencies that are not numbers, or cannot be';
       return { name: `measuring of the ${name}`, measured, wanted: 'sound data', verdict: 'inconclusive' };
@@ -108,11 +110,13 @@ function whyUnusable(colours: Record<string, ColourTraffic>, { now, newestAt }: 
   return undefined;
 }
 
-const isEnough = ({ requests, latenciesMs }: ColourTraffic, least: number): boolean =>
-  Math.min(requests, latenciesMs.length) >= least;
+/** Requests that all is known of. */
+const known = ({ requests, latenciesMs, timed = latenciesMs.length }: ColourTraffic): number =>
+  Math.min(requests, timed);
+const isEnough = (traffic: ColourTraffic, least: number): boolean => known(traffic) >= least;
 
 function enoughRequests(name: string, traffic: ColourTraffic, least: number): Measurement {
-  const count = Math.min(traffic.requests, traffic.latenciesMs.length);
+  const count = known(traffic);
   const verdict = isEnough(traffic, least) ? 'pass' : 'inconclusive';
   return { name, measured: String(count), wanted: `>= ${least}`, verdict };
 }

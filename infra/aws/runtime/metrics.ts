@@ -6,7 +6,7 @@ import type { Clients } from './clients.ts';
 import { ownedServices } from './instances-services.ts';
 import { databaseParts, servicePart, type CpuPart } from './metrics-cpu.ts';
 import { metricData } from './metrics-data.ts';
-import { ownErrors, questionsAbout, together, trafficOf } from './metrics-traffic.ts';
+import { ownErrors, questionsAbout, trafficOf } from './metrics-traffic.ts';
 import { suffixOf, type OwnedGroup } from './target-groups.ts';
 
 export interface AwsMetricsOptions {
@@ -64,16 +64,15 @@ export function createAwsMetrics(options: AwsMetricsOptions): Metrics {
       const asked = { from: start, to: end, periodSeconds };
       const [own, ...answers] = await metricData(clients.metrics, [ownErrors(balancer), ...about.flat()], asked);
       const size = about[0]?.length ?? 0;
-      const traffic: Record<Colour, ColourTraffic> = { ...nothing.colours };
-      groups.forEach(({ colour }, i) => {
-        const mine = answers.slice(i * size, (i + 1) * size);
-        traffic[colour] = together(traffic[colour], trafficOf(mine, own ?? new Map<number, number>()));
-      });
+      const of = (colour: Colour): ColourTraffic => {
+        const mine = groups.flatMap((group, i) => (group.colour === colour ? [answers.slice(i * size, (i + 1) * size)] : [])); // prettier-ignore
+        return trafficOf(mine, own ?? new Map<number, number>());
+      };
       const periods = answers.flatMap((series) => [...series.keys()]);
       const newest = periods.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
       // What a period says is of its whole length.
       const newestAt = periods.length === 0 ? undefined : Math.min(end, newest + periodMs);
-      return { from: start, to: end, colours: traffic, newestAt };
+      return { from: start, to: end, colours: { blue: of('blue'), green: of('green') }, newestAt };
     },
 
     /**

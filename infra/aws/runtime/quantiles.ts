@@ -9,14 +9,35 @@ export interface Quantile {
   value: number;
 }
 
+/** The times of the requests of one period. */
+export interface Times {
+  quantiles: Quantile[];
+  /** Of how many requests. */
+  count: number;
+}
+
+/** Most values for a window, of any length: by so many, the share of slow requests is known to 0.3 of 100 (its standard error at 5). */
+export const mostValues = 5_000;
+/** The fractions of its multiples are spread evenly, however many they are. */
+const goldenRatio = (Math.sqrt(5) - 1) / 2;
+
 /**
- * As many values as there were requests, spread as the quantiles say: linear between two of them. Empty where no quantile is
- * known: then nothing is known of the requests' times.
+ * Values spread as the quantiles of each period say, linear between two of them: as many as there were requests, or `most`, and each
+ * period has its share. Of a period without quantiles there are none: nothing is known of its requests' times.
  */
-export function spread(quantiles: Quantile[], count: number): number[] {
-  const known = rising(quantiles);
-  if (known.length === 0) return [];
-  return Array.from({ length: count }, (_, index) => at(known, (100 * (index + 0.5)) / count));
+export function spread(periods: Times[], most = mostValues): number[] {
+  const known = periods
+    .map(({ quantiles, count }) => ({ quantiles: rising(quantiles), count }))
+    .filter(({ quantiles }) => quantiles.length > 0);
+  const perValue = Math.max(1, known.reduce((sum, { count }) => sum + count, 0) / most);
+  let before = 0;
+  return known.flatMap(({ quantiles, count }, period) => {
+    const values = Math.floor((before + count) / perValue) - Math.floor(before / perValue);
+    before += count;
+    // The same few quantiles of every period would leave out what is between them.
+    const offset = perValue === 1 ? 0.5 : (period * goldenRatio) % 1;
+    return Array.from({ length: values }, (_, index) => at(quantiles, (100 * (index + offset)) / values));
+  });
 }
 
 /** In order, and never falling: quantiles that AWS estimates may cross where there are few values. */

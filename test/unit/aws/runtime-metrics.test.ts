@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { percentile } from '../../../automation/traffic/analysis.ts';
 import { questionsAbout, trafficOf } from '../../../infra/aws/runtime/metrics-traffic.ts';
 import { metricData, type Series } from '../../../infra/aws/runtime/metrics-data.ts';
-import { askedPercents, spread } from '../../../infra/aws/runtime/quantiles.ts';
+import { askedPercents, mostValues, spread } from '../../../infra/aws/runtime/quantiles.ts';
 
 describe('latencies from quantiles', () => {
   const all = [0, ...askedPercents, 100];
@@ -11,7 +11,7 @@ describe('latencies from quantiles', () => {
   it('are as many as there were requests, with the same quantiles', () => {
     // Exponential: a long tail.
     const quantile = (percent: number) => -100 * Math.log(1 - Math.min(percent, 99.99) / 100);
-    const values = spread(all.map((percent) => ({ percent, value: quantile(percent) })), 2000); // prettier-ignore
+    const values = spread([{ quantiles: all.map((percent) => ({ percent, value: quantile(percent) })), count: 2000 }]); // prettier-ignore
     expect(values).to.have.length(2000);
     for (const percent of [50, 90, 95, 99])
       expect(percentile(values, percent / 100)).to.be.closeTo(quantile(percent), quantile(percent) * 0.02);
@@ -19,16 +19,33 @@ describe('latencies from quantiles', () => {
 
   it('of one request are in the middle, and of none are none', () => {
     const points = [{ percent: 0, value: 10 }, { percent: 50, value: 20 }, { percent: 100, value: 90 }]; // prettier-ignore
-    expect(spread(points, 1)).to.deep.equal([20]);
-    expect(spread(points, 0)).to.deep.equal([]);
-    expect(spread([], 5)).to.deep.equal([]);
-    expect(spread([{ percent: 95, value: 7 }], 3)).to.deep.equal([7, 7, 7]);
+    expect(spread([{ quantiles: points, count: 1 }])).to.deep.equal([20]);
+    expect(spread([{ quantiles: points, count: 0 }])).to.deep.equal([]);
+    expect(spread([{ quantiles: [], count: 5 }])).to.deep.equal([]);
+    expect(spread([{ quantiles: [{ percent: 95, value: 7 }], count: 3 }])).to.deep.equal([7, 7, 7]);
   });
 
   it('do not fall where estimates cross, and leave out what is no time', () => {
-    const values = spread([{ percent: 0, value: 5 }, { percent: 50, value: 9 }, { percent: 95, value: 8 }, { percent: 100, value: Number.NaN }], 10); // prettier-ignore
+    const quantiles = [{ percent: 0, value: 5 }, { percent: 50, value: 9 }, { percent: 95, value: 8 }, { percent: 100, value: Number.NaN }]; // prettier-ignore
+    const values = spread([{ quantiles, count: 10 }]);
     expect(values).to.deep.equal(values.toSorted((a, b) => a - b));
     expect(Math.max(...values)).to.equal(9);
+  });
+
+  it('are bounded over a long time, with the same quantiles, and every period has its share', () => {
+    const quantile = (percent: number) => -100 * Math.log(1 - Math.min(percent, 99.99) / 100);
+    const quantiles = all.map((percent) => ({ percent, value: quantile(percent) }));
+    // Ten hours at 100 requests per second: eight values of each minute, or nine.
+    const even = spread(Array.from({ length: 600 }, () => ({ quantiles, count: 6000 })));
+    expect(even).to.have.length.within(mostValues - 1, mostValues);
+    for (const percent of [5, 50, 90, 95, 99])
+      expect(percentile(even, percent / 100), `p${percent}`).to.be.closeTo(quantile(percent), quantile(percent) * 0.03);
+    // A tenth of the minutes has half of the requests, and is slow.
+    const slow = quantiles.map(({ percent, value }) => ({ percent, value: value + 10_000 }));
+    const uneven = spread(Array.from({ length: 600 }, (_, minute) => (minute % 10 === 0 ? { quantiles: slow, count: 9000 } : { quantiles, count: 1000 }))); // prettier-ignore
+    expect(uneven.filter((value) => value >= 10_000).length / uneven.length).to.be.closeTo(0.5, 0.001);
+    const fast = uneven.filter((value) => value < 10_000);
+    expect(percentile(fast, 0.95)).to.be.closeTo(quantile(95), quantile(95) * 0.03);
   });
 });
 
@@ -49,29 +66,37 @@ describe('traffic of a target group', () => {
   });
 
   it('counts as errors what the targets failed, and what they never answered where the balancer said so', () => {
-    expect(trafficOf(given(counts), new Map())).to.include({ requests: 100, errors: 2 });
-    expect(trafficOf(given(counts), own(3))).to.include({ requests: 100, errors: 5 });
-    expect(trafficOf(given(counts), own(50))).to.include({ requests: 100, errors: 7 });
+    expect(trafficOf([given(counts)], new Map())).to.include({ requests: 100, errors: 2 });
+    expect(trafficOf([given(counts)], own(3))).to.include({ requests: 100, errors: 5 });
+    expect(trafficOf([given(counts)], own(50))).to.include({ requests: 100, errors: 7 });
   });
 
   it('never has more errors than requests', () => {
     const late = { 'RequestCount Sum': 1, 'HTTPCode_Target_5XX_Count Sum': 4 };
-    expect(trafficOf(given(late), own(9))).to.include({ requests: 4, errors: 4 });
+    expect(trafficOf([given(late)], own(9))).to.include({ requests: 4, errors: 4 });
   });
 
   it('has times in milliseconds, as many as there are samples', () => {
     const times = { 'TargetResponseTime SampleCount': 4, 'TargetResponseTime Minimum': 0.1, 'TargetResponseTime Maximum': 0.5 }; // prettier-ignore
-    expect(trafficOf(given(times), new Map()).latenciesMs.map(Math.round)).to.deep.equal([150, 250, 350, 450]);
-    expect(trafficOf(given({ ...counts, 'TargetResponseTime SampleCount': 4 }), new Map()).latenciesMs).to.deep.equal([]); // prettier-ignore
+    expect(trafficOf([given(times)], new Map()).latenciesMs.map(Math.round)).to.deep.equal([150, 250, 350, 450]);
+    expect(trafficOf([given({ ...counts, 'TargetResponseTime SampleCount': 4 })], new Map()).latenciesMs).to.deep.equal([]); // prettier-ignore
   });
 
   it('has no times where the slowest is not known: a few quantiles would make a tail that was not measured', () => {
     const times = { 'TargetResponseTime SampleCount': 4, 'TargetResponseTime Minimum': 0.1, 'TargetResponseTime p50': 0.2 }; // prettier-ignore
-    expect(trafficOf(given({ ...counts, ...times }), new Map()).latenciesMs).to.deep.equal([]);
+    expect(trafficOf([given({ ...counts, ...times })], new Map()).latenciesMs).to.deep.equal([]);
   });
 
   it('is nothing where nothing was told', () => {
-    expect(trafficOf(given({}), own(5))).to.deep.equal({ requests: 0, errors: 0, writes: 0, splitReads: 0, latenciesMs: [] }); // prettier-ignore
+    expect(trafficOf([given({})], own(5))).to.deep.equal({ requests: 0, errors: 0, writes: 0, splitReads: 0, latenciesMs: [], timed: 0 }); // prettier-ignore
+  });
+
+  it('of several groups is taken together, and says of how many requests the bounded times are', () => {
+    const many = { ...counts, 'TargetResponseTime SampleCount': 90_000, 'TargetResponseTime Minimum': 0.1, 'TargetResponseTime Maximum': 0.5 }; // prettier-ignore
+    const few = { ...many, 'TargetResponseTime SampleCount': 10_000 };
+    const { latenciesMs, ...rest } = trafficOf([given(many), given(few)], new Map());
+    expect(rest).to.deep.equal({ requests: 200, errors: 4, writes: 0, splitReads: 0, timed: 100_000 });
+    expect(latenciesMs).to.have.length(mostValues);
   });
 });
 

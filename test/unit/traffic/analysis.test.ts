@@ -123,6 +123,20 @@ describe('judging a canary', () => {
     expect(judge(traffic([]), traffic([])).verdict).to.equal('inconclusive');
   });
 
+  it('counts the requests that a sample of times stands for, and finds with it what is slower', () => {
+    const least = { ...settings, canary: { ...settings.canary, minRequests: 6_000 } };
+    const sampled = (median: number, seed: number) => ({
+      ...traffic(latencies(5_000, median, randomFrom(seed))),
+      requests: 90_000,
+      timed: 90_000,
+    });
+    const verdict = (canary: ColourTraffic) => judgeCanary({ live: sampled(30, 1), canary }, least, fresh).verdict;
+    expect(verdict(sampled(30, 2))).to.equal('pass');
+    expect(verdict(sampled(90, 2))).to.equal('fail');
+    expect(verdict({ ...sampled(30, 2), timed: 5_999 })).to.equal('inconclusive');
+    expect(verdict({ ...sampled(30, 2), timed: Number.NaN })).to.equal('inconclusive');
+  });
+
   it('is inconclusive with stale data or none, even where the old data is bad', () => {
     const bad = healthy(100, 2, 100);
     const stale = judge(healthy(900, 1), bad, { now, newestAt: now - 5_001 });
