@@ -11,8 +11,7 @@ const tailLines = 40;
 function excerpt(error, head, tail) {
   const lines = error.trimEnd().split('\n');
   const left = lines.length - head - tail;
-  const shown =
-    left > 1 ? [...lines.slice(0, head), `... ${left} lines ...`, ...lines.slice(-tail)] : lines;
+  const shown = left > 1 ? [...lines.slice(0, head), `... ${left} lines ...`, ...lines.slice(-tail)] : lines;
   return shown.map((line) => `    ${line}`);
 }
 
