@@ -67,11 +67,15 @@ async function dryRun(session: CommandSession, version: string): Promise<number>
       ...(from === undefined ? {} : { from: placementOf(from) }),
       to: { colour: from === undefined ? 'blue' : other(from.colour), version: to },
     };
+    const before = from && `${from.artefact.version} is live on ${from.colour}`;
     const heading =
-      from === undefined
+      before === undefined
         ? `First go-live of ${to}`
-        : `Release of ${to}; ${from.artefact.version} is live on ${from.colour}`;
-    terminal.print(renderPlan(planRelease(stages, input, lastDurations('production', kind)), heading));
+        : live === undefined
+          ? `Then ${to}, once ${before}`
+          : `Release of ${to}; ${before}`;
+    const planned = planRelease(stages, input, lastDurations('production', kind, definition.platform));
+    terminal.print(renderPlan(planned, heading, process.stdout.columns));
   };
   if (live !== undefined) plan('release', version, live);
   else if (baseline === undefined || baseline === version) plan('go-live', version, undefined);

@@ -50,9 +50,11 @@ export function unfinishedRelease(
 
 type Of = Pick<ReleaseDefinition, 'platform'> & { application: Pick<ReleaseDefinition['application'], 'name'> };
 
-/** Milliseconds that each stage took when it last passed, by stage: the plan's expectation. */
-export function lastDurations(environment: EnvironmentName, kind: string): Map<string, number> {
-  const done = pastReleases(environment).find(({ started, ended }) => started.kind === kind && ended?.verdict === 'go');
+/** Milliseconds that each stage took when it last passed on this platform, by stage: the plan's expectation. */
+export function lastDurations(environment: EnvironmentName, kind: string, platform: string): Map<string, number> {
+  const done = pastReleases(environment).find(
+    ({ started, ended }) => started.kind === kind && started.platform === platform && ended?.verdict === 'go',
+  );
   const stages = done?.entries.flatMap((entry) =>
     entry.type === 'stage.ended' ? [[entry.stage, entry.ms] as const] : [],
   );

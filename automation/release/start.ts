@@ -53,7 +53,7 @@ export async function startRelease(
   const planned = planRelease(
     stages,
     { kind, definition, to, ...(from === undefined ? {} : { from }) },
-    lastDurations(environment, kind),
+    lastDurations(environment, kind, platform.name),
   );
   journal.append({
     type: 'release.started',

@@ -18,7 +18,11 @@ export const cleanup: Stage = {
       'contract migrations (no way back from here)',
       ...(kind === 'go-live'
         ? []
-        : [definition.bake.oldColour === 'release' ? `take ${from?.colour} down` : `keep ${from?.colour} warm`]),
+        : [
+            definition.bake.oldColour === 'release'
+              ? `take ${from?.colour} down${definition.platform === 'aws' ? ', all but its database' : ''}`
+              : `keep ${from?.colour} warm`,
+          ]),
       `back up; keep the newest ${definition.data.backupRetention} backups`,
     ],
     workMs: 10_000,

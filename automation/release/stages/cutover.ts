@@ -22,9 +22,11 @@ export const cutover: Stage = {
       kind === 'go-live'
         ? [`open the entry point to ${to.colour}`]
         : [
-            `hold writes (at most ${definition.cutover.holdMs} ms), drain and fence ${from?.colour}`,
+            definition.platform === 'aws'
+              ? `answer writes by 503 with Retry-After (at most ${definition.cutover.holdMs} ms, and until the balancer is seen to follow), drain and fence ${from?.colour}`
+              : `hold writes (at most ${definition.cutover.holdMs} ms), drain and fence ${from?.colour}`,
             `wait until ${to.colour} has replayed everything, set sequences`,
-            `flip reads and writes to ${to.colour}, let the held writes go, replicate back to ${from?.colour}`,
+            `flip reads and writes to ${to.colour}, let writes go, replicate back to ${from?.colour}`,
             'compare the contents of both databases at that instant',
           ],
     ...(kind === 'go-live'
