@@ -2,7 +2,7 @@ import { OperationError } from '../../infra/errors.ts';
 import { LeaseHeldError } from '../../infra/shared.ts';
 import { secrets } from '../release/redact.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
-import { oneLine, pad, painter, wantsColour, type Environment, type Paint } from './text.ts';
+import { oneLine, pad, painter, wantsColour, wrap, type Environment, type Paint } from './text.ts';
 
 /**
  * Writes an error for a person and returns the exit code that it means. An OperationError is three lines; anything else
@@ -10,43 +10,51 @@ import { oneLine, pad, painter, wantsColour, type Environment, type Paint } from
  */
 export function printError(
   error: unknown,
-  stderr: NodeJS.WritableStream & { isTTY?: boolean },
+  stderr: NodeJS.WritableStream & { isTTY?: boolean; columns?: number },
   env: Environment,
 ): ExitCode {
   const paint = painter(wantsColour({ isTTY: stderr.isTTY ?? false, env }));
   const debug = (env['DEBUG'] ?? '').split(',').includes('greenlight');
-  stderr.write(`${secrets.redact(renderError(error, paint, debug))}\n`);
+  stderr.write(`${secrets.redact(renderError(error, paint, debug, stderr.columns))}\n`);
   if (error instanceof LeaseHeldError) return exitCodes.locked;
   return error instanceof OperationError ? exitCodes.problem : exitCodes.bug;
 }
 
-export function renderError(error: unknown, paint: Paint, debug: boolean): string {
+/** `columns` of the window; none where it is no terminal: then lines are as long as they are. */
+export function renderError(error: unknown, paint: Paint, debug: boolean, columns = Infinity): string {
   const stack = debug && error instanceof Error ? [error.stack ?? '', ...causes(error)] : [];
+  const labelled = (label: string, text: string): string[] => withLabel(label, text, paint, columns);
   if (error instanceof OperationError) {
     return [
-      `${paint('bad', '✕')} ${oneLine(error.doing)}`,
-      ...labelled('found:', error.found, paint),
-      ...labelled('to do:', error.todo, paint),
+      ...wrap(oneLine(secrets.redact(error.doing)), columns - 2, '').map(
+        (line, i) => `${i === 0 ? paint('bad', '✕') : ' '} ${line}`,
+      ),
+      ...labelled('found:', error.found),
+      ...labelled('to do:', error.todo),
       ...stack,
     ].join('\n');
   }
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return [
     paint('bad', '! This is a defect of Greenlight'),
-    ...labelled('found:', message, paint),
-    ...labelled('to do:', 'look at what is live (npm run status), and go on with: npm run resume', paint),
-    ...labelled('', 'to report it, run it with DEBUG=greenlight and add the journal of the release', paint),
+    ...labelled('found:', message),
+    ...labelled('to do:', 'look at what is live (npm run status), and go on with: npm run resume'),
+    ...labelled('', 'to report it, run it with DEBUG=greenlight and add the journal of the release'),
     ...stack,
   ].join('\n');
 }
 
-/** A text of several lines, such as a list of wrong keys, keeps them. */
-function labelled(label: string, text: string, paint: Paint): string[] {
-  const [first = '', ...rest] = text.split('\n').map((line) => oneLine(line));
-  return [
-    `  ${paint('soft', pad(label, 6))} ${first}`,
-    ...rest.filter((line) => line !== '').map((line) => `         ${line}`),
-  ];
+const labelWidth = 9;
+
+/** A text of several lines, such as a list of wrong keys, keeps them. No secret may be broken in two before it is found. */
+function withLabel(label: string, text: string, paint: Paint, columns: number): string[] {
+  const lines = secrets
+    .redact(text)
+    .split('\n')
+    .flatMap((line) => wrap(oneLine(line), columns - labelWidth, '  '));
+  return (lines.length === 0 ? [''] : lines).map((line, index) =>
+    index === 0 ? `  ${paint('soft', pad(label, 6))} ${line}` : `${' '.repeat(labelWidth)}${line}`,
+  );
 }
 
 function causes(error: Error): string[] {

@@ -44,13 +44,17 @@ export function renderStatus(model: StatusModel, paint: Paint): string {
 
 function renderEnvironment(environment: EnvironmentStatus, paint: Paint): string[] {
   const { name, entry, colours, holdMs, alerts, lastRelease } = environment;
+  const release = lastRelease && `  release  ${describeRelease(lastRelease)}`;
+  // The one thing that is known also of an environment that is gone, or cannot be asked.
+  const known = release === undefined ? [] : [release];
   if (environment.problem !== undefined) {
     return [
       `${paint('title', name)}  ${paint('bad', 'cannot be looked at')}`,
       ...environment.problem.split('\n').map((line) => `  ${line.trim()}`),
+      ...known,
     ];
   }
-  if (entry === undefined) return [`${paint('title', name)}  ${paint('soft', 'not up')}`];
+  if (entry === undefined) return [`${paint('title', name)}  ${paint('soft', 'not up')}`, ...known];
   const head: Cell[] = ['colour', 'version', 'role', 'reads', 'instances', 'database', 'lag'].map((text) => ({
     text,
     tone: 'soft',
@@ -60,9 +64,12 @@ function renderEnvironment(environment: EnvironmentStatus, paint: Paint): string
     ...columns([head, ...colours.map(colourRow)], paint).map((line) => `  ${line}`),
     `  writes   ${holdMs > 0 ? paint('warn', `held for at most ${formatDuration(holdMs)} more`) : 'flow'}`,
     `  alerts   ${alerts.length === 0 ? 'none' : paint('bad', alerts.map((a) => `${oneLine(a.alert)} since ${formatTime(new Date(a.since).toISOString())}`).join(', '))}`,
-    `  release  ${lastRelease ? `${lastRelease.id}, ${lastRelease.version}: ${lastRelease.verdict}${lastRelease.endedAt ? `, ${formatTime(lastRelease.endedAt)}` : ''}` : 'none yet'}`,
+    release ?? '  release  none yet',
   ];
 }
+
+const describeRelease = ({ id, version, verdict, endedAt }: NonNullable<EnvironmentStatus['lastRelease']>): string =>
+  `${id}, ${version}: ${verdict}${endedAt === undefined ? '' : `, ${formatTime(endedAt)}`}`;
 
 interface Cell {
   text: string;

@@ -62,11 +62,25 @@ describe('errors in the terminal', () => {
     expect(print(new LockedError(holder, '/e')).code).to.equal(5);
   });
 
+  it('are never wider than the window', () => {
+    let text = '';
+    const window = { write: (part: string) => (text += part), columns: 40 } as unknown as NodeJS.WritableStream;
+    const problem = 'aws.integrations.payments: is missing: tasks on AWS cannot reach a stand-in of this machine';
+    printError(new OperationError('reading a file with a long name/of/one', `1 problem\n${problem}`, 'x'), window, {});
+    const lines = text.split('\n');
+    expect(Math.max(...lines.map((line) => line.length))).to.be.at.most(40);
+    expect(lines.map((line) => line.trim()).join(' ')).to.include(problem);
+  });
+
   it('hold no secret', () => {
     secrets.register('correct horse battery');
     expect(print(new OperationError('connecting', 'correct horse battery was refused', 'x')).text).to.include(
       '*** was refused',
     );
+    let text = '';
+    const window = { write: (part: string) => (text += part), columns: 22 } as unknown as NodeJS.WritableStream;
+    printError(new OperationError('connecting', 'it was correct horse battery', 'x'), window, {});
+    expect(text).to.include('***').and.not.include('horse');
   });
 
   it('are understood whatever is thrown', () => {
@@ -139,6 +153,20 @@ describe('status in the terminal', () => {
       '  release  r2, 2.0.0: in progress',
       '',
       'staging  not up',
+    ]);
+  });
+
+  it('names the last release also where the environment is down, or cannot be looked at', () => {
+    const [production, staging] = model.environments;
+    const gone = { ...staging!, lastRelease: { id: 'r1', version: '2.0.0', verdict: 'no-go', endedAt: undefined } };
+    const mute = { ...production!, problem: 'no answer' };
+    expect(renderStatus({ environments: [gone, mute] }, painter(false)).split('\n')).to.deep.equal([
+      'staging  not up',
+      '  release  r1, 2.0.0: no-go',
+      '',
+      'production  cannot be looked at',
+      '  no answer',
+      '  release  r2, 2.0.0: in progress',
     ]);
   });
 
