@@ -28,7 +28,12 @@ const cures: [RegExp, string][] = [
 ]; // prettier-ignore
 
 /** What to do about words of AWS, by whatever program they came; undefined where they say it themselves. */
-export const cureOf = (text: string): string | undefined => cures.find(([pattern]) => pattern.test(text))?.[1];
+export function cureOf(text: string): string | undefined {
+  const profile = process.env['AWS_PROFILE'];
+  if (profile !== undefined && /CredentialsProviderError|NoCredentials/.test(text))
+    return `the profile "${profile}" gives no credentials: aws configure list-profiles, or aws sso login --profile ${profile}`;
+  return cures.find(([pattern]) => pattern.test(text))?.[1];
+}
 
 /** The code that AWS gave, or the name of what was thrown. */
 export function codeOf(error: unknown): string {

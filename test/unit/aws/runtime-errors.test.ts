@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { isMissing } from '../../../infra/aws/runtime/errors.ts';
+import { cureOf, isMissing } from '../../../infra/aws/runtime/errors.ts';
 
 const error = (name: string, message = '') => Object.assign(new Error(message), { name });
 
@@ -14,5 +14,19 @@ describe('an error of AWS', () => {
     expect(isMissing(error('NoSuchBucket', 'The specified bucket does not exist'))).to.be.false;
     expect(isMissing(error('KMS.NotFoundException', 'Key does not exist'))).to.be.false;
     expect(isMissing(error('AccessDenied'))).to.be.false;
+  });
+
+  it('of the credentials says which profile has none, where one was named', () => {
+    const before = process.env['AWS_PROFILE'];
+    const cure = () => cureOf('CredentialsProviderError: Could not resolve credentials using profile: [nope]');
+    try {
+      delete process.env['AWS_PROFILE'];
+      expect(cure()).to.include('give credentials');
+      process.env['AWS_PROFILE'] = 'nope';
+      expect(cure()).to.include('the profile "nope"').and.to.include('aws sso login --profile nope');
+    } finally {
+      if (before === undefined) delete process.env['AWS_PROFILE'];
+      else process.env['AWS_PROFILE'] = before;
+    }
   });
 });
