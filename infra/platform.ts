@@ -297,8 +297,8 @@ export interface Alerts {
   deliveries(since: number): Promise<AlertDelivery[]>;
   /** Whether monitoring has seen this instance (`api.blue.1`) up: only then can it notice its loss. */
   watches(instance: string): Promise<boolean>;
-  /** Notifications that could not be delivered since `since`, per configured receiver. */
-  failures(): Promise<Record<string, number>>;
+  /** Notifications that could not be delivered since `since` (ms; where the platform counts in minutes, since its minute), per configured receiver. */
+  failures(since: number): Promise<Record<string, number>>;
   /**
    * Raises the alert that the loss of this instance raises, without stopping it; it ends by itself. Only where an alert
    * takes minutes: elsewhere the instance is stopped, which proves more.

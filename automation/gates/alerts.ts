@@ -37,7 +37,6 @@ export function alertsGate(options: AlertsGate): Gate {
     title: 'Monitoring and alerts',
     async measure({ evidence, signal }) {
       const rules = await alerts.rules();
-      const failuresBefore = await alerts.failures();
       await refuseUnlessRedundant(instances, instance, signal);
       await poll(waitMs, pollMs, signal, async () => (await alerts.watches(instance)) || undefined);
       const stoppedAt = Date.now();
@@ -55,7 +54,7 @@ export function alertsGate(options: AlertsGate): Gate {
         (await instances.list()).find(({ id, state }) => id === instance && state === 'running'),
       );
       const raised = alerts.raise === undefined ? 'by stopping the instance' : 'as a test of the alarm itself';
-      const failures = newFailures(failuresBefore, await alerts.failures());
+      const failures = await alerts.failures(stoppedAt);
       const ms = delivered === undefined ? undefined : delivered.at - stoppedAt;
       if (delivered !== undefined && ms !== undefined) {
         onDelivered?.({ alert: delivered.alert, receiver: delivered.receiver, ms });
@@ -140,16 +139,6 @@ function judgeDelivery(
     );
   }
   return check(name, wanted, `${delivered.receiver} after ${(ms / 1000).toFixed(1)} s`, ms <= waitMs);
-}
-
-/** Failed notifications per receiver since the first count; a receiver that restarted counts from zero. */
-function newFailures(before: Record<string, number>, after: Record<string, number>): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(after).map(([receiver, now]) => [
-      receiver,
-      now - (now >= (before[receiver] ?? 0) ? (before[receiver] ?? 0) : 0),
-    ]),
-  );
 }
 
 /** No receiver missed a notification. */

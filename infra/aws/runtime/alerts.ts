@@ -37,7 +37,6 @@ export function createAwsAlerts(options: AwsAlertsOptions): Alerts {
   const place = { application, environment };
   /** Everything that was read: the queue forgets it then. */
   const received: AlertDelivery[] = [];
-  const countedFrom = Math.floor(now() / minute) * minute;
   let reading: Promise<void> = Promise.resolve();
 
   const alarms = (): Promise<{ alarm: MetricAlarm; subject: AlarmSubject }[]> =>
@@ -111,8 +110,8 @@ export function createAwsAlerts(options: AwsAlertsOptions): Alerts {
       return (await tasksAlarm(instance))?.alarm.StateValue === 'OK';
     },
 
-    /** AWS counts by topic, not by receiver: what failed is told of all who are behind it, since this was made. */
-    async failures() {
+    /** AWS counts by topic, not by receiver: what failed is told of all who are behind it. */
+    async failures(since) {
       const names = spec.alertReceivers.map(({ name }) => name);
       if (names.length === 0) return {};
       const question = {
@@ -121,8 +120,9 @@ export function createAwsAlerts(options: AwsAlertsOptions): Alerts {
         dimensions: { TopicName: foundation.alarmTopicArn.slice(foundation.alarmTopicArn.lastIndexOf(':') + 1) },
         stat: 'Sum',
       };
+      const from = Math.floor(since / minute) * minute;
       const to = Math.floor(now() / minute) * minute + minute;
-      const [series] = await metricData(clients.metrics, [question], { from: countedFrom, to, periodSeconds: 60 });
+      const [series] = await metricData(clients.metrics, [question], { from, to, periodSeconds: 60 });
       const failed = [...(series?.values() ?? [])].reduce((sum, count) => sum + count, 0);
       return { [names.join(' or ')]: failed };
     },

@@ -46,8 +46,8 @@ export function createLocalAlerts(layout: Layout, spec: EnvironmentSpec): Alerts
 
     deliveries: (since) => readDeliveries(deliveriesFile(layout), since),
 
-    async failures() {
-      const failures = countFailures(await alertmanagerLog(layout));
+    async failures(since) {
+      const failures = countFailures(await alertmanagerLog(layout), since);
       return Object.fromEntries(
         spec.alertReceivers.map(({ name }, index) => [name, failures.get(receiverName(index)) ?? 0]),
       );
@@ -56,12 +56,14 @@ export function createLocalAlerts(layout: Layout, spec: EnvironmentSpec): Alerts
 }
 
 /**
- * Notifications by receiver that failed and did not get through on a later attempt. From Alertmanager's log (logfmt), as its
+ * Notifications by receiver that failed since `since` (ms) and did not get through on a later attempt. From Alertmanager's log (logfmt), as its
  * metrics do not tell receivers apart before version 0.28: it logs the first failed attempt, and the success of a later one.
  */
-export function countFailures(log: string): Map<string, number> {
+export function countFailures(log: string, since: number): Map<string, number> {
   const failures = new Map<string, number>();
   for (const line of log.split('\n')) {
+    // `time` from version 0.28 on.
+    if (Date.parse(/(?:^|\s)(?:ts|time)=(\S+)/.exec(line)?.[1] ?? '') < since) continue;
     const receiver = /\sreceiver="?([^\s"]+)/.exec(line)?.[1];
     if (receiver === undefined) continue;
     const change = line.includes('"Notify attempt failed') ? 1 : line.includes('"Notify success"') ? -1 : 0;

@@ -1,4 +1,4 @@
-import { PutMetricAlarmCommand, SetAlarmStateCommand } from '@aws-sdk/client-cloudwatch';
+import { PutMetricAlarmCommand, PutMetricDataCommand, SetAlarmStateCommand } from '@aws-sdk/client-cloudwatch';
 import { CreateTopicCommand, PublishCommand, SubscribeCommand } from '@aws-sdk/client-sns';
 import { CreateQueueCommand, GetQueueAttributesCommand } from '@aws-sdk/client-sqs';
 import { expect } from 'chai';
@@ -102,8 +102,14 @@ describe('the alerts of AWS', function () {
     expect((error as OperationError).found).to.contain('coins/staging/green/api/tasks');
   });
 
-  it('count what could not be delivered', async () => {
-    expect(await make().failures()).to.deep.equal({ 'on-call': 0 });
+  it('count what could not be delivered since a time', async () => {
+    const minute = Math.floor(Date.now() / 60_000) * 60_000;
+    expect(await make().failures(minute)).to.deep.equal({ 'on-call': 0 });
+    const Dimensions = [{ Name: 'TopicName', Value: 'alarms' }];
+    const MetricData = [minute - 300_000, minute].map((time, index) => ({ MetricName: 'NumberOfNotificationsFailed', Value: index + 1, Timestamp: new Date(time), Dimensions })); // prettier-ignore
+    await entry.clients.metrics.send(new PutMetricDataCommand({ Namespace: 'AWS/SNS', MetricData }));
+    expect(await make().failures(minute + 30_000)).to.deep.equal({ 'on-call': 2 });
+    expect(await make().failures(minute - 600_000)).to.deep.equal({ 'on-call': 3 });
   });
 
   it('are read again where AWS has trouble', async () => {

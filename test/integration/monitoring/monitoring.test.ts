@@ -122,8 +122,8 @@ describe('monitoring with the real programs', () => {
       'InstanceDown',
       'api.green.2',
     ]);
-    await until(async () => expect(await alerts.failures()).to.deep.include({ 'on call': 0 }));
-    await until(async () => expect((await alerts.failures())['dead "one"']).to.be.above(0));
+    await until(async () => expect(await alerts.failures(since)).to.deep.include({ 'on call': 0 }));
+    await until(async () => expect((await alerts.failures(since))['dead "one"']).to.be.above(0));
     await until(() => Promise.resolve(expect(received.join()).to.contain('api.green.2')));
     await bed.startBackend('api.green.2');
     const resolved = await delivered({ alert: 'InstanceDown', status: 'resolved' }, 'api.green.2', firing.at);

@@ -15,12 +15,12 @@ function environment(
   const ids = broken.ids ?? ['api.green.1', 'api.green.2'];
   const states = new Map<string, InstanceState['state']>(ids.map((id) => [id, 'running']));
   const delivered: AlertDelivery[] = [];
-  let failures = 3;
+  const failures = [Date.now() - 5_000];
   const instances: Instances = {
     list: () => Promise.resolve([...states].map(([id, state]) => ({ id, state }))),
     stop(id) {
       states.set(id, 'stopped');
-      failures += broken.failures ?? 0;
+      failures.push(...Array.from({ length: broken.failures ?? 0 }, () => Date.now()));
       const labels = { instance: broken.about ?? id };
       if (!broken.silent)
         delivered.push({ receiver: 'on-call', alert: 'InstanceDown', status: 'firing', labels, at: Date.now() });
@@ -34,7 +34,7 @@ function environment(
     active: () => Promise.resolve([]),
     deliveries: (since) => Promise.resolve(delivered.filter(({ at }) => at >= since)),
     watches: () => Promise.resolve(true),
-    failures: () => Promise.resolve({ 'on-call': failures }),
+    failures: (since) => Promise.resolve({ 'on-call': failures.filter((at) => at >= since).length }),
   };
   return { alerts, instances, states };
 }

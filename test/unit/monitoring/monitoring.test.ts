@@ -102,14 +102,26 @@ describe('deliveries', () => {
 });
 
 describe('failed notifications', () => {
-  const failed = (receiver: string) =>
-    `ts=1 level=warn component=dispatcher receiver=${receiver} integration=webhook[0] msg="Notify attempt failed, will retry later" attempts=1 err="refused"`;
+  const failed = (receiver: string, time = 'ts=2026-01-01T00:00:01.000Z') =>
+    `${time} level=warn component=dispatcher receiver=${receiver} integration=webhook[0] msg="Notify attempt failed, will retry later" attempts=1 err="refused"`;
 
   it('are counted by receiver, until a later attempt gets through', () => {
-    const log = [failed('configured-0'), failed('configured-1'), failed('configured-1'), 'ts=1 msg="something else"'];
-    expect([...countFailures(log.join('\n'))]).to.deep.equal([['configured-0', 1], ['configured-1', 2]]); // prettier-ignore
-    const later = 'ts=2 level=info component=dispatcher receiver=configured-0 msg="Notify success" attempts=3';
-    expect(countFailures([...log, later].join('\n')).get('configured-0')).to.equal(0);
+    const log = [
+      failed('configured-0'),
+      failed('configured-1'),
+      failed('configured-1'),
+      'ts=2026-01-01T00:00:01.500Z msg="something else"',
+    ];
+    expect([...countFailures(log.join('\n'), 0)]).to.deep.equal([['configured-0', 1], ['configured-1', 2]]); // prettier-ignore
+    const later =
+      'ts=2026-01-01T00:00:02.000Z level=info component=dispatcher receiver=configured-0 msg="Notify success" attempts=3';
+    expect(countFailures([...log, later].join('\n'), 0).get('configured-0')).to.equal(0);
+  });
+
+  it('are counted from a time on', () => {
+    const log = [failed('configured-0'), failed('configured-0', 'time=2026-01-01T00:00:03.000Z')].join('\n');
+    expect(countFailures(log, Date.parse('2026-01-01T00:00:02Z')).get('configured-0')).to.equal(1);
+    expect(countFailures(log, Date.parse('2026-01-01T00:00:04Z')).get('configured-0')).to.equal(undefined);
   });
 });
 
