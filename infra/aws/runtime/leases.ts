@@ -16,6 +16,9 @@ export type Leases = Pick<Shared, 'acquire' | 'holder'>;
 /** A machine that hosts a release is given up on after this long without a sign of life. As long as locally. */
 const defaultLeaseMs = 60_000;
 
+/** Longest time for one renewal, and from one that failed to the next, ms; less where the lease is short. So a lease outlives some that fail. */
+const [renewalMs, againMs] = [5_000, 1_500];
+
 export function s3Leases(objects: S3Client, bucket: string): Leases {
   const at = (environment: EnvironmentName) => new LeaseObject(objects, bucket, environment);
   return {
@@ -110,11 +113,14 @@ class HeldLease implements Lease {
   async #renew(): Promise<void> {
     const { leaseMs } = this.holder;
     const { signal } = this.#end;
+    const limit = Math.min(renewalMs, leaseMs / 3);
+    let pause = leaseMs / 3;
     while (!this.#lost) {
-      await sleep(leaseMs / 3, undefined, { signal, ref: false }).catch(() => undefined);
+      await sleep(pause, undefined, { signal, ref: false }).catch(() => undefined);
       if (signal.aborted) return;
-      // A failure is tried again; meanwhile the lease runs out, and `held` says so.
-      await this.#renewOnce(AbortSignal.timeout(leaseMs / 2)).catch(() => undefined);
+      // Meanwhile the lease runs out, and `held` says so.
+      const renewed = await this.#renewOnce(AbortSignal.timeout(limit)).then(() => true, () => false); // prettier-ignore
+      pause = renewed ? leaseMs / 3 : Math.min(againMs, leaseMs / 10);
     }
   }
 

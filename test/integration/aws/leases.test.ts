@@ -199,6 +199,16 @@ describe('leases in S3', function () {
     expect(await leases.holder('staging')).to.equal(undefined);
   });
 
+  it('outlive a renewal that takes too long', async () => {
+    const leaseMs = 6_000;
+    const lease = await leases.acquire('staging', { owner: 'me', release: 'r1', leaseMs });
+    const slow = gateway.faults.add({ kind: 'slow', service: 's3', action: 'PUT', delayMs: 3_500, times: 1 });
+    for (const end = performance.now() + leaseMs + 500; performance.now() < end; await sleep(50))
+      expect(lease.held()).to.equal(true);
+    expect(slow.struck).to.equal(1);
+    await lease.release();
+  });
+
   it('are taken, renewed and released once where answers are lost', async () => {
     for (const action of ['PUT', 'DELETE'])
       gateway.faults.add({ kind: 'answer-lost', service: 's3', action, times: 1 });
