@@ -3,9 +3,12 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, isAbsolute, join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { OperationError } from '../../infra/errors.ts';
+import { didYouMean } from '../../infra/nearest.ts';
 import { projectRoot } from '../../infra/paths.ts';
+import { gatesOf } from '../release/plan.ts';
+import { stages } from '../release/stages/index.ts';
 import { describeIssues, type ConfigProblem } from './problems.ts';
-import { releaseDefinition, type ReleaseDefinition } from './schema.ts';
+import { platforms, releaseDefinition, type ReleaseDefinition } from './schema.ts';
 
 export interface LoadedRelease {
   definition: ReleaseDefinition;
@@ -44,6 +47,12 @@ export const givenPath = (path: string): string => resolve(process.env['INIT_CWD
  */
 export async function loadRelease(path?: string, platform?: string): Promise<LoadedRelease> {
   const file = path === undefined ? join(projectRoot, 'greenlight.config.ts') : givenPath(path);
+  if (platform !== undefined && !platforms.some((known) => known === platform))
+    throw new OperationError(
+      'reading the command line',
+      `there is no platform "${platform}"${didYouMean(platform, platforms)}`,
+      `choose one: --platform ${platforms.join(', --platform ')}`,
+    );
   const input = onPlatform(await importDefault(file), platform);
   const definition = checkRelease(file, input);
   const hash = createHash('sha256').update(JSON.stringify(definition)).digest('hex');
@@ -57,20 +66,37 @@ const onPlatform = (input: unknown, platform: string | undefined): unknown =>
 export function checkRelease(file: string, input: unknown): ReleaseDefinition {
   const checked = releaseDefinition.safeParse(input);
   if (!checked.success) throw new ConfigError(file, describeIssues(releaseDefinition, checked.error.issues, input));
-  const problems = missingScripts(checked.data);
+  const problems = [...missingFiles(checked.data), ...unknownGates(checked.data)];
   if (problems.length > 0) throw new ConfigError(file, problems);
   return checked.data;
 }
 
-/** Scripts that the project runs itself; what is in the artefact is only there after the build. */
-function missingScripts(definition: ReleaseDefinition): ConfigProblem[] {
-  const scripts = { 'load.script': definition.load.script, 'synthetic.script': definition.synthetic.script };
-  return Object.entries(scripts)
-    .filter(([, script]) => !existsSync(join(projectRoot, script)))
-    .map(([path, script]) => ({
-      path,
-      message: `found "${script}", and no such file in the project; write it or correct the path`,
-    }));
+/** Files of the project that a release takes; what is in the artefact is only there after the build. */
+function missingFiles({ load, synthetic, platform, aws }: ReleaseDefinition): ConfigProblem[] {
+  const files: [string, string | undefined][] = [
+    ['load.script', load.script],
+    ['synthetic.script', synthetic.script],
+  ];
+  if (platform === 'aws')
+    files.push(
+      ['aws.image.dockerfile', aws?.image.dockerfile],
+      ['aws.authorities.entry', aws?.authorities.entry],
+      ['aws.authorities.databases', aws?.authorities.databases],
+    );
+  return files.flatMap(([path, name]) => {
+    if (name === undefined || existsSync(resolve(projectRoot, name))) return [];
+    return [{ path, message: `found "${name}", and no such file in the project; write it or correct the path` }];
+  });
+}
+
+/** A waiver of a gate that no release has would be found out when the gate that was meant stops one. */
+function unknownGates(definition: ReleaseDefinition): ConfigProblem[] {
+  const known = gatesOf(stages, definition);
+  return definition.waivers.flatMap(({ gate }, index) => {
+    if (known.includes(gate)) return [];
+    const hint = didYouMean(gate, known) || `; the gates are ${known.join(', ')}`;
+    return [{ path: `waivers[${index}].gate`, message: `found "${gate}", and there is no such gate${hint}` }];
+  });
 }
 
 async function importDefault(file: string): Promise<unknown> {

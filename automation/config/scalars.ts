@@ -22,9 +22,13 @@ export const relativePath = z
     'give a path inside the project, without ".."',
   );
 
+const absolutePath = /^\/[^\s;"'{}\\]*$/;
 export const urlPath = z
   .string()
-  .regex(/^\/[^\s;"'{}\\]*$/, 'give an absolute URL path such as /healthz')
+  .regex(absolutePath, {
+    error: ({ input }) =>
+      `give an absolute URL path such as ${absolutePath.test(`/${String(input)}`) ? `/${String(input)}` : '/healthz'}`,
+  })
   .refine((path) => !path.split('/').includes('..'), 'give a URL path without ".."');
 
 export const environmentVariable = z

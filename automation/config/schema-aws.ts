@@ -28,6 +28,10 @@ export const aws = consistent(
         staging: domain.meta({ description: 'of staging', examples: ['staging.example.org'] }),
         production: domain.meta({ description: 'of production', examples: ['app.example.org'] }),
       })
+      .refine(({ staging, production }) => staging !== production, {
+        path: ['production'],
+        message: 'is the name of staging too; both are up at once, so choose another one',
+      })
       .describe('names of the entry points, in the hosted zone'),
     integrations: z
       .record(name, webUrl)

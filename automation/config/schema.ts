@@ -157,12 +157,11 @@ const waiver = z.strictObject({
   expires: expiry.meta({ description: 'last day (UTC) on which it holds', examples: ['2099-12-31'] }),
 });
 
+export const platforms = ['local', 'aws'] as const;
+
 /** Keys and types alone; `releaseDefinition` adds the rules between sections. */
 const sections = z.strictObject({
-  platform: z
-    .enum(['local', 'aws'])
-    .default('local')
-    .describe('local: real processes on this machine; aws: ECS, ALB and RDS'),
+  platform: z.enum(platforms).default('local').describe('local: real processes on this machine; aws: ECS, ALB and RDS'),
   aws: aws.optional().describe('accounts, sizes and names on AWS; needed where the platform is aws'),
   application,
   environments,

@@ -25,6 +25,18 @@ export function planRelease(stages: readonly Stage[], input: PlanInput, lastMs: 
   });
 }
 
+/** Ids of the gates that releases by this definition have, of whatever kind. */
+export function gatesOf(stages: readonly Stage[], definition: PlanInput['definition']): string[] {
+  const [from, to] = [
+    { colour: 'blue', version: '' },
+    { colour: 'green', version: '' },
+  ];
+  const plans = (['go-live', 'release', 'rehearsal'] as const).flatMap((kind) =>
+    stages.map((stage) => stage.plan({ kind, definition, from, to })),
+  );
+  return [...new Set(plans.flatMap(({ gates = {} }) => Object.keys(gates)))];
+}
+
 /** The plan as text for a terminal of so many columns; undefined: it is no terminal, and nothing is broken. */
 export function renderPlan(planned: readonly PlannedStage[], heading: string, columns?: number): string {
   const seconds = (ms: number) => (ms === 0 ? '' : ` (about ${Math.max(1, Math.round(ms / 1000))} s)`);

@@ -1,13 +1,19 @@
+import { Region } from '@pulumi/aws/types/enums/index.js';
 import { z } from 'zod';
+import { didYouMean } from '../nearest.ts';
 import { cidrBlock } from './cidr.ts';
+import { notOffered } from './fargate.ts';
 
 /** Key of the stack configuration that holds the settings, JSON: `greenlight:aws`. The same in all stacks of an environment. */
 export const awsSettingsKey = 'aws';
 
-const regionName = /^[a-z]{2}(-[a-z]+)+-\d$/;
+/** As the version of Pulumi's provider that this project uses knows them. */
+const regions: string[] = Object.values(Region);
 const region = z
   .string()
-  .regex(regionName, 'a region looks like eu-central-1')
+  .refine((name) => regions.includes(name), {
+    error: ({ input }) => `there is no such region; one looks like eu-central-1${didYouMean(input, regions)}`,
+  })
   .meta({ description: 'region of everything but the copies of backups', examples: ['eu-central-1'] });
 
 export const domain = z
@@ -19,11 +25,11 @@ export const domain = z
 const schedule = z.strictObject({
   name: z
     .string()
-    .regex(/^[a-z][a-z0-9-]*$/)
+    .regex(/^[a-z][a-z0-9-]*$/, 'use lower-case letters, digits and hyphens, starting with a letter')
     .meta({ description: 'unique name', examples: ['evening'] }),
   cron: z
     .string()
-    .startsWith('cron(')
+    .startsWith('cron(', 'write a cron expression such as cron(0 17 * * ? *)')
     .meta({ description: 'cron expression of Application Auto Scaling', examples: ['cron(0 17 * * ? *)'] }),
   timeZone: z.string().meta({ description: 'IANA name of the time zone', examples: ['Europe/Berlin'] }),
   minTasks: z
@@ -51,17 +57,21 @@ const tasks = z
     architecture: z.enum(['X86_64', 'ARM64']).meta({ description: 'of tasks and images', examples: ['X86_64'] }),
     schedules: z.array(schedule).default([]).describe('scaling ahead of load that is known to come'),
   })
+  .superRefine(({ cpu, memory }, ctx) => {
+    const problem = notOffered(cpu, memory);
+    if (problem !== undefined) ctx.addIssue({ code: 'custom', path: [problem.at], message: problem.message });
+  })
   .describe('tasks of the services');
 
 const database = z
   .strictObject({
     version: z
       .string()
-      .regex(/^(15|16|17|18)\.\d+$/, 'a version of PostgreSQL looks like 17.6')
+      .regex(/^(15|16|17|18)\.\d+$/, 'give a version of PostgreSQL 15 to 18 with its minor, such as 17.6')
       .meta({ description: 'of PostgreSQL; minor versions change with a release, never by themselves', examples: ['17.6'] }),
     instanceClass: z
       .string()
-      .startsWith('db.')
+      .startsWith('db.', 'a class of instances looks like db.m7g.large')
       .meta({ description: 'class of each instance', examples: ['db.m7g.large'] }),
     storage: z
       .number()
@@ -175,9 +185,12 @@ export const consistent = <T extends z.ZodType<Related>>(schema: T) =>
     .superRefine(({ region, availabilityZones }, ctx) => {
       const strange = availabilityZones.filter((zone) => !zone.startsWith(region));
       // Of a region that is none, no zone can be.
-      if (strange.length === 0 || !regionName.test(region)) return;
-      const message = `${strange.join(' and ')}: not in region ${region}; name zones such as ${region}a`;
-      ctx.addIssue({ code: 'custom', path: ['availabilityZones'], message });
+      if (strange.length === 0 || !regions.includes(region)) return;
+      const report = (path: string, message: string) => ctx.addIssue({ code: 'custom', path: [path], message });
+      const theirs = regions.find((one) => availabilityZones.every((zone) => zone.replace(/[a-z]$/, '') === one));
+      if (theirs !== undefined) report('region', `all zones are of ${theirs}; correct the region, or the zones`);
+      else
+        report('availabilityZones', `${strange.join(' and ')}: not in region ${region}; name zones such as ${region}a`);
     })
     .refine(({ database }) => database.maxStorage >= database.storage, {
       path: ['database', 'maxStorage'],

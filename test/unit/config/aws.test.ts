@@ -36,6 +36,14 @@ describe('networks of a release on AWS', () => {
     expect(problems({ staging: '10.0.0.0' }).join()).to.contain('cidrBlocks.staging: addresses of a network look like');
   });
 
+  it('have a name each', () => {
+    const name = 'app.example.org';
+    const { error } = aws.safeParse({ ...least, domains: { staging: name, production: name } });
+    expect(error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join()).to.match(
+      /^domains\.production: is the name of staging too/,
+    );
+  });
+
   it('overlap where one holds the other, whichever is first', () => {
     for (const [one, other, expected] of [
       ['10.0.0.0/16', '10.1.0.0/16', false],

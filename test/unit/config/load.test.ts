@@ -81,6 +81,18 @@ describe('loading a release definition', () => {
     );
   });
 
+  it('does not blame the file for a platform that the command line names', async () => {
+    await loadRelease(await write(source(validDefinition())), 'loacl').then(
+      () => expect.fail('it was loaded'),
+      (error: Error) => {
+        expect(error).not.to.be.instanceOf(ConfigError);
+        expect(error.message)
+          .to.include('no platform "loacl" (did you mean "local"?)')
+          .and.to.include('--platform aws');
+      },
+    );
+  });
+
   it('says that a folder is no file', async () => {
     await loadRelease(directory).then(
       () => expect.fail('it was loaded'),

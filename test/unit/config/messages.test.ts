@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { checkRelease, ConfigError } from '../../../automation/config/load.ts';
-import { nearest } from '../../../automation/config/problems.ts';
+import { nearest } from '../../../infra/nearest.ts';
+import sample from '../../../greenlight.config.ts';
 import { validDefinition } from './valid-definition.ts';
 
 /** A definition as somebody without an editor's help may write it. */
@@ -41,6 +42,11 @@ const cases: [string, (draft: Draft) => void, string][] = [
     'application.version: is missing; give a text in quotes: the version to release',
   ],
   ['a missing section', (d) => delete d.tests, 'tests: is missing; give a group of settings, in { }'],
+  [
+    'a route without its slash',
+    (d) => (d.application.services[1].routes = ['api']),
+    'application.services[1].routes[0]: found "api"; give an absolute URL path such as /api',
+  ],
   ['a number for a text', (d) => (d.application.name = 7), 'application.name: found 7; give a text in quotes'],
   ['a text for a number', (d) => (d.load.growth = '2'), 'load.growth: found "2"; give a number'],
   ['NaN', (d) => (d.load.requestsPerSecond = NaN), 'load.requestsPerSecond: found NaN; give a number'],
@@ -336,6 +342,30 @@ describe('messages about a wrong release definition', () => {
       delete d.data.ledger;
     };
     expect(problemsOf(edge)).to.deep.equal([]);
+  });
+});
+
+describe('what a release takes from outside of its definition', () => {
+  it('is looked for at once: files that only AWS needs, where it is the platform', () => {
+    const onAws = (platform: string) => (d: Draft) => {
+      d.platform = platform;
+      d.aws = { ...sample.aws, integrations: { payments: 'https://payments.example.org' }, authorities: { entry: 'nowhere.pem' } };
+      d.aws.image = { dockerfile: 'nowhere/Dockerfile' };
+    }; // prettier-ignore
+    expect(problemsOf(onAws('aws'))).to.deep.equal([
+      'aws.image.dockerfile: found "nowhere/Dockerfile", and no such file in the project; write it or correct the path',
+      'aws.authorities.entry: found "nowhere.pem", and no such file in the project; write it or correct the path',
+    ]);
+    expect(problemsOf(onAws('local'))).to.deep.equal([]);
+  });
+
+  it('is the gates too: a waiver of one that does not exist is a mistake', () => {
+    const waiver = (gate: string) => (d: Draft) => (d.waivers = [{ ...validWaiver, gate }]);
+    expect(problemsOf(waiver('data-comparison'))).to.deep.equal([]);
+    expect(problemsOf(waiver('capcity'))).to.deep.equal([
+      'waivers[0].gate: found "capcity", and there is no such gate (did you mean "capacity"?)',
+    ]);
+    expect(problemsOf(waiver('everything'))[0]).to.include('there is no such gate; the gates are unit-tests, ');
   });
 });
 
