@@ -5,7 +5,7 @@ import { databaseUrl } from '../../../infra/database-url.ts';
 import { contractFile, migrate, openWorkshop, runBuild, runTests, withClient, type Workshop } from './sample.ts';
 
 describe('sample application: two versions', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let shop: Workshop;
   let v1: string;
   let v2: string;

@@ -64,12 +64,16 @@ describe('api with its database', () => {
 
   it('counts parallel wrong logins too', async () => {
     const email = newEmail();
-    const guesses = Array.from({ length: 12 }, () =>
-      new Client(api.url).post('/api/login', { email, password: 'a wrong password' }),
-    );
-    const statuses = (await Promise.all(guesses)).map((reply) => reply.status);
-    assert.equal(statuses.filter((status) => status === 401).length, 5);
-    assert.equal(statuses.filter((status) => status === 429).length, 7);
+    // On a busy machine some wait too long for a connection: 503 with Retry-After, and perhaps counted already.
+    const guess = async (): Promise<number> => {
+      const { status } = await new Client(api.url).post('/api/login', { email, password: 'a wrong password' });
+      return status === 503 ? wait(1_000).then(guess) : status;
+    };
+    const statuses = await Promise.all(Array.from({ length: 12 }, guess));
+    const looked = statuses.filter((status) => status === 401).length;
+    assert.ok(looked <= 5, `${looked} passwords were looked at`);
+    assert.equal(statuses.filter((status) => status === 429).length, 12 - looked);
+    assert.equal(await guess(), 429);
   });
 
   it('erases every row of an account', async () => {
