@@ -47,7 +47,9 @@ function dates(lines: CostLine[]): string | undefined {
 export function summariseCost({ environment, monthly, idleColourPerHour, priceDate, region }: Estimate): string {
   if (priceDate === undefined) return `what ${environment} costs is not known: there are no prices of ${region}`;
   const most = (cost: Cost, digits: number): string => {
-    const missing = cost.unknown.length === 0 ? '' : `, without ${cost.unknown.length} parts that have no price`;
+    const count = cost.unknown.length;
+    const parts = count === 1 ? '1 part that has' : `${count} parts that have`;
+    const missing = count === 0 ? '' : `, without ${parts} no price`;
     return `${money(cost.usd, digits)}${missing}`;
   };
   return `the colour that serves nobody costs ${most(idleColourPerHour, 4)}, per hour of bake time; all of ${environment} ${most(monthly, 0)}, a month (list prices of ${priceDate})`;
@@ -79,8 +81,12 @@ function renderCost({ environment, region, monthly, idleColourPerHour, unknown, 
 }
 
 /** A sum that lacks parts is a lower bound, and says so. */
-const atLeast = ({ unknown }: Cost): string =>
-  unknown.length === 0 ? '' : `${unknown.length} parts have no price (below), without them `;
+function atLeast({ unknown: { length } }: Cost): string {
+  if (length === 0) return '';
+  return length === 1
+    ? '1 part has no price (below), without it '
+    : `${length} parts have no price (below), without them `;
+}
 
 const total = (lines: CostLine[]): number => lines.reduce((sum, { usd }) => sum + usd, 0);
 const money = (usd: number, digits = 2): string => `$${usd.toFixed(digits)}`;

@@ -106,7 +106,8 @@ function counts(nodes: TreeNode[]): string {
     .sort(([a, m], [b, n]) => n - m || a.localeCompare(b))
     .map(([type, count]) => (count === 1 ? type : `${count} ${type}`));
   const fits = all.filter((_, i) => all.slice(0, i + 1).join(', ').length <= listWidth);
-  return [...fits, ...(fits.length === all.length ? [] : [`and ${all.length - fits.length} more kinds`])].join(', ');
+  const more = all.length - fits.length;
+  return [...fits, ...(more === 0 ? [] : [`and ${more} more ${more === 1 ? 'kind' : 'kinds'}`])].join(', ');
 }
 
 /** For the terminal: per stack its parts, each with what it is made of. Pure. */

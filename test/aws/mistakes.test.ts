@@ -190,7 +190,7 @@ describe('mistakes on the platform aws', function () {
     const cases: [string, object, number, string[]][] = [
       ['no section aws', { aws: null }, 1, ['aws: is missing', 'npm run init']],
       ['a region misspelt', { aws: { region: 'eu-centrl1' } }, 1, ['aws.region: found "eu-centrl1"']],
-      ['two zones of another region', { aws: { availabilityZones: ['eu-west-1a', 'eu-west-1b'] } }, 1, ['eu-west-1a and eu-west-1b: not in region eu-central-1']],
+      ['two zones of another region', { aws: { availabilityZones: ['eu-west-1a', 'eu-west-1b'] } }, 1, ['aws.region: found "eu-central-1"; all zones are of eu-west-1']],
       ['an integration without an address', { aws: { integrations: {} } }, 1, ['aws.integrations["price-feed"]: is missing']],
       ['a receiver that is not https', { alerts: { receivers } }, 1, ['alerts.receivers[0].webhook: is not https']],
       ['keys that are unknown', { aws: { hostedZone: 'Z1', regoin: 'x' } }, 2, ['did you mean "hostedZoneId"', 'did you mean "region"']],
@@ -202,7 +202,7 @@ describe('mistakes on the platform aws', function () {
         await refused('release', { definition }, 1, found, ...words, 'Nothing was changed');
       });
     it('another platform, on the command line', async () => {
-      await refused('release --platform moon', {}, 1, 'platform: found "moon"; choose one of "local", "aws"');
+      await refused('release --platform moon', {}, 1, 'there is no platform "moon"', '--platform aws');
     });
   });
 
