@@ -53,7 +53,7 @@ async function awsProgram(environment: EnvironmentName, stack: StackConfig): Pro
   }
 }
 
-/** For `pulumi preview` by hand: the program of the selected stack. */
+/** For `pulumi preview` by hand, with a Pulumi that has its language host (Pulumi.yaml): the program of the selected stack. */
 export default async function selectedStack(): Promise<Record<string, pulumi.Input<unknown>>> {
   const selected = pulumi.getStack();
   for (const environment of ['staging', 'production'] as const) {
