@@ -8,6 +8,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { OperationError } from '../../errors.ts';
 import type { LeaseHolder } from '../../shared.ts';
+import { dateMs, dateOfAnswer } from './answer-date.ts';
 import { calling, codeOf } from './errors.ts';
 
 /** What the object of a lease says. */
@@ -29,9 +30,6 @@ export interface StoredLease {
   ended: boolean;
 }
 
-/** S3 gives times in whole seconds: the begin of a second that has begun. */
-const clockMs = 1000;
-
 /** One object of S3 that is replaced only by who read it, or wrote it last. */
 export class LeaseObject {
   readonly #objects: S3Client;
@@ -48,18 +46,10 @@ export class LeaseObject {
   read(signal?: AbortSignal): Promise<StoredLease | undefined> {
     return calling(this.#doing, async () => {
       const command = new GetObjectCommand(this.#at);
-      let date: string | undefined;
-      command.middlewareStack.add(
-        (next) => async (args) => {
-          const result = await next(args);
-          date = (result.response as { headers?: Record<string, string> }).headers?.['date'];
-          return result;
-        },
-        { step: 'deserialize', name: 'dateOfAnswer', priority: 'low' },
-      );
+      const date = dateOfAnswer(command);
       try {
         const answer = await this.#objects.send(command, signal && { abortSignal: signal });
-        return this.#stored(answer, (await answer.Body?.transformToString('utf8')) ?? '', Date.parse(date ?? ''));
+        return this.#stored(answer, (await answer.Body?.transformToString('utf8')) ?? '', date());
       } catch (error) {
         if (error instanceof NoSuchKey) return undefined;
         throw error;
@@ -75,7 +65,7 @@ export class LeaseObject {
         'what is there is no lock',
         'make sure that no release runs in this environment, then delete that object',
       );
-    const endsAt = LastModified.getTime() + record.leaseMs + clockMs;
+    const endsAt = LastModified.getTime() + record.leaseMs + dateMs;
     return { record: { ...record, leaseUntil: new Date(endsAt).toISOString() }, etag: ETag, endsAt, ended: now >= endsAt }; // prettier-ignore
   }
 

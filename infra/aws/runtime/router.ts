@@ -7,9 +7,10 @@ import type { FoundationOutputs } from '../foundation-reference.ts';
 import { fenceProof, priorities } from '../routing-plan.ts';
 import type { Clients } from './clients.ts';
 import { calling } from './errors.ts';
+import { fenceLease, resting, underChange } from './fence-lease.ts';
 import { listenerRules } from './listener-rules.ts';
-import { fenceLease, underChange } from './fence-lease.ts';
 import { agrees, createProbe, observe, probePaths, type Probe, type ProbeAnswer } from './probe.ts';
+import { halfChanged, heldNoMore, notKept, nothingThere, rulesMissing } from './router-errors.ts';
 import {
   actionFor,
   disagreeing,
@@ -33,7 +34,7 @@ export interface AwsRouterOptions {
   caFile?: string;
   targetGroups?: TargetGroups;
   probe?: Probe;
-  /** ms since the epoch. */
+  /** Of this machine, for what it did itself; ms. */
   now?: () => number;
   /** Longest wait until what AWS accepted is seen at the entry point, ms. */
   observeMs?: number;
@@ -43,9 +44,9 @@ export interface AwsRouterOptions {
 
 /** AWS names no time within which its balancers follow; "usually seconds" in its forum. */
 const defaultObserveMs = 15_000;
-/** Probes at once: new connections, so few enough not to be a load. */
+/** Probes at once at each node: new connections, so few enough not to be a load. */
 const parallel = 5;
-/** Answers of the fence in a row that say that all of the balancer's nodes know. */
+/** Answers of the fence in a row that say that a node of the balancer knows. */
 const fenceInARow = 20;
 
 /** The load balancer of an environment on AWS, by its API and by what is seen through it. Needs neither the engine nor its state. */
@@ -90,29 +91,39 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
   /**
    * AWS changes one rule per call. Who dies in between leaves rules to both colours: then a fence that went down by itself would
    * let both databases be written to. So it stays up from the first change until all rules agree again, or a recovery makes them.
+   * `moves`: from one colour to the other, for which a hold must not have ended meanwhile.
    */
-  const keepingUp = async (matched: MatchedRules, doing: string, work: () => Promise<void>): Promise<void> => {
-    const { until } = await lease.read(matched, doing);
+  const keepingUp = async (
+    { up }: MatchedRules,
+    moves: boolean,
+    doing: string,
+    work: () => Promise<void>,
+  ): Promise<void> => {
+    if (up.length === 0 && moves && heldAt !== undefined) throw heldNoMore(doing);
+    const { until, ends } = up.length === 0 ? resting : await lease.read(up, doing);
     if (until === 0) return work();
-    await lease.set(matched.up, `${until} ${underChange}`, doing);
+    const { now: marked } = await lease.set(up, `${until} ${underChange}`, doing);
     const agree = async () => {
       const present = await rules(doing);
       return liveColours(matchRules(spec, present), (await ownersOf(present)).ownerOf).length < 2;
     };
     try {
+      // Its function may have seen the lease end before it was marked, and lower it now.
+      const stillUp = async () => matchRules(spec, await rules(doing)).up.length >= up.length;
+      if (moves && ((ends && marked >= until) || !(await stillUp()))) throw heldNoMore(doing);
       await work();
     } catch (error) {
-      if (await agree().catch(() => false)) await lease.set(matched.up, String(until), doing).catch(() => undefined);
+      if (await agree().catch(() => false)) await lease.set(up, String(until), doing).catch(() => undefined);
       throw error;
     }
-    await lease.set(matched.up, String(until), doing);
+    await lease.set(up, String(until), doing);
   };
 
   const apply = async (split: Split, doing: string): Promise<void> => {
     const present = await rules(doing);
     const matched = matchRules(spec, present);
     if (matched.missing.length > 0) throw rulesMissing(doing, matched.missing);
-    const { arnOf } = await ownersOf(present);
+    const { arnOf, ownerOf } = await ownersOf(present);
     const need = (owner: { colour: Colour; service: string }): string => {
       const arn = arnOf(owner);
       if (arn === undefined) throw nothingThere(doing, owner);
@@ -122,7 +133,10 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
     const toDo = wanted.filter(({ rule, action }) => !does(rule, action));
     // Writes first: reads that are still at the old colour are those of a canary, which is a state that there may be.
     const inTurn = [...toDo.filter(({ weighted }) => !weighted), ...toDo.filter(({ weighted }) => weighted)];
-    await keepingUp(matched, doing, async () => {
+    const before = liveColours(matched, ownerOf);
+    // Where there are two already, a change was cut off: this ends it.
+    const moves = before.length === 1 && before[0] !== split.live;
+    await keepingUp(matched, moves, doing, async () => {
       await change(inTurn, doing);
       const after = matchRules(spec, await rules(doing));
       const others = wanted.filter(({ name, action }) => !after.routed.some((found) => found.name === name && does(found.rule, action))); // prettier-ignore
@@ -177,11 +191,12 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
       const present = await rules(doing);
       const matched = matchRules(spec, present);
       const known = await groups.of(present);
-      const [{ until, ends }, servers] = await Promise.all([lease.read(matched, doing), serversOf(clients, known)]);
+      const { up } = matched;
+      const [held, servers] = await Promise.all([up.length === 0 ? resting : lease.read(up, doing), serversOf(clients, known)]); // prettier-ignore
       const { ownerOf } = owners(known);
       const split = splitOf(matched, ownerOf);
       const astray = split === undefined ? [] : disagreeing(matched, split, ownerOf);
-      const holdMs = Math.max(ends ? 0 : 1, until - now());
+      const holdMs = Math.max(held.ends ? 0 : 1, held.until - held.now);
       return { split, ...(astray.length === 0 ? {} : { disagreeing: astray }), holdMs, servers };
     },
 
@@ -198,16 +213,17 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
       if (!Number.isFinite(leaseMs) || leaseMs <= 0)
         throw new OperationError(doing, 'it is not a duration', 'give a positive number of milliseconds');
       await oneByOne(async () => {
-        const until = Math.round(now() + leaseMs);
+        const seenBy = Date.now() + leaseMs;
         const { fence, up, missing } = matchRules(spec, await rules(doing));
         if (missing.length > 0) throw rulesMissing(doing, missing);
         // Where nothing is a write there is nothing to hold.
         if (fence.length === 0) return;
-        await lease.set(fence, String(until), doing);
-        const resting = fence.filter((rule) => !up.includes(rule));
+        const { now: began } = await lease.read(fence, doing);
+        await lease.set(fence, String(Math.round(began + leaseMs)), doing);
+        const atRest = fence.filter((rule) => !up.includes(rule));
         try {
-          if (resting.length > 0) await move(resting, 'up', doing);
-          await fenceSeen(true, Math.min(Date.now() + observeMs, Date.now() + (until - now())), doing);
+          if (atRest.length > 0) await move(atRest, 'up', doing);
+          await fenceSeen(true, Math.min(Date.now() + observeMs, seenBy), doing);
         } catch (error) {
           // Never held for some clients only.
           await lower(doing).catch(() => undefined);
@@ -237,28 +253,4 @@ const longestWriteMs = ({ slo }: EnvironmentSpec): number => Math.max(500, 2 * s
 const forwardOf = ({ Actions = [] }: Rule): Rule['Actions'] =>
   Actions.map(({ ForwardConfig, TargetGroupArn, ...action }) =>
     ForwardConfig === undefined ? { ...action, TargetGroupArn } : { ...action, ForwardConfig },
-  );
-
-const rulesMissing = (doing: string, names: string[]) =>
-  new OperationError(
-    doing,
-    `the listener has no rule for ${names.join(', ')}`,
-    'bring the traffic stack up: npm run resume',
-  );
-
-const halfChanged = (doing: string, live: Colour[]) =>
-  new OperationError(
-    doing,
-    `some rules send writes to ${live.join(', others to ')}: a change of them was cut off, and writes stay held`,
-    'npm run resume makes them agree',
-  );
-
-const nothingThere = (doing: string, { colour, service }: { colour: Colour; service: string }) =>
-  new OperationError(doing, `${colour} has no target group of ${service}`, 'bring that colour up first');
-
-const notKept = (doing: string, names: string[]) =>
-  new OperationError(
-    doing,
-    `AWS took the change and says something else of ${names.join(', ')}`,
-    'somebody else may have changed them; npm run status, then repeat the command',
   );

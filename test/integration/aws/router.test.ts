@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { request } from 'node:https';
-import { ModifyRuleCommand } from '@aws-sdk/client-elastic-load-balancing-v2';
+import { AddTagsCommand, ModifyRuleCommand } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { expect } from 'chai';
 import { createClients, maxAttempts, type Clients } from '../../../infra/aws/runtime/clients.ts';
+import { leaseTag } from '../../../infra/aws/routing-plan.ts';
+import { underChange } from '../../../infra/aws/runtime/fence-lease.ts';
 import { createAwsRouter, type AwsRouterOptions } from '../../../infra/aws/runtime/router.ts';
-import { targetsOf } from '../../../infra/aws/runtime/rules.ts';
+import { matchRules, targetsOf } from '../../../infra/aws/runtime/rules.ts';
 import { createTargetGroups } from '../../../infra/aws/runtime/target-groups.ts';
 import { OperationError } from '../../../infra/errors.ts';
 import type { Router } from '../../../infra/platform.ts';
@@ -150,6 +152,71 @@ describe('the router of AWS', function () {
       await another.hold(120_000);
       expect((await another.read()).holdMs).to.be.above(100_000);
       await another.release();
+    });
+
+    it('lasts as long as it was asked for, though the clock of this machine is wrong', async () => {
+      const real = Date.now;
+      for (const skewMs of [-3_600_000, 3_600_000]) {
+        const { listener, router } = await make();
+        Date.now = () => real() + skewMs;
+        try {
+          // The function has AWS's clock.
+          listener.later(-skewMs);
+          await router.hold(30_000);
+          expect((await router.read()).holdMs).to.be.within(10_000, 30_000);
+          expect(await listener.probe(write)).to.deep.equal({ status: 503, fence: 'up' });
+          listener.later(35_000);
+          expect(await listener.probe(write)).to.deep.equal({ status: 503, fence: 'lowered' });
+          await router.release();
+        } finally {
+          Date.now = real;
+        }
+      }
+    });
+
+    describe('whose lease has ended does not let writes go to the other colour, as rules change one by one', () => {
+      const green = { live: 'green', percent: 0 } as const;
+      const refused = async (listener: TestListener, router: Router) => {
+        expect((await failure(router.apply(green))).found).to.contain('the lease of the hold is over');
+        for (const path of ['/x', '/api/x']) {
+          const { colour = 'the fence' } = await listener.probe({ method: 'POST', path });
+          expect(colour).to.be.oneOf(['blue', 'the fence']);
+        }
+        await router.release();
+        await router.apply(green);
+        expect((await router.read()).split).to.deep.equal(green);
+      };
+
+      it('where the fence is down', async () => {
+        const { listener, router } = await make();
+        await router.hold(30_000);
+        listener.later(60_000);
+        expect(await listener.probe(write)).to.deep.equal({ status: 503, fence: 'lowered' });
+        await refused(listener, router);
+      });
+
+      it('where it goes down when they are about to change', async () => {
+        const { listener, router } = await make();
+        await router.hold(30_000);
+        let met = 0;
+        const before = async ({ input }: Call) => {
+          if (!JSON.stringify(input).includes(underChange) || met++ > 0) return undefined;
+          listener.later(60_000);
+          expect(await listener.probe(write)).to.deep.equal({ status: 503, fence: 'lowered' });
+          return undefined;
+        };
+        gateway.use([{ service: 'elasticloadbalancing', actions: ['AddTags'], before }]);
+        await refused(listener, router);
+        expect(met).to.equal(1);
+      });
+
+      it('where it is up, as no write came: one that is looked at now lowers it', async () => {
+        const { listener, router } = await make();
+        await router.hold(30_000);
+        const ResourceArns = matchRules(spec, await listener.rules()).up.flatMap(({ RuleArn }) => RuleArn ?? []);
+        await clients.balancer.send(new AddTagsCommand({ ResourceArns, Tags: [{ Key: leaseTag, Value: String(Date.now()) }] })); // prettier-ignore
+        await refused(listener, router);
+      });
     });
 
     it('that is not seen at the entry point is taken back', async () => {
