@@ -1,5 +1,7 @@
+import type { LookupAddress } from 'node:dns';
+import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
-import { request as httpsRequest } from 'node:https';
+import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationError } from '../../errors.ts';
 import { other, type EnvironmentSpec, type Split } from '../../model.ts';
@@ -22,18 +24,31 @@ export interface ProbeRequest {
 }
 
 /** Asks the entry point as a client that it does not know yet: over a connection of its own, without cookies. */
-export type Probe = (request: ProbeRequest) => Promise<ProbeAnswer>;
+export interface Probe {
+  (request: ProbeRequest, node?: LookupAddress): Promise<ProbeAnswer>;
+  /** A load balancer has several addresses, and a machine is told them in an order that it keeps for a while: each is asked by itself. */
+  nodes?(): Promise<LookupAddress[]>;
+}
 
 const answerMs = 5_000;
 
 export function createProbe({ baseUrl, caFile }: Pick<EntryPoint, 'baseUrl' | 'caFile'>): Probe {
   let authority: Promise<Buffer> | undefined;
-  return async ({ method, path }) => {
+  const probe: Probe = async ({ method, path }, node) => {
     const ca = caFile === undefined ? {} : { ca: await (authority ??= readFile(caFile)) };
     // Not counted as a user's by an application that tells synthetic traffic apart.
     const headers = { ...userAgent, 'x-greenlight-synthetic': '1', 'content-length': '0' };
+    // The name stays the one of the entry point, in TLS and in `Host`.
+    const to: Pick<RequestOptions, 'lookup'> = node === undefined ? {} : { lookup: (_name, _options, done) => done(null, [node]) }; // prettier-ignore
     return new Promise((resolve) => {
-      const asked = httpsRequest(new URL(path, baseUrl), { method, agent: false, headers, timeout: answerMs, ...ca });
+      const asked = httpsRequest(new URL(path, baseUrl), {
+        method,
+        agent: false,
+        headers,
+        timeout: answerMs,
+        ...ca,
+        ...to,
+      });
       asked.once('response', (answer) => {
         answer.resume();
         const header = (name: string) => [answer.headers[name]].flat()[0];
@@ -48,6 +63,9 @@ export function createProbe({ baseUrl, caFile }: Pick<EntryPoint, 'baseUrl' | 'c
       asked.end();
     });
   };
+  // Its load balancer has addresses of IPv4 alone.
+  const nodes = () => lookup(new URL(baseUrl).hostname, { all: true, family: 4 });
+  return Object.assign(probe, { nodes });
 }
 
 /** One read per service that its own routes lead to: its health path where that is so, else the begin of a route. */
@@ -90,7 +108,7 @@ export function agrees(answers: ProbeAnswer[], { live, percent }: Split): boolea
 export interface ObserveOptions {
   probe: Probe;
   request: ProbeRequest;
-  /** At once. */
+  /** At once, at each node. */
   parallel: number;
   deadline: number;
   doing: string;
@@ -98,13 +116,16 @@ export interface ObserveOptions {
 
 const pauseMs = 50;
 
-/** Probes until `done` says so of the answers so far, oldest first; else rejects at the deadline (ms since the epoch). */
+/** Probes until `done` says so of the answers of each node so far, oldest first; else rejects at the deadline (ms since the epoch). */
 export async function observe(options: ObserveOptions, done: (answers: ProbeAnswer[]) => boolean): Promise<void> {
   const { probe, request, parallel, deadline, doing } = options;
-  const answers: ProbeAnswer[] = [];
+  const answers: (ProbeAnswer & { from: string | undefined })[] = [];
+  const ask = async (node: LookupAddress | undefined) => ({ ...(await probe(request, node)), from: node?.address });
   for (;;) {
-    answers.push(...(await Promise.all(Array.from({ length: parallel }, () => probe(request)))));
-    if (done(answers)) return;
+    // A name that leads nowhere: the probe itself says so.
+    const nodes = (await probe.nodes?.().catch(() => undefined)) ?? [undefined];
+    answers.push(...(await Promise.all(nodes.flatMap((node) => Array.from({ length: parallel }, () => ask(node))))));
+    if (nodes.every((node) => done(answers.filter(({ from }) => from === node?.address)))) return;
     if (Date.now() > deadline) {
       throw new OperationError(
         doing,

@@ -1,5 +1,22 @@
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
-import { agrees, probePaths, sampleSize, summary, type ProbeAnswer } from '../../../infra/aws/runtime/probe.ts';
+import {
+  agrees,
+  createProbe,
+  observe,
+  probePaths,
+  sampleSize,
+  summary,
+  type Probe,
+  type ProbeAnswer,
+} from '../../../infra/aws/runtime/probe.ts';
+import { createCertificates } from '../../../infra/local/certificates.ts';
+import { refusal } from '../../contract/databases.ts';
 import { spec } from './declared.ts';
 
 const answers = (blue: number, green: number, before: ProbeAnswer[] = []): ProbeAnswer[] => [
@@ -44,6 +61,52 @@ describe('probes of the entry point', () => {
     const [web, api] = of.services;
     expect(probePaths({ ...of, services: [web!, { ...api!, health: '/elsewhere' }] })).to.deep.equal(['/healthz', '/api']);
     expect(probePaths({ ...of, writes: { methods: [], paths: ['/api'] } })).to.deep.equal(['/healthz']);
+  }); // prettier-ignore
+
+  it('ask each node, and are done when each of them follows', async () => {
+    const asked: Record<string, number> = {};
+    const nodes = ['10.0.0.1', '10.0.0.2'].map((address) => ({ address, family: 4 }));
+    const probe: Probe = Object.assign(
+      (_request: object, { address }: { address: string } = nodes[0]!) => {
+        asked[address] = (asked[address] ?? 0) + 1;
+        const late = address === '10.0.0.2' && asked[address] <= 100;
+        return Promise.resolve({ status: 200, colour: late ? 'blue' : 'green' });
+      },
+      { nodes: () => Promise.resolve(nodes) },
+    );
+    const request = { method: 'GET', path: '/' };
+    const followed = (deadline: number) => observe({ probe, request, parallel: 5, deadline, doing: 'setting' }, (seen) => agrees(seen, { live: 'green', percent: 0 })); // prettier-ignore
+    await followed(Date.now() + 10_000);
+    expect(asked).to.deep.equal({ '10.0.0.1': 120, '10.0.0.2': 120 });
+    nodes.push({ address: '10.0.0.3', family: 4 });
+    asked['10.0.0.2'] = 0;
+    expect(await refusal(followed(0)))
+      .to.contain('5 x blue')
+      .and.contain('10 x green');
+  });
+
+  it('reach the node that they are for, by the name of the entry point', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'greenlight-probe-'));
+    const servers: Server[] = [];
+    try {
+      await createCertificates(folder);
+      const [key, cert] = await Promise.all(['server.key', 'server.crt'].map((name) => readFile(join(folder, name))));
+      const listen = async (address: string, port: number, colour: string): Promise<number> => {
+        const server = createServer({ key, cert }, ({ headers }, response) => response.writeHead(headers.host === `localhost:${(server.address() as AddressInfo).port}` ? 200 : 400, { 'x-greenlight-colour': colour }).end()); // prettier-ignore
+        servers.push(server);
+        await once(server.listen(port, address), 'listening');
+        return (server.address() as AddressInfo).port;
+      };
+      const port = await listen('127.0.0.1', 0, 'blue');
+      await listen('127.0.0.2', port, 'green');
+      const probe = createProbe({ baseUrl: `https://localhost:${port}`, caFile: join(folder, 'ca.pem') });
+      expect(await probe.nodes?.()).to.deep.equal([{ address: '127.0.0.1', family: 4 }]);
+      for (const [address, colour] of [['127.0.0.1', 'blue'], ['127.0.0.2', 'green']] as const)
+        expect(await probe({ method: 'GET', path: '/' }, { address, family: 4 })).to.deep.equal({ status: 200, colour, fence: undefined });
+    } finally {
+      for (const server of servers) server.close();
+      await rm(folder, { recursive: true, force: true });
+    }
   }); // prettier-ignore
 
   it('are told in few words', () => {
