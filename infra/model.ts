@@ -66,6 +66,8 @@ export interface ColourSpec {
   colour: Colour;
   /** Absent: only the database, to be filled and migrated before a version starts on it. */
   artefact?: Artefact;
+  /** The platform's settings that it was last made with, where it is made again as it was. Absent: the definition's. */
+  settings?: Readonly<Record<string, unknown>>;
 }
 
 /**

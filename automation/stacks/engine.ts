@@ -243,8 +243,9 @@ function fromOutputs(name: string, kind: StackKind, outputs: Record<string, unkn
       return { kind, split: required('split') as Split };
     case 'blue':
     case 'green': {
-      const artefact = outputs['artefact'] as ColourSpec['artefact'];
-      return { kind, colour: { colour: required('colour') as ColourSpec['colour'], ...(artefact && { artefact }) } };
+      const colour = required('colour') as ColourSpec['colour'];
+      const { artefact, settings: made } = outputs as Partial<ColourSpec>;
+      return { kind, colour: { colour, ...(artefact && { artefact }), ...(made && { settings: made }) } };
     }
   }
 }

@@ -13,16 +13,18 @@ import type { AwsSettings } from './settings.ts';
 export async function colourStack(
   environment: EnvironmentName,
   spec: ColourSpec,
-  settings: AwsSettings,
+  wanted: AwsSettings,
 ): Promise<Record<string, pulumi.Input<unknown>>> {
+  // What has users is made again as it was: a changed class or version of the database would restart it.
+  const settings: AwsSettings = { ...wanted, ...spec.settings };
   const { foundation, routeSecret } = await readFoundation(environment);
   const of = { colour: spec.colour, version: spec.artefact?.version };
   const place = placeOf(environment, foundation.spec.application, settings, of);
   const args = { spec, foundation, routeSecret };
   const colour = new ColourStack(args, place, { providers: [accountProvider(place)] });
-  // The recorded artefact is the one whose tasks are all healthy.
-  const artefact = pulumi.all(colour.services.map(({ service }) => service.id)).apply(() => spec.artefact);
-  return { colour: spec.colour, artefact, ...colour.outputs };
+  // Recorded is what all tasks are healthy with.
+  const made = <T>(what: T) => colour.made.apply(() => what);
+  return { colour: spec.colour, artefact: made(spec.artefact), settings: made(settings), ...colour.outputs };
 }
 
 interface ColourArgs {
@@ -34,6 +36,8 @@ interface ColourArgs {
 /** One colour: the database, and every service of one version. */
 class ColourStack extends Component {
   readonly services: Service[];
+  /** Known once the database and every service are there. */
+  readonly made: pulumi.Output<unknown>;
   /** What the traffic stack and the run time need to reach it. */
   readonly outputs: Record<string, pulumi.Input<unknown>>;
   readonly #args: ColourArgs;
@@ -52,6 +56,7 @@ class ColourStack extends Component {
     if (artefact !== undefined) this.#alarms();
 
     const { instance } = this.#database;
+    this.made = pulumi.all([instance.id, ...this.services.map(({ service }) => service.id)]);
     this.outputs = {
       database: { identifier: instance.identifier, host: instance.address, port: instance.port },
       adminSecretArn: instance.masterUserSecrets.apply(([secret]) => secret?.secretArn),

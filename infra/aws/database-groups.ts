@@ -25,6 +25,7 @@ export class DatabaseGroups extends Component {
   #parameters(name: string, { maxConnections, subscribes = true }: DatabaseGroupsArgs) {
     const [major] = this.place.settings.database.version.split('.');
     const atStart = (name: string, value: string) => ({ name, value, applyMethod: 'pending-reboot' });
+    // Not for what RDS has by default: it goes on saying `pending-reboot` of that, a difference that never ends (provider #39252).
     const atOnce = (name: string, value: string) => ({ name, value, applyMethod: 'immediate' });
     return new ParameterGroup(
       name,
@@ -34,9 +35,9 @@ export class DatabaseGroups extends Component {
           // Sets wal_level to logical, which replication between the colours needs. Off by default.
           atStart('rds.logical_replication', '1'),
           // Refuses connections without TLS.
-          atOnce('rds.force_ssl', '1'),
-          atOnce('ssl_min_protocol_version', 'TLSv1.2'),
-          atOnce('password_encryption', 'scram-sha-256'),
+          atStart('rds.force_ssl', '1'),
+          atStart('ssl_min_protocol_version', 'TLSv1.2'),
+          atStart('password_encryption', 'scram-sha-256'),
           atStart('max_connections', String(maxConnections)),
           // The same as locally: two directions with their initial copies, with much to spare.
           atStart('max_replication_slots', '20'),
@@ -45,7 +46,7 @@ export class DatabaseGroups extends Component {
           // MB. A subscriber that is gone must not fill the disk: its slot is lost instead, and a gate sees that.
           atOnce('max_slot_wal_keep_size', '4096'),
           // Statements may hold personal data: none is logged.
-          atOnce('log_statement', 'none'),
+          atStart('log_statement', 'none'),
           atOnce('log_min_error_statement', 'panic'),
         ],
         tags: this.place.tags,

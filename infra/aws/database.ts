@@ -87,6 +87,8 @@ export class Database extends Component {
 
         // A minor version would otherwise come to one colour at one time and to the other at another, with a restart.
         autoMinorVersionUpgrade: false,
+        // Default: in the weekly maintenance window, with a restart of whichever colour is live then. A release changes the other one.
+        applyImmediately: true,
         performanceInsightsEnabled: true,
         performanceInsightsKmsKeyId: keyArn,
         // Days; the longest that costs nothing.

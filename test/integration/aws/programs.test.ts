@@ -25,8 +25,10 @@ import { expect } from 'chai';
 import { createEngine, type Engine } from '../../../automation/stacks/engine.ts';
 import { createClients, type Clients } from '../../../infra/aws/runtime/clients.ts';
 import { volatileProperties } from '../../../infra/aws/runtime/engine-settings.ts';
+import { cureOf } from '../../../infra/aws/runtime/errors.ts';
 import { knownId } from '../../../infra/aws/runtime/resource-ids.ts';
 import { leaseTag } from '../../../infra/aws/routing-plan.ts';
+import type { AwsSettings } from '../../../infra/aws/settings.ts';
 import type { FoundationOutputs } from '../../../infra/aws/foundation-reference.ts';
 import { localEngineSettings } from '../../../infra/local/engine-settings.ts';
 import type { Split, StackKind } from '../../../infra/model.ts';
@@ -169,6 +171,31 @@ describe('programs of AWS, by the real engine', function () {
     expect(Object.keys((await engine.up(request)).changes)).to.deep.equal(['same']);
   });
 
+  const instanceOfBlue = async () => {
+    const asked = new DescribeDBInstancesCommand({ DBInstanceIdentifier: 'coins-staging-blue' });
+    return (await clients.databases.send(asked)).DBInstances?.[0];
+  };
+  const withDatabase = async (change: object) =>
+    createEngine(await platformOn(moto, clients, { database: { ...plain.database, ...change } }));
+
+  it('makes a colour again as it was, whatever the definition says by now; a release changes its database', async () => {
+    const changed = await withDatabase({ instanceClass: 'db.m7g.xlarge', version: '17.7' });
+    const recorded = await changed.config(environment, 'blue');
+    expect(Object.keys((await changed.up({ environment, ...recorded })).changes)).to.deep.equal(['same']);
+    expect(await instanceOfBlue()).to.include({ DBInstanceClass: 'db.m7g.large', EngineVersion: '17.6' });
+    await changed.up(configs({ live: 'blue', percent: 0 }).blue);
+    expect(await instanceOfBlue()).to.include({ DBInstanceClass: 'db.m7g.xlarge', EngineVersion: '17.7' });
+    await up('blue');
+  });
+
+  it('refuses another major version of PostgreSQL, and says where it is written how', async () => {
+    const next = await withDatabase({ version: '18.1' });
+    const error: unknown = await next.up(configs({ live: 'blue', percent: 0 }).blue).catch((caught: unknown) => caught);
+    expect(String(error)).to.match(/staging-blue-database: .*AllowMajorVersionUpgrade.*\n.*docs\/aws\.md/);
+    expect((await instanceOfBlue())?.EngineVersion).to.equal('17.6');
+    await up('blue');
+  });
+
   it('changes the rules of reads, and no other, when reads are promoted', async () => {
     await up('green');
     const before = await rules();
@@ -256,7 +283,7 @@ describe('programs of AWS, by the real engine', function () {
   });
 
   it('refuses another account before it changes anything', async () => {
-    const elsewhere = createEngine(await platformOn(moto, clients, '999999999999'));
+    const elsewhere = createEngine(await platformOn(moto, clients, { accountId: '999999999999' }));
     const production = { environment: 'production', kind: 'foundation', spec: spec('production') } as const;
     const error: unknown = await elsewhere.up(production).catch((caught: unknown) => caught);
     expect(String(error)).to.contain(`AWS account ID not allowed: ${accountId}`);
@@ -330,14 +357,15 @@ const weights = ({ Actions }: Rule): (number | undefined)[] | undefined =>
   Actions?.[0]?.ForwardConfig?.TargetGroups?.map(({ Weight }) => Weight);
 
 /** The engine keeps its state in a file, as it is not what is tested here. */
-async function platformOn({ endpoint }: Moto, clients: Clients, allowed = accountId): Promise<Platform> {
+async function platformOn({ endpoint }: Moto, clients: Clients, change: Partial<AwsSettings> = {}): Promise<Platform> {
   const hostedZoneId = await createHostedZone(clients.names, 'example.org');
-  const settings = { ...plain, accountId: allowed, hostedZoneId };
+  const settings = { ...plain, accountId, hostedZoneId, ...change };
   const local = localEngineSettings();
   const engine: Platform['engine'] = {
     ...local,
     plugins: [],
     stackConfig: () => ({ 'greenlight:aws': JSON.stringify(settings) }),
+    cure: cureOf,
     idOf: (resource) => knownId(resource, { region, accountId }),
     volatile: volatileProperties,
     env: { ...local.env, ...pluginEnvironment({ endpoint, region, waits: false }) },

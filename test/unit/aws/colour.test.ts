@@ -42,7 +42,7 @@ describe('colour on AWS', () => {
 
   describe('database', () => {
     const instance = (declared = blue) => only(declared, 'rds/instance:Instance');
-    const parameters = () => only(blue, 'rds/parameterGroup:ParameterGroup')['parameters'] as { name: string; value: string }[]; // prettier-ignore
+    const parameters = () => only(blue, 'rds/parameterGroup:ParameterGroup')['parameters'] as { name: string; value: string; applyMethod: string }[]; // prettier-ignore
     const parameter = (name: string) => parameters().find((found) => found.name === name)?.value;
 
     it('is encrypted, in subnets without a way out, for tasks and databases alone', () => {
@@ -57,9 +57,30 @@ describe('colour on AWS', () => {
     it('does not fill its disk for a subscriber that is gone', () => expect(parameter('max_slot_wal_keep_size')).to.equal('4096')); // prettier-ignore
     it('logs no statement', () => expect([parameter('log_statement'), parameter('log_min_error_statement')]).to.deep.equal(['none', 'panic'])); // prettier-ignore
 
+    it('has what is the default of RDS from its start: RDS never says `immediate` of that', () => {
+      const atOnce = parameters().filter(({ applyMethod }) => applyMethod === 'immediate').map(({ name }) => name); // prettier-ignore
+      expect(atOnce).to.deep.equal(['max_slot_wal_keep_size', 'log_min_error_statement']);
+    });
+
     it('has the parameters of its own major version', () => {
       expect(only(blue, 'rds/parameterGroup:ParameterGroup')['family']).to.equal('postgres17');
       expect(instance()).to.include({ engineVersion: '17.6', autoMinorVersionUpgrade: false });
+    });
+
+    it('is changed by a release at once, and by nothing at another time', () => {
+      expect(instance()).to.include({ applyImmediately: true, autoMinorVersionUpgrade: false });
+    });
+
+    it('stays as it was made where its stack is only made again', async () => {
+      const { settings: made } = production.outputs.get('production-blue') as { settings: object };
+      expect(made).to.deep.equal(settings);
+      const wanted = { ...settings, database: { ...settings.database, instanceClass: 'db.m7g.xlarge' } };
+      const declared = async (colour: object) => {
+        const config = { kind: 'blue', colour: { ...colourSpec('blue'), ...colour } } as const;
+        return instance(await declare('production', config, new Map(production.outputs), wanted))['instanceClass'];
+      };
+      expect(await declared({ settings: made })).to.equal('db.m7g.large');
+      expect(await declared({})).to.equal('db.m7g.xlarge');
     });
 
     it('has its master password from RDS, in no configuration', () => {

@@ -61,10 +61,7 @@ export function createProvider(
       const changed = changedInputs(state, oldInputs, news, ignored);
       const inPlace = handler.update !== undefined && handler.replaces !== 'all';
       const replaces = inPlace ? changed.filter((key) => (handler.replaces as string[]).includes(key)) : changed;
-      // Two cannot have one name.
-      const named =
-        handler.autoName !== undefined && state[handler.autoName.property] === news[handler.autoName.property];
-      return { changed, replaces, deleteBeforeReplace: named && replaces.length > 0 };
+      return { changed, replaces, deleteBeforeReplace: replaces.length > 0 && keepsName(urn, handler, state, news) };
     },
 
     create: (urn, inputs) =>
@@ -122,9 +119,19 @@ function changedInputs(state: Properties, oldInputs: Properties, news: Propertie
 const without = (state: Properties, keys: string[]): Properties =>
   Object.fromEntries(Object.entries(state).filter(([key]) => !keys.includes(key)));
 
+/** Two cannot have one name. One that the plug-in made is made anew for the replacement. */
+function keepsName(urn: string, { autoName }: Handler, state: Properties, news: Properties): boolean {
+  if (autoName === undefined) return false;
+  const name = news[autoName.property];
+  return state[autoName.property] === name && !String(name).startsWith(beginOf(urn, autoName));
+}
+
+const beginOf = (urn: string, { prefix = '' }: AutoName): string => `${prefix}${logicalNameOf(urn)}-`;
+
 /** Like the real plug-in's, which refuses a name that gets too long by what it adds. */
-function nameFor(urn: string, { maxLength, prefix = '' }: AutoName, seed: Uint8Array): string {
-  const begin = `${prefix}${logicalNameOf(urn)}-`;
+function nameFor(urn: string, autoName: AutoName, seed: Uint8Array): string {
+  const { maxLength } = autoName;
+  const begin = beginOf(urn, autoName);
   if (begin.includes(unknown)) return unknown;
   if (maxLength !== undefined && begin.length + randomLength > maxLength)
     throw new Error(

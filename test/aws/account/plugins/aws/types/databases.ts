@@ -128,7 +128,9 @@ const instance = resource<InstanceArgs>({
   async update({ id, inputs, state, changed }, context) {
     const identifier = inputs.identifier as string;
     if (changed('tags')) await retag(state['arn'], state.tags, inputs.tags, context);
-    const request = { DBInstanceIdentifier: identifier, ...changeable(inputs), ApplyImmediately: true };
+    refuseMajor(state.engineVersion, inputs.engineVersion);
+    const ApplyImmediately = inputs.applyImmediately ?? false;
+    const request = { DBInstanceIdentifier: identifier, ...changeable(inputs), ApplyImmediately };
     await context.clients.databases.send(new ModifyDBInstanceCommand(request));
     try {
       return computed(await available(identifier, context));
@@ -152,6 +154,14 @@ const instance = resource<InstanceArgs>({
     );
   },
 });
+
+/** In the words of RDS, where the upgrade is not asked for as such. */
+function refuseMajor(from: string | undefined, to: string | undefined): void {
+  if (from === undefined || from.split('.')[0] === to?.split('.')[0]) return;
+  throw new Error(
+    'InvalidParameterCombination: The AllowMajorVersionUpgrade flag must be present when upgrading to a new major version.',
+  );
+}
 
 async function describe(identifier: string, { clients }: Context): Promise<DBInstance | undefined> {
   try {
