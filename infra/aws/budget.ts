@@ -1,17 +1,22 @@
 import type * as pulumi from '@pulumi/pulumi';
 import { Budget as AwsBudget } from '@pulumi/aws/budgets/budget.js';
+import type { Notifications } from './notifications.ts';
 import { Component, type Place } from './place.ts';
 
 /** Tells the environment's receivers when it costs, or is going to cost, more than was planned. */
 export class Budget extends Component {
-  constructor(topicArn: pulumi.Input<string>, place: Place, options: pulumi.ComponentResourceOptions) {
+  constructor(
+    { topic, mayReport }: Pick<Notifications, 'topic' | 'mayReport'>,
+    place: Place,
+    options: pulumi.ComponentResourceOptions,
+  ) {
     super('Budget', `${place.environment}-budget`, place, options);
     const tell = (notificationType: string, threshold: number) => ({
       notificationType,
       threshold,
       thresholdType: 'PERCENTAGE',
       comparisonOperator: 'GREATER_THAN',
-      subscriberSnsTopicArns: [topicArn],
+      subscriberSnsTopicArns: [topic.arn],
     });
     new AwsBudget(
       this.named('monthly'),
@@ -25,7 +30,7 @@ export class Budget extends Component {
         notifications: [tell('FORECASTED', 100), tell('ACTUAL', 80), tell('ACTUAL', 100)],
         tags: place.tags,
       },
-      this.child,
+      { parent: this, dependsOn: mayReport },
     );
     this.registerOutputs({});
   }

@@ -75,7 +75,7 @@ class Foundation extends Component {
     const notifications = new Notifications({ receivers: spec.alertReceivers, keyArn }, place, own);
     new Dashboard(edge.balancer.arnSuffix, place, own);
     new BackupPlan({ data: keyArn, copies: keys.backup.arn }, place, own);
-    new Budget(notifications.topic.arn, place, own);
+    new Budget(notifications, place, own);
 
     this.outputs = pulumi.output({
       // Without the receivers, whose addresses are secrets.

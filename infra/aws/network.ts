@@ -78,15 +78,25 @@ export class Network extends Component {
 
   #recordsFlows(keyArn: pulumi.Input<string>) {
     const { place } = this;
+    const { region, accountId } = place.settings;
     const name = `/greenlight/${place.environment}/flows`;
     const logs = logGroup(this.named('flows'), { name, place, keyArn }, this);
-    const write = ['logs:CreateLogStream', 'logs:PutLogEvents', 'logs:DescribeLogStreams'];
+    // "IAM role for publishing flow logs to CloudWatch Logs" in the guide of VPC: the least that it takes.
+    const write = ['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:PutLogEvents', 'logs:DescribeLogStreams'];
     const role = serviceRole(
       this.named('flows'),
       {
         place,
         service: 'vpc-flow-logs.amazonaws.com',
-        statements: [{ Effect: 'Allow', Action: write, Resource: pulumi.interpolate`${logs.arn}:*` }],
+        statements: [
+          { Effect: 'Allow', Action: write, Resource: [logs.arn, pulumi.interpolate`${logs.arn}:*`] },
+          // A list is of all groups; the error without it names `log-group::log-stream:`.
+          {
+            Effect: 'Allow',
+            Action: 'logs:DescribeLogGroups',
+            Resource: `arn:aws:logs:${region}:${accountId}:log-group:*`,
+          },
+        ],
       },
       this,
     );

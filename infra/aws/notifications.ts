@@ -14,6 +14,8 @@ const reporters = ['cloudwatch', 'budgets'];
 /** Where alarms go: to the configured receivers, and to a queue in which a release sees that they do. */
 export class Notifications extends Component {
   readonly topic: Topic;
+  /** Lets them report: what names the topic to one of them comes after it, as AWS Budgets may refuse a topic that is closed to it. */
+  readonly mayReport: TopicPolicy;
   readonly deliveries: Queue;
 
   constructor(
@@ -22,27 +24,25 @@ export class Notifications extends Component {
     options: pulumi.ComponentResourceOptions,
   ) {
     super('Notifications', `${place.environment}-notifications`, place, options);
-    this.topic = this.#topic(keyArn);
+    this.topic = new Topic(this.named('alarms'), { kmsMasterKeyId: keyArn, tags: place.tags }, this.child);
+    this.mayReport = this.#mayReport();
     for (const receiver of receivers) this.#receiver(receiver);
     this.deliveries = this.#queue(keyArn);
     this.registerOutputs({});
   }
 
-  #topic(keyArn: pulumi.Input<string>) {
-    const { settings, tags } = this.place;
-    const topic = new Topic(this.named('alarms'), { kmsMasterKeyId: keyArn, tags }, this.child);
+  #mayReport() {
     const policy = policyDocument([
       {
         Sid: 'Report',
         Effect: 'Allow',
         Principal: { Service: reporters.map((service) => `${service}.amazonaws.com`) },
         Action: 'sns:Publish',
-        Resource: topic.arn,
-        Condition: { StringEquals: { 'aws:SourceAccount': settings.accountId } },
+        Resource: this.topic.arn,
+        Condition: { StringEquals: { 'aws:SourceAccount': this.place.settings.accountId } },
       },
     ]);
-    new TopicPolicy(this.named('alarms'), { arn: topic.arn, policy }, this.child);
-    return topic;
+    return new TopicPolicy(this.named('alarms'), { arn: this.topic.arn, policy }, this.child);
   }
 
   /** SNS sends nothing until the receiver has confirmed the subscription: by hand, or by itself where it knows SNS. */

@@ -21,7 +21,7 @@ export class Scaling extends Component {
     super('Scaling', `${place.environment}-${name}-scaling`, place, options);
     this.#args = args;
     const { max, schedules } = place.settings.tasks;
-    const { resourceId, scalableDimension, serviceNamespace } = this.#target(name, max);
+    const { resourceId, scalableDimension, serviceNamespace } = this.#target(name, max, schedules.length > 0);
     const target = { resourceId, scalableDimension, serviceNamespace };
     new Policy(
       this.named(name),
@@ -48,7 +48,7 @@ export class Scaling extends Component {
 
   #most = (max: number) => Math.max(max, this.#args.least);
 
-  #target(name: string, max: number) {
+  #target(name: string, max: number, scheduled: boolean) {
     return new Target(
       this.named(name),
       {
@@ -59,7 +59,8 @@ export class Scaling extends Component {
         maxCapacity: this.#most(max),
         tags: this.place.tags,
       },
-      this.child,
+      // A schedule that fires changes both bounds of the target itself: they are no drift, and stay (terraform-aws-ecs #422).
+      { parent: this, ignoreChanges: scheduled ? ['minCapacity', 'maxCapacity'] : [] },
     );
   }
 }

@@ -19,9 +19,10 @@ export interface EngineSettingsOptions {
 /** Judges every resource before it is made. */
 const policyPack = join(projectRoot, 'infra', 'policies', 'pulumi-analyzer-greenlight');
 
-/** What scales or grows by itself, which the programs ignore as well; and the lease of a hold, which is the run time's. */
+/** What scales or grows by itself, or by a schedule, which the programs ignore as well; and the lease of a hold, which is the run time's. */
 export const volatileProperties: EngineSettings['volatile'] = {
   'aws:ecs/service:Service': ['desiredCount'],
+  'aws:appautoscaling/target:Target': ['minCapacity', 'maxCapacity'],
   'aws:rds/instance:Instance': ['allocatedStorage'],
   'aws:lb/listenerRule:ListenerRule': [`tags/${leaseTag}`, `tagsAll/${leaseTag}`],
 };

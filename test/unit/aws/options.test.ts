@@ -1,5 +1,15 @@
 import { expect } from 'chai';
-import { all, declaration, declareEnvironment, type Environment } from './declared.ts';
+import { volatileProperties } from '../../../infra/aws/runtime/engine-settings.ts';
+import {
+  all,
+  colourSpec,
+  declaration,
+  declare,
+  declareEnvironment,
+  settings,
+  type Declared,
+  type Environment,
+} from './declared.ts';
 
 /** What the programs tell the engine, and AWS never sees. */
 describe('options of the resources', () => {
@@ -26,6 +36,22 @@ describe('options of the resources', () => {
   it('leave to AWS what grows by itself', () => {
     expect(declaration(production.blue, 'rds/instance:Instance').options.ignoreChanges).to.deep.equal(['allocatedStorage']); // prettier-ignore
     expect(declaration(production.blue, 'ecs/service:Service', 'api').options.ignoreChanges).to.deep.equal(['desiredCount']); // prettier-ignore
+  });
+
+  it('leave to the schedules what they change, and change it themselves where there are none', async () => {
+    const target = (declared: Declared[]) => declaration(declared, 'appautoscaling/target:Target', 'api').options.ignoreChanges; // prettier-ignore
+    expect(target(production.blue)).to.deep.equal(['minCapacity', 'maxCapacity']);
+    const tasks = { ...settings.tasks, schedules: [] };
+    const config = { kind: 'blue', colour: colourSpec('blue') } as const;
+    const always = await declare('production', config, new Map(production.outputs), { ...settings, tasks });
+    expect(target(always)).to.deep.equal([]);
+  });
+
+  it('ignore nothing that the preflight would then take for drift', () => {
+    const ignoring = production.all.filter(({ options }) => options.ignoreChanges.length > 0);
+    expect(ignoring.length).to.be.above(2);
+    for (const { type, options } of ignoring)
+      expect(volatileProperties[type], type).to.include.members(options.ignoreChanges);
   });
 
   it('never ignore a weight, as what is ignored is reset (pulumi-aws #5798)', () => {
@@ -57,6 +83,10 @@ describe('options of the resources', () => {
     expect(after('foundation', 'lb/targetGroupAttachment:TargetGroupAttachment')).to.contain(
       'Permission production-fence',
     );
+  });
+
+  it('let the budget publish before it names the topic', () => {
+    expect(after('foundation', 'budgets/budget:Budget')).to.contain('TopicPolicy production-alarms');
   });
 
   it('keep secrets out of state and logs', () => {
