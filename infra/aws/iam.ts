@@ -31,13 +31,13 @@ type RolePlace = { settings: Pick<Place['settings'], 'accountId'>; tags: Place['
 
 /**
  * A role that one AWS service may assume, where it says so on behalf of this account only ("the confused deputy problem" in
- * the IAM guide), and what it may do there: nothing, where `statements` is empty.
+ * the IAM guide), and what it may do there: nothing, where `statements` is empty. Its ARN is known once it may.
  */
 export function serviceRole(
   name: string,
   { place, service, statements }: { place: RolePlace; service: string; statements: Statement[] },
   parent: pulumi.Resource,
-): Role {
+): { arn: pulumi.Output<string>; name: pulumi.Output<string> } {
   const forAccount = { Condition: { StringEquals: { 'aws:SourceAccount': place.settings.accountId } } };
   const role = new Role(
     name,
@@ -54,7 +54,8 @@ export function serviceRole(
     },
     { parent },
   );
-  if (statements.length > 0)
-    new RolePolicy(name, { role: role.id, policy: policyDocument(statements) }, { parent: role });
-  return role;
+  if (statements.length === 0) return role;
+  const granted = new RolePolicy(name, { role: role.id, policy: policyDocument(statements) }, { parent: role });
+  // CreateProject, say, looks at once at what the role may do.
+  return { arn: pulumi.all([role.arn, granted.id]).apply(([arn]) => arn), name: role.name };
 }

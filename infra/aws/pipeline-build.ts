@@ -5,13 +5,15 @@ import type { LogGroup } from '@pulumi/aws/cloudwatch/logGroup.js';
 import { serviceRole, type Statement } from './iam.ts';
 import { logGroup } from './log-group.ts';
 import { PipelineComponent, type PipelinePlace } from './pipeline-component.ts';
-import type { PipelineNetwork } from './pipeline-settings.ts';
+import { ecrImage, type PipelineNetwork } from './pipeline-settings.ts';
 
-/** Docker engines of CodeBuild's own images; Ubuntu, where there is one, as the set-up installs with apt-get. */
-const images = {
-  X86_64: { type: 'LINUX_CONTAINER', image: 'aws/codebuild/standard:7.0' },
-  ARM64: { type: 'ARM_CONTAINER', image: 'aws/codebuild/amazonlinux-aarch64-standard:3.0' },
-} as const;
+const types = { X86_64: 'LINUX_CONTAINER', ARM64: 'ARM_CONTAINER' } as const;
+
+/** "Docker in custom image sample" in the guide of CodeBuild: it starts nothing of what an image starts by itself. */
+const startDocker = [
+  'nohup dockerd --host=unix:///var/run/docker.sock --storage-driver=overlay2 >/var/log/dockerd.log 2>&1 &',
+  `timeout 60 sh -c 'until docker info >/dev/null 2>&1; do sleep 1; done' || { cat /var/log/dockerd.log; exit 1; }`,
+];
 
 export interface BuildArgs {
   /** `release`. */
@@ -20,7 +22,6 @@ export interface BuildArgs {
   command: string;
   /** From the pipeline, or from the repository by itself. */
   source: 'pipeline' | 'repository';
-  connectionArn: pulumi.Input<string>;
   keyArn: pulumi.Input<string>;
   /** Of the network, beside the one that its settings name. */
   securityGroupIds: pulumi.Input<string>[];
@@ -51,8 +52,10 @@ export class Build extends PipelineComponent {
         name: this.named(this.#args.name),
         serviceRole: this.#role(logs).arn,
         environment: {
-          ...images[build.architecture],
-          ...(build.image === undefined ? {} : { image: build.image }),
+          type: types[build.architecture],
+          image: build.image,
+          // Default: CodeBuild's own, which pull no image of an account.
+          imagePullCredentialsType: 'SERVICE_ROLE',
           computeType: build.computeType,
           // Images are built here, by Docker.
           privilegedMode: true,
@@ -70,22 +73,22 @@ export class Build extends PipelineComponent {
   }
 
   #source(): Pick<ProjectArgs, 'source' | 'sourceVersion' | 'artifacts'> {
-    const { repository, branch } = this.place.settings;
+    const { repository, branch, connectionArn } = this.place.settings;
     const buildspec = this.#buildspec();
     if (this.#args.source === 'pipeline')
       return { source: { type: 'CODEPIPELINE', buildspec }, artifacts: { type: 'CODEPIPELINE' } };
     const location = `https://github.com/${repository}.git`;
-    const auth = { type: 'CODECONNECTIONS', resource: this.#args.connectionArn };
+    const auth = { type: 'CODECONNECTIONS', resource: connectionArn };
     const source = { type: 'GITHUB', location, auth, buildspec };
     return { source, sourceVersion: branch, artifacts: { type: 'NO_ARTIFACTS' } };
   }
 
-  /** JSON is YAML. */
+  /** JSON is YAML. No runtime versions: only CodeBuild's own images have some to choose from. */
   #buildspec = () =>
     JSON.stringify({
       version: 0.2,
       phases: {
-        install: { 'runtime-versions': { nodejs: 22 }, commands: this.place.settings.build.prepare },
+        install: { commands: startDocker },
         build: { commands: ['npm ci', this.#args.command] },
       },
     });
@@ -112,9 +115,12 @@ export class Build extends PipelineComponent {
   }
 
   #toRun(logs: LogGroup): Statement[] {
-    const { state } = this.place.settings;
-    const { connectionArn } = this.#args;
+    const { state, connectionArn, build } = this.place.settings;
+    const [, account = '', region = '', repository = ''] = ecrImage.exec(build.image) ?? [];
+    const pull = ['ecr:BatchCheckLayerAvailability', 'ecr:GetDownloadUrlForLayer', 'ecr:BatchGetImage'];
     return [
+      { Effect: 'Allow', Action: pull, Resource: `arn:aws:ecr:${region}:${account}:repository/${repository}` },
+      { Effect: 'Allow', Action: 'ecr:GetAuthorizationToken', Resource: '*' },
       { Effect: 'Allow', Action: ['logs:CreateLogStream', 'logs:PutLogEvents'], Resource: pulumi.interpolate`${logs.arn}:*` },
       // The pipeline's hand-over of the source, and the engine's state.
       { Effect: 'Allow', Action: ['s3:GetObject', 's3:GetObjectVersion', 's3:PutObject'], Resource: `arn:aws:s3:::${state.bucket}/*` },

@@ -4,19 +4,14 @@ import { Pipeline } from '@pulumi/aws/codepipeline/pipeline.js';
 import { serviceRole, type Statement } from './iam.ts';
 import { PipelineComponent, type PipelinePlace } from './pipeline-component.ts';
 
-export interface ReleasePipelineArgs {
-  connectionArn: pulumi.Input<string>;
-  release: Project;
-}
-
 /** What is pushed to the release branch is released. */
 export class ReleasePipeline extends PipelineComponent {
   readonly pipeline: Pipeline;
-  readonly #args: ReleasePipelineArgs;
+  readonly #release: Project;
 
-  constructor(args: ReleasePipelineArgs, place: PipelinePlace, options: pulumi.ComponentResourceOptions) {
+  constructor(release: Project, place: PipelinePlace, options: pulumi.ComponentResourceOptions) {
     super('ReleasePipeline', 'release-pipeline', place, options);
-    this.#args = args;
+    this.#release = release;
     this.pipeline = this.#pipeline();
     this.registerOutputs({});
   }
@@ -37,7 +32,7 @@ export class ReleasePipeline extends PipelineComponent {
         triggers: [this.#onPush()],
         stages: [
           { name: 'Source', actions: [this.#source()] },
-          { name: 'Release', actions: [this.#release()] },
+          { name: 'Release', actions: [this.#build()] },
         ],
         tags,
       },
@@ -51,7 +46,7 @@ export class ReleasePipeline extends PipelineComponent {
   }
 
   #source() {
-    const { repository, branch } = this.place.settings;
+    const { repository, branch, connectionArn } = this.place.settings;
     return {
       name: 'Source',
       category: 'Source',
@@ -60,7 +55,7 @@ export class ReleasePipeline extends PipelineComponent {
       version: '1',
       outputArtifacts: ['source'],
       configuration: {
-        ConnectionArn: this.#args.connectionArn,
+        ConnectionArn: connectionArn,
         FullRepositoryId: repository,
         BranchName: branch,
         // Default: the files alone. A release records commit and branch, which only a clone knows.
@@ -69,7 +64,7 @@ export class ReleasePipeline extends PipelineComponent {
     };
   }
 
-  #release() {
+  #build() {
     return {
       name: 'Release',
       category: 'Build',
@@ -77,18 +72,19 @@ export class ReleasePipeline extends PipelineComponent {
       provider: 'CodeBuild',
       version: '1',
       inputArtifacts: ['source'],
-      configuration: { ProjectName: this.#args.release.name },
+      configuration: { ProjectName: this.#release.name },
     };
   }
 
   #role() {
     const { place } = this;
-    const { bucket, keyArn } = place.settings.state;
+    const { connectionArn, state } = place.settings;
+    const { bucket, keyArn } = state;
     // A pipeline writes below its own name, of which S3's keys have the first 20 characters.
     const own = `arn:aws:s3:::${bucket}/${this.named('release').slice(0, 20)}*`;
     const statements: Statement[] = [
-      { Effect: 'Allow', Action: 'codeconnections:UseConnection', Resource: this.#args.connectionArn },
-      { Effect: 'Allow', Action: ['codebuild:StartBuild', 'codebuild:BatchGetBuilds'], Resource: this.#args.release.arn },
+      { Effect: 'Allow', Action: 'codeconnections:UseConnection', Resource: connectionArn },
+      { Effect: 'Allow', Action: ['codebuild:StartBuild', 'codebuild:BatchGetBuilds'], Resource: this.#release.arn },
       { Effect: 'Allow', Action: ['s3:GetObject', 's3:GetObjectVersion', 's3:PutObject'], Resource: own },
       { Effect: 'Allow', Action: ['s3:GetBucketVersioning', 's3:GetBucketLocation'], Resource: `arn:aws:s3:::${bucket}` },
       { Effect: 'Allow', Action: ['kms:Decrypt', 'kms:GenerateDataKey'], Resource: keyArn },

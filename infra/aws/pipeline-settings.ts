@@ -6,6 +6,10 @@ export const pipelineSettingsKey = 'pipeline';
 
 const arn = (service: string) => z.string().regex(new RegExp(`^arn:aws:${service}:`), `an ARN of ${service}`);
 
+/** Account, region, repository, and a tag or a digest. */
+export const ecrImage =
+  /^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com\/([a-z0-9][a-z0-9._/-]*)(?:@sha256:[0-9a-f]{64}|:[\w.-]+)$/;
+
 const vpcId = z.string().startsWith('vpc-');
 const subnetIds = z.array(z.string().startsWith('subnet-')).min(1);
 const securityGroupId = z.string().startsWith('sg-');
@@ -39,10 +43,14 @@ const schema = z.strictObject({
   /** Value of the tag `owner`. */
   owner: z.string().min(1),
   repository: z.string().regex(/^[\w.-]+\/[\w.-]+$/, 'a repository looks like owner/name'),
+  /** To GitHub: made by hand once and completed in the console, as one that a stack makes is pending, and of no use to it. */
+  connectionArn: arn('codeconnections'),
   /** What is pushed here is released. */
   branch: z.string().regex(/^[\w./-]+$/).default('release'),
   /** Environment of GitHub whose reviewers approve; its workflows may release. */
   githubEnvironment: z.string().regex(/^[\w.-]+$/).default('production'),
+  /** Where GitHub puts them into what it vouches for: in repositories made since the summer of 2026, and in those that chose so. */
+  githubIds: z.strictObject({ owner: z.number().int(), repository: z.number().int() }).optional(),
   /** One per account: give it where the account has it already. */
   githubProviderArn: arn('iam').optional(),
   /** Rights to release, as the account's administrator made them from docs/aws.md: no stack decides about its own. */
@@ -52,15 +60,12 @@ const schema = z.strictObject({
   network: network.optional(),
   build: z
     .strictObject({
+      /** Has all that docs/aws.md lists; in the account's own registry, in the region. */
+      image: z.string().regex(ecrImage, 'an image in ECR looks like 123456789012.dkr.ecr.eu-central-1.amazonaws.com/greenlight-build:1'),
       architecture: z.enum(['X86_64', 'ARM64']).default('X86_64'),
       computeType: z.enum(['BUILD_GENERAL1_MEDIUM', 'BUILD_GENERAL1_LARGE', 'BUILD_GENERAL1_XLARGE']).default('BUILD_GENERAL1_LARGE'),
-      /** Default: Ubuntu of CodeBuild for x86, Amazon Linux of CodeBuild for ARM. */
-      image: z.string().optional(),
-      /** What the image lacks; see "Start" in README.md. */
-      prepare: z.array(z.string()).default([]),
       timeoutMinutes: z.number().int().min(30).max(2160).default(480),
-    })
-    .prefault({}),
+    }),
   /** When staging is rehearsed, on the release branch. */
   nightly: z
     .strictObject({ cron: z.string().startsWith('cron('), timeZone: z.string().min(1) })

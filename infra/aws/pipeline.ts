@@ -1,5 +1,4 @@
 import * as pulumi from '@pulumi/pulumi';
-import { Connection } from '@pulumi/aws/codeconnections/connection.js';
 import { Provider } from '@pulumi/aws/provider.js';
 import { Build } from './pipeline-build.ts';
 import { PipelineComponent, pipelinePlace, type PipelinePlace } from './pipeline-component.ts';
@@ -27,23 +26,17 @@ class ReleaseAutomation extends PipelineComponent {
     super('ReleaseAutomation', 'automation', place, options);
     const own = this.child;
     const keyArn = new PipelineKey(place, own).key.arn;
-    const connection = this.#connection();
-    const common = { connectionArn: connection.arn, keyArn, securityGroupIds: this.#peered() };
+    const common = { keyArn, securityGroupIds: this.#peered() };
 
     const release = new Build({ name: 'release', command: 'npm run release -- --yes', source: 'pipeline', ...common }, place, own);
     const rehearsal = new Build({ name: 'rehearse', command: 'npm run rehearse', source: 'repository', ...common }, place, own);
-    const { pipeline } = new ReleasePipeline({ connectionArn: connection.arn, release: release.project }, place, own);
+    const { pipeline } = new ReleasePipeline(release.project, place, own);
     new NightlyRehearsal(rehearsal.project, place, own);
     const failures = { pipelineArn: pipeline.arn, rehearsalArn: rehearsal.project.arn, keyArn };
     new PipelineNotifications(failures, place, own);
     const github = new GithubRole(place, own);
 
-    this.outputs = {
-      pipeline: pipeline.name,
-      githubRoleArn: github.role.arn,
-      // Pending until a person has completed it in the console, says the guide of connections.
-      connection: { arn: connection.arn, status: connection.connectionStatus },
-    };
+    this.outputs = { pipeline: pipeline.name, githubRoleArn: github.role.arn };
     this.registerOutputs({});
   } // prettier-ignore
 
@@ -52,10 +45,5 @@ class ReleaseAutomation extends PipelineComponent {
     const { network } = this.place.settings;
     if (network?.peer === undefined) return [];
     return [new Peering({ ...network, peer: network.peer }, this.place, this.child).securityGroupId];
-  }
-
-  #connection() {
-    const args = { name: this.named('source').slice(0, 32), providerType: 'GitHub', tags: this.place.tags };
-    return new Connection(this.named('source'), args, this.child);
   }
 }

@@ -42,7 +42,7 @@ const attachments = on(['iam/rolePolicyAttachment:RolePolicyAttachment'], ({ pro
   return unless(managedPolicies.test(arn) || !arn.startsWith('arn:aws:iam::aws:'), `${arn} allows far more than one service needs`);
 }); // prettier-ignore
 
-/** GitHub vouches for one repository's branch or environment, for AWS alone. Without these conditions: for any repository there is. */
+/** GitHub vouches for one repository's environment, for AWS alone. Without these conditions: for any repository there is; by a branch: without reviewers. */
 function isOneWorkflow({ Action, Principal, Condition }: Statement): boolean {
   const provider = typeof Principal === 'object' ? Principal['Federated'] : undefined;
   const equal = Condition?.['StringEquals'] ?? {};
@@ -52,7 +52,7 @@ function isOneWorkflow({ Action, Principal, Condition }: Statement): boolean {
     Action.every((action) => action === 'sts:AssumeRoleWithWebIdentity') &&
     equal['token.actions.githubusercontent.com:aud'] === 'sts.amazonaws.com' &&
     subjects.length > 0 &&
-    subjects.every((subject) => /^repo:[^/*]+\/[^:*]+:(ref:refs\/heads\/|environment:)[^*]+$/.test(subject))
+    subjects.every((subject) => /^repo:[^/*]+\/[^:*]+:environment:[^*]+$/.test(subject))
   );
 }
 

@@ -81,7 +81,10 @@ describe('foundation on AWS', () => {
     it('leaves the default group without rules, and records all flows', () => {
       expect(only(production, 'ec2/defaultSecurityGroup:DefaultSecurityGroup')).to.deep.include({ ingress: [], egress: [] }); // prettier-ignore
       expect(only(production, 'ec2/flowLog:FlowLog')['trafficType']).to.equal('ALL');
-    });
+      // The least, says the guide of VPC.
+      const allowed = policies('iam/rolePolicy:RolePolicy', 'flows').flatMap(({ Action }) => Action);
+      expect(allowed).to.have.members(['CreateLogGroup', 'CreateLogStream', 'PutLogEvents', 'DescribeLogStreams', 'DescribeLogGroups'].map((right) => `logs:${right}`));
+    }); // prettier-ignore
   });
 
   describe('entry point', () => {

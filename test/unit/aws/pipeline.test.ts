@@ -5,7 +5,7 @@ import { mockStack } from '../../../infra/aws/resource-tree-mocks.ts';
 import { scopeOf } from '../../../infra/policies/pack.ts';
 import { statementsOf, type Resource } from '../../../infra/policies/rule.ts';
 import { violations } from '../../../infra/policies/rules.ts';
-import { all, only, settings as environmentSettings, type Declared } from './declared.ts';
+import { all, declaration, only, settings as environmentSettings, type Declared } from './declared.ts';
 
 const settings = {
   application: 'coins',
@@ -23,7 +23,8 @@ const settings = {
     securityGroupId: 'sg-tasks',
     peer: { vpcId: 'vpc-2', cidrBlock: '10.0.0.0/16', isolatedSubnetIds: ['subnet-c', 'subnet-d'], databasesSecurityGroupId: 'sg-databases' },
   },
-  build: { architecture: 'ARM64', timeoutMinutes: 600, prepare: ['apt-get update'] },
+  build: { image: '123456789012.dkr.ecr.eu-central-1.amazonaws.com/greenlight/build:1', architecture: 'ARM64', timeoutMinutes: 600 },
+  connectionArn: 'arn:aws:codeconnections:eu-central-1:123456789012:connection/1',
   nightly: { cron: 'cron(30 1 * * ? *)', timeZone: 'Europe/Berlin' },
   notify: ['team@example.org'],
 }; // prettier-ignore
@@ -71,12 +72,25 @@ describe('pipeline on AWS', () => {
   it('runs the release with Docker, one at a time, for as long as it takes', () => {
     const release = project('coins-release');
     expect(release).to.include({ concurrentBuildLimit: 1, buildTimeout: 600, encryptionKey: settings.state.keyArn });
-    expect(release['environment']).to.include({ privilegedMode: true, type: 'ARM_CONTAINER' });
+    const { image } = settings.build;
+    expect(release['environment']).to.include({ privilegedMode: true, type: 'ARM_CONTAINER', image, imagePullCredentialsType: 'SERVICE_ROLE' });
     const buildspec = JSON.parse((release['source'] as { buildspec: string }).buildspec) as {
       phases: { install: { commands: string[] }; build: { commands: string[] } };
     };
     expect(buildspec.phases.build.commands.at(-1)).to.equal('npm run release -- --yes');
-    expect(buildspec.phases.install.commands).to.deep.equal(['apt-get update']);
+    // An image of one's own has none to choose from, and CodeBuild refuses the question.
+    expect(buildspec.phases.install).to.have.all.keys('commands');
+    expect(buildspec.phases.install.commands[0]).to.match(/^nohup dockerd .*&$/);
+    const pulled = rights('release-build').filter(({ Action }) => Action.includes('ecr:BatchGetImage'));
+    expect(pulled.map(({ Resource }) => Resource)).to.deep.equal([['arn:aws:ecr:eu-central-1:123456789012:repository/greenlight/build']]);
+  }); // prettier-ignore
+
+  it('is made once it may use the connection to the repository, which CodeBuild asks at once', () => {
+    const { dependsOn } = declaration(declared, 'codebuild/project:Project', 'coins-rehearse').options;
+    expect(dependsOn.join('\n')).to.contain('RolePolicy coins-rehearse-build');
+    const source = { auth: { type: 'CODECONNECTIONS', resource: settings.connectionArn } };
+    expect(project('coins-rehearse')['source']).to.deep.include(source);
+    expect(all(declared, 'codeconnections/connection:Connection')).to.deep.equal([]);
   });
 
   it("runs in the environment's private subnets, where the databases are", () => {
@@ -168,20 +182,23 @@ describe('pipeline on AWS', () => {
     expect(only(declared, 'sns/topicSubscription:TopicSubscription')).to.include({ protocol: 'email', endpoint: 'team@example.org' }); // prettier-ignore
   });
 
-  it('trusts workflows of one repository, on the branch or in the environment, for AWS alone', () => {
+  it('trusts workflows of one repository, in the environment that has reviewers, for AWS alone', () => {
     const trust = statementsOf(only(declared, 'iam/role:Role', 'github-release')['assumeRolePolicy']);
     expect(trust).to.have.lengthOf(1);
     expect(trust[0]).to.deep.include({ Action: ['sts:AssumeRoleWithWebIdentity'] });
     expect(trust[0]?.Condition).to.deep.equal({
       StringEquals: {
         'token.actions.githubusercontent.com:aud': 'sts.amazonaws.com',
-        'token.actions.githubusercontent.com:sub': [
-          'repo:example/coins:ref:refs/heads/release',
-          'repo:example/coins:environment:production',
-        ],
+        'token.actions.githubusercontent.com:sub': 'repo:example/coins:environment:production',
       },
     });
     expect(only(declared, 'iam/openIdConnectProvider:OpenIdConnectProvider')['clientIdLists']).to.deep.equal(['sts.amazonaws.com']); // prettier-ignore
+  });
+
+  it('trusts it by its ids where GitHub names it so', async () => {
+    const named = await declarePipeline({ githubIds: { owner: 12, repository: 34 } });
+    const trust = only(named, 'iam/role:Role', 'github-release')['assumeRolePolicy'];
+    expect(trust).to.contain('"repo:example@12/coins@34:environment:production"');
   });
 
   it("uses the account's provider of GitHub where there is one", async () => {
@@ -200,8 +217,14 @@ describe('pipeline on AWS', () => {
   });
 
   it('refuses wrong settings with their paths', async () => {
-    const wrong = declarePipeline({ repository: 'coins', build: { timeoutMinutes: 5 } }).then(() => '', String);
-    expect(await wrong).to.contain('pipeline.repository: a repository looks like').and.to.contain('pipeline.build.timeoutMinutes'); // prettier-ignore
+    const build = { image: 'aws/codebuild/standard:7.0', timeoutMinutes: 5 };
+    const wrong = await declarePipeline({ repository: 'coins', build }).then(() => '', String);
+    for (const part of [
+      'repository: a repository looks like',
+      'build.timeoutMinutes',
+      'build.image: an image in ECR looks like',
+    ])
+      expect(wrong).to.contain(`pipeline.${part}`);
   });
 
   describe('policies', () => {
@@ -235,8 +258,9 @@ describe('pipeline on AWS', () => {
     });
     for (const [what, props] of [
       ['every branch of the repository', trust('repo:example/coins:*')],
-      ['every repository of the owner', trust('repo:example/*:ref:refs/heads/release')],
-      ['another audience', trust('repo:example/coins:ref:refs/heads/release', 'anybody')],
+      ['a branch, past the reviewers', trust('repo:example/coins:ref:refs/heads/release')],
+      ['every repository of the owner', trust('repo:example/*:environment:production')],
+      ['another audience', trust('repo:example/coins:environment:production', 'anybody')],
     ] as const)
       it(`find a role that trusts ${what}`, () =>
         expect(planted('iam/role:Role', 'github', props)).to.contain('least-privilege: somebody other than a service'));
