@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { isAlive } from '../../local/lifetimes.ts';
 import type { EnvironmentName } from '../../model.ts';
 import { home } from '../../paths.ts';
 
@@ -12,7 +11,7 @@ import { home } from '../../paths.ts';
 
 /** Its value is the purpose. */
 export const temporaryTag = 'greenlight-temporary';
-/** ISO 8601: from then on, nobody needs it. */
+/** ISO 8601: from then on, nobody needs it; for people who find it. */
 export const expiresTag = 'greenlight-expires';
 /** Who made it: the machine, and the process there. */
 const runTag = 'greenlight-run';
@@ -50,27 +49,26 @@ export function machineId(): string {
 /** What AWS takes in a tag. */
 const tagText = (text: string): string => text.replaceAll(/[^\p{L}\p{N}_.:/=+@ -]+/gu, ' ').slice(0, 200);
 
+const thisRun = (): string => `${machineId()}:${process.pid}`;
+
 export const temporaryTags = (marks: Marks, purpose: string, lifeMs: number): Tags => ({
   application: marks.application,
   [environmentTag]: marks.environment,
   owner: marks.owner,
   [temporaryTag]: tagText(purpose),
   [expiresTag]: new Date(Date.now() + lifeMs).toISOString(),
-  [runTag]: `${machineId()}:${process.pid}`,
+  [runTag]: thisRun(),
 });
 
 /**
- * Whether a thing with these tags is ours to delete: temporary, of this application and environment, and expired, or made by a program of
- * this machine that is gone. `now` in ms since the epoch.
+ * Whether a thing with these tags is ours to delete: temporary, of this application and environment, and not made by this program. Who
+ * asks has the lock of the environment: whatever else has made it there is gone, or has lost the lock.
  */
-export function isLeftOver(tags: Tags, of: Pick<Marks, 'application' | 'environment'>, now = Date.now()): boolean {
-  if (tags[temporaryTag] === undefined) return false;
-  if (tags[environmentTag] !== of.environment || tags['application'] !== of.application) return false;
-  const expires = Date.parse(tags[expiresTag] ?? '');
-  if (expires <= now) return true;
-  const [machine, pid] = (tags[runTag] ?? '').split(':');
-  return machine === machineId() && /^\d+$/.test(pid ?? '') && !isAlive(Number(pid));
-}
+export const isLeftOver = (tags: Tags, of: Pick<Marks, 'application' | 'environment'>): boolean =>
+  tags[temporaryTag] !== undefined &&
+  tags[environmentTag] === of.environment &&
+  tags['application'] === of.application &&
+  tags[runTag] !== thisRun();
 
 /** Tags as services write them, in upper case: most of them. */
 export const asTagList = (tags: Tags): { Key: string; Value: string }[] =>

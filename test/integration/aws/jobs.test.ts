@@ -216,13 +216,13 @@ describe('jobs as tasks of ECS', () => {
 
   it('that a killed run left are swept, with their secrets and definitions; nothing else', async () => {
     const marks = { environment: 'staging', application: 'sample', owner: 'learning' } as const;
-    const expired = temporaryTags(marks, 'left', -1000);
+    const left = { ...temporaryTags(marks, 'left', 60_000), 'greenlight-run': 'another-machine:1' };
     const mine = temporaryTags(marks, 'mine', 60_000);
     const { containers, secrets: vault } = account.clients;
     const containerDefinitions = [{ name: 'job', image: 'x', memory: 128 }];
-    for (const tags of [expired, mine])
+    for (const tags of [left, mine])
       await containers.send(new RegisterTaskDefinitionCommand({ family: 'staging-job', containerDefinitions, tags: asEcsTags(tags) })); // prettier-ignore
-    await vault.send(new CreateSecretCommand({ Name: 'greenlight/staging/job-left', SecretString: 'x', Tags: asTagList(expired) })); // prettier-ignore
+    await vault.send(new CreateSecretCommand({ Name: 'greenlight/staging/job-left', SecretString: 'x', Tags: asTagList(left) })); // prettier-ignore
     await vault.send(new CreateSecretCommand({ Name: 'greenlight/staging/job-mine', SecretString: 'x', Tags: asTagList(mine) })); // prettier-ignore
     await vault.send(new CreateSecretCommand({ Name: 'greenlight/staging/route', SecretString: 'x' }));
     expect((await sweepTasks(account)).sort()).to.deep.equal(['greenlight/staging/job-left', 'staging-job:1']);

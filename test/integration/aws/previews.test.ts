@@ -153,7 +153,7 @@ describe('previews as tasks of ECS', () => {
     const running = await previews([service('web')]).serve(artefact, access);
     const [first] = await rules();
     const group = first?.Actions?.[0]?.ForwardConfig?.TargetGroups?.[0]?.TargetGroupArn ?? '';
-    const Tags = [{ Key: 'greenlight-expires', Value: new Date(0).toISOString() }];
+    const Tags = [{ Key: 'greenlight-run', Value: 'another-machine:1' }];
     await account.clients.balancer.send(new AddTagsCommand({ ResourceArns: [first?.RuleArn ?? '', group], Tags }));
     expect(await previews().sweep()).to.deep.equal([first?.RuleArn, group]);
     expect(await rules()).to.have.length(1);
