@@ -72,10 +72,11 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
     calling(`${doing}: the rule ${name}`, () => balancer.send(new ModifyRuleCommand({ RuleArn, Actions })));
 
   /** Changes rules one after the other. Where one fails, those before it are put back: a split is set whole or not at all. */
-  const change = async (wanted: Changes, doing: string): Promise<void> => {
+  const change = async (wanted: Changes, doing: string, signal: AbortSignal | undefined): Promise<void> => {
     const begun: Changes = [];
     try {
       for (const one of wanted) {
+        signal?.throwIfAborted();
         begun.push(one);
         await modify(one.name, one.rule, [one.action], doing);
       }
@@ -119,7 +120,7 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
     await lease.set(up, String(until), doing);
   };
 
-  const apply = async (split: Split, doing: string): Promise<void> => {
+  const apply = async (split: Split, doing: string, signal: AbortSignal | undefined): Promise<void> => {
     const present = await rules(doing);
     const matched = matchRules(spec, present);
     if (matched.missing.length > 0) throw rulesMissing(doing, matched.missing);
@@ -137,7 +138,7 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
     // Where there are two already, a change was cut off: this ends it.
     const moves = before.length === 1 && before[0] !== split.live;
     await keepingUp(matched, moves, doing, async () => {
-      await change(inTurn, doing);
+      await change(inTurn, doing, signal);
       const after = matchRules(spec, await rules(doing));
       const others = wanted.filter(({ name, action }) => !after.routed.some((found) => found.name === name && does(found.rule, action))); // prettier-ignore
       if (others.length > 0) throw notKept(doing, others.map(({ name }) => name)); // prettier-ignore
@@ -200,12 +201,12 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
       return { split, ...(astray.length === 0 ? {} : { disagreeing: astray }), holdMs, servers };
     },
 
-    async apply(split: Split): Promise<void> {
+    async apply(split: Split, signal?: AbortSignal): Promise<void> {
       const doing = `setting the split to ${split.live}, ${split.percent} percent of the reads to the other colour`;
       const isPercent = Number.isInteger(split.percent) && split.percent >= 0 && split.percent <= 100;
       if (!colours.includes(split.live) || !isPercent)
         throw new OperationError(doing, 'it is not a split', 'give blue or green, and a whole percent from 0 to 100');
-      await oneByOne(() => apply(split, doing));
+      await oneByOne(() => apply(split, doing, signal));
     },
 
     async hold(leaseMs: number): Promise<void> {

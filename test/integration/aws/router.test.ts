@@ -101,6 +101,22 @@ describe('the router of AWS', function () {
     expect(found.map(({ arn }) => arn)).not.to.include(gone);
   });
 
+  it('puts back what it has changed once it is given up, and changes nothing later', async () => {
+    const { router } = await make();
+    const stop = new AbortController();
+    let changed = 0;
+    const before = () => {
+      if ((changed += 1) === 2) stop.abort(new Error('given up'));
+      return Promise.resolve(undefined);
+    };
+    gateway.use([{ service: 'elasticloadbalancing', actions: ['ModifyRule'], before }]);
+    const error = await router.apply({ live: 'green', percent: 0 }, stop.signal).then(() => undefined, (reason: unknown) => reason as Error); // prettier-ignore
+    expect(error?.message).to.equal('given up');
+    expect(changed).to.equal(4);
+    const { split, disagreeing } = await router.read();
+    expect([split, disagreeing]).to.deep.equal([{ live: 'blue', percent: 0 }, undefined]);
+  });
+
   it('says so where AWS accepts a split and does not do it', async () => {
     const { router } = await make({ probe: () => Promise.resolve({ status: 200, colour: 'blue' }), observeMs: 200 });
     const error = await failure(router.apply({ live: 'green', percent: 0 }));
