@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { cidrBlock, overlap } from '../../infra/aws/cidr.ts';
 import { awsShape, consistent, domain, type AwsSettings } from '../../infra/aws/settings.ts';
@@ -28,7 +29,8 @@ export const aws = consistent(
         staging: domain.meta({ description: 'of staging', examples: ['staging.example.org'] }),
         production: domain.meta({ description: 'of production', examples: ['app.example.org'] }),
       })
-      .refine(({ staging, production }) => staging !== production, {
+      // An address is no name in a zone: an emulated account has both environments at one, with ports of their own.
+      .refine(({ staging, production }) => staging !== production || isIP(staging) !== 0, {
         path: ['production'],
         message: 'is the name of staging too; both are up at once, so choose another one',
       })
