@@ -4,11 +4,8 @@ import { Selection } from '@pulumi/aws/backup/selection.js';
 import { Vault } from '@pulumi/aws/backup/vault.js';
 import { RolePolicyAttachment } from '@pulumi/aws/iam/rolePolicyAttachment.js';
 import { serviceRole } from './iam.ts';
-import { backupTag } from './names.ts';
+import { backupPolicy, backupTag } from './names.ts';
 import { Component, type Place } from './place.ts';
-
-/** What AWS Backup may do, as AWS itself defines it: it follows the services that are backed up. */
-const backupPolicy = 'arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup';
 
 /**
  * Backups beside those of a release, which cover the loss of the region and of the instances together with their own backups:
@@ -62,7 +59,12 @@ export class BackupPlan extends Component {
   /** Whatever carries the tag, so that a new colour's database is protected from its first day. */
   #selects(plan: Plan) {
     const { place } = this;
-    const role = serviceRole(this.named('backup'), { place, service: 'backup.amazonaws.com', statements: [] }, this);
+    const bounded = { ...place, boundary: backupPolicy };
+    const role = serviceRole(
+      this.named('backup'),
+      { place: bounded, service: 'backup.amazonaws.com', statements: [] },
+      this,
+    );
     const attachment = new RolePolicyAttachment(
       this.named('backup'),
       { role: role.name, policyArn: backupPolicy },

@@ -26,8 +26,8 @@ const saysForWhom = [
   'vpc-flow-logs.amazonaws.com',
 ];
 
-/** What naming and tagging of a role needs of its place. */
-type RolePlace = { settings: Pick<Place['settings'], 'accountId'>; tags: Place['tags'] };
+/** What a role needs of its place. One of the pipeline has no boundary: it carries the rights to release. */
+type RolePlace = { settings: Pick<Place['settings'], 'accountId'>; tags: Place['tags']; boundary?: string };
 
 /**
  * A role that one AWS service may assume, where it says so on behalf of this account only ("the confused deputy problem" in
@@ -50,6 +50,7 @@ export function serviceRole(
           ...(saysForWhom.includes(service) ? forAccount : {}),
         },
       ]),
+      ...(place.boundary === undefined ? {} : { permissionsBoundary: place.boundary }),
       tags: place.tags,
     },
     { parent },

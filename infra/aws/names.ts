@@ -11,6 +11,12 @@ export const administrator = 'greenlight_admin';
 /** Where images have the authorities of RDS: see infra/aws/Dockerfile. */
 export const authoritiesFile = '/etc/ssl/rds/global-bundle.pem';
 
+/** Policy that bounds what the roles of an environment may ever do: made by hand, with the rights to release (`release-rights.ts`). */
+export const boundaryName = 'greenlight-boundary';
+
+/** What AWS Backup may do, as AWS itself defines it: it follows the services that are backed up. Its role's boundary as well. */
+export const backupPolicy = 'arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup';
+
 /** Seconds that a task has to finish what it has, after SIGTERM. The same as locally. */
 export const stopSeconds = 15;
 

@@ -1,6 +1,7 @@
 import * as pulumi from '@pulumi/pulumi';
 import { Provider } from '@pulumi/aws/provider.js';
 import type { Colour, EnvironmentName } from '../model.ts';
+import { boundaryName } from './names.ts';
 import type { AwsSettings } from './settings.ts';
 
 /** Value of the tag `release` of a colour on which no version runs. */
@@ -11,6 +12,8 @@ export interface Place {
   environment: EnvironmentName;
   settings: AwsSettings;
   tags: Record<string, string>;
+  /** ARN of the policy that no role here can go beyond, whatever else it is given. */
+  boundary: string;
   /** Production is protected from deletion, and spread over zones; everything else is the same in both environments. */
   production: boolean;
 }
@@ -25,7 +28,8 @@ export function placeOf(
   const ofColour: Record<string, string> =
     colour === undefined ? {} : { colour: colour.colour, release: colour.version ?? noRelease };
   const tags = { owner: settings.owner, application, environment, ...ofColour };
-  return { environment, settings, tags, production: environment === 'production' };
+  const boundary = `arn:aws:iam::${settings.accountId}:policy/${boundaryName}`;
+  return { environment, settings, tags, boundary, production: environment === 'production' };
 }
 
 /** The provider of one stack. It asks whose credentials it has, and refuses to work in any account but the configured one. */

@@ -1,3 +1,6 @@
+import { backupPolicy, boundaryName } from './names.ts';
+import { boundary } from './release-boundary.ts';
+
 /**
  * Who may release: the rights of the person, of the pipeline and of workflows, as IAM policies that an administrator makes by hand
  * before the first release. No stack makes them, so nobody who can change a stack can widen them. docs/aws.md shows them.
@@ -12,7 +15,10 @@ export interface RightsOf {
   stateKeyArn: string;
 }
 
-interface Statement {
+/** Services that take a role in the programs: tasks, the fence, flow logs, backups. */
+const takingRoles = ['ecs-tasks', 'lambda', 'vpc-flow-logs', 'backup'].map((name) => `${name}.amazonaws.com`);
+
+export interface Statement {
   Sid: string;
   Effect: 'Allow';
   Action: string[];
@@ -26,16 +32,23 @@ export interface PolicyDocument {
 }
 
 /** Names of the policies. */
-export type RightsName = 'greenlight-read' | 'greenlight-declare' | 'greenlight-release' | 'greenlight-pipeline';
+export type RightsName =
+  'greenlight-read' | 'greenlight-declare' | 'greenlight-release' | typeof boundaryName | 'greenlight-pipeline';
 
 const policy = (...Statement: Statement[]): PolicyDocument => ({ Version: '2012-10-17', Statement });
 const environments = ['staging', 'production'];
+const roles = (accountId: string) =>
+  environments.map((environment) => `arn:aws:iam::${accountId}:role/${environment}-*`);
 
-/** Pure. `greenlight-pipeline` is for whoever brings the stack `pipeline` up, the other three for whatever releases. */
+/**
+ * Pure. The first three are for whatever releases, and the fourth bounds the roles that they make: without it who may make roles could
+ * make one that may do anything. `greenlight-pipeline` is for an administrator: the roles of that stack carry the first three.
+ */
 export const releaseRights = (of: RightsOf): Record<RightsName, PolicyDocument> => ({
   'greenlight-read': policy(read),
   'greenlight-declare': policy(...declare(of)),
   'greenlight-release': policy(...release(of)),
+  [boundaryName]: policy(...boundary(of)),
   'greenlight-pipeline': policy(...pipeline(of)),
 });
 
@@ -87,10 +100,31 @@ function declare({ accountId, region, backupRegion, hostedZoneId }: RightsOf): S
       Sid: 'Roles',
       Effect: 'Allow',
       Action: [
-        'iam:AttachRolePolicy', 'iam:CreateRole', 'iam:DeleteRole', 'iam:DeleteRolePolicy', 'iam:DetachRolePolicy', 'iam:ListInstanceProfilesForRole',
-        'iam:PassRole', 'iam:PutRolePolicy', 'iam:TagRole', 'iam:UntagRole', 'iam:UpdateAssumeRolePolicy',
+        'iam:DeleteRole', 'iam:DeleteRolePolicy', 'iam:DetachRolePolicy', 'iam:ListInstanceProfilesForRole', 'iam:TagRole', 'iam:UntagRole',
+        'iam:UpdateAssumeRolePolicy',
       ],
-      Resource: environments.map((environment) => `arn:aws:iam::${accountId}:role/${environment}-*`),
+      Resource: roles(accountId),
+    },
+    {
+      Sid: 'BoundedRoles',
+      Effect: 'Allow',
+      Action: ['iam:CreateRole', 'iam:PutRolePolicy'],
+      Resource: roles(accountId),
+      Condition: { StringEquals: { 'iam:PermissionsBoundary': [`arn:aws:iam::${accountId}:policy/${boundaryName}`, backupPolicy] } },
+    },
+    {
+      Sid: 'BackupRole',
+      Effect: 'Allow',
+      Action: ['iam:AttachRolePolicy'],
+      Resource: roles(accountId),
+      Condition: { StringEquals: { 'iam:PermissionsBoundary': backupPolicy, 'iam:PolicyARN': backupPolicy } },
+    },
+    {
+      Sid: 'GiveRoles',
+      Effect: 'Allow',
+      Action: ['iam:PassRole'],
+      Resource: roles(accountId),
+      Condition: { StringEquals: { 'iam:PassedToService': takingRoles } },
     },
     {
       Sid: 'ServiceRoles',
@@ -145,7 +179,8 @@ function release({ accountId, region, stateBucket, stateKeyArn }: RightsOf): Sta
       Sid: 'TaskRoles',
       Effect: 'Allow',
       Action: ['iam:PassRole'],
-      Resource: environments.map((environment) => `arn:aws:iam::${accountId}:role/${environment}-*`),
+      Resource: roles(accountId),
+      Condition: { StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } },
     },
     { Sid: 'Login', Effect: 'Allow', Action: ['ecr:GetAuthorizationToken'], Resource: '*' },
     {

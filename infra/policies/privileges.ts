@@ -68,10 +68,15 @@ const trust = on(['iam/role:Role'], ({ props }) =>
   }),
 );
 
+/** Those of the pipeline carry the rights to release, and are an administrator's. */
+const bounded = on(['iam/role:Role'], ({ props }, { environment }) =>
+  unless(environment === 'account' || typeof props['permissionsBoundary'] === 'string', 'no boundary limits what it may be given'),
+); // prettier-ignore
+
 export const leastPrivilege: Rule = {
   name: 'least-privilege',
   description:
-    'No wildcard in what a role may do, no wide managed policy, and only services and single workflows assume roles.',
+    'No wildcard in what a role may do, no wide managed policy, a boundary, and only services and single workflows assume roles.',
   each: (resource, scope) =>
-    [identityPolicies, resourcePolicies, attachments, trust].flatMap((check) => check(resource, scope)),
+    [identityPolicies, resourcePolicies, attachments, trust, bounded].flatMap((check) => check(resource, scope)),
 };

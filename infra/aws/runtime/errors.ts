@@ -19,8 +19,9 @@ const cures: [RegExp, string][] = [
   [/AccessDenied|UnauthorizedOperation|NotAuthorized|AuthorizationError/, 'give these credentials that right; docs/aws.md lists all that are needed'],
   [
     /AllowMajorVersionUpgrade/,
-    'put the major version in aws.database.version back: another one is not a release; docs/aws.md says how ("Another version of PostgreSQL")',
+    'put the major version in aws.database.version back: another one is not a release; docs/aws.md says how ("Another class or version of PostgreSQL")',
   ],
+  [/policy\/greenlight-boundary/, 'make that policy as docs/aws.md says ("Rights")'],
   [/Throttl|RequestLimitExceeded|SlowDown|TooManyRequests/, `AWS asked to slow down for longer than was waited: ${again}`],
   [/LimitExceeded|QuotaExceeded|TooMany|InsufficientDBInstanceCapacity|ResourceLimit/, `raise that quota (Service Quotas in the console), then ${again}`],
   [/ENOTFOUND|EAI_AGAIN|no such host/, 'see that the region is spelt right and the network is up'],

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { releaseRights, type PolicyDocument } from '../../../infra/aws/release-rights.ts';
 import { projectRoot } from '../../../infra/paths.ts';
-import { declareEnvironment } from './declared.ts';
+import { backupPolicy, boundaryName } from '../../../infra/aws/names.ts';
+import { statementsOf } from '../../../infra/policies/rule.ts';
+import { declareEnvironment, settings } from './declared.ts';
 
 /** What stands for one's own values in docs/aws.md. */
 const placeholders = {
@@ -36,10 +38,12 @@ const rights: Record<string, string> = {
   'sqs:DeleteMessageBatch': 'sqs:DeleteMessage',
 };
 
+const matches = (pattern: string, text: string): boolean => new RegExp(`^${pattern.replaceAll('*', '.*')}$`).test(text);
+
 const allows = (documents: PolicyDocument[], right: string): boolean =>
   documents
     .flatMap(({ Statement }) => Statement.flatMap(({ Action }) => Action))
-    .some((action) => new RegExp(`^${action.replaceAll('*', '.*')}$`).test(right));
+    .some((action) => matches(action, right));
 
 /** Every call of the run time, as `rds:CreateDBInstance`. */
 async function calls(): Promise<string[]> {
@@ -98,6 +102,34 @@ describe('rights to release', () => {
     const needed = [...uses, 'backup:CreateBackupVault', 'backup-storage:MountCapsule'];
     expect(needed.filter((right) => !allows(releasing, right))).to.deep.equal([]);
   });
+
+  it('make no administrator: a role gets rights within its boundary alone, and is given to services that have to have one', () => {
+    const statements = releasing.flatMap(({ Statement }) => Statement);
+    const conditions = (right: string) => statements.filter(({ Action }) => Action.includes(right)).map(({ Condition }) => Condition?.['StringEquals'] ?? {}); // prettier-ignore
+    const boundaries = ['arn:aws:iam::<account>:policy/greenlight-boundary', backupPolicy];
+    for (const right of ['iam:CreateRole', 'iam:PutRolePolicy'])
+      expect(conditions(right), right).to.deep.equal([{ 'iam:PermissionsBoundary': boundaries }]);
+    expect(conditions('iam:AttachRolePolicy').map((condition) => condition['iam:PolicyARN'])).to.deep.equal([
+      backupPolicy,
+    ]);
+    for (const condition of conditions('iam:PassRole')) expect(condition).to.have.property('iam:PassedToService');
+    for (const right of [
+      'iam:PutRolePermissionsBoundary',
+      'iam:DeleteRolePermissionsBoundary',
+      'iam:SetDefaultPolicyVersion',
+    ])
+      expect(allows(releasing, right), right).to.equal(false);
+  });
+
+  it('leave within the boundary what the programs give their roles', async () => {
+    const { all: declared } = await declareEnvironment('production', { live: 'blue', percent: 0 });
+    const rolesOf = declared.filter(({ type }) => type === 'aws:iam/role:Role').map(({ inputs }) => inputs['permissionsBoundary']);
+    expect(new Set(rolesOf)).to.deep.equal(new Set([`arn:aws:iam::${settings.accountId}:policy/greenlight-boundary`, backupPolicy]));
+    const given = declared.filter(({ type }) => type === 'aws:iam/rolePolicy:RolePolicy').flatMap(({ inputs }) => statementsOf(inputs['policy']));
+    expect(given.length).to.be.above(5);
+    const beyond = given.flatMap(({ Action }) => Action).filter((right) => !allows([all[boundaryName]], right));
+    expect(beyond).to.deep.equal([]);
+  }); // prettier-ignore
 
   it('give no right to make policies, users or keys of access', () => {
     for (const right of ['iam:CreatePolicy', 'iam:CreatePolicyVersion', 'iam:CreateUser', 'iam:CreateAccessKey'])

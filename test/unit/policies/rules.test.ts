@@ -91,6 +91,7 @@ describe('policies', () => {
     { stack: 'foundation', rule: 'least-privilege', type: 'kms/key:Key', name: 'data', props: { policy: allow({ Principal: { Service: 'sns.amazonaws.com' }, Action: 'kms:*', Resource: '*' }) }, found: 'it allows kms:*' },
     { stack: 'foundation', rule: 'least-privilege', type: 'iam/rolePolicyAttachment:RolePolicyAttachment', name: 'backup', props: { policyArn: 'arn:aws:iam::aws:policy/AdministratorAccess' }, found: 'AdministratorAccess allows far more' },
     { stack: 'blue', rule: 'least-privilege', type: 'iam/role:Role', name: 'api-run', props: { assumeRolePolicy: allow({ Principal: { AWS: '*' }, Action: 'sts:AssumeRole' }) }, found: 'other than a service' },
+    { stack: 'blue', rule: 'least-privilege', type: 'iam/role:Role', name: 'api-run', props: { permissionsBoundary: undefined }, found: 'no boundary' },
     { ...protectedDatabase, props: { backupRetentionPeriod: 1 }, found: 'backups for less than 7 days' },
     { ...protectedDatabase, props: { deletionProtection: false }, found: 'it can be deleted' },
     { ...protectedDatabase, props: { skipFinalSnapshot: true }, found: 'without a last snapshot' },

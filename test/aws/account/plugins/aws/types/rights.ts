@@ -27,8 +27,9 @@ const computed = (answer: string) => {
 const role = resource<RoleArgs>({
   autoName: { property: 'name', maxLength: 64 },
   replaces: ['name'],
-  async create({ name, assumeRolePolicy, tags }, context) {
+  async create({ name, assumeRolePolicy, permissionsBoundary, tags }, context) {
     const fields = {
+      ...(permissionsBoundary === undefined ? {} : { PermissionsBoundary: permissionsBoundary }),
       RoleName: name as string,
       AssumeRolePolicyDocument: assumeRolePolicy as string,
       ...formTags(tags),
