@@ -39,6 +39,7 @@ import { table } from '../../aws/account/plugins/aws/table.ts';
 import type { Context, Handler } from '../../aws/account/plugins/handler.ts';
 import { pluginEnvironment } from '../../aws/account/plugins/environment.ts';
 import { colourSpec, settings as plain, spec } from '../../unit/aws/declared.ts';
+import { moveHome } from '../../own-home.ts';
 
 const environment = 'staging';
 const { region } = plain;
@@ -48,15 +49,14 @@ describe('programs of AWS, by the real engine', function () {
   this.timeout(240_000);
 
   let folder: string;
-  let home: string | undefined;
+  let moveBack: () => void;
   let moto: Moto;
   let clients: Clients;
   let engine: Engine;
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'greenlight-aws-programs-'));
-    home = process.env['GREENLIGHT_HOME'];
-    process.env['GREENLIGHT_HOME'] = folder;
+    moveBack = moveHome(folder);
     moto = await startMoto();
     const credentials = { accessKeyId: 'AKIAEMULATED', secretAccessKey: 'emulated' };
     clients = createClients({ region, endpoint: moto.endpoint, credentials });
@@ -66,8 +66,7 @@ describe('programs of AWS, by the real engine', function () {
   after(async () => {
     await moto?.close();
     await rm(folder, { recursive: true, force: true });
-    if (home === undefined) delete process.env['GREENLIGHT_HOME'];
-    else process.env['GREENLIGHT_HOME'] = home;
+    moveBack();
   });
 
   const configs = (split: Split) => ({

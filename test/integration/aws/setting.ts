@@ -33,6 +33,7 @@ import { databasesPart, type DatabasesPart } from '../../aws/account/databases.t
 import { startGateway, type Gateway } from '../../aws/account/gateway.ts';
 import { freePort, startMoto } from '../../aws/account/moto.ts';
 import { settings as plain } from '../../unit/aws/declared.ts';
+import { moveHome } from '../../own-home.ts';
 
 const region = 'eu-central-1';
 
@@ -53,8 +54,7 @@ export const quick = { pollMs: 50, readyMs: 60_000, settleMs: 30_000 };
 export async function openAccount(spec: Partial<EnvironmentSpec> = {}): Promise<Account> {
   const port = await freePort();
   const folder = await mkdtemp(join(tmpdir(), 'greenlight-aws-'));
-  const before = process.env['GREENLIGHT_HOME'];
-  process.env['GREENLIGHT_HOME'] = join(folder, 'home');
+  const moveBack = moveHome(join(folder, 'home'));
   const certificates = join(folder, 'certificates');
   await createCertificates(certificates);
   const moto = await startMoto();
@@ -95,8 +95,7 @@ export async function openAccount(spec: Partial<EnvironmentSpec> = {}): Promise<
       await moto.close();
       for (const client of Object.values(clients) as { destroy(): void }[]) client.destroy();
       await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
-      if (before === undefined) delete process.env['GREENLIGHT_HOME'];
-      else process.env['GREENLIGHT_HOME'] = before;
+      moveBack();
     },
   };
 }

@@ -9,6 +9,7 @@ import { Layout } from '../../../infra/local/layout.ts';
 import { createLocalPlatform } from '../../../infra/local/platform.ts';
 import { Supervisor } from '../../../infra/local/supervisor.ts';
 import type { Platform } from '../../../infra/platform.ts';
+import { moveHome } from '../../own-home.ts';
 
 /** Answers its name, version and colour; `/env` the names of its variables and those that a test looks at. */
 const server = `
@@ -50,8 +51,7 @@ export interface Fixture {
 /** An environment of a tiny application with two services and a stand-in, in a home of its own. */
 export async function createFixture(environment: EnvironmentName = 'staging'): Promise<Fixture> {
   const home = await mkdtemp(join(tmpdir(), 'greenlight-stacks-'));
-  const before = process.env['GREENLIGHT_HOME'];
-  process.env['GREENLIGHT_HOME'] = home;
+  const moveBack = moveHome(home);
   const standIn = join(home, 'bank.mjs');
   await writeFile(standIn, server);
   const platform = createLocalPlatform();
@@ -82,8 +82,7 @@ export async function createFixture(environment: EnvironmentName = 'staging'): P
     async dispose() {
       await destroyEnvironment(engine, platform, environment, { keepBackups: false });
       await rm(home, { recursive: true, force: true });
-      if (before === undefined) delete process.env['GREENLIGHT_HOME'];
-      else process.env['GREENLIGHT_HOME'] = before;
+      moveBack();
     },
   };
 }

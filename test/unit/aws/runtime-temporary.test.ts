@@ -1,7 +1,4 @@
 import { expect } from 'chai';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { backupId, checkedId, parseRecord, serialiseRecord } from '../../../infra/aws/runtime/backup-record.ts';
 import { loginOf, scratchClass } from '../../../infra/aws/runtime/databases.ts';
 import { addressOf } from '../../../infra/aws/runtime/previews.ts';
@@ -13,21 +10,12 @@ import { scratchIdentifier, type Setting } from '../../../infra/aws/runtime/scra
 import { fromTagList, isLeftOver, temporaryTags, type Tags } from '../../../infra/aws/runtime/temporary.ts';
 import { until } from '../../../infra/aws/runtime/waiting.ts';
 import { settings, spec } from './declared.ts';
+import { eachWithOwnHome } from '../../own-home.ts';
 
 const marks = { environment: 'staging', application: 'coins', owner: 'learning' } as const;
 
 describe('what is temporary in the account', () => {
-  const before_ = process.env['GREENLIGHT_HOME'];
-  let folder: string;
-  before(() => {
-    folder = mkdtempSync(join(tmpdir(), 'greenlight-'));
-    process.env['GREENLIGHT_HOME'] = folder;
-  });
-  after(() => {
-    if (before_ === undefined) delete process.env['GREENLIGHT_HOME'];
-    else process.env['GREENLIGHT_HOME'] = before_;
-    rmSync(folder, { recursive: true, force: true });
-  });
+  eachWithOwnHome();
 
   const mine = () => temporaryTags(marks, 'a purpose (with "signs")', 60_000);
   const dead = (): Tags => ({

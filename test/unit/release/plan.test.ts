@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import stringWidth from 'string-width';
@@ -10,6 +8,7 @@ import { planRelease, renderPlan } from '../../../automation/release/plan.ts';
 import { stages } from '../../../automation/release/stages/index.ts';
 import { releasesDirectory } from '../../../infra/paths.ts';
 import { validDefinition } from '../config/valid-definition.ts';
+import { eachWithOwnHome } from '../../own-home.ts';
 
 const local = releaseDefinition.parse(validDefinition());
 
@@ -45,17 +44,7 @@ describe('the plan of a release', () => {
 });
 
 describe('how long a release took the last time', () => {
-  const before_ = process.env['GREENLIGHT_HOME'];
-  let home: string;
-  beforeEach(() => {
-    home = mkdtempSync(join(tmpdir(), 'greenlight-durations-'));
-    process.env['GREENLIGHT_HOME'] = home;
-  });
-  afterEach(() => {
-    rmSync(home, { recursive: true });
-    if (before_ === undefined) delete process.env['GREENLIGHT_HOME'];
-    else process.env['GREENLIGHT_HOME'] = before_;
-  });
+  eachWithOwnHome();
 
   it('says nothing about another platform', () => {
     const journal = openJournal(join(releasesDirectory('production'), '20260101-000000-2.0.0'));

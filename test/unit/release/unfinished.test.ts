@@ -1,24 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { unfinishedRelease } from '../../../automation/release/history.ts';
 import { openJournal } from '../../../automation/release/journal.ts';
 import { end } from '../../../automation/release/run.ts';
 import { releasesDirectory } from '../../../infra/paths.ts';
+import { eachWithOwnHome } from '../../own-home.ts';
 
 describe('an unfinished release', () => {
-  const before_ = process.env['GREENLIGHT_HOME'];
-  let home: string;
-  beforeEach(() => {
-    home = mkdtempSync(join(tmpdir(), 'greenlight-unfinished-'));
-    process.env['GREENLIGHT_HOME'] = home;
-  });
-  afterEach(() => {
-    rmSync(home, { recursive: true });
-    if (before_ === undefined) delete process.env['GREENLIGHT_HOME'];
-    else process.env['GREENLIGHT_HOME'] = before_;
-  });
+  eachWithOwnHome();
 
   const id = '20260101-000000-2.0.0';
   const begun = () => {
