@@ -4,6 +4,7 @@ import {
   DescribeRulesCommand,
   DescribeTargetGroupAttributesCommand,
   DescribeTargetGroupsCommand,
+  TargetGroupNotFoundException,
   type Action as AwsAction,
   type ElasticLoadBalancingV2Client,
   type Listener as AwsListener,
@@ -53,6 +54,13 @@ export const suffixOf = (arn: string): string =>
     .join(':')
     .replace(/^loadbalancer\//, '');
 
+/** What is asked of a target group; undefined where it was deleted meanwhile. */
+export const unlessGone = <T>(asking: Promise<T>): Promise<T | undefined> =>
+  asking.catch((error: unknown) => {
+    if (error instanceof TargetGroupNotFoundException) return undefined;
+    throw error;
+  });
+
 /** Reads all of it from moto. */
 export async function readModel(client: ElasticLoadBalancingV2Client): Promise<Model> {
   const [{ LoadBalancers = [] }, { TargetGroups = [] }] = await Promise.all([
@@ -65,12 +73,12 @@ export async function readModel(client: ElasticLoadBalancingV2Client): Promise<M
         client.send(new DescribeListenersCommand({ LoadBalancerArn })),
       ),
     ),
-    Promise.all(TargetGroups.map((group) => readGroup(client, group))),
+    Promise.all(TargetGroups.map((group) => unlessGone(readGroup(client, group)))),
   ]);
   const all = listeners.flatMap(({ Listeners = [] }) => Listeners);
   return {
     listeners: await Promise.all(all.map((listener) => readListener(client, listener))),
-    groups: new Map(groups.map((group) => [group.arn, group])),
+    groups: new Map(groups.flatMap((group) => (group === undefined ? [] : [[group.arn, group]]))),
   };
 }
 

@@ -9,6 +9,7 @@ import {
   type ElasticLoadBalancingV2Client,
   type TargetGroup,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
+import { unlessGone } from './balancer-model.ts';
 import type { Task } from './tasks-task.ts';
 
 const pollMs = 100;
@@ -35,14 +36,15 @@ export class Targets {
     // Of a target that it does not know the balancer would say that it is invalid.
     if (!this.#registered.delete(task)) return;
     for (const TargetGroupArn of this.#arns)
-      await this.#client.send(new DeregisterTargetsCommand({ TargetGroupArn, Targets: [target(task)] }));
+      await unlessGone(this.#client.send(new DeregisterTargetsCommand({ TargetGroupArn, Targets: [target(task)] })));
   }
 
   /** Longest delay of deregistration, ms. */
   async delayMs(): Promise<number> {
     const delays = await Promise.all(
       this.#arns.map(async (TargetGroupArn) => {
-        const { Attributes: all = [] } = await this.#client.send(new DescribeTargetGroupAttributesCommand({ TargetGroupArn })); // prettier-ignore
+        const asked = this.#client.send(new DescribeTargetGroupAttributesCommand({ TargetGroupArn }));
+        const all = (await unlessGone(asked))?.Attributes ?? [];
         const delay = all.find(({ Key }) => Key === 'deregistration_delay.timeout_seconds')?.Value;
         return Number(delay ?? 300) * 1000;
       }),
@@ -64,8 +66,8 @@ export class Targets {
   }
 
   async #group(arn: string): Promise<TargetGroup> {
-    const { TargetGroups } = await this.#client.send(new DescribeTargetGroupsCommand({ TargetGroupArns: [arn] }));
-    return TargetGroups?.[0] ?? {};
+    const asked = this.#client.send(new DescribeTargetGroupsCommand({ TargetGroupArns: [arn] }));
+    return (await unlessGone(asked))?.TargetGroups?.[0] ?? {};
   }
 
   /** What the task itself answers, and what the balancer says: moto alone calls every target healthy. */
