@@ -20,6 +20,11 @@ export interface Platform {
   readonly shared?: Shared;
   /** What is missing or wrong before anything is changed (programs, rights, the wrong account), a sentence each. */
   problems(): Promise<string[]>;
+  /**
+   * Whether an error means only that this program can do nothing any more (its credentials have expired): then nothing is undone, which
+   * would fail alike, and `resume` goes on. Absent: no error does.
+   */
+  stopsHere?(error: unknown): boolean;
   /** What the environment costs, and its idle colour per hour, with the date of the prices: a sentence. Absent: nothing is billed. */
   cost?(environment: EnvironmentName, spec: EnvironmentSpec): Promise<string>;
   /** An environment whose foundation is up. `outputs` reads what a stack of it gave out. */

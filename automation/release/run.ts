@@ -23,7 +23,7 @@ export interface ReleaseOutcome {
 /**
  * Takes a release through its stages. A stage that the journal has as passed is not done again; the first other one
  * is done from its beginning. Whatever stops a release, what it changed is undone in reverse order. What leaves the rest as
- * it is for `resume`, and rejects: an interruption, a failure past the point of no return, a cutover that could not be
+ * it is for `resume`, and rejects: an interruption, the end of this program's credentials, a failure past the point of no return, a cutover that could not be
  * undone by itself, and whatever else could not be undone.
  */
 export async function runRelease(settings: ReleaseSettings, stages: readonly Stage[]): Promise<ReleaseOutcome> {
@@ -36,6 +36,7 @@ export async function runRelease(settings: ReleaseSettings, stages: readonly Sta
     }
   } catch (error) {
     settings.signal.throwIfAborted();
+    if (settings.platform.stopsHere?.(error) === true) throw error;
     if (context.stage === 'cleanup') throw unfinished('cleaning up after the release', error);
     if (error instanceof CutoverAborted && !error.undone) throw error;
     outcome = await undoAll(context, stages, reasonOf(context, error));

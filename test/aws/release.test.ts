@@ -71,8 +71,11 @@ describe('a release on the platform aws, in an emulated account', function () {
     expect(stopped.code, stopped.output).to.equal(1);
     expect(stopped.output).to.contain('log in again');
     const { code, output } = await cli.run('resume');
-    expect([0, 1], output).to.include(code);
-    expect((await cli.run('status')).output).to.match(/2\.0\.0 +live +100 %/);
+    expect(code, output).to.equal(0);
+    const { verdict, writes } = cli.report();
+    expect(verdict).to.equal('go');
+    expect(writes).to.include({ lost: 0, duplicated: 0 });
+    expect((await cli.run('status')).output).to.match(/green +2\.0\.0 +live +100 %/);
   });
 
   it('takes staging down, and refuses to take protected production down', async () => {
@@ -81,7 +84,7 @@ describe('a release on the platform aws, in an emulated account', function () {
     const production = await cli.run('destroy', '--environment', 'production', '--yes');
     expect(production.code).to.equal(1);
     expect(production.output).to.match(/protect/);
-    expect((await cli.run('status')).output).to.match(/blue +2\.0\.0 +live +100 %/);
+    expect((await cli.run('status')).output).to.match(/green +2\.0\.0 +live +100 %/);
   });
 });
 

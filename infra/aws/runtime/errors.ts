@@ -36,6 +36,10 @@ export function cureOf(text: string): string | undefined {
   return cures.find(([pattern]) => pattern.test(text))?.[1];
 }
 
+/** Whether an error, or what caused it, says that the credentials have expired. */
+export const hasExpired = (error: unknown): boolean =>
+  error instanceof Error && (error.message.includes(logInAgain) || hasExpired(error.cause));
+
 /** The code that AWS gave, or the name of what was thrown. */
 export function codeOf(error: unknown): string {
   if (typeof error !== 'object' || error === null) return '';

@@ -12,7 +12,7 @@ import { createAwsBackups } from './backups.ts';
 import { createClients, emulatorEndpoint, type Clients } from './clients.ts';
 import { createAwsDatabases } from './databases.ts';
 import { awsEngineSettings } from './engine-settings.ts';
-import { calling } from './errors.ts';
+import { calling, hasExpired } from './errors.ts';
 import { createAwsImages } from './images.ts';
 import { createAwsInstances } from './instances.ts';
 import { createAwsJobs } from './jobs.ts';
@@ -56,6 +56,7 @@ export function createAwsPlatform({ settingsOf, redact }: AwsPlatformOptions): P
       refuseStranger({ clients, settings: common }),
     ),
     problems: () => awsProblems({ clients, settings: common }),
+    stopsHere: hasExpired,
     cost: async (environment, spec) =>
       summariseCost(await estimate({ environment, spec, settings: settingsOf(environment) })),
     async connect(environment, spec, outputs) {

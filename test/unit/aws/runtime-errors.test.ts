@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { cureOf, isMissing } from '../../../infra/aws/runtime/errors.ts';
+import { asOperationError, cureOf, hasExpired, isMissing } from '../../../infra/aws/runtime/errors.ts';
 
 const error = (name: string, message = '') => Object.assign(new Error(message), { name });
 
@@ -14,6 +14,14 @@ describe('an error of AWS', () => {
     expect(isMissing(error('NoSuchBucket', 'The specified bucket does not exist'))).to.be.false;
     expect(isMissing(error('KMS.NotFoundException', 'Key does not exist'))).to.be.false;
     expect(isMissing(error('AccessDenied'))).to.be.false;
+  });
+
+  it('is known as the end of the credentials through all that wraps it', () => {
+    const expired = asOperationError('reading the rules', error('ExpiredTokenException', 'The security token is expired'));
+    expect(hasExpired(expired)).to.be.true;
+    expect(hasExpired(new Error('cutover, step drain', { cause: expired }))).to.be.true;
+    expect(hasExpired(asOperationError('reading the rules', error('AccessDenied')))).to.be.false;
+    expect(hasExpired(undefined)).to.be.false;
   });
 
   it('of the credentials says which profile has none, where one was named', () => {

@@ -49,9 +49,10 @@ describe('running a release', () => {
   // Only what the run loop itself uses; a stage that reached for more would fail on it.
   const settings = (waivers: object[] = []): ReleaseSettings =>
     ({
-      id: 'r', kind: 'release', environment: 'production', directory, journal, signal: abort.signal,
+      id: 'r', kind: 'release', environment: 'production', directory, journal, signal: abort.signal, platform,
       to: { colour: 'green', version: '2.0.0' }, definition: { waivers, announcements: {}, application: { name: 'app' } }, waiting: () => undefined,
     }) as unknown as ReleaseSettings; // prettier-ignore
+  const platform = { stopsHere: (error: unknown) => error instanceof Error && error.message === 'expired' };
   const types = () => journal.entries().map((entry) => entry.type);
 
   it('takes every stage in order and ends with go', async () => {
@@ -141,6 +142,13 @@ describe('running a release', () => {
     const outcome = await runRelease(settings(), [stage('preflight'), stage('build'), stage('staging')]);
     expect(outcome.verdict).to.equal('go');
     expect(calls.slice(2)).to.deep.equal(['apply build', 'apply staging']);
+  });
+
+  it('leaves everything as it is when it can do nothing any more', async () => {
+    const error = await rejection(runRelease(settings(), [stage('build', () => Promise.reject(new Error('expired')))]));
+    expect(error.message).to.equal('expired');
+    expect(calls).not.to.contain('undo build');
+    expect(types()).not.to.contain('release.ended').and.not.to.contain('undo.started');
   });
 
   it('never undoes past the point of no return', async () => {
