@@ -17,7 +17,10 @@ describe('an error of AWS', () => {
   });
 
   it('is known as the end of the credentials through all that wraps it', () => {
-    const expired = asOperationError('reading the rules', error('ExpiredTokenException', 'The security token is expired'));
+    const expired = asOperationError(
+      'reading the rules',
+      error('ExpiredTokenException', 'The security token is expired'),
+    );
     expect(hasExpired(expired)).to.be.true;
     expect(hasExpired(new Error('cutover, step drain', { cause: expired }))).to.be.true;
     expect(hasExpired(asOperationError('reading the rules', error('AccessDenied')))).to.be.false;
