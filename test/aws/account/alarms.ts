@@ -89,10 +89,21 @@ export class BalancerAlarms implements Part {
       const state = isBad ? 'ALARM' : 'OK';
       if (alarm.StateValue === state) continue;
       const reason = `Threshold Crossed: 1 datapoint [${healthy}] was ${isBad ? '' : 'not '}${words(alarm)} the threshold (${alarm.Threshold}).`;
-      await this.#metrics.send(new SetAlarmStateCommand({ AlarmName: alarm.AlarmName, StateValue: state, StateReason: reason })); // prettier-ignore
+      if (!(await this.#set(alarm, state, reason))) continue;
       const was = alarm.StateValue ?? 'INSUFFICIENT_DATA';
       await this.#tell({ ...alarm, StateValue: state, StateReason: reason, StateUpdatedTimestamp: new Date() }, was);
     }
+  }
+
+  /** False where the alarm was deleted meanwhile. */
+  #set({ AlarmName }: MetricAlarm, StateValue: 'ALARM' | 'OK', StateReason: string): Promise<boolean> {
+    return this.#metrics.send(new SetAlarmStateCommand({ AlarmName, StateValue, StateReason })).then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof Error && error.name.startsWith('ResourceNotFound')) return false;
+        throw error;
+      },
+    );
   }
 
   /** Healthy targets of the alarm's group; undefined where the alarm is about something else, or none was healthy yet. */
