@@ -283,7 +283,7 @@ export const scenarios: Scenario[] = [
     fault: 'the release is killed while the old colour is taken down, then resumed',
     expect: resumed('cleanup'),
     felt: 'nothing',
-    act: { stage: 'cleanup', afterMs: 3_000, run: kill },
+    act: { stage: 'cleanup', afterMs: 1_500, run: kill },
     endedBy: 'resume',
   },
 ];
