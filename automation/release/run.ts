@@ -22,9 +22,9 @@ export interface ReleaseOutcome {
 
 /**
  * Takes a release through its stages. A stage that the journal has as passed is not done again; the first other one
- * is done from its beginning. Whatever stops a release, what it changed is undone in reverse order. What leaves the rest as
- * it is for `resume`, and rejects: an interruption, the end of this program's credentials, a failure past the point of no return, a cutover that could not be
- * undone by itself, and whatever else could not be undone.
+ * is done from its beginning. Whatever stops a release, what it changed is undone in reverse order. What leaves the rest
+ * as it is for `resume`, and rejects: an interruption, the end of this program's credentials, a failure past the point of
+ * no return, a cutover that could not be undone by itself, and whatever else could not be undone.
  */
 export async function runRelease(settings: ReleaseSettings, stages: readonly Stage[]): Promise<ReleaseOutcome> {
   const context = createContext(settings);
