@@ -61,6 +61,7 @@ export async function compareDatabases(
         table: table.name,
         rows: { left: rowsThere, right: 0 },
         equal: options.columns === 'common',
+        only: 'left',
         detail: `only on ${names.left}`,
       });
     } else {
@@ -72,6 +73,7 @@ export async function compareDatabases(
       table: table.name,
       rows: { left: 0, right: await count(right, table) },
       equal: true,
+      only: 'right',
       detail: `only on ${names.right}`,
     });
   }
@@ -94,7 +96,11 @@ async function compareTable(
   const missing = table.columns.filter((c) => !other.columns.some((o) => o.name === c.name)).map((c) => c.name);
   const expression = rowExpression(table.columns, other.columns);
   const [l, r] = await Promise.all([checksum(left, table, expression), checksum(right, other, expression)]);
-  const figures = { table: table.name, rows: { left: l.count, right: r.count } };
+  const figures = {
+    table: table.name,
+    rows: { left: l.count, right: r.count },
+    ...(missing.length === 0 ? {} : { leftColumns: missing }),
+  };
   if (wanted === 'left' && missing.length > 0) {
     return { ...figures, equal: false, detail: `${names.right} lacks the columns ${missing.join(', ')}` };
   }

@@ -131,6 +131,10 @@ export interface TableComparison {
   table: string;
   rows: { left: number; right: number };
   equal: boolean;
+  /** The side that alone has this table: its rows cannot go along to the other one. */
+  only?: 'left' | 'right';
+  /** Columns that left alone has, where that is allowed (`common`): their values cannot go along either. */
+  leftColumns?: string[];
   /** Why not, e.g. `3 rows only on blue`. */
   detail?: string;
 }
