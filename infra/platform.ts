@@ -150,6 +150,11 @@ export interface Router {
   release(): Promise<void>;
   /** Writes that were passed to `colour` and are not answered yet. */
   writesInFlight(colour: Colour): Promise<number>;
+  /**
+   * Ends the writes that were passed to `colour` and are not answered: their clients get an error, and nobody knows whether they
+   * were done. Resolves to how many. Absent where the balancer cannot.
+   */
+  cutWrites?(colour: Colour): Promise<number>;
 }
 
 export interface Login {

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { DatabaseRole } from '../../infra/database-url.ts';
 import { messageOf, OperationError } from '../../infra/errors.ts';
@@ -97,3 +98,32 @@ export async function row<T>(client: pg.Client, sql: string, values?: unknown[])
 /** SQLSTATE of a PostgreSQL error. */
 export const sqlState = (error: unknown): string | undefined =>
   error instanceof pg.DatabaseError ? error.code : undefined;
+
+/** Classes and codes of a session that ended or could not begin: https://www.postgresql.org/docs/15/errcodes-appendix.html */
+const lostState = /^(08...|57P0[123])$/;
+const lostCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
+/** What `pg` says of its own accord where the other side is gone. */
+const lostWords = /Connection terminated|connection error and is not queryable|Client was closed|timeout expired/;
+
+/** Whether an error says only that a session is gone: the same may succeed with a new one, once the server is back. */
+export function isLost(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error instanceof pg.DatabaseError) return lostState.test(error.code ?? '');
+  const { code } = error as NodeJS.ErrnoException;
+  if ((code !== undefined && lostCodes.has(code)) || lostWords.test(error.message)) return true;
+  return error.cause !== undefined && isLost(error.cause);
+}
+
+const againMs = 100;
+
+/** Repeats `work`, which opens its own sessions, for as long as they get lost, until `deadline` (`performance.now()`). Rejects with its last error. */
+export async function whileLost<T>(deadline: number, work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isLost(error) || performance.now() > deadline) throw error;
+      await sleep(againMs);
+    }
+  }
+}

@@ -1,12 +1,10 @@
 import { messageOf } from '../../infra/errors.ts';
-import { revokeWrites } from '../../infra/roles.ts';
-import type { TableComparison } from '../release/events.ts';
 import { compareDatabases } from './compare.ts';
+import { isLost } from './connect.ts';
 
 import type { CutoverOptions, CutoverResult, CutoverStep } from './cutover.ts';
 import type { Prepared } from './cutover-prepare.ts';
-import { dropSlot, dropSubscription } from './link.ts';
-import { startReverse, untilFollowing } from './reverse.ts';
+import { completeMove } from './settle.ts';
 
 export interface Progress {
   started: number;
@@ -15,15 +13,19 @@ export interface Progress {
   done: (next: CutoverStep, detail?: string) => void;
 }
 
-/** Everything after the flip. Nothing here throws: the new colour is live, and what fails is a problem to decide on. */
+/**
+ * Everything after the flip. Nothing here throws: the new colour is live, and what fails is a problem to decide on. A session
+ * that was lost is none: what is left to do is done with new ones.
+ */
 export async function finish(options: CutoverOptions, prepared: Prepared, progress: Progress): Promise<CutoverResult> {
   const { router, from, to, direction } = options;
-  const { fence, sessions, forward, reverse, snapshots } = prepared;
+  const { fence, reverse, snapshots, warnings } = prepared;
   const problems: string[] = [];
-  const warnings = prepared.warnings;
-  const attempt = async (what: string, list: string[], work: () => Promise<unknown>): Promise<void> => {
-    await work().catch((error: unknown) => list.push(`${what}: ${messageOf(error)}`));
-  };
+  const attempt = async <T>(what: string, list: string[], work: () => Promise<T>): Promise<T | undefined> =>
+    work().catch((error: unknown) => {
+      list.push(`${what}: ${messageOf(error)}`);
+      return undefined;
+    });
   const step = (next: CutoverStep, detail?: string): void => {
     try {
       progress.done(next, detail);
@@ -37,48 +39,31 @@ export async function finish(options: CutoverOptions, prepared: Prepared, progre
   await attempt('releasing the held writes', warnings, () => router.release());
   const holdMs = performance.now() - progress.heldAt;
   step('fenced');
-  await attempt('fencing the old colour', problems, async () => {
-    await fence.commit().catch(async (error: unknown) => {
-      await sessions.old.query(revokeWrites);
-      throw new Error(
-        `the fence was down for a moment, in which something beside the balancer may have written: ${messageOf(error)}`,
-      );
-    });
-  });
+  await attempt('the fence was down for a moment, and is raised again', warnings, () => fence.commit());
   await fence.lower();
-  step('detach');
-  let detached = false;
-  await attempt('ending the replication to the new colour', problems, async () => {
-    await dropSubscription(sessions.new, forward.name);
-    detached = true;
-    await dropSlot(sessions.old, forward.name);
-    await sessions.old.query(`DROP PUBLICATION IF EXISTS ${forward.name}`);
-  });
   step('follow');
-  // Before the forward direction has ended for good, changes would go round in a circle.
-  if (reverse !== undefined && detached) {
-    await attempt('establishing the way back', problems, async () => {
-      await startReverse(reverse, sessions);
-      await untilFollowing(reverse, sessions.new);
-    });
-  }
+  const completed = await attempt('ending the move of writes', problems, () => completeMove({ from, to, direction }));
+  if (completed?.following === false && direction === 'forward')
+    problems.push(`${from.colour} does not follow, and cannot be made to without a new copy: no way back`);
   step('compare');
   const before = performance.now();
-  let tables: TableComparison[] = [];
-  await attempt('comparing the databases', problems, async () => {
-    const names = { left: from.colour, right: to.colour };
-    const columns = direction === 'forward' ? 'left' : 'common';
-    tables = await compareDatabases(snapshots.old, snapshots.new, { columns, names });
+  const names = { left: from.colour, right: to.colour };
+  const columns = direction === 'forward' ? 'left' : 'common';
+  const tables = await compareDatabases(snapshots.old, snapshots.new, { columns, names }).catch((error: unknown) => {
+    const list = isLost(error) ? warnings : problems;
+    list.push(`comparing the databases at the instant of the cutover: ${messageOf(error)}`);
+    return undefined;
   });
   const compareMs = performance.now() - before;
-  step('compare', `${tables.length} tables`);
+  step('compare', tables === undefined ? 'not compared' : `${tables.length} tables`);
   await prepared.close();
   return {
     holdMs,
     totalMs: performance.now() - progress.started,
-    tables,
+    compared: tables !== undefined,
+    tables: tables ?? [],
     compareMs,
-    equal: tables.length > 0 && tables.every((t) => t.equal),
+    equal: tables !== undefined && tables.length > 0 && tables.every((t) => t.equal),
     ...(reverse === undefined ? {} : { reverse }),
     problems,
     warnings,

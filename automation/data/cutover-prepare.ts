@@ -5,10 +5,12 @@ import { close, connect, row } from './connect.ts';
 import type { CutoverOptions } from './cutover.ts';
 import { Fence } from './fence.ts';
 import { linkBetween, type Link } from './link.ts';
-import { dropReverse, prepareReverse, type Sessions } from './reverse.ts';
-import { mayWrite } from './schema.ts';
+import { prepareReverse, type Sessions } from './reverse.ts';
 import { noTries, revive } from './revive.ts';
+import { mayWrite } from './schema.ts';
 import { planSequences, type SequencePlan } from './sequences.ts';
+import { completeMove } from './settle.ts';
+import { removeLink } from './subscription.ts';
 import { measure, replayed } from './sync-state.ts';
 
 /** All that a cutover needs and that can be had before writes are held. */
@@ -47,6 +49,8 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
   if (disagreeing !== undefined)
     throw refused(`the balancer is half way between two splits: ${disagreeing.join(', ')}`);
   if (live !== from.colour) throw refused(`${live ?? 'no colour'} is live, not ${from.colour}`);
+  // The move that is taken back may have been cut off right after its flip: its direction ends before this one is revived.
+  if (direction === 'rollback') await completeMove({ from: to, to: from, direction: 'forward' });
 
   const opened: pg.Client[] = [];
   const open = async (side: typeof from, statementMs?: number): Promise<pg.Client> => {
@@ -65,6 +69,8 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     const snapshots = { old: await open(from, compareMs), new: await open(to, compareMs) };
     // The comparison must not wait for ever for somebody's lock.
     for (const client of [snapshots.old, snapshots.new]) await client.query(`SET lock_timeout = ${snapshotLockMs}`);
+    // What an attempt that was cut off has left would run beside the direction that is now wanted.
+    if (direction === 'forward') await removeLink(linkBetween(to, from), sessions.new, sessions.old);
     await streaming(forward, sessions);
     if (!(await mayWrite(sessions.old))) throw refused(`${from.colour} is live, but may not write`);
     if (await mayWrite(sessions.new)) throw refused(`${to.colour} is not live, but may write`);
@@ -88,7 +94,7 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
   } catch (error) {
     const [older, newer] = opened;
     if (direction === 'forward' && older !== undefined && newer !== undefined) {
-      await dropReverse(linkBetween(to, from), { old: older, new: newer }).catch(() => undefined);
+      await removeLink(linkBetween(to, from), newer, older).catch(() => undefined);
     }
     await closeAll();
     throw error;

@@ -18,13 +18,13 @@ const answerMs = 10_000;
 export const readRouter = (router: Router): Promise<RouterState | undefined> =>
   within(router.read(), performance.now() + answerMs).catch(() => undefined);
 
-/** Waits until no write is on its way to the colour that is being left. */
-export async function drain(router: Router, from: Side, deadline: number): Promise<void> {
+/** Waits until no write is on its way to the colour that is being left; resolves to 0, as none was cut. Throws an OperationError at `deadline`. */
+export async function drain(router: Router, from: Side, deadline: number): Promise<number> {
   // Two zeros in a row: a write may be between the balancer's two lists at the instant of one reading.
   for (let zeros = 0; zeros < 2;) {
     const inFlight = await router.writesInFlight(from.colour);
     zeros = inFlight === 0 ? zeros + 1 : 0;
-    if (zeros >= 2) return;
+    if (zeros >= 2) return 0;
     if (performance.now() > deadline) {
       throw new OperationError(
         'waiting for writes in flight',
@@ -33,6 +33,20 @@ export async function drain(router: Router, from: Side, deadline: number): Promi
       );
     }
     await sleep(pollMs);
+  }
+  return 0;
+}
+
+/**
+ * The same, but what is not answered at `deadline` is cut; resolves to how many. Whether those were done nobody knows: the fence
+ * of the database ends what is left of them. Where the balancer cannot cut, they meet the fence alone.
+ */
+export async function drainOrCut(router: Router, from: Side, deadline: number): Promise<number> {
+  try {
+    return await drain(router, from, deadline);
+  } catch (error) {
+    if (performance.now() < deadline) throw error;
+    return (await router.cutWrites?.(from.colour)) ?? 0;
   }
 }
 

@@ -1,18 +1,19 @@
 import { OperationError, messageOf } from '../../infra/errors.ts';
 import type { Router } from '../../infra/platform.ts';
-import { grantWrites, revokeWrites } from '../../infra/roles.ts';
+import { grantWrites } from '../../infra/roles.ts';
 import type { TableComparison } from '../release/events.ts';
 import { openSnapshot } from './compare.ts';
 
 import { finish } from './cutover-finish.ts';
 import { prepareCutover, type Prepared } from './cutover-prepare.ts';
-import { caughtUpTo, drain, flip, readRouter, within } from './cutover-steps.ts';
+import { caughtUpTo, drain, drainOrCut, flip, readRouter, within } from './cutover-steps.ts';
 import type { Link, Side } from './link.ts';
-import { dropReverse, startHere } from './reverse.ts';
+import { startHere } from './reverse.ts';
 import { carryOver } from './sequences.ts';
+import { reopen, standDown } from './settle.ts';
 
 /** In this order. Up to `grant` everything is undone on failure; `flip` decides; what follows is finished. */
-export type CutoverStep = 'prepare' | 'hold' | 'drain' | 'fence' | 'replay' | 'carry-over' | 'grant' | 'flip' | 'release' | 'fenced' | 'detach' | 'follow' | 'compare'; // prettier-ignore
+export type CutoverStep = 'prepare' | 'hold' | 'drain' | 'fence' | 'replay' | 'carry-over' | 'grant' | 'flip' | 'release' | 'fenced' | 'follow' | 'compare'; // prettier-ignore
 
 export interface CutoverOptions {
   router: Router;
@@ -41,6 +42,8 @@ export interface CutoverResult {
   /** From the request to hold writes until they were released, ms. */
   holdMs: number;
   totalMs: number;
+  /** False where a database crashed: with it the state at the instant of the cutover is gone, and `tables` is empty. */
+  compared: boolean;
   /** Both databases at the instant of the cutover; left is `from`, right is `to`. */
   tables: TableComparison[];
   compareMs: number;
@@ -109,10 +112,12 @@ export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
     const inTime = <T>(work: Promise<T>): Promise<T> => within(work, lastFlip, options.signal);
     await inTime(router.hold(holdMs));
     done('drain');
-    const drained = Math.min(performance.now() + drainMs, lastFlip);
-    await inTime(drain(router, from, drained));
-    done('fence');
-    await inTime(fence.raise(drained));
+    // Forward the live colour's clients come first. Back, users have a version that does harm, and nobody is waited for.
+    const insist = options.direction === 'rollback';
+    const drained = Math.min(performance.now() + Math.min(drainMs, insist ? holdMs / 2 : drainMs), lastFlip);
+    const cut = insist ? await inTime(drainOrCut(router, from, drained)) : await inTime(drain(router, from, drained));
+    done('fence', cut === 0 ? undefined : `${cut} writes were cut`);
+    await inTime(fence.raise(insist ? lastFlip : drained, { insist }));
     done('replay');
     const lsn = await inTime(caughtUpTo(sessions, forward, lastFlip));
     done('carry-over', lsn);
@@ -166,17 +171,17 @@ async function undo(
     }
   };
   if (prepared !== undefined) {
-    const { fence, sessions, reverse } = prepared;
+    const { fence } = prepared;
     const state = granted ? await readRouter(options.router) : undefined;
     const flipped = granted && (state?.split?.live !== options.from.colour || state.disagreeing !== undefined);
     if (flipped) leftovers.push('who is live is not known');
     // One that cannot be read at all: then both stay able to write, and it alone decides where to.
     if (flipped && state !== undefined) await attempt('fencing the old colour', () => fence.commit());
     await attempt('lowering the fence', () => fence.lower());
-    if (granted && !flipped) await attempt('revoking writes', () => sessions.new.query(revokeWrites));
-    if (held) await attempt('releasing writes', () => options.router.release());
-    if (reverse !== undefined && !flipped) await attempt('removing the way back', () => dropReverse(reverse, sessions));
     await prepared.close();
+    if (!flipped) await attempt('letting the live colour write', () => reopen(options));
+    if (held) await attempt('releasing writes', () => options.router.release());
+    if (!flipped) await attempt('putting the other colour back', () => standDown(options));
   }
   return leftovers;
 }

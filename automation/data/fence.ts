@@ -4,7 +4,7 @@ import { OperationError } from '../../infra/errors.ts';
 import type { DatabaseAccess } from '../../infra/platform.ts';
 import { revokeWrites } from '../../infra/roles.ts';
 import { tablesOf } from './catalog.ts';
-import { close, connect, rows, sqlState } from './connect.ts';
+import { applicationName, close, connect, rows, sqlState } from './connect.ts';
 
 /**
  * The fence around the database that is being left. It is one open transaction that has locked every table against
@@ -12,12 +12,22 @@ import { close, connect, rows, sqlState } from './connect.ts';
  * flip; if this program dies before, the server rolls it back and the old colour writes on as if nothing had been.
  * Revoking alone would do neither: a statement that has passed its check of rights may still write.
  */
-const fenceName = 'greenlight-fence';
+const fenceName = `${applicationName}-fence`;
 /** SQLSTATEs of a lock that was not to be had; then everything is let go and tried again until the deadline. */
 const retry = new Set(['55P03', '40P01']);
 /** One try, ms: writers that wait behind it are let through in between. */
 const tryMs = 100;
 const pauseMs = 10;
+
+/** Who holds a lock against the fence. A superuser's session can be ended by another one only, which RDS does not give. */
+const writersSql = `
+  SELECT DISTINCT a.pid, a.usename, a.state, a.xact_start,
+    a.application_name NOT LIKE '${applicationName}%'
+      AND (NOT r.rolsuper OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)) AS may_end
+  FROM pg_stat_activity a JOIN pg_locks l USING (pid) JOIN pg_roles r ON r.oid = a.usesysid
+  WHERE a.pid <> pg_backend_pid() AND a.backend_type = 'client backend' AND a.datname = current_database()
+    AND l.granted AND l.locktype = 'relation'
+    AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`;
 
 export class Fence {
   readonly #client: pg.Client;
@@ -41,8 +51,11 @@ export class Fence {
     return new Fence(client, lock);
   }
 
-  /** Waits until every writing transaction has ended, and keeps new ones out. Throws an OperationError at `deadline` (performance.now()). */
-  async raise(deadline: number): Promise<void> {
+  /**
+   * Waits until every writing transaction has ended, and keeps new ones out. `insist`: ends the sessions of those that do not end
+   * at once, whose clients then do not know whether they wrote. Throws an OperationError at `deadline` (performance.now()).
+   */
+  async raise(deadline: number, { insist = false } = {}): Promise<void> {
     for (;;) {
       const left = Math.floor(deadline - performance.now());
       if (left <= 0) throw await this.#blocked();
@@ -54,6 +67,8 @@ export class Fence {
       } catch (error) {
         await this.#client.query('ROLLBACK');
         if (!retry.has(sqlState(error) ?? '')) throw error;
+        if (insist)
+          await this.#client.query(`SELECT pg_terminate_backend(pid) FROM (${writersSql}) AS w WHERE may_end`);
         await sleep(pauseMs);
       }
     }
@@ -74,9 +89,7 @@ export class Fence {
   async #blocked(): Promise<OperationError> {
     const open = await rows<{ who: string }>(
       this.#client,
-      `SELECT DISTINCT format('process %s of %s, %s for %s ms', a.pid, a.usename, a.state, round(extract(epoch FROM clock_timestamp() - a.xact_start) * 1000)) AS who
-       FROM pg_stat_activity a JOIN pg_locks l USING (pid) WHERE a.pid <> pg_backend_pid() AND a.backend_type = 'client backend'
-         AND a.datname = current_database() AND l.granted AND l.locktype = 'relation' AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`,
+      `SELECT format('process %s of %s, %s for %s ms', pid, usename, state, round(extract(epoch FROM clock_timestamp() - xact_start) * 1000)) AS who FROM (${writersSql}) AS w`,
     );
     return new OperationError(
       'waiting for the last writes of the live colour to end',

@@ -2,15 +2,11 @@ import { OperationError, messageOf } from '../../infra/errors.ts';
 import type { Colour } from '../../infra/model.ts';
 import { other } from '../../infra/model.ts';
 import type { DatabaseAccess, Router } from '../../infra/platform.ts';
-import { grantWrites, revokeWrites } from '../../infra/roles.ts';
-import { close, connect, withClient } from './connect.ts';
-import { caughtUpTo } from './cutover-steps.ts';
-import { Fence, removeStaleFences } from './fence.ts';
-import { dropSlot, dropSubscription, linkBetween, type Link, type Side } from './link.ts';
-import { dropReverse, reverseState, startReverse, untilFollowing, type Sessions } from './reverse.ts';
+import { withClient } from './connect.ts';
+import { linkBetween, type Side } from './link.ts';
 import { mayWrite } from './schema.ts';
+import { completeMove, leaveOld, reopen, standDown, type Move } from './settle.ts';
 import { syncStatus, type SyncStatus } from './sync.ts';
-import { measure, replayed } from './sync-state.ts';
 
 export interface DataState {
   /** Undefined before the first go-live. */
@@ -65,47 +61,17 @@ export interface Recovery {
   replicating: boolean;
   /** What is wrong still; a release in this state must not go on without a decision. */
   problems: string[];
-}
-
-/** Longest wait for writers of the colour that was left, and for the replay of what they wrote, ms. */
-const leaveMs = 10_000;
-
-/**
- * Nothing more can be written to the colour that was left, and what was is on the new one: a node of the balancer that followed
- * late may have sent it a write. A replication that has ended already had replayed everything before the flip.
- */
-async function leave(from: Side, forward: Link, sessions: Sessions): Promise<void> {
-  const deadline = performance.now() + leaveMs;
-  const fence = await Fence.prepare(from.access, leaveMs);
-  try {
-    await fence.raise(deadline);
-    await fence.commit();
-  } finally {
-    await fence.lower();
-  }
-  const { worker } = await measure(forward, sessions.old, sessions.new);
-  if (!worker) return;
-  const lsn = await caughtUpTo(sessions, forward, deadline);
-  if (await replayed(sessions.old, forward.name, lsn)) return;
-  throw new OperationError(
-    `finishing the cutover to ${forward.to.colour}`,
-    `it has not replayed the last writes of ${from.colour} after ${leaveMs / 1000} s`,
-    'see that both databases run, then: npm run resume',
-  );
+  /** Why the replication to `to` does not go on (`undone`): it harms nobody, and whoever needs it finds it. */
+  warning?: string;
 }
 
 /**
  * Brings a cutover to an end whose program died. The router decides: where `from` is live it is undone, where `to`
- * is live it is finished. May be repeated, and after a cutover that ended well it changes nothing. The databases
- * are not compared here: the snapshots died with the program.
+ * is live it is finished. What only lost its connection is started again. May be repeated, and after a cutover that ended
+ * well it changes nothing. The databases are not compared here: the snapshots died with the program.
  */
-export async function recoverCutover(options: {
-  router: Router;
-  from: Side;
-  to: Side;
-  direction: 'forward' | 'rollback';
-}): Promise<Recovery> {
-  const { router, from, to, direction } = options;
+export async function recoverCutover({ router, ...move }: { router: Router } & Move): Promise<Recovery> {
+  const { from, to, direction } = move;
   const { split, disagreeing } = await router.read();
   if (split === undefined) {
     throw new OperationError(
@@ -116,42 +82,22 @@ export async function recoverCutover(options: {
   }
   const { live } = split;
   const recovery: Recovery = { outcome: live === to.colour ? 'finished' : 'undone', replicating: false, problems: [] };
-  const sessions = { old: await connect(from.access, 'admin'), new: await connect(to.access, 'admin') };
-  const forward = linkBetween(from, to);
-  const reverse = linkBetween(to, from);
   try {
-    await removeStaleFences(sessions.old);
     if (live === from.colour) {
-      await sessions.old.query(grantWrites);
-      await sessions.new.query(revokeWrites);
+      await reopen(move);
       // A balancer that changes one rule after the other may have stopped in between; while it held the writes.
       if (disagreeing !== undefined) await router.apply(split);
       await router.release();
-      if (direction === 'forward') await dropReverse(reverse, sessions);
-      const status = await syncStatus(forward);
-      recovery.replicating = status.state === 'copying' || status.state === 'streaming';
-      if (status.problem !== undefined) recovery.problems.push(status.problem);
-      return recovery;
+      const { replicating, problem } = await standDown(move);
+      return { ...recovery, replicating, ...(problem === undefined ? {} : { warning: problem }) };
     }
-    await sessions.new.query(grantWrites);
     if (disagreeing !== undefined || split.percent !== 0) await router.apply({ live, percent: 0 });
-    await leave(from, forward, sessions);
-    await router.release();
-    await dropSubscription(sessions.new, forward.name);
-    await dropSlot(sessions.old, forward.name);
-    await sessions.old.query(`DROP PUBLICATION IF EXISTS ${forward.name}`);
-    if (direction === 'rollback') return recovery;
-    const state = await reverseState(reverse, sessions.old);
-    if (state === 'missing')
-      recovery.problems.push(`${from.colour} does not follow, and cannot be made to without a new copy: no way back`);
-    if (state === 'prepared') await startReverse(reverse, sessions);
-    if (state !== 'missing') await untilFollowing(reverse, sessions.new);
-    recovery.replicating = state !== 'missing';
-    return recovery;
+    // Held writes go on once they cannot meet what the old colour may still have taken; or at once, where that cannot be had.
+    await leaveOld(move).finally(() => router.release());
+    const { following } = await completeMove(move);
+    const problem = `${from.colour} does not follow, and cannot be made to without a new copy: no way back`;
+    return { ...recovery, replicating: following, problems: following || direction === 'rollback' ? [] : [problem] };
   } catch (error) {
-    recovery.problems.push(messageOf(error));
-    return recovery;
-  } finally {
-    await Promise.all([close(sessions.old), close(sessions.new)]);
+    return { ...recovery, problems: [messageOf(error)] };
   }
 }

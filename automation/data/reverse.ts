@@ -2,19 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { tablesOf } from './catalog.ts';
 import { row, rows } from './connect.ts';
+import { createSubscription, dropSubscription, enableSubscription } from './subscription.ts';
 import { quietTriggers } from './triggers.ts';
-import {
-  createPublication,
-  createSlot,
-  createSubscription,
-  dropSlot,
-  dropSubscription,
-  enableSubscription,
-  linkBetween,
-  sharedTables,
-  type Link,
-  type Side,
-} from './link.ts';
+import { createPublication, createSlot, linkBetween, sharedTables, type Link, type Side } from './link.ts';
 
 /**
  * The way back: replication from the new colour to the old one, so that a rollback loses nothing. All of it is made
@@ -42,7 +32,7 @@ export async function prepareReverse(oldSide: Side, newSide: Side, sessions: Ses
   await dropSubscription(sessions.old, link.name);
   await createPublication(sessions.new, link.name, sharedTables(mine, theirs), '');
   await createSlot(sessions.new, link.name, slotMs);
-  await createSubscription(sessions.old, link, { copyData: false, enabled: false });
+  await createSubscription(sessions.new, sessions.old, link, { copyData: false, enabled: false });
   return link;
 }
 
@@ -73,7 +63,7 @@ export async function reverseState(link: Link, old: pg.Client): Promise<'missing
 /** From now on the old side follows. Only after the forward direction has ended for good. */
 export async function startReverse(link: Link, sessions: Sessions): Promise<void> {
   await quietTriggers(sessions.new, sessions.old);
-  await enableSubscription(sessions.old, link.name);
+  await enableSubscription(link, sessions.new, sessions.old);
 }
 
 /** Resolves once the old side's worker streams. Rejects when it does not within 10 s. */
@@ -84,11 +74,4 @@ export async function untilFollowing(link: Link, publisher: pg.Client): Promise<
     if (performance.now() > deadline) throw new Error(`${link.to.colour} does not follow after ${followMs} ms`);
     await sleep(pollMs);
   }
-}
-
-/** Removes what `prepareReverse` made. */
-export async function dropReverse(link: Link, sessions: Sessions): Promise<void> {
-  await dropSubscription(sessions.old, link.name);
-  await dropSlot(sessions.new, link.name);
-  await sessions.new.query(`DROP PUBLICATION IF EXISTS ${link.name}`);
 }

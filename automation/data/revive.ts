@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import { findConflict } from './conflict.ts';
 import { close, connect, rows } from './connect.ts';
-import { enableSubscription, type Link } from './link.ts';
+import type { Link } from './link.ts';
+import { enableSubscription } from './subscription.ts';
 import { subscriptionSql, type Subscription } from './sync-state.ts';
 
 /** How often a replication is started again that has not come further since. */
@@ -20,7 +21,8 @@ export const noTries = (): Tries => ({ at: undefined, count: 0 });
  * Starts a replication again that a lost connection has stopped. `disable_on_error` is wanted for changes that cannot be
  * applied, which would be tried for ever; but PostgreSQL switches a subscription off on any error, a connection that broke
  * included (a failover, a restarted publisher). One that stops again and again at the same position, or at a change that
- * provably conflicts, stays off. Resolves to whether it was started again. Sessions as admin.
+ * provably conflicts, stays off. Resolves to whether it was started again; rejects while the opposite direction runs.
+ * Sessions as admin.
  */
 export async function revive(link: Link, source: pg.Client, target: pg.Client, tries: Tries): Promise<boolean> {
   const [subscription] = await rows<Subscription>(target, subscriptionSql, [link.name]);
@@ -29,7 +31,7 @@ export async function revive(link: Link, source: pg.Client, target: pg.Client, t
   if (at !== tries.at) Object.assign(tries, { at, count: 0 });
   if (tries.count >= mostTries || (await isConflict(link, source, target))) return false;
   tries.count += 1;
-  await enableSubscription(target, link.name);
+  await enableSubscription(link, source, target);
   return true;
 }
 

@@ -4,19 +4,10 @@ import { OperationError, messageOf } from '../../infra/errors.ts';
 import { revokeWrites } from '../../infra/roles.ts';
 import { close, connect, row, rows, withClient } from './connect.ts';
 import { schemaFingerprint } from './fingerprint.ts';
-import {
-  allTables,
-  createPublication,
-  createSlot,
-  createSubscription,
-  dropSlot,
-  dropSubscription,
-  linkBetween,
-  type Link,
-  type Side,
-} from './link.ts';
+import { allTables, createPublication, createSlot, dropSlot, linkBetween, type Link, type Side } from './link.ts';
 import { requirePreconditions } from './preconditions.ts';
 import { refreshMaterialisedViews } from './schema.ts';
+import { createSubscription, dropSubscription } from './subscription.ts';
 import { quietTriggers } from './triggers.ts';
 import { noTries, revive } from './revive.ts';
 import { measure, replayed, type SyncStatus } from './sync-state.ts';
@@ -45,7 +36,7 @@ export async function startSync(from: Side, to: Side): Promise<Link> {
     await createPublication(source, link.name, await allTables(source), JSON.stringify(fingerprint));
     await createSlot(source, link.name, slotMs);
     await quietTriggers(source, target);
-    await createSubscription(target, link, { copyData: true, enabled: true });
+    await createSubscription(source, target, link, { copyData: true, enabled: true });
     return link;
   } catch (error) {
     await stopSync(link).catch(() => undefined);

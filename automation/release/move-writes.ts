@@ -46,24 +46,21 @@ export async function moveWrites(context: ReleaseContext, { from, to, direction 
     // Only now: while writes are held, nothing waits for the journal's disk.
     .finally(() => steps.forEach((step) => journal.append({ type: 'cutover.step', ...step })));
 
-  const { holdMs, totalMs, compareMs, tables, problems, warnings } = moved;
+  const { holdMs, totalMs, compareMs, compared, tables, problems, warnings } = moved;
   journal.append({ type: 'traffic.set', split: { live: to, percent: 0 }, by: 'balancer', ms: Math.round(holdMs) });
   journal.append({ type: 'cutover.done', direction, from, to, holdMs, totalMs });
-  journal.append({
-    type: 'data.compared',
-    moment: direction === 'forward' ? 'cutover' : 'rollback',
-    tables,
-    ms: Math.round(compareMs),
-  });
+  const moment = direction === 'forward' ? 'cutover' : 'rollback';
+  if (compared) journal.append({ type: 'data.compared', moment, tables, ms: Math.round(compareMs) });
   for (const text of [...problems, ...warnings]) context.note(text, 'warning');
   if (direction === 'forward' && problems.length > 0) throw new StageStopped('rolled-back', problems.join('; '));
-  if (direction === 'forward') await proveMove(context, { from, to }, tables);
+  if (direction === 'forward')
+    await (compared ? proveMove(context, { from, to }, tables) : compareMoved(context, from, to));
   return moved;
 }
 
 /**
- * After a cutover that was finished by `resume`: its snapshots are lost, and the new colour is written to. Every row
- * that does not change now must be on the old colour, which follows.
+ * After a cutover that was finished by `resume`, or that a server crashed in: its snapshots are lost, and the new colour is
+ * written to. Every row that does not change now must be on the old colour, which follows.
  */
 export async function compareMoved(context: ReleaseContext, from: Colour, to: Colour): Promise<void> {
   const [old, now] = [await sideOf(context, from), await sideOf(context, to)];

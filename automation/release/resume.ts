@@ -120,7 +120,9 @@ async function settle(settings: ReleaseSettings): Promise<string> {
       );
     }
     const live = recovered.outcome === 'finished' ? target : source;
-    return `${interrupted}; the cutover is ${recovered.outcome}: ${live} is live`;
+    const { outcome, warning } = recovered;
+    const also = warning === undefined ? '' : `; the replication does not go on: ${warning}`;
+    return `${interrupted}; the cutover is ${outcome}: ${live} is live${also}`;
   } finally {
     await running.close();
   }

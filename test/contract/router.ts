@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationError } from '../../infra/errors.ts';
-import type { Split } from '../../infra/model.ts';
+import { colours, type Split } from '../../infra/model.ts';
 import type { Router } from '../../infra/platform.ts';
 
 /**
@@ -81,6 +81,10 @@ export function routerContract(makeRouter: () => Promise<Router>, { leaseMs = 50
     it('sees no write under way where there is no traffic', async () => {
       expect(await router.writesInFlight('blue')).to.equal(0);
       expect(await router.writesInFlight('green')).to.equal(0);
+    });
+
+    it('cuts nothing where there is no traffic, where it can cut at all', async () => {
+      for (const colour of colours) expect((await router.cutWrites?.(colour)) ?? 0).to.equal(0);
     });
 
     it('routes by header to either colour', () => {

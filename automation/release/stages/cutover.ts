@@ -8,8 +8,8 @@ import type { Stage } from '../stage.ts';
 import { keepTrafficUp } from '../synthetic.ts';
 import { beginRollback, endRollback } from './roll-back.ts';
 
-/** How often a cutover back is tried, and the pause before the next try, ms. */
-const backAttempts = 3;
+/** How long a cutover back is tried again, and the pause before the next try, ms. */
+const backMs = 60_000;
 const backPauseMs = 2_000;
 
 /** Writes move to the new colour, and all reads with them; the other direction is replicated from then on. */
@@ -82,20 +82,21 @@ async function open(context: ReleaseContext): Promise<void> {
 async function rollBack(context: ReleaseContext, move: Move): Promise<string> {
   const started = performance.now();
   beginRollback(context);
-  const { holdMs, equal } = await persistently(context, () => moveWrites(context, move));
+  const { holdMs, compared, equal } = await persistently(context, () => moveWrites(context, move));
   const ms = Math.round(performance.now() - started);
   const detail = `${move.to} is live again with all writes made on ${move.from}; writes were held for ${Math.round(holdMs)} ms`;
-  await endRollback(context, move.to, { ms, lossless: equal, detail });
+  await endRollback(context, move.to, { ms, lossless: compared ? equal : undefined, detail });
   return detail;
 }
 
-/** A cutover back that was aborted for what may pass (a long transaction, a slow drain) is tried again: users have the bad version. */
+/** A cutover back that was aborted for what may pass (a server that starts again) is tried again: users have the bad version. */
 async function persistently<T>(context: ReleaseContext, move: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
+  const deadline = performance.now() + backMs;
+  for (;;) {
     try {
       return await move();
     } catch (error) {
-      if (!(error instanceof CutoverAborted && error.undone) || attempt === backAttempts) throw error;
+      if (!(error instanceof CutoverAborted && error.undone) || performance.now() > deadline) throw error;
       context.note(`the way back was aborted, and is tried again: ${error.message}`, 'warning');
       await sleep(backPauseMs, undefined, { signal: context.signal });
     }

@@ -20,8 +20,7 @@ const stepTitles: Record<string, string> = {
   flip: 'Flip reads and writes',
   release: 'Let the held writes go',
   fenced: 'Check that the old side stays fenced',
-  detach: 'End the old replication',
-  follow: 'Let the old side follow the new one',
+  follow: 'End the old replication, start the way back',
   compare: 'Compare both databases',
 };
 

@@ -55,6 +55,10 @@ export function balancerCommand(layout: Layout): string[] {
 export const backendName = (service: string, colour: Colour, kind: 'read' | 'write'): string =>
   `${service}.${colour}.${kind}`;
 
+/** HAProxy's name of one instance, from 1. */
+export const serverName = (service: string, colour: Colour, instance: number): string =>
+  `${service}.${colour}.${instance}`;
+
 function renderConfiguration(inputs: BalancerInputs): string {
   const { spec, layout, ports } = inputs;
   const from = (file: string) => relative(layout.balancer(), file);
@@ -119,7 +123,7 @@ defaults
 function renderBackends(service: ServiceSpec, colour: Colour, ports: number[]): string {
   const read = backendName(service.name, colour, 'read');
   const write = backendName(service.name, colour, 'write');
-  const server = (index: number) => `${service.name}.${colour}.${index + 1}`;
+  const server = (index: number) => serverName(service.name, colour, index + 1);
   return `backend ${read}
   balance roundrobin
   retry-on conn-failure empty-response

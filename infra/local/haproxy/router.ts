@@ -7,7 +7,7 @@ import { colours, type Colour, type EnvironmentSpec, type Split } from '../../mo
 import type { EntryPoint, Router, RouterState, ServerState } from '../../platform.ts';
 import { inOrder } from '../in-order.ts';
 import type { Layout } from '../layout.ts';
-import { backendName, balancerSocket, balancerStopSeconds, masterSocket } from './config.ts';
+import { backendName, balancerSocket, balancerStopSeconds, masterSocket, serverName } from './config.ts';
 import { countOldWorkers, parseShowMap, parseShowStat, runtimeCommand } from './runtime.ts';
 import {
   isPercent,
@@ -62,6 +62,18 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
       }
     });
 
+  const writesTo = async (colour: Colour, doing: string): Promise<number> => {
+    const rows = parseShowStat(await ask(statBackends, doing));
+    return spec.services
+      .map(({ name }) => {
+        const backend = backendName(name, colour, 'write');
+        const row = rows.find((candidate) => candidate['pxname'] === backend);
+        if (row === undefined) throw notUnderstood(doing, `the balancer has no backend ${backend}`);
+        return count(row, 'scur', doing);
+      })
+      .reduce((sum, sessions) => sum + sessions, 0);
+  };
+
   return {
     entry: localEntry(layout),
     // Both are in its memory when it answers.
@@ -98,17 +110,19 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
       await change('releasing held writes', 'hold', (state) => ({ ...state, holdUntil: 0 }));
     },
 
-    async writesInFlight(colour: Colour): Promise<number> {
-      const doing = `counting the writes under way to ${colour}`;
-      const rows = parseShowStat(await ask(statBackends, doing));
-      return spec.services
-        .map(({ name }) => {
-          const backend = backendName(name, colour, 'write');
-          const row = rows.find((candidate) => candidate['pxname'] === backend);
-          if (row === undefined) throw notUnderstood(doing, `the balancer has no backend ${backend}`);
-          return count(row, 'scur', doing);
-        })
-        .reduce((sum, sessions) => sum + sessions, 0);
+    writesInFlight: (colour: Colour) => writesTo(colour, `counting the writes under way to ${colour}`),
+
+    async cutWrites(colour: Colour): Promise<number> {
+      const doing = `cutting the writes under way to ${colour}`;
+      const cut = await writesTo(colour, doing);
+      for (const { name, instances } of spec.services) {
+        for (let instance = 1; instance <= instances; instance += 1) {
+          const server = `${backendName(name, colour, 'write')}/${serverName(name, colour, instance)}`;
+          const answer = (await ask(`shutdown sessions server ${server}`, doing)).trim();
+          if (answer !== '') throw ignored(doing, `the balancer answered "${answer}"`);
+        }
+      }
+      return cut;
     },
   };
 }

@@ -137,4 +137,28 @@ describe('holding writes', () => {
     await Promise.all([...reads, ...writes]);
     await until(async () => expect(await inFlight()).to.equal(0));
   });
+
+  it('M1: cuts the writes to one colour at once: their clients get a 502, and nobody else feels it', async () => {
+    const never = { 'x-test-wait': '60000' };
+    const hung = [
+      ...Array.from({ length: 5 }, () => write(never)),
+      send(bed, agent, '/x', { method: 'POST', headers: never }),
+    ];
+    const toGreen = { 'x-greenlight-colour': 'green', 'x-greenlight-secret': secret };
+    const others = [
+      ...Array.from({ length: 3 }, () => send(bed, agent, '/api/x', { headers: { 'x-test-wait': '500' } })),
+      write({ ...toGreen, 'x-test-wait': '500' }),
+    ];
+    await until(async () => expect(await inFlight()).to.equal(6));
+    await bed.router.hold(20_000);
+    const held = write();
+    await sleep(50);
+    expect(await bed.router.cutWrites?.('blue')).to.equal(6);
+    expect((await Promise.all(hung)).map(({ status }) => status)).to.deep.equal(Array(6).fill(502));
+    await until(async () => expect(await inFlight()).to.equal(0));
+    expect((await Promise.all(others)).map(({ status }) => status)).to.deep.equal(Array(4).fill(200));
+    expect(await now(held)).to.equal(undefined);
+    await bed.router.release();
+    expect((await held).status).to.equal(200);
+  });
 });

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { rowExpression } from '../../../automation/data/compare.ts';
-import { connectionInfo } from '../../../automation/data/link.ts';
+import { connectionInfo } from '../../../automation/data/subscription.ts';
 import { maskExpression } from '../../../automation/data/mask.ts';
 import { controlsTransaction, splitStatements } from '../../../automation/data/statements.ts';
 
