@@ -1,6 +1,6 @@
 import { OperationError, messageOf } from '../../infra/errors.ts';
 import type { Router } from '../../infra/platform.ts';
-import { grantWrites } from '../../infra/roles.ts';
+import { grantWrites, revokeWrites } from '../../infra/roles.ts';
 import type { TableComparison } from '../release/events.ts';
 import { openSnapshot } from './compare.ts';
 
@@ -116,7 +116,7 @@ export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
     const insist = options.direction === 'rollback';
     const drained = Math.min(performance.now() + Math.min(drainMs, insist ? holdMs / 2 : drainMs), lastFlip);
     const cut = insist ? await inTime(drainOrCut(router, from, drained)) : await inTime(drain(router, from, drained));
-    done('fence', cut === 0 ? undefined : `${cut} writes were cut`);
+    done('fence', cut === 0 ? undefined : `${cut} ${cut === 1 ? 'write was' : 'writes were'} cut`);
     await inTime(fence.raise(insist ? lastFlip : drained, { insist }));
     done('replay');
     const lsn = await inTime(caughtUpTo(sessions, forward, lastFlip));
@@ -171,13 +171,15 @@ async function undo(
     }
   };
   if (prepared !== undefined) {
-    const { fence } = prepared;
+    const { fence, sessions } = prepared;
     const state = granted ? await readRouter(options.router) : undefined;
     const flipped = granted && (state?.split?.live !== options.from.colour || state.disagreeing !== undefined);
     if (flipped) leftovers.push('who is live is not known');
     // One that cannot be read at all: then both stay able to write, and it alone decides where to.
     if (flipped && state !== undefined) await attempt('fencing the old colour', () => fence.commit());
     await attempt('lowering the fence', () => fence.lower());
+    // On the session that granted: a grant that waits on a server that stands still must not come after this.
+    if (granted && !flipped) await sessions.new.query(revokeWrites).catch(() => undefined);
     await prepared.close();
     if (!flipped) await attempt('letting the live colour write', () => reopen(options));
     if (held) await attempt('releasing writes', () => options.router.release());

@@ -1,0 +1,100 @@
+import { expect } from 'chai';
+import { cutover, type CutoverResult } from '../../../automation/data/cutover.ts';
+import { inspect } from '../../../automation/data/recover.ts';
+import { startSync, waitForSync } from '../../../automation/data/sync.ts';
+import { close, connect, createRig, expand, schemaV1, value, type Rig } from './rig.ts';
+import { MemoryRouter, Workload } from './traffic.ts';
+
+const settings = { holdMs: 2000, drainMs: 300 };
+
+describe('the way back from a version that hangs', () => {
+  let rig: Rig;
+  let router: MemoryRouter;
+  let load: Workload;
+  before(async () => {
+    rig = await createRig();
+  });
+  after(() => rig.dispose());
+
+  /** Green live and written to, blue following. */
+  beforeEach(async () => {
+    await rig.fresh(schemaV1);
+    router = new MemoryRouter();
+    await expand(rig);
+    await waitForSync(await startSync(rig.blue, rig.green), { timeoutMs: 30_000 });
+    const there = await cutover({ router, from: rig.blue, to: rig.green, direction: 'forward', settings });
+    expect(there.problems).to.deep.equal([]);
+    load = new Workload(rig, router, 100, 4);
+    await load.more(20);
+  });
+  afterEach(() => load.stop());
+
+  const back = (): Promise<CutoverResult> =>
+    cutover({ router, from: rig.green, to: rig.blue, direction: 'rollback', settings });
+  const done = async (returned: CutoverResult): Promise<void> => {
+    expect(returned.problems).to.deep.equal([]);
+    expect(returned.equal).to.equal(true);
+    expect(router.split.live).to.equal('blue');
+    await load.more(20);
+    await load.stop();
+    expect(load.failures).to.deep.equal([]);
+    expect(await load.check(rig)).to.deep.equal([]);
+    expect((await inspect({ blue: rig.blue.access, green: rig.green.access }, router)).phase).to.equal('idle');
+  };
+
+  it('M1: waits for no write that is not answered: it is cut, and everything else goes back', async () => {
+    const hung = router.write(() => new Promise<never>(() => undefined)).catch((error: Error) => error.message);
+    const steps: string[] = [];
+    const returned = await cutover({
+      router,
+      from: rig.green,
+      to: rig.blue,
+      direction: 'rollback',
+      settings,
+      onStep: (step, _, detail) => steps.push(`${step} ${detail ?? ''}`.trim()),
+    });
+    expect(await hung).to.equal('cut');
+    expect(steps).to.include('drain 1 write was cut');
+    await done(returned);
+  });
+
+  it('M1: ends transactions that hold their locks, idle or at work', async () => {
+    const [idle, busy] = [await connect(rig.green.access, 'app'), await connect(rig.green.access, 'app')];
+    for (const client of [idle, busy]) {
+      client.on('error', () => undefined);
+      await client.query(`SET application_name = 'the application'`);
+    }
+    try {
+      await idle.query(`BEGIN; UPDATE accounts SET profile = '{"hangs": 1}' WHERE id = 7`);
+      await busy.query(`BEGIN; UPDATE accounts SET profile = '{"hangs": 2}' WHERE id = 8`);
+      const sleeping = busy.query('SELECT pg_sleep(60)').catch((error: Error) => error.message);
+      const returned = await back();
+      expect(await sleeping).to.match(/terminat/);
+      await done(returned);
+      expect(await value(rig.blue, `SELECT count(*)::int FROM accounts WHERE profile ? 'hangs'`)).to.equal(0);
+    } finally {
+      await Promise.all([close(idle), close(busy)]);
+    }
+  });
+
+  it('M1: a write that was cut and is committed before the fence is there once; one that comes later is refused', async () => {
+    const early = await connect(rig.green.access, 'app');
+    const late = await connect(rig.green.access, 'app');
+    try {
+      const cut = router
+        .write(async () => {
+          await early.query('UPDATE counters SET n = n + 1000000 WHERE id = 1');
+          await new Promise<never>(() => undefined);
+        })
+        .catch((error: Error) => error.message);
+      const returned = await back();
+      expect(await cut).to.equal('cut');
+      const refused = await late.query('UPDATE counters SET n = n + 1 WHERE id = 2').catch((error: Error) => error.message); // prettier-ignore
+      expect(refused).to.include('permission denied');
+      expect(returned.equal).to.equal(true);
+      expect(await value<boolean>(rig.blue, 'SELECT n > 1000000 FROM counters WHERE id = 1')).to.equal(true);
+    } finally {
+      await Promise.all([close(early), close(late)]);
+    }
+  });
+});
