@@ -63,7 +63,7 @@ async function takeWrites(context: ReleaseContext, environment: EnvironmentName,
 
 /**
  * Empties the database of a colour that is not live: by the balancer, by the application's rights, and by what the database says that
- * it is. `evenIfLive`: of staging, where nobody has anything to lose; then its right to write is taken first, as no service may write now.
+ * it is. `evenIfLive`: of staging, where nobody has anything to lose.
  */
 export const empty = (
   context: Pick<ReleaseContext, 'act' | 'connect'>,
@@ -73,9 +73,8 @@ export const empty = (
   { evenIfLive = false }: { evenIfLive?: boolean } = {},
 ): Promise<void> =>
   context.act(`empty-${environment}-${colour}`, `empty the database of ${colour} in ${environment}`, async () => {
-    if (evenIfLive) await withClient(access, 'admin', (client) => client.query(revokeWrites));
-    else await refuseLive(context, environment, colour, 'emptying its database');
-    await resetDatabase(access, stackName(environment, colour));
+    if (!evenIfLive) await refuseLive(context, environment, colour, 'emptying its database');
+    await resetDatabase(access, stackName(environment, colour), { evenIfLive });
   });
 
 /** By the balancer, never by what was recorded. */

@@ -53,15 +53,15 @@ export const findLiveMeanwhile = (session: Seen, environment: EnvironmentName): 
 
 /** How record and platform disagree; undefined where they do not. */
 export async function doubtOf(session: Seen, environment: EnvironmentName): Promise<UntrustedState | undefined> {
+  const record = await readRecord(session.engine, environment).catch((error: unknown) => {
+    if (error instanceof UntrustedState) return error;
+    throw error;
+  });
   const found = await lookFor(session, environment);
-  try {
-    const record = await readRecord(session.engine, environment);
-    const differences = disagreements(record, found);
-    return differences.length === 0 ? undefined : sayBoth({ environment, differences, record, found, ...session });
-  } catch (error) {
-    if (!(error instanceof UntrustedState)) throw error;
-    return new UntrustedState(error.doing, `${error.found}\n${describeFound(found)}`, error.todo);
-  }
+  if (record instanceof UntrustedState)
+    return new UntrustedState(record.doing, `${record.found}\n${describeFound(found)}`, record.todo);
+  const differences = disagreements(record, found);
+  return differences.length === 0 ? undefined : sayBoth({ environment, differences, record, found, ...session });
 }
 
 export const lookFor = ({ platform, definition }: Omit<Seen, 'engine'>, environment: EnvironmentName): Promise<Found> =>

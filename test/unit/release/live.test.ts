@@ -10,7 +10,7 @@ import { validDefinition } from '../config/valid-definition.ts';
 const artefact = (version: string) => ({ version, digest: `sha256:${version}`, location: '/a' });
 
 /** An engine that recorded these stacks: outputs by kind. */
-const engineWith = (stacks: { [kind: string]: { [key: string]: unknown } }) =>
+const engineWith = (stacks: { [kind: string]: object | undefined }) =>
   ({
     exists: (_: string, kind: string) => Promise.resolve(stacks[kind] !== undefined),
     outputs: (_: string, kind: string) => Promise.resolve(stacks[kind] ?? {}),
