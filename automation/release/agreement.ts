@@ -7,6 +7,8 @@ export interface Record {
   /** Whether there is a foundation. */
   foundation: boolean;
   live: Colour | undefined;
+  /** Where it was recorded, if that is elsewhere. */
+  elsewhere?: string | undefined;
   /** Colours that have a stack; `version`: of what runs there, undefined where it has its database alone. */
   colours: Partial<{ [colour in Colour]: { version: string | undefined } }>;
 }
@@ -18,6 +20,8 @@ export interface Record {
 export function disagreements(record: Record, found: Found): string[] {
   const { live } = record;
   const differences: string[] = [];
+  if (record.elsewhere !== undefined)
+    differences.push(`the state is of the environment in ${record.elsewhere}: the project was moved or copied`);
   if (!record.foundation && (live !== undefined || Object.keys(record.colours).length > 0))
     differences.push('colours are recorded, and the foundation that they stand on is not');
   if (found.live !== undefined && found.live !== live)

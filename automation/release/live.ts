@@ -1,6 +1,7 @@
 import { colours, type Artefact, type Colour, type EnvironmentName } from '../../infra/model.ts';
 import type { Found, Platform } from '../../infra/platform.ts';
 import type { ReleaseDefinition } from '../config/schema.ts';
+import { recordedElsewhere } from '../stacks/elsewhere.ts';
 import type { Engine } from '../stacks/engine.ts';
 import { UntrustedState } from '../stacks/state.ts';
 import { describeFound, disagreements, sayBoth, type Record } from './agreement.ts';
@@ -69,7 +70,8 @@ export const lookFor = ({ platform, definition }: Omit<Seen, 'engine'>, environm
 
 async function readRecord(engine: Engine, environment: EnvironmentName): Promise<Record> {
   const foundation = await engine.exists(environment, 'foundation');
-  const record: Record = { foundation, live: await liveColour(engine, environment), colours: {} };
+  const live = await liveColour(engine, environment);
+  const record: Record = { foundation, live, elsewhere: await recordedElsewhere(engine, environment), colours: {} };
   for (const colour of colours) {
     if (!(await engine.exists(environment, colour))) continue;
     const { artefact } = (await engine.outputs(environment, colour)) as { artefact?: Artefact };

@@ -1,5 +1,6 @@
 import { OperationError } from '../../../infra/errors.ts';
 import { stackKinds, stackName, type EnvironmentName, type Split, type StackKind } from '../../../infra/model.ts';
+import { refuseElsewhere } from '../../stacks/elsewhere.ts';
 import type { StackConfig } from '../../stacks/engine.ts';
 import type { ReleaseContext } from '../context.ts';
 import { doubtOf } from '../live.ts';
@@ -72,9 +73,10 @@ async function deadIntegrations(context: ReleaseContext): Promise<string[]> {
 
 /**
  * Drift is reconciled by making again what is recorded: a lost database would come back empty, an old record would put an old version
- * before users. On staging nobody has anything to lose.
+ * before users. On staging nobody has anything to lose, if it is this one's.
  */
 async function refuseDoubt(context: ReleaseContext): Promise<void> {
+  await refuseElsewhere(context.engine, 'staging', 'comparing staging with what is recorded');
   const doubt = context.environment === 'production' ? await doubtOf(context, 'production') : undefined;
   if (doubt !== undefined) throw doubt;
 }

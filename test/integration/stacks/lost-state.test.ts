@@ -31,9 +31,9 @@ describe('an environment that serves users while the engine’s state is lost or
   };
   const refusal = (work: Promise<unknown>): Promise<string> =>
     work.then((value) => `nothing was refused: ${JSON.stringify(value)}`, (error: Error) => `${error.name}: ${error.message}`); // prettier-ignore
-  const command = (...args: string[]) =>
+  const command = (args: string[], home = fixture.home) =>
     execa(process.execPath, ['automation/cli.ts', ...args, '--config', 'test/e2e/quick.config.ts'], {
-      cwd: projectRoot, env: { GREENLIGHT_HOME: fixture.home, CI: 'true' }, all: true, reject: false, stdin: 'ignore',
+      cwd: projectRoot, env: { GREENLIGHT_HOME: home, CI: 'true' }, all: true, reject: false, stdin: 'ignore',
     }); // prettier-ignore
   const rowsOf = () => query(colourAccess(fixture.layout, 'blue'), 'app', 'SELECT count(*)::int AS n FROM paid');
   const runs = async () => Object.fromEntries((await fixture.supervisor.list()).map(({ name, pid }) => [name, pid]));
@@ -47,11 +47,11 @@ describe('an environment that serves users while the engine’s state is lost or
   };
   const refusedEverywhere = async (wanted: RegExp) => {
     for (const args of [['release', '--dry-run'], ['release', '--yes', '--version', '2.0.0'], ['rehearse']]) {
-      const { exitCode, all } = await command(...args);
+      const { exitCode, all } = await command(args);
       expect(all, args.join(' ')).to.match(wanted).and.include('this machine says: the balancer runs and sends writes to blue');
       expect(exitCode, args.join(' ')).to.equal(1);
     }
-    const { exitCode, all } = await command('status');
+    const { exitCode, all } = await command(['status']);
     expect(all).to.match(wanted).and.match(/blue +\S+ +live +100 %/);
     expect(exitCode).to.equal(1);
     await unharmed();
@@ -127,11 +127,26 @@ describe('an environment that serves users while the engine’s state is lost or
   it('M7: is refused where the passphrase is gone and the state is there, and makes no other one', async () => {
     const passphrase = join(fixture.home, 'passphrase');
     await rename(passphrase, `${passphrase}.away`);
-    const { exitCode, all } = await command('release', '--yes', '--version', '2.0.0');
+    const { exitCode, all } = await command(['release', '--yes', '--version', '2.0.0']);
     expect([exitCode, all]).to.deep.include(1);
     expect(all).to.include(`${passphrase} is missing`);
     expect(existsSync(passphrase)).to.equal(false);
     await rename(`${passphrase}.away`, passphrase);
+    await unharmed();
+  });
+
+  it('M7: is left alone by a copy of the project that has its state', async () => {
+    const copy = join(fixture.home, 'copy');
+    await mkdir(copy);
+    for (const part of ['state', 'passphrase']) await execa('cp', ['-a', join(fixture.home, part), copy]);
+    for (const args of [
+      ['release', '--yes'],
+      ['destroy', '--yes', '--environment', environment],
+    ]) {
+      const { exitCode, all } = await command(args, copy);
+      expect(exitCode, all).to.equal(1);
+      expect(all).to.include(`is of the environment in ${fixture.layout.directory}: the project was moved or copied`);
+    }
     await unharmed();
   });
 
@@ -171,7 +186,7 @@ describe('an environment that serves users while the engine’s state is lost or
   it('M7: is taken down without its state by destroy, which says what is live, and keeps backups', async () => {
     await rm(stateDirectory(), { recursive: true });
     await mkdir(join(fixture.layout.backups(), '1'), { recursive: true });
-    const { exitCode, all } = await command('destroy', '--environment', environment, '--yes');
+    const { exitCode, all } = await command(['destroy', '--environment', environment, '--yes']);
     expect(exitCode, all).to.equal(0);
     expect(all).to.include('sends writes to blue').and.include('blue is live, and goes with its database');
     expect(all).to.include('production is gone. Kept: ').and.include(fixture.layout.backups());

@@ -13,6 +13,7 @@ const artefact = (version: string) => ({ version, digest: `sha256:${version}`, l
 const engineWith = (stacks: { [kind: string]: object | undefined }) =>
   ({
     exists: (_: string, kind: string) => Promise.resolve(stacks[kind] !== undefined),
+    resources: () => Promise.resolve([]),
     outputs: (_: string, kind: string) => Promise.resolve(stacks[kind] ?? {}),
     config: (_: string, kind: string) => Promise.resolve(kind === 'traffic' ? { kind, ...stacks[kind] } : { kind, colour: stacks[kind] }),
   }) as unknown as Engine; // prettier-ignore
@@ -107,6 +108,7 @@ describe('what is live, by the record and by what runs', () => {
     ['M7: the live database is gone', record, { ...nothing }, /^blue is live, and its database is gone$/],
     ['M7: the record is an old one', record, { ...running, versions: { blue: '2.0.0' } }, /^blue runs 2.0.0, not 1.0.0$/],
     ['M7: the traffic stack is lost, and nothing else tells who is live', { ...record, live: undefined }, { ...nothing, databases: ['blue'] }, /^1.0.0 is recorded on blue, and nobody as live$/],
+    ['M7: the project was copied with its state', { ...record, elsewhere: '/old' }, running, /^the state is of the environment in \/old: the project was moved or copied$/],
     ['M7: the foundation is lost', { ...record, foundation: false }, running, /^colours are recorded, and the foundation/],
   ]; // prettier-ignore
   for (const [what, recorded, found, wanted] of cases) {
