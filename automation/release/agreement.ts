@@ -30,6 +30,8 @@ export function disagreements(record: Record, found: Found): string[] {
     if (record.colours[colour] === undefined) differences.push(`there is a database of ${colour} that the state does not know`); // prettier-ignore
   if (live !== undefined && !found.databases.includes(live))
     differences.push(`${live} is live, and its database is gone`);
+  if (live !== undefined && record.colours[live]?.version === undefined)
+    differences.push(`${live} is live, and no version is recorded on it`);
   for (const colour of colours) {
     const recorded = record.colours[colour];
     const version = found.versions[colour];

@@ -108,6 +108,8 @@ describe('what is live, by the record and by what runs', () => {
     ['M7: the live database is gone', record, { ...nothing }, /^blue is live, and its database is gone$/],
     ['M7: the record is an old one', record, { ...running, versions: { blue: '2.0.0' } }, /^blue runs 2.0.0, not 1.0.0$/],
     ['M7: the traffic stack is lost, and nothing else tells who is live', { ...record, live: undefined }, { ...nothing, databases: ['blue'] }, /^1.0.0 is recorded on blue, and nobody as live$/],
+    ['M7: what runs on the live colour is not recorded', { ...record, colours: { blue: { version: undefined } } }, running, /^blue is live, and no version is recorded on it$/],
+    ['M7: the stack of the live colour is lost', { ...record, colours: {} }, running, /^there is a database of blue that .*; blue is live, and no version is recorded on it$/],
     ['M7: the project was copied with its state', { ...record, elsewhere: '/old' }, running, /^the state is of the environment in \/old: the project was moved or copied$/],
     ['M7: the foundation is lost', { ...record, foundation: false }, running, /^colours are recorded, and the foundation/],
   ]; // prettier-ignore
