@@ -30,10 +30,29 @@ export interface Platform {
   /** An environment whose foundation is up. `outputs` reads what a stack of it gave out. */
   connect(environment: EnvironmentName, spec: EnvironmentSpec, outputs: StackOutputs): Promise<Environment>;
   /**
+   * What runs of an environment, or is left of it, looked for without the engine's record: one that is lost or cut off must
+   * not make what serves users look like nothing. Rejects where it cannot be looked for.
+   */
+  found(environment: EnvironmentName, spec: Pick<EnvironmentSpec, 'application'>): Promise<Found>;
+  /**
    * Stops and removes whatever is left of an environment once its stacks are down, or where the engine cannot take
    * them down. Resolves to what it keeps (backups, reports), for a person.
    */
   wipe(environment: EnvironmentName, options: { keepBackups: boolean }): Promise<string[]>;
+}
+
+/** What is there of an environment, whatever the engine recorded. */
+export interface Found {
+  /** Where it was looked for, for a person. */
+  where: string;
+  /** Who gets the writes; undefined where nobody does, or where it cannot be told without the record. */
+  live: Colour | undefined;
+  /** Colours of which there is a database, or what may be one. */
+  databases: Colour[];
+  /** Of the services of a colour, where it can be told. */
+  versions: Partial<Record<Colour, string>>;
+  /** All that was found, a sentence each, for a person. */
+  facts: string[];
 }
 
 /** Outputs of one stack, as recorded; empty where it was never up. Secret ones are left out. */

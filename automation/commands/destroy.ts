@@ -1,11 +1,13 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { OperationError } from '../../infra/errors.ts';
+import { messageOf, OperationError } from '../../infra/errors.ts';
 import type { EnvironmentName } from '../../infra/model.ts';
 import { artefactsDirectory, home, stateDirectory } from '../../infra/paths.ts';
+import { describeFound } from '../release/agreement.ts';
 import { connectTo } from '../release/context.ts';
 import { pastReleases } from '../release/history.ts';
 import { openJournal } from '../release/journal.ts';
+import { lookFor } from '../release/live.ts';
 import { end } from '../release/run.ts';
 import { leaveReport } from '../release/start.ts';
 import { destroyEnvironment } from '../stacks/destroy.ts';
@@ -21,6 +23,7 @@ export async function destroy(options: DestroyOptions): Promise<number> {
   const environments = chosen(options.environment);
   const session = await openSession(options);
   try {
+    const running = await sayWhatRuns(session, environments);
     if (!(await confirmed(session, environments, options))) {
       session.terminal.print('Nothing was changed.');
       return 1;
@@ -32,7 +35,7 @@ export async function destroy(options: DestroyOptions): Promise<number> {
           keepBackups: options.all !== true,
         });
         await endUnfinished(session, environment);
-        const wasUp = Object.values(deleted).some((count) => count > 0);
+        const wasUp = running.has(environment) || Object.values(deleted).some((count) => count > 0);
         const done = wasUp ? `${environment} is gone.` : `Nothing of ${environment} was up.`;
         session.terminal.print(`${done}${kept.length > 0 ? ` Kept: ${kept.join(', ')}` : ''}`);
       }
@@ -42,6 +45,23 @@ export async function destroy(options: DestroyOptions): Promise<number> {
   } finally {
     session.close();
   }
+}
+
+/** What is taken down is looked for on the platform: the engine's record may be lost, and is not needed. Resolves to those that have anything. */
+async function sayWhatRuns(session: CommandSession, environments: EnvironmentName[]): Promise<Set<EnvironmentName>> {
+  const running = new Set<EnvironmentName>();
+  for (const environment of environments) {
+    try {
+      const found = await lookFor(session, environment);
+      if (found.facts.length === 0) continue;
+      running.add(environment);
+      const live = found.live === undefined ? '' : ` ${found.live} is live, and goes with its database.`;
+      session.terminal.print(`${environment}: ${describeFound(found)}.${live}`);
+    } catch (error) {
+      session.terminal.print(`${environment}: what runs could not be looked for: ${messageOf(error)}`);
+    }
+  }
+  return running;
 }
 
 /** A release that was interrupted can neither go on nor back any more. */

@@ -1,6 +1,6 @@
 import { other } from '../../infra/model.ts';
 import { buildVersion } from '../release/build-version.ts';
-import { readLive } from '../release/live.ts';
+import { findLiveMeanwhile, liveColour } from '../release/live.ts';
 import { startRelease } from '../release/start.ts';
 import { exitCodeOf } from '../ui/exit-codes.ts';
 import { openSession, versionOf, withLocks, type CommandOptions } from './session.ts';
@@ -15,10 +15,11 @@ export async function rehearse(options: CommandOptions & { version?: string }): 
   try {
     const version = versionOf(session, options.version);
     return await withLocks(session, ['staging'], `rehearsal of ${version}`, async () => {
-      const [production, staging] = [await readLive(engine, 'production'), await readLive(engine, 'staging')];
+      const production = await findLiveMeanwhile(session, 'production');
+      const staging = await liveColour(engine, 'staging');
       const old = definition.application.baseline ?? version;
       const artefact = production?.artefact ?? (await buildVersion(definition, platform, old, signal)).artefact;
-      const colour = staging === undefined ? 'blue' : other(staging.colour);
+      const colour = staging === undefined ? 'blue' : other(staging);
       const live = { colour, artefact };
       const done = await startRelease(session, { kind: 'rehearsal', environment: 'staging', version, live });
       return exitCodeOf(done.verdict, done.approvalRefused);

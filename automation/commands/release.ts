@@ -1,12 +1,13 @@
 import { messageOf, OperationError } from '../../infra/errors.ts';
 import { awsSettingsOf } from '../config/schema-aws.ts';
 import { unfinishedRelease } from '../release/history.ts';
-import { readLive, type Live } from '../release/live.ts';
+import { findLive, findLiveMeanwhile, type Live } from '../release/live.ts';
 import { environmentSpec } from '../release/spec.ts';
 import { planRelease, renderPlan } from '../release/plan.ts';
 import { lastDurations } from '../release/history.ts';
 import { stages } from '../release/stages/index.ts';
 import { placementOf, startRelease, type FinishedRelease } from '../release/start.ts';
+import { UntrustedState } from '../stacks/state.ts';
 import { exitCodeOf } from '../ui/exit-codes.ts';
 import { openSession, versionOf, withLocks, type CommandOptions, type CommandSession } from './session.ts';
 import { environmentNames, other } from '../../infra/model.ts';
@@ -25,12 +26,12 @@ export async function release(options: ReleaseOptions): Promise<number> {
     if (options.dryRun === true) return await dryRun(session, version);
     return await withLocks(session, ['production', 'staging'], version, async () => {
       refuseUnfinished(session);
-      let live = await readLive(session.engine, 'production');
+      let live = await findLive(session, 'production');
       const { baseline } = session.definition.application;
       if (live === undefined && baseline !== undefined && baseline !== version) {
         const first = await goLive(session, baseline, live);
         if (first.verdict !== 'go') return exitCodeOf(first.verdict, first.approvalRefused);
-        live = await readLive(session.engine, 'production');
+        live = await findLive(session, 'production');
       }
       const next = await goLive(session, version, live);
       return exitCodeOf(next.verdict, next.approvalRefused);
@@ -89,11 +90,12 @@ async function dryRun(session: CommandSession, version: string): Promise<number>
 }
 
 /** A plan can be looked at before there is an account: then it is the one of a first go-live. */
-async function readLiveIfPossible({ engine, platform, terminal }: CommandSession): Promise<Live | undefined> {
+async function readLiveIfPossible(session: CommandSession): Promise<Live | undefined> {
+  const { platform, terminal } = session;
   try {
-    return await readLive(engine, 'production');
+    return await findLiveMeanwhile(session, 'production');
   } catch (error) {
-    if (platform.name === 'local') throw error;
+    if (platform.name === 'local' || error instanceof UntrustedState) throw error;
     const why = messageOf(error).split('\n', 1).join();
     terminal.print(`What is live is not known (${why}): this is the plan of a first go-live.\n`);
     return undefined;

@@ -1,6 +1,6 @@
 import { OperationError } from '../../infra/errors.ts';
 import { unfinishedRelease } from '../release/history.ts';
-import { readLive } from '../release/live.ts';
+import { findLive } from '../release/live.ts';
 import { resumeRelease } from '../release/resume.ts';
 import { exitCodeOf } from '../ui/exit-codes.ts';
 import { goLive } from './release.ts';
@@ -21,7 +21,7 @@ export async function resume(options: CommandOptions): Promise<number> {
       if (done.verdict !== 'go' || open.started.kind !== 'go-live' || open.started.to.version === version) {
         return exitCodeOf(done.verdict, done.approvalRefused);
       }
-      const next = await goLive(session, version, await readLive(session.engine, 'production'));
+      const next = await goLive(session, version, await findLive(session, 'production'));
       return exitCodeOf(next.verdict, next.approvalRefused);
     });
   } finally {

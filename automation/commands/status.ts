@@ -1,4 +1,4 @@
-import { colours, other, type Colour, type EnvironmentName, type Split } from '../../infra/model.ts';
+import { colours, environmentNames, other, type Colour, type EnvironmentName, type Split } from '../../infra/model.ts';
 import { messageOf } from '../../infra/errors.ts';
 import { environmentDirectory } from '../../infra/paths.ts';
 import type { Environment, InstanceState } from '../../infra/platform.ts';
@@ -7,7 +7,8 @@ import { syncStatus, type SyncStatus } from '../data/sync.ts';
 import { connectTo } from '../release/context.ts';
 import { pastReleases } from '../release/history.ts';
 import { readLock } from '../release/lock.ts';
-import { readArtefact } from '../release/live.ts';
+import { doubtOf, readArtefact } from '../release/live.ts';
+import { UntrustedState } from '../stacks/state.ts';
 import { exitCodes } from '../ui/exit-codes.ts';
 import { renderStatus, type ColourStatus, type EnvironmentStatus } from '../ui/status.ts';
 import { painter, wantsColour } from '../ui/text.ts';
@@ -23,7 +24,8 @@ export async function status(options: CommandOptions): Promise<number> {
     const paint = painter(wantsColour({ isTTY: process.stdout.isTTY, env: process.env }));
     session.terminal.print(renderStatus({ environments }, paint));
     // Who asks from a script must not take it for an answer.
-    return environments.every(({ problem }) => problem !== undefined) ? exitCodes.problem : exitCodes.go;
+    const doubtful = environments.some(({ doubt }) => doubt !== undefined);
+    return doubtful || environments.every(({ problem }) => problem !== undefined) ? exitCodes.problem : exitCodes.go;
   } finally {
     session.close();
   }
@@ -64,10 +66,18 @@ function lastReleaseOf(name: EnvironmentName, running: boolean): EnvironmentStat
 
 async function statusOf(session: CommandSession, name: EnvironmentName): Promise<EnvironmentStatus> {
   await pullReleases(session, name);
-  const nothing = await notUp(session, name);
-  if (!(await session.engine.exists(name, 'foundation'))) return nothing;
+  const doubt = await doubtBetweenReleases(session, name);
+  const nothing = { ...(await notUp(session, name)), ...(doubt === undefined ? {} : { doubt }) };
+  // Who serves users is shown also where the engine's record of them is lost, if it can be reached without it.
+  if (doubt === undefined && !(await session.engine.exists(name, 'foundation'))) return nothing;
+  return lookAt(session, nothing).catch((error: unknown) => {
+    if (doubt === undefined) throw error;
+    return { ...nothing, problem: messageOf(error) };
+  });
+}
 
-  const environment = await connectTo(session, name);
+async function lookAt(session: CommandSession, nothing: EnvironmentStatus): Promise<EnvironmentStatus> {
+  const environment = await connectTo(session, nothing.name);
   try {
     const [{ split, holdMs }, instances, alerts] = await Promise.all([
       environment.router.read(),
@@ -83,6 +93,15 @@ async function statusOf(session: CommandSession, name: EnvironmentName): Promise
   }
 }
 
+/** How record and fact disagree. While a release runs or is unfinished, what it uses is between the two: a release of production uses staging, too. */
+async function doubtBetweenReleases(session: CommandSession, name: EnvironmentName): Promise<string | undefined> {
+  const users = name === 'production' ? [name] : environmentNames;
+  const open = users.some((user) => pastReleases(user)[0]?.ended === undefined && pastReleases(user).length > 0);
+  if (open || (await isRunning(session, name))) return undefined;
+  const doubt = await doubtOf(session, name);
+  return doubt && `${doubt.found}\n${doubt.todo}`;
+}
+
 interface Seen {
   colour: Colour;
   split: Split | undefined;
@@ -91,7 +110,11 @@ interface Seen {
 
 async function colourOf(session: CommandSession, environment: Environment, seen: Seen): Promise<ColourStatus> {
   const { colour, split, instances } = seen;
-  const artefact = await readArtefact(session.engine, environment.name, colour);
+  const artefact = await readArtefact(session.engine, environment.name, colour).catch((error: unknown) => {
+    // Said as the doubt about the whole environment; the rest is shown.
+    if (error instanceof UntrustedState) return undefined;
+    throw error;
+  });
   const [database, mine] = [
     instances.find(({ id }) => id === `database.${colour}`),
     instances.filter(({ id }) => id.includes(`.${colour}.`)),

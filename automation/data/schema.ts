@@ -2,7 +2,7 @@ import { execa } from 'execa';
 import type pg from 'pg';
 import { OperationError, messageOf } from '../../infra/errors.ts';
 import type { DatabaseAccess } from '../../infra/platform.ts';
-import { privilegeStatements, sqlIdentifier, sqlLiteral, writerRole } from '../../infra/roles.ts';
+import { privilegeStatements, revokeWrites, sqlIdentifier, sqlLiteral, writerRole } from '../../infra/roles.ts';
 import { toolPath } from '../../infra/tools.ts';
 import { notOfExtension, ownSchemas } from './catalog.ts';
 import { row, rows, withClient } from './connect.ts';
@@ -16,15 +16,34 @@ export async function mayWrite(client: pg.Client): Promise<boolean> {
   return (await row<{ yes: boolean }>(client, sql)).yes;
 }
 
+/** Begins the comment on a database that says whose it is. No dump of its contents takes it along. */
+const identityMark = 'greenlight: ';
+const identitySql = `SELECT shobj_description(oid, 'pg_database') AS text FROM pg_database WHERE datname = current_database()`;
+
+/** What a database says that it is: `production-blue`. Undefined where it was never filled. */
+export async function databaseIdentity(client: pg.Client): Promise<string | undefined> {
+  const { text } = await row<{ text: string | null }>(client, identitySql);
+  return text?.startsWith(identityMark) === true ? text.slice(identityMark.length) : undefined;
+}
+
 /**
- * Empties the inactive database: drops it with all sessions and creates it anew, with the roles' rights.
- * Refuses where the application may write (it is the live one) or where somebody subscribes to it.
+ * Empties the inactive database: drops it with all sessions and creates it anew, with the roles' rights and as `identity`.
+ * Refuses where it says that it is another one, where somebody subscribes to it, or where the application may write: it is the live
+ * one then. `evenIfLive`: takes that right instead, so that no service writes to the new one.
  */
-export async function resetDatabase(access: DatabaseAccess): Promise<void> {
+export async function resetDatabase(
+  access: DatabaseAccess,
+  identity: string,
+  { evenIfLive = false }: { evenIfLive?: boolean } = {},
+): Promise<void> {
   const doing = `emptying the database ${access.database} on port ${access.port}`;
   const locale = await withClient(access, 'admin', async (client) => {
-    if (await mayWrite(client)) {
-      throw new OperationError(doing, 'the application may write to it, so it is the live one', 'nothing was changed; run: npm run status');
+    const said = await databaseIdentity(client);
+    if (said !== undefined && said !== identity) {
+      throw new OperationError(doing, `it says that it is ${said}, not ${identity}`, 'nothing was changed; find out who moved it');
+    }
+    if (!evenIfLive && (await mayWrite(client))) {
+      throw new OperationError(doing, 'the application may write to it, so it is the live one', 'nothing was changed; see who is live: npm run status. Where it serves nobody, and the balancer says so: REVOKE app_writer FROM app there, then repeat');
     }
     const slots = await rows<{ name: string }>(
       client,
@@ -37,6 +56,7 @@ export async function resetDatabase(access: DatabaseAccess): Promise<void> {
     for (const { name } of await rows<{ name: string }>(client, 'SELECT subname AS name FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE datname = current_database()')) {
       throw new OperationError(doing, `it gets changes from elsewhere (subscription ${name})`, 'end that replication first');
     }
+    if (evenIfLive) await client.query(revokeWrites);
     return await row<{ encoding: string; collate: string; ctype: string }>(
       client,
       'SELECT pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype FROM pg_database WHERE datname = current_database()',
@@ -56,6 +76,7 @@ export async function resetDatabase(access: DatabaseAccess): Promise<void> {
   );
   await withClient(access, 'admin', async (client) => {
     for (const statement of privilegeStatements(access.admin.user)) await client.query(statement);
+    await client.query(`COMMENT ON DATABASE ${name} IS ${sqlLiteral(identityMark + identity)}`);
   });
 }
 

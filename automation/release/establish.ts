@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { messageOf } from '../../infra/errors.ts';
-import { other, type Artefact, type Colour, type EnvironmentName } from '../../infra/model.ts';
+import { messageOf, OperationError } from '../../infra/errors.ts';
+import { other, stackName, type Artefact, type Colour, type EnvironmentName } from '../../infra/model.ts';
 import type { Backup, Backups, DatabaseAccess, Environment } from '../../infra/platform.ts';
 import { grantWrites, revokeWrites } from '../../infra/roles.ts';
 import { withClient } from '../data/connect.ts';
@@ -24,7 +24,7 @@ export async function establish(context: ReleaseContext, colour: Colour, artefac
   const staging = await context.connect('staging');
   await context.up('staging', { kind: colour, colour: { colour } });
   const access = await staging.databases.of(colour);
-  await empty(context, 'staging', colour, access);
+  await empty(context, 'staging', colour, access, { evenIfLive: true });
   const filled = await fillFromBackup(context, access);
   await migrate(context, 'expand', { access, artefact, where: 'staging', jobs: staging.jobs });
   if (!filled) await seed(context, 'staging', staging, access, artefact);
@@ -38,10 +38,12 @@ export async function establish(context: ReleaseContext, colour: Colour, artefac
   if (await context.engine.exists('staging', other(colour))) await release(context, 'staging', other(colour));
 }
 
-/** Takes a colour that serves nobody down; with its database, where a new one is quickly made. */
+/** Takes a colour that serves nobody down; with its database, where a new one is quickly made. Refuses the one that is live. */
 export async function release(context: ReleaseContext, environment: EnvironmentName, colour: Colour): Promise<void> {
+  await refuseLive(context, environment, colour, 'taking it down');
   if (context.platform.idleColour === 'database stays') {
     await context.up(environment, { kind: colour, colour: { colour } });
+    await takeWrites(context, environment, colour);
     return;
   }
   await context.act(`destroy-${environment}-${colour}`, `take ${environment} ${colour} down`, () =>
@@ -49,17 +51,47 @@ export async function release(context: ReleaseContext, environment: EnvironmentN
   );
 }
 
-/** Empties the database of a colour that is not live; takes its right to write first, as no service may write now. */
+/** The next release empties the database that stays, and only where the application may not write. One that cannot be reached keeps nobody from going back. */
+async function takeWrites(context: ReleaseContext, environment: EnvironmentName, colour: Colour): Promise<void> {
+  try {
+    const access = await (await context.connect(environment)).databases.of(colour);
+    await withClient(access, 'admin', (client) => client.query(revokeWrites));
+  } catch (error) {
+    context.note(`the application may still write to ${colour} of ${environment}: ${messageOf(error)}`, 'warning');
+  }
+}
+
+/**
+ * Empties the database of a colour that is not live: by the balancer, by the application's rights, and by what the database says that
+ * it is. `evenIfLive`: of staging, where nobody has anything to lose.
+ */
 export const empty = (
-  { act }: Pick<ReleaseContext, 'act'>,
+  context: Pick<ReleaseContext, 'act' | 'connect'>,
   environment: EnvironmentName,
   colour: Colour,
   access: DatabaseAccess,
+  { evenIfLive = false }: { evenIfLive?: boolean } = {},
 ): Promise<void> =>
-  act(`empty-${environment}-${colour}`, `empty the database of ${colour} in ${environment}`, async () => {
-    await withClient(access, 'admin', (client) => client.query(revokeWrites));
-    await resetDatabase(access);
+  context.act(`empty-${environment}-${colour}`, `empty the database of ${colour} in ${environment}`, async () => {
+    if (!evenIfLive) await refuseLive(context, environment, colour, 'emptying its database');
+    await resetDatabase(access, stackName(environment, colour), { evenIfLive });
   });
+
+/** By the balancer, never by what was recorded. */
+async function refuseLive(
+  { connect }: Pick<ReleaseContext, 'connect'>,
+  environment: EnvironmentName,
+  colour: Colour,
+  doing: string,
+): Promise<void> {
+  const { split } = await (await connect(environment)).router.read();
+  if (split?.live !== colour) return;
+  throw new OperationError(
+    `${colour} of ${environment}: ${doing}`,
+    'it is live by the balancer',
+    'nothing was changed; see who is live: npm run status',
+  );
+}
 
 /** Fills a new database by the application's own seed, if the release definition names one. */
 export async function seed(

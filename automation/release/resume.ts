@@ -5,7 +5,7 @@ import { connectTo, createContext, type ReleaseSettings } from './context.ts';
 import type { JournalEntry } from './events.ts';
 import type { PastRelease } from './history.ts';
 import { openJournal } from './journal.ts';
-import { located, readArtefact } from './live.ts';
+import { doubtOf, located, readArtefact } from './live.ts';
 import { abandon, passedStages, undoStarted } from './run.ts';
 import { sweep } from './sweep.ts';
 import { wasRollingBack } from './stages/roll-back.ts';
@@ -61,6 +61,8 @@ async function reopen(session: Session, { id, directory, entries, started }: Pas
   const cleaning = cleaningUp(entries);
   const artefact = started.from && (await readArtefact(session.engine, environment, started.from.colour));
   if (started.from !== undefined && artefact === undefined && !cleaning) {
+    const doubt = await doubtOf(session, environment);
+    if (doubt !== undefined) throw doubt;
     throw new OperationError(
       `resuming release ${id}`,
       `${started.from.colour}, which was live, is not up any more`,

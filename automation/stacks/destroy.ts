@@ -1,7 +1,9 @@
 import { OperationError } from '../../infra/errors.ts';
 import { stackKinds, type EnvironmentName, type StackKind } from '../../infra/model.ts';
 import type { Platform } from '../../infra/platform.ts';
+import { recordedElsewhere, refuseElsewhere } from './elsewhere.ts';
 import type { Engine } from './engine.ts';
+import { UntrustedState } from './state.ts';
 
 export interface DestroyResult {
   /** Resources that the engine deleted, by stack kind. */
@@ -25,6 +27,7 @@ export async function destroyEnvironment(
 ): Promise<DestroyResult> {
   // What is protected stops the engine half-way, when what serves users is gone already: so it is looked for first.
   if (!platform.wipesAll) await refuseProtected(engine, environment);
+  await refuseElsewhereIfKnown(engine, environment);
   const result: DestroyResult = { deleted: {}, withoutEngine: [], kept: [] };
   for (const kind of stackKinds.toReversed()) {
     try {
@@ -45,6 +48,15 @@ export async function destroyEnvironment(
   const forgotten = options.keepBackups ? result.withoutEngine.map(({ kind }) => kind) : stackKinds;
   for (const kind of forgotten) await engine.forget(environment, kind);
   return result;
+}
+
+/** A record that is damaged says nothing, and what is on disk here is taken down without it. */
+async function refuseElsewhereIfKnown(engine: Engine, environment: EnvironmentName): Promise<void> {
+  const known = await recordedElsewhere(engine, environment).catch((error: unknown) => {
+    if (error instanceof UntrustedState) return undefined;
+    throw error;
+  });
+  if (known !== undefined) await refuseElsewhere(engine, environment, `taking ${environment} down`);
 }
 
 async function refuseProtected(engine: Engine, environment: EnvironmentName): Promise<void> {

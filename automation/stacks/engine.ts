@@ -16,7 +16,7 @@ import { toPulumiConfig, toSecretConfig, type StackConfig } from '../../infra/st
 import { forwardAbort } from './abort.ts';
 import { drifts, type Drift } from './drift.ts';
 import { EventCollector, type Progress } from './events.ts';
-import { clearDeadLocks } from './locks.ts';
+import { deadLocks, removeLocks } from './locks.ts';
 import { settlePending } from './recovery.ts';
 import { realResources, recorded, repairCheckpoint, stackNames } from './state.ts';
 import { type Configuration, engineDirectory, EngineWorkspace } from './workspace.ts';
@@ -71,7 +71,7 @@ export interface Engine {
    * itself (`EngineSettings.volatile`) is none of it.
    */
   refresh(request: StackRequest): Promise<Drift[]>;
-  /** Takes everything of the stack down. Its history stays. */
+  /** Takes everything of the stack down. Its history stays. Refuses a colour that is live by the record of the traffic stack. */
   destroy(request: StackRequest): Promise<UpResult>;
   /** Removes the stack's record and history, whatever is in it: for what was taken down without the engine. */
   forget(environment: EnvironmentName, kind: StackKind): Promise<void>;
@@ -125,8 +125,9 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
       abort.watch(part);
     };
     try {
-      await clearDeadLocks(settings, name);
+      const locks = await deadLocks(settings, name);
       await repairCheckpoint(settings, name);
+      await removeLocks(settings, locks);
       const stack = await open(name, configuration);
       orphans.push(...(await settlePending(stack, await read(name), settings)));
       await act(stack, { onEvent: events.add, onOutput, onError: onOutput, signal: abort.signal });
@@ -139,6 +140,17 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
       await append(log, options.redact?.(text) ?? text);
     }
     return { changes: events.changes, ms: Date.now() - started, outputs: (await read(name)).outputs, orphans };
+  };
+
+  /** Who is live goes down with the traffic stack, which is the first to go where a whole environment is taken down. */
+  const refuseLive = async (environment: EnvironmentName, kind: StackKind): Promise<void> => {
+    const { split } = (await read(stackName(environment, 'traffic'))).outputs as { split?: Split };
+    if (split?.live !== kind) return;
+    throw new OperationError(
+      `taking ${kind} of ${environment} down`,
+      'it is live by the configuration of the traffic stack',
+      'nothing was changed; see who is live: npm run status',
+    );
   };
 
   return {
@@ -179,6 +191,7 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
     async destroy({ environment, kind, signal }) {
       const name = stackName(environment, kind);
       if ((await read(name)).resources.length === 0) return { changes: {}, ms: 0, outputs: {}, orphans: [] };
+      await refuseLive(environment, kind);
       return run(`destroying the stack ${name}`, name, signal, undefined, (stack, handlers) => stack.destroy(handlers));
     },
 

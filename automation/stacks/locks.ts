@@ -12,20 +12,21 @@ interface Lock {
 }
 
 /**
- * Removes the locks of engines that are dead: their process was on this host and is gone. Rejects with an OperationError
- * where the holder lives, or may live on another host. Resolves to how many were removed.
+ * Locks of engines that are dead: their process was on this host and is gone. Rejects with an OperationError where the
+ * holder lives, or may live on another host.
  */
-export async function clearDeadLocks(settings: EngineSettings, stack: string): Promise<number> {
+export async function deadLocks(settings: EngineSettings, stack: string): Promise<string[]> {
   const { state } = settings;
   const paths = (await state.list(lockDirectory(stack))).filter((path) => path.endsWith('.json'));
-  let cleared = 0;
   for (const path of paths) {
     const lock = await readLock(state, path);
     if (lock !== undefined && !isDead(lock)) throw held(stack, lock, locationOf(settings, path));
-    await state.remove(path);
-    cleared += 1;
   }
-  return cleared;
+  return paths;
+}
+
+export async function removeLocks({ state }: EngineSettings, paths: readonly string[]): Promise<void> {
+  for (const path of paths) await state.remove(path);
 }
 
 /** Undefined where it is gone, or is no lock: an engine that was killed while it wrote it. */

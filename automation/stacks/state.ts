@@ -53,10 +53,14 @@ export async function stackNames({ state }: EngineSettings): Promise<string[]> {
 export const locationOf = ({ backendUrl }: EngineSettings, path: string): string =>
   `${backendUrl.replace(/^file:\/\//, '').replace(/\?.*$/, '')}/${path}`;
 
+/** What the engine recorded cannot be relied on: it is damaged, or says something else than what runs. Nobody may take it for "nothing is there". */
+export class UntrustedState extends OperationError {
+  override readonly name = 'UntrustedState';
+}
+
 /**
  * What was recorded about a stack; undefined where there is no such stack.
- * Rejects with an OperationError where the record is damaged: then nobody may take it for an empty one. The engine writes the file in place, after a
- * copy of what it said before: while it writes, or where it was killed meanwhile, the copy holds.
+ * Rejects with an `UntrustedState` where the record is damaged: then nobody may take it for an empty one.
  */
 export async function recorded(settings: EngineSettings, stack: string): Promise<Recorded | undefined> {
   const latest = await readEither(settings, stack);
@@ -68,15 +72,16 @@ export async function recorded(settings: EngineSettings, stack: string): Promise
 
 /**
  * Puts the copy back where the engine was killed while it wrote the state. The copy is one step behind; making that
- * step again adopts what is there. Only call it when no engine works on the stack.
+ * step again adopts what is there. Only call it when no engine works on the stack, and before the dead engine's lock is removed.
  */
-export async function repairCheckpoint({ state, ...settings }: EngineSettings, stack: string): Promise<void> {
+export async function repairCheckpoint(settings: EngineSettings, stack: string): Promise<void> {
+  const { state } = settings;
   const path = checkpointFile(stack);
-  const text = await state.read(path);
-  if (text === undefined || parseCheckpoint(text) !== undefined) return;
-  const copy = await state.read(`${path}.bak`);
-  if (copy === undefined || parseCheckpoint(copy) === undefined) throw damaged({ state, ...settings }, stack);
-  await state.write(path, copy);
+  const isWhole = async () => parseCheckpoint(await state.read(path)) !== undefined;
+  const copy = await state.read(copyOf(path));
+  if (copy === undefined || (await isWhole())) return;
+  await readEither(settings, stack);
+  if (!(await isWhole())) await state.write(path, copy);
 }
 
 /**
@@ -96,29 +101,53 @@ export interface Encryption {
 }
 
 const checkpointFile = (stack: string): string => `${stacksDirectory}/${stack}.json`;
+const copyOf = (path: string): string => `${path}.bak`;
 
-/** The record, or its copy where the record is cut off; undefined where there is no such stack. */
+/**
+ * The record; undefined where there is no such stack. The engine writes the file in place, after a copy of what it said before: while it
+ * writes, or where it was killed meanwhile, the copy holds. Its lock tells that. A file that is cut off without one was damaged later: its copy
+ * is of before the last step, so it can lack a version that serves users, or name an older one.
+ */
 async function readEither(settings: EngineSettings, stack: string): Promise<Deployment | undefined> {
+  const { state } = settings;
   const path = checkpointFile(stack);
-  const text = await settings.state.read(path);
-  const latest = parseCheckpoint(text) ?? parseCheckpoint(await settings.state.read(`${path}.bak`));
-  if (latest === undefined && text !== undefined) throw damaged(settings, stack);
-  return latest;
+  const text = await state.read(path);
+  const latest = parseCheckpoint(text);
+  const copy = latest === undefined ? await state.read(copyOf(path)) : undefined;
+  if (latest !== undefined || (text === undefined && copy === undefined)) return latest;
+  const before = parseCheckpoint(copy);
+  if (before !== undefined && (await state.list(lockDirectory(stack))).length > 0) return before;
+  // The engine may have ended since the first look: then the file is whole.
+  const again = parseCheckpoint(await state.read(path));
+  if (again === undefined) throw await damaged(settings, stack, text);
+  return again;
 }
 
-const damaged = (settings: EngineSettings, stack: string): OperationError =>
-  new OperationError(
+async function damaged(settings: EngineSettings, stack: string, text: string | undefined): Promise<UntrustedState> {
+  const file = locationOf(settings, checkpointFile(stack));
+  const last = await lastCheckpoint(settings, stack);
+  const how = text === undefined ? 'is missing' : text.trim() === '' ? 'is empty' : 'is damaged (cut off, or not the engine’s)';
+  return new UntrustedState(
     `reading the state of the stack ${stack}`,
-    `${locationOf(settings, checkpointFile(stack))} and its copy are damaged`,
-    `put back one of its backups (${locationOf(settings, '.pulumi/backups')}), or run npm run destroy, which needs no state`,
+    `${file} ${how}`,
+    `nothing was changed. ${last === undefined ? `Put back one of its backups (${locationOf(settings, '.pulumi/backups')})` : `Put back what the last run of the engine recorded: copy ${last} to ${file}`}; see "The state of a stack is damaged" in docs/runbook.md`,
   );
+} // prettier-ignore
 
-/** Undefined where it is missing or cut off. */
+/** The engine keeps the state after each of its runs in the history: where the newest of them is, if it is whole. */
+async function lastCheckpoint(settings: EngineSettings, stack: string): Promise<string | undefined> {
+  const files = await settings.state.list(`.pulumi/history/${projectName}/${stack}`);
+  const newest = files.filter((path) => path.endsWith('.checkpoint.json')).sort().at(-1); // prettier-ignore
+  if (newest === undefined || parseCheckpoint(await settings.state.read(newest)) === undefined) return undefined;
+  return locationOf(settings, newest);
+}
+
+/** Undefined where it is missing, cut off, or no record of the engine. */
 function parseCheckpoint(text: string | undefined): Deployment | undefined {
   if (text === undefined) return undefined;
   try {
     const { checkpoint } = JSON.parse(text) as { checkpoint?: { latest?: Deployment } };
-    return checkpoint?.latest ?? {};
+    return checkpoint === undefined ? undefined : (checkpoint.latest ?? {});
   } catch {
     return undefined;
   }

@@ -20,6 +20,8 @@ export interface EnvironmentStatus {
   alerts: { alert: string; since: number }[];
   /** Why it could not be looked at. */
   problem?: string;
+  /** How the engine's record and what runs disagree, and what to do. */
+  doubt?: string;
   lastRelease: { id: string; version: string; verdict: string; endedAt: string | undefined } | undefined;
 }
 
@@ -47,14 +49,18 @@ function renderEnvironment(environment: EnvironmentStatus, paint: Paint): string
   const release = lastRelease && `  release  ${describeRelease(lastRelease)}`;
   // The one thing that is known also of an environment that is gone, or cannot be asked.
   const known = release === undefined ? [] : [release];
+  const doubt = (environment.doubt?.split('\n') ?? []).map(
+    (line, i) => `  ${i === 0 ? paint('bad', '✕') : ' '} ${oneLine(line)}`,
+  );
   if (environment.problem !== undefined) {
     return [
       `${paint('title', name)}  ${paint('bad', 'cannot be looked at')}`,
       ...environment.problem.split('\n').map((line) => `  ${line.trim()}`),
+      ...doubt,
       ...known,
     ];
   }
-  if (entry === undefined) return [`${paint('title', name)}  ${paint('soft', 'not up')}`, ...known];
+  if (entry === undefined) return [`${paint('title', name)}  ${paint('soft', 'not up')}`, ...doubt, ...known];
   const head: Cell[] = ['colour', 'version', 'role', 'reads', 'instances', 'database', 'lag'].map((text) => ({
     text,
     tone: 'soft',
@@ -65,6 +71,7 @@ function renderEnvironment(environment: EnvironmentStatus, paint: Paint): string
     `  writes   ${holdMs > 0 ? paint('warn', `held for at most ${formatDuration(holdMs)} more`) : 'flow'}`,
     `  alerts   ${alerts.length === 0 ? 'none' : paint('bad', alerts.map((a) => `${oneLine(a.alert)} since ${formatTime(new Date(a.since).toISOString())}`).join(', '))}`,
     release ?? '  release  none yet',
+    ...doubt,
   ];
 }
 

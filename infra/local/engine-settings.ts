@@ -20,7 +20,7 @@ export function localEngineSettings(): EngineSettings {
       throw new OperationError(
         'opening the state of the engine',
         `${file} is missing: without it nobody can decrypt the state`,
-        'put it back from a backup; or run npm run destroy -- --all, which stops everything without the state',
+        'put it back from a backup; where it is lost, see "The passphrase is wrong or missing" in docs/runbook.md',
       );
     writeFileSync(file, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
   }

@@ -4,6 +4,7 @@ import { createLocalArtefacts } from './artefacts.ts';
 import { auditLocal } from './audit.ts';
 import { missingTools } from './needed-tools.ts';
 import { localEngineSettings } from './engine-settings.ts';
+import { findEnvironment } from './found.ts';
 import { createLocalRouter } from './haproxy/router.ts';
 import { createLocalInstances } from './instances.ts';
 import { createLocalJobs } from './jobs.ts';
@@ -26,6 +27,7 @@ export function createLocalPlatform(options: { redact?: (text: string) => string
     artefacts: createLocalArtefacts(),
     problems: () => Promise.resolve(missingTools()),
     connect: async (environment, spec) => Promise.resolve(connect(new Layout(environment), spec, redact)),
+    found: (environment) => findEnvironment(environment),
     wipe: wipeEnvironment,
   };
 }

@@ -111,6 +111,12 @@ export function renderScript(files: SupervisorFiles, program: Program): string {
   ].join('\n');
 }
 
+/** Values of variables that a script sets, by name; only those that are one line without a quote. */
+export const scriptVariables = (script: string): Record<string, string> =>
+  Object.fromEntries(
+    [...script.matchAll(/^export (\w+)='([^'\n]*)'$/gm)].map(([, name = '', value = '']) => [name, value]),
+  );
+
 /** supervisord expands `%(...)s` in every value, and in a program's log file twice. */
 const escape = (value: string): string => value.replaceAll('%', '%%');
 

@@ -19,6 +19,7 @@ import {
   renderScript,
   renderSupervisor,
   scriptFile,
+  scriptVariables,
   socketFile,
   supervisorLog,
   type SupervisorFiles,
@@ -90,6 +91,18 @@ export class Supervisor {
   async list(): Promise<ProgramState[]> {
     if (!(await this.running())) return [];
     return ((await call(this.#socket, 'supervisor.getAllProcessInfo')) as Record<string, RpcValue>[]).map(toState);
+  }
+
+  /** What its files say that programs get, by name, whether it runs or not; only those programs whose name has `part` in it. */
+  async variables(part: string): Promise<Record<string, Record<string, string>>> {
+    const directory = dirname(scriptFile(this.files, part));
+    const names = (await readdir(directory).catch(() => []))
+      .filter((file) => file.endsWith('.sh'))
+      .map((file) => basename(file, '.sh'))
+      .filter((name) => name.includes(part));
+    const read = async (name: string) =>
+      [name, scriptVariables(await readFile(scriptFile(this.files, name), 'utf8').catch(() => ''))] as const;
+    return Object.fromEntries(await Promise.all(names.map(read)));
   }
 
   /** Undefined where the program is not known, or the supervisor does not run. */

@@ -1,7 +1,9 @@
 import { OperationError } from '../../../infra/errors.ts';
 import { stackKinds, stackName, type EnvironmentName, type Split, type StackKind } from '../../../infra/model.ts';
+import { refuseElsewhere } from '../../stacks/elsewhere.ts';
 import type { StackConfig } from '../../stacks/engine.ts';
 import type { ReleaseContext } from '../context.ts';
+import { doubtOf } from '../live.ts';
 import { StageStopped, type Stage } from '../stage.ts';
 import { sweep } from '../sweep.ts';
 import { describeWindow, minutesOpen } from '../window.ts';
@@ -33,6 +35,7 @@ export const preflight: Stage = {
       ...(await deadIntegrations(context)),
     ];
     if (problems.length > 0) throw new StageStopped('no-go', problems.join('\n'));
+    await refuseDoubt(context);
     await settleDrift(context);
   },
 
@@ -66,6 +69,16 @@ async function deadIntegrations(context: ReleaseContext): Promise<string[]> {
     }),
   );
   return answers.flat();
+}
+
+/**
+ * Drift is reconciled by making again what is recorded: a lost database would come back empty, an old record would put an old version
+ * before users. On staging nobody has anything to lose, if it is this one's.
+ */
+async function refuseDoubt(context: ReleaseContext): Promise<void> {
+  await refuseElsewhere(context.engine, 'staging', 'comparing staging with what is recorded');
+  const doubt = context.environment === 'production' ? await doubtOf(context, 'production') : undefined;
+  if (doubt !== undefined) throw doubt;
 }
 
 /**

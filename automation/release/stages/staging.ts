@@ -1,7 +1,7 @@
 import { other, type Colour } from '../../../infra/model.ts';
 import type { ReleaseContext } from '../context.ts';
 import { establish } from '../establish.ts';
-import { readLive } from '../live.ts';
+import { liveColour } from '../live.ts';
 import { policies } from '../policies.ts';
 import { qualification, qualificationGates, qualificationMs } from '../qualification.ts';
 import type { Stage } from '../stage.ts';
@@ -51,6 +51,6 @@ export const staging: Stage = {
 
 /** The colour of staging that is not live. */
 async function freeColour({ engine }: ReleaseContext): Promise<Colour> {
-  const live = await readLive(engine, 'staging');
-  return live === undefined ? 'blue' : other(live.colour);
+  const live = await liveColour(engine, 'staging');
+  return live === undefined ? 'blue' : other(live);
 }

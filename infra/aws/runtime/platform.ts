@@ -13,6 +13,7 @@ import { createClients, emulatorEndpoint, type Clients } from './clients.ts';
 import { createAwsDatabases } from './databases.ts';
 import { awsEngineSettings } from './engine-settings.ts';
 import { calling, hasExpired } from './errors.ts';
+import { findAwsEnvironment } from './found.ts';
 import { createAwsImages } from './images.ts';
 import { createAwsInstances } from './instances.ts';
 import { createAwsJobs } from './jobs.ts';
@@ -64,6 +65,7 @@ export function createAwsPlatform({ settingsOf, redact }: AwsPlatformOptions): P
       const setting = { clients, environment, foundation, settings: settingsOf(environment) };
       return connect(setting, spec, outputs, { waits, ...(redact === undefined ? {} : { redact }) });
     },
+    found: (environment, spec) => findAwsEnvironment(clients, settingsOf(environment), environment, spec),
     // What the stacks do not hold is temporary, and swept by each command that connects.
     wipe: () => Promise.resolve([]),
   };

@@ -186,7 +186,7 @@ function count(row: Record<string, string>, column: string, doing: string): numb
 }
 
 /** Write, flush to disk, rename: the file is always whole, old or new. */
-async function replaceFile(path: string, content: string): Promise<void> {
+export async function replaceFile(path: string, content: string): Promise<void> {
   const next = `${path}.${randomBytes(6).toString('hex')}`;
   try {
     const handle = await open(next, 'wx', 0o600);

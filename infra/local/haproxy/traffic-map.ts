@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { colours, type Split } from '../../model.ts';
 
 /** File in the balancer's directory, and its name in the runtime API. */
@@ -16,6 +18,17 @@ export function renderTrafficMap(state: TrafficState): string {
 
 /** `blue:10`, or `none`. */
 export const splitValue = (split: Split | undefined): string => (split ? `${split.live}:${split.percent}` : 'none');
+
+/** What the balancer of `directory` keeps on disk; undefined where there is no file. Throws an Error that says what is wrong with it. */
+export async function storedTraffic(directory: string): Promise<TrafficState | undefined> {
+  const text = await readFile(join(directory, trafficMap), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (text === undefined) return undefined;
+  const lines = text.split('\n').map((line) => /^(\S+) (.*)$/.exec(line));
+  return parseTrafficMap(new Map(lines.flatMap((line) => (line === null ? [] : [[line[1] ?? '', line[2] ?? '']]))));
+}
 
 /** Reads the keys and values of a map; throws an Error that says what is wrong with it. */
 export function parseTrafficMap(entries: ReadonlyMap<string, string>): TrafficState {

@@ -7,9 +7,17 @@ import pg from 'pg';
 import { databaseUrl } from '../../database-url.ts';
 import { OperationError } from '../../errors.ts';
 import type { DatabaseAccess } from '../../platform.ts';
-import { clusterAccess, dataDirectory, deleteCluster, serverCommand, type ClusterSpec } from './create.ts';
+import {
+  clusterAccess,
+  dataDirectory,
+  deleteCluster,
+  isOwn,
+  serverCommand,
+  type ClusterSpec,
+  type OwnCluster,
+} from './create.ts';
 
-export { clusterAccess, createCluster, dataDirectory, isCluster, serverCommand } from './create.ts';
+export { clusterAccess, clusterName, createCluster, dataDirectory, isCluster, serverCommand } from './create.ts';
 export type { ClusterSpec, ServerCommand } from './create.ts';
 
 /** Servers that Greenlight runs for itself, for the time of one command. Those of colours belong to the supervisor. */
@@ -108,10 +116,11 @@ export async function serverPid(spec: Pick<ClusterSpec, 'directory'>): Promise<n
   }
 }
 
-/** Stops the cluster if it runs and deletes it. Refuses a directory that is not a cluster of Greenlight's. */
-export async function destroyCluster(spec: Pick<ClusterSpec, 'directory'>): Promise<void> {
+/** Stops the cluster if it runs and deletes it. Refuses a directory that is not a cluster of Greenlight's, or not that one. */
+export async function destroyCluster(spec: OwnCluster): Promise<void> {
+  if (!(await isOwn(spec))) return;
   await stopCluster(spec);
-  await deleteCluster(spec.directory);
+  await deleteCluster(spec);
 }
 
 /** Resolves once `admin` can log in. Rejects after `timeoutMs` with the last reason, or when `signal` aborts. */

@@ -1,4 +1,16 @@
-import { chmod, chown, copyFile, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { OperationError } from '../../errors.ts';
@@ -32,7 +44,7 @@ export interface ServerCommand {
   cwd: string;
 }
 
-/** Says that a directory is a cluster of ours, and so may be deleted by us. */
+/** Says that a directory is a cluster of ours, and by its name whose: of which environment, and which colour. */
 const markerFile = 'greenlight-cluster.json';
 /** Collation that does not depend on the machine's language; macOS has no C.UTF-8. */
 const locale = process.platform === 'darwin' ? 'en_US.UTF-8' : 'C.UTF-8';
@@ -52,11 +64,14 @@ export const clusterAccess = (spec: ClusterSpec): DatabaseAccess => ({
 
 /**
  * Makes the cluster with its database and roles; it does not start it. One that exists keeps its data and passwords
- * and gets the settings anew (port, connections, certificate: in force from the next start).
+ * and gets the settings anew (port, connections, certificate: in force from the next start). Where the directory has
+ * anything else, another cluster or what is left of one, nothing is changed and it rejects.
  * `durable: false` leaves out flushing the new files, for clusters that are thrown away.
  */
 export async function createCluster(spec: ClusterSpec, options: { durable?: boolean } = {}): Promise<void> {
-  if (await isCluster(spec.directory)) {
+  const there = await clusterName(spec.directory);
+  if (there !== undefined) {
+    if (there !== spec.name) throw isAnother(`creating the database cluster ${spec.name}`, spec.directory, there);
     await writeSettings(spec, spec.directory);
     return;
   }
@@ -76,6 +91,7 @@ export async function createCluster(spec: ClusterSpec, options: { durable?: bool
  * there as a whole or not at all. `fill` gets an empty directory that belongs to the server's user.
  */
 export async function layOut(spec: ClusterSpec, fill: (data: string) => Promise<void>): Promise<void> {
+  await refuseForeign(spec);
   await mkdir(dirname(spec.directory), { recursive: true, mode: 0o700 });
   await removeAbandoned(spec.directory);
   const work = await mkdtemp(`${spec.directory}.new-${process.pid}-`);
@@ -87,6 +103,7 @@ export async function layOut(spec: ClusterSpec, fill: (data: string) => Promise<
     await fill(data);
     await writeSettings(spec, work);
     await writeFile(join(work, markerFile), `${JSON.stringify({ cluster: spec.name })}\n`);
+    await refuseForeign(spec);
     await rename(work, spec.directory);
   } catch (error) {
     await rm(work, { recursive: true, force: true });
@@ -94,6 +111,23 @@ export async function layOut(spec: ClusterSpec, fill: (data: string) => Promise<
     throw cannotCreate(spec, (error as Error).message, error);
   }
 }
+
+/** Nothing takes the place of what is there: it may be a database whose marker is lost. */
+async function refuseForeign({ directory, name }: ClusterSpec): Promise<void> {
+  const entries = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  if (entries.length === 0) return;
+  const hasData = await exists(join(directory, 'data', 'PG_VERSION'));
+  throw new OperationError(
+    `creating the database cluster ${name}`,
+    `${directory} is there and is not a whole cluster of Greenlight's: ${hasData ? `it has data of PostgreSQL, and no ${markerFile}` : 'its data lacks PG_VERSION'}`,
+    `nothing was changed. Where it is the database, put back what is missing (${markerFile} has the line {"cluster":"${name}"}); where it may go, move it away by hand; then repeat`,
+  );
+}
+
+const exists = (path: string): Promise<boolean> => stat(path).then(() => true, () => false); // prettier-ignore
 
 /** Deletes what programs that are gone left beside `directory`, half-made or half-deleted. */
 async function removeAbandoned(directory: string): Promise<void> {
@@ -121,32 +155,52 @@ export function serverCommand(
   };
 }
 
-/** Deletes the cluster, which must not run. Refuses a directory that is not a cluster of Greenlight's. */
-export async function deleteCluster(directory: string): Promise<void> {
-  try {
-    await stat(directory);
-  } catch {
-    return;
-  }
-  if (!(await isCluster(directory))) {
-    throw new OperationError(
-      `deleting the database cluster ${directory}`,
-      `it has no ${markerFile}, so it is not one of Greenlight's`,
-      'look at what it is, and delete it by hand if it may go',
-    );
-  }
+/** Deletes the cluster, which must not run. Refuses as `isOwn` does. */
+export async function deleteCluster(spec: OwnCluster): Promise<void> {
+  if (!(await isOwn(spec))) return;
+  const { directory } = spec;
   // Renamed first: a crash while deleting never leaves half a cluster in the place of a whole one.
   const doomed = join(dirname(directory), `${basename(directory)}.deleted-${process.pid}-${Date.now()}`);
   await rename(directory, doomed);
   await rm(doomed, { recursive: true, force: true });
 }
 
-export async function isCluster(directory: string): Promise<boolean> {
+/** A cluster to delete; `name`: which it has to say that it is. */
+export type OwnCluster = Pick<ClusterSpec, 'directory'> & { name?: string };
+
+/** False where there is no such directory. Rejects where it is not a cluster of Greenlight's, or not the one of that name. */
+export async function isOwn({ directory, name }: OwnCluster): Promise<boolean> {
+  if (!(await exists(directory))) return false;
+  const doing = `deleting the database cluster ${directory}`;
+  const there = await clusterName(directory);
+  if (there === undefined) {
+    throw new OperationError(
+      doing,
+      `it has no whole ${markerFile}, or no data, so it is not one of Greenlight's`,
+      'look at what it is, and delete it by hand if it may go',
+    );
+  }
+  if (name !== undefined && there !== name) throw isAnother(doing, directory, there);
+  return true;
+}
+
+const isAnother = (doing: string, directory: string, there: string): OperationError =>
+  new OperationError(
+    doing,
+    `${directory} says that it is ${there}`,
+    'nothing was changed; find out who moved it, and put the right one in its place',
+  );
+
+export const isCluster = async (directory: string): Promise<boolean> => (await clusterName(directory)) !== undefined;
+
+/** What a cluster of ours says that it is: `production-blue`. Undefined where there is none, or not a whole one. */
+export async function clusterName(directory: string): Promise<string | undefined> {
   try {
-    await Promise.all([stat(join(directory, markerFile)), stat(join(directory, 'data', 'PG_VERSION'))]);
-    return true;
+    await stat(join(directory, 'data', 'PG_VERSION'));
+    const { cluster } = JSON.parse(await readFile(join(directory, markerFile), 'utf8')) as { cluster?: unknown };
+    return typeof cluster === 'string' ? cluster : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 

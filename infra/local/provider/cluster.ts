@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import { OperationError } from '../../errors.ts';
+import type { Colour } from '../../model.ts';
+import { storedTraffic } from '../haproxy/traffic-map.ts';
 import type { Layout } from '../layout.ts';
 import {
   clusterAccess,
@@ -48,23 +51,36 @@ export const cluster: Handler<Inputs> = {
   },
   async delete(state) {
     const layout = layoutOf(state);
+    await refuseLive(layout, state.colour);
     await removeProgram(layout, nameOf(state));
-    await destroyCluster({ directory: layout.database(state.colour) });
+    await destroyCluster({ directory: layout.database(state.colour), name: clusterOf(state) });
   },
 };
 
+/** The last barrier before the data, by what the balancer keeps on disk. Where all is taken down, `routing` has cleared that before. */
+async function refuseLive(layout: Layout, colour: Colour): Promise<void> {
+  if ((await storedTraffic(layout.balancer()))?.split?.live !== colour) return;
+  throw new OperationError(
+    `taking the database of ${colour} in ${layout.environment} down`,
+    `${colour} is live by the balancer's traffic map`,
+    'nothing of it was changed; see who is live: npm run status',
+  );
+}
+
 const nameOf = ({ colour }: Inputs): string => `database.${colour}`;
 
-const specOf = (layout: Layout, { environment, colour, port, maxConnections }: Inputs): ClusterSpec => ({
-  directory: layout.database(colour),
-  port,
-  name: `${environment}-${colour}`,
+const clusterOf = ({ environment, colour }: Inputs): string => `${environment}-${colour}`;
+
+const specOf = (layout: Layout, of: Inputs): ClusterSpec => ({
+  directory: layout.database(of.colour),
+  port: of.port,
+  name: clusterOf(of),
   certificates: layout.certificates(),
-  maxConnections,
+  maxConnections: of.maxConnections,
   passwords: {
-    admin: layout.secret(`${colour}-admin`),
-    owner: layout.secret(`${colour}-owner`),
-    app: layout.secret(`${colour}-app`),
+    admin: layout.secret(`${of.colour}-admin`),
+    owner: layout.secret(`${of.colour}-owner`),
+    app: layout.secret(`${of.colour}-app`),
   },
 });
 

@@ -1,6 +1,9 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
 import type { EnvironmentSpec } from '../../model.ts';
-import { createLocalRouter } from '../haproxy/router.ts';
+import { createLocalRouter, replaceFile } from '../haproxy/router.ts';
+import { renderTrafficMap, trafficMap } from '../haproxy/traffic-map.ts';
 import { Supervisor } from '../supervisor.ts';
 import { layoutOf, place, type Handler } from './handler.ts';
 
@@ -28,6 +31,13 @@ export const routing: Handler<Inputs> = {
   update(of) {
     return routing.create(of);
   },
-  /** The split goes with the balancer. Until then requests go where they went: taking a stack down is no outage. */
-  async delete() {},
+  /**
+   * The split goes with the balancer. Until then requests go where they went: taking a stack down is no outage. Its file says at
+   * once that nobody is live any more: before that no database of a live colour is taken down.
+   */
+  async delete(state) {
+    const directory = layoutOf(state).balancer();
+    if (!existsSync(join(directory, trafficMap))) return;
+    await replaceFile(join(directory, trafficMap), renderTrafficMap({ split: undefined, holdUntil: 0 }));
+  },
 };

@@ -6,16 +6,17 @@ import {
   ModifyDBInstanceCommand,
   ModifyDBParameterGroupCommand,
 } from '@aws-sdk/client-rds';
-import { copySchema } from '../../../automation/data/schema.ts';
+import { copySchema, resetDatabase } from '../../../automation/data/schema.ts';
 import { startSync, stopSync, waitForSync } from '../../../automation/data/sync.ts';
 import { secrets } from '../../../automation/release/redact.ts';
 import { withSecretsMasked } from '../../../automation/release/secrets.ts';
 import { createAwsDatabases, type AwsDatabases } from '../../../infra/aws/runtime/databases.ts';
+import { findAwsEnvironment } from '../../../infra/aws/runtime/found.ts';
 import { asTagList, fromTagList, temporaryTags } from '../../../infra/aws/runtime/temporary.ts';
 import { cutLoose, ensureRoles } from '../../../infra/aws/runtime/roles.ts';
 import { clusterAccess } from '../../../infra/local/postgres/cluster.ts';
 import type { DatabaseAccess, Environment } from '../../../infra/platform.ts';
-import { grantWrites } from '../../../infra/roles.ts';
+import { grantWrites, revokeWrites } from '../../../infra/roles.ts';
 import { openDatabaseEnvironment, type DatabaseEnvironment } from '../postgres/environment.ts';
 import { databasesContract, query, refusal } from '../../contract/databases.ts';
 import { openAccount, quick, type Account } from './setting.ts';
@@ -81,6 +82,27 @@ describe('databases of RDS', () => {
     };
     const far = createAwsDatabases({ ...options(account), outputs });
     expect(await refusal(far.of('blue'))).to.match(/ECONNREFUSED.*\n.*run Greenlight in the VPC/);
+  });
+
+  it('M7: are found by their names without the engine’s record', async () => {
+    const find = (environment: 'staging' | 'production', application = 'sample') =>
+      findAwsEnvironment(account.clients, account.settings, environment, { application });
+    const found = await find('staging');
+    expect(found).to.deep.include({ live: undefined, databases: ['blue'], versions: {} });
+    expect(found.facts).to.deep.equal(['the database instance sample-staging-blue is available']);
+    expect(found.where).to.include(account.settings.accountId);
+    expect(await find('production')).to.deep.include({ databases: [], facts: [] });
+    expect(await find('staging', 'another')).to.deep.include({ databases: [], facts: [] });
+  });
+
+  it('M7: are emptied where the application may not write, and say then whose they are', async () => {
+    const access = await databases.of('blue');
+    await query(access, 'admin', grantWrites);
+    expect(await refusal(resetDatabase(access, 'staging-blue'))).to.include('the application may write to it');
+    await query(access, 'admin', revokeWrites);
+    await resetDatabase(access, 'staging-blue');
+    expect(await refusal(resetDatabase(access, 'production-blue'))).to.include('it says that it is staging-blue');
+    await resetDatabase(access, 'staging-blue');
   });
 
   it('that are temporary are small, private, encrypted, without backups, and say whose they are', async () => {

@@ -84,7 +84,7 @@ export async function createRig(): Promise<Rig> {
       await Promise.all([stopSync(linkBetween(blue, green)), stopSync(linkBetween(green, blue))]);
       for (const on of [blue, green]) {
         await withClient(on.access, 'admin', (client) => client.query(revokeWrites));
-        await resetDatabase(on.access);
+        await resetDatabase(on.access, on.colour);
       }
       await run(blue, schema);
       await withClient(blue.access, 'admin', (client) => client.query(grantWrites));

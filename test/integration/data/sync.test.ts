@@ -105,7 +105,7 @@ describe('replication to the inactive colour', () => {
     );
 
     await stopSync(link());
-    await resetDatabase(rig.green.access);
+    await resetDatabase(rig.green.access, 'green');
     await copySchema(rig.blue.access, rig.green.access);
     await startSync(rig.blue, rig.green);
     await wait();
@@ -200,12 +200,14 @@ describe('replication to the inactive colour', () => {
 
   it('refuses to empty a live database, or one that somebody follows', async () => {
     await rig.fresh(schemaV1);
-    expect((await failure(resetDatabase(rig.blue.access))).found).to.include('live');
+    expect((await failure(resetDatabase(rig.blue.access, 'blue'))).found).to.include('live');
     await expand(rig);
     await startSync(rig.blue, rig.green);
-    expect((await failure(resetDatabase(rig.green.access))).found).to.include('subscription greenlight_to_green');
+    expect((await failure(resetDatabase(rig.green.access, 'green'))).found).to.include(
+      'subscription greenlight_to_green',
+    );
     await stopSync(link());
-    await resetDatabase(rig.green.access);
+    await resetDatabase(rig.green.access, 'green');
     expect(await value<null>(rig.green, `SELECT to_regclass('accounts')`)).to.equal(null);
   });
 });

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -232,6 +232,37 @@ describe('a local PostgreSQL cluster', () => {
     await writeFile(join(folder, 'file'), 'x');
     expect((await rejection(destroyCluster({ directory: folder }))).message).to.match(/not one of Greenlight's/);
     expect(await readdir(folder)).to.deep.equal(['file']);
+  });
+
+  it('M7: takes the place of nothing: data without its marker, a marker without data, other files', async () => {
+    const spec = { ...blue(), directory: environment.layout.database('green'), name: 'staging-green' };
+    for (const [file, found] of [
+      ['data/PG_VERSION', 'has data of PostgreSQL'],
+      ['greenlight-cluster.json', 'lacks PG_VERSION'],
+      ['notes', 'lacks PG_VERSION'],
+    ] as const) {
+      await mkdir(join(spec.directory, 'data'), { recursive: true });
+      await writeFile(join(spec.directory, file), file.endsWith('.json') ? '{"cluster":"staging-green"}' : '15');
+      const refused = await rejection(createCluster(spec, { durable: false }));
+      expect(refused.message).to.include(spec.directory).and.include(found).and.include('nothing was changed');
+      expect((await rejection(destroyCluster(spec))).message).to.match(/not one of Greenlight's/);
+      expect(await readFile(join(spec.directory, file), 'utf8')).to.not.equal('');
+      expect(await readdir(dirname(spec.directory))).to.have.members(['blue', 'green']);
+      await rm(spec.directory, { recursive: true });
+    }
+  });
+
+  it('M7: is neither taken for another one nor deleted in its place', async () => {
+    const pid = await serverPid(blue());
+    const settings = await readFile(join(blue().directory, 'postgresql.conf'), 'utf8');
+    for (const name of ['production-blue', 'staging-green']) {
+      const other = { ...blue(), name, port: 1 };
+      expect((await rejection(createCluster(other))).message).to.include('says that it is staging-blue');
+      expect((await rejection(destroyCluster(other))).message).to.include('says that it is staging-blue');
+    }
+    expect(await readFile(join(blue().directory, 'postgresql.conf'), 'utf8')).to.equal(settings);
+    expect(await serverPid(blue())).to.equal(pid);
+    expect(await query(access(), 'app', 'SELECT 1 AS one')).to.deep.equal([{ one: 1 }]);
   });
 
   it('does not take another server for its own because of an old pid file', async () => {

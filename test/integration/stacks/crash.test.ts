@@ -99,8 +99,15 @@ describe('the engine after a crash', function () {
     const file = join(stateDirectory(), '.pulumi', 'stacks', 'greenlight', 'staging-blue.json');
     const names = async () =>
       (await recorded(fixture.platform.engine, 'staging-blue'))?.resources.map(({ urn }) => urn);
+    const leaveLock = async () => {
+      const directory = join(stateDirectory(), lockDirectory('staging-blue'));
+      await mkdir(directory, { recursive: true });
+      const dead = { pid: 2 ** 22 + 1, username: 'u', hostname: hostname(), timestamp: 't' };
+      await writeFile(join(directory, 'dead.json'), JSON.stringify(dead));
+    };
     for (const cut of ['', (await readFile(file, 'utf8')).slice(0, 300)]) {
       await writeFile(file, cut);
+      await leaveLock();
       expect(await names()).to.have.length.greaterThan(3);
       const config = { colour: 'blue', artefact: await fixture.artefact('1.0.0') } as const;
       const before = await fixture.supervisor.state('web.blue.1');
@@ -111,9 +118,9 @@ describe('the engine after a crash', function () {
     const config = { colour: 'blue', artefact: await fixture.artefact('1.0.0') } as const;
     await writeFile(file, '');
     await writeFile(`${file}.bak`, '');
-    expect(await rejection(fixture.engine.up({ environment, kind: 'blue', colour: config }))).to.include(
-      'its copy are damaged',
-    );
+    await leaveLock();
+    const refused = await rejection(fixture.engine.up({ environment, kind: 'blue', colour: config }));
+    expect(refused).to.include(`${file} is empty`);
     await fixture.engine.forget(environment, 'blue');
     const before = await fixture.supervisor.state('web.blue.1');
     await fixture.engine.up({ environment, kind: 'blue', colour: config });

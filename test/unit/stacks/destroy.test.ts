@@ -5,11 +5,11 @@ import { OperationError } from '../../../infra/errors.ts';
 import type { Platform } from '../../../infra/platform.ts';
 
 /** An engine whose blue stack has one database; says what was asked of it. */
-function engineWith(protect: boolean, broken = false) {
+function engineWith(protect: boolean, broken = false, directory?: string) {
   const asked: string[] = [];
   const engine = {
     resources: (_: string, kind: string) =>
-      Promise.resolve(kind === 'blue' ? [{ type: 'db', name: 'blue-database', inputs: {}, ...(protect ? { protect } : {}) }] : []),
+      Promise.resolve(kind === 'blue' ? [{ type: 'db', name: 'blue-database', inputs: { directory }, ...(protect ? { protect } : {}) }] : []),
     destroy({ kind }: { kind: string }) {
       asked.push(`destroy ${kind}`);
       return broken ? Promise.reject(new Error('the engine cannot')) : Promise.resolve({ changes: { delete: 1 }, ms: 0, outputs: {} });
@@ -29,6 +29,13 @@ describe('taking an environment down', () => {
     const error = await failure(take(engine, false));
     expect(error).to.be.instanceOf(OperationError);
     expect(String(error)).to.contain('blue-database').and.to.contain('nothing was changed');
+    expect(asked).to.deep.equal([]);
+  });
+
+  it('M7: changes nothing where the state is of another copy of the project', async () => {
+    const { engine, asked } = engineWith(false, false, '/old/environments/production');
+    const refused = String(await failure(take(engine, true)));
+    expect(refused).to.contain('/old/environments/production').and.contain('nothing was changed');
     expect(asked).to.deep.equal([]);
   });
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { EventCollector } from '../../../automation/stacks/events.ts';
-import { clearDeadLocks } from '../../../automation/stacks/locks.ts';
+import { deadLocks, removeLocks } from '../../../automation/stacks/locks.ts';
 import { lockDirectory } from '../../../automation/stacks/state.ts';
 import { databaseUrl } from '../../../infra/database-url.ts';
 import { Layout } from '../../../infra/local/layout.ts';
@@ -114,13 +114,15 @@ describe('locks of the file backend', () => {
         join(directory, `${host}-${pid}.json`),
         JSON.stringify({ pid, username: 'u', hostname: host, timestamp: 't' }),
       );
-    expect(await clearDeadLocks(settings, 'staging-green')).to.equal(0);
+    expect(await deadLocks(settings, 'staging-green')).to.deep.equal([]);
     await lock(2 ** 22 + 1);
     await writeFile(join(directory, 'cut-off.json'), '{"pid": 1');
-    expect(await clearDeadLocks(settings, 'staging-blue')).to.equal(2);
+    const dead = await deadLocks(settings, 'staging-blue');
+    expect(dead).to.have.length(2);
+    await removeLocks(settings, dead);
     expect(await readdir(directory)).to.deep.equal([]);
     await lock(2 ** 22 + 1, 'elsewhere');
-    const message = await clearDeadLocks(settings, 'staging-blue').then(() => '', (error: Error) => error.message); // prettier-ignore
+    const message = await deadLocks(settings, 'staging-blue').then(() => '', (error: Error) => error.message); // prettier-ignore
     expect(message).to.include('on elsewhere');
     await rm(home, { recursive: true });
   });
