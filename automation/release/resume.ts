@@ -31,7 +31,7 @@ export async function resumeRelease(session: Session, open: PastRelease): Promis
   return finish(settings);
 }
 
-/** Ends an interrupted release by undoing it: the old version is live again, with every write made since. */
+/** Ends an interrupted release by undoing it: the old version is live again, with the writes made since. */
 export async function abandonRelease(session: Session, open: PastRelease, reason: string): Promise<FinishedRelease> {
   if (cleaningUp(open.entries)) {
     throw new OperationError(

@@ -10,6 +10,7 @@ import {
   summarise,
   tablesEqual,
   usersTold,
+  wayBackKnown,
   type ProofOf,
 } from './proofs.ts';
 
@@ -36,6 +37,7 @@ export const requirements: readonly Line[] = [
     id: 'migrations',
     title: 'Migrations rehearsed; the old version runs on the new schema',
     gates: ['migration-rehearsal', 'rehearsal-acceptance', 'compatibility'],
+    proofs: [wayBackKnown],
   },
   {
     id: 'transition',

@@ -74,7 +74,7 @@ const register: readonly RiskLine[] = [
         gates: ['migration-rehearsal', 'rehearsal-acceptance', 'compatibility'],
       },
       { text: 'The same release runs in staging first', gates: ['acceptance', 'parity'] },
-      { text: 'A way back without loss stands ready', proof: wayBackLossless },
+      { text: 'A way back stands ready, and what it would leave behind is known', proof: wayBackLossless },
     ],
   },
   {

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Artefact } from '../../../infra/model.ts';
 import type { Backup, DatabaseAccess, Environment, ScratchDatabase } from '../../../infra/platform.ts';
 import { grantWrites } from '../../../infra/roles.ts';
+import { tablesOf } from '../../data/catalog.ts';
 import { openSnapshot } from '../../data/compare.ts';
 import { close, connect, row, withClient } from '../../data/connect.ts';
 import { checkInvariants } from '../../data/invariants.ts';
@@ -10,6 +11,7 @@ import { backupRestoreGate, migrationRehearsalGate, type RestoreFacts } from '..
 import { testsGate } from '../../gates/tests.ts';
 import { takeBackup } from '../backup.ts';
 import type { ReleaseContext } from '../context.ts';
+import { extensionOf } from '../extension.ts';
 import { migrate, pendingExpand } from '../migrate.ts';
 import { secrets } from '../redact.ts';
 import type { Stage } from '../stage.ts';
@@ -108,7 +110,10 @@ async function rehearse(context: ReleaseContext, old: Artefact, access: Database
   const artefact = context.artefact();
   const migrations = async () => {
     const expected = await pendingExpand(context, access, artefact);
+    const before = await withClient(access, 'admin', tablesOf);
     const applied = await migrate(context, 'expand', { access, artefact, where: 'scratch', jobs: environment.jobs });
+    const extension = extensionOf(before, await withClient(access, 'admin', tablesOf));
+    context.journal.append({ type: 'schema.extended', ...extension });
     const invariants = await checkInvariants(access, data.invariants);
     const relations = await withClient(access, 'admin', (client) =>
       row<{ count: number }>(

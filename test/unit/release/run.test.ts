@@ -164,7 +164,12 @@ describe('running a release', () => {
     const canary = stage('canary', () => Promise.reject(new StageStopped('rolled-back', 'p95 is too high')));
     canary.undo = () => {
       journal.append({ type: 'rollback.started', reason: 'p95', automatic: true });
-      journal.append({ type: 'rollback.done', ms: 3, lossless: true, detail: 'reads only' });
+      journal.append({
+        type: 'rollback.done',
+        ms: 3,
+        loss: { kind: 'none', because: 'no write had moved' },
+        detail: 'reads only',
+      });
       return Promise.resolve('reads are back');
     };
     expect((await runRelease(settings(), [canary])).verdict).to.equal('rolled-back');
