@@ -36,7 +36,7 @@ export const requirements: readonly Line[] = [
   {
     id: 'migrations',
     title: 'Migrations rehearsed; the old version runs on the new schema',
-    gates: ['migration-rehearsal', 'rehearsal-acceptance', 'compatibility'],
+    gates: ['migration-rehearsal', 'rehearsal-acceptance', 'compatibility', 'contract-rehearsal'],
     proofs: [wayBackKnown],
   },
   {
