@@ -24,6 +24,19 @@ export default defineConfig(
     },
   },
   {
+    files: ['automation/**/*.ts', 'infra/**/*.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector:
+            'CallExpression[callee.name=/^(execa|execaNode|spawn|spawnSync|fork|exec|execFile|execFileSync)$/]:not(:has(CallExpression[callee.name=/^(child|bare|callers|docker)Environment$/]))',
+          message: 'a program gets a list of variables, not the shell: see infra/child-environment.ts',
+        },
+      ],
+    },
+  },
+  {
     files: ['infra/**/*.ts'],
     rules: { 'no-restricted-imports': oneWay('infra/ never imports automation/', '**/automation/**') },
   },

@@ -170,7 +170,7 @@ export default defineRelease({
 
   cutover: { holdMs: 2000, drainMs: 1000 },
 
-  // The way back stays open for so long, without loss. Hours or days for an application that people live by.
+  // The way back stays open for so long. Hours or days for an application that people live by.
   bake: { seconds: 30, oldColour: 'release' },
 
   // A demonstration has nobody to ask. Leave it out, and a person is asked once every gate has passed.

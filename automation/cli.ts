@@ -46,7 +46,9 @@ verb('release', 'take the version live on production')
 verb('rehearse', 'the whole release on staging')
   .option('--version <version>', 'rehearse another version than the definition names')
   .action(run(rehearse));
-verb('rollback', 'bring the old version back, with all writes; possible until clean-up').action(run(rollback));
+verb('rollback', 'bring the old version back, with the writes made meanwhile; possible until clean-up').action(
+  run(rollback),
+);
 verb('resume', 'go on with an interrupted release').option('--yes', 'approve beforehand').action(run(resume));
 verb('status', 'environments, colours, versions, traffic, replication, health').action(run(status));
 verb('destroy', 'take environments down')

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { bareEnvironment } from './child-environment.ts';
 
 /**
  * What tells a process from a later one with the same pid: its start time, as the system gives it. Undefined if no
@@ -26,7 +27,7 @@ function fromPs(pid: number): string | undefined {
   try {
     const [state, ...start] = execFileSync('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], {
       encoding: 'utf8',
-      env: { ...process.env, LC_ALL: 'C' },
+      ...bareEnvironment({ LC_ALL: 'C' }),
       stdio: ['ignore', 'pipe', 'ignore'],
     })
       .trim()
@@ -61,6 +62,7 @@ export function placeOfProcesses(): string {
   }
   try {
     const boot = execFileSync('sysctl', ['-n', 'kern.bootsessionuuid'], {
+      ...bareEnvironment(),
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
     });

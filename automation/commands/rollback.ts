@@ -8,7 +8,7 @@ import { abandonRelease } from '../release/resume.ts';
 import { exitCodes } from '../ui/exit-codes.ts';
 import { openSession, pullReleases, withLocks, type CommandOptions, type CommandSession } from './session.ts';
 
-/** `npm run rollback`: the old version is live again, with every write made since; possible until clean-up. */
+/** `npm run rollback`: the old version is live again, with the writes made since; possible until clean-up. */
 export async function rollback(options: CommandOptions): Promise<number> {
   const session = await openSession(options);
   try {

@@ -59,9 +59,16 @@ async function isRunning({ platform }: CommandSession, name: EnvironmentName): P
 function lastReleaseOf(name: EnvironmentName, running: boolean): EnvironmentStatus['lastRelease'] {
   const [latest] = pastReleases(name);
   if (latest === undefined) return undefined;
-  const { id, started, ended } = latest;
+  const { id, started, ended, entries } = latest;
+  const back = entries.findLast((entry) => entry.type === 'rollback.done');
   const verdict = ended?.verdict ?? (running ? 'running' : 'not finished (npm run resume)');
-  return { id, version: started.to.version, verdict, endedAt: ended?.at };
+  return {
+    id,
+    version: started.to.version,
+    verdict,
+    endedAt: ended?.at,
+    loss: back?.type === 'rollback.done' ? back.loss : undefined,
+  };
 }
 
 async function statusOf(session: CommandSession, name: EnvironmentName): Promise<EnvironmentStatus> {

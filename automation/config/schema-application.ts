@@ -53,7 +53,9 @@ const directoryMigrations = z
     contract: z
       .array(z.string())
       .default([])
-      .describe('names of the files that only run after the bake time: the declared point of no return'),
+      .describe(
+        'names of the files that only run after the bake time, past the point of no return; rehearsed on the copy, and after a proven backup',
+      ),
   })
   .superRefine(rule.contractNamesAreFiles, rule.evenIfBroken);
 
@@ -62,7 +64,7 @@ const commandMigrations = z
     expand: argv.describe(
       "the application's own command, run in the artefact directory with DATABASE_URL of the owner role",
     ),
-    contract: argv.optional().describe('its command for what only runs after the bake time'),
+    contract: argv.optional().describe('its command for what only runs after the bake time; rehearsed on the copy'),
   })
   .superRefine(rule.contractIsACommand, rule.evenIfBroken);
 

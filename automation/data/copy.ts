@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { bareEnvironment } from '../../infra/child-environment.ts';
 import { OperationError, messageOf } from '../../infra/errors.ts';
 import type { DatabaseAccess } from '../../infra/platform.ts';
 import { toolPath } from '../../infra/tools.ts';
@@ -14,17 +15,17 @@ const copyMs = 3_600_000;
  */
 export async function copyDatabase(from: DatabaseAccess, to: DatabaseAccess): Promise<void> {
   await copySchema(from, to);
-  const settings = { extendEnv: false, timeout: copyMs } as const;
+  const settings = { timeout: copyMs } as const;
   // Triggers had their effect when the rows were first written; foreign keys held there and hold here.
   const options = ['--format=plain', '--data-only', '--disable-triggers', '--exclude-schema=greenlight'];
   try {
     await execa(toolPath('pg_dump'), options, {
       ...settings,
-      env: clientEnvironment(from),
+      ...bareEnvironment(clientEnvironment(from)),
       buffer: { stdout: false },
     }).pipe(toolPath('psql'), ['--no-psqlrc', '--quiet', '--single-transaction', '--set=ON_ERROR_STOP=1', '--file=-'], {
       ...settings,
-      env: clientEnvironment(to),
+      ...bareEnvironment(clientEnvironment(to)),
       stdout: 'ignore',
     });
   } catch (error) {

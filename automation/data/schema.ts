@@ -1,5 +1,6 @@
 import { execa } from 'execa';
 import type pg from 'pg';
+import { bareEnvironment } from '../../infra/child-environment.ts';
 import { OperationError, messageOf } from '../../infra/errors.ts';
 import type { DatabaseAccess } from '../../infra/platform.ts';
 import { privilegeStatements, revokeWrites, sqlIdentifier, sqlLiteral, writerRole } from '../../infra/roles.ts';
@@ -93,11 +94,11 @@ export async function copySchema(from: DatabaseAccess, to: DatabaseAccess): Prom
 }
 
 async function pipe(from: DatabaseAccess, to: DatabaseAccess, options: string[]): Promise<void> {
-  const settings = { extendEnv: false, timeout: schemaMs, stripFinalNewline: false } as const;
+  const settings = { timeout: schemaMs, stripFinalNewline: false } as const;
   try {
     const dump = await execa(toolPath('pg_dump'), ['--format=plain', ...options], {
       ...settings,
-      env: clientEnvironment(from),
+      ...bareEnvironment(clientEnvironment(from)),
     });
     // The target has an own `greenlight` schema already: its creation is the one thing that both have.
     const sql = dump.stdout.replace(/^CREATE SCHEMA greenlight;$/m, 'CREATE SCHEMA IF NOT EXISTS greenlight;');
@@ -106,7 +107,7 @@ async function pipe(from: DatabaseAccess, to: DatabaseAccess, options: string[])
       ['--no-psqlrc', '--quiet', '--single-transaction', '--set=ON_ERROR_STOP=1', '--file=-'],
       {
         ...settings,
-        env: clientEnvironment(to),
+        ...bareEnvironment(clientEnvironment(to)),
         input: sql,
         stdout: 'ignore',
       },
@@ -125,7 +126,6 @@ async function pipe(from: DatabaseAccess, to: DatabaseAccess, options: string[])
 
 /** Environment of PostgreSQL's own programs: the password is in no argument list, where every user could read it. */
 export const clientEnvironment = (access: DatabaseAccess): Record<string, string> => ({
-  PATH: process.env['PATH'] ?? '',
   LC_ALL: 'C',
   PGHOST: access.host,
   PGPORT: String(access.port),

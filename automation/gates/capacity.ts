@@ -17,6 +17,8 @@ export interface CapacityStep {
   requestsPerSecond: number;
   numbers: LoadNumbers;
   met: boolean;
+  /** The load was not the one that was asked for, or is not known: then it says nothing about the edge. */
+  inconclusive?: true;
 }
 
 /** Multiples of the wanted growth that are tried: at it, and beyond it to see how far it is to the edge. */
@@ -38,10 +40,12 @@ export function capacityGate(options: CapacityGate): Gate {
           ...options, requestsPerSecond: rate, durationSeconds: stepSeconds, signal,
           summaryFile: evidence.file(`${name}.json`), logFile: evidence.file(`${name}.log`),
         }); // prettier-ignore
-        const judged = judgeLoad(numbers, rate * stepSeconds, thresholds);
+        const judged = judgeLoad(numbers, { requestsPerSecond: rate, durationSeconds: stepSeconds }, thresholds);
         if (steps.length === 0) first = judged;
-        const met = passes(worst(judged.map((m) => m.verdict)));
-        steps.push({ factor, requestsPerSecond: rate, numbers, met });
+        const verdict = worst(judged.map((m) => m.verdict));
+        const met = passes(verdict);
+        const unknown = verdict === 'inconclusive' ? ({ inconclusive: true } as const) : {};
+        steps.push({ factor, requestsPerSecond: rate, numbers, met, ...unknown });
         if (!met) break;
       }
       await evidence.write('curve.json', JSON.stringify(steps, undefined, 2));
@@ -65,13 +69,22 @@ export function judgeCapacity(steps: CapacityStep[], growth: number, thresholds:
   if (steps.length === 0) return [{ name: 'headroom', measured: 'no step', wanted, verdict: 'inconclusive' }];
   const best = steps.filter((step) => step.met).at(-1);
   const limit = steps.find((step) => !step.met);
-  const edge = limit === undefined ? ', edge not reached' : `, edge below ${limit.requestsPerSecond} requests/s`;
+  const edge =
+    limit === undefined
+      ? ', edge not reached'
+      : limit.inconclusive
+        ? `, inconclusive at ${limit.requestsPerSecond} requests/s`
+        : `, edge below ${limit.requestsPerSecond} requests/s`;
   const measured =
     best === undefined
-      ? `less than ${growth} x${edge}`
+      ? `${limit?.inconclusive ? 'unknown' : `less than ${growth} x`}${edge}`
       : `${best.factor} x (${best.requestsPerSecond} requests/s)${edge}`;
   const at = limit ?? steps.at(-1);
   const note = `At ${at?.requestsPerSecond} requests/s${ofSegments(at?.numbers)}: p95 ${milliseconds(at?.numbers.p95Ms)} (limit ${thresholds.p95Ms} ms), errors ${percent(at?.numbers.errorRate)}.`;
+  if (best === undefined && limit?.inconclusive) {
+    const why = 'The load was not the one that was asked for: see its measurements.';
+    return [{ name: 'headroom', measured, wanted, verdict: 'inconclusive', note: `${note} ${why}` }];
+  }
   return [
     check(
       'headroom',

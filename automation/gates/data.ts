@@ -1,5 +1,5 @@
 import type { TableComparison } from '../release/events.ts';
-import { check, type Gate, type Measurement } from './gate.ts';
+import { check, passes, worst, type Findings, type Gate, type GateRun, type Measurement } from './gate.ts';
 
 /** An invariant of the release definition, checked: rows where it is broken. */
 export interface InvariantResult {
@@ -29,8 +29,13 @@ export interface RecoveryLimits {
 const defaultLimits: RecoveryLimits = { timeMs: 15 * 60_000, pointMs: 5 * 60_000 };
 
 /** The newest backup is restored and compared: the only proof that there is one. */
-export function backupRestoreGate(options: { restore: () => Promise<RestoreFacts>; limits?: RecoveryLimits }): Gate {
-  return dataGate('backup-restore', 'Backup restored and compared', options.restore, (facts) =>
+export function backupRestoreGate(options: {
+  id: string;
+  title: string;
+  restore: () => Promise<RestoreFacts>;
+  limits?: RecoveryLimits;
+}): Gate {
+  return dataGate(options.id, options.title, options.restore, (facts) =>
     judgeRestore(facts, options.limits ?? defaultLimits),
   );
 }
@@ -69,6 +74,32 @@ export interface RehearsalFacts {
 /** The migrations on a copy of the real data, timed, and the invariants after them. */
 export function migrationRehearsalGate(options: { rehearse: () => Promise<RehearsalFacts> }): Gate {
   return dataGate('migration-rehearsal', 'Migrations rehearsed on real data', options.rehearse, judgeRehearsal);
+}
+
+/**
+ * The contract migrations on the same copy, and the new version's acceptance tests on what they leave. Where none is pending there
+ * is nothing to try, and that is said.
+ */
+export function contractRehearsalGate(options: {
+  rehearse: () => Promise<RehearsalFacts>;
+  acceptance: (run: GateRun) => Promise<Findings>;
+}): Gate {
+  return {
+    id: 'contract-rehearsal',
+    title: 'Contract migrations rehearsed on real data',
+    async measure(run) {
+      const facts = await options.rehearse();
+      await run.evidence.write('facts.json', JSON.stringify(facts, undefined, 2));
+      if (facts.expected.length === 0)
+        return {
+          measurements: [check('contract migrations', 'rehearsed, if any is pending', 'none is pending', true)],
+        };
+      const measurements = judgeRehearsal(facts);
+      if (!passes(worst(measurements.map(({ verdict }) => verdict)))) return { measurements };
+      const { measurements: tests } = await options.acceptance(run);
+      return { measurements: [...measurements, ...tests] };
+    },
+  };
 }
 
 export function judgeRehearsal(facts: RehearsalFacts): Measurement[] {

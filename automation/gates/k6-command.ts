@@ -1,3 +1,9 @@
+import { join } from 'node:path';
+import { projectRoot } from '../../infra/paths.ts';
+
+/** k6's settings, in K6_CONFIG: none. It would read a file in the caller's home else. */
+export const k6Settings = join(projectRoot, 'loadtests', 'k6.json');
+
 /** One run of k6 as data: what to call, and with which environment. */
 export interface K6Command {
   /** Absolute path of the k6 script: reads BASE_URL, RATE, DURATION, ROUTE_HEADERS, writes its summary (JSON) to SUMMARY. */

@@ -45,9 +45,9 @@ export function loadGate(options: LoadGate): Gate {
       const cpu = cpuShares(before, await metrics.cpuSeconds());
       await evidence.write('cpu.json', JSON.stringify(cpu, undefined, 2));
       return {
-        measurements: [...judgeLoad(numbers, requestsPerSecond * durationSeconds, thresholds), judgeBottleneck(cpu)],
+        measurements: [...judgeLoad(numbers, { requestsPerSecond, durationSeconds }, thresholds), judgeBottleneck(cpu)],
         summary: {
-          measured: `${numbers.requests} requests${ofSegments(numbers)}, p95 ${milliseconds(numbers.p95Ms)}, errors ${percent(numbers.errorRate)}`,
+          measured: `${numbers.requests} requests in ${seconds(numbers.seconds)}${ofSegments(numbers)}, p95 ${milliseconds(numbers.p95Ms)}, errors ${percent(numbers.errorRate)}`,
           wanted: `p95 <= ${thresholds.p95Ms} ms, errors <= ${percent(thresholds.errorRate)}`,
         },
         observationMs: durationSeconds * 1000,
@@ -56,12 +56,15 @@ export function loadGate(options: LoadGate): Gate {
   };
 }
 
-/** Share of the planned requests below which a load says nothing about the planned one. */
+/** Share of the planned requests, and of the planned time, below which a load says nothing about the planned one. */
 const enough = 0.9;
 
-/** Judges one load against `planned` requests. A number that is missing is inconclusive; no request at all an error. */
-export function judgeLoad(numbers: LoadNumbers, planned: number, thresholds: LoadThresholds): Measurement[] {
-  const measurements = [judgeRequests(numbers, planned)];
+/**
+ * Judges one load against what was asked for. A number that is missing is inconclusive, and so is a load that was shorter or
+ * thinner without having been held up; no request at all is an error.
+ */
+export function judgeLoad(numbers: LoadNumbers, asked: Asked, thresholds: LoadThresholds): Measurement[] {
+  const measurements = [judgeRequests(numbers, asked), judgeLength(numbers, asked)];
   if (numbers.requests === undefined || numbers.requests === 0) return measurements;
   const limit = (name: string, value: number | undefined, max: number, show: (n: number | undefined) => string) => {
     const wanted = `<= ${show(max)}`;
@@ -84,7 +87,11 @@ export function judgeLoad(numbers: LoadNumbers, planned: number, thresholds: Loa
   return measurements;
 }
 
-function judgeRequests(numbers: LoadNumbers, planned: number): Measurement {
+/** The load that was asked for. */
+export type Asked = Pick<LoadGate, 'requestsPerSecond' | 'durationSeconds'>;
+
+function judgeRequests(numbers: LoadNumbers, { requestsPerSecond, durationSeconds }: Asked): Measurement {
+  const planned = requestsPerSecond * durationSeconds;
   const { requests, droppedIterations } = numbers;
   const least = Math.ceil(planned * enough);
   const base = {
@@ -109,6 +116,18 @@ function judgeRequests(numbers: LoadNumbers, planned: number): Measurement {
         verdict: 'inconclusive',
         note: 'The script sent less than asked for without being held up.',
       };
+}
+
+/** As many requests as were asked for can be sent in a second, too, and that is another load. */
+function judgeLength(numbers: LoadNumbers, { durationSeconds }: Asked): Measurement {
+  const least = durationSeconds * enough;
+  const base = { name: 'length of the load', measured: seconds(numbers.seconds), wanted: `>= ${seconds(least)} (90 % of ${durationSeconds} s)` }; // prettier-ignore
+  if (numbers.seconds !== undefined && numbers.seconds >= least) return { ...base, verdict: 'pass' };
+  const note =
+    numbers.seconds === undefined
+      ? "k6's summary does not have it: let the script's handleSummary write all of its data."
+      : 'It ended before its time: check that the script uses DURATION, and what its log says.';
+  return { ...base, verdict: 'inconclusive', note };
 }
 
 /** CPU seconds that each part used between two readings, largest first. A part that restarted counts from zero. */
@@ -145,5 +164,6 @@ export const ofSegments = (numbers: LoadNumbers | undefined): string =>
   numbers?.segments === undefined ? '' : ` from ${numbers.segments} segments`;
 export const milliseconds = (n: number | undefined): string =>
   n === undefined ? 'unknown' : `${n < 10 ? n.toFixed(1) : Math.round(n)} ms`;
+export const seconds = (n: number | undefined): string => (n === undefined ? 'unknown' : `${Number(n.toFixed(1))} s`);
 export const percent = (share: number | undefined): string =>
   share === undefined ? 'unknown' : `${Number((share * 100).toFixed(2))} %`;

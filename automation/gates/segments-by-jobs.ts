@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { execa } from 'execa';
+import { childEnvironment } from '../../infra/child-environment.ts';
 import { OperationError } from '../../infra/errors.ts';
 import type { Artefact } from '../../infra/model.ts';
 import type { Job, Jobs } from '../../infra/platform.ts';
 import { toolPath } from '../../infra/tools.ts';
-import { k6Command, type K6Command } from './k6-command.ts';
+import { k6Command, k6Settings, type K6Command } from './k6-command.ts';
 import type { SegmentRunner } from './segments.ts';
 
 export interface SegmentsByJobs {
@@ -62,7 +63,7 @@ export function segmentsByJobs(options: SegmentsByJobs): SegmentRunner {
 }
 
 /**
- * Unpacks what came in the environment and becomes k6, so that a signal reaches k6 itself. Both files are open before
+ * Unpacks what came in the environment and becomes k6, so that a signal reaches k6 itself. All files are open before
  * they are deleted: nothing is left behind, however it ends. Arguments: the file of the summary, the program, its arguments.
  */
 const unpack = [
@@ -70,6 +71,8 @@ const unpack = [
   'dir=$(mktemp -d)',
   'printf %s "$GREENLIGHT_SCRIPT" | base64 -d | gunzip > "$dir/script.tar"',
   'exec < "$dir/script.tar"',
+  // No settings from a file in somebody's home.
+  'echo "{}" > "$dir/k6.json"; exec 4< "$dir/k6.json"; export K6_CONFIG=/dev/fd/4',
   'if [ -n "$GREENLIGHT_CA" ]; then',
   '  printf %s "$GREENLIGHT_CA" > "$dir/ca.pem"; exec 3< "$dir/ca.pem"; export SSL_CERT_FILE=/dev/fd/3',
   'fi',
@@ -98,7 +101,7 @@ async function pack(command: K6Command): Promise<string> {
     const { env } = k6Command({ ...command, caFile: undefined, routeHeaders: {} });
     const arguments_ = ['archive', '--exclude-env-vars', '--include-system-env-vars', '-O', file, command.script];
     const k6 = await execa(toolPath('k6'), arguments_, {
-      env: { ...env, K6_NO_USAGE_REPORT: 'true' },
+      ...childEnvironment({ ...env, K6_NO_USAGE_REPORT: 'true', K6_CONFIG: k6Settings }),
       all: true,
       timeout: 30_000,
       reject: false,

@@ -5,6 +5,8 @@ import { addHistograms, countOf, quantileOf, type Histogram } from './histogram.
 /** What k6 measured. A number that it did not give is undefined, never zero. */
 export interface LoadNumbers {
   requests: number | undefined;
+  /** How long the load was, seconds: as the script says, else the whole run of k6 (with the script's set-up). */
+  seconds: number | undefined;
   /** Iterations that k6 could not start in time, as those before them took too long. */
   droppedIterations: number;
   p95Ms: number | undefined;
@@ -40,11 +42,18 @@ const parse = (text: string, doing: string): unknown => {
 export function readSummary(text: string, doing: string): Omit<LoadNumbers, 'exitCode'> {
   const summary = parse(text, doing) as {
     metrics?: Record<string, { values?: Record<string, unknown> }>;
-    greenlight?: { requests?: unknown; failed?: unknown; p95Ms?: unknown; p99Ms?: unknown };
+    greenlight?: { requests?: unknown; seconds?: unknown; failed?: unknown; p95Ms?: unknown; p99Ms?: unknown };
+    state?: { testRunDurationMs?: unknown };
   };
   const finite = (number: unknown) => (typeof number === 'number' && Number.isFinite(number) ? number : undefined);
   const value = (metric: string, key: string) => finite(summary.metrics?.[metric]?.values?.[key]);
-  const both = { droppedIterations: value('dropped_iterations', 'count') ?? 0, checkRate: value('checks', 'rate') };
+  const runMs = finite(summary.state?.testRunDurationMs);
+  const seconds = finite(summary.greenlight?.seconds) ?? (runMs === undefined ? undefined : runMs / 1000);
+  const both = {
+    seconds,
+    droppedIterations: value('dropped_iterations', 'count') ?? 0,
+    checkRate: value('checks', 'rate'),
+  };
   if (summary.greenlight !== undefined) {
     const { requests, failed, p95Ms, p99Ms } = summary.greenlight;
     const [sent, bad] = [finite(requests), finite(failed)];
@@ -67,6 +76,7 @@ const parts = z.record(z.string(), part).default({});
 /** What has to be in a segment's summary so that it can be added to the others'. */
 const segmentSummary = z.object({
   greenlight: part.extend({
+    seconds: z.number().nonnegative(),
     retries: count.default(0),
     droppedIterations: count,
     maxMs: z.number().optional(),
@@ -131,6 +141,8 @@ export interface MergedSummary {
     segments: number;
     requests: number;
     failed: number;
+    /** Of the shortest one. */
+    seconds: number;
     retries: number;
     droppedIterations: number;
     p50Ms: number | undefined;
@@ -168,6 +180,7 @@ export function mergeSummaries(summaries: SegmentSummary[], expected: number, do
     greenlight: {
       segments: all.length,
       ...addParts(all),
+      seconds: Math.min(...all.map((one) => one.seconds)),
       retries: sum(all.map((one) => one.retries)),
       droppedIterations,
       p50Ms: quantile(0.5),

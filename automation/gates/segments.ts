@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { execa } from 'execa';
+import { childEnvironment } from '../../infra/child-environment.ts';
 import { endsWithParent } from '../../infra/local/lifetimes.ts';
 import { toolPath } from '../../infra/tools.ts';
-import { k6Command, type K6Command } from './k6-command.ts';
+import { k6Command, k6Settings, type K6Command } from './k6-command.ts';
 
 /** One segment of a load: a run of k6 that does its share of the iterations. */
 export interface SegmentJob {
@@ -41,7 +42,7 @@ export function processSegments(options: { program?: string; leadMs?: number } =
       const { argv, env } = k6Command(command);
       const [program = '', ...args] = endsWithParent([options.program ?? toolPath('k6'), ...argv.slice(1)], 'KILL');
       const k6 = await execa(program, args, {
-        env,
+        ...childEnvironment({ ...env, K6_CONFIG: k6Settings }),
         stdin: 'ignore',
         stdout: { file: logFile },
         stderr: { file: logFile },

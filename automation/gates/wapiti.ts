@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { childEnvironment } from '../../infra/child-environment.ts';
 import { OperationError } from '../../infra/errors.ts';
 import { projectRoot } from '../../infra/paths.ts';
 import { toolPath } from '../../infra/tools.ts';
@@ -16,12 +17,12 @@ export function wapiti(program = toolPath('wapiti')): Scanner {
   return {
     name: 'Wapiti',
     async version() {
-      const { stdout } = await execa(program, ['--version'], { stdin: 'ignore' });
+      const { stdout } = await execa(program, ['--version'], { ...childEnvironment(), stdin: 'ignore' });
       return /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? 'unknown';
     },
     async rules() {
       // Only what the installed version knows: it leaves out unknown modules without an error.
-      const { stdout } = await execa(program, ['--list-modules'], { stdin: 'ignore' });
+      const { stdout } = await execa(program, ['--list-modules'], { ...childEnvironment(), stdin: 'ignore' });
       const known = new Set([...stdout.matchAll(/^\t(\w+)/gm)].map(([, name]) => name));
       return (await modules()).filter((name) => known.has(name));
     },
@@ -62,6 +63,8 @@ async function run(program: string, modules: string[], target: ScanTarget, work:
   const report = target.evidence.file('wapiti.json');
   const log = target.evidence.file('wapiti.log');
   const scan = await execa(program, wapitiArguments(target, modules, { report, work }), {
+    // Without the shell's proxy: it would get every request of the scan, and could not reach loopback.
+    ...childEnvironment(),
     stdin: 'ignore',
     stdout: { file: log },
     stderr: { file: log },

@@ -7,7 +7,17 @@ export interface WritesGate {
   writes: WriteLedger;
   /** The first failed requests, for the evidence. */
   failures: string[];
+  /** What was asked of the clients, and what they did; left out where that is not known. */
+  load?: { asked: Load; done: Load };
 }
+
+interface Load {
+  seconds: number;
+  requests: number;
+}
+
+/** Share of the time and of the requests asked for below which the traffic says little about a release. */
+const enough = 0.5;
 
 /** What the users of a release felt: not one failed request, every acknowledged write there exactly once. */
 export function writesGate(seen: WritesGate): Gate {
@@ -21,7 +31,7 @@ export function writesGate(seen: WritesGate): Gate {
   };
 }
 
-export function judgeWrites({ requests, writes, failures }: WritesGate): Measurement[] {
+export function judgeWrites({ requests, writes, failures, load }: WritesGate): Measurement[] {
   const traffic: Measurement =
     requests.total === 0
       ? {
@@ -48,5 +58,17 @@ export function judgeWrites({ requests, writes, failures }: WritesGate): Measure
           note: 'Without a write nothing can be said about writes.',
         }
       : check('lost writes', '0', `${writes.lost} of ${writes.acknowledged} acknowledged`, writes.lost === 0);
-  return [traffic, acknowledged, check('writes made twice', '0', `${writes.duplicated}`, writes.duplicated === 0)];
+  const twice = check('writes made twice', '0', `${writes.duplicated}`, writes.duplicated === 0);
+  return [traffic, acknowledged, twice, ...(load === undefined ? [] : [judgeTraffic(load)])];
+}
+
+/** Traffic that ended early or that hardly came has not been there when the release did what might hurt. */
+function judgeTraffic({ asked, done }: { asked: Load; done: Load }): Measurement {
+  const show = ({ seconds, requests }: Load, share = 1) =>
+    `${Math.round(requests * share)} requests in ${Math.round(seconds * share)} s`;
+  const base = { name: 'marked traffic', measured: show(done), wanted: `>= ${show(asked, enough)} (half of what was asked for)` }; // prettier-ignore
+  if (done.seconds >= asked.seconds * enough && done.requests >= asked.requests * enough)
+    return { ...base, verdict: 'pass' };
+  const note = 'It ended before its time or sent less than asked for: check that the script of synthetic.script uses RATE and DURATION.'; // prettier-ignore
+  return { ...base, verdict: 'inconclusive', note };
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { execa } from 'execa';
+import { childEnvironment } from '../../infra/child-environment.ts';
 import { OperationError } from '../../infra/errors.ts';
 import { freePorts } from '../../infra/local/ports.ts';
 import { toolPath } from '../../infra/tools.ts';
@@ -33,7 +34,14 @@ export async function startZap(program = toolPath('zap')): Promise<ZapDaemon> {
   const daemon = execa(
     program,
     ['-daemon', '-silent', '-dir', home, '-host', host, '-port', String(port), '-configfile', settings],
-    { stdin: 'ignore', all: true, reject: false, forceKillAfterDelay: stopMs, detached: true },
+    {
+      ...childEnvironment({}, ['JAVA_HOME']),
+      stdin: 'ignore',
+      all: true,
+      reject: false,
+      forceKillAfterDelay: stopMs,
+      detached: true,
+    },
   );
   let running = true;
   const ended = daemon.then((result) => {

@@ -1,4 +1,7 @@
+import { stackName } from '../../infra/model.ts';
 import type { ReleaseSettings } from './context.ts';
+import type { JournalEntry, ReleaseVerdict } from './events.ts';
+import { lossForUsers } from './loss.ts';
 import { messageOf } from '../../infra/errors.ts';
 
 const timeoutMs = 5_000;
@@ -23,6 +26,29 @@ export async function announce({ definition, environment, journal }: Announcer, 
   } catch (error) {
     journal.append({ type: 'announcement.sent', to, text: `${text} (not delivered: ${messageOf(error)})`, ok: false });
   }
+}
+
+/** Tells users how a release ended, where they were told that it comes, or where they have felt it. */
+export async function announceEnd(
+  settings: Announcer & Pick<ReleaseSettings, 'to'>,
+  verdict: ReleaseVerdict,
+): Promise<void> {
+  const { definition, to, journal } = settings;
+  await announce(settings, `${definition.application.name} ${to.version} ${endFor(journal.entries(), verdict)}.`);
+}
+
+/** How a release ended, for users: the end of a sentence. Of the data it says what was compared at the way back, and no more. */
+export function endFor(entries: readonly JournalEntry[], verdict: ReleaseVerdict): string {
+  if (verdict === 'go') return 'is live';
+  const back = entries.findLast((entry) => entry.type === 'rollback.done');
+  if (back?.type === 'rollback.done') return `was taken back; the version before is live, ${lossForUsers(back.loss)}`;
+  const started = entries.find((entry) => entry.type === 'release.started');
+  if (started?.type !== 'release.started' || started.from !== undefined) return 'was not released';
+  // A first go-live is not taken back once its entry point is open: there is nothing to go back to.
+  const traffic = stackName(started.environment, 'traffic');
+  return entries.some((entry) => entry.type === 'stack.applied' && entry.stack === traffic)
+    ? 'is live'
+    : 'was not released';
 }
 
 type Announcer = Pick<ReleaseSettings, 'definition' | 'environment' | 'journal'>;

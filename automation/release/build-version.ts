@@ -2,6 +2,7 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execa, ExecaError } from 'execa';
+import { callersEnvironment } from '../../infra/child-environment.ts';
 import { OperationError } from '../../infra/errors.ts';
 import type { Artefact } from '../../infra/model.ts';
 import { projectRoot } from '../../infra/paths.ts';
@@ -31,11 +32,11 @@ export async function buildVersion(
     await execa(program, args, {
       cwd: projectRoot,
       // The project's own Node first, as for everything that it runs.
-      env: {
+      ...callersEnvironment({
         PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
         GREENLIGHT_VERSION: version,
         GREENLIGHT_OUT: out,
-      },
+      }),
       timeout: timeoutSeconds * 1000,
       cancelSignal: signal,
       all: true,

@@ -1,5 +1,6 @@
 import type { Artefact, Colour, EnvironmentName, Split } from '../../infra/model.ts';
 import type { GateResult, Verdict } from '../gates/gate.ts';
+import type { Loss } from './loss.ts';
 
 /**
  * Everything that a journal can hold. The journal is the only source of the report: what is not in it did not
@@ -55,6 +56,8 @@ export type Event =
       phase: 'expand' | 'contract';
       ms: number;
     }
+  /** What the expand migrations add to the schema of the live version: its data cannot go back with a rollback. */
+  | { type: 'schema.extended'; tables: string[]; columns: { table: string; columns: string[] }[] }
   | {
       type: 'sync.progress';
       direction: 'forward' | 'reverse';
@@ -82,8 +85,7 @@ export type Event =
       totalMs: number;
     }
   | { type: 'rollback.started'; reason: string; automatic: boolean }
-  /** `lossless`: as both databases were compared; absent where a crash kept them from being compared. */
-  | { type: 'rollback.done'; ms: number; lossless?: boolean; detail: string }
+  | { type: 'rollback.done'; ms: number; loss: Loss; detail: string }
   | {
       type: 'synthetic.ended';
       /** Runs of the traffic that this counts, all of the release: more than one after a resume. */

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Artefact } from '../../infra/model.ts';
 import type { DatabaseAccess, Jobs } from '../../infra/platform.ts';
+import type { ReleaseDefinition } from '../config/schema.ts';
 import { pendingMigrations, runMigrations } from '../data/migrations.ts';
 import type { ReleaseContext } from './context.ts';
 import { runAsOwner } from './owner-job.ts';
@@ -51,22 +52,33 @@ export async function migrate(
   });
 }
 
-/** Names of the expand migrations that are still to be applied; the application's own command counts as one. */
-export async function pendingExpand(
+/**
+ * Names of the migrations of a phase that are still to be applied. The application's own command, where the definition names one,
+ * counts as one: whether there is anything left for it to do only it knows.
+ */
+export async function pendingOf(
   context: ReleaseContext,
+  phase: 'expand' | 'contract',
   access: DatabaseAccess,
   artefact: Artefact,
 ): Promise<string[]> {
   const { migrations } = context.definition.application;
-  if (!('directory' in migrations)) return [migrations.expand.join(' ')];
+  if (!('directory' in migrations)) {
+    const command = migrations[phase];
+    return command === undefined ? [] : [command.join(' ')];
+  }
   const directory = join(artefact.location, migrations.directory);
   return pendingMigrations({
     access,
     directory,
-    phase: 'expand',
+    phase,
     contract: contractFiles(context, artefact, migrations),
   });
 }
+
+/** Whether the definition has anything that only runs after the bake time. */
+export const hasContract = ({ application: { migrations } }: ReleaseDefinition): boolean =>
+  'directory' in migrations ? migrations.contract.length > 0 : migrations.contract !== undefined;
 
 /**
  * The release definition names the contract files of the version that it is about: there a name without a file is an

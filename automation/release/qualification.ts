@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { proxiesNamed } from '../../infra/child-environment.ts';
 import type { Artefact, Colour, EnvironmentName } from '../../infra/model.ts';
 import { projectRoot } from '../../infra/paths.ts';
 import type { EntryPoint } from '../../infra/platform.ts';
@@ -27,6 +28,7 @@ export async function qualification(
   const { definition } = context;
   const { router, jobs, metrics } = await context.connect(environment);
   const { entry } = router;
+  noteDirect(context, entry);
   const { load, security, tests } = definition;
   const script = resolve(projectRoot, load.script);
   const { requestsPerSecond, durationSeconds, thresholds, growth, segments } = load;
@@ -67,6 +69,15 @@ export async function qualification(
       : [authenticationGate({ ...byOrdinaryTraffic, settings: security.authentication })]),
     parityGate({ staging: context.spec('staging'), production: context.spec('production') }),
   ];
+}
+
+/** The shell's proxy is for calls to the world outside: that load and scans do not use it is said where somebody may expect it. */
+function noteDirect(context: ReleaseContext, { baseUrl }: EntryPoint): void {
+  const named = proxiesNamed();
+  if (named.length === 0 || ['localhost', '127.0.0.1', '[::1]'].includes(new URL(baseUrl).hostname)) return;
+  context.note(
+    `load and scans reach ${baseUrl} directly: the proxy of the environment (${named.join(', ')}) is not used`,
+  );
 }
 
 /** The gates of `qualification`, for the plan. */

@@ -2,12 +2,12 @@ import { environmentNames, type Colour } from '../../infra/model.ts';
 import { recoverCutover } from '../data/recover.ts';
 import { messageOf, OperationError } from '../../infra/errors.ts';
 import { connectTo, createContext, type ReleaseSettings } from './context.ts';
-import type { JournalEntry } from './events.ts';
 import type { PastRelease } from './history.ts';
 import { openJournal } from './journal.ts';
 import { doubtOf, located, readArtefact } from './live.ts';
 import { abandon, passedStages, undoStarted } from './run.ts';
 import { sweep } from './sweep.ts';
+import { pastNoReturn } from './stages/cleanup.ts';
 import { wasRollingBack } from './stages/roll-back.ts';
 import { unfinishedActions } from './actions.ts';
 import { finish, finished, leaveReport, settingsOf, type FinishedRelease, type Session } from './start.ts';
@@ -31,12 +31,12 @@ export async function resumeRelease(session: Session, open: PastRelease): Promis
   return finish(settings);
 }
 
-/** Ends an interrupted release by undoing it: the old version is live again, with every write made since. */
+/** Ends an interrupted release by undoing it: the old version is live again, with the writes made since. */
 export async function abandonRelease(session: Session, open: PastRelease, reason: string): Promise<FinishedRelease> {
-  if (cleaningUp(open.entries)) {
+  if (pastNoReturn(open.entries)) {
     throw new OperationError(
       `rolling back release ${open.id}`,
-      'its clean-up has begun: the way back is closed',
+      'its clean-up has ended the way back',
       'finish it: npm run resume',
     );
   }
@@ -52,13 +52,9 @@ export async function abandonRelease(session: Session, open: PastRelease, reason
   }
 }
 
-/** Past the point of no return: the old colour may be gone. */
-const cleaningUp = (entries: readonly JournalEntry[]): boolean =>
-  entries.some((entry) => entry.type === 'stage.started' && entry.stage === 'cleanup');
-
 async function reopen(session: Session, { id, directory, entries, started }: PastRelease): Promise<ReleaseSettings> {
   const { kind, environment, to } = started;
-  const cleaning = cleaningUp(entries);
+  const cleaning = pastNoReturn(entries);
   const artefact = started.from && (await readArtefact(session.engine, environment, started.from.colour));
   if (started.from !== undefined && artefact === undefined && !cleaning) {
     const doubt = await doubtOf(session, environment);
@@ -100,7 +96,7 @@ async function settle(settings: ReleaseSettings): Promise<string> {
   const open = unfinishedActions(entries).map(({ what }) => what);
   const interrupted = open.length === 0 ? 'no action was under way' : `interrupted while: ${open.join(', ')}`;
   const began = entries.some((entry) => entry.type === 'stage.started' && entry.stage === 'cutover');
-  if (!began || from === undefined || cleaningUp(entries)) return interrupted;
+  if (!began || from === undefined || pastNoReturn(entries)) return interrupted;
 
   // A rollback is a cutover too, the other way.
   const back = wasRollingBack(entries);

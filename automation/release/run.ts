@@ -1,6 +1,6 @@
 import { passes, worst } from '../gates/gate.ts';
 import { createContext, type ReleaseContext, type ReleaseSettings } from './context.ts';
-import { announce } from './announce.ts';
+import { announceEnd } from './announce.ts';
 import type { JournalEntry, ReleaseVerdict, StageId } from './events.ts';
 import { messageOf, OperationError } from '../../infra/errors.ts';
 import { CutoverAborted } from '../data/cutover.ts';
@@ -44,17 +44,8 @@ export async function runRelease(settings: ReleaseSettings, stages: readonly Sta
   } finally {
     await context.close();
   }
-  const { definition, to } = settings;
-  await announce(settings, `${definition.application.name} ${to.version} ${tell(settings, outcome.verdict)}.`);
+  await announceEnd(settings, outcome.verdict);
   return end(settings, outcome);
-}
-
-/** What the users are told. */
-function tell({ from, journal }: ReleaseSettings, verdict: ReleaseVerdict): string {
-  const live = passedStages(journal.entries()).has('cutover');
-  if (verdict === 'go' || (from === undefined && live)) return 'is live';
-  if (verdict === 'rolled-back') return 'was taken back; the version before is live, nothing was lost';
-  return 'was not released';
 }
 
 /** Nothing is undone any more: what is left to do is done by `resume`. */
@@ -76,6 +67,7 @@ export async function abandon(
   try {
     const outcome = await undoAll(context, stages, begun ?? { reason, outcome: 'aborted', automatic: false });
     await endSynthetic(context);
+    await announceEnd(settings, outcome.verdict);
     return end(settings, outcome);
   } finally {
     await context.close();

@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { childEnvironment } from '../../infra/child-environment.ts';
 import { projectRoot } from '../../infra/paths.ts';
 
 export interface Source {
@@ -10,7 +11,8 @@ export interface Source {
 
 /** What is being released, from version control. A project without git says so instead of a commit. */
 export async function readSource(directory = projectRoot): Promise<Source> {
-  const git = async (...args: string[]) => (await execa('git', args, { cwd: directory })).stdout.trim();
+  const git = async (...args: string[]) =>
+    (await execa('git', args, { ...childEnvironment(), cwd: directory })).stdout.trim();
   try {
     const [commit, branch, status] = await Promise.all([
       git('rev-parse', 'HEAD'),

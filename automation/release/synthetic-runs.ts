@@ -1,4 +1,4 @@
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream, existsSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -8,6 +8,8 @@ import { createInterface } from 'node:readline';
  * those says nothing. k6 counts neither. Milliseconds.
  */
 const hungMs = 2_000;
+/** What k6 may take of a run before the first request of the journey: its start and the script's set-up. Milliseconds. */
+const setUpMs = 30_000;
 /** Failed requests that are named in the journal; all are counted. */
 const namedFailures = 10;
 
@@ -18,10 +20,29 @@ export interface SyntheticRuns {
   perSecond: number;
   /** The first failed requests. */
   failures: string[];
+  /** Of the runs that this program began and ended: what was asked of k6, its set-up left out, and what it did. */
+  load: { asked: LoadDone; done: LoadDone };
   /** Keys of writes that the application acknowledged, and of those whose end nobody knows. */
   acknowledged: string[];
   unknown: string[];
 }
+
+export interface LoadDone {
+  seconds: number;
+  requests: number;
+}
+
+/** What one run was asked for. `to` is missing where this program ended before it could end the run. Milliseconds since the epoch. */
+export interface AskedRun {
+  requestsPerSecond: number;
+  from: number;
+  to?: number;
+}
+
+const askedFile = (directory: string): string => join(directory, 'asked.json');
+
+export const recordAsked = (directory: string, asked: AskedRun): void =>
+  writeFileSync(askedFile(directory), JSON.stringify(asked));
 
 export const runDirectory = (evidence: string, run: number): string => join(evidence, `synthetic-${run}`);
 
@@ -42,6 +63,7 @@ export async function readRuns(evidence: string): Promise<SyntheticRuns> {
     requests: { total: 0, failed: 0 },
     perSecond: 0,
     failures: [],
+    load: { asked: { seconds: 0, requests: 0 }, done: { seconds: 0, requests: 0 } },
     acknowledged: [],
     unknown: [],
   };
@@ -58,6 +80,10 @@ export async function readRuns(evidence: string): Promise<SyntheticRuns> {
       runs.requests.total += greenlight.requests;
       runs.requests.failed += greenlight.failed;
       seconds += state.testRunDurationMs / 1000;
+      addLoad(runs.load, await readAsked(runDirectory(evidence, run)), {
+        seconds: greenlight.seconds ?? state.testRunDurationMs / 1000,
+        requests: greenlight.requests,
+      });
     } catch {
       if (existsSync(runDirectory(evidence, run + 1))) {
         runs.requests.total += logged.writes + logged.failed;
@@ -72,8 +98,22 @@ export async function readRuns(evidence: string): Promise<SyntheticRuns> {
   return runs;
 }
 
+async function readAsked(directory: string): Promise<AskedRun | undefined> {
+  const text = await readFile(askedFile(directory), 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as AskedRun);
+}
+
+function addLoad({ asked, done }: SyntheticRuns['load'], run: AskedRun | undefined, did: LoadDone): void {
+  if (run?.to === undefined) return;
+  const seconds = Math.max(0, run.to - run.from - setUpMs) / 1000;
+  asked.seconds += seconds;
+  asked.requests += seconds * run.requestsPerSecond;
+  done.seconds += did.seconds;
+  done.requests += did.requests;
+}
+
 interface Summary {
-  greenlight: { requests: number; failed: number };
+  greenlight: { requests: number; failed: number; seconds?: number };
   state: { testRunDurationMs: number };
 }
 

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
+import { childEnvironment } from '../../infra/child-environment.ts';
 import { OperationError } from '../../infra/errors.ts';
 import { endsWithParent } from '../../infra/local/lifetimes.ts';
 import { projectRoot } from '../../infra/paths.ts';
@@ -8,11 +9,11 @@ import type { EntryPoint } from '../../infra/platform.ts';
 import { toolPath } from '../../infra/tools.ts';
 import { checkLedger } from '../data/ledger.ts';
 import { writesGate } from '../gates/writes.ts';
-import { k6Command } from '../gates/k6.ts';
+import { k6Command, k6Settings } from '../gates/k6-command.ts';
 import type { ReleaseContext } from './context.ts';
 import type { WriteLedger } from './events.ts';
 import { startRecorder } from './recorder.ts';
-import { readRuns, runDirectory, runFiles } from './synthetic-runs.ts';
+import { readRuns, recordAsked, runDirectory, runFiles } from './synthetic-runs.ts';
 
 /** The longest that marked traffic goes on if nobody ends it: a release that takes longer starts it again. */
 const maxSeconds = 3_600;
@@ -60,10 +61,10 @@ export async function endSynthetic(context: ReleaseContext): Promise<void> {
   const runs = await readRuns(evidenceOf(context));
   const settled = journal.entries().findLast((entry) => entry.type === 'synthetic.ended');
   if (runs.count === 0 || (settled?.type === 'synthetic.ended' && settled.runs === runs.count)) return;
-  const { acknowledged, unknown, count, ...seen } = runs;
+  const { acknowledged, unknown, count, load, ...seen } = runs;
   const writes = await settleLedger(context, acknowledged, unknown);
   journal.append({ type: 'synthetic.ended', ...seen, runs: count, writes });
-  await context.gates([writesGate({ requests: seen.requests, writes, failures: seen.failures })]);
+  await context.gates([writesGate({ requests: seen.requests, writes, failures: seen.failures, load })]);
 }
 
 async function settleLedger(context: ReleaseContext, acknowledged: string[], unknown: string[]): Promise<WriteLedger> {
@@ -100,11 +101,19 @@ function startJourney(script: string, rate: number, entry: EntryPoint, directory
   });
   // SIGINT, also from the system if this program is killed: k6 ends and writes its summary.
   const [program = '', ...args] = endsWithParent([toolPath('k6'), ...argv.slice(1)], 'INT');
-  const child = execa(program, args, { env, reject: false, stdio: 'ignore' });
+  const asked = { requestsPerSecond: rate, from: Date.now() };
+  recordAsked(directory, asked);
+  const child = execa(program, args, {
+    ...childEnvironment({ ...env, K6_CONFIG: k6Settings }),
+    reject: false,
+    stdio: 'ignore',
+  });
   return {
     async stop() {
+      const to = Math.min(Date.now(), asked.from + maxSeconds * 1000);
       child.kill('SIGINT');
       await child;
+      recordAsked(directory, { ...asked, to });
     },
   };
 }

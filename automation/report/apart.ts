@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { execaNode, ExecaError } from 'execa';
+import { childEnvironment, ownVariables } from '../../infra/child-environment.ts';
 import { OperationError } from '../../infra/errors.ts';
 
 const timeoutMs = 60_000;
@@ -11,7 +12,11 @@ const timeoutMs = 60_000;
  */
 export async function writeReportApart(directory: string): Promise<string> {
   try {
-    await execaNode(join(import.meta.dirname, 'main.ts'), [directory], { timeout: timeoutMs, nodeOptions: [] });
+    await execaNode(join(import.meta.dirname, 'main.ts'), [directory], {
+      ...childEnvironment({}, ownVariables),
+      timeout: timeoutMs,
+      nodeOptions: [],
+    });
   } catch (error) {
     const found = error instanceof ExecaError ? String(error.stderr ?? error.shortMessage).trim() : String(error);
     throw new OperationError(

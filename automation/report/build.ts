@@ -2,6 +2,8 @@ import { OperationError } from '../../infra/errors.ts';
 import { passes } from '../gates/gate.ts';
 import { unfinishedActions } from '../release/actions.ts';
 import type { JournalEntry } from '../release/events.ts';
+import { describeExtension, type Extension } from '../release/extension.ts';
+import { lossless } from '../release/loss.ts';
 import { buildChecklist } from './checklist.ts';
 import { buildCutovers } from './cutovers.ts';
 import { allOf, firstOf, lastOf } from './entries.ts';
@@ -50,13 +52,14 @@ export function buildReport(entries: readonly JournalEntry[], damage?: string): 
       migrations: allOf(entries, 'migration.applied'),
       comparisons: allOf(entries, 'data.compared'),
       sync: allOf(entries, 'sync.progress'),
+      extension: buildExtension(entries),
     },
   };
 
   return {
     schemaVersion: 1,
     verdict: end?.verdict ?? 'in-progress',
-    reason: end?.reason ?? reasonSoFar(endedAt, stages, gates),
+    reason: end?.reason ?? reasonSoFar(endedAt, stages, gates, facts.data.extension),
     release: start.release,
     kind: start.kind,
     application: start.application,
@@ -93,14 +96,15 @@ export function buildReport(entries: readonly JournalEntry[], damage?: string): 
 }
 
 /** The report is also read while a person is asked: then the sentence says what there is to decide on. */
-function reasonSoFar(lastAt: string, stages: StageRow[], gates: GateRow[]): string {
+function reasonSoFar(lastAt: string, stages: StageRow[], gates: GateRow[], extension: Extension | null): string {
   const running = stages.find((stage) => stage.verdict === 'running');
   if (running?.id === 'approval') {
     const judged = gates.filter((gate) => gate.verdict !== 'not-run');
     const good = judged.filter((gate) => passes(gate.verdict));
     const waived = judged.filter((gate) => gate.verdict === 'waived').length;
     const told = `${good.length} of ${judged.length} gates so far have passed${waived > 0 ? `, ${waived} of them by a waiver` : ''}`;
-    return `Ready for the decision: ${told}. No traffic has moved yet.`;
+    const back = extension === null ? '' : ` Once it is live, ${describeExtension(extension)}.`;
+    return `Ready for the decision: ${told}. No traffic has moved yet.${back}`;
   }
   const where = running ? `It is at “${running.title}”` : 'It is between two stages';
   return `${where}; the last entry in its journal is of ${formatClock(lastAt)} UTC. If nothing is running any more, it was interrupted: resume it.`;
@@ -140,9 +144,15 @@ function buildRollback(entries: readonly JournalEntry[]): Rollback | null {
     reason: started.reason,
     startedAt: started.at,
     ms: mine?.ms ?? null,
-    lossless: mine?.lossless ?? null,
+    lossless: (mine && lossless(mine.loss)) ?? null,
+    loss: mine?.loss ?? null,
     detail: mine?.detail ?? null,
   };
+}
+
+function buildExtension(entries: readonly JournalEntry[]): Extension | null {
+  const found = lastOf(entries, 'schema.extended');
+  return found ? { tables: found.tables, columns: found.columns } : null;
 }
 
 function buildApproval(entries: readonly JournalEntry[]): Approval | null {

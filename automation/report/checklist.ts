@@ -10,6 +10,7 @@ import {
   summarise,
   tablesEqual,
   usersTold,
+  wayBackKnown,
   type ProofOf,
 } from './proofs.ts';
 
@@ -35,7 +36,8 @@ export const requirements: readonly Line[] = [
   {
     id: 'migrations',
     title: 'Migrations rehearsed; the old version runs on the new schema',
-    gates: ['migration-rehearsal', 'rehearsal-acceptance', 'compatibility'],
+    gates: ['migration-rehearsal', 'rehearsal-acceptance', 'compatibility', 'contract-rehearsal'],
+    proofs: [wayBackKnown],
   },
   {
     id: 'transition',

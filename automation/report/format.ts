@@ -38,7 +38,3 @@ export const formatClock = (iso: string): string => new Date(iso).toISOString().
 
 /** `1 gate`, `3 gates`. */
 export const plural = (n: number, noun: string): string => `${formatCount(n)} ${noun}${n === 1 ? '' : 's'}`;
-
-/** What a rollback cost in data, by the comparison of both databases. */
-export const lossOf = ({ lossless }: { lossless: boolean | null }): string =>
-  lossless === null ? 'not compared' : lossless ? 'nothing lost' : 'with loss';

@@ -1,4 +1,5 @@
 import type { ReportModel, GateRow } from './model.ts';
+import { wayBackLossless } from './proofs.ts';
 
 /**
  * `junit.xml`: one test case per gate and stage, so that any CI shows a release like a test run. `fail` is a failure,
@@ -25,6 +26,7 @@ export function renderJUnit(model: ReportModel): string {
       outcome(stage.verdict === 'running' ? 'not-run' : stage.verdict, stage.reason ?? ''),
     ),
   );
+  if (model.rollback !== null) stages.push(rollbackCase(model));
   suites.push(suite('stages', stages, model.overhead.wallMs));
   return `<?xml version="1.0" encoding="UTF-8"?>
 <testsuites name="${xml(`${model.application} ${model.to.version} ${model.environment}`)}"${counts(suites.join(''))} time="${seconds(model.overhead.wallMs)}">
@@ -52,6 +54,12 @@ function gateCase(gate: GateRow): string {
     ...gate.evidence.map((path) => `evidence: ${path}`),
   ];
   return testCase(gate.id, gate.title, gate.ms, outcome(gate.verdict, lines.join('\n'), gate.waiver));
+}
+
+/** A way back that kept everything is a passed test; what it lost or left behind, or that nobody knows, is told as such. */
+function rollbackCase(model: ReportModel): string {
+  const { verdict, measured } = wayBackLossless(model);
+  return testCase('stages', 'Rollback', model.rollback?.ms ?? 0, outcome(verdict, measured));
 }
 
 function testCase(className: string, name: string, ms: number, body: string): string {

@@ -1,6 +1,8 @@
 import type { Artefact, Colour } from '../../infra/model.ts';
 import type { GateResult, Verdict } from '../gates/gate.ts';
 import type { ReleaseVerdict, StageId, WriteLedger } from '../release/events.ts';
+import type { Extension } from '../release/extension.ts';
+import type { Loss } from '../release/loss.ts';
 import type { EntryOf } from './entries.ts';
 
 /**
@@ -94,8 +96,10 @@ export interface Rollback {
   startedAt: string;
   /** Null while it runs. */
   ms: number | null;
-  /** Null: not known (yet). */
+  /** Null: not known (yet). Follows from `loss`, for programs. */
   lossless: boolean | null;
+  /** Null while it runs. */
+  loss: Loss | null;
   detail: string | null;
 }
 
@@ -148,6 +152,8 @@ export interface DataSection {
   migrations: EntryOf<'migration.applied'>[];
   comparisons: EntryOf<'data.compared'>[];
   sync: EntryOf<'sync.progress'>[];
+  /** What the migrations add, and a way back would leave behind; null: not known. */
+  extension: Extension | null;
 }
 
 export interface Cutover {

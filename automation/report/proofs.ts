@@ -1,5 +1,7 @@
 import { worst, type Verdict } from '../gates/gate.ts';
-import { formatCount, formatDuration, lossOf, plural } from './format.ts';
+import { describeExtension } from '../release/extension.ts';
+import { describeLoss } from '../release/loss.ts';
+import { formatCount, formatDuration, plural } from './format.ts';
 import type { Facts, GateRow } from './model.ts';
 
 /** What one part of the journal proves. Undefined verdicts do not exist: what was not measured is `not-run`. */
@@ -32,14 +34,16 @@ export const everyWriteOnce: ProofOf = ({ writes: { acknowledged, lost, duplicat
 };
 
 export const tablesEqual: ProofOf = ({ data: { comparisons } }) => {
-  const wanted = 'every table equal, by count and checksum';
+  const wanted = 'every table that both versions know equal, by count and checksum';
   const last = comparisons.at(-1);
   if (!last) return notMeasured(wanted);
   const unequal = comparisons.flatMap((c) => c.tables.filter((t) => !t.equal).map((t) => `${t.table} (${c.moment})`));
   if (unequal.length > 0) return { verdict: 'fail', measured: `not equal: ${unequal.join(', ')}`, wanted };
-  const rows = last.tables.reduce((sum, table) => sum + table.rows.right, 0);
-  const measured = `${plural(last.tables.length, 'table')}, ${plural(rows, 'row')} equal at the ${last.moment}; ${plural(comparisons.length, 'comparison')}`;
-  return { verdict: last.tables.length === 0 ? 'inconclusive' : 'pass', measured, wanted };
+  const both = last.tables.filter((table) => table.only === undefined);
+  const rows = both.reduce((sum, table) => sum + table.rows.right, 0);
+  const alone = both.length === last.tables.length ? '' : `, ${last.tables.length - both.length} of one side alone`;
+  const measured = `${plural(both.length, 'table')}, ${plural(rows, 'row')} equal at the ${last.moment}${alone}; ${plural(comparisons.length, 'comparison')}`;
+  return { verdict: both.length === 0 ? 'inconclusive' : 'pass', measured, wanted };
 };
 
 export const backupRestored: ProofOf = ({ data: { restores } }) => {
@@ -93,18 +97,26 @@ export const bakeWatched: ProofOf = ({ stages }) => {
   return { verdict: bake.verdict, measured, wanted };
 };
 
-export const wayBackLossless: ProofOf = ({ rollback, data: { sync } }) => {
-  const wanted = 'going back loses nothing';
-  if (rollback?.ms != null) {
-    const measured = `rolled back in ${formatDuration(rollback.ms)}, ${lossOf(rollback)}`;
+export const wayBackLossless: ProofOf = ({ rollback, data: { sync, extension } }) => {
+  const wanted = 'going back loses nothing, and leaves nothing behind';
+  if (rollback?.ms != null && rollback.loss !== null) {
+    const measured = `rolled back in ${formatDuration(rollback.ms)}; ${describeLoss(rollback.loss)}`;
     if (rollback.lossless === null) return { verdict: 'inconclusive', measured, wanted };
     return { verdict: rollback.lossless ? 'pass' : 'fail', measured, wanted };
   }
   const reverse = sync.findLast((s) => s.direction === 'reverse');
   if (!reverse) return notMeasured(wanted);
+  const beforehand = extension === null ? '' : `; ${describeExtension(extension)}`;
   const ready = reverse.tablesReady === reverse.tables && reverse.tables > 0;
-  const measured = `reverse replication of ${reverse.tablesReady} of ${plural(reverse.tables, 'table')}, ${formatDuration(reverse.lagMs)} behind`;
+  const measured = `reverse replication of ${reverse.tablesReady} of ${plural(reverse.tables, 'table')}, ${formatDuration(reverse.lagMs)} behind${beforehand}`;
   return { verdict: ready ? 'pass' : 'inconclusive', measured, wanted };
+};
+
+/** What could not go back with a rollback is known before anybody decides on the release. */
+export const wayBackKnown: ProofOf = ({ data: { extension } }) => {
+  const wanted = 'known what a way back leaves behind';
+  if (extension === null) return notMeasured(wanted);
+  return { verdict: 'pass', measured: describeExtension(extension), wanted };
 };
 
 /** The gates with one of these ids, also where a stage or colour follows: `smoke` finds `smoke-green`. */

@@ -34,6 +34,10 @@ const register: readonly RiskLine[] = [
         gates: ['backup-restore'],
         proof: backupRestored,
       },
+      {
+        text: 'A backup is proven before a contract migration takes anything away',
+        gates: ['backup-restore-contract'],
+      },
       { text: 'Both databases are compared exactly at the instant of the cutover', proof: tablesEqual },
       { text: 'Every acknowledged write is looked up afterwards', proof: everyWriteOnce },
       { text: 'The old database follows the new one until the bake time ends', proof: wayBackLossless },
@@ -71,10 +75,10 @@ const register: readonly RiskLine[] = [
     mitigations: [
       {
         text: 'Migrations and both versions are tried on a restored copy of the real data',
-        gates: ['migration-rehearsal', 'rehearsal-acceptance', 'compatibility'],
+        gates: ['migration-rehearsal', 'rehearsal-acceptance', 'compatibility', 'contract-rehearsal'],
       },
       { text: 'The same release runs in staging first', gates: ['acceptance', 'parity'] },
-      { text: 'A way back without loss stands ready', proof: wayBackLossless },
+      { text: 'A way back stands ready, and what it would leave behind is known', proof: wayBackLossless },
     ],
   },
   {

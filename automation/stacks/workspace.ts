@@ -8,6 +8,13 @@ import {
   Stack,
   type StackSettings,
 } from '@pulumi/pulumi/automation/index.js';
+import {
+  awsVariables,
+  childEnvironment,
+  ownVariables,
+  proxySettings,
+  withoutTheShell,
+} from '../../infra/child-environment.ts';
 import { home } from '../../infra/paths.ts';
 import type { EngineSettings } from '../../infra/platform.ts';
 import { projectName } from '../../infra/stacks.ts';
@@ -64,6 +71,9 @@ export class EngineWorkspace {
     prune(join(pulumiHome, 'logs'));
     // It would win over the file, and a passphrase of the user's own shell is not the one of this state.
     delete process.env['PULUMI_CONFIG_PASSPHRASE'];
+    // Programs run in this process and talk to the engine at loopback; the library would ask a proxy to do that.
+    const proxy = proxySettings();
+    Object.assign(process.env, proxy);
     const { backendUrl, secretsProvider, plugins, env, pulumiCommand } = this.#settings;
     const projectSettings: ProjectSettings & { plugins: object } = {
       name: projectName,
@@ -77,12 +87,7 @@ export class EngineWorkspace {
       pulumiCommand: await PulumiCommand.get({ root: dirname(dirname(pulumiCommand)) }),
       secretsProvider,
       projectSettings,
-      envVars: {
-        ...env,
-        PULUMI_BACKEND_URL: backendUrl,
-        PULUMI_SKIP_UPDATE_CHECK: 'true',
-        PULUMI_DISABLE_CI_DETECTION: 'true',
-      },
+      envVars: engineVariables({ ...proxy, ...env, PULUMI_BACKEND_URL: backendUrl }),
     });
   }
 
@@ -105,6 +110,14 @@ export class EngineWorkspace {
     const stack = await Stack.createOrSelect(name, workspace);
     return Object.assign(stack, { outputs: () => Promise.resolve({}), info: () => Promise.resolve(undefined) });
   }
+}
+
+/** What the engine and its plug-ins see: no setting of Pulumi's that is in the shell, and of the rest what they need. */
+function engineVariables(own: Record<string, string>): Record<string, string> {
+  const fixed = { PULUMI_SKIP_UPDATE_CHECK: 'true', PULUMI_DISABLE_CI_DETECTION: 'true' };
+  const list = childEnvironment({ ...fixed, ...own }, [...awsVariables, ...ownVariables]);
+  // The library's type says that it cannot be undefined; it hands the value on as it is.
+  return withoutTheShell(list) as Record<string, string>;
 }
 
 const settingsOf = (workspace: LocalWorkspace, name: string): Promise<StackSettings> =>

@@ -1,6 +1,8 @@
 import { other } from '../../infra/model.ts';
 import type { Verdict } from '../gates/gate.ts';
 import type { JournalEntry, StageId } from '../release/events.ts';
+import { describeExtension } from '../release/extension.ts';
+import { describeLoss, lossless } from '../release/loss.ts';
 import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../report/format.ts';
 import type { Tone } from './text.ts';
 
@@ -70,13 +72,18 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
       );
     case 'migration.applied':
       return say('plain', `migration ${entry.name} (${entry.phase}) on ${entry.where} in ${formatDuration(entry.ms)}`);
+    case 'schema.extended':
+      return say('plain', describeExtension(entry));
     case 'data.compared': {
+      const both = entry.tables.filter((table) => table.only === undefined);
+      const alone = entry.tables.filter((table) => table.only !== undefined && table.equal);
       const unequal = entry.tables.filter((table) => !table.equal);
-      const rows = entry.tables.reduce((sum, table) => sum + table.rows.right, 0);
+      const rows = both.reduce((sum, table) => sum + table.rows.right, 0);
+      const other = alone.length === 0 ? '' : `; on one side alone: ${alone.map((t) => t.table).join(', ')}`;
       return unequal.length === 0
         ? say(
             'plain',
-            `data equal (${entry.moment}): ${plural(entry.tables.length, 'table')}, ${plural(rows, 'row')}, in ${formatDuration(entry.ms)}`,
+            `data equal (${entry.moment}): ${plural(both.length, 'table')}, ${plural(rows, 'row')}, in ${formatDuration(entry.ms)}${other}`,
           )
         : say(
             'bad',
@@ -104,10 +111,10 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
     case 'rollback.started':
       return say('bad', `rolling back${entry.automatic ? ' by itself' : ''}: ${entry.reason}`, 0);
     case 'rollback.done': {
-      const lost = { true: ', nothing lost', false: ', WITH LOSS', undefined: '' }[String(entry.lossless)];
+      const { ms, loss, detail } = entry;
       return say(
-        entry.lossless === false ? 'bad' : 'warn',
-        `rolled back in ${formatDuration(entry.ms)}${lost}: ${entry.detail}`,
+        lossless(loss) === false ? 'bad' : 'warn',
+        `rolled back in ${formatDuration(ms)}: ${detail}; ${describeLoss(loss)}`,
       );
     }
     case 'synthetic.ended': {

@@ -1,4 +1,5 @@
 import type { Colour, EnvironmentName, Split } from '../../infra/model.ts';
+import { describeLoss, type Loss } from '../release/loss.ts';
 import { formatBytes, formatDuration, formatTime } from '../report/format.ts';
 import { oneLine, pad, type Paint, type Tone } from './text.ts';
 import stringWidth from 'string-width';
@@ -22,7 +23,8 @@ export interface EnvironmentStatus {
   problem?: string;
   /** How the engine's record and what runs disagree, and what to do. */
   doubt?: string;
-  lastRelease: { id: string; version: string; verdict: string; endedAt: string | undefined } | undefined;
+  lastRelease:
+    { id: string; version: string; verdict: string; endedAt: string | undefined; loss?: Loss | undefined } | undefined;
 }
 
 export interface ColourStatus {
@@ -75,8 +77,14 @@ function renderEnvironment(environment: EnvironmentStatus, paint: Paint): string
   ];
 }
 
-const describeRelease = ({ id, version, verdict, endedAt }: NonNullable<EnvironmentStatus['lastRelease']>): string =>
-  `${id}, ${version}: ${verdict}${endedAt === undefined ? '' : `, ${formatTime(endedAt)}`}`;
+const describeRelease = ({
+  id,
+  version,
+  verdict,
+  endedAt,
+  loss,
+}: NonNullable<EnvironmentStatus['lastRelease']>): string =>
+  `${id}, ${version}: ${verdict}${loss === undefined ? '' : ` (${describeLoss(loss)})`}${endedAt === undefined ? '' : `, ${formatTime(endedAt)}`}`;
 
 interface Cell {
   text: string;

@@ -1,4 +1,5 @@
-import { formatCount, formatDuration, formatPercent, lossOf, plural } from '../report/format.ts';
+import { formatCount, formatDuration, formatPercent, plural } from '../report/format.ts';
+import { describeLoss } from '../release/loss.ts';
 import type { ReportModel } from '../report/model.ts';
 import { pad, type Paint, type Tone } from './text.ts';
 
@@ -26,8 +27,11 @@ export function renderSummary(model: ReportModel, reportPath: string, paint: Pai
       ? [
           [
             'rollback',
-            rollback.ms === null ? 'not finished' : `${formatDuration(rollback.ms)}, ${lossOf(rollback)}`,
-          ] as [string, string],
+            rollback.ms === null || rollback.loss === null
+              ? 'not finished'
+              : `${formatDuration(rollback.ms)}, ${describeLoss(rollback.loss)}`,
+            rollback.lossless === false ? 'bad' : 'plain',
+          ] as [string, string, Tone],
         ]
       : []),
     ['time', `${formatDuration(overhead.wallMs)}, ${formatPercent(overhead.percent)} of it not observation`],

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { childEnvironment, ownVariables } from '../child-environment.ts';
 import { OperationError } from '../errors.ts';
 import { stackKinds, stackName, type EnvironmentSpec, type StackKind } from '../model.ts';
 import type { AwsSettings } from './settings.ts';
@@ -45,8 +46,10 @@ export interface StackTree {
 export async function declareApart(spec: EnvironmentSpec, settings: AwsSettings): Promise<DeclaredStacks> {
   const program = fileURLToPath(new URL('./resource-tree-child.ts', import.meta.url));
   // Nothing of Pulumi's environment: it would look for an engine that is not there.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('PULUMI_')));
-  const child = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'pipe'], env });
+  const child = spawn(process.execPath, [program], {
+    ...childEnvironment({}, ownVariables),
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
   child.stdin.on('error', () => undefined);
   child.stdin.end(JSON.stringify({ spec, settings }));
   const ended = new Promise<number | null>((resolve, reject) => {

@@ -1,6 +1,7 @@
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
+import { bareEnvironment } from '../child-environment.ts';
 import { toolPath } from '../tools.ts';
 
 /** Days that a local certificate lasts: under the 398 that browsers accept. */
@@ -14,7 +15,8 @@ const authorityDays = 3650;
 export async function createCertificates(directory: string, commonName = 'localhost'): Promise<void> {
   await mkdir(dirname(directory), { recursive: true });
   const work = await mkdtemp(`${directory}.new-`);
-  const openssl = (...args: string[]) => execa(toolPath('openssl'), args, { cwd: work });
+  const openssl = (...args: string[]) =>
+    execa(toolPath('openssl'), args, { ...bareEnvironment({ LC_ALL: 'C' }), cwd: work });
   try {
     await writeFile(
       join(work, 'server.ext'),

@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { execa } from 'execa';
+import { bareEnvironment } from '../child-environment.ts';
 
 /** Linux counts CPU time in USER_HZ, which is 100 on every architecture that Node runs on. */
 const ticksPerSecond = 100;
@@ -42,7 +43,7 @@ export function parseStat(line: string): Process | undefined {
 }
 
 async function otherProcesses(): Promise<Process[]> {
-  const { stdout } = await execa('ps', ['-axo', 'pid=,ppid=,time=']);
+  const { stdout } = await execa('ps', ['-axo', 'pid=,ppid=,time='], bareEnvironment({ LC_ALL: 'C' }));
   return stdout.split('\n').flatMap((line) => {
     const [pid, parent, time] = line.trim().split(/\s+/);
     if (time === undefined) return [];

@@ -4,6 +4,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { bareEnvironment } from '../child-environment.ts';
 import { OperationError } from '../errors.ts';
 import type { Job, JobResult, Jobs } from '../platform.ts';
 import { JobLog } from './job-log.ts';
@@ -45,7 +46,7 @@ async function execute(job: Job, argv: string[], path: string, log: JobLog): Pro
   // Not execa: it waits for the pipes, which a daemonised grandchild keeps open, and signals one process, not the group.
   const child = spawn(command, args, {
     cwd: job.artefact.location,
-    env: environment(job, path),
+    ...bareEnvironment(environment(job, path)),
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

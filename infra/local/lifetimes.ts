@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { bareEnvironment } from '../child-environment.ts';
 
 /** How long processes live: whether one still does, and how one is made to end with this program. */
 
@@ -29,6 +30,7 @@ export function endsWithParent(argv: string[], signal: 'INT' | 'KILL'): string[]
   const setpriv = setprivPath();
   if (setpriv === undefined) return argv;
   const prefix = [setpriv, '--pdeathsig', signal];
-  supported ??= spawnSync(setpriv, [...prefix.slice(1), 'true'], { stdio: 'ignore' }).status === 0;
+  supported ??=
+    spawnSync(setpriv, [...prefix.slice(1), 'true'], { ...bareEnvironment(), stdio: 'ignore' }).status === 0;
   return supported ? [...prefix, ...argv] : argv;
 }

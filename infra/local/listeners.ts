@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { execa } from 'execa';
+import { bareEnvironment } from '../child-environment.ts';
 
 /** State `LISTEN` in `/proc/net/tcp` (Linux, `include/net/tcp_states.h`). */
 const listening = '0A';
@@ -17,7 +18,7 @@ export async function listenersOf(ports: readonly number[]): Promise<string[] | 
 }
 
 async function listenersByLsof(): Promise<string[] | undefined> {
-  const found = await execa('lsof', ['-nP', '-iTCP', '-sTCP:LISTEN', '-Fn'], { reject: false });
+  const found = await execa('lsof', ['-nP', '-iTCP', '-sTCP:LISTEN', '-Fn'], { ...bareEnvironment(), reject: false });
   return found.exitCode === 0 ? parseLsof(found.stdout) : undefined;
 }
 

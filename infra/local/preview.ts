@@ -6,6 +6,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { bareEnvironment } from '../child-environment.ts';
 import { databaseUrl } from '../database-url.ts';
 import { OperationError } from '../errors.ts';
 import type { Artefact, EnvironmentSpec, ServiceSpec } from '../model.ts';
@@ -133,7 +134,11 @@ async function start(
 ): Promise<ChildProcess> {
   await mkdir(layout.logs(), { recursive: true });
   const [command, ...args] = service.start as [string, ...string[]];
-  const child = spawn(command, args, { cwd: artefact.location, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command, args, {
+    ...bareEnvironment(env),
+    cwd: artefact.location,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const log = createWriteStream(join(layout.logs(), `preview.${service.name}.log`), { mode: 0o600 });
   child.stdout.pipe(log, { end: false });
   child.stderr.pipe(log, { end: false });

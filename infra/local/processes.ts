@@ -4,6 +4,7 @@ import { get } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
+import { bareEnvironment } from '../child-environment.ts';
 import type { Probe } from './supervisor-config.ts';
 
 /** Looking at processes from outside: is it ready, is it still the one that was recorded, make it go. */
@@ -68,7 +69,7 @@ export async function recordedProcess(file: string): Promise<RecordedProcess | u
 /** Whether the recorded process lives and is the same one: same pid, same start (the system rounds it by a second or so). */
 export async function isAlive(recorded: RecordedProcess): Promise<boolean> {
   const ps = await execa('ps', ['-o', 'stat=,lstart=', '-p', String(recorded.pid)], {
-    env: { LC_ALL: 'C' },
+    ...bareEnvironment({ LC_ALL: 'C' }),
     reject: false,
   });
   const [state = '', ...start] = ps.stdout.trim().split(/\s+/);

@@ -2,6 +2,7 @@ import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promise
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
+import { bareEnvironment } from '../child-environment.ts';
 import { OperationError } from '../errors.ts';
 import { toolPath } from '../tools.ts';
 import type { Layout } from './layout.ts';
@@ -55,10 +56,9 @@ export class Supervisor {
     await prepareSocketDirectory(this.#socket);
     await this.endOrphans();
     await writeAtomically(configurationFile(this.files), renderSupervisor(this.files), 0o600);
-    const { PATH, HOME, TZ, LANG } = process.env;
+    const { HOME, TZ, LANG = 'C.UTF-8' } = process.env;
     const result = await execa(toolPath('supervisord'), ['-c', configurationFile(this.files)], {
-      env: { PATH, HOME, TZ, LANG: LANG ?? 'C.UTF-8' },
-      extendEnv: false,
+      ...bareEnvironment({ HOME, TZ, LANG }),
       stdin: 'ignore',
       all: true,
       reject: false,

@@ -18,6 +18,9 @@ const listed: Record<string, string[]> = {
 /** For how long after the end a visit that was due before may still start, ms: a tenth of the load and half a second at most. */
 const lateStartMs = Math.min(500, duration * 100);
 
+/** When the last visit of the load began, since the start of the scenario: how long the load really was. */
+const begun = new Gauge('greenlight_begun', true);
+
 let planned = Infinity;
 let periodMs = 0;
 
@@ -72,8 +75,14 @@ export function nextVisit(): number | undefined {
   // Where iterations were dropped, their numbers are behind the time. They must not be made up for after the end.
   const elapsed = Date.now() - scenario.startTime;
   const behind = elapsed - visit * periodMs;
-  return elapsed > duration * 1000 && behind > lateStartMs ? undefined : visit;
+  if (elapsed > duration * 1000 && behind > lateStartMs) return undefined;
+  begun.add(elapsed);
+  return visit;
 }
+
+/** How long a load was whose last visit began at `begunMs`, seconds: the time until the next one is part of it. */
+export const lengthOf = (begunMs: number | undefined): number =>
+  begunMs === undefined ? 0 : Math.min(duration, (begunMs + periodMs) / 1000);
 
 const late = new Gauge('greenlight_late', true);
 

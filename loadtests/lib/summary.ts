@@ -1,5 +1,5 @@
 import { histogramOf, withoutBuckets } from './histogram.ts';
-import { colours } from './plan.ts';
+import { colours, lengthOf } from './plan.ts';
 import { scenarioName, startAt, summaryPath } from './settings.ts';
 
 interface SummaryData {
@@ -31,6 +31,7 @@ export function summary(data: SummaryData, endpoints: readonly string[]): Record
     Object.fromEntries(names.map((name) => [name, of(`scenario:${scenarioName},${tag}:${name}`)]));
   const greenlight = {
     ...of(`scenario:${scenarioName}`),
+    seconds: lengthOf(value('greenlight_begun', 'max')),
     retries: value('greenlight_retries', 'count') ?? 0,
     droppedIterations: value('dropped_iterations', 'count') ?? 0,
     ...(startAt === undefined ? {} : { lateMs: value('greenlight_late', 'value') }),

@@ -157,6 +157,13 @@ export const scenarios: Scenario[] = [
     compiled: 'incompatible-migration',
   },
   {
+    name: 'contract-rehearsal',
+    fault: 'the contract migration drops what the new version still uses',
+    expect: noGo('backup', 'contract-rehearsal'),
+    felt: 'nothing',
+    ...planted('contract-takes-too-much'),
+  },
+  {
     name: 'preconditions',
     fault: 'a table without a key in the live database',
     expect: { exitCode: exitCodes.problem, verdict: 'failed', stage: 'prepare' },

@@ -52,7 +52,7 @@ export const bake: Stage = {
   undo: () => Promise.resolve(undefined),
 };
 
-/** Whether the old colour has followed until the end of the bake time: what a rollback without loss rests on. */
+/** Whether the old colour has followed until the end of the bake time: what a rollback rests on. */
 async function lookBack(context: ReleaseContext): Promise<void> {
   const { from, to, journal } = context;
   if (from === undefined) return;

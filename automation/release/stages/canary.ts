@@ -5,7 +5,7 @@ import { keepFollowing } from '../keep-following.ts';
 import { observedPercent } from '../recorder.ts';
 import { keepTrafficUp } from '../synthetic.ts';
 import { StageStopped, type Stage } from '../stage.ts';
-import { beginRollback, endRollback, wasRollingBack } from './roll-back.ts';
+import { beginRollback, endRollback, lossOfReads, wasRollingBack } from './roll-back.ts';
 import { watch, type Watched } from '../watch.ts';
 
 /** An inconclusive step is watched once more for this many times its seconds, then it stops the release. */
@@ -61,19 +61,10 @@ export const canary: Stage = {
     if (!there) await context.act('reads-back', `take all reads back to ${from.colour}`, () => router.apply(back));
     const ms = Math.round(performance.now() - started);
     if (!there) journal.append({ type: 'traffic.set', split: back, by: 'balancer', ms });
-    await endRollback(context, from.colour, { ms, ...lossOf(context) });
-    return `all reads are back on ${back.live}, after ${ms} ms`;
+    const detail = `all reads are back on ${back.live}, after ${ms} ms`;
+    return endRollback(context, from.colour, { ms, loss: lossOfReads(journal.entries()), detail });
   },
 };
-
-/** What a rollback that ends here can say of the data: a cutover back was cut off, and only its end is left to do. */
-function lossOf({ journal }: ReleaseContext): { lossless: boolean | undefined; detail: string } {
-  const moved = journal.entries().some((entry) => entry.type === 'cutover.done');
-  if (!moved) return { lossless: true, detail: 'only reads had been moved: no write was on the new colour' };
-  const detail =
-    'every write was replayed before traffic went back; the program ended before both databases were compared';
-  return { lossless: undefined, detail };
-}
 
 async function step(context: ReleaseContext, percent: number, live: 'blue' | 'green'): Promise<void> {
   const { definition, journal, environment } = context;

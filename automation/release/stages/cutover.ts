@@ -3,6 +3,7 @@ import { grantWrites } from '../../../infra/roles.ts';
 import { CutoverAborted } from '../../data/cutover.ts';
 import { withClient } from '../../data/connect.ts';
 import type { ReleaseContext } from '../context.ts';
+import { lossOf, type Loss } from '../loss.ts';
 import { compareMoved, moveWrites, type Move } from '../move-writes.ts';
 import type { Stage } from '../stage.ts';
 import { keepTrafficUp } from '../synthetic.ts';
@@ -78,15 +79,17 @@ async function open(context: ReleaseContext): Promise<void> {
   );
 }
 
-/** Takes writes and reads back to the old colour, with every write made since: the same cutover the other way. */
+/** Takes writes and reads back to the old colour, with the writes made since: the same cutover the other way. */
 async function rollBack(context: ReleaseContext, move: Move): Promise<string> {
   const started = performance.now();
   beginRollback(context);
-  const { holdMs, compared, equal } = await persistently(context, () => moveWrites(context, move));
+  const { holdMs, compared, tables } = await persistently(context, () => moveWrites(context, move));
   const ms = Math.round(performance.now() - started);
-  const detail = `${move.to} is live again with all writes made on ${move.from}; writes were held for ${Math.round(holdMs)} ms`;
-  await endRollback(context, move.to, { ms, lossless: compared ? equal : undefined, detail });
-  return detail;
+  const detail = `${move.to} is live again; writes were held for ${Math.round(holdMs)} ms`;
+  const loss: Loss = compared
+    ? lossOf(tables)
+    : { kind: 'not-compared', because: 'a database broke off on the way back' };
+  return endRollback(context, move.to, { ms, loss, detail });
 }
 
 /** A cutover back that was aborted for what may pass (a server that starts again) is tried again: users have the bad version. */

@@ -1,6 +1,7 @@
 import type { Colour } from '../../../infra/model.ts';
 import type { ReleaseContext } from '../context.ts';
 import type { JournalEntry } from '../events.ts';
+import { describeLoss, type Loss } from '../loss.ts';
 
 /** Whether traffic was being taken back when the program ended. */
 export function wasRollingBack(entries: readonly JournalEntry[]): boolean {
@@ -14,12 +15,23 @@ export function beginRollback({ journal, stopReason, stopAutomatic }: ReleaseCon
   journal.append({ type: 'rollback.started', reason: stopReason, automatic: stopAutomatic });
 }
 
-/** Traffic is back at the balancer: the stack's configuration says so too, and then the rollback is done. */
+/** What a way back can say of the data that had no cutover to make: none was needed, or one was cut off and only its end is left. */
+export function lossOfReads(entries: readonly JournalEntry[]): Loss {
+  const moved = entries.some(
+    (entry) => entry.type === 'cutover.done' || (entry.type === 'action.intent' && entry.id === 'cutover/rollback'),
+  );
+  return moved
+    ? { kind: 'not-compared', because: 'the program ended before both databases were compared' }
+    : { kind: 'none', because: 'no write had moved' };
+}
+
+/** Traffic is back at the balancer: the stack's configuration says so too, and then the rollback is done. Resolves to what to say. */
 export async function endRollback(
   context: ReleaseContext,
   live: Colour,
-  { ms, lossless, detail }: { ms: number; lossless: boolean | undefined; detail: string },
-): Promise<void> {
+  { ms, loss, detail }: { ms: number; loss: Loss; detail: string },
+): Promise<string> {
   await context.up(context.environment, { kind: 'traffic', split: { live, percent: 0 } });
-  context.journal.append({ type: 'rollback.done', ms, ...(lossless === undefined ? {} : { lossless }), detail });
+  context.journal.append({ type: 'rollback.done', ms, loss, detail });
+  return `${detail}; ${describeLoss(loss)}`;
 }

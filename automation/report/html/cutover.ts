@@ -1,4 +1,5 @@
-import { formatClock, formatDuration, formatTime, lossOf } from '../format.ts';
+import { describeLoss } from '../../release/loss.ts';
+import { formatClock, formatDuration, formatTime } from '../format.ts';
 import type { Cutover, ReportModel } from '../model.ts';
 import { html, type Html } from './html.ts';
 import { colourName, section, table } from './parts.ts';
@@ -56,9 +57,9 @@ function one({ direction, steps, done }: Cutover): Html {
 export function renderRollback({ rollback }: ReportModel): Html {
   if (!rollback) return section('rollback', 'Rollback', html`<p>There was none.</p>`);
   const end =
-    rollback.ms === null
+    rollback.ms === null || rollback.loss === null
       ? html`It is not finished.`
-      : html`It took ${formatDuration(rollback.ms)}, ${lossOf(rollback)}. ${rollback.detail}`;
+      : html`It took ${formatDuration(rollback.ms)}: ${rollback.detail}. Of the data: ${describeLoss(rollback.loss)}.`;
   return section(
     'rollback',
     'Rollback',

@@ -1,4 +1,5 @@
 import type { TableComparison } from '../../release/events.ts';
+import { describeExtension } from '../../release/extension.ts';
 import { lagChart } from '../charts.ts';
 import { formatBytes, formatCount, formatDuration, formatTime, plural } from '../format.ts';
 import type { ReportModel } from '../model.ts';
@@ -15,6 +16,7 @@ export function renderData(model: ReportModel): Html {
     'data',
     'Data',
     ledger(model),
+    wayBack(model),
     backupLines(model),
     comparisons.map((c) =>
       tables(`At the ${moments[c.moment]}, ${formatTime(c.at)}, in ${formatDuration(c.ms)}`, c.tables),
@@ -33,6 +35,11 @@ function ledger({ writes }: ReportModel): Html | '' {
     ${formatCount(writes.duplicated ?? 0)} are there twice. ${formatCount(writes.unknown ?? 0)} got no answer, so they
     may or may not be there.
   </p> `;
+}
+
+function wayBack({ data: { extension } }: ReportModel): Html | '' {
+  if (extension === null) return '';
+  return html`<p>Of the schema: ${describeExtension(extension)}.</p> `;
 }
 
 function backupLines({ data: { backups, restores } }: ReportModel): Html | '' {
@@ -61,7 +68,7 @@ function tables(caption: string, compared: readonly TableComparison[]): Html {
     (t) =>
       html`<tr>
         <th scope="row"><code>${t.table}</code></th>
-        ${stateCell(t.equal ? 'pass' : 'fail', t.equal ? 'Equal' : 'Differs')}
+        ${contents(t)}
         <td class="number" data-label="Rows in the source">${formatCount(t.rows.left)}</td>
         <td class="number" data-label="Rows in the copy">${formatCount(t.rows.right)}</td>
         <td data-label="Difference">${t.detail ?? ''}</td>
@@ -82,6 +89,12 @@ function tables(caption: string, compared: readonly TableComparison[]): Html {
     </tbody>`,
     true,
   );
+}
+
+/** A table of one side alone was not compared with anything. */
+function contents({ equal, only }: TableComparison): Html {
+  if (only === undefined || !equal) return stateCell(equal ? 'pass' : 'fail', equal ? 'Equal' : 'Differs');
+  return stateCell('not-run', only === 'left' ? 'In the source alone' : 'In the copy alone');
 }
 
 function migrationTable({ data: { migrations } }: ReportModel): Html | '' {

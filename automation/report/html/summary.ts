@@ -1,4 +1,5 @@
-import { formatCount, formatDuration, formatPercent, formatTime, lossOf, plural } from '../format.ts';
+import { shortLoss } from '../../release/loss.ts';
+import { formatCount, formatDuration, formatPercent, formatTime, plural } from '../format.ts';
 import type { ReportModel } from '../model.ts';
 import { html, type Content, type Html } from './html.ts';
 import { colourName, headline, type Tone } from './parts.ts';
@@ -94,7 +95,7 @@ function figures({ requests, writes, hold, gates, rollback, overhead, cutovers }
       ? [
           'Rollback',
           rollback.ms === null ? 'not finished' : formatDuration(rollback.ms),
-          rollback.ms === null ? '' : lossOf(rollback),
+          rollback.loss === null ? '' : shortLoss(rollback.loss),
           rollback.lossless ? 'warn' : 'bad',
         ]
       : ['Rollback', 'none', ''],

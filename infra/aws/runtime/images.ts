@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { BatchGetImageCommand, DescribeImagesCommand, GetAuthorizationTokenCommand, GetDownloadUrlForLayerCommand } from '@aws-sdk/client-ecr'; // prettier-ignore
 import { execa } from 'execa';
+import { dockerEnvironment } from '../../child-environment.ts';
 import { OperationError } from '../../errors.ts';
 import type { Artefact } from '../../model.ts';
 import { home, projectRoot } from '../../paths.ts';
@@ -146,21 +147,32 @@ async function make(setting: Setting, artefact: Artefact, doing: string): Promis
   const log = join(home(), 'aws', 'images', `${tag}.log`);
   await mkdir(dirname(log), { recursive: true, mode: 0o700 });
   const password = await loginPassword(setting);
-  const login = await execa(docker, loginArguments(registry), { input: password, reject: false, all: true, timeout: loginMs }); // prettier-ignore
+  const login = await execa(docker, loginArguments(registry), { ...dockerEnvironment(), input: password, reject: false, all: true, timeout: loginMs }); // prettier-ignore
   if (login.failed) throw dockerError(`logging Docker in to ${registry}`, login, 'see that Docker runs: docker info'); // prettier-ignore
   try {
     const dockerfile = resolve(projectRoot, settings.image.dockerfile);
     const reference = `${foundation.repository.url}:${tag}`;
     const platform = platforms[settings.tasks.architecture];
     const argv = buildArguments({ dockerfile, reference, platform, context: artefact.location });
-    const build = await execa(docker, argv, { reject: false, all: true, stdin: 'ignore', timeout: buildMs });
+    const build = await execa(docker, argv, {
+      ...dockerEnvironment(),
+      reject: false,
+      all: true,
+      stdin: 'ignore',
+      timeout: buildMs,
+    });
     await writeFile(log, build.all, { mode: 0o600 });
     // Another machine may have pushed the same build meanwhile: tags are never overwritten.
     if (build.failed && !/tag is immutable|ImageTagAlreadyExists/.test(build.all))
       throw dockerError(doing, build, `see ${log}; the Dockerfile is ${dockerfile}`);
   } finally {
     // The registry's password is not left in Docker's own file.
-    await execa(docker, ['logout', registry], { reject: false, stdin: 'ignore', timeout: loginMs });
+    await execa(docker, ['logout', registry], {
+      ...dockerEnvironment(),
+      reject: false,
+      stdin: 'ignore',
+      timeout: loginMs,
+    });
   }
 }
 

@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { dockerEnvironment } from '../../child-environment.ts';
 import { findTool } from '../../tools.ts';
 import type { AwsSettings } from '../settings.ts';
 import { checkAccount } from './account.ts';
@@ -17,7 +18,8 @@ export async function checkDocker(architecture: AwsSettings['tasks']['architectu
   const docker = findTool('docker');
   if (docker === undefined)
     return ['docker is not installed, and it makes the images: see https://docs.docker.com/engine/install/'];
-  const ask = (...args: string[]) => execa(docker, args, { reject: false, timeout: askMs, stdin: 'ignore' });
+  const ask = (...args: string[]) =>
+    execa(docker, args, { ...dockerEnvironment(), reject: false, timeout: askMs, stdin: 'ignore' });
 
   const engine = await ask('version', '--format', '{{.Server.Version}}');
   if (engine.exitCode !== 0)

@@ -4,6 +4,7 @@ import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { execa } from 'execa';
+import { bareEnvironment } from '../../child-environment.ts';
 import { OperationError } from '../../errors.ts';
 import type { Backup } from '../../platform.ts';
 import { findTool } from '../../tools.ts';
@@ -86,7 +87,12 @@ async function verifyManifest(data: string): Promise<string[]> {
   const tool = findTool('pg_verifybackup');
   if (tool === undefined) return ['pg_verifybackup is not installed, so nothing was verified'];
   // `.` and not the path: pg_verifybackup hands it to a shell, quoted badly.
-  const result = await execa(tool, ['--quiet', '.'], { cwd: data, reject: false, env: { LC_ALL: 'C' }, all: true });
+  const result = await execa(tool, ['--quiet', '.'], {
+    ...bareEnvironment({ LC_ALL: 'C' }),
+    cwd: data,
+    reject: false,
+    all: true,
+  });
   if (result.exitCode === 0) return [];
   const lines = (result.all === '' ? (result.message ?? 'pg_verifybackup failed') : result.all).trim().split('\n');
   return lines.map((line) => line.replace(/^pg_\w+: (error: )?/, ''));

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rename, rm, statfs, writeFile } from 'node:fs
 import { join } from 'node:path';
 import { execa } from 'execa';
 import pg from 'pg';
+import { bareEnvironment } from '../../child-environment.ts';
 import { databaseEnvironment, databaseUrl } from '../../database-url.ts';
 import { OperationError } from '../../errors.ts';
 import type { Colour, EnvironmentSpec } from '../../model.ts';
@@ -170,8 +171,7 @@ async function copyCluster(access: DatabaseAccess, data: string): Promise<void> 
   ];
   const [command = '', ...rest] = endsWithParent([toolPath('pg_basebackup'), ...args], 'INT');
   await execa(command, rest, {
-    extendEnv: false,
-    env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', ...databaseEnvironment(access, 'admin') },
+    ...bareEnvironment({ LC_ALL: 'C', ...databaseEnvironment(access, 'admin') }),
   });
 }
 

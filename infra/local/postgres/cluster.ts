@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import pg from 'pg';
+import { bareEnvironment } from '../../child-environment.ts';
 import { databaseUrl } from '../../database-url.ts';
 import { OperationError } from '../../errors.ts';
 import type { DatabaseAccess } from '../../platform.ts';
@@ -40,7 +41,7 @@ export async function startCluster(spec: ClusterSpec): Promise<void> {
   const [command = '', ...args] = server.argv;
   const child = spawn(command, args, {
     cwd: server.cwd,
-    env: { PATH: process.env['PATH'], ...server.env },
+    ...bareEnvironment(server.env),
     detached: true,
     stdio: ['ignore', log.fd, log.fd],
   });
@@ -109,7 +110,7 @@ export async function serverPid(spec: Pick<ClusterSpec, 'directory'>): Promise<n
     if (!Number.isInteger(pid) || pid <= 0) return undefined;
     if (process.platform === 'linux')
       return (await readlink(`/proc/${pid}/cwd`)) === (await realpath(data)) ? pid : undefined;
-    const { stdout } = await execa('ps', ['-ww', '-o', 'args=', '-p', String(pid)]);
+    const { stdout } = await execa('ps', ['-ww', '-o', 'args=', '-p', String(pid)], bareEnvironment());
     return stdout.includes(spec.directory) ? pid : undefined;
   } catch {
     return undefined;

@@ -13,6 +13,7 @@ import {
 } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { execa } from 'execa';
+import { bareEnvironment } from '../../child-environment.ts';
 import { OperationError } from '../../errors.ts';
 import type { DatabaseAccess } from '../../platform.ts';
 import { applicationDatabase, passwordStatement, privilegeStatements, roleStatements } from '../../roles.ts';
@@ -212,8 +213,12 @@ async function initialise(spec: ClusterSpec, data: string, durable: boolean): Pr
     endsWithParent([toolPath('initdb'), ...options, '-D', data], 'INT'),
     data,
   );
-  const env = { PATH: process.env['PATH'] ?? '', LC_ALL: 'C' };
-  const result = await execa(command, args, { cwd: '/', extendEnv: false, env, all: true, reject: false });
+  const result = await execa(command, args, {
+    ...bareEnvironment({ LC_ALL: 'C' }),
+    cwd: '/',
+    all: true,
+    reject: false,
+  });
   if (result.exitCode === 0) return;
   throw cannotCreate(spec, result.all.trim().split('\n').slice(-5).join('\n') || (result.message ?? 'initdb failed'));
 }

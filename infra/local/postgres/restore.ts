@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { cp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { bareEnvironment } from '../../child-environment.ts';
 import { dropReplication } from '../../drop-replication.ts';
 import { applicationDatabase, passwordStatement, revokeWrites } from '../../roles.ts';
 import { layOut, type ClusterSpec } from './create.ts';
@@ -19,7 +20,7 @@ export async function restoreInto(spec: ClusterSpec, backupData: string): Promis
     await writeFile(join(data, 'postgresql.auto.conf'), '');
     await rm(join(data, 'backup_manifest'));
     const user = serverUser();
-    if (user !== undefined) await execa('chown', ['-R', `${user.uid}:${user.gid}`, data]);
+    if (user !== undefined) await execa('chown', ['-R', `${user.uid}:${user.gid}`, data], bareEnvironment());
     await runSingleUser(data, applicationDatabase, [
       ...dropReplication,
       revokeWrites,

@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { bareEnvironment } from '../../child-environment.ts';
 import { OperationError } from '../../errors.ts';
 import { toolPath } from '../../tools.ts';
 import { unprivileged } from './unprivileged.ts';
@@ -22,8 +23,7 @@ export async function runSingleUser(data: string, database: string, statements: 
   const [command = '', ...args] = unprivileged(argv, data);
   const result = await execa(command, args, {
     cwd: '/',
-    extendEnv: false,
-    env: { LC_ALL: 'C' },
+    ...bareEnvironment({ LC_ALL: 'C' }),
     input: `${statements.join('\n')}\n`,
     stdout: 'ignore',
     reject: false,

@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { bareEnvironment } from '../../child-environment.ts';
 import { OperationError } from '../../errors.ts';
 import { setprivPath } from '../lifetimes.ts';
 
@@ -36,7 +37,7 @@ export function serverUser(): ServerUser | undefined {
 function lookUp(): ServerUser {
   for (const name of candidates) {
     const id = (option: string): number =>
-      Number(execFileSync('id', [option, name], { stdio: ['ignore', 'pipe', 'ignore'] }));
+      Number(execFileSync('id', [option, name], { ...bareEnvironment(), stdio: ['ignore', 'pipe', 'ignore'] }));
     try {
       return { name, uid: id('-u'), gid: id('-g') };
     } catch {
@@ -84,7 +85,7 @@ function reaches(prefix: string[], directory: string): boolean {
   while (!existsSync(existing)) existing = dirname(existing);
   // Not `test -x`: access(2) leaves out the capabilities of an ordinary user.
   const [command = '', ...args] = [...prefix, 'stat', `${existing}/.`];
-  return spawnSync(command, args, { stdio: 'ignore', cwd: '/' }).status === 0;
+  return spawnSync(command, args, { ...bareEnvironment(), stdio: 'ignore', cwd: '/' }).status === 0;
 }
 
 function permittedCapabilities(): bigint {

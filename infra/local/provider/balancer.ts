@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { z } from 'zod';
+import { bareEnvironment } from '../../child-environment.ts';
 import { OperationError } from '../../errors.ts';
 import type { EnvironmentSpec } from '../../model.ts';
 import { toolPath } from '../../tools.ts';
@@ -102,7 +103,7 @@ async function writeFiles(of: Inputs): Promise<void> {
 
 async function check(directory: string, file: string): Promise<void> {
   const argv = ['-c', '-q', '-C', directory, '-f', file];
-  const result = await execa(toolPath('haproxy'), argv, { all: true, reject: false });
+  const result = await execa(toolPath('haproxy'), argv, { ...bareEnvironment(), all: true, reject: false });
   if (result.exitCode === 0) return;
   throw new OperationError('checking the configuration of the balancer', result.all.trim(), `see ${file}`);
 }

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
@@ -8,7 +8,22 @@ import { loadGate } from '../../../automation/gates/load.ts';
 import { runGate } from '../../../automation/gates/run.ts';
 import { closeAll, scratchDirectory, serveHttp, verdictOf } from './gate-harness.ts';
 
-const script = join(import.meta.dirname, 'fixtures', 'load.ts');
+const fixture = (name: string): string => join(import.meta.dirname, 'fixtures', name);
+const script = fixture('load.ts');
+
+/** Sets variables of this shell for the time of one call. */
+async function withShell<T>(variables: Record<string, string>, run: () => Promise<T>): Promise<T> {
+  const before = Object.keys(variables).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, variables);
+  try {
+    return await run();
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  }
+}
 
 describe('the load gate with k6', () => {
   const directory = scratchDirectory();
@@ -17,13 +32,13 @@ describe('the load gate with k6', () => {
 
   async function load(
     listener: RequestListener,
-    change: { program?: string; signal?: AbortSignal; rate?: number } = {},
+    change: { program?: string; signal?: AbortSignal; rate?: number; script?: string } = {},
   ) {
     const baseUrl = await serveHttp(listener, open);
     let cpu = 0;
     const gate = loadGate({
       entry: { baseUrl, routeHeaders: () => ({}) },
-      script,
+      script: change.script ?? script,
       requestsPerSecond: change.rate ?? 20,
       durationSeconds: 2,
       thresholds: { p95Ms: 150, errorRate: 0.01 },
@@ -67,12 +82,43 @@ describe('the load gate with k6', () => {
   });
 
   it('is an error when the script sends nothing, though k6 ends well', async () => {
-    process.env['STALL'] = '1';
-    try {
-      expect((await load((_, response) => response.end())).verdict).to.equal('error');
-    } finally {
-      delete process.env['STALL'];
+    const result = await load((_, response) => response.end(), { script: fixture('stall.ts') });
+    expect(result.verdict).to.equal('error');
+  });
+
+  const seconds = (result: { measurements: { name: string; measured: string }[] }) =>
+    result.measurements.find(({ name }) => name === 'length of the load')?.measured;
+
+  it("K1: runs what was asked for, whatever the caller's shell says to k6", async () => {
+    let requests = 0;
+    const shell = { K6_VUS: '1', K6_DURATION: '1s', K6_NO_SETUP: 'true', RATE: '1' };
+    const result = await withShell(shell, () => load((_, response) => void (requests++, response.end())));
+    expect(result.verdict).to.equal('pass');
+    expect(requests).to.be.within(38, 42);
+  });
+
+  it("K1: runs what was asked for, whatever k6's own file of settings says", async () => {
+    const home = join(directory, 'home');
+    for (const place of ['loadimpact/k6', 'k6', 'Library/Application Support/k6']) {
+      await mkdir(join(home, place), { recursive: true });
+      await writeFile(join(home, place, 'config.json'), '{"rps":2}');
     }
+    let requests = 0;
+    const shell = { HOME: home, XDG_CONFIG_HOME: home };
+    const result = await withShell(shell, () => load((_, response) => void (requests++, response.end())));
+    expect(result.verdict).to.equal('pass');
+    expect(requests).to.be.within(38, 42);
+  });
+
+  it('K1: a script that brings its own load is inconclusive: it was far shorter than asked for', async () => {
+    const result = await load((_, response) => response.end(), { script: fixture('own-options.ts') });
+    expect(result.verdict).to.equal('inconclusive');
+    expect(seconds(result)).to.match(/^1(\.\d)? s$/);
+  });
+
+  it('K2: reaches the application directly, whatever proxy the shell names', async () => {
+    const shell = { HTTP_PROXY: 'http://127.0.0.1:9', HTTPS_PROXY: 'http://127.0.0.1:9', NO_PROXY: 'elsewhere' };
+    expect((await withShell(shell, () => load((_, response) => response.end()))).verdict).to.equal('pass');
   });
 
   it('is an error when k6 is killed', async () => {

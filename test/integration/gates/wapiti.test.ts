@@ -56,6 +56,21 @@ describe('the security scan with Wapiti', function () {
     return runGate(gate, { releaseDirectory: directory });
   }
 
+  it("K2: reaches the application directly, whatever proxy the caller's shell names", async () => {
+    const before = { ...process.env };
+    Object.assign(process.env, {
+      HTTP_PROXY: 'http://127.0.0.1:9',
+      http_proxy: 'http://127.0.0.1:9',
+      NO_PROXY: '',
+      no_proxy: '',
+    });
+    try {
+      expect((await scan(application(false))).verdict).to.equal('pass');
+    } finally {
+      process.env = before;
+    }
+  });
+
   it('passes an application without holes, and says what ran', async () => {
     const secrets = new Set<unknown>();
     const result = await scan(application(false, secrets), { startPaths: ['/', '/item?id=1'] });

@@ -8,6 +8,7 @@ import { readSummary } from '../../../automation/gates/segments-summary.ts';
 const thresholds = { p95Ms: 300, p99Ms: 500, errorRate: 0.01 };
 const good: LoadNumbers = {
   requests: 1000,
+  seconds: 10,
   droppedIterations: 0,
   p95Ms: 100,
   p99Ms: 200,
@@ -15,8 +16,9 @@ const good: LoadNumbers = {
   checkRate: undefined,
   exitCode: 0,
 };
+const asked = { requestsPerSecond: 100, durationSeconds: 10 };
 const verdict = (change: Partial<LoadNumbers>) =>
-  worst(judgeLoad({ ...good, ...change }, 1000, thresholds).map((m) => m.verdict));
+  worst(judgeLoad({ ...good, ...change }, asked, thresholds).map((m) => m.verdict));
 
 describe('judging a load', () => {
   it('passes within every threshold', () => expect(verdict({})).to.equal('pass'));
@@ -29,6 +31,9 @@ describe('judging a load', () => {
     ["a crossed threshold of the script's own", { exitCode: 99 }, 'fail'],
     ['dropped iterations', { requests: 899, droppedIterations: 101 }, 'fail'],
     ['too few requests without a cause', { requests: 899 }, 'inconclusive'],
+    ['K1: as many requests in a tenth of the time', { seconds: 1 }, 'inconclusive'],
+    ['K1: a length that is not known', { seconds: undefined }, 'inconclusive'],
+    ['K1: a load that was a little shorter', { seconds: 9 }, 'pass'],
     ['a missing percentile', { p95Ms: undefined }, 'inconclusive'],
     ['a missing error rate', { errorRate: undefined }, 'inconclusive'],
     ['no request', { requests: 0 }, 'error'],
@@ -37,7 +42,7 @@ describe('judging a load', () => {
   for (const [what, change, wanted] of cases) it(`${what}: ${wanted}`, () => expect(verdict(change)).to.equal(wanted));
 
   it('names the dropped iterations', () => {
-    expect(judgeLoad({ ...good, requests: 500, droppedIterations: 77 }, 1000, thresholds)[0]?.measured).to.contain(
+    expect(judgeLoad({ ...good, requests: 500, droppedIterations: 77 }, asked, thresholds)[0]?.measured).to.contain(
       '77 iterations dropped',
     );
   });
@@ -62,6 +67,13 @@ describe("k6's summary", () => {
     const greenlight = { requests: 40, failed: 2, p95Ms: 7, p99Ms: 8 };
     const read = readSummary(JSON.stringify({ metrics, greenlight }), 'x');
     expect(read).to.include({ requests: 40, p95Ms: 7, p99Ms: 8, errorRate: 0.05 });
+  });
+
+  it("K1: knows the length of the load from the script, else from k6's whole run", () => {
+    const state = { testRunDurationMs: 9_000 };
+    expect(readSummary(JSON.stringify({ state }), 'x').seconds).to.equal(9);
+    expect(readSummary(JSON.stringify({ state, greenlight: { seconds: 2 } }), 'x').seconds).to.equal(2);
+    expect(readSummary('{}', 'x').seconds).to.equal(undefined);
   });
 
   it('is refused when it is empty or cut off', () => {
@@ -113,5 +125,10 @@ describe('the capacity', () => {
   it('fails below the wanted growth, and is inconclusive without a step', () => {
     expect(judgeCapacity([step(1.5, false)], 1.5, thresholds)[0]?.verdict).to.equal('fail');
     expect(judgeCapacity([], 1.5, thresholds)[0]?.verdict).to.equal('inconclusive');
+  });
+
+  it('K1: is inconclusive, and not too small, where the load was not the one that was asked for', () => {
+    const [headroom] = judgeCapacity([{ ...step(1.5, false), inconclusive: true }], 1.5, thresholds);
+    expect(headroom).to.include({ verdict: 'inconclusive', measured: 'unknown, inconclusive at 150 requests/s' });
   });
 });

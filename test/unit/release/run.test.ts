@@ -6,6 +6,7 @@ import { CutoverAborted } from '../../../automation/data/cutover.ts';
 import { check, type Gate } from '../../../automation/gates/gate.ts';
 import type { ReleaseSettings } from '../../../automation/release/context.ts';
 import type { StageId } from '../../../automation/release/events.ts';
+import type { Loss } from '../../../automation/release/loss.ts';
 import { openJournal, type Journal } from '../../../automation/release/journal.ts';
 import { abandon, runRelease, undoStarted } from '../../../automation/release/run.ts';
 import { StageStopped, type Stage } from '../../../automation/release/stage.ts';
@@ -164,10 +165,46 @@ describe('running a release', () => {
     const canary = stage('canary', () => Promise.reject(new StageStopped('rolled-back', 'p95 is too high')));
     canary.undo = () => {
       journal.append({ type: 'rollback.started', reason: 'p95', automatic: true });
-      journal.append({ type: 'rollback.done', ms: 3, lossless: true, detail: 'reads only' });
+      journal.append({
+        type: 'rollback.done',
+        ms: 3,
+        loss: { kind: 'none', because: 'no write had moved' },
+        detail: 'reads only',
+      });
       return Promise.resolve('reads are back');
     };
     expect((await runRelease(settings(), [canary])).verdict).to.equal('rolled-back');
+  });
+
+  it('D9: tells users what was compared at the way back, and never more', async () => {
+    const back = (loss: Loss): Stage => ({
+      ...stage('cutover', () => Promise.reject(new StageStopped('rolled-back', 'p95 is too high'))),
+      undo: () => {
+        journal.append({ type: 'rollback.done', ms: 3, loss, detail: 'blue is live again' });
+        return Promise.resolve('writes are back');
+      },
+    });
+    // Nothing listens there: what was to be told is in the journal all the same.
+    const told = async (loss: Loss, end: (all: ReleaseSettings, stages: Stage[]) => Promise<unknown>) => {
+      const all = settings();
+      all.definition.announcements.webhook = 'http://127.0.0.1:1/';
+      await end(all, [back(loss)]);
+      const sent = journal.entries().findLast((entry) => entry.type === 'announcement.sent');
+      return sent?.type === 'announcement.sent' ? sent.text : '';
+    };
+    const left: Loss = { kind: 'left-behind', tables: [{ table: 'public.streaks', rows: 3 }], columns: [] };
+    const differs: Loss = { kind: 'differs', different: ['public.orders'], tables: [], columns: [] };
+    expect(await told({ kind: 'none', because: 'compared' }, runRelease)).to.contain('nothing was lost');
+    expect(await told(left, runRelease))
+      .to.contain('was taken back')
+      .and.not.contain('nothing was lost');
+    expect(await told(differs, runRelease))
+      .to.contain('may be missing')
+      .and.not.contain('nothing was lost');
+    const interrupted = (all: ReleaseSettings, stages: Stage[]) => abandon(all, stages, 'npm run rollback');
+    expect(await told(differs, interrupted))
+      .to.contain('may be missing')
+      .and.not.contain('nothing was lost');
   });
 });
 

@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { readRuns, runDirectory, runFiles } from '../../../automation/release/synthetic-runs.ts';
+import { judgeWrites } from '../../../automation/gates/writes.ts';
+import { readRuns, recordAsked, runDirectory, runFiles } from '../../../automation/release/synthetic-runs.ts';
 
 describe('runs of marked traffic', () => {
   let evidence: string;
@@ -34,9 +35,33 @@ describe('runs of marked traffic', () => {
       requests: { total: 400, failed: 1 },
       perSecond: 20,
       failures: ['1970-01-01T00:00:00.000Z GET /x: 503'],
+      load: { asked: { seconds: 0, requests: 0 }, done: { seconds: 0, requests: 0 } },
       acknowledged: ['a', 'c'],
       unknown: ['b'],
     });
+  });
+
+  const traffic = async () => {
+    const { requests, failures, load } = await readRuns(evidence);
+    const writes = { acknowledged: 9, lost: 0, duplicated: 0, unknown: 0 };
+    return judgeWrites({ requests, failures, load, writes }).at(-1);
+  };
+
+  it('K1: say nothing where k6 went on for a second of two minutes, or sent a few requests', async () => {
+    addRun(1, [], { requests: 3000, failed: 0, seconds: 1 });
+    recordAsked(runDirectory(evidence, 1), { requestsPerSecond: 20, from: 0, to: 120_000 });
+    expect(await traffic()).to.include({ verdict: 'inconclusive', measured: '3000 requests in 1 s' });
+    addRun(2, [], { requests: 5, failed: 0, seconds: 110 });
+    recordAsked(runDirectory(evidence, 2), { requestsPerSecond: 200, from: 0, to: 120_000 });
+    expect(await traffic()).to.include({ verdict: 'inconclusive' });
+  });
+
+  it('K1: are judged without their set-up, and not at all where this program did not end them', async () => {
+    addRun(1, [], { requests: 1500, failed: 0, seconds: 80 });
+    recordAsked(runDirectory(evidence, 1), { requestsPerSecond: 20, from: 0, to: 120_000 });
+    addRun(2, [], { requests: 1, failed: 0, seconds: 1 });
+    recordAsked(runDirectory(evidence, 2), { requestsPerSecond: 20, from: 0 });
+    expect(await traffic()).to.include({ verdict: 'pass', measured: '1500 requests in 80 s' });
   });
 
   it('count what hung when they ended, and not what was merely cut off', async () => {

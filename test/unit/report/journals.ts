@@ -354,7 +354,7 @@ function failedBake(r: Recorder): Verdict {
   r.add({ type: 'alert.delivered', alert: 'ErrorBudgetBurn', receiver: 'on-call', ms: 2900 });
   r.add({ type: 'rollback.started', reason: 'error rate of green 4.10 %, wanted <= 0.1 %', automatic: true });
   cutover(r, 'rollback');
-  r.add({ type: 'rollback.done', ms: 380, lossless: true, detail: 'Blue has every write that green acknowledged.' });
+  r.add({ type: 'rollback.done', ms: 380, loss: { kind: 'none', because: 'compared' }, detail: 'blue is live again' });
   r.add({ type: 'stage.undone', stage: 'cutover', what: 'blue is live again', ms: 380 });
   observe(r, 8, 'blue', 0);
   return 'fail';
