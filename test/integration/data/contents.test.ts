@@ -36,6 +36,7 @@ describe('contents of databases', () => {
       const tables = await compare('left');
       expect(tables.map((t) => [t.table, t.equal, t.rows.left])).to.deep.equal([
         ['public.accounts', true, 500],
+        ['public.counters', true, 3],
         ['public.entries', true, 0],
         ['public.odd', true, 2],
         ['public.settings', true, 500],
@@ -66,6 +67,7 @@ describe('contents of databases', () => {
         Object.fromEntries((await compare(columns)).map((t) => [t.table.slice(7), t.equal]));
       expect(await verdicts('left')).to.deep.equal({
         accounts: true,
+        counters: true,
         entries: true,
         more: true,
         odd: false,
@@ -73,6 +75,7 @@ describe('contents of databases', () => {
       });
       expect(await verdicts('common')).to.deep.equal({
         accounts: true,
+        counters: true,
         entries: true,
         more: true,
         odd: true,

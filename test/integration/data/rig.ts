@@ -30,7 +30,7 @@ export interface Rig {
   dispose(): Promise<void>;
 }
 
-/** The application's tables at the start of each test: identity, plain sequence, several types, a key of two columns. */
+/** The application's tables at the start of each test: identity, plain sequence, several types, a key of two columns, few rows that all writers share. */
 export const schemaV1 = `
   CREATE TYPE mood AS ENUM ('calm', 'glad');
   CREATE TABLE accounts (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text NOT NULL UNIQUE, balance numeric(12,2) NOT NULL DEFAULT 0,
@@ -39,6 +39,8 @@ export const schemaV1 = `
   CREATE TABLE entries (key text PRIMARY KEY, account bigint NOT NULL REFERENCES accounts, ticket bigint NOT NULL DEFAULT nextval('ticket_numbers'),
     amount int NOT NULL, length int GENERATED ALWAYS AS (amount * 2) STORED);
   CREATE TABLE settings (account bigint REFERENCES accounts, name text, value text, PRIMARY KEY (account, name));
+  CREATE TABLE counters (id int PRIMARY KEY, n bigint NOT NULL DEFAULT 0);
+  INSERT INTO counters (id) SELECT generate_series(1, 3);
   INSERT INTO accounts (email, balance) SELECT 'user' || i || '@example.invalid', i FROM generate_series(1, 500) i;
   INSERT INTO settings SELECT id, 'theme', 'dark' FROM accounts;`;
 

@@ -39,13 +39,13 @@ describe('replication to the inactive colour', () => {
     const seen: number[] = [];
     await startSync(rig.blue, rig.green);
     const status = await waitForSync(link(), { timeoutMs: 20_000, onProgress: (s) => seen.push(s.tablesReady) });
-    expect(status).to.include({ state: 'streaming', tables: 4, tablesReady: 4 });
-    expect(seen.at(-1)).to.equal(4);
+    expect(status).to.include({ state: 'streaming', tables: 5, tablesReady: 5 });
+    expect(seen.at(-1)).to.equal(5);
     expect(await value<string>(rig.green, 'SELECT total::text FROM balances')).to.equal('125250.00');
     expect(await value<string>(rig.green, 'SELECT count(*) FROM parts')).to.equal('10');
     const facts = await syncFacts(link());
     expect(facts).to.include({ workerAlive: true, slotStatus: 'reserved' });
-    expect(facts.tables).to.have.length(4);
+    expect(facts.tables).to.have.length(5);
     const write = await failure(withClient(rig.green.access, 'app', (c) => c.query('DELETE FROM settings')).catch((e: Error) => {
       throw new OperationError('', e.message, '');
     })); // prettier-ignore
@@ -177,7 +177,7 @@ describe('replication to the inactive colour', () => {
       const error = await failure(wait());
       expect(error.found).to.include('replication slot lost');
       expect((await syncFacts(link())).slotStatus).to.equal('lost');
-      expect((await syncStatus(link())).tablesReady).to.equal(3);
+      expect((await syncStatus(link())).tablesReady).to.equal(4);
     } finally {
       await admin(rig.blue, 'ALTER SYSTEM RESET max_slot_wal_keep_size');
       await admin(rig.blue, 'SELECT pg_reload_conf()');
