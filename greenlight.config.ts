@@ -114,6 +114,13 @@ export default defineRelease({
               using (account_id, lesson_id) where e.best is distinct from p.best_score`,
       },
       {
+        // An increment that is lost or made twice, which no count of rows shows.
+        name: 'attempts-are-of-events',
+        sql: `select p.account_id, p.lesson_id, p.attempts, e.answers from progress p
+              full join (select account_id, lesson_id, count(*) as answers from progress_events group by 1, 2) e
+              using (account_id, lesson_id) where e.answers is distinct from p.attempts`,
+      },
+      {
         name: 'every-question-has-an-answer',
         sql: `select account_id from chat_messages group by account_id
               having count(*) filter (where author = 'learner') <> count(*) filter (where author = 'coach')`,
