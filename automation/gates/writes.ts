@@ -48,5 +48,25 @@ export function judgeWrites({ requests, writes, failures }: WritesGate): Measure
           note: 'Without a write nothing can be said about writes.',
         }
       : check('lost writes', '0', `${writes.lost} of ${writes.acknowledged} acknowledged`, writes.lost === 0);
-  return [traffic, acknowledged, check('writes made twice', '0', `${writes.duplicated}`, writes.duplicated === 0)];
+  return [
+    traffic,
+    acknowledged,
+    check('writes made twice', '0', `${writes.duplicated}`, writes.duplicated === 0),
+    ...judgeIncrements(writes),
+  ];
+}
+
+/** Of writes that change a row that others change, too: the row is there whatever became of them, only its value tells. */
+function judgeIncrements({ increments, incrementsLost: lost, incrementsDoubled: doubled }: WriteLedger): Measurement[] {
+  if (increments === undefined) return [];
+  const inconclusive = (measured: string, note: string): Measurement[] => [
+    { name: 'acknowledged increments', measured, wanted: '>= 1, looked up', verdict: 'inconclusive', note },
+  ];
+  if (lost === undefined || doubled === undefined)
+    return inconclusive(`${increments}, none looked up`, 'data.ledger.counters does not say how to find them.');
+  if (increments === 0) return inconclusive('0', 'The traffic’s script names no counter.');
+  return [
+    check('lost increments', '0', `${lost} of ${increments} acknowledged`, lost === 0),
+    check('increments made twice', '0', `${doubled}`, doubled === 0),
+  ];
 }

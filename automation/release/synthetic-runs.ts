@@ -2,6 +2,7 @@ import { createReadStream, existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { CounterLedger } from '../data/ledger.ts';
 
 /**
  * A request that the end of the traffic cut off, and that had waited so long already, had no answer; any other one of
@@ -21,6 +22,8 @@ export interface SyntheticRuns {
   /** Keys of writes that the application acknowledged, and of those whose end nobody knows. */
   acknowledged: string[];
   unknown: string[];
+  /** By name, the counters that those writes incremented. */
+  counters: Record<string, CounterLedger>;
 }
 
 export const runDirectory = (evidence: string, run: number): string => join(evidence, `synthetic-${run}`);
@@ -44,6 +47,7 @@ export async function readRuns(evidence: string): Promise<SyntheticRuns> {
     failures: [],
     acknowledged: [],
     unknown: [],
+    counters: {},
   };
   let seconds = 0;
   for (let run = 1; existsSync(runDirectory(evidence, run)); run += 1) {
@@ -72,6 +76,14 @@ export async function readRuns(evidence: string): Promise<SyntheticRuns> {
   return runs;
 }
 
+function count(entry: Record<string, unknown>, name: string, counters: Record<string, CounterLedger>): void {
+  const { ledger, from = 0 } = entry;
+  const counter = (counters[name] ??= { from: Number(from), sent: 0, acknowledged: 0, unknown: 0 });
+  if (ledger === 'sent') counter.sent += 1;
+  if (ledger === 'ack') counter.acknowledged += 1;
+  if (ledger === 'unknown') counter.unknown += 1;
+}
+
 interface Summary {
   greenlight: { requests: number; failed: number };
   state: { testRunDurationMs: number };
@@ -90,6 +102,7 @@ function readLine(line: string, runs: SyntheticRuns, logged: Logged): void {
   } catch {
     return; // Something else that the script logged, or a line cut off.
   }
+  if (typeof entry['counter'] === 'string') count(entry, entry['counter'], runs.counters);
   if (entry['ledger'] === 'ack') {
     logged.writes += 1;
     runs.acknowledged.push(String(entry['key']));

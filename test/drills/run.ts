@@ -89,7 +89,7 @@ async function inProduction(
       await restore?.();
       restore = undefined;
     }
-    const ledger = await books(production, await clients, fault.at ?? flippedAt(mine));
+    const ledger = await books(production, await clients, fault.at ?? beganAt(mine, scenario));
     const status = await startCli(['status'], { env: {}, log: join(directory, 'status.log'), signal }).exit;
     checks.push({ what: 'status exits with 0', ok: status === 0, found: String(status) });
     const outcome = { exitCode, before, after: await look(), version, checks, ...ledger };
@@ -130,17 +130,19 @@ async function books({ router, databases }: Environment, clients: Clients | unde
   if (clients === undefined || live === undefined) return {};
   const settledAt = await clients.settled(live);
   const ledger = await clients.settle(await databases.of(live));
-  const settledMs = settledAt === null || from === undefined ? null : Math.max(0, settledAt - from);
+  const settledMs = settledAt === null ? null : Math.max(0, settledAt - (from ?? settledAt));
   return { ledger: { ...ledger, settledMs } };
 }
 
 const newRelease = (known: Set<string>): PastRelease | undefined =>
   pastReleases('production').find(({ id }) => !known.has(id));
 
-/** A fault of the version itself begins with the flip. */
-function flippedAt(release: PastRelease | undefined): number | undefined {
-  const flip = release?.entries.find((entry) => entry.type === 'cutover.done' && entry.direction === 'forward');
-  return flip === undefined ? undefined : Date.parse(flip.at);
+/** A fault of the version itself begins with the flip, or with the stage that is to catch it. */
+function beganAt(release: PastRelease | undefined, { expect }: Scenario): number | undefined {
+  const began =
+    release?.entries.find((entry) => entry.type === 'cutover.done' && entry.direction === 'forward') ??
+    release?.entries.find((entry) => entry.type === 'stage.started' && entry.stage === expect.stage);
+  return began === undefined ? undefined : Date.parse(began.at);
 }
 
 /** Whether the release gets to the stage before it ends. */

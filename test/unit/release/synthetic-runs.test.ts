@@ -36,7 +36,25 @@ describe('runs of marked traffic', () => {
       failures: ['1970-01-01T00:00:00.000Z GET /x: 503'],
       acknowledged: ['a', 'c'],
       unknown: ['b'],
+      counters: {},
     });
+  });
+
+  it('N5: count increments by counter, over all runs', async () => {
+    const line = (ledger: string, counter: string, more = {}) => JSON.stringify({ ledger, counter, ...more });
+    addRun(1, [line('sent', 'a', { from: 7 }), line('ack', 'a', { key: '1' }), line('sent', 'b')]);
+    addRun(2, [
+      line('sent', 'b'),
+      line('unknown', 'b', { key: '2' }),
+      line('sent', 'b'),
+      line('ack', 'b', { key: '3' }),
+    ]);
+    const { counters, acknowledged, unknown } = await readRuns(evidence);
+    expect(counters).to.deep.equal({
+      a: { from: 7, sent: 1, acknowledged: 1, unknown: 0 },
+      b: { from: 0, sent: 3, acknowledged: 1, unknown: 1 },
+    });
+    expect({ acknowledged, unknown }).to.deep.equal({ acknowledged: ['1', '3'], unknown: ['2'] });
   });
 
   it('count what hung when they ended, and not what was merely cut off', async () => {
