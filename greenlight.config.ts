@@ -114,6 +114,13 @@ export default defineRelease({
               using (account_id, lesson_id) where e.best is distinct from p.best_score`,
       },
       {
+        // An increment that is lost or made twice, which no count of rows shows.
+        name: 'attempts-are-of-events',
+        sql: `select p.account_id, p.lesson_id, p.attempts, e.answers from progress p
+              full join (select account_id, lesson_id, count(*) as answers from progress_events group by 1, 2) e
+              using (account_id, lesson_id) where e.answers is distinct from p.attempts`,
+      },
+      {
         name: 'every-question-has-an-answer',
         sql: `select account_id from chat_messages group by account_id
               having count(*) filter (where author = 'learner') <> count(*) filter (where author = 'coach')`,
@@ -157,6 +164,9 @@ export default defineRelease({
               union all select key from chat_messages where key = any($1)
               union all select key from preference_changes where key = any($1)) written
             group by key`,
+      // Each answer to a lesson also increments a row: an increment that is overwritten shows in no count of keys.
+      counters: `select email || ' ' || lesson_id as counter, attempts as value
+                 from progress join accounts on id = account_id where email || ' ' || lesson_id = any($1)`,
     },
     maxLagSeconds: 5,
     backupRetention: 7,

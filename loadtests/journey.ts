@@ -33,8 +33,13 @@ const pick = <T>(list: readonly T[], i: number): T => list[i % list.length] as T
 
 type Cookies = Record<string, string>;
 
-/** Signs up the learners; gives their session cookies. Fails the run if one cannot be signed up. */
-export function setup(): Cookies[] {
+interface Learner {
+  email: string;
+  cookies: Cookies;
+}
+
+/** Signs up the learners. Fails the run if one cannot be signed up. */
+export function setup(): Learner[] {
   const signedUp = Array.from({ length: learners }, () => {
     const body = {
       email: `k6-${crypto.randomUUID()}@synthetic.invalid`,
@@ -45,7 +50,7 @@ export function setup(): Cookies[] {
     const session = response.cookies['__Host-session']?.[0]?.value;
     if (response.status !== 201 || session === undefined)
       throw new Error(`a learner could not sign up: status ${response.status} ${response.error}`);
-    return { '__Host-session': session };
+    return { email: body.email, cookies: { '__Host-session': session } };
   });
   startTogether();
   return signedUp;
@@ -54,22 +59,22 @@ export function setup(): Cookies[] {
 const read = (name: Endpoint, path: string, cookies?: Cookies) =>
   send({ method: 'GET', path, name, ...(cookies ? { cookies } : {}) });
 
-function write(name: Endpoint, cookies: Cookies, body: Record<string, unknown>): void {
+function write(name: Endpoint, cookies: Cookies, body: Record<string, unknown>, counter?: string): void {
   const [method, path] = name.split(' ') as ['POST' | 'PATCH', string];
   const key = crypto.randomUUID();
-  send({ method, path, name, cookies, key, body: { ...body, key } });
+  send({ method, path, name, cookies, key, body: { ...body, key }, ...(counter === undefined ? {} : { counter }) });
 }
 
-export default function visit(signedUp: Cookies[]): void {
+export default function visit(signedUp: Learner[]): void {
   const i = nextVisit();
   if (i === undefined) return;
-  const me = pick(signedUp, i);
+  const { email, cookies: me } = pick(signedUp, i);
   const lessonId = pick(lessons, i);
   read('GET /', '/');
   read('GET /api/prices', '/api/prices');
   read('GET /api/lessons', '/api/lessons', me);
   read('GET /api/lessons/:id', `/api/lessons/${lessonId}`, me);
-  write('POST /api/progress', me, { lessonId, answer: i % 3 });
+  write('POST /api/progress', me, { lessonId, answer: i % 3 }, `${email} ${lessonId}`);
   read('GET /api/progress', '/api/progress', me);
   read('GET /api/search', `/api/search?q=${pick(words, i)}`);
   if (i % 2 === 0) {

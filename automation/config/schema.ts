@@ -53,6 +53,15 @@ const data = z
             description: 'gets the acknowledged keys as $1 (text[]); returns (key text, copies int) for those found',
             examples: ['SELECT key, count(*)::int AS copies FROM writes WHERE key = ANY($1) GROUP BY key'],
           }),
+        counters: z
+          .string()
+          .includes('$1', 'use $1, the names of the counters')
+          .optional()
+          .meta({
+            description:
+              'gets the names of the counters that acknowledged writes incremented as $1 (text[]); returns (counter text, value bigint) for those found',
+            examples: ['SELECT name AS counter, value FROM counters WHERE name = ANY($1)'],
+          }),
       })
       .optional()
       .meta({ description: 'how the writes of the synthetic traffic are found again', active: true }),

@@ -59,7 +59,8 @@ export function judgeWrites({ requests, writes, failures, load }: WritesGate): M
         }
       : check('lost writes', '0', `${writes.lost} of ${writes.acknowledged} acknowledged`, writes.lost === 0);
   const twice = check('writes made twice', '0', `${writes.duplicated}`, writes.duplicated === 0);
-  return [traffic, acknowledged, twice, ...(load === undefined ? [] : [judgeTraffic(load)])];
+  const asAsked = load === undefined ? [] : [judgeTraffic(load)];
+  return [traffic, acknowledged, twice, ...judgeIncrements(writes), ...asAsked];
 }
 
 /** Traffic that ended early or that hardly came has not been there when the release did what might hurt. */
@@ -71,4 +72,19 @@ function judgeTraffic({ asked, done }: { asked: Load; done: Load }): Measurement
     return { ...base, verdict: 'pass' };
   const note = 'It ended before its time or sent less than asked for: check that the script of synthetic.script uses RATE and DURATION.'; // prettier-ignore
   return { ...base, verdict: 'inconclusive', note };
+}
+
+/** Of writes that change a row that others change, too: the row is there whatever became of them, only its value tells. */
+function judgeIncrements({ increments, incrementsLost: lost, incrementsDoubled: doubled }: WriteLedger): Measurement[] {
+  if (increments === undefined) return [];
+  const inconclusive = (measured: string, note: string): Measurement[] => [
+    { name: 'acknowledged increments', measured, wanted: '>= 1, looked up', verdict: 'inconclusive', note },
+  ];
+  if (lost === undefined || doubled === undefined)
+    return inconclusive(`${increments}, none looked up`, 'data.ledger.counters does not say how to find them.');
+  if (increments === 0) return inconclusive('0', 'The traffic’s script names no counter.');
+  return [
+    check('lost increments', '0', `${lost} of ${increments} acknowledged`, lost === 0),
+    check('increments made twice', '0', `${doubled}`, doubled === 0),
+  ];
 }

@@ -147,4 +147,9 @@ export interface WriteLedger {
   duplicated: number;
   /** Sent, no answer: may or may not be there, and must not be twice. */
   unknown: number;
+  /** Of the acknowledged ones, those that incremented a row; absent where the traffic names no counter. */
+  increments?: number;
+  /** Increments that the rows lack, and that they have beyond all that were sent; absent where nobody looked. */
+  incrementsLost?: number;
+  incrementsDoubled?: number;
 }

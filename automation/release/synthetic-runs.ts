@@ -2,6 +2,7 @@ import { createReadStream, existsSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { CounterLedger } from '../data/ledger.ts';
 
 /**
  * A request that the end of the traffic cut off, and that had waited so long already, had no answer; any other one of
@@ -25,6 +26,8 @@ export interface SyntheticRuns {
   /** Keys of writes that the application acknowledged, and of those whose end nobody knows. */
   acknowledged: string[];
   unknown: string[];
+  /** By name, the counters that those writes incremented. */
+  counters: Record<string, CounterLedger>;
 }
 
 export interface LoadDone {
@@ -66,6 +69,7 @@ export async function readRuns(evidence: string): Promise<SyntheticRuns> {
     load: { asked: { seconds: 0, requests: 0 }, done: { seconds: 0, requests: 0 } },
     acknowledged: [],
     unknown: [],
+    counters: {},
   };
   let seconds = 0;
   for (let run = 1; existsSync(runDirectory(evidence, run)); run += 1) {
@@ -112,6 +116,14 @@ function addLoad({ asked, done }: SyntheticRuns['load'], run: AskedRun | undefin
   done.requests += did.requests;
 }
 
+function count(entry: Record<string, unknown>, name: string, counters: Record<string, CounterLedger>): void {
+  const { ledger, from = 0 } = entry;
+  const counter = (counters[name] ??= { from: Number(from), sent: 0, acknowledged: 0, unknown: 0 });
+  if (ledger === 'sent') counter.sent += 1;
+  if (ledger === 'ack') counter.acknowledged += 1;
+  if (ledger === 'unknown') counter.unknown += 1;
+}
+
 interface Summary {
   greenlight: { requests: number; failed: number; seconds?: number };
   state: { testRunDurationMs: number };
@@ -130,6 +142,7 @@ function readLine(line: string, runs: SyntheticRuns, logged: Logged): void {
   } catch {
     return; // Something else that the script logged, or a line cut off.
   }
+  if (typeof entry['counter'] === 'string') count(entry, entry['counter'], runs.counters);
   if (entry['ledger'] === 'ack') {
     logged.writes += 1;
     runs.acknowledged.push(String(entry['key']));

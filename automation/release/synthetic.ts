@@ -5,15 +5,15 @@ import { childEnvironment } from '../../infra/child-environment.ts';
 import { OperationError } from '../../infra/errors.ts';
 import { endsWithParent } from '../../infra/local/lifetimes.ts';
 import { projectRoot } from '../../infra/paths.ts';
-import type { EntryPoint } from '../../infra/platform.ts';
+import type { DatabaseAccess, EntryPoint } from '../../infra/platform.ts';
 import { toolPath } from '../../infra/tools.ts';
-import { checkLedger } from '../data/ledger.ts';
+import { checkCounters, checkLedger } from '../data/ledger.ts';
 import { writesGate } from '../gates/writes.ts';
 import { k6Command, k6Settings } from '../gates/k6-command.ts';
 import type { ReleaseContext } from './context.ts';
 import type { WriteLedger } from './events.ts';
 import { startRecorder } from './recorder.ts';
-import { readRuns, recordAsked, runDirectory, runFiles } from './synthetic-runs.ts';
+import { readRuns, recordAsked, runDirectory, runFiles, type SyntheticRuns } from './synthetic-runs.ts';
 
 /** The longest that marked traffic goes on if nobody ends it: a release that takes longer starts it again. */
 const maxSeconds = 3_600;
@@ -61,13 +61,16 @@ export async function endSynthetic(context: ReleaseContext): Promise<void> {
   const runs = await readRuns(evidenceOf(context));
   const settled = journal.entries().findLast((entry) => entry.type === 'synthetic.ended');
   if (runs.count === 0 || (settled?.type === 'synthetic.ended' && settled.runs === runs.count)) return;
-  const { acknowledged, unknown, count, load, ...seen } = runs;
-  const writes = await settleLedger(context, acknowledged, unknown);
+  const { acknowledged: _acknowledged, unknown: _unknown, counters: _counters, count, load, ...seen } = runs;
+  const writes = await settleLedger(context, runs);
   journal.append({ type: 'synthetic.ended', ...seen, runs: count, writes });
   await context.gates([writesGate({ requests: seen.requests, writes, failures: seen.failures, load })]);
 }
 
-async function settleLedger(context: ReleaseContext, acknowledged: string[], unknown: string[]): Promise<WriteLedger> {
+async function settleLedger(
+  context: ReleaseContext,
+  { acknowledged, unknown, counters }: SyntheticRuns,
+): Promise<WriteLedger> {
   const { ledger } = context.definition.data;
   const { router, databases } = await context.connect();
   const { split } = await router.read();
@@ -81,12 +84,28 @@ async function settleLedger(context: ReleaseContext, acknowledged: string[], unk
   const access = await databases.of(split.live);
   const known = await checkLedger(access, ledger.sql, acknowledged);
   const open = await checkLedger(access, ledger.sql, unknown);
+  const increments = await settleCounters(access, ledger.counters, counters);
   return {
     acknowledged: acknowledged.length,
     unknown: unknown.length,
-    lost: known.lost.length,
-    duplicated: known.duplicated.length + open.duplicated.length,
+    // The same write may be missed by its key and by its increment.
+    lost: Math.max(known.lost.length, increments.incrementsLost ?? 0),
+    duplicated: Math.max(known.duplicated.length + open.duplicated.length, increments.incrementsDoubled ?? 0),
+    ...increments,
   };
+}
+
+/** Increments count where the traffic names counters, or the definition says how to find some: nothing of both may pass for checked. */
+async function settleCounters(
+  access: DatabaseAccess,
+  sql: string | undefined,
+  counters: SyntheticRuns['counters'],
+): Promise<Partial<WriteLedger>> {
+  if (sql === undefined && Object.keys(counters).length === 0) return {};
+  const increments = Object.values(counters).reduce((sum, { acknowledged }) => sum + acknowledged, 0);
+  if (sql === undefined) return { increments };
+  const { lost, doubled } = await checkCounters(access, sql, counters);
+  return { increments, incrementsLost: lost, incrementsDoubled: doubled };
 }
 
 function startJourney(script: string, rate: number, entry: EntryPoint, directory: string): SyntheticTraffic {

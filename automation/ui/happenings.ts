@@ -119,10 +119,14 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
     }
     case 'synthetic.ended': {
       const { requests, writes } = entry;
+      const increments =
+        writes.increments === undefined
+          ? ''
+          : `, ${writes.incrementsLost === undefined ? 'an unknown number' : formatCount(writes.incrementsLost)} of ${plural(writes.increments, 'increment')}`;
       const good = requests.failed === 0 && writes.lost === 0 && writes.duplicated === 0;
       return say(
         good ? 'good' : 'bad',
-        `${good ? '✓' : '✕'} clients: ${formatCount(requests.failed)} of ${plural(requests.total, 'request')} failed; ${formatCount(writes.lost)} of ${plural(writes.acknowledged, 'write')} lost`,
+        `${good ? '✓' : '✕'} clients: ${formatCount(requests.failed)} of ${plural(requests.total, 'request')} failed; ${formatCount(writes.lost)} of ${plural(writes.acknowledged, 'write')}${increments} lost`,
       );
     }
     case 'alert.delivered':

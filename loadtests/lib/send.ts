@@ -30,6 +30,8 @@ export interface Call {
   cookies?: Record<string, string>;
   /** Unique key of a write, for the ledger. */
   key?: string;
+  /** Counter that a write with a key increments by one: what `data.ledger.counters` finds the row by. */
+  counter?: string;
 }
 
 type Answer = RefinedResponse<ResponseType | undefined>;
@@ -39,6 +41,8 @@ type Answer = RefinedResponse<ResponseType | undefined>;
  * answers 503 and when to come again (Retry-After, seconds): then the request is repeated, and only its last answer counts.
  */
 export function send(call: Call): Answer {
+  // Before it is sent: a load that is ended in the middle cannot say so afterwards.
+  if (call.counter !== undefined) console.log(JSON.stringify({ ledger: 'sent', counter: call.counter }));
   let began = Date.now();
   let response = attempt(call);
   let waited = 0;
@@ -83,9 +87,11 @@ function report(call: Call, response: Answer, ms: number): void {
   duration.add(response.timings.duration, tags);
   record(response.timings.duration);
   // After a 5xx, as after no answer, nobody knows whether the write was kept. A 4xx says that it was not.
-  if (call.key !== undefined && done) console.log(JSON.stringify({ ledger: 'ack', key: call.key }));
-  else if (call.key !== undefined && (response.status === 0 || response.status >= 500))
-    console.log(JSON.stringify({ ledger: 'unknown', key: call.key }));
+  const unknown = response.status === 0 || response.status >= 500;
+  if (call.key !== undefined && (done || unknown)) {
+    const counter = call.counter === undefined ? {} : { counter: call.counter };
+    console.log(JSON.stringify({ ledger: done ? 'ack' : 'unknown', key: call.key, ...counter }));
+  }
   if (!done)
     console.log(
       JSON.stringify({

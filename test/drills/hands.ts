@@ -1,6 +1,8 @@
 import type { Colour } from '../../infra/model.ts';
 import { withClient } from '../../automation/data/connect.ts';
 import { processIdentity } from '../../infra/process-identity.ts';
+import type { Router } from '../../infra/platform.ts';
+import { killDatabase, signalSessions } from './database-processes.ts';
 import { withProduction } from './world.ts';
 
 /** What a drill does to the world while a release runs, or before it. */
@@ -14,7 +16,20 @@ export interface Hands {
   run: (verb: string, ...args: string[]) => Promise<number>;
   sql: typeof sql;
   killInstances: typeof killInstances;
+  killDatabase: typeof killDatabase;
+  signalSessions: typeof signalSessions;
+  /** The balancer, at hand: what is read from it is a few milliseconds old. */
+  router: Pick<Router, 'read'>;
 }
+
+/** The hands of one drill. */
+export const handsOf = (drill: Pick<Hands, 'live' | 'idle' | 'killRelease' | 'run' | 'router'>): Hands => ({
+  ...drill,
+  sql,
+  killInstances,
+  killDatabase,
+  signalSessions,
+});
 
 /** Runs one statement as the administrator of a colour's database, past the application and its roles. */
 export const sql = (colour: Colour, statement: string): Promise<void> =>

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { other } from '../../infra/model.ts';
 import { passes } from '../../automation/gates/gate.ts';
 import type { ReportModel } from '../../automation/report/model.ts';
+import type { IncrementLedger } from './clients.ts';
 import type { Check, Scenario } from './scenario.ts';
 import type { World } from './world.ts';
 
@@ -20,6 +21,8 @@ export interface DrillResult {
   caughtInStageAfter: number | null;
   requests: { total: number | null; failed: number | null };
   writes: ReportModel['writes'];
+  /** Of the drill's own clients; absent where no traffic was to be moved. */
+  ledger?: IncrementLedger;
   holdMs: number | null;
   /** Of the whole drill. */
   seconds: number;
@@ -33,6 +36,7 @@ export interface Outcome {
   after: World;
   version: string;
   checks: Check[];
+  ledger?: IncrementLedger;
   seconds: number;
 }
 
@@ -47,15 +51,9 @@ export function judge(scenario: Scenario, outcome: Outcome): DrillResult {
     check('verdict', report.verdict, expect.verdict),
     ...(expect.verdict === 'go' ? [] : [check('caught by', caught.by, expect.gate ?? `stage ${expect.stage}`), says(report)]),
     ...felt(scenario, report),
+    ...booksOf(scenario, outcome.ledger),
     ...(expect.verdict === 'go' ? moved(outcome) : untouched(before, after)),
-    check('live by the balancer', after.split, { live: after.live.colour, percent: 0 }),
-    check('writes are not held', after.holdMs, 0),
-    check('version by the entry point', after.answered.version, after.live.version),
-    check('a write by the entry point', after.answered.write, 201),
-    check('the other colour is down', after.idleColourUp, false),
-    check('replication left on the live database', after.replication, []),
-    check('locks left', after.locks, []),
-    check('processes left', after.strays, []),
+    ...worldIsWhole(after),
   ]; // prettier-ignore
   const { requests, writes, hold, verdict, reason } = report;
   return {
@@ -70,6 +68,7 @@ export function judge(scenario: Scenario, outcome: Outcome): DrillResult {
     caughtInStageAfter: caught.inStageAfter,
     requests: { total: requests.total, failed: requests.failed },
     writes,
+    ...(outcome.ledger === undefined ? {} : { ledger: outcome.ledger }),
     holdMs: hold.maxMs,
     seconds: outcome.seconds,
     checks,
@@ -77,24 +76,29 @@ export function judge(scenario: Scenario, outcome: Outcome): DrillResult {
 }
 
 /** A drill that could not be done to its end: never as expected. */
-export const brokenOff = ({ name, fault }: Scenario, error: Error): DrillResult => ({
-  name,
-  fault,
+export const brokenOff = (scenario: Scenario, error: Error): DrillResult => ({
+  ...withoutReport(scenario),
   ok: false,
   verdict: 'drill broke off',
   exitCode: -1,
   reason: error.message,
+  seconds: 0,
+  checks: [{ what: 'the drill to be done', ok: false, found: error.message }],
+});
+
+/** What is known of a drill that no release reports on. */
+export const withoutReport = ({ name, fault }: Scenario) => ({
+  name,
+  fault,
   caughtBy: 'nobody',
   caughtAfter: null,
   caughtInStageAfter: null,
   requests: { total: null, failed: null },
   writes: { acknowledged: null, lost: null, duplicated: null, unknown: null },
   holdMs: null,
-  seconds: 0,
-  checks: [{ what: 'the drill to be done', ok: false, found: error.message }],
 });
 
-const check = (what: string, found: unknown, wanted: unknown): Check => ({
+export const check = (what: string, found: unknown, wanted: unknown): Check => ({
   what: `${what}: ${text(wanted)}`,
   ok: isDeepStrictEqual(found, wanted),
   found: text(found),
@@ -133,8 +137,32 @@ function felt({ felt: allowed }: Scenario, { requests, writes }: ReportModel): C
   ]; // prettier-ignore
 }
 
+/** What the drill's own clients found: every increment that was acknowledged is there, once, and they can go on. */
+export function booksOf({ felt: allowed }: Scenario, ledger: IncrementLedger | undefined): Check[] {
+  if (ledger === undefined) return [];
+  const { acknowledged, lost, doubled, settledMs } = ledger;
+  return [
+    { what: 'increments were acknowledged', ok: acknowledged > 0, found: String(acknowledged) },
+    ...(allowed === 'lost writes' ? [] : [check('lost increments', lost, 0)]),
+    check('increments made twice', doubled, 0),
+    { what: 'the live colour acknowledges a write in the end', ok: settledMs !== null, found: String(settledMs) },
+  ];
+}
+
+/** One colour is live and writes, and nothing of the release is left. */
+export const worldIsWhole = (after: World): Check[] => [
+  check('live by the balancer', after.split, { live: after.live.colour, percent: 0 }),
+  check('writes are not held', after.holdMs, 0),
+  check('version by the entry point', after.answered.version, after.live.version),
+  check('a write by the entry point', after.answered.write, 201),
+  check('the other colour is down', after.idleColourUp, false),
+  check('replication left on the live database', after.replication, []),
+  check('locks left', after.locks, []),
+  check('processes left', after.strays, []),
+];
+
 /** Not only the same version: the same processes. */
-const untouched = (before: World, after: World): Check[] => [
+export const untouched = (before: World, after: World): Check[] => [
   check('live', after.live, before.live),
   check('processes of the live colour and the balancer', after.pids, before.pids),
 ];

@@ -54,6 +54,24 @@ alter table public.accounts add constraint known_domain check (email not like '%
   },
   /** Says that a score was stored, and does not store it. */
   'loses-writes': { files: ['api.mjs'], find: scored, put: `${scored}\n      if (${live}) return { status: 201, body: { key: written.key, right: true, score } };` },
+  /** No write ends. Two of each process have begun a transaction by then and hold a lock; the others leave reads their connections. */
+  'hangs-writes': {
+    files: ['api.mjs'],
+    find: 'const client = await pool2.connect();',
+    put: `if (${live} && (globalThis.hanging = (globalThis.hanging ?? 0) + 1) > 2) await new Promise(() => {});
+  const client = await pool2.connect();
+  if (${live}) {
+    await client.query("begin");
+    await client.query("lock table public.progress in row exclusive mode");
+    await new Promise(() => {});
+  }`,
+  },
+  /** Every write takes longer than the sample's cutover waits for one (drainMs). */
+  'slow-writes': {
+    files: ['api.mjs'],
+    find: 'const client = await pool2.connect();',
+    put: `if (${live}) await new Promise((resolve) => setTimeout(resolve, 1500));\n  const client = await pool2.connect();`,
+  },
   /** Cannot store a score. No read shows it, so it begins with the cutover. */
   'fails-writes': { files: ['api.mjs'], find: scored, put: `${scored}\n      if (${live}) throw new HttpError(500, "A planted fault.");` },
 }; // prettier-ignore

@@ -17,7 +17,8 @@ export interface Scenario {
   fault: string;
   expect: {
     exitCode: ExitCode;
-    verdict: ReleaseVerdict;
+    /** `refused`: the command ends with a message before there is a release to report on. */
+    verdict: ReleaseVerdict | 'refused';
     /** Stage that catches it; with `go`: that goes on. */
     stage: StageId;
     /** Gate that catches it; absent: the stage itself. */
@@ -33,8 +34,13 @@ export interface Scenario {
   env?: Record<string, string>;
   /** Before the release; what it resolves to puts the world right again. */
   arrange?: (hands: Hands) => Promise<() => Promise<void>>;
-  /** While the release runs: so long after the stage began, ms. */
-  act?: { stage: StageId; afterMs: number; run: (hands: Hands) => Promise<Check[]> };
+  /** While the release runs: so long after the stage began, ms, and then as soon as `when` says so, asked every few milliseconds. */
+  act?: {
+    stage: StageId;
+    afterMs: number;
+    when?: (hands: Hands) => Promise<boolean>;
+    run: (hands: Hands) => Promise<Check[]>;
+  };
   /** The release is killed by `act`, and this verb is what ends it. */
   endedBy?: 'resume';
 }

@@ -1,8 +1,10 @@
+import type { IncrementLedger } from './clients.ts';
 import type { DrillResult } from './judge.ts';
 
 /** One line per drill, while they run. */
-export const line = ({ ok, name, verdict, caughtBy, caughtAfter, seconds, checks }: DrillResult): string[] => [
+export const line = ({ ok, name, verdict, caughtBy, caughtAfter, seconds, checks, ledger }: DrillResult): string[] => [
   `${ok ? 'ok  ' : 'FAIL'} ${name}: ${verdict}, ${caughtAfter === null ? 'went on to its end' : `caught by ${caughtBy} after ${caughtAfter} s`} (drill: ${Math.round(seconds)} s)`,
+  ...(ledger === undefined ? [] : [`       clients' own books: ${increments(ledger)}`]),
   ...checks.filter((check) => !check.ok).map(({ what, found }) => `       wanted ${what}; found ${found}`),
 ];
 
@@ -29,10 +31,23 @@ const row = (result: DrillResult): string[] => [
 
 const seconds = (value: number | null): string => (value === null ? '-' : `${value.toFixed(1)} s`);
 
+/** What the drill's own clients counted, and how long it took from the fault until the release was over and writes went on. */
+function increments(ledger: IncrementLedger): string {
+  const { acknowledged, lost, doubled, unknown, refused, longestGapMs, settledMs } = ledger;
+  const time = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+  return [
+    `${acknowledged} increments acknowledged, ${lost} lost, ${doubled} made twice, ${unknown} without an answer, ${refused} refused`,
+    `longest time without one ${time(longestGapMs)}`,
+    settledMs === null ? 'never settled' : `settled after ${time(settledMs)}`,
+  ].join('; ');
+}
+
 /** Failed requests, lost and doubled writes, longest hold. */
-function felt({ requests, writes, holdMs }: DrillResult): string {
-  if (requests.total === null) return 'nothing: no traffic was moved';
-  const parts = [`${requests.failed} of ${requests.total} requests failed`];
+function felt({ requests, writes, holdMs, ledger }: DrillResult): string {
+  if (requests.total === null && ledger === undefined) return 'nothing: no traffic was moved';
+  const parts = requests.total === null ? [] : [`${requests.failed} of ${requests.total} requests failed`];
+  if (ledger !== undefined) parts.push(`${ledger.lost} of ${ledger.acknowledged} increments lost`);
+  if (ledger?.doubled) parts.push(`${ledger.doubled} increments made twice`);
   if (writes.lost) parts.push(`${writes.lost} of ${writes.acknowledged} writes lost`);
   if (writes.duplicated) parts.push(`${writes.duplicated} writes made twice`);
   if (holdMs !== null) parts.push(`writes held ${Math.round(holdMs)} ms`);

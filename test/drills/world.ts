@@ -18,7 +18,7 @@ export interface World {
   live: { colour: Colour; version: string };
   split: Split | undefined;
   holdMs: number;
-  /** What the entry point says that it is, and what it answers to a write. */
+  /** What the entry point says that it is, and what it answers to a write; 0: nothing. */
   answered: { version: string; write: number };
   /** Processes of the live colour and the balancer: the same before and after, if nothing was touched. */
   pids: Record<string, number | undefined>;
@@ -80,8 +80,10 @@ async function ask({ router }: Environment): Promise<World['answered']> {
   const { body } = await client('/api/version');
   const account = { email: `drill-${randomUUID()}@synthetic.invalid`, name: 'Drill', password: randomUUID() };
   const headers = { 'content-type': 'application/json' };
-  const written = await client('/api/accounts', { method: 'POST', headers, body: JSON.stringify(account) });
-  return { version: (JSON.parse(body) as { version: string }).version, write: written.status };
+  const written = await client('/api/accounts', { method: 'POST', headers, body: JSON.stringify(account) }).catch(
+    () => undefined,
+  );
+  return { version: (JSON.parse(body) as { version: string }).version, write: written?.status ?? 0 };
 }
 
 async function replicationOf({ databases }: Environment, colour: Colour): Promise<string[]> {

@@ -54,6 +54,8 @@ export const prepare: Stage = {
     await refuseTraffic(context);
     await noteCost(context);
     await context.gates(await smokeGates(context));
+    // The proof of the alerts stops an instance, and the balancer finds it healthy again some time after it runs.
+    await untilReady(context, (await context.connect()).router, to.colour);
   },
 
   async verify(context) {

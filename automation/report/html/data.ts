@@ -33,13 +33,27 @@ function ledger({ writes }: ReportModel): Html | '' {
   return html`<p>
     Of ${formatCount(writes.acknowledged)} acknowledged writes, ${formatCount(writes.lost ?? 0)} are lost and
     ${formatCount(writes.duplicated ?? 0)} are there twice. ${formatCount(writes.unknown ?? 0)} got no answer, so they
-    may or may not be there.
+    may or may not be there. ${increments(writes)}
   </p> `;
 }
 
 function wayBack({ data: { extension } }: ReportModel): Html | '' {
   if (extension === null) return '';
   return html`<p>Of the schema: ${describeExtension(extension)}.</p> `;
+}
+
+/** An increment that was overwritten by an older value takes no row away. */
+function increments({
+  increments: count,
+  incrementsLost: lost,
+  incrementsDoubled: doubled,
+}: ReportModel['writes']): string {
+  if (count == null) return '';
+  const found =
+    lost == null
+      ? 'nobody looked for these increments'
+      : `${formatCount(lost)} of these increments are lost, ${formatCount(doubled ?? 0)} were made twice`;
+  return `Of the acknowledged ones, ${formatCount(count)} incremented a row that other writes increment, too: ${found}.`;
 }
 
 function backupLines({ data: { backups, restores } }: ReportModel): Html | '' {

@@ -57,7 +57,10 @@ export async function read<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** One transaction. Never repeated: after a lost connection nobody knows whether it was committed. */
+/**
+ * One transaction. Never repeated: after a lost connection nobody knows whether it was committed, and the client is not told to
+ * try again, which would make the write twice.
+ */
 export async function transaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   // A connection that breaks between two queries says so here; the next query rejects.
@@ -67,7 +70,9 @@ export async function transaction<T>(pool: pg.Pool, work: (client: pg.PoolClient
   try {
     await client.query('begin');
     const result = await work(client);
-    await client.query('commit');
+    await client.query('commit').catch((error: unknown) => {
+      throw isGone(error) ? new HttpError(500, 'Nobody knows whether that was saved.') : error;
+    });
     return result;
   } catch (error) {
     await client.query('rollback').catch((failure: Error) => (broken = failure));

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { edition } from '#edition/api.ts';
 import { hasFault } from '../faults.ts';
 import { HttpError, readJson, type Handler } from '../http.ts';
-import { read, transaction } from './database.ts';
+import { transaction } from './database.ts';
 import { integer, key, text } from './input.ts';
 import { injectableSearch, lessonFault } from './planted.ts';
 import { findAccount, requireAccount } from './sessions.ts';
@@ -53,8 +53,8 @@ export function learningRoutes(pool: pg.Pool): Record<string, Handler> {
 
     'GET /api/progress': async (request) => {
       const account = await requireAccount(pool, request);
-      const { rows } = await pool.query<{ lessonId: string; bestScore: number }>(
-        `select lesson_id as "lessonId", best_score as "bestScore" from public.progress where account_id = $1
+      const { rows } = await pool.query<{ lessonId: string; bestScore: number; attempts: number }>(
+        `select lesson_id as "lessonId", best_score as "bestScore", attempts from public.progress where account_id = $1
          order by lesson_id`,
         [account.id],
       );
@@ -75,7 +75,7 @@ export function learningRoutes(pool: pg.Pool): Record<string, Handler> {
         await client.query(
           `insert into public.progress as p (account_id, lesson_id, best_score) values ($1, $2, $3)
            on conflict (account_id, lesson_id) do update
-           set best_score = greatest(p.best_score, excluded.best_score), updated_at = now()`,
+           set best_score = greatest(p.best_score, excluded.best_score), attempts = p.attempts + 1, updated_at = now()`,
           [account.id, written.lesson, score],
         );
         await client.query(
@@ -95,14 +95,16 @@ export function learningRoutes(pool: pg.Pool): Record<string, Handler> {
       const body = await readJson(request);
       const account = await requireAccount(pool, request);
       const change = key(body);
-      await transaction(pool, async (client) => {
+      const saved = await transaction(pool, async (client) => {
         await edition.savePreferences(client, account.id, body);
         await client.query('insert into public.preference_changes (account_id, key) values ($1, $2)', [
           account.id,
           change,
         ]);
+        // Not after the commit: a read that fails there would deny what was saved.
+        return edition.readPreferences(client, account.id);
       });
-      return { status: 200, body: { key: change, ...(await read(() => edition.readPreferences(pool, account.id))) } };
+      return { status: 200, body: { key: change, ...saved } };
     },
   };
 }

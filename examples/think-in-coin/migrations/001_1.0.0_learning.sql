@@ -36,10 +36,12 @@ create table public.lessons (
   correct integer not null
 );
 
+-- `attempts` is counted up with each answer: an increment that is lost, or made twice, shows against the events.
 create table public.progress (
   account_id bigint not null references public.accounts on delete cascade,
   lesson_id text not null references public.lessons,
   best_score integer not null check (best_score between 0 and 100),
+  attempts integer not null default 1 check (attempts > 0),
   updated_at timestamptz not null default now(),
   primary key (account_id, lesson_id)
 );

@@ -74,8 +74,8 @@ async function insertBatch(from: number, size: number): Promise<void> {
     [...columns, events.map((e) => e.key)],
   );
   await client.query(
-    `insert into public.progress (account_id, lesson_id, best_score, updated_at)
-     select account_id, lesson_id, max(score), max(at)
+    `insert into public.progress (account_id, lesson_id, best_score, attempts, updated_at)
+     select account_id, lesson_id, max(score), count(*), max(at)
      from unnest($1::bigint[], $2::text[], $3::int[], $4::timestamptz[]) as t(account_id, lesson_id, score, at)
      group by account_id, lesson_id`,
     columns,

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { compareDatabases, openSnapshot } from '../../../automation/data/compare.ts';
 import { withClient } from '../../../automation/data/connect.ts';
 import { checkInvariants } from '../../../automation/data/invariants.ts';
-import { checkLedger } from '../../../automation/data/ledger.ts';
+import { checkCounters, checkLedger } from '../../../automation/data/ledger.ts';
 import { maskDatabase, type MaskRule } from '../../../automation/data/mask.ts';
 import { OperationError } from '../../../infra/errors.ts';
 import { createRig, schemaV1, value, type Rig } from './rig.ts';
@@ -176,6 +176,27 @@ describe('contents of databases', () => {
       const writing = { name: 'writes', sql: 'WITH gone AS (DELETE FROM a RETURNING 1) SELECT * FROM gone' };
       expect(await checkInvariants(rig.blue.access, [writing]).catch((e: Error) => e.message)).to.include('writes');
       expect(await value<string>(rig.blue, 'SELECT count(*) FROM a')).to.equal('3');
+    });
+
+    it('N5: by the ledger of increments: lost and doubled ones, in both directions', async () => {
+      await rig.run(
+        rig.blue,
+        `CREATE TABLE counts (name text PRIMARY KEY, n bigint NOT NULL);
+        INSERT INTO counts VALUES ('right', 5), ('echoed', 3), ('doubled', 9), ('open', 6), ('cut off', 8), ('older', 14)`,
+      );
+      const sql = 'SELECT name AS counter, n AS value FROM counts WHERE name = ANY ($1)';
+      const of = (acknowledged: number, unknown = 0, sent = 0, from = 0) => ({ from, sent, acknowledged, unknown });
+      const sound = { right: of(5), open: of(4, 2), 'cut off': of(5, 0, 8), older: of(4, 0, 4, 10) };
+      expect(await checkCounters(rig.blue.access, sql, sound)).to.deep.equal({ lost: 0, doubled: 0 });
+      const wrong = { ...sound, echoed: of(5, 1), doubled: of(6, 1, 7), gone: of(4) };
+      expect(await checkCounters(rig.blue.access, sql, wrong)).to.deep.equal({ lost: 6, doubled: 2 });
+      expect(await checkCounters(rig.blue.access, 'not sql', {})).to.deep.equal({ lost: 0, doubled: 0 });
+      const failure = (query: string) =>
+        checkCounters(rig.blue.access, query, { right: of(5) }).catch((error: OperationError) => error.todo);
+      expect(await failure('SELECT name, n AS value FROM counts WHERE name = ANY ($1)')).to.include('counters');
+      expect(await failure('SELECT name AS counter, NULL AS value FROM counts WHERE name = ANY ($1)')).to.include(
+        'bigint',
+      );
     });
 
     it('by the ledger: lost and duplicated keys', async () => {

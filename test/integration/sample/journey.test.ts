@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { mkdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -7,6 +8,8 @@ import { databaseUrl } from '../../../infra/database-url.ts';
 import { projectRoot } from '../../../infra/paths.ts';
 import type { DatabaseAccess } from '../../../infra/platform.ts';
 import { toolPath } from '../../../infra/tools.ts';
+import { checkCounters } from '../../../automation/data/ledger.ts';
+import { readRuns, runDirectory, runFiles } from '../../../automation/release/synthetic-runs.ts';
 import release from '../../../greenlight.config.ts';
 import { openWorkshop, withClient, type Workshop } from './sample.ts';
 
@@ -34,8 +37,9 @@ describe('sample application: k6 journey', function () {
   after(() => shop.close());
 
   const start = (name: string, env: Record<string, string>) => {
-    const ledger = join(shop.directory, `${name}.jsonl`);
-    const summary = join(shop.directory, `${name}.json`);
+    const directory = runDirectory(join(shop.directory, name), 1);
+    mkdirSync(directory, { recursive: true });
+    const { consoleFile: ledger, summaryFile: summary } = runFiles(directory);
     const process = execa(
       toolPath('k6'),
       [
@@ -78,8 +82,9 @@ describe('sample application: k6 journey', function () {
     expect(total).to.equal(numbers.requests);
 
     const lines = await run.lines();
-    expect(lines.every((line) => line['ledger'] === 'ack')).to.equal(true);
-    const keys = lines.map((line) => line['key'] ?? '');
+    const acknowledged = lines.filter((line) => line['ledger'] === 'ack');
+    expect(lines.filter((line) => line['ledger'] !== 'sent')).to.deep.equal(acknowledged);
+    const keys = acknowledged.map((line) => line['key'] ?? '');
     expect(keys.length).to.equal(numbers.requests / 5);
     const sql = release.data?.ledger?.sql ?? '';
     const found = await withClient(
@@ -88,15 +93,38 @@ describe('sample application: k6 journey', function () {
     );
     expect(found.every((row) => row.copies === 1)).to.equal(true);
     expect(new Set(found.map((row) => row.key))).to.deep.equal(new Set(keys));
+    const { counters } = await readRuns(join(shop.directory, 'full'));
+    const increments = acknowledged.filter((line) => line['counter'] !== undefined);
+    expect(increments.length).to.equal(numbers.requests / 10);
+    expect(Object.values(counters).reduce((sum, one) => sum + one.acknowledged, 0)).to.equal(increments.length);
+    const looked = await checkCounters(access, release.data?.ledger?.counters ?? '', counters);
+    expect(looked).to.deep.equal({ lost: 0, doubled: 0 });
     for (const { name, sql: broken } of release.data?.invariants ?? []) {
       const { rowCount } = await withClient(databaseUrl(access, 'app'), (client) => client.query(broken));
       expect(rowCount, name).to.equal(0);
     }
   });
 
+  it('N5: shows an increment that an older value has overwritten, which no key shows', async () => {
+    const { counters } = await readRuns(join(shop.directory, 'full'));
+    const sql = release.data?.ledger?.counters ?? '';
+    const change = (by: string) =>
+      withClient(databaseUrl(access, 'admin'), (client) =>
+        client.query(
+          `update progress set attempts = attempts ${by} where (account_id, lesson_id) in
+             (select account_id, lesson_id from progress_events group by 1, 2 having count(*) > 1 order by 1, 2 limit 1)`,
+        ),
+      );
+    await change('+ 1');
+    expect(await checkCounters(access, sql, counters)).to.deep.equal({ lost: 0, doubled: 1 });
+    await change('- 2');
+    expect(await checkCounters(access, sql, counters)).to.deep.equal({ lost: 1, doubled: 0 });
+    await change('+ 1');
+  });
+
   it('ends at SIGINT with its summary', async () => {
     const run = start('stopped', { RATE: '20', DURATION: '300' });
-    while ((await run.lines()).length === 0) await wait(100);
+    while (!(await run.lines()).some((line) => line['ledger'] === 'ack')) await wait(100);
     run.process.kill('SIGINT');
     await run.process;
     const numbers = await run.numbers();

@@ -257,6 +257,11 @@ const cases: [string, (draft: Draft) => void, string][] = [
   ],
   ['a ledger without $1', (d) => (d.data.ledger = { sql: 'SELECT 1' }), 'data.ledger.sql: found "SELECT 1"; use $1'],
   [
+    'counters of the ledger without $1',
+    (d) => (d.data.ledger = { sql: 'SELECT $1', counters: 'SELECT 2' }),
+    'data.ledger.counters: found "SELECT 2"; use $1, the names of the counters',
+  ],
+  [
     'synthetic traffic without a ledger',
     (d) => delete d.data.ledger,
     'data.ledger: is missing: without it nobody can tell',

@@ -38,6 +38,7 @@ describe('runs of marked traffic', () => {
       load: { asked: { seconds: 0, requests: 0 }, done: { seconds: 0, requests: 0 } },
       acknowledged: ['a', 'c'],
       unknown: ['b'],
+      counters: {},
     });
   });
 
@@ -62,6 +63,23 @@ describe('runs of marked traffic', () => {
     addRun(2, [], { requests: 1, failed: 0, seconds: 1 });
     recordAsked(runDirectory(evidence, 2), { requestsPerSecond: 20, from: 0 });
     expect(await traffic()).to.include({ verdict: 'pass', measured: '1500 requests in 80 s' });
+  });
+
+  it('N5: count increments by counter, over all runs', async () => {
+    const line = (ledger: string, counter: string, more = {}) => JSON.stringify({ ledger, counter, ...more });
+    addRun(1, [line('sent', 'a', { from: 7 }), line('ack', 'a', { key: '1' }), line('sent', 'b')]);
+    addRun(2, [
+      line('sent', 'b'),
+      line('unknown', 'b', { key: '2' }),
+      line('sent', 'b'),
+      line('ack', 'b', { key: '3' }),
+    ]);
+    const { counters, acknowledged, unknown } = await readRuns(evidence);
+    expect(counters).to.deep.equal({
+      a: { from: 7, sent: 1, acknowledged: 1, unknown: 0 },
+      b: { from: 0, sent: 3, acknowledged: 1, unknown: 1 },
+    });
+    expect({ acknowledged, unknown }).to.deep.equal({ acknowledged: ['1', '3'], unknown: ['2'] });
   });
 
   it('count what hung when they ended, and not what was merely cut off', async () => {

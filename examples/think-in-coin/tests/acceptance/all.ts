@@ -79,7 +79,7 @@ describe(`acceptance of ${version}`, () => {
       assert.equal(reply.body['score'], score);
     }
     const kept = (await client.get('/api/progress')).body['lessons'];
-    assert.deepEqual(kept, [{ lessonId: 'budget', bestScore: 100 }]);
+    assert.deepEqual(kept, [{ lessonId: 'budget', bestScore: 100, attempts: 3 }]);
     assert.equal((await client.post('/api/progress', { lessonId: 'none', answer: 0, key: randomUUID() })).status, 400);
   });
 

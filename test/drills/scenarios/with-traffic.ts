@@ -1,0 +1,117 @@
+import { exitCodes } from '../../../automation/ui/exit-codes.ts';
+import { shortRelease } from '../definition.ts';
+import type { Scenario } from '../scenario.ts';
+import { exits, kill, planted, resumed, rolledBack } from './expected.ts';
+
+/** What users could feel, and what has to take them back. */
+export const withTraffic: Scenario[] = [
+  {
+    name: 'canary-errors',
+    fault: 'one read in twenty fails in production',
+    expect: rolledBack('canary'),
+    felt: 'failed requests',
+    compiled: 'error-on-reads@production',
+    // As many requests as the sample's own release has: one failure of few could be chance.
+    changes: { synthetic: { script: shortRelease.load.script, requestsPerSecond: 200 } },
+  },
+  {
+    name: 'canary-hang',
+    fault: 'after twenty reads the next is never answered, in production',
+    expect: rolledBack('canary'),
+    felt: 'failed requests',
+    compiled: 'hang@production',
+    // So long that some of them hang before it ends, and are seen to.
+    changes: {
+      synthetic: { script: shortRelease.load.script, requestsPerSecond: 200 },
+      canary: { ...shortRelease.canary, stepSeconds: 15 },
+    },
+  },
+  {
+    name: 'canary-thin',
+    fault: 'one request a second: too little to judge by',
+    expect: rolledBack('canary'),
+    felt: 'nothing',
+    changes: { synthetic: { script: shortRelease.load.script, requestsPerSecond: 1 } },
+  },
+  {
+    name: 'data-comparison',
+    fault: 'a row is changed on the new colour behind the replication',
+    expect: rolledBack('cutover', 'data-comparison'),
+    felt: 'nothing',
+    act: {
+      stage: 'canary',
+      afterMs: 3_000,
+      run: async ({ idle, sql }) => {
+        await sql(idle, `UPDATE public.lessons SET title = title || ' (changed)' WHERE id = 'risk'`);
+        return [];
+      },
+    },
+  },
+  {
+    name: 'bake-writes',
+    fault: 'the new version cannot store a score: no read shows it',
+    expect: rolledBack('bake'),
+    felt: 'failed requests',
+    ...planted('fails-writes'),
+  },
+  {
+    name: 'bake-crashes',
+    fault: 'every api process of the new colour dies, again and again',
+    expect: rolledBack('bake'),
+    felt: 'failed requests',
+    act: {
+      stage: 'bake',
+      afterMs: 2_000,
+      run: async ({ idle, killInstances }) => {
+        const killed = await killInstances('api', idle, 3);
+        return [{ what: 'api processes were killed', ok: killed > 0, found: String(killed) }];
+      },
+    },
+  },
+  {
+    name: 'user-journey',
+    fault: 'the new version says it stored a score, and did not',
+    expect: rolledBack('bake', 'user-journey'),
+    felt: 'lost writes',
+    ...planted('loses-writes'),
+  },
+  {
+    name: 'rollback',
+    fault: 'somebody asks for a rollback in the bake time',
+    expect: rolledBack('bake'),
+    felt: 'nothing',
+    act: {
+      stage: 'bake',
+      afterMs: 3_000,
+      run: async ({ run }) => exits('npm run rollback', await run('rollback'), exitCodes.go),
+    },
+  },
+];
+
+/** The release itself dies. They end with a new version, which is the next one's old version. */
+export const killedRelease: Scenario[] = [
+  {
+    name: 'killed-in-canary',
+    fault: 'the release is killed in the canary, then resumed',
+    expect: resumed('canary'),
+    felt: 'nothing',
+    act: { stage: 'canary', afterMs: 4_000, run: kill },
+    endedBy: 'resume',
+  },
+  {
+    name: 'killed-in-bake',
+    fault: 'the release is killed in the bake time, then resumed',
+    expect: resumed('bake'),
+    felt: 'nothing',
+    act: { stage: 'bake', afterMs: 3_000, run: kill },
+    endedBy: 'resume',
+  },
+  {
+    name: 'killed-in-cleanup',
+    fault: 'the release is killed while the old colour is taken down, then resumed',
+    expect: resumed('cleanup'),
+    felt: 'nothing',
+    act: { stage: 'cleanup', afterMs: 1_500, run: kill },
+    endedBy: 'resume',
+  },
+];
