@@ -90,6 +90,6 @@ const examples = (table: Table, keys: readonly string[]): string =>
     .map((key) => describeKey(table, JSON.parse(key) as (string | null)[]))
     .join('; ');
 
-const plural = (count: number): string => `${count} ${count === 1 ? 'row' : 'rows'}`;
+export const plural = (count: number): string => `${count} ${count === 1 ? 'row' : 'rows'}`;
 const amount = (count: number | undefined, side: string): string | undefined =>
   count === undefined || count === 0 ? undefined : `${plural(count)} of ${side}`;

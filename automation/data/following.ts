@@ -11,6 +11,8 @@ import { replayed, syncStatus } from './sync-state.ts';
 
 /** Longest wait for the side that follows to have what the live one had, ms. */
 const catchUpMs = 60_000;
+/** Of it, as long as a replication that has stopped is waited for: one that lost its connection is started again within 5 s, ms. */
+const brokenMs = 10_000;
 const pollMs = 50;
 
 /**
@@ -68,11 +70,12 @@ async function caughtUp(link: Link, live: pg.Client, follower: pg.Client, signal
   const message = `SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'greenlight', 'look')`;
   await live.query(message);
   const { lsn } = await row<{ lsn: string }>(live, 'SELECT pg_current_wal_flush_lsn()::text AS lsn');
-  const deadline = performance.now() + catchUpMs;
+  const started = performance.now();
   while (!(await replayed(live, link.name, lsn))) {
     signal?.throwIfAborted();
-    if (performance.now() > deadline) {
-      const { problem } = await syncStatus(link);
+    const waited = performance.now() - started;
+    const { problem } = waited > brokenMs ? await syncStatus(link) : {};
+    if (waited > catchUpMs || problem !== undefined) {
       throw new OperationError(
         `comparing ${link.to.colour} with ${link.from.colour}`,
         problem ?? `${link.to.colour} is still behind after ${catchUpMs} ms`,

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { TableComparison } from '../release/events.ts';
 import { compareTables, source, type CompareOptions, type Names, type RowsCompared } from './compare.ts';
-import { differences, namesOf, someHashes } from './differences.ts';
+import { differences, namesOf, plural, someHashes } from './differences.ts';
 import { bucketsFor, estimatedRows, nothing, openSnapshot, sumsOf, type Source, type Sum } from './multiset.ts';
 import { mergeRows, type Looks } from './sorted-rows.ts';
 
@@ -102,7 +102,9 @@ async function judge(
   }
   if (extra.count > 0) {
     const which = await namesOf(looks[0], extra.hashes);
-    parts.push(`${extra.count} rows that did not change meanwhile are not on ${names.left}${which}`);
+    parts.push(
+      `${plural(extra.count)} that did not change meanwhile ${extra.count === 1 ? 'is' : 'are'} not on ${names.left}${which}`,
+    );
   }
   const good = `written to meanwhile: all ${stayed} rows that did not change are there`;
   return { rows, equal: parts.length === 0, detail: parts.length === 0 ? good : parts.join(', ') };
