@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { sqlIdentifier } from '../../infra/roles.ts';
 import { fromTable, type Column, type Table } from './catalog.ts';
-import { row, rows } from './connect.ts';
+import { row } from './connect.ts';
 
 /**
  * A table as what it is: rows in no order, any of them several times. Two tables are equal where the number of their
@@ -54,9 +54,15 @@ const textForms = {
  */
 export async function openSnapshot(client: pg.Client): Promise<void> {
   const forms = Object.entries(textForms).map(([name, value]) => `SET LOCAL ${name} = '${value}'`);
-  // It may wait idle for as long as a backup takes.
-  const settings = [...forms, 'SET LOCAL idle_in_transaction_session_timeout = 0'].join('; ');
-  await client.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1; ${settings}`);
+  // It may wait idle for as long as a backup takes; the server's counters stay as they are read here first.
+  const settings = [
+    ...forms,
+    'SET LOCAL idle_in_transaction_session_timeout = 0',
+    'SET LOCAL stats_fetch_consistency = snapshot',
+  ].join('; ');
+  await client.query(
+    `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${settings}; SELECT pg_stat_get_tuples_inserted(0)`,
+  );
 }
 
 /** Names of the columns that both have, in one order. */
@@ -82,6 +88,9 @@ export interface Source {
   hash: string;
 }
 
+/** `relid`s of the table `$1` and its partitions: of a table without any, `pg_partition_tree` has no row. */
+export const relationsOf = `(SELECT $1::regclass AS relid UNION SELECT relid FROM pg_partition_tree($1::regclass)) AS relation`;
+
 /** Shortest limit of one reading of a table, ms; larger tables get the time for so many bytes each ms. */
 const leastMs = 60_000;
 const bytesPerMs = 5_000;
@@ -93,7 +102,7 @@ const graceMs = 5_000;
  * for longer than for this one reading. The limit of its statements follows the table's size.
  */
 export async function reading<T>({ client, table }: Source, read: (limits: Limits) => Promise<T>): Promise<T> {
-  const size = `SELECT coalesce(sum(pg_table_size(relid)), 0)::float8 AS bytes FROM pg_partition_tree($1::regclass)`;
+  const size = `SELECT sum(pg_table_size(relid))::float8 AS bytes FROM ${relationsOf}`;
   await client.query('SAVEPOINT reading');
   const { bytes } = await row<{ bytes: number }>(client, size, [table.sql]);
   const statementMs = Math.round(leastMs + bytes / bytesPerMs);
@@ -147,8 +156,7 @@ export const bucketsFor = (count: number): number =>
 
 /** How many rows the server believes the table to have: from its last analysis, and its size. */
 export async function estimatedRows({ client, table }: Source): Promise<number> {
-  const sql = `SELECT sum(greatest(0, c.reltuples, pg_relation_size(c.oid) / 1000))::float8 AS n
-    FROM pg_partition_tree($1::regclass) p JOIN pg_class c ON c.oid = p.relid`;
-  const [found] = await rows<{ n: number | null }>(client, sql, [table.sql]);
-  return found?.n ?? 0;
+  const sql = `SELECT coalesce(sum(greatest(c.reltuples, pg_relation_size(c.oid) / 500)), 0)::float8 AS n
+    FROM ${relationsOf} JOIN pg_class c ON c.oid = relid AND c.relkind = 'r'`;
+  return (await row<{ n: number }>(client, sql, [table.sql])).n;
 }

@@ -4,6 +4,7 @@ import { compareTables, source, type CompareOptions, type Names, type RowsCompar
 import { differences, namesOf, plural, someHashes } from './differences.ts';
 import { bucketsFor, estimatedRows, nothing, openSnapshot, sumsOf, type Source, type Sum } from './multiset.ts';
 import { mergeRows, type Looks } from './sorted-rows.ts';
+import { writtenMeanwhile } from './written.ts';
 
 /** Snapshots of a database that goes on changing, and of what was copied from it. All were opened with `openSnapshot`. */
 export interface Snapshots {
@@ -70,12 +71,14 @@ async function compareRows([before, after]: [Source, Source], looks: Looks, name
 
   const old = await sumsOf(before, buckets, true);
   const changed = new Set(all.filter((b) => !untouched(old.get(b), now.get(b))));
-  if (later === undefined && changed.size === 0)
-    return { rows, equal: false, detail: await differences(after, copy, names) };
   const opened = all.filter((b) => changed.has(b) || !same(now.get(b), there.get(b)));
   const looked = new Set(opened);
   const closed = all.reduce((sum, b) => sum + (looked.has(b) ? 0 : (now.get(b)?.rows ?? 0)), 0);
-  return judge([before, after], looks, { buckets, opened, closed }, names);
+  const found = await judge([before, after], looks, { buckets, opened, closed }, names);
+  if (later !== undefined || changed.size > 0) return found;
+  // Nothing stayed that was written meanwhile: what the copy has beside may still have come and gone.
+  if (found.equal && (await writtenMeanwhile(before, after))) return found;
+  return { rows, equal: false, detail: await differences(after, copy, names) };
 }
 
 /** Looks at the rows themselves: `closed` are those of the buckets that need no look. */

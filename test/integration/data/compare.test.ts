@@ -1,6 +1,8 @@
 import { expect } from 'chai';
-import { compareDatabases, openSnapshot } from '../../../automation/data/compare.ts';
+import { tablesOf } from '../../../automation/data/catalog.ts';
+import { compareDatabases, openSnapshot, source } from '../../../automation/data/compare.ts';
 import { withClient } from '../../../automation/data/connect.ts';
+import { bucketsFor, estimatedRows, reading, sumsOf } from '../../../automation/data/multiset.ts';
 import { createRig, type Rig } from './rig.ts';
 
 /** Small numbers from a seed, so that what fails can be repeated. */
@@ -16,11 +18,11 @@ describe('what a comparison of contents finds', () => {
   });
   after(() => rig.dispose());
 
-  const compare = () =>
+  const compare = (columns: 'left' | 'common' = 'left') =>
     withClient(rig.blue.access, 'admin', (left) =>
       withClient(rig.green.access, 'admin', async (right) => {
         await Promise.all([openSnapshot(left), openSnapshot(right)]);
-        return await compareDatabases(left, right, { columns: 'left', names: { left: 'blue', right: 'green' } });
+        return await compareDatabases(left, right, { columns, names: { left: 'blue', right: 'green' } });
       }),
     );
   const compared = async (blue: string, green: string) => {
@@ -163,6 +165,29 @@ describe('what a comparison of contents finds', () => {
       ['parts', 1],
       ['types', 1],
     ]);
+  });
+
+  it('are not equal where no column is on both sides, as only the numbers of rows could be', async () => {
+    await rig.fresh('CREATE TABLE t (a int); INSERT INTO t VALUES (1)');
+    await rig.run(rig.green, 'CREATE TABLE t (b int); INSERT INTO t VALUES (2)');
+    expect(await compare('common')).to.deep.equal([
+      { table: 'public.t', rows: { left: 1, right: 1 }, leftColumns: ['a'], equal: false, detail: 'no column is on both sides' },
+    ]); // prettier-ignore
+  });
+
+  it('take time and buckets for the size of a table, partitioned or not', async () => {
+    await rig.fresh(`CREATE TABLE plain AS SELECT i AS id FROM generate_series(1, 300000) i; CREATE TABLE parts (id int) PARTITION BY RANGE (id);
+      CREATE TABLE p1 PARTITION OF parts FOR VALUES FROM (0) TO (150000); CREATE TABLE p2 PARTITION OF parts FOR VALUES FROM (150000) TO (400000);
+      INSERT INTO parts SELECT * FROM plain; ANALYZE`);
+    await withClient(rig.blue.access, 'admin', async (client) => {
+      await openSnapshot(client);
+      for (const table of await tablesOf(client)) {
+        const one = source(client, table, table);
+        expect(await reading(one, ({ query_timeout: ms }) => Promise.resolve(ms)), table.name).to.be.above(66_000);
+        expect(bucketsFor(await estimatedRows(one)), table.name).to.equal(1024);
+        expect((await sumsOf(one, 1024, true)).size, table.name).to.equal(1024);
+      }
+    });
   });
 
   it('leave no lock behind that a change of the schema would wait for', async () => {

@@ -75,7 +75,8 @@ describe('a copy of a database that goes on changing', () => {
       ['another of a row that is there', 'SELECT 1', 'INSERT INTO log SELECT * FROM log LIMIT 1', 4000],
       ['an UPDATE', 'SELECT 1', `UPDATE log SET level = 9 WHERE line = 'line 7'`, 3996],
       ['a DELETE of one of several', 'SELECT 1', 'DELETE FROM log WHERE ctid = (SELECT min(ctid) FROM log)', 3999],
-      ['rows that came and went', `INSERT INTO log VALUES (7, 'short')`, 'DELETE FROM log WHERE level = 7; INSERT INTO log VALUES (8, $$$$)', 4000],
+      ['rows that came and went', `INSERT INTO log VALUES (7, 'short')`, 'DELETE FROM log WHERE level = 7', 4000],
+      ['rows that came and went, and others that stay', `INSERT INTO log VALUES (7, 'short')`, `DELETE FROM log WHERE level = 7; INSERT INTO log VALUES (8, 'stays')`, 4000],
       ['rows that changed and changed back', `UPDATE log SET level = level + 3`, 'UPDATE log SET level = level - 3', 0],
     ]; // prettier-ignore
     for (const [title, first, meanwhile, stayed] of writes) {
@@ -108,6 +109,12 @@ describe('a copy of a database that goes on changing', () => {
     expect(good['public.parts']).to.deep.include({ equal: true, rows: { left: 198, right: 198 } });
     const bad = await compared(meanwhile, 'DELETE FROM parts WHERE id IN (7, 107)', { schema });
     expect(bad['public.parts']).to.deep.include({ equal: false, rows: { left: 198, right: 196 } });
+  });
+
+  it('is found out when it has rows that were never in a table that nobody wrote to', async () => {
+    const tables = await compared('SELECT 1', `INSERT INTO settings VALUES (1, 'language', 'en')`);
+    expect(tables['public.settings']).to.deep.include({ equal: false, rows: { left: 500, right: 501 } });
+    expect(tables['public.settings']?.detail).to.contain('1 row only on its copy (account = 1');
   });
 
   it('names the rows that are missing, where a key does', async () => {
