@@ -155,6 +155,11 @@ export function judgeSync(facts: SyncFacts, maxLagMs: number): Measurement[] {
   ]; // prettier-ignore
 }
 
+/** The side that follows holds what the live one holds, which is written to meanwhile. */
+export function followingGate(options: { title: string; compare: () => Promise<TableComparison[]> }): Gate {
+  return dataGate('following', options.title, options.compare, judgeComparison);
+}
+
 /** Two databases, or a database and what it is copied from, hold the same. */
 export function dataComparisonGate(options: {
   compare: () => Promise<{ tables: TableComparison[]; invariants: InvariantResult[] }>;

@@ -1,20 +1,15 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../../infra/errors.ts';
 import type { Colour } from '../../infra/model.ts';
-import { openSnapshot } from '../data/compare.ts';
-import { close, connect, row } from '../data/connect.ts';
 import type { Router } from '../../infra/platform.ts';
 import { cutover, type CutoverResult, type CutoverSettings } from '../data/cutover.ts';
+import { compareFollowing } from '../data/following.ts';
 import { linkBetween, type Side } from '../data/link.ts';
-import { compareRestored } from '../data/restored.ts';
-import { replayed, syncStatus } from '../data/sync.ts';
+import { syncStatus } from '../data/sync.ts';
 import { checkInvariants } from '../data/invariants.ts';
 import { dataComparisonGate } from '../gates/data.ts';
 import type { ReleaseContext } from './context.ts';
 import type { TableComparison } from './events.ts';
 import { StageStopped } from './stage.ts';
-
-/** Longest wait for the old colour to have what the new one had, ms. */
-const catchUpMs = 30_000;
 
 export interface Move {
   from: Colour;
@@ -64,30 +59,14 @@ export async function moveWrites(context: ReleaseContext, { from, to, direction 
  */
 export async function compareMoved(context: ReleaseContext, from: Colour, to: Colour): Promise<void> {
   const [old, now] = [await sideOf(context, from), await sideOf(context, to)];
-  const sessions = await Promise.all([
-    connect(now.access, 'admin'),
-    connect(now.access, 'admin'),
-    connect(old.access, 'admin'),
-  ]);
-  const [before, after, following] = sessions;
   const started = performance.now();
-  try {
-    const { lsn } = await row<{ lsn: string }>(before, 'SELECT pg_current_wal_flush_lsn()::text AS lsn');
-    await openSnapshot(before);
-    const deadline = Date.now() + catchUpMs;
-    while (!(await replayed(after, linkBetween(now, old).name, lsn))) {
-      if (Date.now() > deadline) throw new StageStopped('rolled-back', `${from} does not follow ${to} any more`);
-      await sleep(50);
-    }
-    await openSnapshot(following);
-    await openSnapshot(after);
-    const tables = await compareRestored(before, after, following, 'common');
-    const ms = Math.round(performance.now() - started);
-    context.journal.append({ type: 'data.compared', moment: 'cutover', tables, ms });
-    await proveMove(context, { from, to }, tables);
-  } finally {
-    await Promise.all(sessions.map(close));
-  }
+  const tables = await compareFollowing(linkBetween(now, old), 'common', context.signal).catch((error: unknown) => {
+    context.signal.throwIfAborted();
+    throw new StageStopped('rolled-back', messageOf(error));
+  });
+  const ms = Math.round(performance.now() - started);
+  context.journal.append({ type: 'data.compared', moment: 'cutover', tables, ms });
+  await proveMove(context, { from, to }, tables);
 }
 
 /** Both databases equal, the invariants hold on the new one, and the old one follows: what the way back rests on. */

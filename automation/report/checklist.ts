@@ -42,7 +42,7 @@ export const requirements: readonly Line[] = [
   {
     id: 'transition',
     title: 'User data transition',
-    gates: ['sync', 'data-comparison'],
+    gates: ['sync', 'following', 'data-comparison'],
     proofs: [tablesEqual, everyWriteOnce],
   },
   { id: 'monitoring', title: 'Monitoring and alerts', gates: ['alerts'], proofs: [alertArrived] },

@@ -38,6 +38,7 @@ const register: readonly RiskLine[] = [
         text: 'A backup is proven before a contract migration takes anything away',
         gates: ['backup-restore-contract'],
       },
+      { text: 'What follows is compared with what is live before any write is held', gates: ['following'] },
       { text: 'Both databases are compared exactly at the instant of the cutover', proof: tablesEqual },
       { text: 'Every acknowledged write is looked up afterwards', proof: everyWriteOnce },
       { text: 'The old database follows the new one until the bake time ends', proof: wayBackLossless },

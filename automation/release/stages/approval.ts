@@ -1,6 +1,7 @@
 import { passes } from '../../gates/gate.ts';
 import { writeReportApart } from '../../report/apart.ts';
 import { announce } from '../announce.ts';
+import { inactiveCompared, requireFollowing } from '../compare-inactive.ts';
 import type { ReleaseContext } from '../context.ts';
 import { StageStopped, type Stage } from '../stage.ts';
 
@@ -9,16 +10,20 @@ export const approval: Stage = {
   id: 'approval',
   title: 'Go or no-go',
 
-  plan: ({ definition }) => ({
+  plan: ({ kind, definition }) => ({
     steps: [
+      ...(kind === 'go-live' ? [] : ['compare the inactive colour with the live one']),
       'write the readiness report',
       definition.approval === 'auto' ? 'go by itself: every gate has passed' : 'ask a person',
     ],
+    ...(kind === 'go-live' ? {} : { gates: inactiveCompared }),
     workMs: 500,
     observationMs: 0,
   }),
 
   async apply(context) {
+    // Before the decision, and before any read goes there.
+    if (context.from !== undefined) await requireFollowing(context, context.from.colour);
     await decide(context, await writeReportApart(context.directory));
     const { application, announcements } = context.definition;
     await announce(

@@ -1,5 +1,6 @@
 import { other } from '../../../infra/model.ts';
 import { OperationError } from '../../../infra/errors.ts';
+import { inactiveCompared, requireFollowing } from '../compare-inactive.ts';
 import type { ReleaseContext } from '../context.ts';
 import { keepFollowing } from '../keep-following.ts';
 import { observedPercent } from '../recorder.ts';
@@ -20,10 +21,14 @@ export const canary: Stage = {
     kind === 'go-live'
       ? { steps: ['nothing is live yet: no canary'], workMs: 0, observationMs: 0 }
       : {
-          steps: definition.canary.steps.map(
-            (percent) =>
-              `${percent} % of reads for ${definition.canary.stepSeconds} s, judged against SLOs and the live colour`,
-          ),
+          steps: [
+            ...definition.canary.steps.map(
+              (percent) =>
+                `${percent} % of reads for ${definition.canary.stepSeconds} s, judged against SLOs and the live colour`,
+            ),
+            'compare the inactive colour with the live one once more',
+          ],
+          gates: inactiveCompared,
           workMs: definition.canary.steps.length * 2_500,
           observationMs: definition.canary.steps.length * definition.canary.stepSeconds * 1000,
         },
@@ -34,6 +39,8 @@ export const canary: Stage = {
     const { colour: live } = context.from;
     await keepFollowing(context, { from: live, to: context.to.colour }, async () => {
       for (const percent of context.definition.canary.steps) await step(context, percent, live);
+      // Just before the cutover: from here on a difference would be found after the flip only.
+      await requireFollowing(context, live);
     });
   },
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { rowExpression } from '../../../automation/data/compare.ts';
 import { connectionInfo } from '../../../automation/data/subscription.ts';
+import { rowHash } from '../../../automation/data/multiset.ts';
 import { maskExpression } from '../../../automation/data/mask.ts';
 import { controlsTransaction, splitStatements } from '../../../automation/data/statements.ts';
 
@@ -67,9 +67,9 @@ describe('the login of the subscriber', () => {
   });
 });
 
-describe('a row as something that hashes', () => {
+describe('the hash of a row', () => {
   const column = (name: string, builtIn: string) => ({ name, builtIn, type: builtIn, generated: false });
-  it('has the columns of both sides, as text where a hash would not be the same everywhere', () => {
+  it('is of the columns of both sides, as text where their bytes would not be the same everywhere', () => {
     const mine = [
       column('id', 'int4'),
       column('name', 'text'),
@@ -78,8 +78,8 @@ describe('a row as something that hashes', () => {
       column('gone', 'int4'),
     ];
     const theirs = [column('size', 'int8'), column('mood', ''), column('name', 'text'), column('id', 'int4')];
-    expect(rowExpression(mine, theirs)).to.equal(
-      `ROW("id", "name" COLLATE "C", "mood"::text COLLATE "C", "size"::text COLLATE "C")`,
+    expect(rowHash(mine, theirs)).to.equal(
+      `hash_record_extended(ROW(record_send(ROW("id", "name", "mood"::text, "size"::text))), 0)`,
     );
   });
 });
