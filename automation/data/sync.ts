@@ -4,9 +4,8 @@ import { OperationError, messageOf } from '../../infra/errors.ts';
 import { revokeWrites } from '../../infra/roles.ts';
 import { close, connect, row, rows, withClient } from './connect.ts';
 import { schemaFingerprint } from './fingerprint.ts';
+import { identitiesOf } from './identity.ts';
 import {
-  allTables,
-  createPublication,
   createSlot,
   createSubscription,
   dropSlot,
@@ -16,6 +15,7 @@ import {
   type Side,
 } from './link.ts';
 import { requirePreconditions } from './preconditions.ts';
+import { allTables, createPublication } from './publication.ts';
 import { refreshMaterialisedViews } from './schema.ts';
 import { quietTriggers } from './triggers.ts';
 import { noTries, revive } from './revive.ts';
@@ -42,7 +42,8 @@ export async function startSync(from: Side, to: Side): Promise<Link> {
   try {
     await target.query(revokeWrites);
     const fingerprint = await schemaFingerprint(source);
-    await createPublication(source, link.name, await allTables(source), JSON.stringify(fingerprint));
+    const tables = await allTables(source);
+    await createPublication(source, link.name, tables, JSON.stringify(fingerprint), await identitiesOf(source));
     await createSlot(source, link.name, slotMs);
     await quietTriggers(source, target);
     await createSubscription(target, link, { copyData: true, enabled: true });
