@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { OperationError, messageOf } from '../../infra/errors.ts';
-import { revokeWrites } from '../../infra/roles.ts';
+import { revokeWrites, sqlIdentifier } from '../../infra/roles.ts';
 import { close, connect, row, rows, withClient } from './connect.ts';
 import { schemaFingerprint } from './fingerprint.ts';
 import { identitiesOf } from './identity.ts';
@@ -32,9 +32,10 @@ const pollMs = 200;
 /**
  * Starts to copy all tables from `from` (live) to `to`, whose schema must be there and empty (`copySchema`), and to
  * follow every change from then on. `to` becomes read-only for the application. What an earlier attempt left is
- * replaced. Throws an OperationError that lists all preconditions that are not met, before anything is published.
+ * replaced. Throws an OperationError that lists all preconditions that are not met, before anything is published. An aborted `signal` ends it
+ * between two steps.
  */
-export async function startSync(from: Side, to: Side): Promise<Link> {
+export async function startSync(from: Side, to: Side, signal?: AbortSignal): Promise<Link> {
   const link = linkBetween(from, to);
   await stopSync(link);
   await requirePreconditions(from.access, to.access);
@@ -43,9 +44,11 @@ export async function startSync(from: Side, to: Side): Promise<Link> {
     await target.query(revokeWrites);
     const fingerprint = await schemaFingerprint(source);
     const tables = await allTables(source);
+    signal?.throwIfAborted();
     await createPublication(source, link.name, tables, JSON.stringify(fingerprint), await identitiesOf(source));
     await createSlot(source, link.name, slotMs);
     await quietTriggers(source, target);
+    signal?.throwIfAborted();
     await createSubscription(target, link, { copyData: true, enabled: true });
     return link;
   } catch (error) {
@@ -109,6 +112,14 @@ export async function waitForSync(link: Link, options: WaitForSync): Promise<Syn
   } finally {
     await Promise.all([close(source), close(target)]);
   }
+}
+
+/** As `stopSync`, but the publication goes first, and at once: the application on the publishing side can write again whatever else is slow. */
+export async function withdrawSync(link: Link): Promise<void> {
+  await withClient(link.from.access, 'admin', (source) =>
+    source.query(`DROP PUBLICATION IF EXISTS ${sqlIdentifier(link.name)}`),
+  );
+  await stopSync(link);
 }
 
 /**
