@@ -6,9 +6,7 @@ describe('harm to the live colour since it is published', () => {
   const judge = (before: Counted, since: Counted, recent = since) => judgeHarm({ before, since, recent }, 0.01);
 
   it('is a share of failures that is not chance any more', () => {
-    expect(judge(of(0, 12_000), of(89, 2_489))).to.equal(
-      '89 of 2489 requests failed since then, 0 of 12000 before',
-    );
+    expect(judge(of(0, 12_000), of(89, 2_489))).to.equal('89 of 2489 requests failed since then, 0 of 12000 before');
     // A hundred requests a second of which each 28th fails: after two seconds.
     expect(judge(of(0, 30_000), of(7, 200))).to.be.a('string');
     // Five requests a second: each UPDATE, one request in five, fails: after five seconds.
