@@ -3,7 +3,7 @@ import { messageOf } from '../../infra/errors.ts';
 import type { Colour } from '../../infra/model.ts';
 import type { Metrics } from '../../infra/platform.ts';
 import { withdrawSync } from '../data/sync.ts';
-import type { Link } from '../data/link.ts';
+import { linkBetween } from '../data/link.ts';
 import { judgeHarm, type Counted } from '../traffic/harm.ts';
 import type { ReleaseContext } from './context.ts';
 import { StageStopped } from './stage.ts';
@@ -52,22 +52,27 @@ export async function whileLiveIsWell<T>(guarded: Guarded, work: (signal: AbortS
   return outcome.value;
 }
 
-/** The same for a stage of a release, whose live colour is published by `link`. */
-export async function guardLive<T>(
-  context: ReleaseContext,
-  link: Link,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const { metrics } = await context.connect();
-  const guarded: Guarded = {
-    metrics,
-    live: link.from.colour,
-    errorRate: context.definition.slo.errorRate,
-    note: (text, level) => context.note(text, level),
+/** The same for a stage of a release, whose live colour is published for the new one. Where nothing is live yet there is nothing to watch. */
+export async function guardLive<T>(context: ReleaseContext, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const { from, to, definition } = context;
+  if (from === undefined) return work(context.signal);
+  const { metrics, databases } = await context.connect();
+  const withdrawBoth = async (): Promise<void> => {
     // Who has lost the environment to another machine changes nothing in it.
-    withdraw: () => (context.held?.() === false ? Promise.reject(new Error('another machine has the environment')) : withdrawSync(link)),
-  }; // prettier-ignore
-  return whileLiveIsWell(guarded, work);
+    if (context.held?.() === false) throw new Error('another machine has the environment');
+    const [live, next] = await Promise.all([databases.of(from.colour), databases.of(to.colour)]);
+    await withdrawSync(linkBetween({ colour: from.colour, access: live }, { colour: to.colour, access: next }));
+  };
+  return whileLiveIsWell(
+    {
+      metrics,
+      live: from.colour,
+      errorRate: definition.slo.errorRate,
+      note: (text, level) => context.note(text, level),
+      withdraw: withdrawBoth,
+    },
+    work,
+  );
 }
 
 async function withdraw({ withdraw }: Guarded): Promise<string> {
@@ -103,13 +108,13 @@ async function untilHarm({ metrics, live, errorRate, note }: Guarded, over: Abor
     const seen = await Promise.race([look().catch(miss), ended(over)]);
     if (seen !== undefined) return seen;
   }
-  if (looks > 0) return undefined;
+  if (looks > 0 || Date.now() - since < lookMs) return undefined;
   const why = missed ?? `its metrics are ${metrics.delayMs / 1000} s late, and it took less`;
   note(`nobody saw how ${live} did since it was published: ${why}`, 'warning');
   return undefined;
 
   function miss(error: unknown): undefined {
-    if (missed === undefined) note(`a look at the traffic of ${live} was missed: ${messageOf(error)}`, 'warning');
+    if (missed === undefined && !over.aborted) note(`a look at the traffic of ${live} was missed: ${messageOf(error)}`, 'warning');
     missed = messageOf(error);
   }
 }

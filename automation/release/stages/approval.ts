@@ -2,6 +2,7 @@ import { passes } from '../../gates/gate.ts';
 import { writeReportApart } from '../../report/apart.ts';
 import { announce } from '../announce.ts';
 import type { ReleaseContext } from '../context.ts';
+import { guardLive } from '../guard-live.ts';
 import { StageStopped, type Stage } from '../stage.ts';
 
 /** Go or no-go: the readiness report is written, and a person or the configured rule decides on it. */
@@ -19,7 +20,9 @@ export const approval: Stage = {
   }),
 
   async apply(context) {
-    await decide(context, await writeReportApart(context.directory));
+    const report = await writeReportApart(context.directory);
+    // A person may take hours, and the live database is published meanwhile.
+    await guardLive(context, () => decide(context, report));
     const { application, announcements } = context.definition;
     await announce(
       context,

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Artefact } from '../../../infra/model.ts';
 import type { Backup, DatabaseAccess, Environment, ScratchDatabase } from '../../../infra/platform.ts';
 import { grantWrites } from '../../../infra/roles.ts';
+import { findObstacles } from '../../data/both-ways.ts';
 import { openSnapshot } from '../../data/compare.ts';
 import { close, connect, row, withClient } from '../../data/connect.ts';
 import { checkInvariants } from '../../data/invariants.ts';
@@ -45,7 +46,7 @@ export const backup: Stage = {
     const scratch = await backUpAndRestore(context, context.from);
     if (scratch === undefined) return;
     try {
-      await rehearse(context, context.from.artefact, scratch.access);
+      await rehearse(context, context.from, scratch.access);
     } finally {
       await scratch.dispose();
     }
@@ -102,10 +103,11 @@ function record(
 }
 
 /** Migrations and both versions' acceptance tests on the restored data. */
-async function rehearse(context: ReleaseContext, old: Artefact, access: DatabaseAccess): Promise<void> {
+async function rehearse(context: ReleaseContext, from: From, access: DatabaseAccess): Promise<void> {
   const { data } = context.definition;
   const environment = await context.connect();
   const artefact = context.artefact();
+  const live = await environment.databases.of(from.colour);
   const migrations = async () => {
     const expected = await pendingExpand(context, access, artefact);
     const applied = await migrate(context, 'expand', { access, artefact, where: 'scratch', jobs: environment.jobs });
@@ -116,7 +118,10 @@ async function rehearse(context: ReleaseContext, old: Artefact, access: Database
         `SELECT count(*)::int AS count FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' AND relkind IN ('r', 'v', 'm', 'p')`,
       ),
     );
-    return { expected, applied, relations: relations.count, invariants };
+    const { found } = await withClient(live, 'admin', (old) =>
+      withClient(access, 'admin', (copy) => findObstacles({ old, new: copy }, { old: from.colour, new: 'the copy' })),
+    );
+    return { expected, applied, relations: relations.count, invariants, obstacles: found.map((o) => o.found) };
   };
   const [migrated] = await context.gates([migrationRehearsalGate({ rehearse: migrations })]);
   if (migrated?.verdict !== 'pass') return;
@@ -132,10 +137,10 @@ async function rehearse(context: ReleaseContext, old: Artefact, access: Database
   await acceptance(
     context,
     environment,
-    old,
+    from.artefact,
     access,
     'compatibility',
-    `${old.version} on the schema of ${artefact.version}`,
+    `${from.artefact.version} on the schema of ${artefact.version}`,
   );
 }
 

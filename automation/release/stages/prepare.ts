@@ -55,7 +55,7 @@ export const prepare: Stage = {
     await keepTrafficUp(context);
     // From before the live database is published: that must cost its users nothing.
     const link = await linkOf(context, from.colour);
-    await guardLive(context, link, async (signal) => {
+    await guardLive(context, async (signal) => {
       await replicate(context, link, signal);
       signal.throwIfAborted();
       await bringUp(context);
