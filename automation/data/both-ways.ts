@@ -14,8 +14,8 @@ export interface BothWays {
 }
 
 /**
- * Whether changes flow forward to a database that has its expand migrations, and back again, and whether the application may write there only where it
- * should. Lists everything at once; empty where all is well. `names`: what the sides are called in messages.
+ * Whether changes flow forward to a database that has its expand migrations, and back again, and whether the application may write on either
+ * side by app_writer alone. Lists everything at once; empty where all is well. `names`: what the sides are called in messages.
  */
 export async function findObstacles(
   sessions: { old: pg.Client; new: pg.Client },
@@ -32,8 +32,12 @@ export async function findObstacles(
       found: `table ${relation}, once published on ${names.new}: ${message}`,
       cure: 'give it a primary key that both sides have',
     }));
-  const rights = (await strayRights(sessions.new)).filter(({ severity }) => severity === 'error');
-  return { found: [...known, ...refused, ...rights], shared, identities };
+  const rights = async (client: pg.Client, side: string): Promise<Omit<Obstacle, 'table'>[]> =>
+    (await strayRights(client))
+      .filter(({ severity }) => severity === 'error')
+      .map(({ found, cure }) => ({ found: `on ${side}: ${found}`, cure }));
+  const stray = [...(await rights(sessions.old, names.old)), ...(await rights(sessions.new, names.new))];
+  return { found: [...known, ...refused, ...stray], shared, identities };
 }
 
 /** Throws an OperationError with all that stands against it, each with its cure. */

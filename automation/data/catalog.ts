@@ -33,7 +33,7 @@ export const notOfExtension = `NOT EXISTS (SELECT FROM pg_depend e WHERE e.class
 
 const columnsOfIndex = (which: string): string => `coalesce((
   SELECT json_agg(a.attname ORDER BY array_position(i.indkey::int2[], a.attnum))
-  FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+  FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
   WHERE i.indrelid = c.oid AND ${which}), '[]'::json)`;
 
 const tablesSql = `

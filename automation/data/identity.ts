@@ -43,7 +43,7 @@ const notAllowed = '42501';
 const usable = 'i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL';
 const columnsOf = (index: string, of: string): string => `(
   SELECT coalesce(json_agg(a.attname ORDER BY array_position(i.indkey::int2[], a.attnum)), '[]') FROM pg_index i
-  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) WHERE i.indrelid = ${of} AND ${index})`;
+  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) WHERE i.indrelid = ${of} AND ${index})`;
 
 const identitySql = `
   WITH root AS (

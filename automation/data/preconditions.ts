@@ -51,10 +51,11 @@ export async function preconditions(
   }
 }
 
-/** Throws an OperationError that lists every precondition that is not met, each with its cure. */
-export async function requirePreconditions(live: DatabaseAccess, inactive?: DatabaseAccess): Promise<void> {
-  const errors = (await preconditions(live, inactive)).filter((f) => f.severity === 'error');
-  if (errors.length === 0) return;
+/** Throws an OperationError that lists every precondition that is not met, each with its cure. Resolves to the warnings. */
+export async function requirePreconditions(live: DatabaseAccess, inactive?: DatabaseAccess): Promise<Finding[]> {
+  const found = await preconditions(live, inactive);
+  const errors = found.filter((f) => f.severity === 'error');
+  if (errors.length === 0) return found;
   throw new OperationError(
     'checking that the live database can be replicated',
     errors.length === 1 ? 'one precondition is not met' : `${errors.length} preconditions are not met`,

@@ -124,7 +124,10 @@ const asRefusal = (table: string, { name, sql }: Relation) => (error: unknown): 
 
 /** Runs `work` in a transaction that ends with it: committed by `commit`, else rolled back. */
 async function inTransaction<T>(client: pg.Client, work: (commit: () => Promise<unknown>) => Promise<T>): Promise<T> {
-  await client.query(`BEGIN READ WRITE; SET LOCAL lock_timeout = ${lockMs}`);
+  // What the database's or the role's owner has set for the application must not act on this.
+  await client.query(
+    `BEGIN READ WRITE; SET LOCAL lock_timeout = ${lockMs}; SET LOCAL row_security = on; SET LOCAL idle_in_transaction_session_timeout = 0`,
+  );
   try {
     return await work(() => client.query('COMMIT'));
   } finally {

@@ -33,12 +33,17 @@ const pollMs = 200;
  * Starts to copy all tables from `from` (live) to `to`, whose schema must be there and empty (`copySchema`), and to
  * follow every change from then on. `to` becomes read-only for the application. What an earlier attempt left is
  * replaced. Throws an OperationError that lists all preconditions that are not met, before anything is published. An aborted `signal` ends it
- * between two steps.
+ * between two steps; `onWarning` gets what an operator should know, and does not stand against going on.
  */
-export async function startSync(from: Side, to: Side, signal?: AbortSignal): Promise<Link> {
+export async function startSync(
+  from: Side,
+  to: Side,
+  { signal, onWarning }: { signal?: AbortSignal; onWarning?: (text: string) => void } = {},
+): Promise<Link> {
   const link = linkBetween(from, to);
   await stopSync(link);
-  await requirePreconditions(from.access, to.access);
+  const warnings = await requirePreconditions(from.access, to.access);
+  for (const { found, cure } of warnings) onWarning?.(`${found}; ${cure}`);
   const [source, target] = await Promise.all([connect(from.access, 'admin'), connect(to.access, 'admin')]);
   try {
     await target.query(revokeWrites);

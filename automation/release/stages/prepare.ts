@@ -113,7 +113,7 @@ async function replicate(context: ReleaseContext, link: Link, ended: AbortSignal
     copySchema(link.from.access, link.to.access),
   );
   await context.act('sync', `replicate from ${live} to ${to.colour}`, async () => {
-    await startSync(link.from, link.to, signal);
+    await startSync(link.from, link.to, { signal, onWarning: (text) => context.note(text, 'warning') });
     await waitForSync(link, {
       timeoutMs: syncTimeoutMs,
       signal,

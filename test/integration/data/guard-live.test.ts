@@ -67,7 +67,7 @@ describe('the live colour, watched while it is published', () => {
 
   it('A2: loses its publication as soon as its requests fail, and answers again', async () => {
     const ended = await watched(metricsOf(writer), async (signal) => {
-      await startSync(rig.blue, rig.green, signal);
+      await startSync(rig.blue, rig.green, { signal });
       await waitForSync(link(), { timeoutMs: 30_000, signal });
       await rig.run(rig.blue, newPartition);
       // Whatever comes next in the stage, until it is asked to end.
@@ -89,7 +89,7 @@ describe('the live colour, watched while it is published', () => {
 
   it('goes on where it is well, and says where nobody saw it', async () => {
     const copy = async (signal: AbortSignal) => {
-      await startSync(rig.blue, rig.green, signal);
+      await startSync(rig.blue, rig.green, { signal });
       await waitForSync(link(), { timeoutMs: 30_000, signal });
       await writer.more(150);
     };

@@ -147,19 +147,24 @@ describe('publishing the live database', () => {
   it('asks without firing a trigger, drawing from a sequence, or holding a lock', async () => {
     await rig.fresh(
       `CREATE SEQUENCE fired; CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('fired'); RETURN NULL; END $$;
-       CREATE TABLE t (id int PRIMARY KEY, n int); CREATE TABLE keyless (n int);
+       CREATE TABLE t (id int PRIMARY KEY, n int); CREATE TABLE keyless (n int); CREATE TABLE more (id int, n int, PRIMARY KEY (id) INCLUDE (n));
        CREATE TRIGGER a BEFORE UPDATE OR DELETE ON t FOR EACH STATEMENT EXECUTE FUNCTION fire(); ALTER TABLE t ENABLE ALWAYS TRIGGER a;
        CREATE RULE r AS ON UPDATE TO t WHERE false DO ALSO SELECT nextval('fired');
        ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY; CREATE POLICY p ON t USING (nextval('fired') < 0);`,
     );
+    // What an owner may have set for the application acts on no session of ours.
+    await rig.run(rig.blue, `ALTER DATABASE app SET default_transaction_read_only = on; ALTER DATABASE app SET row_security = off; ALTER DATABASE app SET lock_timeout = 1`); // prettier-ignore
     const busy = await connect(rig.blue.access, 'owner');
     try {
+      await busy.query('SET row_security = on; SET default_transaction_read_only = off');
       await busy.query('BEGIN; INSERT INTO keyless VALUES (1); SELECT * FROM t FOR UPDATE');
       const found = await preconditions(rig.blue.access);
       expect(found.filter((f) => f.severity === 'error').map((f) => f.found)).to.have.length(1);
       expect(await value<boolean>(rig.blue, 'SELECT is_called FROM fired')).to.equal(false);
       expect(await value<string>(rig.blue, 'SELECT count(*)::text FROM pg_publication')).to.equal('0');
     } finally {
+      await busy.query('ROLLBACK');
+      await busy.query('ALTER DATABASE app RESET ALL');
       await close(busy);
     }
   });

@@ -88,6 +88,7 @@ describe('the identity of rows after an expand migration', () => {
   const both: { title: string; schema: string; migration: string }[] = [
     { title: 'a key is widened, and the old one stays the identity', schema: keyed, migration: 'ALTER TABLE t ADD COLUMN tenant int NOT NULL DEFAULT 1; CREATE UNIQUE INDEX t_id ON t (id); ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (tenant, id), REPLICA IDENTITY USING INDEX t_id' },
     { title: 'whole rows get a key of their own columns', schema: whole.replace('id int PRIMARY KEY', 'id int'), migration: 'ALTER TABLE t ADD PRIMARY KEY (id)' },
+    { title: 'a key carries a new column that is no part of it', schema: keyed, migration: 'ALTER TABLE t ADD COLUMN extra int, DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (id) INCLUDE (extra)' },
     { title: 'whole rows with a key, identified by it from now on, get a column', schema: whole, migration: 'ALTER TABLE t ADD COLUMN level int NOT NULL DEFAULT 7, REPLICA IDENTITY DEFAULT' },
   ]; // prettier-ignore
   for (const { title, schema, migration } of both) {
@@ -109,6 +110,9 @@ describe('the identity of rows after an expand migration', () => {
 
   it('N3: rights that a migration gives are named, too', async () => {
     await migrated(keyed, 'CREATE TABLE u (id int PRIMARY KEY); GRANT INSERT ON u TO app');
-    expect((await obstacles()).map((o) => o.found).join()).to.include('table public.u (INSERT to app)');
+    await rig.run(rig.blue, 'GRANT UPDATE (n) ON t TO app');
+    const found = (await obstacles()).map((o) => o.found).join();
+    expect(found).to.include('on green: table public.u (INSERT to app)');
+    expect(found, 'given since the sync began').to.include('on blue: column n of public.t (UPDATE (n) to app)');
   });
 });
