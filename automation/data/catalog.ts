@@ -22,8 +22,6 @@ export interface Table {
   columns: Column[];
   /** Empty where there is none. */
   primaryKey: string[];
-  /** Columns by which an UPDATE finds its row on the other side; empty where there is none. */
-  identity: string[];
   unlogged: boolean;
   owner: string;
 }
@@ -35,14 +33,13 @@ export const notOfExtension = `NOT EXISTS (SELECT FROM pg_depend e WHERE e.class
 
 const columnsOfIndex = (which: string): string => `coalesce((
   SELECT json_agg(a.attname ORDER BY array_position(i.indkey::int2[], a.attnum))
-  FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+  FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
   WHERE i.indrelid = c.oid AND ${which}), '[]'::json)`;
 
 const tablesSql = `
   SELECT n.nspname AS schema, c.relname AS table, c.relkind = 'p' AS partitioned, c.relpersistence = 'u' AS unlogged,
-    c.relreplident AS replident, pg_get_userbyid(c.relowner) AS owner,
+    pg_get_userbyid(c.relowner) AS owner,
     ${columnsOfIndex('i.indisprimary')} AS primary_key,
-    ${columnsOfIndex('i.indisreplident')} AS replica_index,
     coalesce((
       SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
         'builtIn', CASE WHEN t.typtype = 'b' AND t.typnamespace = 'pg_catalog'::regnamespace THEN t.typname ELSE '' END,
@@ -60,10 +57,8 @@ export async function tablesOf(client: pg.Client): Promise<Table[]> {
     table: string;
     partitioned: boolean;
     unlogged: boolean;
-    replident: 'd' | 'n' | 'f' | 'i';
     owner: string;
     primary_key: string[];
-    replica_index: string[];
     columns: Column[];
   }
   return (await rows<Row>(client, tablesSql)).map((r) => ({
@@ -74,12 +69,6 @@ export async function tablesOf(client: pg.Client): Promise<Table[]> {
     owner: r.owner,
     columns: r.columns,
     primaryKey: r.primary_key,
-    identity: {
-      d: r.primary_key,
-      i: r.replica_index,
-      f: r.columns.filter((c) => !c.generated).map((c) => c.name),
-      n: [],
-    }[r.replident],
   }));
 }
 

@@ -3,8 +3,6 @@ import type pg from 'pg';
 import { OperationError, messageOf } from '../../infra/errors.ts';
 import type { Colour } from '../../infra/model.ts';
 import type { DatabaseAccess } from '../../infra/platform.ts';
-import { sqlIdentifier, sqlLiteral } from '../../infra/roles.ts';
-import { tablesOf, type Table } from './catalog.ts';
 import { rows, sqlState } from './connect.ts';
 
 /** One direction of replication: a publication and a slot on `from`, a subscription on `to`, all of the same name. */
@@ -24,36 +22,8 @@ export const linkBetween = (from: Side, to: Side): Link => ({ name: `${prefix}${
 /** Whether a publication, slot or subscription is Greenlight's own. */
 export const isOurs = (name: string): boolean => name.startsWith(prefix);
 
-/** What a publication contains; without `columns` a table is published with all of them. */
-export interface Published {
-  sql: string;
-  partitioned: boolean;
-  columns?: string[];
-}
-
 const objectInUse = '55006';
 const pollMs = 5;
-
-/** Publishes `tables` under `name`; `note` is kept with it. One of that name is replaced. */
-export async function createPublication(
-  client: pg.Client,
-  name: string,
-  tables: Published[],
-  note: string,
-): Promise<void> {
-  const listed = tables.map((t) => {
-    const columns = t.columns === undefined ? '' : ` (${t.columns.map(sqlIdentifier).join(', ')})`;
-    return `${t.partitioned ? '' : 'ONLY '}${t.sql}${columns}`;
-  });
-  // Changes of partitions are published as the root's, so both sides may be partitioned differently.
-  const options = `WITH (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)`;
-  await client.query(
-    // One message is one transaction.
-    `DROP PUBLICATION IF EXISTS ${sqlIdentifier(name)};
-     CREATE PUBLICATION ${sqlIdentifier(name)} ${listed.length === 0 ? '' : `FOR TABLE ${listed.join(', ')}`} ${options};
-     COMMENT ON PUBLICATION ${sqlIdentifier(name)} IS ${sqlLiteral(note)}`,
-  );
-}
 
 /** What was noted with a publication; undefined where there is none. */
 export async function publicationNote(client: pg.Client, name: string): Promise<string | undefined> {
@@ -101,23 +71,4 @@ export async function dropSlot(client: pg.Client, name: string, timeoutMs = 5_00
       await sleep(pollMs);
     }
   }
-}
-
-/** Tables and columns that exist on both sides: what can flow from `from` to a side that may have an older schema. */
-export function sharedTables(from: Table[], to: Table[]): Published[] {
-  const published: Published[] = [];
-  for (const table of from) {
-    const other = to.find((t) => t.name === table.name);
-    if (other === undefined) continue;
-    const plain = table.columns.filter((c) => !c.generated).map((c) => c.name);
-    const shared = plain.filter((name) => other.columns.some((c) => c.name === name));
-    const all = shared.length === plain.length;
-    published.push({ sql: table.sql, partitioned: table.partitioned, ...(all ? {} : { columns: shared }) });
-  }
-  return published;
-}
-
-/** Everything that can be published: used for the direction from the older schema to the newer one. */
-export async function allTables(client: pg.Client): Promise<Published[]> {
-  return (await tablesOf(client)).map((t) => ({ sql: t.sql, partitioned: t.partitioned }));
 }

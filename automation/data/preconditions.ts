@@ -1,9 +1,11 @@
 import type pg from 'pg';
 import { OperationError } from '../../infra/errors.ts';
 import type { DatabaseAccess } from '../../infra/platform.ts';
-import { notOfExtension, ownSchemas, tablesOf } from './catalog.ts';
+import { notOfExtension, ownSchemas } from './catalog.ts';
 import { close, connect, row, rows } from './connect.ts';
 import { isOurs } from './link.ts';
+import { tablesCanBePublished } from './publishable.ts';
+import { strayRights } from './rights.ts';
 
 /** Something about a database that stands against replicating it, or that an operator should know. */
 export interface Finding {
@@ -23,7 +25,7 @@ type Check = (client: pg.Client, settings: PreconditionSettings) => Promise<Omit
 
 /**
  * Looks at the live database, and at the inactive one where it is given, and lists everything at once. Nothing is
- * changed. The list is empty where all is well; warnings do not stand against going on.
+ * changed: tables are published for a moment, in a transaction that is rolled back. The list is empty where all is well; warnings do not stand against going on.
  */
 export async function preconditions(
   live: DatabaseAccess,
@@ -49,34 +51,17 @@ export async function preconditions(
   }
 }
 
-/** Throws an OperationError that lists every precondition that is not met, each with its cure. */
-export async function requirePreconditions(live: DatabaseAccess, inactive?: DatabaseAccess): Promise<void> {
-  const errors = (await preconditions(live, inactive)).filter((f) => f.severity === 'error');
-  if (errors.length === 0) return;
+/** Throws an OperationError that lists every precondition that is not met, each with its cure. Resolves to the warnings. */
+export async function requirePreconditions(live: DatabaseAccess, inactive?: DatabaseAccess): Promise<Finding[]> {
+  const found = await preconditions(live, inactive);
+  const errors = found.filter((f) => f.severity === 'error');
+  if (errors.length === 0) return found;
   throw new OperationError(
     'checking that the live database can be replicated',
     errors.length === 1 ? 'one precondition is not met' : `${errors.length} preconditions are not met`,
     errors.map((e) => `- ${e.side}: ${e.found}\n    ${e.cure}`).join('\n  '),
   );
 }
-
-const tables: Check = async (client) => {
-  const found: Omit<Finding, 'side'>[] = [];
-  for (const table of await tablesOf(client)) {
-    const error = (what: string, cure: string) =>
-      found.push({ severity: 'error', found: `table ${table.name} ${what}`, cure });
-    if (table.unlogged)
-      error('is unlogged, so its rows are not replicated', `ALTER TABLE ${table.sql} SET LOGGED, or drop it`);
-    else if (table.identity.length === 0) {
-      error(
-        'has no primary key: once published, every UPDATE and DELETE on it fails',
-        `add a primary key, or: ALTER TABLE ${table.sql} REPLICA IDENTITY FULL`,
-      );
-    }
-    if (table.owner !== 'owner') error(`belongs to ${table.owner}`, `ALTER TABLE ${table.sql} OWNER TO owner`);
-  }
-  return found;
-};
 
 const listed = (severity: Finding['severity'], sql: string, found: (name: string) => string, cure: (name: string) => string): Check =>
   async (client, settings) =>
@@ -132,24 +117,6 @@ const openReads = listed(
   longTransactions(false),
   (session) => `long transaction (${session}): it keeps old rows, and holds up migrations of the tables that it reads`,
   endSession,
-);
-const directRights = listed(
-  'error',
-  `SELECT DISTINCT format('%I.%I (%s to %s)', n.nspname, c.relname, a.privilege_type, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END) AS name
-   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(c.relacl) a
-   WHERE c.relkind IN ('r', 'p') AND ${ownSchemas} AND ${notOfExtension} AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
-     AND (a.grantee = 0 OR a.grantee IN ('app'::regrole, 'app_reader'::regrole)) ORDER BY 1`,
-  (name) => `table ${name} can be written without app_writer, so it could not be fenced`,
-  () => 'REVOKE that right and GRANT it to app_writer',
-);
-const definerFunctions = listed(
-  'warning',
-  `SELECT p.oid::regprocedure::text AS name FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-   WHERE p.prosecdef AND ${ownSchemas} AND has_function_privilege('app', p.oid, 'EXECUTE')
-     AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.objid = p.oid AND e.deptype = 'e') ORDER BY 1`,
-  (name) =>
-    `function ${name} is SECURITY DEFINER: the application writes through it even on the colour that is not live`,
-  (name) => `ALTER FUNCTION ${name} SECURITY INVOKER, or see that it only reads`,
 );
 const foreignSubscriptions = listed(
   'error',
@@ -218,5 +185,5 @@ async function missingExtensions(live: pg.Client, inactive: pg.Client): Promise<
     }));
 }
 
-const liveChecks = [capacity, tables, foreignTables, largeObjects, prepared, openWrites, openReads, directRights, materialisedViews, definerFunctions, strangeSlots]; // prettier-ignore
+const liveChecks = [capacity, tablesCanBePublished, foreignTables, largeObjects, prepared, openWrites, openReads, strayRights, materialisedViews, strangeSlots]; // prettier-ignore
 const inactiveChecks = [capacity, foreignSubscriptions, prepared, openWrites, openReads, actingTriggers];

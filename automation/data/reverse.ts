@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { tablesOf } from './catalog.ts';
+import { requireBothWays } from './both-ways.ts';
 import { row, rows } from './connect.ts';
+import { createSlot, linkBetween, type Link, type Side } from './link.ts';
+import { createPublication } from './publication.ts';
 import { createSubscription, dropSubscription, enableSubscription } from './subscription.ts';
 import { quietTriggers } from './triggers.ts';
-import { createPublication, createSlot, linkBetween, sharedTables, type Link, type Side } from './link.ts';
 
 /**
  * The way back: replication from the new colour to the old one, so that a rollback loses nothing. All of it is made
@@ -25,12 +26,15 @@ export interface Sessions {
   new: pg.Client;
 }
 
-/** Publication, slot and a subscription that is switched off. Columns and tables that the old schema lacks are left out. */
+/**
+ * Publication, slot and a subscription that is switched off. Columns and tables that the old schema lacks are left out. Throws an OperationError
+ * where changes could not flow back: publishing must not break what is about to go live.
+ */
 export async function prepareReverse(oldSide: Side, newSide: Side, sessions: Sessions): Promise<Link> {
   const link = linkBetween(newSide, oldSide);
-  const [mine, theirs] = await Promise.all([tablesOf(sessions.new), tablesOf(sessions.old)]);
+  const { shared, identities } = await requireBothWays(sessions, { old: oldSide.colour, new: newSide.colour });
   await dropSubscription(sessions.old, link.name);
-  await createPublication(sessions.new, link.name, sharedTables(mine, theirs), '');
+  await createPublication(sessions.new, link.name, shared, '', identities);
   await createSlot(sessions.new, link.name, slotMs);
   await createSubscription(sessions.new, sessions.old, link, { copyData: false, enabled: false });
   return link;

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { OperationError, messageOf } from '../../infra/errors.ts';
-import { revokeWrites } from '../../infra/roles.ts';
+import { revokeWrites, sqlIdentifier } from '../../infra/roles.ts';
 import { close, connect, row, rows, withClient } from './connect.ts';
 import { schemaFingerprint } from './fingerprint.ts';
-import { allTables, createPublication, createSlot, dropSlot, linkBetween, type Link, type Side } from './link.ts';
+import { identitiesOf } from './identity.ts';
+import { createSlot, dropSlot, linkBetween, type Link, type Side } from './link.ts';
 import { requirePreconditions } from './preconditions.ts';
+import { allTables, createPublication } from './publication.ts';
 import { refreshMaterialisedViews } from './schema.ts';
 import { createSubscription, dropSubscription } from './subscription.ts';
 import { quietTriggers } from './triggers.ts';
@@ -23,19 +25,28 @@ const pollMs = 200;
 /**
  * Starts to copy all tables from `from` (live) to `to`, whose schema must be there and empty (`copySchema`), and to
  * follow every change from then on. `to` becomes read-only for the application. What an earlier attempt left is
- * replaced. Throws an OperationError that lists all preconditions that are not met, before anything is published.
+ * replaced. Throws an OperationError that lists all preconditions that are not met, before anything is published. An aborted `signal` ends it
+ * between two steps; `onWarning` gets what an operator should know, and does not stand against going on.
  */
-export async function startSync(from: Side, to: Side): Promise<Link> {
+export async function startSync(
+  from: Side,
+  to: Side,
+  { signal, onWarning }: { signal?: AbortSignal; onWarning?: (text: string) => void } = {},
+): Promise<Link> {
   const link = linkBetween(from, to);
   await stopSync(link);
-  await requirePreconditions(from.access, to.access);
+  const warnings = await requirePreconditions(from.access, to.access);
+  for (const { found, cure } of warnings) onWarning?.(`${found}; ${cure}`);
   const [source, target] = await Promise.all([connect(from.access, 'admin'), connect(to.access, 'admin')]);
   try {
     await target.query(revokeWrites);
     const fingerprint = await schemaFingerprint(source);
-    await createPublication(source, link.name, await allTables(source), JSON.stringify(fingerprint));
+    const tables = await allTables(source);
+    signal?.throwIfAborted();
+    await createPublication(source, link.name, tables, JSON.stringify(fingerprint), await identitiesOf(source));
     await createSlot(source, link.name, slotMs);
     await quietTriggers(source, target);
+    signal?.throwIfAborted();
     await createSubscription(source, target, link, { copyData: true, enabled: true });
     return link;
   } catch (error) {
@@ -99,6 +110,14 @@ export async function waitForSync(link: Link, options: WaitForSync): Promise<Syn
   } finally {
     await Promise.all([close(source), close(target)]);
   }
+}
+
+/** As `stopSync`, but the publication goes first, and at once: the application on the publishing side can write again whatever else is slow. */
+export async function withdrawSync(link: Link): Promise<void> {
+  await withClient(link.from.access, 'admin', (source) =>
+    source.query(`DROP PUBLICATION IF EXISTS ${sqlIdentifier(link.name)}`),
+  );
+  await stopSync(link);
 }
 
 /**

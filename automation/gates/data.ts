@@ -69,6 +69,8 @@ export interface RehearsalFacts {
   /** Relations (tables, views) of the schema afterwards; none means that the wrong database was looked at. */
   relations: number;
   invariants: InvariantResult[];
+  /** Why changes could not flow between the old schema and this one, both ways: one sentence for each table. */
+  obstacles?: string[];
 }
 
 /** The migrations on a copy of the real data, timed, and the invariants after them. */
@@ -113,6 +115,7 @@ export function judgeRehearsal(facts: RehearsalFacts): Measurement[] {
       ? check('schema afterwards', 'not empty', `${facts.relations} relations`, true)
       : { name: 'schema afterwards', measured: 'empty', wanted: 'not empty', verdict: 'inconclusive', note: 'Nothing was there to migrate.' },
     ...judgeInvariants(facts.invariants),
+    ...(facts.obstacles ?? []).map((obstacle) => check('way back', 'changes can flow, both ways', 'they cannot', false, `${obstacle}.`)),
   ]; // prettier-ignore
 }
 

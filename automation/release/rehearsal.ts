@@ -1,6 +1,7 @@
-import type { Artefact } from '../../infra/model.ts';
+import type { Artefact, Colour } from '../../infra/model.ts';
 import type { DatabaseAccess, Environment } from '../../infra/platform.ts';
 import { grantWrites } from '../../infra/roles.ts';
+import { findObstacles } from '../data/both-ways.ts';
 import { tablesOf } from '../data/catalog.ts';
 import { row, withClient } from '../data/connect.ts';
 import { checkInvariants } from '../data/invariants.ts';
@@ -22,11 +23,15 @@ interface Copy {
  * Everything that a release does to the schema, in its order and on a copy of the real data: the expand migrations, the new version
  * with writes, the old version on the new schema, and at last the contract migrations and the new version on what they leave.
  */
-export async function rehearse(context: ReleaseContext, old: Artefact, access: DatabaseAccess): Promise<void> {
+export async function rehearse(
+  context: ReleaseContext,
+  { colour, artefact: old }: { colour: Colour; artefact: Artefact },
+  access: DatabaseAccess,
+): Promise<void> {
   const copy = { access, environment: await context.connect() };
   const artefact = context.artefact();
   const { version } = artefact;
-  const [migrated] = await context.gates([migrationRehearsalGate({ rehearse: () => expand(context, copy) })]);
+  const [migrated] = await context.gates([migrationRehearsalGate({ rehearse: () => expand(context, copy, colour) })]);
   if (migrated?.verdict !== 'pass') return;
   await withClient(access, 'admin', (client) => client.query(grantWrites));
   const judge = (gate: Gate) => context.gates([gate]);
@@ -48,14 +53,19 @@ async function rehearseContract(context: ReleaseContext, copy: Copy): Promise<vo
   ]);
 }
 
-async function expand(context: ReleaseContext, { access, environment: { jobs } }: Copy): Promise<RehearsalFacts> {
+async function expand(context: ReleaseContext, { access, environment }: Copy, live: Colour): Promise<RehearsalFacts> {
+  const { jobs, databases } = environment;
   const artefact = context.artefact();
   const before = await withClient(access, 'admin', tablesOf);
   const expected = await pendingOf(context, 'expand', access, artefact);
   const applied = await migrate(context, 'expand', { access, artefact, where: 'scratch', jobs });
   const extension = extensionOf(before, await withClient(access, 'admin', tablesOf));
   context.journal.append({ type: 'schema.extended', ...extension });
-  return { expected, applied, ...(await look(context, access)) };
+  // Seen before anything is published: a table of which nothing could flow back.
+  const { found } = await withClient(await databases.of(live), 'admin', (old) =>
+    withClient(access, 'admin', (copy) => findObstacles({ old, new: copy }, { old: live, new: 'the copy' })),
+  );
+  return { expected, applied, ...(await look(context, access)), obstacles: found.map((obstacle) => obstacle.found) };
 }
 
 async function contract(context: ReleaseContext, { access, environment: { jobs } }: Copy): Promise<RehearsalFacts> {

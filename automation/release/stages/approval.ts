@@ -3,6 +3,7 @@ import { writeReportApart } from '../../report/apart.ts';
 import { announce } from '../announce.ts';
 import { inactiveCompared, requireFollowing } from '../compare-inactive.ts';
 import type { ReleaseContext } from '../context.ts';
+import { guardLive } from '../guard-live.ts';
 import { StageStopped, type Stage } from '../stage.ts';
 
 /** Go or no-go: the readiness report is written, and a person or the configured rule decides on it. */
@@ -22,9 +23,12 @@ export const approval: Stage = {
   }),
 
   async apply(context) {
-    // Before the decision, and before any read goes there.
-    if (context.from !== undefined) await requireFollowing(context, context.from.colour);
-    await decide(context, await writeReportApart(context.directory));
+    // A person may take hours, and the live database is published meanwhile.
+    await guardLive(context, async () => {
+      // Before the decision, and before any read goes there.
+      if (context.from !== undefined) await requireFollowing(context, context.from.colour);
+      await decide(context, await writeReportApart(context.directory));
+    });
     const { application, announcements } = context.definition;
     await announce(
       context,

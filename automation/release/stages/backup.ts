@@ -38,7 +38,7 @@ export const backup: Stage = {
     const scratch = await proveBackup(context, context.from, { id: 'backup-restore', title: restored });
     if (scratch === undefined) return;
     try {
-      await rehearse(context, context.from.artefact, scratch.access);
+      await rehearse(context, context.from, scratch.access);
     } finally {
       await scratch.dispose();
     }

@@ -2,12 +2,15 @@ import type { Colour, EnvironmentSpec } from '../../../infra/model.ts';
 import { alertsGate } from '../../gates/alerts.ts';
 import { testsGate } from '../../gates/tests.ts';
 import { syncGate } from '../../gates/data.ts';
+import { requireBothWays } from '../../data/both-ways.ts';
+import { withClient } from '../../data/connect.ts';
 import { linkBetween, type Link } from '../../data/link.ts';
 import { copySchema } from '../../data/schema.ts';
 import { startSync, stopSync, waitForSync } from '../../data/sync.ts';
 import { syncFacts } from '../../data/sync-facts.ts';
 import type { ReleaseContext } from '../context.ts';
 import { empty, release, seed } from '../establish.ts';
+import { guardLive } from '../guard-live.ts';
 import { migrate } from '../migrate.ts';
 import { environmentSpec } from '../spec.ts';
 import { untilReady } from '../ready.ts';
@@ -45,17 +48,18 @@ export const prepare: Stage = {
     const { environment, to, from } = context;
     await context.up(environment, { kind: 'foundation', spec: context.spec() });
     await context.up(environment, { kind: to.colour, colour: { colour: to.colour } });
-    if (from === undefined) await fillEmpty(context);
-    else {
-      await keepTrafficUp(context);
-      await replicate(context, from.colour);
+    if (from === undefined) {
+      await fillEmpty(context);
+      return bringUp(context);
     }
-    await context.up(environment, { kind: to.colour, colour: { colour: to.colour, artefact: context.artefact() } });
-    await refuseTraffic(context);
-    await noteCost(context);
-    await context.gates(await smokeGates(context));
-    // The proof of the alerts stops an instance, and the balancer finds it healthy again some time after it runs.
-    await untilReady(context, (await context.connect()).router, to.colour);
+    await keepTrafficUp(context);
+    // From before the live database is published: that must cost its users nothing.
+    const link = await linkOf(context, from.colour);
+    await guardLive(context, async (signal) => {
+      await replicate(context, link, signal);
+      signal.throwIfAborted();
+      await bringUp(context);
+    });
   },
 
   async verify(context) {
@@ -77,6 +81,17 @@ export const prepare: Stage = {
   },
 };
 
+/** The new version, and what is to be shown of it before it gets traffic. */
+async function bringUp(context: ReleaseContext): Promise<void> {
+  const { environment, to } = context;
+  await context.up(environment, { kind: to.colour, colour: { colour: to.colour, artefact: context.artefact() } });
+  await refuseTraffic(context);
+  await noteCost(context);
+  await context.gates(await smokeGates(context));
+  // The proof of the alerts stops an instance, and the balancer finds it healthy again some time after it runs.
+  await untilReady(context, (await context.connect()).router, to.colour);
+}
+
 /** First go-live: the schema and, if the release definition has one, the seed. */
 async function fillEmpty(context: ReleaseContext): Promise<void> {
   const { environment, to } = context;
@@ -89,17 +104,18 @@ async function fillEmpty(context: ReleaseContext): Promise<void> {
 }
 
 /** Schema, initial copy, and everything since; then the additive migrations, with the replication running. */
-async function replicate(context: ReleaseContext, live: Colour): Promise<void> {
-  const { definition, environment, journal, to, signal } = context;
+async function replicate(context: ReleaseContext, link: Link, ended: AbortSignal): Promise<void> {
+  const { definition, environment, journal, to } = context;
+  const live = link.from.colour;
+  const signal = AbortSignal.any([context.signal, ended]);
   const { jobs } = await context.connect();
-  const link = await linkOf(context, live);
   await context.act('stop-sync', `end a replication to ${to.colour}`, () => stopSync(link));
   await empty(context, environment, to.colour, link.to.access);
   await context.act('schema', `copy the schema from ${live} to ${to.colour}`, () =>
     copySchema(link.from.access, link.to.access),
   );
   await context.act('sync', `replicate from ${live} to ${to.colour}`, async () => {
-    await startSync(link.from, link.to);
+    await startSync(link.from, link.to, { signal, onWarning: (text) => context.note(text, 'warning') });
     await waitForSync(link, {
       timeoutMs: syncTimeoutMs,
       signal,
@@ -110,8 +126,19 @@ async function replicate(context: ReleaseContext, live: Colour): Promise<void> {
     });
   });
   await migrate(context, 'expand', { access: link.to.access, artefact: context.artefact(), where: to.colour, jobs });
+  await context.act('both-ways', 'see that changes can flow to the migrated database, and back', () =>
+    followable(link),
+  );
   await context.gates([syncGate({ probe: () => syncFacts(link), maxLagSeconds: definition.data.maxLagSeconds })]);
 }
+
+/** A table that has no way back is found now, and not when users are on the new version. */
+const followable = ({ from, to }: Link): Promise<unknown> =>
+  withClient(from.access, 'admin', (old) =>
+    withClient(to.access, 'admin', (migrated) =>
+      requireBothWays({ old, new: migrated }, { old: from.colour, new: to.colour }),
+    ),
+  );
 
 /** The replication from the live colour to the new one. */
 async function linkOf(context: ReleaseContext, live: Colour): Promise<Link> {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { schemaChanges } from '../../../automation/data/fingerprint.ts';
 import { describeKey } from '../../../automation/data/keys.ts';
-import { sharedTables } from '../../../automation/data/link.ts';
+import { sharedTables } from '../../../automation/data/publication.ts';
 import type { Table } from '../../../automation/data/catalog.ts';
 import { rowChanges } from '../../../automation/data/pgoutput.ts';
 import { findingsOf } from '../../../automation/data/recover.ts';
@@ -63,7 +63,6 @@ describe('tables that flow back to an older schema', () => {
     partitioned: false,
     columns: columns.map((c) => ({ name: c, type: 'int', builtIn: 'int4', generated: c.startsWith('gen') })),
     primaryKey: ['id'],
-    identity: ['id'],
     unlogged: false,
     owner: 'owner',
   });

@@ -65,6 +65,11 @@ describe('a rehearsed migration', () => {
     invariants: [{ name: 'no orphan', rows: 0 }],
   };
   it('passes when all ran and the invariants hold', () => expect(verdict(judgeRehearsal(good))).to.equal('pass'));
+  it('fails where changes of a table could not flow back', () => {
+    const [obstacle] = judgeRehearsal({ ...good, obstacles: ['table public.log: level is not on blue'] }).slice(-1);
+    expect(obstacle).to.include({ name: 'way back', verdict: 'fail', note: 'table public.log: level is not on blue.' });
+    expect(verdict(judgeRehearsal({ ...good, obstacles: [] }))).to.equal('pass');
+  });
   it('fails when one did not run, or an invariant is broken', () => {
     expect(verdict(judgeRehearsal({ ...good, applied: [] }))).to.equal('fail');
     expect(verdict(judgeInvariants([{ name: 'no orphan', rows: 2 }]))).to.equal('fail');
