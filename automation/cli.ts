@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { setAside } from '../infra/child-environment.ts';
 import { destroy } from './commands/destroy.ts';
 import { runDoctor } from './commands/doctor.ts';
 import { runInit } from './commands/init.ts';
@@ -63,6 +64,9 @@ program
   .option('--directory <path>', 'where', '.')
   .option('--force', 'write over an existing one')
   .action(run(runInit));
+
+// The PostgreSQL client would take a user, a host or options for each of its sessions from them.
+setAside('PG');
 
 try {
   const [name, ...args] = process.argv.slice(2);

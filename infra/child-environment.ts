@@ -16,7 +16,15 @@ export const awsVariables = ['AWS_*', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXT
 /** Where Docker's engine is, how it builds, and what logs it in to a registry. */
 const dockerVariables = ['DOCKER_*', 'BUILDX_*', 'BUILDKIT_*', 'XDG_RUNTIME_DIR', 'SSH_AUTH_SOCK'];
 
-const proxyVariables = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'http_proxy', 'https_proxy', 'all_proxy'];
+const proxyVariables = [
+  'HTTP_PROXY',
+  'HTTPS_PROXY',
+  'ALL_PROXY',
+  'http_proxy',
+  'https_proxy',
+  'all_proxy',
+  'grpc_proxy',
+];
 const loopback = ['localhost', '127.0.0.1', '::1'];
 
 /** Options of execa and of `node:child_process`. */
@@ -28,6 +36,8 @@ export interface ChildEnvironment {
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
+const aside: Record<string, string | undefined> = {};
+
 /** The general variables, those named in `also` (`AWS_*`: all that begin so), and the program's `own`, which win. */
 export const childEnvironment = (own: Variables = {}, also: readonly string[] = []): ChildEnvironment =>
   only({ ...chosen([...general, ...also]), ...own });
@@ -36,7 +46,16 @@ export const childEnvironment = (own: Variables = {}, also: readonly string[] = 
 export const bareEnvironment = (own: Variables = {}): ChildEnvironment => only({ ...chosen(['PATH']), ...own });
 
 /** The caller's whole shell: for the application's own build alone, which may need anything, and which no gate rests on. */
-export const callersEnvironment = (own: Variables = {}): ChildEnvironment => only({ ...process.env, ...own });
+export const callersEnvironment = (own: Variables = {}): ChildEnvironment => only({ ...aside, ...process.env, ...own });
+
+/** Takes variables that begin so out of this program's own environment, where its libraries read them; the build still sees them. */
+export function setAside(prefix: string): void {
+  for (const [name, value] of Object.entries(process.env)) {
+    if (!name.startsWith(prefix)) continue;
+    aside[name] = value;
+    delete process.env[name];
+  }
+}
 
 export const dockerEnvironment = (): ChildEnvironment =>
   childEnvironment(proxySettings(), [...dockerVariables, ...awsVariables, ...ownVariables]);

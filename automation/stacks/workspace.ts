@@ -13,6 +13,7 @@ import {
   childEnvironment,
   ownVariables,
   proxySettings,
+  setAside,
   withoutTheShell,
 } from '../../infra/child-environment.ts';
 import { home } from '../../infra/paths.ts';
@@ -69,8 +70,8 @@ export class EngineWorkspace {
     const pulumiHome = join(engineDirectory(), 'pulumi');
     mkdirSync(pulumiHome, { recursive: true, mode: 0o700 });
     prune(join(pulumiHome, 'logs'));
-    // It would win over the file, and a passphrase of the user's own shell is not the one of this state.
-    delete process.env['PULUMI_CONFIG_PASSPHRASE'];
+    // A passphrase of the user's own shell would win over the file, and any option of the command line can be set there too.
+    setAside('PULUMI_');
     // Programs run in this process and talk to the engine at loopback; the library would ask a proxy to do that.
     const proxy = proxySettings();
     Object.assign(process.env, proxy);

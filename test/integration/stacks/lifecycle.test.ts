@@ -22,12 +22,27 @@ describe('the stacks of a local environment', function () {
     return result;
   };
 
+  /** Options and a passphrase for another state, and a proxy that is none: of all this nothing may reach the engine. */
+  const shell = {
+    PULUMI_OPTION_PARALLEL: 'x',
+    PULUMI_CONFIG_PASSPHRASE: 'of another state',
+    http_proxy: 'http://127.0.0.1:9',
+    HTTP_PROXY: 'http://127.0.0.1:9',
+  };
+  const shellBefore = { ...process.env };
   before(async () => {
     fixture = await createFixture(environment);
+    Object.assign(process.env, shell);
   });
-  after(() => fixture.dispose());
+  after(async () => {
+    await fixture.dispose();
+    for (const name of [...Object.keys(shell), 'NO_PROXY', 'no_proxy']) {
+      if (shellBefore[name] === undefined) delete process.env[name];
+      else process.env[name] = shellBefore[name];
+    }
+  });
 
-  it('come up one after the other, and every part is ready when its stack is', async () => {
+  it("K1, K2: come up one after the other, and every part is ready when its stack is, whatever the caller's shell says", async () => {
     const foundation = await up({ environment, kind: 'foundation', spec: fixture.spec });
     expect(foundation.changes['create']).to.be.greaterThan(10);
     await up({ environment, kind: 'blue', colour: { colour: 'blue' } });

@@ -5,6 +5,7 @@ import {
   callersEnvironment,
   childEnvironment,
   proxySettings,
+  setAside,
   withoutTheShell,
 } from '../../../infra/child-environment.ts';
 
@@ -31,6 +32,12 @@ describe('the environment of a child process', () => {
 
   it("K1: is the caller's own for the application's build alone", () => {
     expect(callersEnvironment({ GREENLIGHT_VERSION: '1' }).env).to.include({ PGHOST: 'elsewhere' });
+  });
+
+  it('K1: keeps what the libraries of this program would read for the build alone', () => {
+    setAside('PG');
+    expect(process.env).not.to.have.property('PGHOST');
+    expect(callersEnvironment().env).to.include({ PGHOST: 'elsewhere' });
   });
 
   it('K1: takes away what a library would add from the shell', () => {
