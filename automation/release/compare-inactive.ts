@@ -20,9 +20,10 @@ export async function requireFollowing(context: ReleaseContext, live: Colour): P
   const link = linkBetween({ colour: live, access: from }, { colour, access: to });
   const compare = () => compareFollowing(link, 'left', context.signal);
   const [result] = await context.gates([followingGate({ title: inactiveCompared.following, compare })]);
-  if (result === undefined || !passes(result.verdict))
-    throw new StageStopped(
-      'no-go',
-      `${colour} does not hold what ${live} holds: ${result?.measured ?? 'not measured'}`,
-    );
+  if (result !== undefined && passes(result.verdict)) return;
+  const found = (result?.measurements ?? []).filter(({ verdict }) => !passes(verdict));
+  const reasons = found.map(({ name, measured, note }) => `${name}: ${measured}${inBrackets(note)}`);
+  throw new StageStopped('no-go', `${colour} does not hold what ${live} holds: ${reasons.join('; ')}`);
 }
+
+const inBrackets = (note: string | undefined): string => (note === undefined ? '' : ` (${note})`);

@@ -1,10 +1,18 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { compareFollowing } from '../../../automation/data/following.ts';
 import { linkBetween, type Link } from '../../../automation/data/link.ts';
 import { copySchema } from '../../../automation/data/schema.ts';
 import { startSync, waitForSync } from '../../../automation/data/sync.ts';
 import { judgeComparison } from '../../../automation/gates/data.ts';
-import { worst } from '../../../automation/gates/gate.ts';
+import { worst, type Gate } from '../../../automation/gates/gate.ts';
+import { runGate } from '../../../automation/gates/run.ts';
+import { requireFollowing } from '../../../automation/release/compare-inactive.ts';
+import type { ReleaseContext } from '../../../automation/release/context.ts';
+import { StageStopped } from '../../../automation/release/stage.ts';
+import type { Colour } from '../../../infra/model.ts';
 import { close, connect, createRig, expandV2, schemaV1, value, type Rig } from './rig.ts';
 import { MemoryRouter, Workload } from './traffic.ts';
 
@@ -44,6 +52,28 @@ describe('the side that follows, compared with the live one', () => {
     expect(worst(judged.map(({ verdict }) => verdict))).to.equal('fail');
     expect(judged.map(({ name }) => name)).to.include('table public.orders');
     expect(await value(rig.blue, `SELECT count(*)::int FROM orders WHERE state = 'paid'`)).to.equal(1000);
+  });
+
+  it('N2: stops the release before writes are held, with the table and the number of rows', async () => {
+    await follow(orders);
+    const directory = await mkdtemp(join(tmpdir(), 'greenlight-following-'));
+    const context = {
+      to: { colour: 'green' },
+      signal: new AbortController().signal,
+      connect: () => Promise.resolve({ databases: { of: (colour: Colour) => Promise.resolve(rig[colour].access) } }),
+      gates: (gates: Gate[]) => Promise.all(gates.map((gate) => runGate(gate, { releaseDirectory: directory }))),
+    } as unknown as ReleaseContext;
+    try {
+      await requireFollowing(context, 'blue');
+      await rig.run(rig.green, 'DELETE FROM orders WHERE n < 10');
+      const stopped = await requireFollowing(context, 'blue').catch((error: unknown) => error);
+      expect(stopped).to.be.instanceOf(StageStopped).and.to.include({ outcome: 'no-go' });
+      expect((stopped as Error).message)
+        .to.contain('table public.orders')
+        .and.to.contain('20 of 1000 rows');
+    } finally {
+      await rm(directory, { recursive: true });
+    }
   });
 
   it('N2: finds 1,000 rows in pairs that say OPEN where the live side says paid', async () => {
