@@ -16,7 +16,11 @@ export function judgeRefusal(scenario: Scenario, refusal: Refusal): DrillResult 
   const checks = [
     ...refusal.checks,
     check('exit code', exitCode, scenario.expect.exitCode),
-    { what: 'says why', ok: said.includes('✕') && !/\n\s+at /.test(said), found: message.slice(0, 300) },
+    {
+      what: 'says why',
+      ok: said.includes('✕') && !/\n\s+at /.test(said) && scenario.expect.says?.test(message) !== false,
+      found: message.slice(0, 300),
+    },
     check('leaves an unfinished release', refusal.unfinished, false),
     ...booksOf(scenario, refusal.ledger),
     ...untouched(before, after),

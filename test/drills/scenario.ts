@@ -23,6 +23,8 @@ export interface Scenario {
     stage: StageId;
     /** Gate that catches it; absent: the stage itself. */
     gate?: string;
+    /** What a refusal has to speak of: another one would be no finding. */
+    says?: RegExp;
   };
   /** What clients may feel. `failed requests`: some fail until traffic is taken back. `lost writes`: by the version itself. */
   felt: 'nothing' | 'failed requests' | 'lost writes';

@@ -3,10 +3,15 @@ import type { DrillResult } from './judge.ts';
 
 /** One line per drill, while they run. */
 export const line = ({ ok, name, verdict, caughtBy, caughtAfter, seconds, checks, ledger }: DrillResult): string[] => [
-  `${ok ? 'ok  ' : 'FAIL'} ${name}: ${verdict}, ${caughtAfter === null ? 'went on to its end' : `caught by ${caughtBy} after ${caughtAfter} s`} (drill: ${Math.round(seconds)} s)`,
+  `${ok ? 'ok  ' : 'FAIL'} ${name}: ${verdict}, ${outcome(verdict, caughtBy, caughtAfter)} (drill: ${Math.round(seconds)} s)`,
   ...(ledger === undefined ? [] : [`       clients' own books: ${increments(ledger)}`]),
   ...checks.filter((check) => !check.ok).map(({ what, found }) => `       wanted ${what}; found ${found}`),
 ];
+
+function outcome(verdict: string, caughtBy: string, caughtAfter: number | null): string {
+  if (verdict === 'refused') return 'before anything began';
+  return caughtAfter === null ? 'went on to its end' : `caught by ${caughtBy} after ${caughtAfter} s`;
+}
 
 const columns = ['drill', 'fault', 'verdict', 'exit', 'caught by', 'after', 'in stage', 'users felt', 'as expected'];
 

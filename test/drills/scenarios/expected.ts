@@ -33,7 +33,12 @@ const build: Scenario['changes'] = {
 export const planted = (name: string) => ({ planted: name, changes: build });
 
 /** The command ends with a message, and no release is begun. */
-export const refused: Scenario['expect'] = { exitCode: exitCodes.problem, verdict: 'refused', stage: 'preflight' };
+export const refused = (says: RegExp): Scenario['expect'] => ({
+  exitCode: exitCodes.problem,
+  verdict: 'refused',
+  stage: 'preflight',
+  says,
+});
 
 export function kill({ killRelease }: Parameters<NonNullable<Scenario['act']>['run']>[0]): Promise<Check[]> {
   killRelease();

@@ -86,6 +86,10 @@ describe('drills: a command that has to refuse', () => {
 
   it('M7: not, where it went on, said nothing, or the live colour was touched', () => {
     expect(failed({ exitCode: 2 })).to.deep.equal(['exit code']);
+    const another = { ...refusal, said: '✕ starting a release\n  found: another one runs\n' };
+    const about = { ...scenario, expect: { ...scenario.expect, says: /\bblue\b/ } };
+    expect(wrong(judgeRefusal(about, refusal).checks)).to.deep.equal([]);
+    expect(wrong(judgeRefusal(about, another).checks)).to.deep.equal(['says why']);
     expect(failed({ said: 'Error: x\n    at y.ts:1' })).to.deep.equal(['says why']);
     expect(failed({ unfinished: true })).to.deep.equal(['leaves an unfinished release']);
     expect(failed({ ledger: { ...ledger, lost: 478 } })).to.deep.equal(['lost increments']);
