@@ -114,7 +114,8 @@ async function untilHarm({ metrics, live, errorRate, note }: Guarded, over: Abor
   return undefined;
 
   function miss(error: unknown): undefined {
-    if (missed === undefined && !over.aborted) note(`a look at the traffic of ${live} was missed: ${messageOf(error)}`, 'warning');
+    if (missed === undefined && !over.aborted)
+      note(`a look at the traffic of ${live} was missed: ${messageOf(error)}`, 'warning');
     missed = messageOf(error);
   }
 }
