@@ -115,8 +115,10 @@ export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
     // Forward the live colour's clients come first. Back, users have a version that does harm, and nobody is waited for.
     const insist = options.direction === 'rollback';
     const drained = Math.min(performance.now() + Math.min(drainMs, insist ? holdMs / 2 : drainMs), lastFlip);
-    const cut = insist ? await inTime(drainOrCut(router, from, drained)) : await inTime(drain(router, from, drained));
-    done('fence', cut === 0 ? undefined : `${cut} ${cut === 1 ? 'write was' : 'writes were'} cut`);
+    const cut = insist
+      ? await inTime(drainOrCut(router, from, { deadline: drained, lastFlip }))
+      : await inTime(drain(router, from, drained));
+    done('fence', cut);
     await inTime(fence.raise(insist ? lastFlip : drained, { insist }));
     done('replay');
     const lsn = await inTime(caughtUpTo(sessions, forward, lastFlip));

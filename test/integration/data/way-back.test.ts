@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { cutover, type CutoverResult } from '../../../automation/data/cutover.ts';
+import { cutover, type CutoverOptions, type CutoverResult } from '../../../automation/data/cutover.ts';
 import { inspect } from '../../../automation/data/recover.ts';
 import { startSync, waitForSync } from '../../../automation/data/sync.ts';
 import { close, connect, createRig, expand, schemaV1, value, type Rig } from './rig.ts';
@@ -29,8 +29,15 @@ describe('the way back from a version that hangs', () => {
   });
   afterEach(() => load.stop());
 
-  const back = (): Promise<CutoverResult> =>
-    cutover({ router, from: rig.green, to: rig.blue, direction: 'rollback', settings });
+  const back = (onStep?: CutoverOptions['onStep']): Promise<CutoverResult> =>
+    cutover({
+      router,
+      from: rig.green,
+      to: rig.blue,
+      direction: 'rollback',
+      settings,
+      ...(onStep === undefined ? {} : { onStep }),
+    });
   const done = async (returned: CutoverResult): Promise<void> => {
     expect(returned.problems).to.deep.equal([]);
     expect(returned.equal).to.equal(true);
@@ -45,18 +52,26 @@ describe('the way back from a version that hangs', () => {
   it('M1: waits for no write that is not answered: it is cut, and everything else goes back', async () => {
     const hung = router.write(() => new Promise<never>(() => undefined)).catch((error: Error) => error.message);
     const steps: string[] = [];
-    const returned = await cutover({
-      router,
-      from: rig.green,
-      to: rig.blue,
-      direction: 'rollback',
-      settings,
-      onStep: (step, _, detail) => steps.push(`${step} ${detail ?? ''}`.trim()),
-    });
+    const returned = await back((step, _, detail) => steps.push(`${step} ${detail ?? ''}`.trim()));
     expect(await hung).to.equal('cut');
     expect(steps).to.include('drain 1 write was cut');
     await done(returned);
   });
+
+  for (const [how, cutWrites] of Object.entries({
+    'refuses to cut': () => Promise.reject(new Error('No such server.')),
+    'does not answer when it shall cut': () => new Promise<never>(() => undefined),
+  })) {
+    it(`M1: goes back where the balancer ${how}: the fence keeps out what is not answered`, async () => {
+      const hung = router.write(() => new Promise<never>(() => undefined)).catch((error: Error) => error.message);
+      router.cutWrites = cutWrites;
+      const steps: string[] = [];
+      const returned = await back((step, _, detail) => steps.push(`${step} ${detail ?? ''}`.trim()));
+      expect(steps.join('; ')).to.include('drain writes could not be cut: ');
+      expect(await Promise.race([hung, 'not answered'])).to.equal('not answered');
+      await done(returned);
+    });
+  }
 
   it('M1: ends transactions that hold their locks, idle or at work', async () => {
     const [idle, busy] = [await connect(rig.green.access, 'app'), await connect(rig.green.access, 'app')];
