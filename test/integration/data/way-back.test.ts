@@ -92,6 +92,23 @@ describe('the way back from a version that hangs', () => {
     }
   });
 
+  it('M1: ends a session that maintains a table in a transaction, and none that writes to a temporary table only', async () => {
+    const [maintains, temporary] = [await connect(rig.green.access, 'owner'), await connect(rig.green.access, 'app')];
+    for (const client of [maintains, temporary]) {
+      client.on('error', () => undefined);
+      await client.query(`SET application_name = 'an administrator'`);
+    }
+    try {
+      await maintains.query('BEGIN; ANALYZE accounts');
+      await temporary.query('CREATE TEMP TABLE mine (id int); BEGIN; INSERT INTO mine VALUES (1)');
+      await done(await back());
+      expect(await maintains.query('SELECT 1').catch((error: Error) => error.message)).to.match(/[Cc]onnection/);
+      expect((await temporary.query('SELECT id FROM mine')).rowCount).to.equal(1);
+    } finally {
+      await Promise.all([close(maintains), close(temporary)]);
+    }
+  });
+
   it('M1: a write that was cut and is committed before the fence is there once; one that comes later is refused', async () => {
     const early = await connect(rig.green.access, 'app');
     const late = await connect(rig.green.access, 'app');
