@@ -110,6 +110,26 @@ describe('a cutover whose sessions break', () => {
     });
   }
 
+  it('I1: is undone where the new colour stands still in the hold, without waiting for it', async () => {
+    const stopped: number[] = [];
+    afterIt(router, 'hold', async () => {
+      const sql = `SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'greenlight%' AND backend_type = 'client backend' AND pid <> pg_backend_pid()`;
+      stopped.push(
+        ...(await withClient(rig.green.access, 'admin', (c) => rows<{ pid: number }>(c, sql))).map((r) => r.pid),
+      );
+      for (const pid of stopped) process.kill(pid, 'SIGSTOP');
+    });
+    try {
+      const ended = await forward().catch((error: unknown) => error);
+      expect(ended).to.be.instanceOf(CutoverAborted).and.to.have.property('undone', true);
+      expect(router.held).to.equal(false);
+    } finally {
+      for (const pid of stopped) process.kill(pid, 'SIGCONT');
+    }
+    await nothingLost();
+    expect((await state()).phase).to.equal('replicating');
+  });
+
   it('N5: no direction starts while the other one runs, whoever wants it', async () => {
     const there = await forward();
     expect(there.problems).to.deep.equal([]);

@@ -68,7 +68,7 @@ describe('the way back from a version that hangs', () => {
       const steps: string[] = [];
       const returned = await back((step, _, detail) => steps.push(`${step} ${detail ?? ''}`.trim()));
       expect(steps.join('; ')).to.include('drain writes could not be cut: ');
-      expect(await Promise.race([hung, 'not answered'])).to.equal('not answered');
+      expect(await Promise.race([hung, Promise.resolve('not answered')])).to.equal('not answered');
       await done(returned);
     });
   }
