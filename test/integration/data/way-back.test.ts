@@ -109,6 +109,19 @@ describe('the way back from a version that hangs', () => {
     }
   });
 
+  it('M1: ends who holds the lock of a row on the old colour, where the replication waits for it', async () => {
+    const job = await connect(rig.blue.access, 'owner');
+    job.on('error', () => undefined);
+    try {
+      await job.query(`SET application_name = 'a job'; BEGIN; SELECT id FROM accounts WHERE id = 7 FOR UPDATE`);
+      await rig.run(rig.green, 'UPDATE accounts SET balance = balance + 1 WHERE id = 7');
+      await done(await back());
+      expect(await value(rig.blue, 'SELECT balance::text FROM accounts WHERE id = 7')).to.equal('8.00');
+    } finally {
+      await close(job);
+    }
+  });
+
   it('M1: a write that was cut and is committed before the fence is there once; one that comes later is refused', async () => {
     const early = await connect(rig.green.access, 'app');
     const late = await connect(rig.green.access, 'app');
