@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { cutover, type CutoverOptions, type CutoverResult } from '../../../automation/data/cutover.ts';
 import { inspect } from '../../../automation/data/recover.ts';
-import { startSync, waitForSync } from '../../../automation/data/sync.ts';
+import { linkBetween } from '../../../automation/data/link.ts';
+import { startSync, syncStatus, waitForSync } from '../../../automation/data/sync.ts';
 import { close, connect, createRig, expand, schemaV1, value, type Rig } from './rig.ts';
 import { MemoryRouter, Workload } from './traffic.ts';
 
@@ -120,6 +122,18 @@ describe('the way back from a version that hangs', () => {
     } finally {
       await close(job);
     }
+  });
+
+  it('C4: says at once which change the old colour could not apply', async () => {
+    await rig.run(rig.blue, `INSERT INTO settings VALUES (1, 'font', 'old')`);
+    await rig.run(rig.green, `INSERT INTO settings VALUES (1, 'font', 'new')`);
+    const link = linkBetween(rig.green, rig.blue);
+    while ((await syncStatus(link)).problem?.includes('is already on blue') !== true) await sleep(50);
+    const stopped = await back().catch((error: Error) => error.message);
+    expect(stopped)
+      .to.include('following from green to blue: table public.settings: the row with account = 1')
+      .and.to.include('is already on blue');
+    expect(router.split.live).to.equal('green');
   });
 
   it('M1: a write that was cut and is committed before the fence is there once; one that comes later is refused', async () => {
