@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { connect, rows, withClient } from '../../../automation/data/connect.ts';
-import { cutover, CutoverAborted, type CutoverResult } from '../../../automation/data/cutover.ts';
+import { cutover, CutoverAborted, type CutoverResult, type CutoverStep } from '../../../automation/data/cutover.ts';
 import { linkBetween, type Side } from '../../../automation/data/link.ts';
 import { inspect, recoverCutover } from '../../../automation/data/recover.ts';
 import { enableSubscription } from '../../../automation/data/subscription.ts';
@@ -128,6 +128,36 @@ describe('a cutover whose sessions break', () => {
     }
     await nothingLost();
     expect((await state()).phase).to.equal('replicating');
+  });
+
+  it('I1: says that the new colour may still write where it cannot be reached any more after the grant', async () => {
+    const administrator = await connect(rig.green.access, 'admin', { applicationName: 'an administrator' });
+    const read = router.read;
+    let granted = false;
+    router.read = async () => {
+      if (granted) {
+        router.read = read;
+        await administrator.query('ALTER ROLE admin NOLOGIN');
+        await administrator.query(
+          `SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE application_name LIKE 'greenlight%' AND backend_type = 'client backend'`,
+        );
+        await router.release();
+      }
+      return read();
+    };
+    try {
+      const onStep = (step: CutoverStep): void => void (granted ||= step === 'grant');
+      const ended = await cutover({ router, from: rig.blue, to: rig.green, direction: 'forward', settings, onStep }).catch((error: unknown) => error); // prettier-ignore
+      expect(ended).to.be.instanceOf(CutoverAborted).and.to.have.property('undone', false);
+      expect((ended as CutoverAborted).message).to.include('green may still write');
+    } finally {
+      await administrator.query('ALTER ROLE admin LOGIN');
+      await close(administrator);
+    }
+    const recovery = await recoverCutover({ router, from: rig.blue, to: rig.green, direction: 'forward' });
+    expect(recovery).to.deep.equal({ outcome: 'undone', replicating: true, problems: [] });
+    expect((await state()).phase).to.equal('replicating');
+    await nothingLost();
   });
 
   it('N5: no direction starts while the other one runs, whoever wants it', async () => {
