@@ -125,6 +125,7 @@ describe('the way back from a version that hangs', () => {
   });
 
   it('C4: says at once which change the old colour could not apply', async () => {
+    await load.stop();
     await rig.run(rig.blue, `INSERT INTO settings VALUES (1, 'font', 'old')`);
     await rig.run(rig.green, `INSERT INTO settings VALUES (1, 'font', 'new')`);
     const link = linkBetween(rig.green, rig.blue);
