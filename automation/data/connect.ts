@@ -78,9 +78,15 @@ export async function withClient<T>(
   }
 }
 
+/** How long a server may take to say goodbye, ms: one that stands still never does. */
+const goodbyeMs = 1_000;
+
 /** Closes a session; one that is broken already is no error. An open transaction is rolled back by the server. */
 export async function close(client: pg.Client | undefined): Promise<void> {
-  await client?.end().catch(() => undefined);
+  if (client === undefined) return;
+  const timer = setTimeout(() => client.connection.stream.destroy(), goodbyeMs);
+  await client.end().catch(() => undefined);
+  clearTimeout(timer);
 }
 
 /** Rows of one statement. */

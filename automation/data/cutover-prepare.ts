@@ -30,6 +30,8 @@ export interface Prepared {
 
 /** Longest wait until the new side has caught up, before writes are held, ms. */
 const catchUpMs = 30_000;
+/** How long the replication may wait for somebody's lock, where nobody is waited for, ms. */
+const blockedMs = 200;
 /** Longest comparison of one table, ms. */
 const compareMs = 600_000;
 /** How much longer than the hold a fence lives that is left alone, ms: its end must not come before the hold's. */
@@ -77,7 +79,7 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     fence = await Fence.prepare(from.access, settings.holdMs + fenceGraceMs);
     if (direction === 'forward') reverse = await prepareReverse(from, to, sessions);
     const sequences = await planSequences(sessions.old, sessions.new);
-    await caughtUp(sessions.old, forward, options.signal);
+    await caughtUp(sessions, forward, { insist: direction === 'rollback', signal: options.signal });
     const warnings = sequences.unmatched.map(
       (name) => `sequence ${name} is not on ${to.colour}, and was not carried over`,
     );
@@ -117,11 +119,23 @@ async function streaming(forward: Link, sessions: Sessions): Promise<void> {
   }
 }
 
-/** Waits until what is written now has been applied, so that the hold need not wait for more than the last moments. */
-async function caughtUp(source: pg.Client, forward: Link, signal?: AbortSignal): Promise<void> {
+/**
+ * Waits until what is written now has been applied, so that the hold need not wait for more than the last moments. `insist`: ends
+ * the sessions that hold what the replication waits for.
+ */
+async function caughtUp(
+  sessions: Sessions,
+  forward: Link,
+  { insist, signal }: { insist: boolean; signal: AbortSignal | undefined },
+): Promise<void> {
   const deadline = performance.now() + catchUpMs;
-  const { lsn } = await row<{ lsn: string }>(source, 'SELECT pg_current_wal_flush_lsn()::text AS lsn');
-  while (!(await replayed(source, forward.name, lsn))) {
+  let impatient = performance.now() + blockedMs;
+  const { lsn } = await row<{ lsn: string }>(sessions.old, 'SELECT pg_current_wal_flush_lsn()::text AS lsn');
+  while (!(await replayed(sessions.old, forward.name, lsn))) {
+    if (insist && performance.now() > impatient) {
+      await endBlockers(forward, sessions.new);
+      impatient = performance.now() + blockedMs;
+    }
     signal?.throwIfAborted();
     if (performance.now() > deadline) {
       throw new OperationError(
@@ -132,6 +146,20 @@ async function caughtUp(source: pg.Client, forward: Link, signal?: AbortSignal):
     }
     await sleep(pollMs);
   }
+}
+
+/**
+ * Ends the sessions that the replication waits for: a transaction that took a row's lock (SELECT FOR UPDATE) when its colour was
+ * live still has it, and can write nothing with it. A superuser's session can be ended by another one only.
+ */
+async function endBlockers({ name }: Link, target: pg.Client): Promise<void> {
+  await target.query(
+    `SELECT pg_terminate_backend(a.pid) FROM pg_stat_subscription s, unnest(pg_blocking_pids(s.pid)) AS b (pid)
+       JOIN pg_stat_activity a ON a.pid = b.pid JOIN pg_roles r ON r.oid = a.usesysid
+     WHERE s.subname = $1 AND s.pid IS NOT NULL AND a.backend_type = 'client backend'
+       AND (NOT r.rolsuper OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))`,
+    [name],
+  );
 }
 
 const refused = (found: string): OperationError =>

@@ -18,13 +18,13 @@ const answerMs = 10_000;
 export const readRouter = (router: Router): Promise<RouterState | undefined> =>
   within(router.read(), performance.now() + answerMs).catch(() => undefined);
 
-/** Waits until no write is on its way to the colour that is being left; resolves to 0, as none was cut. Throws an OperationError at `deadline`. */
-export async function drain(router: Router, from: Side, deadline: number): Promise<number> {
+/** Waits until no write is on its way to the colour that is being left. Throws an OperationError at `deadline`. */
+export async function drain(router: Router, from: Side, deadline: number): Promise<undefined> {
   // Two zeros in a row: a write may be between the balancer's two lists at the instant of one reading.
   for (let zeros = 0; zeros < 2;) {
     const inFlight = await router.writesInFlight(from.colour);
     zeros = inFlight === 0 ? zeros + 1 : 0;
-    if (zeros >= 2) return 0;
+    if (zeros >= 2) return undefined;
     if (performance.now() > deadline) {
       throw new OperationError(
         'waiting for writes in flight',
@@ -34,19 +34,30 @@ export async function drain(router: Router, from: Side, deadline: number): Promi
     }
     await sleep(pollMs);
   }
-  return 0;
+  return undefined;
 }
 
 /**
- * The same, but what is not answered at `deadline` is cut; resolves to how many. Whether those were done nobody knows: the fence
- * of the database ends what is left of them. Where the balancer cannot cut, they meet the fence alone.
+ * The same, but what is not answered at `deadline` is cut; resolves to how many, for people. Whether those were done nobody
+ * knows: the fence of the database ends what is left of them. Where the balancer cannot cut, or does not in time, they meet
+ * the fence alone: that is no reason to stay.
  */
-export async function drainOrCut(router: Router, from: Side, deadline: number): Promise<number> {
+export async function drainOrCut(
+  router: Router,
+  from: Side,
+  { deadline, lastFlip }: { deadline: number; lastFlip: number },
+): Promise<string | undefined> {
   try {
     return await drain(router, from, deadline);
   } catch (error) {
     if (performance.now() < deadline) throw error;
-    return (await router.cutWrites?.(from.colour)) ?? 0;
+  }
+  try {
+    // The fence needs what is left of the hold.
+    const cut = await within(router.cutWrites?.(from.colour) ?? Promise.resolve(0), (performance.now() + lastFlip) / 2);
+    return cut === 0 ? undefined : `${cut} ${cut === 1 ? 'write was' : 'writes were'} cut`;
+  } catch (error) {
+    return `writes could not be cut: ${messageOf(error)}`;
   }
 }
 

@@ -115,8 +115,10 @@ export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
     // Forward the live colour's clients come first. Back, users have a version that does harm, and nobody is waited for.
     const insist = options.direction === 'rollback';
     const drained = Math.min(performance.now() + Math.min(drainMs, insist ? holdMs / 2 : drainMs), lastFlip);
-    const cut = insist ? await inTime(drainOrCut(router, from, drained)) : await inTime(drain(router, from, drained));
-    done('fence', cut === 0 ? undefined : `${cut} ${cut === 1 ? 'write was' : 'writes were'} cut`);
+    const cut = insist
+      ? await inTime(drainOrCut(router, from, { deadline: drained, lastFlip }))
+      : await inTime(drain(router, from, drained));
+    done('fence', cut);
     await inTime(fence.raise(insist ? lastFlip : drained, { insist }));
     done('replay');
     const lsn = await inTime(caughtUpTo(sessions, forward, lastFlip));
@@ -179,11 +181,15 @@ async function undo(
     if (flipped && state !== undefined) await attempt('fencing the old colour', () => fence.commit());
     await attempt('lowering the fence', () => fence.lower());
     // On the session that granted: a grant that waits on a server that stands still must not come after this.
-    if (granted && !flipped) await sessions.new.query(revokeWrites).catch(() => undefined);
+    const revoked = !granted || flipped || (await sessions.new.query(revokeWrites).then(() => true, () => false)); // prettier-ignore
     await prepared.close();
     if (!flipped) await attempt('letting the live colour write', () => reopen(options));
     if (held) await attempt('releasing writes', () => options.router.release());
-    if (!flipped) await attempt('putting the other colour back', () => standDown(options));
+    if (!flipped)
+      await attempt('putting the other colour back', async () => {
+        const { problem } = await standDown(options);
+        if (problem !== undefined && !revoked) throw new Error(`${options.to.colour} may still write: ${problem}`);
+      });
   }
   return leftovers;
 }

@@ -1,11 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { requireBothWays } from './both-ways.ts';
 import { row, rows } from './connect.ts';
 import { createSlot, linkBetween, type Link, type Side } from './link.ts';
 import { createPublication } from './publication.ts';
-import { createSubscription, dropSubscription, enableSubscription } from './subscription.ts';
-import { quietTriggers } from './triggers.ts';
+import { createSubscription, dropSubscription } from './subscription.ts';
 
 /**
  * The way back: replication from the new colour to the old one, so that a rollback loses nothing. All of it is made
@@ -15,9 +13,6 @@ import { quietTriggers } from './triggers.ts';
 
 /** Longest wait for transactions that are open on the new side, ms. */
 const slotMs = 5_000;
-/** Longest wait for the old side to follow after the flip, ms. */
-const followMs = 10_000;
-const pollMs = 10;
 
 export interface Sessions {
   /** On the colour that is being left; becomes the subscriber. */
@@ -64,18 +59,8 @@ export async function reverseState(link: Link, old: pg.Client): Promise<'missing
   return found.on ? 'enabled' : 'prepared';
 }
 
-/** From now on the old side follows. Only after the forward direction has ended for good. */
-export async function startReverse(link: Link, sessions: Sessions): Promise<void> {
-  await quietTriggers(sessions.new, sessions.old);
-  await enableSubscription(link, sessions.new, sessions.old);
-}
-
-/** Resolves once the old side's worker streams. Rejects when it does not within 10 s. */
-export async function untilFollowing(link: Link, publisher: pg.Client): Promise<void> {
-  const deadline = performance.now() + followMs;
+/** Whether the publisher streams to the subscriber. */
+export async function following(link: Link, publisher: pg.Client): Promise<boolean> {
   const sql = `SELECT count(*)::int AS n FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming'`;
-  while ((await row<{ n: number }>(publisher, sql, [link.name])).n === 0) {
-    if (performance.now() > deadline) throw new Error(`${link.to.colour} does not follow after ${followMs} ms`);
-    await sleep(pollMs);
-  }
+  return (await row<{ n: number }>(publisher, sql, [link.name])).n > 0;
 }

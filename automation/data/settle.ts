@@ -5,11 +5,12 @@ import { close, connect, isLost, whileLost, withClient } from './connect.ts';
 import { caughtUpTo } from './cutover-steps.ts';
 import { Fence, removeStaleFences } from './fence.ts';
 import { linkBetween, type Link, type Side } from './link.ts';
-import { reverseState, startReverse, untilFollowing, type Sessions } from './reverse.ts';
+import { following, reverseState, type Sessions } from './reverse.ts';
 import { noTries, revive } from './revive.ts';
 import { mayWrite } from './schema.ts';
 import { dropSubscription, removeLink, subscribed } from './subscription.ts';
 import { measure, replayed } from './sync-state.ts';
+import { quietTriggers } from './triggers.ts';
 
 /**
  * The two ends of a move of writes: done, or put back. Each begins anew with sessions of its own wherever one was lost, may be
@@ -63,12 +64,23 @@ export function completeMove(move: Move): Promise<{ following: boolean }> {
     await leave(move, sessions);
     await removeLink(forward, sessions.old, sessions.new);
     if (direction === 'rollback') return { following: false };
-    const state = await reverseState(reverse, sessions.old);
-    if (state === 'missing') return { following: false };
-    if (state === 'prepared') await startReverse(reverse, sessions);
-    await untilFollowing(reverse, sessions.new);
+    if (!(await subscribed(reverse, sessions.old))) return { following: false };
+    await follow(reverse, { old: sessions.new, new: sessions.old });
     return { following: true };
   });
+}
+
+/** Starts the way back, or starts it again where a lost connection has switched it off; one that conflicts says why. */
+async function follow(reverse: Link, sessions: Sessions): Promise<void> {
+  if ((await reverseState(reverse, sessions.new)) !== 'enabled') await quietTriggers(sessions.old, sessions.new);
+  const deadline = performance.now() + followMs;
+  const tries = noTries();
+  while (!(await following(reverse, sessions.old))) {
+    if (performance.now() > deadline) throw notFollowed(reverse, `nothing streams after ${followMs} ms`);
+    if ((await reverseState(reverse, sessions.new)) === 'enabled') await sleep(pollMs);
+    else if (!(await revive(reverse, sessions.old, sessions.new, tries)))
+      throw notFollowed(reverse, (await measure(reverse, sessions.old, sessions.new)).problem ?? 'it is switched off');
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { connect, rows, withClient } from '../../../automation/data/connect.ts';
-import { cutover, CutoverAborted, type CutoverResult } from '../../../automation/data/cutover.ts';
+import { cutover, CutoverAborted, type CutoverResult, type CutoverStep } from '../../../automation/data/cutover.ts';
 import { linkBetween, type Side } from '../../../automation/data/link.ts';
 import { inspect, recoverCutover } from '../../../automation/data/recover.ts';
 import { enableSubscription } from '../../../automation/data/subscription.ts';
@@ -109,6 +109,56 @@ describe('a cutover whose sessions break', () => {
       expect((await state()).phase).to.equal('idle');
     });
   }
+
+  it('I1: is undone where the new colour stands still in the hold, without waiting for it', async () => {
+    const stopped: number[] = [];
+    afterIt(router, 'hold', async () => {
+      const sql = `SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'greenlight%' AND backend_type = 'client backend' AND pid <> pg_backend_pid()`;
+      stopped.push(
+        ...(await withClient(rig.green.access, 'admin', (c) => rows<{ pid: number }>(c, sql))).map((r) => r.pid),
+      );
+      for (const pid of stopped) process.kill(pid, 'SIGSTOP');
+    });
+    try {
+      const ended = await forward().catch((error: unknown) => error);
+      expect(ended).to.be.instanceOf(CutoverAborted).and.to.have.property('undone', true);
+      expect(router.held).to.equal(false);
+    } finally {
+      for (const pid of stopped) process.kill(pid, 'SIGCONT');
+    }
+    await nothingLost();
+    expect((await state()).phase).to.equal('replicating');
+  });
+
+  it('I1: says that the new colour may still write where it cannot be reached any more after the grant', async () => {
+    const administrator = await connect(rig.green.access, 'admin', { applicationName: 'an administrator' });
+    const read = router.read;
+    let granted = false;
+    router.read = async () => {
+      if (granted) {
+        router.read = read;
+        await administrator.query('ALTER ROLE admin NOLOGIN');
+        await administrator.query(
+          `SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE application_name LIKE 'greenlight%' AND backend_type = 'client backend'`,
+        );
+        await router.release();
+      }
+      return read();
+    };
+    try {
+      const onStep = (step: CutoverStep): void => void (granted ||= step === 'grant');
+      const ended = await cutover({ router, from: rig.blue, to: rig.green, direction: 'forward', settings, onStep }).catch((error: unknown) => error); // prettier-ignore
+      expect(ended).to.be.instanceOf(CutoverAborted).and.to.have.property('undone', false);
+      expect((ended as CutoverAborted).message).to.include('green may still write');
+    } finally {
+      await administrator.query('ALTER ROLE admin LOGIN');
+      await close(administrator);
+    }
+    const recovery = await recoverCutover({ router, from: rig.blue, to: rig.green, direction: 'forward' });
+    expect(recovery).to.deep.equal({ outcome: 'undone', replicating: true, problems: [] });
+    expect((await state()).phase).to.equal('replicating');
+    await nothingLost();
+  });
 
   it('N5: no direction starts while the other one runs, whoever wants it', async () => {
     const there = await forward();
