@@ -105,11 +105,12 @@ export async function row<T>(client: pg.Client, sql: string, values?: unknown[])
 export const sqlState = (error: unknown): string | undefined =>
   error instanceof pg.DatabaseError ? error.code : undefined;
 
-/** Classes and codes of a session that ended or could not begin: https://www.postgresql.org/docs/15/errcodes-appendix.html */
-const lostState = /^(08...|57P0[123])$/;
-const lostCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
+/** Classes and codes of a session that ended or could not begin, for want of a free one as well: https://www.postgresql.org/docs/15/errcodes-appendix.html */
+const lostState = /^(08...|57P0[1235]|53300)$/;
+const lostCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN']); // prettier-ignore
 /** What `pg` says of its own accord where the other side is gone. */
-const lostWords = /Connection terminated|connection error and is not queryable|Client was closed|timeout expired/;
+const lostWords =
+  /Connection terminated|connection error and is not queryable|Client was closed|timeout expired|Query read timeout/;
 
 /** Whether an error says only that a session is gone: the same may succeed with a new one, once the server is back. */
 export function isLost(error: unknown): boolean {

@@ -1,6 +1,6 @@
 import { messageOf } from '../../infra/errors.ts';
 import { compareDatabases } from './compare.ts';
-import { isLost } from './connect.ts';
+import { close, isLost } from './connect.ts';
 
 import type { CutoverOptions, CutoverResult, CutoverStep } from './cutover.ts';
 import type { Prepared } from './cutover-prepare.ts';
@@ -19,7 +19,7 @@ export interface Progress {
  */
 export async function finish(options: CutoverOptions, prepared: Prepared, progress: Progress): Promise<CutoverResult> {
   const { router, from, to, direction } = options;
-  const { fence, reverse, snapshots, warnings } = prepared;
+  const { fence, reverse, sessions, snapshots, warnings } = prepared;
   const problems: string[] = [];
   const attempt = async <T>(what: string, list: string[], work: () => Promise<T>): Promise<T | undefined> =>
     work().catch((error: unknown) => {
@@ -41,6 +41,8 @@ export async function finish(options: CutoverOptions, prepared: Prepared, progre
   step('fenced');
   await attempt('the fence was down for a moment, and is raised again', warnings, () => fence.commit());
   await fence.lower();
+  // The move is ended with sessions of its own, and the version that was left may have taken all but the last.
+  await Promise.all([close(sessions.old), close(sessions.new)]);
   step('follow');
   const completed = await attempt('ending the move of writes', problems, () => completeMove({ from, to, direction }));
   if (completed?.following === false && direction === 'forward')

@@ -81,6 +81,8 @@ export class CutoverAborted extends OperationError {
 
 /** Of the lease, kept for the flip and its read-back: a fifth, at most so much, ms, or a fifth of the time in which a balancer settles. */
 const flipReserveMs = 200;
+/** How long it takes to ask who is in the way of a fence, ms. */
+const namedMs = 50;
 
 /**
  * Moves writes from one colour's database to the other's without losing or doubling one. Rejects with CutoverAborted
@@ -119,7 +121,8 @@ export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
       ? await inTime(drainOrCut(router, from, { deadline: drained, lastFlip }))
       : await inTime(drain(router, from, drained));
     done('fence', cut);
-    await inTime(fence.raise(insist ? lastFlip : drained, { insist }));
+    // Before the hold's own end, so that who is in the way is named.
+    await inTime(fence.raise(insist ? lastFlip - namedMs : drained, { insist }));
     done('replay');
     const lsn = await inTime(caughtUpTo(sessions, forward, lastFlip));
     done('carry-over', lsn);
@@ -187,8 +190,8 @@ async function undo(
     if (held) await attempt('releasing writes', () => options.router.release());
     if (!flipped)
       await attempt('putting the other colour back', async () => {
-        const { problem } = await standDown(options);
-        if (problem !== undefined && !revoked) throw new Error(`${options.to.colour} may still write: ${problem}`);
+        const stood = await standDown(options);
+        if (!revoked && !stood.revoked) throw new Error(`${options.to.colour} may still write: ${stood.problem}`);
       });
   }
   return leftovers;

@@ -88,7 +88,8 @@ export async function recoverCutover({ router, ...move }: { router: Router } & M
       // A balancer that changes one rule after the other may have stopped in between; while it held the writes.
       if (disagreeing !== undefined) await router.apply(split);
       await router.release();
-      const { replicating, problem } = await standDown(move);
+      const { revoked, replicating, problem } = await standDown(move);
+      if (!revoked) return { ...recovery, problems: [`${to.colour} may still write: ${problem}`] };
       return { ...recovery, replicating, ...(problem === undefined ? {} : { warning: problem }) };
     }
     if (disagreeing !== undefined || split.percent !== 0) await router.apply({ live, percent: 0 });

@@ -91,12 +91,14 @@ async function leave({ from, to }: Move, sessions: Sessions): Promise<void> {
   const forward = linkBetween(from, to);
   await sessions.new.query(grantWrites);
   await removeStaleFences(sessions.old);
-  // A fence is committed only when all before it was replayed: where it is, nothing is missing.
-  if (!(await mayWrite(sessions.old))) return;
+  const replay = async (): Promise<void> => {
+    if (await subscribed(forward, sessions.new)) await untilReplayed(forward, sessions);
+  };
+  if (!(await mayWrite(sessions.old))) return replay();
   const fence = await Fence.prepare(from.access, 2 * followMs);
   try {
     await fence.raise(performance.now() + followMs, { insist: true });
-    if (await subscribed(forward, sessions.new)) await untilReplayed(forward, sessions);
+    await replay();
     await fence.commit();
   } finally {
     await fence.lower();
@@ -144,21 +146,23 @@ export function reopen({ from, to, direction }: Move): Promise<void> {
 
 /**
  * Second half: `to` may not write, nothing of the way back is left there, and the replication to it goes on. Resolves to what
- * does not: it harms nobody, as the live colour is served as before, and who needs the replication looks at it.
+ * does not. A replication that stands still harms nobody: the live colour is served as before, and who needs it looks at it.
  */
-export async function standDown(move: Move): Promise<{ replicating: boolean; problem?: string }> {
+export async function standDown(move: Move): Promise<{ revoked: boolean; replicating: boolean; problem?: string }> {
   const { from, to, direction } = move;
   const forward = linkBetween(from, to);
+  let revoked = false;
   try {
     return await withSides(move, idleBackMs, async (sessions) => {
       await sessions.new.query(revokeWrites);
+      revoked = true;
       if (direction === 'forward') await removeLink(linkBetween(to, from), sessions.new, sessions.old);
-      if (!(await subscribed(forward, sessions.new))) return { replicating: false };
+      if (!(await subscribed(forward, sessions.new))) return { revoked, replicating: false };
       const problem = await untilRunning(forward, sessions, performance.now() + followMs);
-      return { replicating: problem === undefined, ...(problem === undefined ? {} : { problem }) };
+      return { revoked, replicating: problem === undefined, ...(problem === undefined ? {} : { problem }) };
     });
   } catch (error) {
     if (!isLost(error) && !(error instanceof OperationError)) throw error;
-    return { replicating: false, problem: (error as Error).message };
+    return { revoked, replicating: false, problem: (error as Error).message };
   }
 }

@@ -58,9 +58,10 @@ export async function enableSubscription(link: Link, source: pg.Client, target: 
   await target.query(`ALTER SUBSCRIPTION ${sqlIdentifier(link.name)} ENABLE`);
 }
 
-/** Whether the subscriber's end is there, running or not. */
+/** Whether the subscriber's end is there, running or not. One without its slot was being dropped, and cannot run any more. */
 export const subscribed = async ({ name }: Link, target: pg.Client): Promise<boolean> =>
-  (await rows(target, 'SELECT 1 FROM pg_subscription WHERE subname = $1', [name])).length > 0;
+  (await rows(target, 'SELECT 1 FROM pg_subscription WHERE subname = $1 AND subslotname IS NOT NULL', [name])).length >
+  0;
 
 /** Ends a direction for good: subscription, slot and publication. What is not there is no error. */
 export async function removeLink({ name }: Link, source: pg.Client, target: pg.Client): Promise<void> {

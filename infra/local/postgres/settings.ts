@@ -13,6 +13,9 @@ export interface ServerSettings {
 /** Replication connections: two directions with their initial copies, and a base backup, with much to spare. */
 const replicationSlots = 20;
 
+/** Connections that are the administrator's alone: a cutover needs five on a side. */
+const reserved = 10;
+
 const quote = (value: string): string => `'${value.replaceAll("'", "''")}'`;
 
 /** `postgresql.conf`: sized for many clusters on one small machine; durable as in production. */
@@ -25,7 +28,9 @@ cluster_name = ${quote(s.name)}
 listen_addresses = '127.0.0.1'
 port = ${s.port}
 unix_socket_directories = ''
-max_connections = ${s.maxConnections}
+max_connections = ${s.maxConnections + reserved}
+# An application that takes every connection must not keep the way back from beginning.
+superuser_reserved_connections = ${reserved}
 password_encryption = scram-sha-256
 ssl = on
 ssl_cert_file = ${quote(s.certificate)}

@@ -129,7 +129,7 @@ describe('a local PostgreSQL cluster', () => {
       max_replication_slots: '20',
       max_wal_senders: '20',
       max_slot_wal_keep_size: '4GB',
-      max_connections: '30',
+      max_connections: '40',
       server_encoding: 'UTF8',
     });
   });
@@ -166,7 +166,7 @@ describe('a local PostgreSQL cluster', () => {
     await stopCluster(blue());
     await startCluster(blue());
     expect(await query(access(), 'owner', 'SELECT * FROM kept')).to.deep.equal([]);
-    expect(await query(access(), 'app', 'SHOW max_connections')).to.deep.equal([{ max_connections: '31' }]);
+    expect(await query(access(), 'app', 'SHOW max_connections')).to.deep.equal([{ max_connections: '41' }]);
     await createCluster(blue());
   });
 

@@ -15,7 +15,7 @@ describe('settings of a local cluster', () => {
   it('quote paths and names', () => {
     const text = serverSettings(settings);
     expect(text).to.contain("data_directory = '/a b/it''s/data'\n").and.contain("cluster_name = 'it''s'\n");
-    expect(text).to.contain('port = 5555\n').and.contain('max_connections = 40\n');
+    expect(text).to.contain('port = 5555\n').and.contain('max_connections = 50\n');
   });
 
   it('never switch durability off', () => {
