@@ -3,13 +3,13 @@ import { shortRelease } from '../definition.ts';
 import type { Scenario } from '../scenario.ts';
 import { exits, kill, planted, resumed, rolledBack } from './expected.ts';
 
-/** The cutover publishes the new colour, for the way back, before it holds writes: from then on replicated scores are changed. */
+/** The cutover publishes the new colour, for the way back, before it holds writes: from then on replicated scores are changed, and no others. */
 const changesFromTheCutoverOn = `
   CREATE FUNCTION public.drill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF EXISTS (SELECT FROM pg_publication) THEN NEW.score := (NEW.score + 1) % 101; END IF; RETURN NEW;
   END $$;
   CREATE TRIGGER drill BEFORE INSERT ON public.progress_events FOR EACH ROW EXECUTE FUNCTION public.drill();
-  ALTER TABLE public.progress_events ENABLE ALWAYS TRIGGER drill`;
+  ALTER TABLE public.progress_events ENABLE REPLICA TRIGGER drill`;
 
 /** What users could feel, and what has to take them back. */
 export const withTraffic: Scenario[] = [
