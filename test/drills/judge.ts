@@ -43,7 +43,8 @@ export interface Outcome {
 /** Compares what came of a drill with what has to come of it: the report's word, and the world's. */
 export function judge(scenario: Scenario, outcome: Outcome): DrillResult {
   const { report, exitCode, before, after } = outcome;
-  const { expect } = scenario;
+  const { orElse } = scenario;
+  const expect = orElse?.verdict === report.verdict ? orElse : scenario.expect;
   const caught = whoCaught(report, expect);
   const checks = [
     ...outcome.checks,

@@ -26,6 +26,8 @@ export interface Scenario {
     /** What a refusal has to speak of: another one would be no finding. */
     says?: RegExp;
   };
+  /** What it may be caught as instead, where it is chance whether a client felt anything. */
+  orElse?: Scenario['expect'];
   /** What clients may feel. `failed requests`: some fail until traffic is taken back. `lost writes`: by the version itself. */
   felt: 'nothing' | 'failed requests' | 'lost writes';
   /** A fault of the sample (`examples/think-in-coin/faults.ts`), or one of `planted-faults.ts`. */
