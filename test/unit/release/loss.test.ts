@@ -54,6 +54,17 @@ describe('what a way back lost', () => {
     expect(lossOf([accounts, right]).kind).to.equal('none');
   });
 
+  it('D9: is not known where an earlier version recorded the way back, whatever that one said', () => {
+    const entry = {
+      type: 'rollback.done',
+      ms: 1,
+      lossless: true,
+      detail: 'blue is live again',
+    } as unknown as JournalEntry;
+    expect(endFor([entry], 'rolled-back')).to.contain('was not checked');
+    expect(happeningsOf(entry, String)[0]?.text).to.contain('not compared: an earlier version');
+  });
+
   it('D9: names tables and columns that only the new version has, with their rows', () => {
     const loss = lossOf([accounts, streaks(12), progress(34)]);
     expect(lossless(loss)).to.equal(false);
