@@ -56,6 +56,9 @@ export const cleanup: Stage = {
     const access = await databases.of(to.colour);
     const artefact = context.artefact();
     if (from !== undefined) await proveNet(context, access);
+    // Proving a backup takes its time, and until now the way back was open.
+    if (from !== undefined && !pastNoReturn(journal.entries()) && context.rollbackRequested())
+      throw new StageStopped('rolled-back', 'rollback was asked for by npm run rollback');
     // Done by a run that was cut off later: the old colour may be gone since.
     const ended = journal.entries().some((entry) => entry.type === 'action.done' && entry.id === endOfTheWayBack);
     if (from !== undefined && !ended) {

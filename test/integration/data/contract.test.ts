@@ -238,6 +238,14 @@ describe('contract migrations', () => {
       expect(await contracted()).to.equal(true);
     });
 
+    it('D8: do not run where a rollback is asked for while the backup is proven: the way back is open still', async () => {
+      await start('DROP TABLE settings');
+      context.rollbackRequested = () => calls.includes('restore');
+      expect(await refusal()).to.contain('npm run rollback');
+      expect(await contracted()).to.equal(false);
+      expect(pastNoReturn(journal.entries())).to.equal(false);
+    });
+
     it('D8: the backup of before them is kept, however often the clean-up is repeated', async () => {
       await start('DROP TABLE settings');
       await cleanup.apply(context);
