@@ -12,6 +12,7 @@ import {
   type Loss,
 } from '../../../automation/release/loss.ts';
 import { lossOfReads } from '../../../automation/release/stages/roll-back.ts';
+import { wayBackLossless } from '../../../automation/report/proofs.ts';
 import { happeningsOf } from '../../../automation/ui/happenings.ts';
 
 const equal = (table: string, rows = 5): TableComparison => ({ table, rows: { left: rows, right: rows }, equal: true });
@@ -63,6 +64,17 @@ describe('what a way back lost', () => {
     } as unknown as JournalEntry;
     expect(endFor([entry], 'rolled-back')).to.contain('was not checked');
     expect(happeningsOf(entry, String)[0]?.text).to.contain('not compared: an earlier version');
+  });
+
+  it('D9: is not known of a way back that is not finished, however well the replication back stands', () => {
+    const facts = {
+      rollback: { ms: null, loss: null, lossless: null },
+      data: { extension: null, sync: [{ direction: 'reverse', tablesReady: 3, tables: 3, lagMs: 1 }] },
+    } as unknown as Parameters<typeof wayBackLossless>[0];
+    expect(wayBackLossless(facts)).to.include({
+      verdict: 'inconclusive',
+      measured: 'going back was begun, and is not finished',
+    });
   });
 
   it('D9: names tables and columns that only the new version has, with their rows', () => {
