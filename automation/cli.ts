@@ -67,6 +67,8 @@ program
 
 // The PostgreSQL client would take a user, a host or options for each of its sessions from them.
 setAside('PG');
+// Node.js would then take any server for the right one.
+setAside('NODE_TLS_REJECT_UNAUTHORIZED');
 
 try {
   const [name, ...args] = process.argv.slice(2);

@@ -8,6 +8,7 @@ import { connectTo } from '../release/context.ts';
 import { pastReleases } from '../release/history.ts';
 import { readLock } from '../release/lock.ts';
 import { doubtOf, readArtefact } from '../release/live.ts';
+import { lossIn } from '../release/loss.ts';
 import { UntrustedState } from '../stacks/state.ts';
 import { exitCodes } from '../ui/exit-codes.ts';
 import { renderStatus, type ColourStatus, type EnvironmentStatus } from '../ui/status.ts';
@@ -67,7 +68,7 @@ function lastReleaseOf(name: EnvironmentName, running: boolean): EnvironmentStat
     version: started.to.version,
     verdict,
     endedAt: ended?.at,
-    loss: back?.type === 'rollback.done' ? back.loss : undefined,
+    loss: back?.type === 'rollback.done' ? lossIn(back) : undefined,
   };
 }
 

@@ -6,7 +6,7 @@ import { createPublication } from './publication.ts';
 import { createSubscription, dropSubscription } from './subscription.ts';
 
 /**
- * The way back: replication from the new colour to the old one, so that a rollback loses nothing. All of it is made
+ * The way back: replication from the new colour to the old one, so that a rollback takes along what the old schema has a place for. All of it is made
  * before writes are held, and lies still. PostgreSQL 15 cannot tell replicated changes from others (`origin = none` is 16+), so
  * what came forward would go back again: `startAt` says, durably, from which position on the old side wants changes.
  */

@@ -31,7 +31,8 @@ export function tlsGate({ entry, httpUrl, now = () => new Date() }: TlsGate): Ga
         };
       }
       const ca = entry.caFile === undefined ? undefined : await readFile(entry.caFile);
-      const modern = await handshake(url, { ca, minVersion: 'TLSv1.2' });
+      // Said, as a variable of the shell (NODE_TLS_REJECT_UNAUTHORIZED) sets what is not.
+      const modern = await handshake(url, { ca, minVersion: 'TLSv1.2', rejectUnauthorized: true });
       const old: [string, Handshake][] = [];
       for (const version of ['TLSv1', 'TLSv1.1'] as const) {
         // Level 0, as the client itself would refuse such a version otherwise, whatever the server does.

@@ -1,7 +1,7 @@
 import { stackName } from '../../infra/model.ts';
 import type { ReleaseSettings } from './context.ts';
 import type { JournalEntry, ReleaseVerdict } from './events.ts';
-import { lossForUsers } from './loss.ts';
+import { lossForUsers, lossIn } from './loss.ts';
 import { messageOf } from '../../infra/errors.ts';
 
 const timeoutMs = 5_000;
@@ -41,7 +41,8 @@ export async function announceEnd(
 export function endFor(entries: readonly JournalEntry[], verdict: ReleaseVerdict): string {
   if (verdict === 'go') return 'is live';
   const back = entries.findLast((entry) => entry.type === 'rollback.done');
-  if (back?.type === 'rollback.done') return `was taken back; the version before is live, ${lossForUsers(back.loss)}`;
+  if (back?.type === 'rollback.done')
+    return `was taken back; the version before is live, ${lossForUsers(lossIn(back))}`;
   const started = entries.find((entry) => entry.type === 'release.started');
   if (started?.type !== 'release.started' || started.from !== undefined) return 'was not released';
   // A first go-live is not taken back once its entry point is open: there is nothing to go back to.

@@ -85,7 +85,8 @@ export type Event =
       totalMs: number;
     }
   | { type: 'rollback.started'; reason: string; automatic: boolean }
-  | { type: 'rollback.done'; ms: number; loss: Loss; detail: string }
+  /** `loss` is missing in journals of versions that did not judge by what was compared: see `lossIn`. */
+  | { type: 'rollback.done'; ms: number; loss?: Loss; detail: string }
   | {
       type: 'synthetic.ended';
       /** Runs of the traffic that this counts, all of the release: more than one after a resume. */

@@ -1,4 +1,4 @@
-import { colours, type Artefact, type Colour, type EnvironmentName } from '../../infra/model.ts';
+import { colours, type Artefact, type Colour, type EnvironmentName, type StackKind } from '../../infra/model.ts';
 import type { Found, Platform } from '../../infra/platform.ts';
 import type { ReleaseDefinition } from '../config/schema.ts';
 import { recordedElsewhere } from '../stacks/elsewhere.ts';
@@ -61,8 +61,27 @@ export async function doubtOf(session: Seen, environment: EnvironmentName): Prom
   const found = await lookFor(session, environment);
   if (record instanceof UntrustedState)
     return new UntrustedState(record.doing, `${record.found}\n${describeFound(found)}`, record.todo);
-  const differences = disagreements(record, found);
-  return differences.length === 0 ? undefined : sayBoth({ environment, differences, record, found, ...session });
+  const seen =
+    found.live === undefined && record.live !== undefined ? await askBalancer(session, environment, found) : found;
+  const differences = disagreements(record, seen);
+  return differences.length === 0 ? undefined : sayBoth({ environment, differences, record, found: seen, ...session });
+}
+
+/** Where the balancer is found by the record alone, it still says itself who is live. One that does not answer is no disagreement. */
+async function askBalancer(
+  { engine, platform, definition }: Seen,
+  environment: EnvironmentName,
+  found: Found,
+): Promise<Found> {
+  try {
+    const outputs = (kind: StackKind) => engine.outputs(environment, kind);
+    const running = await platform.connect(environment, environmentSpec(definition, environment), outputs);
+    const { split } = await running.router.read().finally(() => running.close());
+    if (split === undefined) return found;
+    return { ...found, live: split.live, facts: [...found.facts, `the balancer sends writes to ${split.live}`] };
+  } catch {
+    return found;
+  }
 }
 
 export const lookFor = ({ platform, definition }: Omit<Seen, 'engine'>, environment: EnvironmentName): Promise<Found> =>

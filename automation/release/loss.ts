@@ -17,6 +17,10 @@ export interface LeftBehind {
   columns: { table: string; columns: string[]; rows: number }[];
 }
 
+/** What was recorded of a way back. Earlier versions recorded no more than whether it had succeeded. */
+export const lossIn = ({ loss }: { loss?: Loss }): Loss =>
+  loss ?? { kind: 'not-compared', because: 'an earlier version of Greenlight did not record it' };
+
 /** Judges a way back by the comparison of the database that was left (left) with the one that is live again (right). */
 export function lossOf(compared: readonly TableComparison[]): Loss {
   if (compared.length === 0) return { kind: 'not-compared', because: 'no table was compared' };

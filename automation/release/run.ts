@@ -37,7 +37,8 @@ export async function runRelease(settings: ReleaseSettings, stages: readonly Sta
   } catch (error) {
     settings.signal.throwIfAborted();
     if (settings.platform.stopsHere?.(error) === true) throw error;
-    if (context.stage === 'cleanup') throw unfinished('cleaning up after the release', error);
+    const asked = error instanceof StageStopped && error.outcome === 'rolled-back';
+    if (context.stage === 'cleanup' && !asked) throw unfinished('cleaning up after the release', error);
     if (error instanceof CutoverAborted && !error.undone) throw error;
     outcome = await undoAll(context, stages, reasonOf(context, error));
     await endSynthetic(context);

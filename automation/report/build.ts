@@ -3,7 +3,7 @@ import { passes } from '../gates/gate.ts';
 import { unfinishedActions } from '../release/actions.ts';
 import type { JournalEntry } from '../release/events.ts';
 import { describeExtension, type Extension } from '../release/extension.ts';
-import { lossless } from '../release/loss.ts';
+import { lossIn, lossless } from '../release/loss.ts';
 import { buildChecklist } from './checklist.ts';
 import { buildCutovers } from './cutovers.ts';
 import { allOf, firstOf, lastOf } from './entries.ts';
@@ -144,8 +144,8 @@ function buildRollback(entries: readonly JournalEntry[]): Rollback | null {
     reason: started.reason,
     startedAt: started.at,
     ms: mine?.ms ?? null,
-    lossless: (mine && lossless(mine.loss)) ?? null,
-    loss: mine?.loss ?? null,
+    lossless: (mine && lossless(lossIn(mine))) ?? null,
+    loss: mine ? lossIn(mine) : null,
     detail: mine?.detail ?? null,
   };
 }

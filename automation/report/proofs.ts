@@ -104,6 +104,7 @@ export const wayBackLossless: ProofOf = ({ rollback, data: { sync, extension } }
     if (rollback.lossless === null) return { verdict: 'inconclusive', measured, wanted };
     return { verdict: rollback.lossless ? 'pass' : 'fail', measured, wanted };
   }
+  if (rollback) return { verdict: 'inconclusive', measured: 'going back was begun, and is not finished', wanted };
   const reverse = sync.findLast((s) => s.direction === 'reverse');
   if (!reverse) return notMeasured(wanted);
   const beforehand = extension === null ? '' : `; ${describeExtension(extension)}`;

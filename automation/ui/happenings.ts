@@ -2,7 +2,7 @@ import { other } from '../../infra/model.ts';
 import type { Verdict } from '../gates/gate.ts';
 import type { JournalEntry, StageId } from '../release/events.ts';
 import { describeExtension } from '../release/extension.ts';
-import { describeLoss, lossless } from '../release/loss.ts';
+import { describeLoss, lossIn, lossless } from '../release/loss.ts';
 import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../report/format.ts';
 import type { Tone } from './text.ts';
 
@@ -111,7 +111,8 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
     case 'rollback.started':
       return say('bad', `rolling back${entry.automatic ? ' by itself' : ''}: ${entry.reason}`, 0);
     case 'rollback.done': {
-      const { ms, loss, detail } = entry;
+      const { ms, detail } = entry;
+      const loss = lossIn(entry);
       return say(
         lossless(loss) === false ? 'bad' : 'warn',
         `rolled back in ${formatDuration(ms)}: ${detail}; ${describeLoss(loss)}`,

@@ -1,5 +1,6 @@
 import { OperationError } from '../../../infra/errors.ts';
-import type { DatabaseAccess } from '../../../infra/platform.ts';
+import type { Backup, DatabaseAccess } from '../../../infra/platform.ts';
+import type { ReleaseDefinition } from '../../config/schema.ts';
 import { linkBetween } from '../../data/link.ts';
 import { stopSync } from '../../data/sync.ts';
 import { check, passes, type Gate } from '../../gates/gate.ts';
@@ -40,7 +41,7 @@ export const cleanup: Stage = {
                 ? `take ${from?.colour} down${definition.platform === 'aws' ? ', all but its database' : ''}`
                 : `keep ${from?.colour} warm`,
             ]),
-        `back up, check every byte; keep the newest ${definition.data.backupRetention} backups`,
+        `back up, check every byte; keep the newest ${leastOf(definition)} backups`,
       ],
       ...(proven ? { gates: { [proof.id]: proof.title } } : {}),
       workMs: proven ? 20_000 : 10_000,
@@ -55,6 +56,9 @@ export const cleanup: Stage = {
     const access = await databases.of(to.colour);
     const artefact = context.artefact();
     if (from !== undefined) await proveNet(context, access);
+    // Proving a backup takes its time, and until now the way back was open.
+    if (from !== undefined && !pastNoReturn(journal.entries()) && context.rollbackRequested())
+      throw new StageStopped('rolled-back', 'rollback was asked for by npm run rollback');
     // Done by a run that was cut off later: the old colour may be gone since.
     const ended = journal.entries().some((entry) => entry.type === 'action.done' && entry.id === endOfTheWayBack);
     if (from !== undefined && !ended) {
@@ -124,14 +128,23 @@ function wasProven(entries: readonly JournalEntry[]): boolean {
   return last?.type === 'gate.judged' && passes(last.gate.verdict);
 }
 
-/** The backup of before a contract migration is all that has what it took away: with the one after it, two are kept at least. */
+/**
+ * The backup of before a contract migration is all that has what it took away: it is kept with all that came after it, however often
+ * the clean-up was repeated since.
+ */
 async function prune(context: ReleaseContext): Promise<void> {
   const { backups } = await context.connect();
-  const { backupRetention } = context.definition.data;
-  const keep = hasContract(context.definition) ? Math.max(2, backupRetention) : backupRetention;
+  const proven = context.journal.entries().findLast((entry) => entry.type === 'backup.restored');
+  const isProven = ({ id }: Backup): boolean => proven?.type === 'backup.restored' && proven.id === id;
+  const since = hasContract(context.definition) ? (await backups.list()).findIndex(isProven) + 1 : 0;
+  const keep = Math.max(leastOf(context.definition), since);
   const gone = await context.act('prune-backups', `keep the newest ${keep} backups`, () => backups.prune(keep));
   if (gone.length > 0) context.note(`deleted backups: ${gone.map(({ id }) => id).join(', ')}`);
 }
+
+/** With contract migrations two: the backup of before them, and the one of after them. */
+const leastOf = (definition: ReleaseDefinition): number =>
+  Math.max(hasContract(definition) ? 2 : 1, definition.data.backupRetention);
 
 /** Nothing is cleaned up while a gate is open, or before the two databases were found equal at the cutover. */
 function refuseUnverified({ journal, from }: ReleaseContext): void {

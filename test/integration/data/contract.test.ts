@@ -25,6 +25,8 @@ describe('contract migrations', () => {
   let journal: Journal;
   let context: ReleaseContext;
   let calls: string[];
+  /** Ids of the backups, newest first. */
+  let taken: string[];
   let damaged: boolean;
   /** What a run of the acceptance tests says, by version and by whether the contract has run in that database. */
   let verdictOf: (version: string, contracted: boolean) => boolean;
@@ -37,6 +39,7 @@ describe('contract migrations', () => {
     await mkdir(join(directory, 'release'));
     journal = openJournal(join(directory, 'release'));
     calls = [];
+    taken = [];
     damaged = false;
     verdictOf = () => true;
     await rig.fresh(schemaV1);
@@ -70,7 +73,8 @@ describe('contract migrations', () => {
         async take(_colour: string, version: string, what: unknown): Promise<Backup> {
           calls.push(`back up, ${(await contracted()) ? 'after' : 'before'} the contract`);
           configuration = JSON.parse(JSON.stringify(what));
-          return { id: `b${calls.length}`, version, takenAt: new Date().toISOString(), bytes: 9 } as unknown as Backup;
+          taken.unshift(`b${calls.length}`);
+          return { id: taken[0], version, takenAt: new Date().toISOString(), bytes: 9 } as unknown as Backup;
         },
         verify: () => {
           calls.push('verify');
@@ -82,6 +86,7 @@ describe('contract migrations', () => {
           await copyDatabase(live().access, copy.access);
           return { access: copy.access, dispose: () => Promise.resolve() };
         },
+        list: () => Promise.resolve(taken.map((id) => ({ id }))),
         prune(keep: number) {
           calls.push(`keep ${keep}`);
           return Promise.resolve([]);
@@ -231,6 +236,22 @@ describe('contract migrations', () => {
       await cleanup.apply(context);
       expect(calls.filter((call) => call === 'restore')).to.have.length(1);
       expect(await contracted()).to.equal(true);
+    });
+
+    it('D8: do not run where a rollback is asked for while the backup is proven: the way back is open still', async () => {
+      await start('DROP TABLE settings');
+      context.rollbackRequested = () => calls.includes('restore');
+      expect(await refusal()).to.contain('npm run rollback');
+      expect(await contracted()).to.equal(false);
+      expect(pastNoReturn(journal.entries())).to.equal(false);
+    });
+
+    it('D8: the backup of before them is kept, however often the clean-up is repeated', async () => {
+      await start('DROP TABLE settings');
+      await cleanup.apply(context);
+      await cleanup.apply(context);
+      await cleanup.apply(context);
+      expect(calls.filter((call) => call.startsWith('keep'))).to.deep.equal(['keep 2', 'keep 3', 'keep 4']);
     });
 
     it('D8: that are none need one backup alone, and that one is checked', async () => {

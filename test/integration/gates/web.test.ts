@@ -62,6 +62,18 @@ describe('the gates of the web', () => {
       ).to.equal('fail');
     });
 
+    it('K1: fails one of a stranger also where the shell tells Node.js to trust everybody', async () => {
+      const entry = await secure(await certificate(directory, 'mine-too'), {
+        trusted: (await certificate(directory, 'another', { host: 'elsewhere' })).cert,
+      });
+      process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
+      try {
+        expect((await run(tlsGate({ entry }))).measurements[0]?.verdict).to.equal('fail');
+      } finally {
+        delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
+      }
+    });
+
     it('fails a server that still speaks TLS 1.1', async () => {
       const result = await run(
         tlsGate({ entry: await secure(await certificate(directory, 'weak'), { minVersion: 'TLSv1.1' }) }),

@@ -50,6 +50,28 @@ const refusal = (promise: Promise<unknown>): Promise<OperationError> =>
   );
 
 describe('what is live, by the record', () => {
+  it('M7: is refused where an old record names another colour than the balancer, which only the record leads to', async () => {
+    const onAws: Found = {
+      where: 'the account 1',
+      live: undefined,
+      databases: ['blue', 'green'],
+      versions: {},
+      facts: [],
+    };
+    const engine = engineWith({ ...whole, green: { colour: 'green' } });
+    const at = (read: () => Promise<object>) => {
+      const seen = session(engine, onAws);
+      Object.assign(seen.platform, {
+        connect: () => Promise.resolve({ router: { read }, close: () => Promise.resolve() }),
+      });
+      return doubtOf(seen, 'production');
+    };
+    const doubt = await at(() => Promise.resolve({ split: { live: 'green', percent: 0 } }));
+    expect(doubt?.found).to.contain('green is live, not blue').and.contain('the balancer sends writes to green');
+    expect(await at(() => Promise.resolve({ split: { live: 'blue', percent: 0 } }))).to.equal(undefined);
+    expect(await at(() => Promise.reject(new Error('no answer')))).to.equal(undefined);
+  });
+
   it('M7: is never "nothing" where the traffic stack names a colour whose stack is lost or names no version', async () => {
     const { foundation, traffic } = whole;
     for (const stacks of [

@@ -12,6 +12,7 @@ import {
   type Loss,
 } from '../../../automation/release/loss.ts';
 import { lossOfReads } from '../../../automation/release/stages/roll-back.ts';
+import { wayBackLossless } from '../../../automation/report/proofs.ts';
 import { happeningsOf } from '../../../automation/ui/happenings.ts';
 
 const equal = (table: string, rows = 5): TableComparison => ({ table, rows: { left: rows, right: rows }, equal: true });
@@ -52,6 +53,28 @@ describe('what a way back lost', () => {
   it('D9: is no loss for a table that the version before alone has: its rows are where they were', () => {
     const right: TableComparison = { table: 'public.old', rows: { left: 0, right: 9 }, equal: true, only: 'right' };
     expect(lossOf([accounts, right]).kind).to.equal('none');
+  });
+
+  it('D9: is not known where an earlier version recorded the way back, whatever that one said', () => {
+    const entry = {
+      type: 'rollback.done',
+      ms: 1,
+      lossless: true,
+      detail: 'blue is live again',
+    } as unknown as JournalEntry;
+    expect(endFor([entry], 'rolled-back')).to.contain('was not checked');
+    expect(happeningsOf(entry, String)[0]?.text).to.contain('not compared: an earlier version');
+  });
+
+  it('D9: is not known of a way back that is not finished, however well the replication back stands', () => {
+    const facts = {
+      rollback: { ms: null, loss: null, lossless: null },
+      data: { extension: null, sync: [{ direction: 'reverse', tablesReady: 3, tables: 3, lagMs: 1 }] },
+    } as unknown as Parameters<typeof wayBackLossless>[0];
+    expect(wayBackLossless(facts)).to.include({
+      verdict: 'inconclusive',
+      measured: 'going back was begun, and is not finished',
+    });
   });
 
   it('D9: names tables and columns that only the new version has, with their rows', () => {

@@ -152,6 +152,12 @@ describe('running a release', () => {
     expect(types()).not.to.contain('release.ended').and.not.to.contain('undo.started');
   });
 
+  it('D8: is undone where the clean-up stops for a rollback that was asked for', async () => {
+    const asked = stage('cleanup', () => Promise.reject(new StageStopped('rolled-back', 'asked for')));
+    expect((await runRelease(settings(), [stage('cutover'), asked])).verdict).to.equal('rolled-back');
+    expect(calls).to.deep.equal(['apply cutover', 'apply cleanup', 'undo cleanup', 'undo cutover']);
+  });
+
   it('never undoes past the point of no return', async () => {
     const failing = stage('cleanup', () => Promise.reject(new Error('contract migration failed')));
     let thrown: unknown;
