@@ -58,6 +58,8 @@ export async function openSnapshot(client: pg.Client): Promise<void> {
   const settings = [
     ...forms,
     'SET LOCAL idle_in_transaction_session_timeout = 0',
+    // Rows that a policy hides from this session would be compared as if there were none: it fails instead.
+    'SET LOCAL row_security = off',
     'SET LOCAL stats_fetch_consistency = snapshot',
   ].join('; ');
   await client.query(
@@ -75,10 +77,18 @@ export function rowHash(columns: Column[], others: Column[]): string {
   for (const column of columns) {
     const other = others.find((o) => o.name === column.name);
     if (other === undefined) continue;
-    const same = column.builtIn === other.builtIn && binary.has(column.builtIn);
-    parts.push(`${sqlIdentifier(column.name)}${same ? '' : '::text'}`);
+    parts.push(compared(column, other));
   }
   return `hash_record_extended(ROW(record_send(ROW(${parts.join(', ')}))), 0)`;
+}
+
+/** A column's value as the other side has it, too, where the type became a wider one. */
+function compared(column: Column, other: Column): string {
+  const name = sqlIdentifier(column.name);
+  // Digits behind the point that the declared scale adds are not the value's.
+  if (column.type !== other.type && column.builtIn === 'numeric' && other.builtIn === 'numeric')
+    return `trim_scale(${name})`;
+  return column.builtIn === other.builtIn && binary.has(column.builtIn) ? name : `${name}::text`;
 }
 
 /** One side of a table: the session that sees it, and how its rows are hashed. */

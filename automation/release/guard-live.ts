@@ -88,6 +88,9 @@ async function untilHarm({ metrics, live, errorRate, note }: Guarded, over: Abor
   const since = Date.now();
   const recent = Math.max(recentMs, 2 * metrics.periodMs);
   let before: Counted | undefined;
+  // Counted once: to count all again with every look would read hours of the balancer's log each second.
+  let earlier: Counted = { requests: 0, errors: 0 };
+  let earlierTo = since;
   let looks = 0;
   let missed: string | undefined;
   const count = async (from: number, to: number): Promise<Counted> => (await metrics.window(from, to)).colours[live];
@@ -98,9 +101,13 @@ async function untilHarm({ metrics, live, errorRate, note }: Guarded, over: Abor
       note(`how ${live} did before it was published is not known (${messageOf(error)}): it is judged by its SLO`, 'warning'); // prettier-ignore
       return { requests: 0, errors: 0 };
     });
-    const facts = { before, since: await count(since, now), recent: await count(Math.max(since, now - recent), now) };
+    if (now - recent > earlierTo) {
+      const { to, colours } = await metrics.window(earlierTo, now - recent);
+      [earlier, earlierTo] = [sum(earlier, colours[live]), to];
+    }
+    const lately = await count(earlierTo, now);
     looks += 1;
-    return judgeHarm(facts, errorRate);
+    return judgeHarm({ before, since: sum(earlier, lately), recent: lately }, errorRate);
   };
   while (!over.aborted) {
     await sleep(lookMs, undefined, { signal: over }).catch(() => undefined);
@@ -119,6 +126,11 @@ async function untilHarm({ metrics, live, errorRate, note }: Guarded, over: Abor
     missed = messageOf(error);
   }
 }
+
+const sum = (one: Counted, other: Counted): Counted => ({
+  requests: one.requests + other.requests,
+  errors: one.errors + other.errors,
+});
 
 const ended = (signal: AbortSignal): Promise<undefined> =>
   new Promise((resolve) => {

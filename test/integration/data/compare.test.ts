@@ -153,9 +153,10 @@ describe('what a comparison of contents finds', () => {
     const tables = `CREATE TABLE nothing (); INSERT INTO nothing DEFAULT VALUES; CREATE TABLE none (id int PRIMARY KEY);
       CREATE TABLE parent (id int); CREATE TABLE child () INHERITS (parent); INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1), (2);
       CREATE TABLE parts (id int PRIMARY KEY, at timestamptz) PARTITION BY RANGE (id); CREATE TABLE parts1 PARTITION OF parts FOR VALUES FROM (0) TO (9);
-      INSERT INTO parts VALUES (1, '2026-01-01'); CREATE DOMAIN word AS text; CREATE TABLE types (n WIDE, w word, c char(5), i interval);
-      INSERT INTO types VALUES (7, 'x', 'y', '1 day')`;
-    const found = await compared(tables.replace('WIDE', 'int'), tables.replace('WIDE', 'bigint'));
+      INSERT INTO parts VALUES (1, '2026-01-01'); CREATE DOMAIN word AS text; CREATE TABLE types (n WIDE, w word, c char(5), i interval, d SCALE);
+      INSERT INTO types VALUES (7, 'x', 'y', '1 day', 1.5)`;
+    const as = (wide: string, scale: string) => tables.replace('WIDE', wide).replace('SCALE', scale);
+    const found = await compared(as('int', 'numeric(10,2)'), as('bigint', 'numeric(12,4)'));
     expect(found.filter(({ equal }) => !equal)).to.deep.equal([]);
     expect(found.map(({ table, rows }) => [table.slice(7), rows.left])).to.deep.equal([
       ['child', 2],
@@ -165,6 +166,19 @@ describe('what a comparison of contents finds', () => {
       ['parts', 1],
       ['types', 1],
     ]);
+  });
+
+  it('N4: fail where a policy hides rows from who compares, instead of comparing what is left', async () => {
+    const schema = `CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t ENABLE ROW LEVEL SECURITY`;
+    await rig.fresh(`${schema}; INSERT INTO t VALUES (1); ALTER TABLE t FORCE ROW LEVEL SECURITY`);
+    await rig.run(rig.green, `${schema}; ALTER TABLE t FORCE ROW LEVEL SECURITY`);
+    const error = await withClient(rig.blue.access, 'owner', (left) =>
+      withClient(rig.green.access, 'owner', async (right) => {
+        await Promise.all([openSnapshot(left), openSnapshot(right)]);
+        return await compareDatabases(left, right, { columns: 'left' }).catch((e: Error) => e.message);
+      }),
+    );
+    expect(error).to.include('would be affected by row-level security policy for table "t"');
   });
 
   it('are not equal where no column is on both sides, as only the numbers of rows could be', async () => {

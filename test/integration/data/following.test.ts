@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { compareFollowing } from '../../../automation/data/following.ts';
+import { withClient } from '../../../automation/data/connect.ts';
 import { linkBetween, type Link } from '../../../automation/data/link.ts';
 import { copySchema } from '../../../automation/data/schema.ts';
 import { startSync, waitForSync } from '../../../automation/data/sync.ts';
@@ -37,6 +38,18 @@ describe('the side that follows, compared with the live one', () => {
   const compared = async () => new Map((await compareFollowing(link, 'left')).map((table) => [table.table, table]));
   const orders = `CREATE TABLE orders (n int, state text); ALTER TABLE orders REPLICA IDENTITY FULL;
     INSERT INTO orders SELECT i / 2, 'OPEN' FROM generate_series(0, 999) i; CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (1)`;
+
+  it('H1, H2: neither it nor what it follows minds what the owner has set for the application', async () => {
+    await rig.fresh(orders);
+    await withClient(rig.blue.access, 'admin', async (client) => {
+      const settings = [`idle_session_timeout = '200ms'`, `idle_in_transaction_session_timeout = '200ms'`, `lock_timeout = '10ms'`, 'row_security = off', `default_transaction_isolation = 'serializable'`, 'default_transaction_read_only = on']; // prettier-ignore
+      for (const setting of settings) await client.query(`ALTER DATABASE app SET ${setting}`);
+    });
+    await copySchema(rig.blue.access, rig.green.access);
+    await startSync(rig.blue, rig.green);
+    await waitForSync(link, { timeoutMs: 30_000 });
+    expect([...(await compared()).values()].map(({ equal }) => equal)).to.deep.equal([true, true]);
+  });
 
   it('N2: finds rows that are missing there, whose UPDATE was skipped without a word, and names the table', async () => {
     await follow(orders);
