@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { sqlIdentifier, writerRole } from '../../infra/roles.ts';
+import { notOfExtension } from './catalog.ts';
 import { rows } from './connect.ts';
 
 /**
@@ -80,19 +81,22 @@ const notSystem = `n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.n
 /** Whether what is granted can be done at all on a view, by itself or by its triggers and rules; the bits are PostgreSQL's. */
 const updatable = `pg_relation_is_updatable(c.oid, true) & CASE a.privilege_type WHEN 'UPDATE' THEN 4 WHEN 'INSERT' THEN 8 WHEN 'DELETE' THEN 16 ELSE 0 END <> 0`;
 
-/** One row for each object and grantee. ACLs that are not set are PostgreSQL's defaults: EXECUTE for everybody. */
+/**
+ * What an extension brings is its own: it is not published, and on RDS nobody may take those rights.
+ * One row for each object and grantee. ACLs that are not set are PostgreSQL's defaults: EXECUTE for everybody.
+ */
 const rightsSql = `${held},
   found (kind, name, object, privilege, grantee, grantor, owner, reads) AS (
     SELECT CASE c.relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' ELSE 'table' END, format('%s.%s', n.nspname, c.relname),
       format('%s %I.%I', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n.nspname, c.relname), a.privilege_type, a.grantee, a.grantor, c.relowner, false
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(c.relacl) a
-    WHERE ${notSystem} AND (c.relkind = 'S' AND a.privilege_type IN ('USAGE', 'UPDATE')
+    WHERE ${notSystem} AND ${notOfExtension} AND (c.relkind = 'S' AND a.privilege_type IN ('USAGE', 'UPDATE')
       OR c.relkind IN ('r', 'p', 'f') AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER')
       OR c.relkind = 'v' AND ${updatable})
     UNION ALL SELECT 'column', format('%s of %s.%s', t.attname, n.nspname, c.relname), format('TABLE %I.%I', n.nspname, c.relname),
       format('%s (%I)', a.privilege_type, t.attname), a.grantee, a.grantor, c.relowner, false
     FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(t.attacl) a
-    WHERE ${notSystem} AND NOT t.attisdropped AND a.privilege_type IN ('INSERT', 'UPDATE')
+    WHERE ${notSystem} AND ${notOfExtension} AND NOT t.attisdropped AND a.privilege_type IN ('INSERT', 'UPDATE')
       AND (c.relkind <> 'v' OR ${updatable})
     UNION ALL SELECT 'schema', n.nspname, format('SCHEMA %I', n.nspname), a.privilege_type, a.grantee, a.grantor, n.nspowner, false
     FROM pg_namespace n, aclexplode(n.nspacl) a WHERE ${notSystem} AND a.privilege_type = 'CREATE'
@@ -104,6 +108,7 @@ const rightsSql = `${held},
       LATERAL (SELECT format('%s.%s(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS name,
         format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS sql) f
     WHERE p.prosecdef AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) AND p.proowner NOT IN (SELECT oid FROM plain)
+      AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')
     UNION ALL SELECT 'default', format('%s that %s makes%s', k.plural, pg_get_userbyid(d.defaclrole), ' in ' || n.nspname),
       format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s', pg_get_userbyid(d.defaclrole), CASE WHEN n.oid IS NOT NULL THEN format(' IN SCHEMA %I', n.nspname) END) || '|' || upper(k.plural),
       a.privilege_type, a.grantee, d.defaclrole, d.defaclrole, false
@@ -153,7 +158,7 @@ const othersSql = `
   WHERE r.rolcanlogin AND NOT r.rolsuper AND r.rolname NOT IN ('app', 'owner') AND r.rolname <> current_user AND r.rolname !~ '^(pg_|rds)'
     AND NOT pg_has_role(r.oid, 'owner'::regrole, 'MEMBER')
     AND (pg_has_role(r.oid, ${writer}, 'MEMBER') OR EXISTS (
-      SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND ${notSystem} AND n.nspname <> 'greenlight'
+      SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND ${notSystem} AND ${notOfExtension} AND n.nspname <> 'greenlight'
         AND (has_any_column_privilege(r.oid, c.oid, 'INSERT, UPDATE') OR has_table_privilege(r.oid, c.oid, 'DELETE, TRUNCATE')))) ORDER BY 1`;
 
 const ofOther = ({ name, member }: { name: string; member: boolean }): StrayRight => ({

@@ -36,7 +36,7 @@ const register: readonly RiskLine[] = [
       },
       {
         text: 'A backup is proven before a contract migration takes anything away',
-        gates: ['backup-restore-contract'],
+        gates: ['contract-backup'],
       },
       { text: 'What follows is compared with what is live before any write is held', gates: ['following'] },
       { text: 'Both databases are compared exactly at the instant of the cutover', proof: tablesEqual },

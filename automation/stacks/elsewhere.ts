@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises';
 import { stackKinds, type EnvironmentName } from '../../infra/model.ts';
 import { environmentDirectory } from '../../infra/paths.ts';
 import type { Engine } from './engine.ts';
@@ -11,11 +12,17 @@ export async function recordedElsewhere(
   engine: Pick<Engine, 'resources'>,
   environment: EnvironmentName,
 ): Promise<string | undefined> {
-  const here = environmentDirectory(environment);
+  const here = await placeOf(environmentDirectory(environment));
   const recorded = await Promise.all(stackKinds.map((kind) => engine.resources(environment, kind)));
-  const directories = recorded.flat().map(({ inputs }) => inputs['directory']);
-  return directories.find((directory): directory is string => typeof directory === 'string' && directory !== here);
+  for (const { inputs } of recorded.flat()) {
+    const { directory } = inputs;
+    if (typeof directory === 'string' && (await placeOf(directory)) !== here) return directory;
+  }
+  return undefined;
 }
+
+/** The same directory may have several names: a link, another mount. */
+const placeOf = (directory: string): Promise<string> => realpath(directory).catch(() => directory);
 
 export async function refuseElsewhere(
   engine: Pick<Engine, 'resources'>,
@@ -27,6 +34,6 @@ export async function refuseElsewhere(
   throw new UntrustedState(
     doing,
     `the engine's state is of the environment in ${elsewhere}: the project was moved or copied`,
-    'nothing was changed. Move it back; or, where this is a copy, delete the copy by hand (its state, too)',
+    'nothing was changed. Move it back; a copy never takes a state along',
   );
 }

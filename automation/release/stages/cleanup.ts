@@ -13,7 +13,7 @@ import { proveBackup, type BackupProof } from '../proven-backup.ts';
 import { StageStopped, type Stage } from '../stage.ts';
 
 const proof: BackupProof = {
-  id: 'backup-restore-contract',
+  id: 'contract-backup',
   title: 'Backup before the contract migrations, restored and compared',
 };
 /** What begins where the way back ends, in the journal. */

@@ -208,7 +208,7 @@ describe('contract migrations', () => {
         .flatMap((entry) =>
           entry.type === 'gate.judged' ? [entry.gate.id] : entry.type === 'action.intent' ? [entry.id] : [],
         );
-      const steps = ['backup-restore-contract', 'cleanup/end-reverse', 'cleanup/migrate-contract-green'];
+      const steps = ['contract-backup', 'cleanup/end-reverse', 'cleanup/migrate-contract-green'];
       expect(order.filter((id) => steps.includes(id))).to.deep.equal(steps);
       expect(await contracted()).to.equal(true);
     });

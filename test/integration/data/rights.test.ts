@@ -94,6 +94,14 @@ describe('rights of the application beside app_writer', () => {
     });
   }
 
+  it('N3: what an extension brings with its rights ends no release', async () => {
+    await rig.fresh(schema);
+    await admin(`CREATE TABLE public.job_details (id int PRIMARY KEY); GRANT DELETE ON public.job_details TO PUBLIC;
+      CREATE FUNCTION public.job_cancel() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'DELETE FROM public.job_details';
+      CREATE EXTENSION citext; ALTER EXTENSION citext ADD TABLE public.job_details; ALTER EXTENSION citext ADD FUNCTION public.job_cancel()`);
+    expect(await errors()).to.deep.equal([]);
+  });
+
   it('N3: others that log in and write are named', async () => {
     await rig.fresh(schema);
     await admin(

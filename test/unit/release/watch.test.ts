@@ -40,7 +40,7 @@ function watching(
   } as unknown as ReleaseContext;
   const options = { colour: 'blue', compared: false, seconds, what: 'bake' } as const;
   const ended = watch(context, { metrics } as unknown as Environment, options);
-  return { ended, looks, notes, ms: () => Date.now() - begun };
+  return { begun, ended, looks, notes, ms: () => Date.now() - begun };
 }
 
 const reasonOf = (promise: Promise<unknown>): Promise<unknown> => promise.then(() => 'it passed', (error: unknown) => error); // prettier-ignore
@@ -63,8 +63,7 @@ describe('watching a colour', function () {
   });
 
   it('looks once for each period where the platform counts in periods, when its numbers have come', async () => {
-    const begun = Date.now();
-    const { ended, looks } = watching({ periodMs: 2_000, delayMs: 500, seconds: 1 });
+    const { begun, ended, looks } = watching({ periodMs: 2_000, delayMs: 500, seconds: 1 });
     expect((await ended).judgement.verdict).to.equal('pass');
     // Two periods are watched, from wherever in one it began: at most three ends of one, and the end of the time.
     expect(looks.length).to.be.within(2, 4);
