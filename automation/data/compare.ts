@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { TableComparison } from '../release/events.ts';
 import { fromTable, tablesOf, type Table } from './catalog.ts';
 import { rows } from './connect.ts';
-import { differences } from './differences.ts';
+import { differences, type Names } from './differences.ts';
 import { reading, rowHash, sharedColumns, sumOf, type Source } from './multiset.ts';
 
 export { openSnapshot } from './multiset.ts';
@@ -15,11 +15,6 @@ export interface CompareOptions {
   columns: 'left' | 'common';
   /** How the sides are called in messages; default `left` and `right`. */
   names?: Names;
-}
-
-export interface Names {
-  left: string;
-  right: string;
 }
 
 /**

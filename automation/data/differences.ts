@@ -1,9 +1,14 @@
 import type { Table } from './catalog.ts';
-import type { Names } from './compare.ts';
 import { sqlIdentifier } from '../../infra/roles.ts';
 import { describeKey } from './keys.ts';
 import { bucketsFor, estimatedRows, hashesOf, nothing, reading, sumsOf, type Source } from './multiset.ts';
 import { mergeRows } from './sorted-rows.ts';
+
+/** How the sides are called in messages. */
+export interface Names {
+  left: string;
+  right: string;
+}
 
 /** So many rows of each side are looked up by their hash at most: to tell a changed row from one that is gone, and to name it. */
 const lookedUp = 1_000;

@@ -4,17 +4,10 @@ import type { DatabaseAccess } from '../../infra/platform.ts';
 import { notOfExtension, ownSchemas } from './catalog.ts';
 import { close, connect, row, rows } from './connect.ts';
 import { isOurs } from './link.ts';
-import { tablesCanBePublished } from './publishable.ts';
-import { strayRights } from './rights.ts';
+import { tablesCanBePublished, type Finding } from './publishable.ts';
 
-/** Something about a database that stands against replicating it, or that an operator should know. */
-export interface Finding {
-  severity: 'error' | 'warning';
-  side: 'live' | 'inactive';
-  /** What was found, with the name of the object. */
-  found: string;
-  cure: string;
-}
+export type { Finding } from './publishable.ts';
+import { strayRights } from './rights.ts';
 
 export interface PreconditionSettings {
   /** A transaction that is open for longer than this would hold up the start of the replication and the cutover, s. */

@@ -2,8 +2,16 @@ import type pg from 'pg';
 import { tablesOf } from './catalog.ts';
 import { obstacles } from './flow.ts';
 import { identitiesOf, type Identity, type Relation } from './identity.ts';
-import type { Finding } from './preconditions.ts';
 import { tryPublication, type Refusal } from './publication.ts';
+
+/** Something about a database that stands against replicating it, or that an operator should know. */
+export interface Finding {
+  severity: 'error' | 'warning';
+  side: 'live' | 'inactive';
+  /** What was found, with the name of the object. */
+  found: string;
+  cure: string;
+}
 
 type Found = Omit<Finding, 'side'>;
 

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { TableComparison } from '../release/events.ts';
-import { compareTables, source, type CompareOptions, type Names, type RowsCompared } from './compare.ts';
-import { differences, namesOf, plural, someHashes } from './differences.ts';
+import { compareTables, source, type CompareOptions, type RowsCompared } from './compare.ts';
+import { differences, type Names, namesOf, plural, someHashes } from './differences.ts';
 import { bucketsFor, estimatedRows, nothing, openSnapshot, sumsOf, type Source, type Sum } from './multiset.ts';
 import { mergeRows, type Looks } from './sorted-rows.ts';
 import { writtenMeanwhile } from './written.ts';

@@ -1,6 +1,5 @@
 import type { Artefact, Colour, EnvironmentName, Split } from '../../infra/model.ts';
 import type { GateResult, Verdict } from '../gates/gate.ts';
-import type { Loss } from './loss.ts';
 
 /**
  * Everything that a journal can hold. The journal is the only source of the report: what is not in it did not
@@ -153,4 +152,21 @@ export interface WriteLedger {
   /** Increments that the rows lack, and that they have beyond all that were sent; absent where nobody looked. */
   incrementsLost?: number;
   incrementsDoubled?: number;
+}
+
+/** What a way back kept and did not keep of the data, as far as it was compared. */
+export type Loss =
+  /** Everything was compared, and all of it went back; or no write had been moved, and there was nothing to take back. */
+  | { kind: 'none'; because: 'compared' | 'no write had moved' }
+  /** All that both versions know went back; what only the version that was left knows stayed behind. */
+  | ({ kind: 'left-behind' } & LeftBehind)
+  /** What both versions know is not the same in both databases. */
+  | ({ kind: 'differs'; different: string[] } & LeftBehind)
+  | { kind: 'not-compared'; because: string };
+
+/** What only the version that was left knows. */
+export interface LeftBehind {
+  tables: { table: string; rows: number }[];
+  /** Columns of tables that both have: the values of so many rows, which may be no more than the columns' defaults. */
+  columns: { table: string; columns: string[]; rows: number }[];
 }

@@ -1,21 +1,6 @@
-import type { TableComparison } from './events.ts';
+import type { LeftBehind, Loss, TableComparison } from './events.ts';
 
-/** What a way back kept and did not keep of the data, as far as it was compared. */
-export type Loss =
-  /** Everything was compared, and all of it went back; or no write had been moved, and there was nothing to take back. */
-  | { kind: 'none'; because: 'compared' | 'no write had moved' }
-  /** All that both versions know went back; what only the version that was left knows stayed behind. */
-  | ({ kind: 'left-behind' } & LeftBehind)
-  /** What both versions know is not the same in both databases. */
-  | ({ kind: 'differs'; different: string[] } & LeftBehind)
-  | { kind: 'not-compared'; because: string };
-
-/** What only the version that was left knows. */
-export interface LeftBehind {
-  tables: { table: string; rows: number }[];
-  /** Columns of tables that both have: the values of so many rows, which may be no more than the columns' defaults. */
-  columns: { table: string; columns: string[]; rows: number }[];
-}
+export type { LeftBehind, Loss } from './events.ts';
 
 /** What was recorded of a way back. Earlier versions recorded no more than whether it had succeeded. */
 export const lossIn = ({ loss }: { loss?: Loss }): Loss =>
