@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { OperationError } from '../../infra/errors.ts';
 import { close, connect, row } from './connect.ts';
 import type { CutoverOptions } from './cutover.ts';
-import { Fence } from './fence.ts';
+import { endable, Fence } from './fence.ts';
 import { linkBetween, type Link } from './link.ts';
 import { prepareReverse, type Sessions } from './reverse.ts';
 import { noTries, revive } from './revive.ts';
@@ -150,14 +150,14 @@ async function caughtUp(
 
 /**
  * Ends the sessions that the replication waits for: a transaction that took a row's lock (SELECT FOR UPDATE) when its colour was
- * live still has it, and can write nothing with it. A superuser's session can be ended by another one only.
+ * live still has it, and can write nothing with it.
  */
 async function endBlockers({ name }: Link, target: pg.Client): Promise<void> {
   await target.query(
     `SELECT pg_terminate_backend(a.pid) FROM pg_stat_subscription s, unnest(pg_blocking_pids(s.pid)) AS b (pid)
        JOIN pg_stat_activity a ON a.pid = b.pid JOIN pg_roles r ON r.oid = a.usesysid
      WHERE s.subname = $1 AND s.pid IS NOT NULL AND a.backend_type = 'client backend'
-       AND (NOT r.rolsuper OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))`,
+       AND ${endable}`,
     [name],
   );
 }

@@ -19,11 +19,13 @@ const retry = new Set(['55P03', '40P01']);
 const tryMs = 100;
 const pauseMs = 10;
 
-/** Who holds a lock against the fence; a temporary table is nobody else's. A superuser's session can be ended by another one only, which RDS does not give. */
+/** Whether a session of role `r` can be ended: a superuser's by another one only, which RDS does not give. */
+export const endable = '(NOT r.rolsuper OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))';
+
+/** Who holds a lock against the fence; a temporary table is nobody else's. */
 const writersSql = `
   SELECT DISTINCT a.pid, a.usename, a.state, a.xact_start,
-    a.application_name NOT LIKE '${applicationName}%'
-      AND (NOT r.rolsuper OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)) AS may_end
+    a.application_name NOT LIKE '${applicationName}%' AND ${endable} AS may_end
   FROM pg_stat_activity a JOIN pg_locks l USING (pid) JOIN pg_roles r ON r.oid = a.usesysid
     JOIN pg_class c ON c.oid = l.relation
   WHERE a.pid <> pg_backend_pid() AND a.backend_type = 'client backend' AND a.datname = current_database()

@@ -3,7 +3,7 @@ import { requireBothWays } from './both-ways.ts';
 import { row, rows } from './connect.ts';
 import { createSlot, linkBetween, type Link, type Side } from './link.ts';
 import { createPublication } from './publication.ts';
-import { createSubscription, dropSubscription } from './subscription.ts';
+import { createSubscription } from './subscription.ts';
 
 /**
  * The way back: replication from the new colour to the old one, so that a rollback takes along what the old schema has a place for. All of it is made
@@ -22,13 +22,12 @@ export interface Sessions {
 }
 
 /**
- * Publication, slot and a subscription that is switched off. Columns and tables that the old schema lacks are left out. Throws an OperationError
+ * Publication, slot and a subscription that is switched off; nothing of an earlier one may be there (`removeLink`). Columns and tables that the old schema lacks are left out. Throws an OperationError
  * where changes could not flow back: publishing must not break what is about to go live.
  */
 export async function prepareReverse(oldSide: Side, newSide: Side, sessions: Sessions): Promise<Link> {
   const link = linkBetween(newSide, oldSide);
   const { shared, identities } = await requireBothWays(sessions, { old: oldSide.colour, new: newSide.colour });
-  await dropSubscription(sessions.old, link.name);
   await createPublication(sessions.new, link.name, shared, '', identities);
   await createSlot(sessions.new, link.name, slotMs);
   await createSubscription(sessions.new, sessions.old, link, { copyData: false, enabled: false });
