@@ -1,9 +1,7 @@
 import js from '@eslint/js';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
-
-/** `infra/` says what exists; it must never reach up into `automation/`, which says how a version goes live. */
-const oneWay = (message, ...group) => ['error', { patterns: [{ group, message }] }];
+import { imports } from './lint/rule.js';
 
 export default defineConfig(
   { ignores: ['node_modules/', '.greenlight/', 'coverage/', '**/public/'] },
@@ -31,14 +29,15 @@ export default defineConfig(
         {
           selector:
             'CallExpression[callee.name=/^(execa|execaNode|spawn|spawnSync|fork|exec|execFile|execFileSync)$/]:not(:has(CallExpression[callee.name=/^(child|bare|callers|docker)Environment$/]))',
-          message: 'a program gets a list of variables, not the shell: see infra/child-environment.ts',
+          message: 'a program gets a list of variables, not the shell: see infra/lib/child-environment.ts',
         },
       ],
     },
   },
   {
-    files: ['infra/**/*.ts'],
-    rules: { 'no-restricted-imports': oneWay('infra/ never imports automation/', '**/automation/**') },
+    files: ['**/*.{ts,mjs,js}'],
+    plugins: { layout: { rules: { imports } } },
+    rules: { 'layout/imports': 'error' },
   },
   {
     // chai's property assertions are expressions; tests may reach for anything they must look at.

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { setAside } from '../infra/child-environment.ts';
+import { setAside } from '../infra/lib/child-environment.ts';
 import { destroy } from './commands/destroy.ts';
 import { runDoctor } from './commands/doctor.ts';
 import { runInit } from './commands/init.ts';

@@ -29,27 +29,27 @@ const alertReceivers = () =>
 async function localProgram(environment: EnvironmentName, stack: StackConfig): Promise<Outputs> {
   switch (stack.kind) {
     case 'foundation':
-      return (await import('./local/foundation.ts')).foundationStack(stack.spec, alertReceivers());
+      return (await import('./local/stacks/foundation.ts')).foundationStack(stack.spec, alertReceivers());
     case 'traffic':
-      return (await import('./local/traffic.ts')).trafficStack(environment, stack.split);
+      return (await import('./local/stacks/traffic.ts')).trafficStack(environment, stack.split);
     case 'blue':
     case 'green':
-      return (await import('./local/colour.ts')).colourStack(environment, stack.colour);
+      return (await import('./local/stacks/colour.ts')).colourStack(environment, stack.colour);
   }
 }
 
 /** Loaded only where it is used: the packages of AWS are large. */
 async function awsProgram(environment: EnvironmentName, stack: StackConfig): Promise<Outputs> {
-  const { awsSettingsKey, parseAwsSettings } = await import('./aws/settings.ts');
+  const { awsSettingsKey, parseAwsSettings } = await import('./aws/lib/settings.ts');
   const settings = parseAwsSettings(new pulumi.Config('greenlight').requireObject(awsSettingsKey));
   switch (stack.kind) {
     case 'foundation':
-      return (await import('./aws/foundation.ts')).foundationStack(stack.spec, alertReceivers(), settings);
+      return (await import('./aws/stacks/foundation.ts')).foundationStack(stack.spec, alertReceivers(), settings);
     case 'traffic':
-      return (await import('./aws/traffic.ts')).trafficStack(environment, stack.split, settings);
+      return (await import('./aws/stacks/traffic.ts')).trafficStack(environment, stack.split, settings);
     case 'blue':
     case 'green':
-      return (await import('./aws/colour.ts')).colourStack(environment, stack.colour, settings);
+      return (await import('./aws/stacks/colour.ts')).colourStack(environment, stack.colour, settings);
   }
 }
 
@@ -60,7 +60,7 @@ export default async function selectedStack(): Promise<Record<string, pulumi.Inp
     const kind = stackKinds.find((candidate) => stackName(environment, candidate) === selected);
     if (kind !== undefined) return await programFor(environment, kind)();
   }
-  if (selected === pipelineStack) return (await import('./aws/pipeline.ts')).pipelineProgram();
+  if (selected === pipelineStack) return (await import('./aws/pipeline/pipeline.ts')).pipelineProgram();
   const names = `<staging|production>-<${stackKinds.join('|')}>, or ${pipelineStack}`;
   throw new Error(`${selected} is no stack of Greenlight: use ${names}`);
 }

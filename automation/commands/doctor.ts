@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { projectRoot, toolsDirectory } from '../../infra/paths.ts';
+import { projectRoot, toolsDirectory } from '../../infra/lib/paths.ts';
 import { inspectTool, isWanted, loadTools, type Inspection } from '../toolchain/inspect.mjs';
 import { packagesCurrent } from '../toolchain/packages.mjs';
 

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import { messageOf, OperationError } from '../../infra/errors.ts';
-import { projectRoot } from '../../infra/paths.ts';
+import { messageOf, OperationError } from '../../infra/lib/errors.ts';
+import { projectRoot } from '../../infra/lib/paths.ts';
 import { annotate } from '../config/annotate.ts';
 import { givenPath } from '../config/load.ts';
 import { releaseDefinition } from '../config/schema.ts';

@@ -1,6 +1,6 @@
 import { other } from '../../infra/model.ts';
-import { buildVersion } from '../release/build-version.ts';
-import { findLiveMeanwhile, liveColour } from '../release/live.ts';
+import { buildVersion } from '../release/steps/build-version.ts';
+import { findLiveMeanwhile, liveColour } from '../release/context/live.ts';
 import { startRelease } from '../release/start.ts';
 import { exitCodeOf } from '../ui/exit-codes.ts';
 import { openSession, versionOf, withLocks, type CommandOptions } from './session.ts';

@@ -1,10 +1,10 @@
-import { messageOf, OperationError } from '../../infra/errors.ts';
+import { messageOf, OperationError } from '../../infra/lib/errors.ts';
 import { awsSettingsOf } from '../config/schema-aws.ts';
-import { unfinishedRelease } from '../release/history.ts';
-import { findLive, findLiveMeanwhile, type Live } from '../release/live.ts';
-import { environmentSpec } from '../release/spec.ts';
-import { planRelease, renderPlan } from '../release/plan.ts';
-import { lastDurations } from '../release/history.ts';
+import { unfinishedRelease, lastDurations } from '../journal/history.ts';
+import { findLive, findLiveMeanwhile, type Live } from '../release/context/live.ts';
+import { environmentSpec } from '../release/context/spec.ts';
+import { planRelease } from '../release/plan.ts';
+import { renderPlan } from '../ui/plan.ts';
 import { stages } from '../release/stages/index.ts';
 import { placementOf, startRelease, type FinishedRelease } from '../release/start.ts';
 import { UntrustedState } from '../stacks/state.ts';
@@ -106,7 +106,7 @@ async function readLiveIfPossible(session: CommandSession): Promise<Live | undef
 async function printEstimate({ definition, terminal }: CommandSession): Promise<void> {
   const { aws } = definition;
   if (aws === undefined) return;
-  const { estimate, renderEstimate } = await import('../../infra/aws/estimate.ts');
+  const { estimate, renderEstimate } = await import('../../infra/aws/cost/estimate.ts');
   for (const environment of environmentNames) {
     const spec = environmentSpec(definition, environment);
     const found = await estimate({ environment, spec, settings: awsSettingsOf(aws, environment) });

@@ -1,6 +1,6 @@
-import { OperationError } from '../../infra/errors.ts';
-import { unfinishedRelease } from '../release/history.ts';
-import { findLive } from '../release/live.ts';
+import { OperationError } from '../../infra/lib/errors.ts';
+import { unfinishedRelease } from '../journal/history.ts';
+import { findLive } from '../release/context/live.ts';
 import { resumeRelease } from '../release/resume.ts';
 import { exitCodeOf } from '../ui/exit-codes.ts';
 import { goLive } from './release.ts';

@@ -1,9 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { OperationError } from '../../infra/errors.ts';
-import { environmentDirectory } from '../../infra/paths.ts';
-import { pastReleases, unfinishedRelease, type PastRelease } from '../release/history.ts';
-import { LockedError, readLock } from '../release/lock.ts';
-import { requestRollback, withdrawRequest } from '../release/requests.ts';
+import { OperationError } from '../../infra/lib/errors.ts';
+import { environmentDirectory } from '../../infra/lib/paths.ts';
+import {
+  pastReleases,
+  unfinishedRelease,
+  type PastRelease,
+  requestRollback,
+  withdrawRequest,
+} from '../journal/history.ts';
+import { LockedError, readLock } from './lock.ts';
 import { abandonRelease } from '../release/resume.ts';
 import { exitCodes } from '../ui/exit-codes.ts';
 import { openSession, pullReleases, withLocks, type CommandOptions, type CommandSession } from './session.ts';

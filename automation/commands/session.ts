@@ -1,13 +1,14 @@
 import { createInterface } from 'node:readline/promises';
-import { OperationError } from '../../infra/errors.ts';
+import { OperationError } from '../../infra/lib/errors.ts';
 import type { EnvironmentName } from '../../infra/model.ts';
-import { environmentDirectory, releasesDirectory } from '../../infra/paths.ts';
-import type { Lease } from '../../infra/shared.ts';
+import { environmentDirectory, releasesDirectory } from '../../infra/lib/paths.ts';
+import type { Lease } from '../../infra/platform/lease.ts';
 import { loadRelease } from '../config/load.ts';
+import { gatesOf } from '../release/plan.ts';
 import { semanticVersion } from '../config/scalars.ts';
-import { choosePlatform } from '../release/choose-platform.ts';
-import { acquireLock, type Lock } from '../release/lock.ts';
-import { secrets } from '../release/redact.ts';
+import { choosePlatform } from './choose-platform.ts';
+import { acquireLock, type Lock } from './lock.ts';
+import { secrets } from '../../infra/lib/redact.ts';
 import type { Session } from '../release/start.ts';
 import { createEngine } from '../stacks/engine.ts';
 import { exitCodes } from '../ui/exit-codes.ts';
@@ -27,7 +28,7 @@ export interface CommandSession extends Session {
 
 /** Loads the release definition and connects platform, engine and terminal; Ctrl-C aborts the session's signal. */
 export async function openSession(options: CommandOptions, afterInterrupt?: string): Promise<CommandSession> {
-  const { definition } = await loadRelease(options.config, options.platform);
+  const { definition } = await loadRelease(gatesOf, options.config, options.platform);
   const redact = (text: string): string => secrets.redact(text);
   const platform = await choosePlatform(definition, redact);
   const engine = createEngine(platform, { redact });

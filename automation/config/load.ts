@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, isAbsolute, join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { OperationError } from '../../infra/errors.ts';
-import { didYouMean } from '../../infra/nearest.ts';
-import { projectRoot } from '../../infra/paths.ts';
-import { gatesOf } from '../release/plan.ts';
-import { stages } from '../release/stages/index.ts';
+import { OperationError } from '../../infra/lib/errors.ts';
+import { didYouMean } from '../../infra/lib/nearest.ts';
+import { projectRoot } from '../../infra/lib/paths.ts';
 import { describeIssues, type ConfigProblem } from './problems.ts';
 import { platforms, releaseDefinition, type ReleaseDefinition } from './schema.ts';
+
+/** Ids of the gates that releases by a definition have: waivers may name these alone. */
+export type KnownGates = (definition: ReleaseDefinition) => string[];
 
 export interface LoadedRelease {
   definition: ReleaseDefinition;
@@ -45,7 +46,7 @@ export const givenPath = (path: string): string => resolve(process.env['INIT_CWD
  * folder in which the command was started). `platform` takes the place of the one that it names. Changes nothing.
  * Rejects with a ConfigError that lists every problem.
  */
-export async function loadRelease(path?: string, platform?: string): Promise<LoadedRelease> {
+export async function loadRelease(gates: KnownGates, path?: string, platform?: string): Promise<LoadedRelease> {
   const file = path === undefined ? join(projectRoot, 'greenlight.config.ts') : givenPath(path);
   if (platform !== undefined && !platforms.some((known) => known === platform))
     throw new OperationError(
@@ -54,7 +55,7 @@ export async function loadRelease(path?: string, platform?: string): Promise<Loa
       `choose one: --platform ${platforms.join(', --platform ')}`,
     );
   const input = onPlatform(await importDefault(file), platform);
-  const definition = checkRelease(file, input);
+  const definition = checkRelease(file, input, gates);
   const hash = createHash('sha256').update(JSON.stringify(definition)).digest('hex');
   return { definition, path: file, hash: `sha256:${hash}` };
 }
@@ -63,10 +64,10 @@ const onPlatform = (input: unknown, platform: string | undefined): unknown =>
   platform === undefined || typeof input !== 'object' ? input : { ...input, platform };
 
 /** Checks a definition that is already in memory; `file` is what messages name. Throws a ConfigError. */
-export function checkRelease(file: string, input: unknown): ReleaseDefinition {
+export function checkRelease(file: string, input: unknown, gates: KnownGates): ReleaseDefinition {
   const checked = releaseDefinition.safeParse(input);
   if (!checked.success) throw new ConfigError(file, describeIssues(releaseDefinition, checked.error.issues, input));
-  const problems = [...missingFiles(checked.data), ...unknownGates(checked.data)];
+  const problems = [...missingFiles(checked.data), ...unknownGates(checked.data, gates(checked.data))];
   if (problems.length > 0) throw new ConfigError(file, problems);
   return checked.data;
 }
@@ -90,9 +91,8 @@ function missingFiles({ load, synthetic, platform, aws }: ReleaseDefinition): Co
 }
 
 /** A waiver of a gate that no release has would be found out when the gate that was meant stops one. */
-function unknownGates(definition: ReleaseDefinition): ConfigProblem[] {
-  const known = gatesOf(stages, definition);
-  return definition.waivers.flatMap(({ gate }, index) => {
+function unknownGates({ waivers }: ReleaseDefinition, known: readonly string[]): ConfigProblem[] {
+  return waivers.flatMap(({ gate }, index) => {
     if (known.includes(gate)) return [];
     const hint = didYouMean(gate, known) || `; the gates are ${known.join(', ')}`;
     return [{ path: `waivers[${index}].gate`, message: `found "${gate}", and there is no such gate${hint}` }];

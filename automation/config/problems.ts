@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { didYouMean, nearest } from '../../infra/nearest.ts';
+import { didYouMean, nearest } from '../../infra/lib/nearest.ts';
 import { knownKeys, metaOf, schemaAt } from './reflect.ts';
 
 /** One thing to correct. `path` is as a user would write it: `application.services[1].routes[0]`. */

@@ -1,9 +1,10 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { cidrBlock, overlap } from '../../infra/aws/cidr.ts';
-import { awsShape, consistent, domain, type AwsSettings } from '../../infra/aws/settings.ts';
+import { cidrBlock, overlap } from '../../infra/aws/lib/cidr.ts';
+import { awsShape, consistent, domain, type AwsSettings } from '../../infra/aws/lib/settings.ts';
 import type { EnvironmentName } from '../../infra/model.ts';
 import { name, webUrl } from './scalars.ts';
+import { report, type Context, type Unsure } from './rules.ts';
 
 const { cidrBlock: _ofOneEnvironment, ...shared } = awsShape;
 
@@ -49,3 +50,37 @@ export function awsSettingsOf(section: z.output<typeof aws>, environment: Enviro
   const { domains, cidrBlocks, integrations: _ofTheServices, ...common } = section;
   return { ...common, cidrBlock: cidrBlocks[environment], domain: domains[environment] };
 }
+
+type Definition = Unsure<{
+  platform: string;
+  aws: Unsure<{ integrations: Record<string, unknown> }>;
+  application: Unsure<{ integrations: (Unsure<{ name: string; url: string }> | undefined)[] }>;
+  alerts: Unsure<{ receivers: (Unsure<{ name: string; webhook: string }> | undefined)[] }>;
+}>;
+
+/** What the platform aws needs beside what every platform does. */
+export function fitsAws(definition: Definition, ctx: Context): void {
+  if (definition?.platform !== 'aws') return;
+  if (definition.aws === undefined)
+    return report(ctx, ['aws'], 'is missing: platform "aws" needs it; npm run init shows all its settings');
+  list(definition.application?.integrations).forEach((integration) => {
+    if (integration?.name === undefined || integration.url !== undefined) return;
+    if (definition.aws?.integrations?.[integration.name] !== undefined) return;
+    const path = ['aws', 'integrations', integration.name];
+    report(
+      ctx,
+      path,
+      'is missing: tasks on AWS cannot reach a stand-in of this machine; give the address of a real one',
+    );
+  });
+  list(definition.alerts?.receivers).forEach((receiver, index) => {
+    if (typeof receiver?.webhook !== 'string' || receiver.webhook.startsWith('https://')) return;
+    report(
+      ctx,
+      ['alerts', 'receivers', index, 'webhook'],
+      'is not https, and SNS sends to nothing else; give an https address',
+    );
+  });
+}
+
+const list = <T>(value: T[] | null | undefined): T[] => (Array.isArray(value) ? value : []);

@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import * as rule from './rules.ts';
-import { fitsAws } from './rules-aws.ts';
+import { fitsAws, aws } from './schema-aws.ts';
 import { expiry, name, seconds, share, sqlIdentifier, timeOfDay, timeZone, webUrl } from './scalars.ts';
 import { application, environments } from './schema-application.ts';
-import { aws } from './schema-aws.ts';
 import { load, security, synthetic, tests } from './schema-checks.ts';
 
 /**

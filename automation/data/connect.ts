@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import type { DatabaseRole } from '../../infra/database-url.ts';
-import { messageOf, OperationError } from '../../infra/errors.ts';
-import type { DatabaseAccess } from '../../infra/platform.ts';
+import type { DatabaseRole } from '../../infra/application/database-url.ts';
+import { messageOf, OperationError } from '../../infra/lib/errors.ts';
+import type { DatabaseAccess } from '../../infra/platform/databases.ts';
 
 /** Seen in `pg_stat_activity`, so that a database administrator knows whose session it is. */
 export const applicationName = 'greenlight';
@@ -121,7 +121,15 @@ export const sqlState = (error: unknown): string | undefined =>
 
 /** Classes and codes of a session that ended or could not begin, for want of a free one as well: https://www.postgresql.org/docs/15/errcodes-appendix.html */
 const lostState = /^(08...|57P0[1235]|53300)$/;
-const lostCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN']); // prettier-ignore
+const lostCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EAI_AGAIN',
+]);
 /** What `pg` says of its own accord where the other side is gone. */
 const lostWords =
   /Connection terminated|connection error and is not queryable|Client was closed|timeout expired|Query read timeout/;

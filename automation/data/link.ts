@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { OperationError, messageOf } from '../../infra/errors.ts';
+import { OperationError, messageOf } from '../../infra/lib/errors.ts';
 import type { Colour } from '../../infra/model.ts';
-import type { DatabaseAccess } from '../../infra/platform.ts';
+import type { DatabaseAccess } from '../../infra/platform/databases.ts';
 import { rows, sqlState } from './connect.ts';
 
 /** One direction of replication: a publication and a slot on `from`, a subscription on `to`, all of the same name. */

@@ -1,10 +1,16 @@
 import { execa } from 'execa';
 import type pg from 'pg';
-import { bareEnvironment } from '../../infra/child-environment.ts';
-import { OperationError, messageOf } from '../../infra/errors.ts';
-import type { DatabaseAccess } from '../../infra/platform.ts';
-import { privilegeStatements, revokeWrites, sqlIdentifier, sqlLiteral, writerRole } from '../../infra/roles.ts';
-import { toolPath } from '../../infra/tools.ts';
+import { bareEnvironment } from '../../infra/lib/child-environment.ts';
+import { OperationError, messageOf } from '../../infra/lib/errors.ts';
+import type { DatabaseAccess } from '../../infra/platform/databases.ts';
+import {
+  privilegeStatements,
+  revokeWrites,
+  sqlIdentifier,
+  sqlLiteral,
+  writerRole,
+} from '../../infra/application/roles.ts';
+import { toolPath } from '../../infra/lib/tools.ts';
 import { notOfExtension, ownSchemas } from './catalog.ts';
 import { row, rows, withClient } from './connect.ts';
 
@@ -41,10 +47,18 @@ export async function resetDatabase(
   const locale = await withClient(access, 'admin', async (client) => {
     const said = await databaseIdentity(client);
     if (said !== undefined && said !== identity) {
-      throw new OperationError(doing, `it says that it is ${said}, not ${identity}`, 'nothing was changed; find out who moved it');
+      throw new OperationError(
+        doing,
+        `it says that it is ${said}, not ${identity}`,
+        'nothing was changed; find out who moved it',
+      );
     }
     if (!evenIfLive && (await mayWrite(client))) {
-      throw new OperationError(doing, 'the application may write to it, so it is the live one', 'nothing was changed; see who is live: npm run status. Where it serves nobody, and the balancer says so: REVOKE app_writer FROM app there, then repeat');
+      throw new OperationError(
+        doing,
+        'the application may write to it, so it is the live one',
+        'nothing was changed; see who is live: npm run status. Where it serves nobody, and the balancer says so: REVOKE app_writer FROM app there, then repeat',
+      );
     }
     const slots = await rows<{ name: string }>(
       client,
@@ -52,17 +66,28 @@ export async function resetDatabase(
     );
     if (slots.length > 0) {
       const names = slots.map((s) => s.name).join(', ');
-      throw new OperationError(doing, `somebody gets its changes (replication slot ${names})`, 'end that replication first');
+      throw new OperationError(
+        doing,
+        `somebody gets its changes (replication slot ${names})`,
+        'end that replication first',
+      );
     }
-    for (const { name } of await rows<{ name: string }>(client, 'SELECT subname AS name FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE datname = current_database()')) {
-      throw new OperationError(doing, `it gets changes from elsewhere (subscription ${name})`, 'end that replication first');
+    for (const { name } of await rows<{ name: string }>(
+      client,
+      'SELECT subname AS name FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE datname = current_database()',
+    )) {
+      throw new OperationError(
+        doing,
+        `it gets changes from elsewhere (subscription ${name})`,
+        'end that replication first',
+      );
     }
     if (evenIfLive) await client.query(revokeWrites);
     return await row<{ encoding: string; collate: string; ctype: string }>(
       client,
       'SELECT pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype FROM pg_database WHERE datname = current_database()',
     );
-  }); // prettier-ignore
+  });
   const name = sqlIdentifier(access.database);
   await withClient(
     access,
@@ -149,4 +174,38 @@ export async function refreshMaterialisedViews(client: pg.Client): Promise<strin
   for (const view of unfilled)
     await client.query(`REFRESH MATERIALIZED VIEW ${sqlIdentifier(view.schema)}.${sqlIdentifier(view.name)}`);
   return unfilled.map((view) => `${view.schema}.${view.name}`);
+}
+
+/** Longest copy of all rows, ms. */
+const copyMs = 3_600_000;
+
+/**
+ * Copies schema, rows and sequences of `from` into the empty database `to`, once: nothing follows later changes.
+ * Rejects with an OperationError; what was copied until then stays, and the caller empties the database.
+ */
+export async function copyDatabase(from: DatabaseAccess, to: DatabaseAccess): Promise<void> {
+  await copySchema(from, to);
+  const settings = { timeout: copyMs } as const;
+  // Triggers had their effect when the rows were first written; foreign keys held there and hold here.
+  const options = ['--format=plain', '--data-only', '--disable-triggers', '--exclude-schema=greenlight'];
+  try {
+    await execa(toolPath('pg_dump'), options, {
+      ...settings,
+      ...bareEnvironment(clientEnvironment(from)),
+      buffer: { stdout: false },
+    }).pipe(toolPath('psql'), ['--no-psqlrc', '--quiet', '--single-transaction', '--set=ON_ERROR_STOP=1', '--file=-'], {
+      ...settings,
+      ...bareEnvironment(clientEnvironment(to)),
+      stdout: 'ignore',
+    });
+  } catch (error) {
+    const text = (error as { stderr?: string }).stderr?.trim().split('\n').slice(0, 5).join('\n');
+    throw new OperationError(
+      `copying the rows from port ${from.port} to port ${to.port}`,
+      text || messageOf(error),
+      'see that the target is empty and has room',
+      { cause: error },
+    );
+  }
+  await withClient(to, 'admin', refreshMaterialisedViews);
 }

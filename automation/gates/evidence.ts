@@ -1,7 +1,7 @@
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import type { Redactor } from '../release/redact.ts';
-import type { EvidenceFolder } from './gate.ts';
+import type { Redactor } from '../../infra/lib/redact.ts';
+import type { EvidenceFolder } from '../journal/verdict.ts';
 
 /** An open folder of evidence; `seal` removes the secrets from what tools wrote, and says what is there. */
 export interface OpenEvidence extends EvidenceFolder {

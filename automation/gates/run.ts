@@ -1,8 +1,8 @@
-import { secrets, type Redactor } from '../release/redact.ts';
+import { secrets, type Redactor } from '../../infra/lib/redact.ts';
 import { openEvidence } from './evidence.ts';
-import { passes, worst, type Findings, type Gate, type GateResult, type Measurement } from './gate.ts';
+import { passes, worst, type Findings, type Gate, type GateResult, type Measurement } from '../journal/verdict.ts';
 
-export type { Gate } from './gate.ts';
+export type { Gate } from '../journal/verdict.ts';
 
 /** A gate that may fail until a day, and who answers for it (`waivers` of the release definition). */
 export interface Waiver {

@@ -1,6 +1,6 @@
-import type { PlanInput, Stage } from './stage.ts';
-import type { StageId } from './events.ts';
-import { wrap } from '../ui/text.ts';
+import type { PlanInput, Stage } from './context/stage.ts';
+import { stages } from './stages/index.ts';
+import type { StageId } from '../journal/events.ts';
 
 export interface PlannedStage {
   id: StageId;
@@ -26,7 +26,7 @@ export function planRelease(stages: readonly Stage[], input: PlanInput, lastMs: 
 }
 
 /** Ids of the gates that releases by this definition have, of whatever kind. */
-export function gatesOf(stages: readonly Stage[], definition: PlanInput['definition']): string[] {
+export function gatesOf(definition: PlanInput['definition']): string[] {
   const [from, to] = [
     { colour: 'blue', version: '' },
     { colour: 'green', version: '' },
@@ -35,22 +35,4 @@ export function gatesOf(stages: readonly Stage[], definition: PlanInput['definit
     stages.map((stage) => stage.plan({ kind, definition, from, to })),
   );
   return [...new Set(plans.flatMap(({ gates = {} }) => Object.keys(gates)))];
-}
-
-/** The plan as text for a terminal of so many columns; undefined: it is no terminal, and nothing is broken. */
-export function renderPlan(planned: readonly PlannedStage[], heading: string, columns?: number): string {
-  const seconds = (ms: number) => (ms === 0 ? '' : ` (about ${Math.max(1, Math.round(ms / 1000))} s)`);
-  const total = planned.reduce((sum, stage) => sum + stage.expectedMs, 0);
-  const expected =
-    total === 0
-      ? 'How long this takes is known after the first release there: a database of AWS alone takes 5 to 15 minutes.'
-      : `Expected: about ${Math.ceil(total / 60_000)} minutes.`;
-  const lines = planned.flatMap((stage, index) => [
-    `${String(index + 1).padStart(2)}. ${stage.title}${seconds(stage.expectedMs)}`,
-    ...stage.steps.map((step) => `      ${step}`),
-    ...stage.gates.map(({ title }) => `      gate: ${title}`),
-  ]);
-  return [heading, ...lines, `${expected} Nothing was changed.`]
-    .flatMap((line) => (columns === undefined ? [line] : wrap(line, columns - 1, '        ')))
-    .join('\n');
 }

@@ -1,15 +1,15 @@
 import { environmentNames, type Colour } from '../../infra/model.ts';
-import { recoverCutover } from '../data/recover.ts';
-import { messageOf, OperationError } from '../../infra/errors.ts';
-import { connectTo, createContext, type ReleaseSettings } from './context.ts';
-import type { PastRelease } from './history.ts';
-import { openJournal } from './journal.ts';
-import { doubtOf, located, readArtefact } from './live.ts';
+import { recoverCutover } from '../data/cutover/recover.ts';
+import { messageOf, OperationError } from '../../infra/lib/errors.ts';
+import { connectTo, createContext, type ReleaseSettings } from './context/context.ts';
+import type { PastRelease } from '../journal/history.ts';
+import { openJournal } from '../journal/journal.ts';
+import { doubtOf, located, readArtefact } from './context/live.ts';
 import { abandon, passedStages, undoStarted } from './run.ts';
-import { sweep } from './sweep.ts';
+import { sweep } from './steps/sweep.ts';
 import { pastNoReturn } from './stages/cleanup.ts';
-import { wasRollingBack } from './stages/roll-back.ts';
-import { unfinishedActions } from './actions.ts';
+import { wasRollingBack } from './steps/traffic/roll-back.ts';
+import { unfinishedActions } from '../journal/actions.ts';
 import { finish, finished, leaveReport, settingsOf, type FinishedRelease, type Session } from './start.ts';
 import { stages } from './stages/index.ts';
 

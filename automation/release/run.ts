@@ -1,11 +1,11 @@
-import { passes, worst } from '../gates/gate.ts';
-import { createContext, type ReleaseContext, type ReleaseSettings } from './context.ts';
-import { announceEnd } from './announce.ts';
-import type { JournalEntry, ReleaseVerdict, StageId } from './events.ts';
-import { messageOf, OperationError } from '../../infra/errors.ts';
-import { CutoverAborted } from '../data/cutover.ts';
-import { StageStopped, type Stage } from './stage.ts';
-import { endSynthetic } from './synthetic.ts';
+import { passes, worst } from '../journal/verdict.ts';
+import { createContext, type ReleaseContext, type ReleaseSettings } from './context/context.ts';
+import { announceEnd } from './steps/announce.ts';
+import type { JournalEntry, ReleaseVerdict, StageId } from '../journal/events.ts';
+import { messageOf, OperationError } from '../../infra/lib/errors.ts';
+import { CutoverAborted } from '../data/cutover/cutover.ts';
+import { StageStopped, type Stage } from './context/stage.ts';
+import { endSynthetic } from './synthetic/synthetic.ts';
 
 /** Why everything is undone, and what the release ends as where nothing had been moved. */
 interface Reason {
@@ -117,7 +117,7 @@ async function runStage(context: ReleaseContext, stage: Stage): Promise<void> {
       type: 'stage.ended',
       stage: stage.id,
       verdict,
-      ...(reason === undefined ? {} : { reason }),
+      reason,
       ms: Math.round(performance.now() - started),
       observationMs: Math.round(context.observationMs),
     });

@@ -1,18 +1,18 @@
 import { join } from 'node:path';
 import { other, type Artefact, type EnvironmentName } from '../../infra/model.ts';
-import { releasesDirectory } from '../../infra/paths.ts';
-import type { Platform } from '../../infra/platform.ts';
+import { releasesDirectory } from '../../infra/lib/paths.ts';
+import type { Platform } from '../../infra/platform/platform.ts';
 import type { ReleaseDefinition } from '../config/schema.ts';
-import { writeReportApart } from '../report/apart.ts';
+import { writeReportApart } from '../report/write-in-child.ts';
 import type { Engine } from '../stacks/engine.ts';
-import type { ReleaseKind, ReleaseSettings } from './context.ts';
-import type { Event } from './events.ts';
-import { lastDurations } from './history.ts';
-import { openJournal, type Journal } from './journal.ts';
-import { located, type Live } from './live.ts';
+import type { ReleaseKind, ReleaseSettings } from './context/context.ts';
+import type { Event } from '../journal/events.ts';
+import { lastDurations } from '../journal/history.ts';
+import { openJournal, type Journal } from '../journal/journal.ts';
+import { located, type Live } from './context/live.ts';
 import { planRelease } from './plan.ts';
 import { runRelease, type ReleaseOutcome } from './run.ts';
-import { readSource, releaseId } from './source.ts';
+import { readSource, releaseId } from './steps/build-version.ts';
 import { stages } from './stages/index.ts';
 
 /** What every release of one command shares. */
@@ -50,11 +50,7 @@ export async function startRelease(
   const journal = openJournal(directory);
   session.show(journal);
   const { definition, platform } = session;
-  const planned = planRelease(
-    stages,
-    { kind, definition, to, ...(from === undefined ? {} : { from }) },
-    lastDurations(environment, kind, platform.name),
-  );
+  const planned = planRelease(stages, { kind, definition, to, from }, lastDurations(environment, kind, platform.name));
   journal.append({
     type: 'release.started',
     release: id,
@@ -62,7 +58,7 @@ export async function startRelease(
     application: definition.application.name,
     environment,
     platform: platform.name,
-    ...(platform.emulatedBy === undefined ? {} : { emulatedBy: platform.emulatedBy }),
+    emulatedBy: platform.emulatedBy,
     ...(from === undefined ? {} : { from: { colour: from.colour, version: from.version } }),
     to,
     source,

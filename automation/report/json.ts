@@ -1,4 +1,4 @@
-import type { ReportModel } from './model.ts';
+import type { ReportModel } from './model/model.ts';
 
 /**
  * `report.json`. Stable for programs (within one `schemaVersion`): verdict, release, environment, from, to, requests,

@@ -1,5 +1,5 @@
-import type { ReportModel, GateRow } from './model.ts';
-import { wayBackLossless } from './proofs.ts';
+import type { ReportModel, GateRow } from './model/model.ts';
+import { wayBackLossless } from './model/proofs.ts';
 
 /**
  * `junit.xml`: one test case per gate and stage, so that any CI shows a release like a test run. `fail` is a failure,

@@ -1,12 +1,12 @@
 import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { journalFile, readJournal } from '../release/journal.ts';
-import { secrets } from '../release/redact.ts';
-import { buildReport } from './build.ts';
+import { journalFile, readJournal } from '../journal/journal.ts';
+import { secrets } from '../../infra/lib/redact.ts';
+import { buildReport } from './model/build.ts';
 import { renderHtml } from './html/page.ts';
 import { renderJson } from './json.ts';
 import { renderJUnit } from './junit.ts';
-import type { ReportModel } from './model.ts';
+import type { ReportModel } from './model/model.ts';
 
 export interface WrittenReport {
   model: ReportModel;

@@ -1,6 +1,6 @@
-import { OperationError } from '../../infra/errors.ts';
+import { OperationError } from '../../infra/lib/errors.ts';
 import { stackKinds, type EnvironmentName, type StackKind } from '../../infra/model.ts';
-import type { Platform } from '../../infra/platform.ts';
+import type { Platform } from '../../infra/platform/platform.ts';
 import { recordedElsewhere, refuseElsewhere } from './elsewhere.ts';
 import type { Engine } from './engine.ts';
 import { UntrustedState } from './state.ts';

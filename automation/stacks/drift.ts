@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { EngineSettings } from '../../infra/platform.ts';
+import type { EngineSettings } from '../../infra/platform/engine.ts';
 import { resourceName } from './events.ts';
 import type { RecordedResource } from './state.ts';
 

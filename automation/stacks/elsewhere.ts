@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { stackKinds, type EnvironmentName } from '../../infra/model.ts';
-import { environmentDirectory } from '../../infra/paths.ts';
+import { environmentDirectory } from '../../infra/lib/paths.ts';
 import type { Engine } from './engine.ts';
 import { UntrustedState } from './state.ts';
 

@@ -1,6 +1,6 @@
 import { appendFile, mkdir, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { OperationError } from '../../infra/errors.ts';
+import { OperationError } from '../../infra/lib/errors.ts';
 import {
   stackKinds,
   stackName,
@@ -10,14 +10,13 @@ import {
   type Split,
   type StackKind,
 } from '../../infra/model.ts';
-import type { Platform } from '../../infra/platform.ts';
+import type { Platform } from '../../infra/platform/platform.ts';
 import { programFor } from '../../infra/program.ts';
 import { toPulumiConfig, toSecretConfig, type StackConfig } from '../../infra/stacks.ts';
 import { forwardAbort } from './abort.ts';
 import { drifts, type Drift } from './drift.ts';
 import { EventCollector, type Progress } from './events.ts';
-import { deadLocks, removeLocks } from './locks.ts';
-import { settlePending } from './recovery.ts';
+import { deadLocks, removeLocks, settlePending } from './recovery.ts';
 import { realResources, recorded, repairCheckpoint, stackNames } from './state.ts';
 import { type Configuration, engineDirectory, EngineWorkspace } from './workspace.ts';
 
@@ -226,11 +225,13 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
       );
       const there = await stackNames(settings);
       return Promise.all(
-        wanted.filter((name) => there.includes(name)).map(async (stack) => {
-          const state = await read(stack);
-          return { stack, resources: realResources(state).length, pending: state.pending.length };
-        }),
-      ); // prettier-ignore
+        wanted
+          .filter((name) => there.includes(name))
+          .map(async (stack) => {
+            const state = await read(stack);
+            return { stack, resources: realResources(state).length, pending: state.pending.length };
+          }),
+      );
     },
   };
 }
@@ -265,7 +266,10 @@ function fromOutputs(name: string, kind: StackKind, outputs: Record<string, unkn
 
 async function append(file: string, text: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const size = await stat(file).then((found) => found.size, () => 0); // prettier-ignore
+  const size = await stat(file).then(
+    (found) => found.size,
+    () => 0,
+  );
   if (size > logBytes) await rename(file, `${file}.1`);
   await appendFile(file, text, { mode: 0o600 });
 }

@@ -1,5 +1,5 @@
 import type { EngineEvent } from '@pulumi/pulumi/automation/index.js';
-import { OperationError } from '../../infra/errors.ts';
+import { OperationError } from '../../infra/lib/errors.ts';
 
 /** A resource that the engine began or ended to change. */
 export interface Progress {
@@ -59,7 +59,10 @@ export class EventCollector {
   error(doing: string, cause: unknown, log: string): OperationError {
     const [first, ...more] = this.#errors.filter(({ message }) => !/^update failed$|^preview failed$/.test(message));
     if (first === undefined) return unnamed(doing, cause, log, this.#cure);
-    const [found = '', ...rest] = first.message.split('\n').map((line) => line.trim()).filter(Boolean); // prettier-ignore
+    const [found = '', ...rest] = first.message
+      .split('\n')
+      .map((line) => line.trim())
+      .filter(Boolean);
     const where = first.resource === undefined ? '' : `${first.resource}: `;
     const others = more.length === 0 ? '' : ` (and ${more.length} more)`;
     const todo = this.#cure(first.message) ?? (rest.join('; ') || `see ${log}`);
@@ -85,7 +88,17 @@ function unnamed(
 
 /** The rule's name, its description and what it found, in one line. */
 const policyMessage = ({ policyName, message }: { policyName: string; message: string }): string =>
-  [policyName, ...plain(message).split('\n').map((line) => line.trim()).filter(Boolean)].join(': '); // prettier-ignore
+  [
+    policyName,
+    ...plain(message)
+      .split('\n')
+      .map((line) => line.trim())
+      .filter(Boolean),
+  ].join(': ');
 
 /** Without the engine's colour codes. */
-const plain = (text: string): string => text.replace(/<\{%[a-z ]+%\}>/g, '').replace(/^\s*error:\s*/, '').trim(); // prettier-ignore
+const plain = (text: string): string =>
+  text
+    .replace(/<\{%[a-z ]+%\}>/g, '')
+    .replace(/^\s*error:\s*/, '')
+    .trim();

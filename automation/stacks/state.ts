@@ -1,5 +1,5 @@
-import { OperationError } from '../../infra/errors.ts';
-import type { EngineSettings } from '../../infra/platform.ts';
+import { OperationError } from '../../infra/lib/errors.ts';
+import type { EngineSettings } from '../../infra/platform/engine.ts';
 import { projectName } from '../../infra/stacks.ts';
 
 /** What the engine recorded about a stack. */
@@ -126,18 +126,22 @@ async function readEither(settings: EngineSettings, stack: string): Promise<Depl
 async function damaged(settings: EngineSettings, stack: string, text: string | undefined): Promise<UntrustedState> {
   const file = locationOf(settings, checkpointFile(stack));
   const last = await lastCheckpoint(settings, stack);
-  const how = text === undefined ? 'is missing' : text.trim() === '' ? 'is empty' : 'is damaged (cut off, or not the engine’s)';
+  const how =
+    text === undefined ? 'is missing' : text.trim() === '' ? 'is empty' : 'is damaged (cut off, or not the engine’s)';
   return new UntrustedState(
     `reading the state of the stack ${stack}`,
     `${file} ${how}`,
     `nothing was changed. ${last === undefined ? `Put back one of its backups (${locationOf(settings, '.pulumi/backups')})` : `Put back what the last run of the engine recorded: copy ${last} to ${file}`}; see "The state of a stack is damaged" in docs/runbook.md`,
   );
-} // prettier-ignore
+}
 
 /** The engine keeps the state after each of its runs in the history: where the newest of them is, if it is whole. */
 async function lastCheckpoint(settings: EngineSettings, stack: string): Promise<string | undefined> {
   const files = await settings.state.list(`.pulumi/history/${projectName}/${stack}`);
-  const newest = files.filter((path) => path.endsWith('.checkpoint.json')).sort().at(-1); // prettier-ignore
+  const newest = files
+    .filter((path) => path.endsWith('.checkpoint.json'))
+    .sort()
+    .at(-1);
   if (newest === undefined || parseCheckpoint(await settings.state.read(newest)) === undefined) return undefined;
   return locationOf(settings, newest);
 }

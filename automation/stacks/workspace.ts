@@ -15,9 +15,9 @@ import {
   proxySettings,
   setAside,
   withoutTheShell,
-} from '../../infra/child-environment.ts';
-import { home } from '../../infra/paths.ts';
-import type { EngineSettings } from '../../infra/platform.ts';
+} from '../../infra/lib/child-environment.ts';
+import { home } from '../../infra/lib/paths.ts';
+import type { EngineSettings } from '../../infra/platform/engine.ts';
 import { projectName } from '../../infra/stacks.ts';
 import { encryptionOf, stackFiles } from './state.ts';
 

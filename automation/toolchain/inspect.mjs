@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { readFileSync, realpathSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
-import { findProgram, searchPath } from '../../infra/search.mjs';
+import { findProgram, searchPath } from '../../infra/lib/search.mjs';
 
 /** The pinned list: `tools.json`. */
 export function loadTools() {

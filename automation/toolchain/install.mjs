@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join, relative } from 'node:path';
-import { findProgram, searchPath } from '../../infra/search.mjs';
+import { findProgram, searchPath } from '../../infra/lib/search.mjs';
 import { download } from './download.mjs';
 import { isWanted } from './inspect.mjs';
 import { SetupProblem } from './problem.mjs';

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { accessSync, constants, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { findProgram, searchPath } from '../../infra/search.mjs';
+import { findProgram, searchPath } from '../../infra/lib/search.mjs';
 import { inspectTool, loadTools } from './inspect.mjs';
 import { clearLeftovers, debianCommands, installDebian, installers, usablePythons } from './install.mjs';
 import { withLock } from './lock.mjs';

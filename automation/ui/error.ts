@@ -1,6 +1,6 @@
-import { OperationError } from '../../infra/errors.ts';
-import { LeaseHeldError } from '../../infra/shared.ts';
-import { secrets } from '../release/redact.ts';
+import { OperationError } from '../../infra/lib/errors.ts';
+import { LeaseHeldError } from '../../infra/platform/lease.ts';
+import { secrets } from '../../infra/lib/redact.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { oneLine, pad, painter, wantsColour, wrap, type Environment, type Paint } from './text.ts';
 

@@ -1,4 +1,4 @@
-import type { ReleaseVerdict } from '../release/events.ts';
+import type { ReleaseVerdict } from '../journal/events.ts';
 
 /** What a program that calls Greenlight learns from its exit code. */
 export const exitCodes = {

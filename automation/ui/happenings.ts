@@ -1,9 +1,9 @@
 import { other } from '../../infra/model.ts';
-import type { Verdict } from '../gates/gate.ts';
-import type { JournalEntry, StageId } from '../release/events.ts';
-import { describeExtension } from '../release/extension.ts';
-import { describeLoss, lossIn, lossless } from '../release/loss.ts';
-import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../report/format.ts';
+import type { Verdict } from '../journal/verdict.ts';
+import type { JournalEntry, StageId } from '../journal/events.ts';
+import { describeExtension } from '../journal/extension.ts';
+import { describeLoss, lossIn, lossless } from '../journal/loss.ts';
+import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../journal/format.ts';
 import type { Tone } from './text.ts';
 
 /** What the terminal says about one journal entry. */

@@ -1,6 +1,6 @@
 import type { Colour, EnvironmentName, Split } from '../../infra/model.ts';
-import { describeLoss, type Loss } from '../release/loss.ts';
-import { formatBytes, formatDuration, formatTime } from '../report/format.ts';
+import { describeLoss, type Loss } from '../journal/loss.ts';
+import { formatBytes, formatDuration, formatTime } from '../journal/format.ts';
 import { oneLine, pad, type Paint, type Tone } from './text.ts';
 import stringWidth from 'string-width';
 

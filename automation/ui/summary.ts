@@ -1,6 +1,6 @@
-import { formatCount, formatDuration, formatPercent, plural } from '../report/format.ts';
-import { describeLoss } from '../release/loss.ts';
-import type { ReportModel } from '../report/model.ts';
+import { formatCount, formatDuration, formatPercent, plural } from '../journal/format.ts';
+import { describeLoss } from '../journal/loss.ts';
+import type { ReportModel } from '../report/model/model.ts';
 import { pad, type Paint, type Tone } from './text.ts';
 
 const verdictLines: Record<ReportModel['verdict'], { tone: Tone; text: string }> = {

@@ -1,5 +1,5 @@
 import type { Command, Option } from 'commander';
-import { OperationError } from '../../infra/errors.ts';
+import { OperationError } from '../../infra/lib/errors.ts';
 import type { Environment } from './text.ts';
 
 /** Settings of npm's own that a person may have in an .npmrc: they count only for a command that has such an option. */

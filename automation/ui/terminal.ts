@@ -1,8 +1,8 @@
 import { dirname, join } from 'node:path';
-import type { JournalEntry, StageId } from '../release/events.ts';
-import type { Journal } from '../release/journal.ts';
-import { buildReport } from '../report/build.ts';
-import { formatClock } from '../report/format.ts';
+import type { JournalEntry, StageId } from '../journal/events.ts';
+import type { Journal } from '../journal/journal.ts';
+import { buildReport } from '../report/model/build.ts';
+import { formatClock } from '../journal/format.ts';
 import { happeningsOf, progressOf, type Happening } from './happenings.ts';
 import { renderSummary } from './summary.ts';
 import { fit, oneLine, painter, wantsColour, wrap, type Environment } from './text.ts';

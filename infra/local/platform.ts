@@ -1,20 +1,21 @@
 import type { EnvironmentSpec } from '../model.ts';
-import type { Environment, Platform } from '../platform.ts';
-import { createLocalArtefacts } from './artefacts.ts';
-import { auditLocal } from './audit.ts';
-import { missingTools } from './needed-tools.ts';
-import { localEngineSettings } from './engine-settings.ts';
-import { findEnvironment } from './found.ts';
+import type { Environment } from '../platform/environment.ts';
+import type { Platform } from '../platform/platform.ts';
+import { createLocalArtefacts } from '../application/artefact-store.ts';
+import { auditLocal } from './runtime/audit.ts';
+import { localEngineSettings } from './runtime/engine-settings.ts';
+import { findEnvironment } from './runtime/found.ts';
 import { createLocalRouter } from './haproxy/router.ts';
-import { createLocalInstances } from './instances.ts';
-import { createLocalJobs } from './jobs.ts';
-import { Layout } from './layout.ts';
-import { createLocalMetrics, type PartProcess } from './metrics.ts';
+import { createLocalInstances } from './runtime/instances.ts';
+import { createLocalJobs } from './runtime/jobs.ts';
+import { Layout } from './lib/layout.ts';
+import { createLocalMetrics, type PartProcess } from './runtime/metrics.ts';
 import { createLocalAlerts } from './monitoring/alerts.ts';
 import { createLocalBackups } from './postgres/backups.ts';
 import { createLocalDatabases } from './postgres/databases.ts';
-import { createLocalPreviews } from './preview.ts';
-import { wipeEnvironment } from './wipe.ts';
+import { createLocalPreviews } from './runtime/preview.ts';
+import { wipeEnvironment } from './runtime/wipe.ts';
+import { findTool, type ToolName } from '../lib/tools.ts';
 
 /** Real processes on this machine. `redact` takes secrets out of the logs of jobs. */
 export function createLocalPlatform(options: { redact?: (text: string) => string } = {}): Platform {
@@ -57,3 +58,22 @@ function connect(layout: Layout, spec: EnvironmentSpec, redact: ((text: string) 
 
 /** `api.blue.1` is a part of `api.blue`. */
 const partOf = (id: string): string => id.replace(/\.\d+$/, '');
+
+/** Programs without which a local release cannot end well: looked for before anything starts. */
+const neededTools: ToolName[] = [
+  'pulumi',
+  'k6',
+  'haproxy',
+  'prometheus',
+  'alertmanager',
+  'supervisord',
+  'postgres',
+  'pg_dump',
+  'pg_verifybackup',
+];
+
+/** One sentence where any of them is missing. */
+export function missingTools(): string[] {
+  const missing = neededTools.filter((name) => findTool(name) === undefined);
+  return missing.length === 0 ? [] : [`missing tools: ${missing.join(', ')}; run: npm run doctor`];
+}

@@ -17,11 +17,14 @@ const container = ({ name, ...found }: Container): string[] => [
   ...unless(found.readonlyRootFilesystem === true, `${name} can write to its root file system`),
   ...unless(found.privileged !== true, `${name} is privileged`),
   ...unless(found.logConfiguration !== undefined, `${name} is not logged`),
-  ...unless(!/:latest$/.test(found.image) && /[:@]/.test(found.image), `${name} runs an image that can change: ${found.image}`),
+  ...unless(
+    !/:latest$/.test(found.image) && /[:@]/.test(found.image),
+    `${name} runs an image that can change: ${found.image}`,
+  ),
   ...(found.environment ?? [])
     .filter((variable) => secretName.test(variable.name) || secretValue.test(variable.value))
     .map((variable) => `${name} has a secret in the plain variable ${variable.name}`),
-]; // prettier-ignore
+];
 
 export const containers: Rule = {
   name: 'containers',

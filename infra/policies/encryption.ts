@@ -22,8 +22,11 @@ const withKey = on(Object.keys(keyProperties), ({ type, props }) => {
 
 const databaseStorage = on(['rds/instance:Instance'], ({ props }) => [
   ...unless(props['storageEncrypted'] === true, 'its storage is not encrypted'),
-  ...unless(props['performanceInsightsEnabled'] !== true || isSet(props['performanceInsightsKmsKeyId']), 'what performance insights keep is not encrypted with the environment\'s key'),
-]); // prettier-ignore
+  ...unless(
+    props['performanceInsightsEnabled'] !== true || isSet(props['performanceInsightsKmsKeyId']),
+    "what performance insights keep is not encrypted with the environment's key",
+  ),
+]);
 
 const images = on(['ecr/repository:Repository'], ({ props }) => {
   const [encryption] = (props['encryptionConfigurations'] ?? []) as { encryptionType?: string }[];
@@ -49,23 +52,32 @@ export const bucketsAtRest: Rule = {
   description: 'Every bucket is encrypted and keeps versions.',
   together: (resources) =>
     buckets(resources).flatMap((bucket) => {
-      const encryption = ofBucket(resources, 'bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration', bucket);
+      const encryption = ofBucket(
+        resources,
+        'bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration',
+        bucket,
+      );
       const versions = ofBucket(resources, 'bucketVersioning:BucketVersioning', bucket);
-      const kept = versions.some(({ props }) => (props['versioningConfiguration'] as { status?: string } | undefined)?.status === 'Enabled');
+      const kept = versions.some(
+        ({ props }) => (props['versioningConfiguration'] as { status?: string } | undefined)?.status === 'Enabled',
+      );
       return [
         ...unless(encryption.length > 0, `${bucket.name} is not encrypted`),
         ...unless(kept, `${bucket.name} keeps no versions`),
       ];
     }),
-}; // prettier-ignore
+};
 
 const listeners = on(['lb/listener:Listener'], ({ props }) => {
   if (props['protocol'] === 'HTTPS')
-    return unless(tlsPolicies.test(String(props['sslPolicy'])), `its policy ${String(props['sslPolicy'])} takes less than TLS 1.2`);
+    return unless(
+      tlsPolicies.test(String(props['sslPolicy'])),
+      `its policy ${String(props['sslPolicy'])} takes less than TLS 1.2`,
+    );
   const actions = (props['defaultActions'] ?? []) as { type?: string; redirect?: { protocol?: string } }[];
   const sendsOn = actions.every(({ type, redirect }) => type === 'redirect' && redirect?.protocol === 'HTTPS');
   return unless(sendsOn, 'it answers without TLS, instead of sending on to HTTPS');
-}); // prettier-ignore
+});
 
 const databases = on(['rds/parameterGroup:ParameterGroup'], ({ props }) => {
   const parameters = (props['parameters'] ?? []) as { name: string; value: string }[];

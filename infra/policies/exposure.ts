@@ -15,9 +15,14 @@ const ingress = on(['vpc/securityGroupIngressRule:SecurityGroupIngressRule'], (r
 });
 
 /** Rules inside a group are not looked at one by one, so they are not used. */
-const inlineRules = on(['ec2/securityGroup:SecurityGroup', 'ec2/defaultSecurityGroup:DefaultSecurityGroup'], ({ props }) =>
-  unless(((props['ingress'] ?? []) as unknown[]).length === 0, 'it has rules of its own: use SecurityGroupIngressRule'),
-); // prettier-ignore
+const inlineRules = on(
+  ['ec2/securityGroup:SecurityGroup', 'ec2/defaultSecurityGroup:DefaultSecurityGroup'],
+  ({ props }) =>
+    unless(
+      ((props['ingress'] ?? []) as unknown[]).length === 0,
+      'it has rules of its own: use SecurityGroupIngressRule',
+    ),
+);
 
 const database = on(['rds/instance:Instance'], ({ props }) =>
   unless(props['publiclyAccessible'] === false, 'it has a public address'),
@@ -37,12 +42,21 @@ const functions = on(['lambda/functionUrl:FunctionUrl'], () => [
 ]);
 
 const resourcePolicies = on(
-  ['s3/bucketPolicy:BucketPolicy', 'sns/topicPolicy:TopicPolicy', 'sqs/queuePolicy:QueuePolicy', 'kms/key:Key', 'ecr/repositoryPolicy:RepositoryPolicy', 'secretsmanager/secretPolicy:SecretPolicy'],
+  [
+    's3/bucketPolicy:BucketPolicy',
+    'sns/topicPolicy:TopicPolicy',
+    'sqs/queuePolicy:QueuePolicy',
+    'kms/key:Key',
+    'ecr/repositoryPolicy:RepositoryPolicy',
+    'secretsmanager/secretPolicy:SecretPolicy',
+  ],
   ({ props }) => {
-    const open = statementsOf(props['policy']).filter((statement) => statement.Effect === 'Allow' && isEverybody(statement) && statement.Condition === undefined);
+    const open = statementsOf(props['policy']).filter(
+      (statement) => statement.Effect === 'Allow' && isEverybody(statement) && statement.Condition === undefined,
+    );
     return unless(open.length === 0, 'everybody may use it');
   },
-); // prettier-ignore
+);
 
 const checks = [ingress, inlineRules, database, tasks, balancer, functions, resourcePolicies];
 

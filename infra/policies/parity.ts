@@ -2,12 +2,39 @@ import type { Resource } from './rule.ts';
 
 /** Properties in which the environments may differ: sizes, spreading and protection, and names of themselves. */
 const mayDiffer = new Set([
-  'tags', 'recoveryPointTags', 'description', 'name', 'identifier', 'family', 'dashboardName', 'finalSnapshotIdentifier',
-  'desiredCount', 'minCapacity', 'maxCapacity', 'scalableTargetAction', 'schedule', 'cpu', 'memory',
-  'instanceClass', 'allocatedStorage', 'maxAllocatedStorage', 'backupRetentionPeriod', 'retentionInDays', 'limitAmount',
-  'multiAz', 'natGateways', 'deletionProtection', 'enableDeletionProtection', 'skipFinalSnapshot',
-  'deleteAutomatedBackups', 'forceDelete', 'availabilityZoneNames', 'cidrBlock', 'allowedAccountIds', 'region',
-]); // prettier-ignore
+  'tags',
+  'recoveryPointTags',
+  'description',
+  'name',
+  'identifier',
+  'family',
+  'dashboardName',
+  'finalSnapshotIdentifier',
+  'desiredCount',
+  'minCapacity',
+  'maxCapacity',
+  'scalableTargetAction',
+  'schedule',
+  'cpu',
+  'memory',
+  'instanceClass',
+  'allocatedStorage',
+  'maxAllocatedStorage',
+  'backupRetentionPeriod',
+  'retentionInDays',
+  'limitAmount',
+  'multiAz',
+  'natGateways',
+  'deletionProtection',
+  'enableDeletionProtection',
+  'skipFinalSnapshot',
+  'deleteAutomatedBackups',
+  'forceDelete',
+  'availabilityZoneNames',
+  'cidrBlock',
+  'allowedAccountIds',
+  'region',
+]);
 
 /** How many tasks a service has is its size: the alarm on them follows. */
 const isSize = (resource: Resource, property: string): boolean =>

@@ -2,9 +2,15 @@ import { on, statementsOf, unless, type Rule, type Statement } from './rule.ts';
 
 /** Actions for which AWS knows no resource, says the Service Authorization Reference. They give no right to any object. */
 const withoutResource = [
-  'ec2:DescribeDhcpOptions', 'ec2:DescribeNetworkInterfaces', 'ec2:DescribeSecurityGroups', 'ec2:DescribeSubnets', 'ec2:DescribeVpcs',
-  'ecr:GetAuthorizationToken', 'elasticloadbalancing:DescribeRules', 'elasticloadbalancing:DescribeTags',
-]; // prettier-ignore
+  'ec2:DescribeDhcpOptions',
+  'ec2:DescribeNetworkInterfaces',
+  'ec2:DescribeSecurityGroups',
+  'ec2:DescribeSubnets',
+  'ec2:DescribeVpcs',
+  'ecr:GetAuthorizationToken',
+  'elasticloadbalancing:DescribeRules',
+  'elasticloadbalancing:DescribeTags',
+];
 
 /** Managed policies made for one service each; the others give a person's rights. */
 const managedPolicies = /^arn:aws:iam::aws:policy\/service-role\//;
@@ -14,16 +20,19 @@ const wideActions = (statement: Statement): string[] => statement.Action.filter(
 
 const granted = (document: unknown): Statement[] => statementsOf(document).filter(({ Effect }) => Effect === 'Allow');
 
-const identityPolicies = on(['iam/rolePolicy:RolePolicy', 'iam/policy:Policy', 'iam/userPolicy:UserPolicy'], ({ props }) =>
-  granted(props['policy']).flatMap((statement) => {
-    const wide = wideActions(statement);
-    const anywhere = statement.Resource.includes('*') && !statement.Action.every((action) => withoutResource.includes(action));
-    return [
-      ...unless(wide.length === 0, `it allows ${wide.join(', ')}`),
-      ...unless(!anywhere, `it allows ${statement.Action.join(', ')} on everything`),
-    ];
-  }),
-); // prettier-ignore
+const identityPolicies = on(
+  ['iam/rolePolicy:RolePolicy', 'iam/policy:Policy', 'iam/userPolicy:UserPolicy'],
+  ({ props }) =>
+    granted(props['policy']).flatMap((statement) => {
+      const wide = wideActions(statement);
+      const anywhere =
+        statement.Resource.includes('*') && !statement.Action.every((action) => withoutResource.includes(action));
+      return [
+        ...unless(wide.length === 0, `it allows ${wide.join(', ')}`),
+        ...unless(!anywhere, `it allows ${statement.Action.join(', ')} on everything`),
+      ];
+    }),
+);
 
 /** A key that its account cannot manage is lost; nobody else gets more than single actions. */
 const resourcePolicies = on(
@@ -39,8 +48,11 @@ const resourcePolicies = on(
 
 const attachments = on(['iam/rolePolicyAttachment:RolePolicyAttachment'], ({ props }) => {
   const arn = String(props['policyArn']);
-  return unless(managedPolicies.test(arn) || !arn.startsWith('arn:aws:iam::aws:'), `${arn} allows far more than one service needs`);
-}); // prettier-ignore
+  return unless(
+    managedPolicies.test(arn) || !arn.startsWith('arn:aws:iam::aws:'),
+    `${arn} allows far more than one service needs`,
+  );
+});
 
 /** GitHub vouches for one repository's environment, for AWS alone. Without these conditions: for any repository there is; by a branch: without reviewers. */
 function isOneWorkflow({ Action, Principal, Condition }: Statement): boolean {
@@ -70,8 +82,11 @@ const trust = on(['iam/role:Role'], ({ props }) =>
 
 /** Those of the pipeline carry the rights to release, and are an administrator's. */
 const bounded = on(['iam/role:Role'], ({ props }, { environment }) =>
-  unless(environment === 'account' || typeof props['permissionsBoundary'] === 'string', 'no boundary limits what it may be given'),
-); // prettier-ignore
+  unless(
+    environment === 'account' || typeof props['permissionsBoundary'] === 'string',
+    'no boundary limits what it may be given',
+  ),
+);
 
 export const leastPrivilege: Rule = {
   name: 'least-privilege',

@@ -4,12 +4,15 @@ import { on, unless, type Rule } from './rule.ts';
 const leastBackupDays = 7;
 
 const database = on(['rds/instance:Instance'], ({ props }) => [
-  ...unless(Number(props['backupRetentionPeriod'] ?? 0) >= leastBackupDays, `it keeps backups for less than ${leastBackupDays} days`),
+  ...unless(
+    Number(props['backupRetentionPeriod'] ?? 0) >= leastBackupDays,
+    `it keeps backups for less than ${leastBackupDays} days`,
+  ),
   ...unless(props['deletionProtection'] === true, 'it can be deleted'),
   ...unless(props['skipFinalSnapshot'] !== true, 'it is deleted without a last snapshot'),
   ...unless(props['deleteAutomatedBackups'] === false, 'its backups are deleted with it'),
   ...unless(props['multiAz'] === true, 'it has no standby in another zone'),
-]); // prettier-ignore
+]);
 
 const balancer = on(['lb/loadBalancer:LoadBalancer'], ({ props }) =>
   unless(props['enableDeletionProtection'] === true, 'it can be deleted'),
@@ -32,7 +35,9 @@ export const secondRegion: Rule = {
   together: (resources, { environment, colour }) => {
     if (colour !== undefined) {
       const databases = resources.filter(({ type }) => type === 'aws:rds/instance:Instance');
-      const forgotten = databases.filter(({ props }) => (props['tags'] as Record<string, string> | undefined)?.['backup'] !== environment);
+      const forgotten = databases.filter(
+        ({ props }) => (props['tags'] as Record<string, string> | undefined)?.['backup'] !== environment,
+      );
       return forgotten.map(({ name }) => `${name} has no tag backup=${environment}: no plan covers it`);
     }
     // The traffic stack has nothing to back up.
@@ -41,11 +46,14 @@ export const secondRegion: Rule = {
       .filter(({ type }) => type === 'aws:backup/plan:Plan')
       .flatMap(({ props }) => (props['rules'] ?? []) as { copyActions?: unknown[] }[]);
     return [
-      ...unless(rules.some(({ copyActions }) => (copyActions ?? []).length > 0), 'no backup plan copies to another region'),
+      ...unless(
+        rules.some(({ copyActions }) => (copyActions ?? []).length > 0),
+        'no backup plan copies to another region',
+      ),
       ...unless(vaultRegions(resources).size > 1, 'all backup vaults are in one region'),
     ];
   },
-}; // prettier-ignore
+};
 
 const vaultRegions = (resources: Parameters<Extract<Rule, { together: unknown }>['together']>[0]): Set<unknown> =>
   new Set(resources.filter(({ type }) => type === 'aws:backup/vault:Vault').map(({ props }) => props['region']));

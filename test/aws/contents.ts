@@ -6,7 +6,7 @@ import { DescribeDBInstancesCommand } from '@aws-sdk/client-rds';
 import { ListBucketsCommand, paginateListObjectsV2, type S3Client } from '@aws-sdk/client-s3';
 import { ListSecretsCommand } from '@aws-sdk/client-secrets-manager';
 import { ListTopicsCommand } from '@aws-sdk/client-sns';
-import type { Clients } from '../../infra/aws/runtime/clients.ts';
+import type { Clients } from '../../infra/aws/runtime/client/clients.ts';
 import { stateBucket } from './emulated.ts';
 
 /** Keys in the bucket of the state. */

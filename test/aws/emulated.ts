@@ -6,16 +6,16 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateAliasCommand, CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { CreateBucketCommand, PutBucketVersioningCommand, PutPublicAccessBlockCommand } from '@aws-sdk/client-s3';
-import { createClients } from '../../infra/aws/runtime/clients.ts';
-import { createCertificates } from '../../infra/local/certificates.ts';
-import { freePorts } from '../../infra/local/ports.ts';
-import { projectRoot } from '../../infra/paths.ts';
-import { startAccount, type Account } from './account/account.ts';
-import { databasesPart, type DatabasesPart } from './account/databases.ts';
-import { createHostedZone } from './account/plugins/hosted-zone.ts';
-import { pluginEnvironment } from './account/plugins/environment.ts';
-import { processorsPart } from './account/processors.ts';
-import { tasksPart, type TasksPart } from './account/tasks.ts';
+import { createClients } from '../../infra/aws/runtime/client/clients.ts';
+import { createCertificates } from '../../infra/local/lib/certificates.ts';
+import { freePorts } from '../../infra/lib/free-ports.ts';
+import { projectRoot } from '../../infra/lib/paths.ts';
+import { startAccount, type Account } from '../emulated-account/account.ts';
+import { databasesPart, type DatabasesPart } from '../emulated-account/databases.ts';
+import { createHostedZone } from '../emulated-account/plugins/hosted-zone.ts';
+import { pluginEnvironment } from '../emulated-account/plugins/environment.ts';
+import { processorsPart } from '../emulated-account/processors.ts';
+import { tasksPart, type TasksPart } from '../emulated-account/tasks.ts';
 
 /** Seconds: how often the emulated CloudWatch has a point. AWS: 60. */
 const periodSeconds = 2;
@@ -57,11 +57,17 @@ export async function startEmulated(): Promise<Emulated> {
         ({ endpoint }) =>
           (databases = databasesPart({ directory: at('databases'), certificates: at('certificates'), endpoint })),
         ({ endpoint }) =>
-          (tasks = tasksPart({ directory: at('tasks'), images: at('images'), authority, entryAuthority: authority, endpoint })),
+          (tasks = tasksPart({
+            directory: at('tasks'),
+            images: at('images'),
+            authority,
+            entryAuthority: authority,
+            endpoint,
+          })),
         ({ moto }) =>
           processorsPart({ moto, region, periodMs: periodSeconds * 1000, tasks: tasks!, databases: databases! }),
       ],
-    }); // prettier-ignore
+    });
     opened.push(() => account.close());
     const third = await startFeed(feed);
     opened.push(() => third());
@@ -70,7 +76,7 @@ export async function startEmulated(): Promise<Emulated> {
       ...account.env,
       ...pluginEnvironment({ endpoint: account.endpoint, region, waits: true }),
       GREENLIGHT_HOME: at('home'),
-      GREENLIGHT_TOOLS: join(import.meta.dirname, 'account', 'programs'),
+      GREENLIGHT_TOOLS: join(import.meta.dirname, '..', 'emulated-account', 'programs'),
       GREENLIGHT_TEST_IMAGES: at('images'),
       GREENLIGHT_TEST_AUTHORITY: authority,
       GREENLIGHT_TEST_HOSTED_ZONE: hostedZone,
@@ -96,7 +102,12 @@ async function prepareByHand(endpoint: string): Promise<string> {
   const Bucket = stateBucket;
   await objects.send(new CreateBucketCommand({ Bucket, CreateBucketConfiguration: { LocationConstraint: region } }));
   await objects.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } }));
-  const blocked = { BlockPublicAcls: true, BlockPublicPolicy: true, IgnorePublicAcls: true, RestrictPublicBuckets: true };
+  const blocked = {
+    BlockPublicAcls: true,
+    BlockPublicPolicy: true,
+    IgnorePublicAcls: true,
+    RestrictPublicBuckets: true,
+  };
   await objects.send(new PutPublicAccessBlockCommand({ Bucket, PublicAccessBlockConfiguration: blocked }));
   const keys = new KMSClient({ region, endpoint, credentials });
   const { KeyMetadata } = await keys.send(new CreateKeyCommand({}));
@@ -105,7 +116,7 @@ async function prepareByHand(endpoint: string): Promise<string> {
   const zone = await createHostedZone(names, '127.0.0.1');
   for (const client of [objects, keys, names]) client.destroy();
   return zone;
-} // prettier-ignore
+}
 
 /** The sample's third party: the same program that stands in for it locally. Resolves to its end. */
 async function startFeed(port: number): Promise<() => Promise<void>> {
@@ -118,7 +129,13 @@ async function startFeed(port: number): Promise<() => Promise<void>> {
     await ended;
   };
   for (let i = 0; i < 100; i += 1) {
-    if (await fetch(`http://127.0.0.1:${port}/`).then(() => true, () => false)) return end; // prettier-ignore
+    if (
+      await fetch(`http://127.0.0.1:${port}/`).then(
+        () => true,
+        () => false,
+      )
+    )
+      return end;
     await sleep(50);
   }
   await end();

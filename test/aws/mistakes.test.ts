@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PutBucketVersioningCommand, PutPublicAccessBlockCommand } from '@aws-sdk/client-s3';
 import { expect } from 'chai';
-import { createClients, maxAttempts, type Clients } from '../../infra/aws/runtime/clients.ts';
+import { createClients, maxAttempts, type Clients } from '../../infra/aws/runtime/client/clients.ts';
 import { CommandLine, type Finished } from '../e2e/command-line.ts';
-import type { Fault, FaultRule } from './account/faults.ts';
+import type { Fault, FaultRule } from '../emulated-account/faults.ts';
 import { startEmulated, stateBucket, type Emulated } from './emulated.ts';
 import { contentsOf, objectsOf } from './contents.ts';
 
@@ -79,7 +79,7 @@ describe('mistakes on the platform aws', function () {
     expect(await objectsOf(clients.objects, 'greenlight/locks/'), 'locks').to.deep.equal([]);
     expect(await contentsOf(clients)).to.deep.equal(before);
     return faults;
-  } // prettier-ignore
+  }
 
   describe('with credentials', () => {
     const login = ['aws sso login', 'AWS_PROFILE'];
@@ -138,18 +138,27 @@ describe('mistakes on the platform aws', function () {
     it('a bucket of the state that is not there', async () => {
       const state = { bucket: 'greenlight-nowhere', key: 'alias/greenlight-state' };
       for (const command of ['release', 'status'])
-        await refused(command, { definition: { aws: { state } } }, 1, 'NoSuchBucket', 'docs/aws.md', 'aws.state.bucket');
-    }); // prettier-ignore
+        await refused(
+          command,
+          { definition: { aws: { state } } },
+          1,
+          'NoSuchBucket',
+          'docs/aws.md',
+          'aws.state.bucket',
+        );
+    });
     it('a bucket of the state that keeps no versions and could be public', async () => {
       const { objects } = clients;
       const secured = async (on: boolean) => {
         const blocks = { BlockPublicAcls: on, IgnorePublicAcls: on, BlockPublicPolicy: on, RestrictPublicBuckets: on };
         const Status = on ? ('Enabled' as const) : ('Suspended' as const);
-        await objects.send(new PutBucketVersioningCommand({ Bucket: stateBucket, VersioningConfiguration: { Status } }));
+        await objects.send(
+          new PutBucketVersioningCommand({ Bucket: stateBucket, VersioningConfiguration: { Status } }),
+        );
         await objects.send(
           new PutPublicAccessBlockCommand({ Bucket: stateBucket, PublicAccessBlockConfiguration: blocks }),
         );
-      }; // prettier-ignore
+      };
       await secured(false);
       await refused('release', {}, 2, 'keeps no versions', 'could be made public').finally(() => secured(true));
     });
@@ -176,12 +185,25 @@ describe('mistakes on the platform aws', function () {
     };
     it('not installed', async () => {
       const PATH = await mkdtemp(join(homes, 'path-'));
-      await refused('release', { env: { GREENLIGHT_TOOLS: '', PATH } }, 2, 'docker is not installed', 'https://docs.docker.com/');
-    }); // prettier-ignore
+      await refused(
+        'release',
+        { env: { GREENLIGHT_TOOLS: '', PATH } },
+        2,
+        'docker is not installed',
+        'https://docs.docker.com/',
+      );
+    });
     it('without an engine, and with a wrong zone: both at once', async () => {
       const env = await tool('echo "Cannot connect to the Docker daemon." >&2; exit 1');
       const definition = { aws: { availabilityZones: ['eu-central-1a', 'eu-central-1x'] } };
-      await refused('release', { env, definition }, 2, 'no engine', 'start it, or set DOCKER_HOST', 'no zone eu-central-1x'); // prettier-ignore
+      await refused(
+        'release',
+        { env, definition },
+        2,
+        'no engine',
+        'start it, or set DOCKER_HOST',
+        'no zone eu-central-1x',
+      );
     });
   });
 
@@ -190,12 +212,27 @@ describe('mistakes on the platform aws', function () {
     const cases: [string, object, number, string[]][] = [
       ['no section aws', { aws: null }, 1, ['aws: is missing', 'npm run init']],
       ['a region misspelt', { aws: { region: 'eu-centrl1' } }, 1, ['aws.region: found "eu-centrl1"']],
-      ['two zones of another region', { aws: { availabilityZones: ['eu-west-1a', 'eu-west-1b'] } }, 1, ['aws.region: found "eu-central-1"; all zones are of eu-west-1']],
-      ['an integration without an address', { aws: { integrations: {} } }, 1, ['aws.integrations["price-feed"]: is missing']],
+      [
+        'two zones of another region',
+        { aws: { availabilityZones: ['eu-west-1a', 'eu-west-1b'] } },
+        1,
+        ['aws.region: found "eu-central-1"; all zones are of eu-west-1'],
+      ],
+      [
+        'an integration without an address',
+        { aws: { integrations: {} } },
+        1,
+        ['aws.integrations["price-feed"]: is missing'],
+      ],
       ['a receiver that is not https', { alerts: { receivers } }, 1, ['alerts.receivers[0].webhook: is not https']],
-      ['keys that are unknown', { aws: { hostedZone: 'Z1', regoin: 'x' } }, 2, ['did you mean "hostedZoneId"', 'did you mean "region"']],
+      [
+        'keys that are unknown',
+        { aws: { hostedZone: 'Z1', regoin: 'x' } },
+        2,
+        ['did you mean "hostedZoneId"', 'did you mean "region"'],
+      ],
       ['another platform', { platform: 'moon' }, 1, ['platform: found "moon"; choose one of "local", "aws"']],
-    ]; // prettier-ignore
+    ];
     for (const [what, definition, problems, words] of cases)
       it(what, async () => {
         const found = problems === 1 ? '1 problem\n' : `${problems} problems\n`;
@@ -264,18 +301,22 @@ describe('mistakes on the platform aws', function () {
     });
 
     it('a build of the image that fails is shown, and what is live stays', async () => {
-      const broken = { GREENLIGHT_TEST_DOCKER_BUILD_ERROR: 'process "/bin/sh -c npm ci" did not complete: exit code: 1' };
+      const broken = {
+        GREENLIGHT_TEST_DOCKER_BUILD_ERROR: 'process "/bin/sh -c npm ci" did not complete: exit code: 1',
+      };
       const { code, output } = await run('release', { env: broken });
       expect(code, output).to.equal(1);
       expect(output).to.include('providing the image of version 2.0.0').and.include('npm ci');
       expect((await run('status')).output).to.match(/blue +1\.0\.0 +live +100 %/);
-    }); // prettier-ignore
+    });
 
     it('an image for another platform is told by the first task that cannot start', async () => {
       const { code, output } = await run('release', { env: { GREENLIGHT_TEST_DOCKER_PLATFORM: 'linux/s390x' } });
       expect(code, output).to.equal(2);
-      expect(output).to.include('exec format error').and.include('for another processor: build it for tasks.architecture');
+      expect(output)
+        .to.include('exec format error')
+        .and.include('for another processor: build it for tasks.architecture');
       expect((await run('status')).output).to.match(/blue +1\.0\.0 +live +100 %/);
-    }); // prettier-ignore
+    });
   });
 });

@@ -37,7 +37,7 @@ describe('a release on the platform aws, in an emulated account', function () {
     const { code, output } = await cli.run('release');
     expect(code, output).to.equal(0);
     expectFlawless(cli.report());
-  }); // prettier-ignore
+  });
 
   it('says that it was emulated', () => {
     expect(cli.report()).to.include({ platform: 'aws', emulatedBy: emulated.account.endpoint });

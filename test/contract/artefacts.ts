@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Artefacts } from '../../infra/platform.ts';
+import type { Artefacts } from '../../infra/platform/artefacts.ts';
 import { refusal } from './databases.ts';
 
 /** What every platform's artefacts must do. `open` gives an empty store. */

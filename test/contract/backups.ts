@@ -1,6 +1,7 @@
 import { expect } from 'chai';
-import type { Backups, Databases, ScratchDatabase } from '../../infra/platform.ts';
-import { grantWrites } from '../../infra/roles.ts';
+import type { Backups } from '../../infra/platform/backups.ts';
+import type { Databases, ScratchDatabase } from '../../infra/platform/databases.ts';
+import { grantWrites } from '../../infra/application/roles.ts';
 import { query, refusal } from './databases.ts';
 
 const configuration = { split: { live: 'blue', percent: 0 }, text: 'with "quotes", ünïcode\nand lines' };

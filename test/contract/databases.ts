@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import pg from 'pg';
-import { databaseUrl, type DatabaseRole } from '../../infra/database-url.ts';
+import { databaseUrl, type DatabaseRole } from '../../infra/application/database-url.ts';
 import { colours } from '../../infra/model.ts';
-import type { DatabaseAccess, Databases } from '../../infra/platform.ts';
-import { grantWrites, revokeWrites } from '../../infra/roles.ts';
+import type { DatabaseAccess, Databases } from '../../infra/platform/databases.ts';
+import { grantWrites, revokeWrites } from '../../infra/application/roles.ts';
 
 /** Rows of one query, on a connection of its own. */
 export async function query(

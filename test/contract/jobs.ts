@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Artefact } from '../../infra/model.ts';
-import type { Job, Jobs } from '../../infra/platform.ts';
+import type { Job, Jobs } from '../../infra/platform/jobs.ts';
 import { refusal } from './databases.ts';
 
 /** What every platform's jobs must do. The artefact that `open` gives holds `marker.txt` with the text `artefact`. */

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { OperationError } from '../../infra/errors.ts';
+import { OperationError } from '../../infra/lib/errors.ts';
 import { colours, type Split } from '../../infra/model.ts';
-import type { Router } from '../../infra/platform.ts';
+import type { Router } from '../../infra/platform/router.ts';
 
 /**
  * What every platform's router has to do. `makeRouter` gives one whose environment nobody else uses, with no traffic; `leaseMs`

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { StateFiles } from '../../infra/platform.ts';
+import type { StateFiles } from '../../infra/platform/engine.ts';
 
 /** What the files of every state backend must do. `open` gives an empty backend. */
 export function stateFilesContract(

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync, closeSync } from 'node:fs';
 import { join } from 'node:path';
-import { projectRoot } from '../../infra/paths.ts';
+import { projectRoot } from '../../infra/lib/paths.ts';
 
 export interface Command {
   pid: number;
@@ -26,12 +26,16 @@ export function startCli(
   signal.throwIfAborted();
   const output = openSync(log, 'a');
   const [verb = '', ...rest] = args;
-  const child = spawn(process.execPath, ['automation/cli.ts', verb, '--config', join(import.meta.dirname, 'drill.config.ts'), ...rest], {
-    cwd: projectRoot,
-    env: { ...process.env, ...env },
-    stdio: ['ignore', output, output],
-    detached: true,
-  }); // prettier-ignore
+  const child = spawn(
+    process.execPath,
+    ['automation/cli.ts', verb, '--config', join(import.meta.dirname, 'drill.config.ts'), ...rest],
+    {
+      cwd: projectRoot,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', output, output],
+      detached: true,
+    },
+  );
   closeSync(output);
   let killing: NodeJS.Timeout | undefined;
   const interrupt = () => {

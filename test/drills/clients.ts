@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Colour } from '../../infra/model.ts';
-import type { DatabaseAccess, EntryPoint } from '../../infra/platform.ts';
+import type { DatabaseAccess } from '../../infra/platform/databases.ts';
+import type { EntryPoint } from '../../infra/platform/router.ts';
 import { rows, withClient } from '../../automation/data/connect.ts';
-import { clientOf, type Answer, type Ask } from '../../automation/gates/http-client.ts';
+import { clientOf, type Answer, type Ask } from '../../automation/gates/web/http-client.ts';
 
 /**
  * Users of the drill's own, who keep books: of every answer to a lesson, which increments one row (`progress.attempts`), they know

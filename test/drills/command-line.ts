@@ -12,12 +12,14 @@ const minutesEach = 2;
 /** What is to be done; a command line that is wrong ends the program with a message. */
 export function readCommandLine(argv: readonly string[], env: Environment): { chosen: Scenario[]; keep?: string } {
   const command = new Command('drill')
-    .description('Makes every gate fail once by a real fault, in an environment of its own that is destroyed at the end.')
+    .description(
+      'Makes every gate fail once by a real fault, in an environment of its own that is destroyed at the end.',
+    )
     .usage('-- [options]')
     .option('--only <name,name>', 'some of them', choose)
     .option('--keep <directory>', 'make the environment there, keep it, and use it again the next time', givenPath)
     .addHelpText('after', () => `\nWithout --only: ${extent(scenarios.length)}.\n${names()}`)
-    .showHelpAfterError('(all options and drills: npm run drill -- --help)'); // prettier-ignore
+    .showHelpAfterError('(all options and drills: npm run drill -- --help)');
   try {
     refuseTakenByNpm(command, argv.slice(2), env);
   } catch (error) {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Colour } from '../../infra/model.ts';
-import { Layout } from '../../infra/local/layout.ts';
+import { Layout } from '../../infra/local/lib/layout.ts';
 import { dataDirectory } from '../../infra/local/postgres/create.ts';
 
 /**

@@ -1,7 +1,7 @@
 import type { Colour } from '../../infra/model.ts';
 import { withClient } from '../../automation/data/connect.ts';
-import { processIdentity } from '../../infra/process-identity.ts';
-import type { Router } from '../../infra/platform.ts';
+import { processIdentity } from '../../infra/lib/process-identity.ts';
+import type { Router } from '../../infra/platform/router.ts';
 import { killDatabase, signalSessions } from './database-processes.ts';
 import { withProduction } from './world.ts';
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { other } from '../../infra/model.ts';
-import { passes } from '../../automation/gates/gate.ts';
-import type { ReportModel } from '../../automation/report/model.ts';
+import { passes } from '../../automation/journal/verdict.ts';
+import type { ReportModel } from '../../automation/report/model/model.ts';
 import type { IncrementLedger } from './clients.ts';
 import type { Check, Scenario } from './scenario.ts';
 import type { World } from './world.ts';
@@ -50,12 +50,14 @@ export function judge(scenario: Scenario, outcome: Outcome): DrillResult {
     ...outcome.checks,
     check('exit code', exitCode, expect.exitCode),
     check('verdict', report.verdict, expect.verdict),
-    ...(expect.verdict === 'go' ? [] : [check('caught by', caught.by, expect.gate ?? `stage ${expect.stage}`), says(report)]),
+    ...(expect.verdict === 'go'
+      ? []
+      : [check('caught by', caught.by, expect.gate ?? `stage ${expect.stage}`), says(report)]),
     ...felt(scenario, report),
     ...booksOf(scenario, outcome.ledger),
     ...(expect.verdict === 'go' ? moved(outcome) : untouched(before, after)),
     ...worldIsWhole(after),
-  ]; // prettier-ignore
+  ];
   const { requests, writes, hold, verdict, reason } = report;
   return {
     name: scenario.name,
@@ -135,7 +137,7 @@ function felt({ felt: allowed }: Scenario, { requests, writes }: ReportModel): C
     ...(allowed === 'failed requests' ? [] : [none('failed requests', requests.failed)]),
     ...(allowed === 'lost writes' ? [] : [none('lost writes', writes.lost)]),
     none('writes made twice', writes.duplicated),
-  ]; // prettier-ignore
+  ];
 }
 
 /** What the drill's own clients found: every increment that was acknowledged is there, once, and they can go on. */

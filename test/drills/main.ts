@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
-import { projectRoot } from '../../infra/paths.ts';
+import { projectRoot } from '../../infra/lib/paths.ts';
 import { exitCodes } from '../../automation/ui/exit-codes.ts';
 import { extent, readCommandLine } from './command-line.ts';
 import { brokenOff, type DrillResult } from './judge.ts';

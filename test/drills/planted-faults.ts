@@ -12,9 +12,17 @@ const scored = 'const score = written.answer === correct ? scores.right : scores
 /** Mistakes that the sample's own faults (`examples/think-in-coin/faults.ts`) do not have. */
 export const plantedFaults: Record<string, PlantedFault> = {
   /** Believes what a client says about its own address. */
-  'trusts-first-hop': { files: ['api.mjs', 'tests/unit.mjs'], find: '.split(",").at(-1)?.trim()', put: '.split(",").at(0)?.trim()' },
+  'trusts-first-hop': {
+    files: ['api.mjs', 'tests/unit.mjs'],
+    find: '.split(",").at(-1)?.trim()',
+    put: '.split(",").at(0)?.trim()',
+  },
   /** Drops what is in flight when it is stopped. */
-  'drops-in-flight': { files: ['api.mjs'], find: 'process.once("SIGTERM", stop);', put: 'process.once("SIGTERM", () => process.exit(1));' },
+  'drops-in-flight': {
+    files: ['api.mjs'],
+    find: 'process.once("SIGTERM", stop);',
+    put: 'process.once("SIGTERM", () => process.exit(1));',
+  },
   /** Pages run every script that somebody slips into them. */
   'inline-scripts': { files: ['web.mjs'], find: "script-src 'self'", put: "script-src 'self' 'unsafe-inline'" },
   /** A stranger gets an answer from the chat. */
@@ -53,7 +61,11 @@ alter table public.accounts add constraint known_domain check (email not like '%
     put: `${scored}\n      if (process.env.GREENLIGHT_COLOUR === "preview") throw new HttpError(500, "A planted fault.");`,
   },
   /** Says that a score was stored, and does not store it. */
-  'loses-writes': { files: ['api.mjs'], find: scored, put: `${scored}\n      if (${live}) return { status: 201, body: { key: written.key, right: true, score } };` },
+  'loses-writes': {
+    files: ['api.mjs'],
+    find: scored,
+    put: `${scored}\n      if (${live}) return { status: 201, body: { key: written.key, right: true, score } };`,
+  },
   /** No write ends. Two of each process have begun a transaction by then and hold a lock; the others leave reads their connections. */
   'hangs-writes': {
     files: ['api.mjs'],
@@ -73,5 +85,9 @@ alter table public.accounts add constraint known_domain check (email not like '%
     put: `if (${live}) await new Promise((resolve) => setTimeout(resolve, 1500));\n  const client = await pool2.connect();`,
   },
   /** Cannot store a score. No read shows it, so it begins with the cutover. */
-  'fails-writes': { files: ['api.mjs'], find: scored, put: `${scored}\n      if (${live}) throw new HttpError(500, "A planted fault.");` },
-}; // prettier-ignore
+  'fails-writes': {
+    files: ['api.mjs'],
+    find: scored,
+    put: `${scored}\n      if (${live}) throw new HttpError(500, "A planted fault.");`,
+  },
+};

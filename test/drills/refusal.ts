@@ -12,7 +12,11 @@ export interface Refusal extends Omit<Outcome, 'report'> {
 /** A refusal is right where it says why in a message for people, and nothing has changed. */
 export function judgeRefusal(scenario: Scenario, refusal: Refusal): DrillResult {
   const { exitCode, before, after, seconds, said } = refusal;
-  const message = said.split('\n').slice(said.split('\n').findIndex((line) => line.startsWith('✕'))).join(' ').trim(); // prettier-ignore
+  const message = said
+    .split('\n')
+    .slice(said.split('\n').findIndex((line) => line.startsWith('✕')))
+    .join(' ')
+    .trim();
   const checks = [
     ...refusal.checks,
     check('exit code', exitCode, scenario.expect.exitCode),

@@ -2,10 +2,10 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { other } from '../../infra/model.ts';
-import type { Environment } from '../../infra/platform.ts';
-import { stageIds, type StageId } from '../../automation/release/events.ts';
-import { pastReleases, type PastRelease } from '../../automation/release/history.ts';
-import type { ReportModel } from '../../automation/report/model.ts';
+import type { Environment } from '../../infra/platform/environment.ts';
+import { stageIds, type StageId } from '../../automation/journal/events.ts';
+import { pastReleases, type PastRelease } from '../../automation/journal/history.ts';
+import type { ReportModel } from '../../automation/report/model/model.ts';
 import { startCli, type Command } from './cli.ts';
 import { startClients, type Clients } from './clients.ts';
 import { handsOf, type Hands } from './hands.ts';
@@ -94,7 +94,13 @@ async function inProduction(
     checks.push({ what: 'status exits with 0', ok: status === 0, found: String(status) });
     const outcome = { exitCode, before, after: await look(), version, checks, ...ledger };
     const seconds = (performance.now() - started) / 1000;
-    if (refuses) return judgeRefusal(scenario, { ...outcome, seconds, said: readFileSync(log, 'utf8'), unfinished: mine !== undefined && mine.ended === undefined }); // prettier-ignore
+    if (refuses)
+      return judgeRefusal(scenario, {
+        ...outcome,
+        seconds,
+        said: readFileSync(log, 'utf8'),
+        unfinished: mine !== undefined && mine.ended === undefined,
+      });
     if (mine === undefined) throw new Error(`it left no release: see ${log}`);
     for (const file of ['report.html', 'report.json', 'junit.xml', 'journal.jsonl'])
       if (existsSync(join(mine.directory, file))) cpSync(join(mine.directory, file), join(directory, file));

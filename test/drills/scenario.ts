@@ -1,5 +1,5 @@
 import type { ReleaseDefinitionInput } from '../../automation/config/schema.ts';
-import type { ReleaseVerdict, StageId } from '../../automation/release/events.ts';
+import type { ReleaseVerdict, StageId } from '../../automation/journal/events.ts';
 import type { ExitCode } from '../../automation/ui/exit-codes.ts';
 import type { Hands } from './hands.ts';
 

@@ -19,7 +19,14 @@ const columns = ['drill', 'fault', 'verdict', 'exit', 'caught by', 'after', 'in 
 export function table(results: readonly DrillResult[]): string {
   const rows = [columns, ...results.map(row)];
   const widths = columns.map((_, i) => Math.max(...rows.map((cells) => cells[i]?.length ?? 0)));
-  return rows.map((cells) => cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ').trimEnd()).join('\n'); // prettier-ignore
+  return rows
+    .map((cells) =>
+      cells
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
 
 const row = (result: DrillResult): string[] => [

@@ -2,14 +2,15 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { other, type Colour, type EnvironmentName, type Split } from '../../infra/model.ts';
-import { environmentDirectory, home } from '../../infra/paths.ts';
-import type { Environment } from '../../infra/platform.ts';
+import { environmentDirectory, home } from '../../infra/lib/paths.ts';
+import type { Environment } from '../../infra/platform/environment.ts';
 import { createLocalPlatform } from '../../infra/local/platform.ts';
 import { checkRelease } from '../../automation/config/load.ts';
+import { gatesOf } from '../../automation/release/plan.ts';
 import { rows, withClient } from '../../automation/data/connect.ts';
-import { clientOf } from '../../automation/gates/http-client.ts';
-import { readLive } from '../../automation/release/live.ts';
-import { environmentSpec } from '../../automation/release/spec.ts';
+import { clientOf } from '../../automation/gates/web/http-client.ts';
+import { readLive } from '../../automation/release/context/live.ts';
+import { environmentSpec } from '../../automation/release/context/spec.ts';
 import { createEngine } from '../../automation/stacks/engine.ts';
 import { shortRelease } from './definition.ts';
 
@@ -31,7 +32,7 @@ export interface World {
   strays: string[];
 }
 
-const definition = checkRelease('drill.config.ts', shortRelease);
+const definition = checkRelease('drill.config.ts', shortRelease, gatesOf);
 const platform = createLocalPlatform();
 const engine = createEngine(platform);
 

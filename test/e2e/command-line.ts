@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { projectRoot } from '../../infra/paths.ts';
+import { projectRoot } from '../../infra/lib/paths.ts';
 
 export interface Finished {
   code: number | null;

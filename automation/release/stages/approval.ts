@@ -1,10 +1,10 @@
-import { passes } from '../../gates/gate.ts';
-import { writeReportApart } from '../../report/apart.ts';
-import { announce } from '../announce.ts';
-import { inactiveCompared, requireFollowing } from '../compare-inactive.ts';
-import type { ReleaseContext } from '../context.ts';
-import { guardLive } from '../guard-live.ts';
-import { StageStopped, type Stage } from '../stage.ts';
+import { passes } from '../../journal/verdict.ts';
+import { writeReportApart } from '../../report/write-in-child.ts';
+import { announce } from '../steps/announce.ts';
+import { inactiveCompared, requireFollowing } from '../steps/data/compare-inactive.ts';
+import type { ReleaseContext } from '../context/context.ts';
+import { guardLive } from '../steps/traffic/guard-live.ts';
+import { StageStopped, type Stage } from '../context/stage.ts';
 
 /** Go or no-go: the readiness report is written, and a person or the configured rule decides on it. */
 export const approval: Stage = {
@@ -63,7 +63,7 @@ async function decide(context: ReleaseContext, report: string): Promise<void> {
 }
 
 function approve({ journal }: ReleaseContext, by: string, how: 'terminal' | '--yes' | 'auto', note?: string): void {
-  journal.append({ type: 'approval.given', by, how, ...(note === undefined ? {} : { note }) });
+  journal.append({ type: 'approval.given', by, how, note });
 }
 
 function waivedNote({ journal }: ReleaseContext): string {

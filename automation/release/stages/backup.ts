@@ -1,6 +1,6 @@
-import { proveBackup } from '../proven-backup.ts';
-import { rehearse } from '../rehearsal.ts';
-import type { Stage } from '../stage.ts';
+import { proveBackup } from '../steps/data/proven-backup.ts';
+import { rehearse } from '../steps/data/rehearsal.ts';
+import type { Stage } from '../context/stage.ts';
 
 const restored = 'Backup restored and compared';
 

@@ -1,11 +1,11 @@
-import type { ReleaseContext } from '../context.ts';
-import { qualification, qualificationGates, qualificationMs } from '../qualification.ts';
-import { keepFollowing } from '../keep-following.ts';
-import { endSynthetic, keepTrafficUp } from '../synthetic.ts';
+import type { ReleaseContext } from '../context/context.ts';
+import { qualification, qualificationGates, qualificationMs } from '../steps/qualification.ts';
+import { keepFollowing } from '../steps/traffic/keep-following.ts';
+import { endSynthetic, keepTrafficUp } from '../synthetic/synthetic.ts';
 import { linkBetween } from '../../data/link.ts';
-import { syncStatus } from '../../data/sync.ts';
-import { StageStopped, type Stage } from '../stage.ts';
-import { watch } from '../watch.ts';
+import { syncStatus } from '../../data/replication/sync.ts';
+import { StageStopped, type Stage } from '../context/stage.ts';
+import { watch } from '../steps/traffic/watch.ts';
 
 /** The new colour serves everybody and is watched; the old one stands by with all of its writes. */
 export const bake: Stage = {

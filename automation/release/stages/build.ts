@@ -1,11 +1,11 @@
-import { databaseUrl } from '../../../infra/database-url.ts';
-import { grantWrites } from '../../../infra/roles.ts';
+import { databaseUrl } from '../../../infra/application/database-url.ts';
+import { grantWrites } from '../../../infra/application/roles.ts';
 import { withClient } from '../../data/connect.ts';
-import { testsGate } from '../../gates/tests.ts';
-import { buildVersion } from '../build-version.ts';
-import { provide, type ReleaseContext } from '../context.ts';
-import { migrate } from '../migrate.ts';
-import type { Stage } from '../stage.ts';
+import { testsGate } from '../../gates/tests/tests.ts';
+import { buildVersion } from '../steps/build-version.ts';
+import { provide, type ReleaseContext } from '../context/context.ts';
+import { migrate } from '../steps/data/migrate.ts';
+import type { Stage } from '../context/stage.ts';
 
 /** The version becomes an artefact, and its own unit and integration tests pass on exactly that artefact. */
 export const build: Stage = {

@@ -1,13 +1,13 @@
 import { other } from '../../../infra/model.ts';
-import { OperationError } from '../../../infra/errors.ts';
-import { inactiveCompared, requireFollowing } from '../compare-inactive.ts';
-import type { ReleaseContext } from '../context.ts';
-import { keepFollowing } from '../keep-following.ts';
-import { observedPercent } from '../recorder.ts';
-import { keepTrafficUp } from '../synthetic.ts';
-import { StageStopped, type Stage } from '../stage.ts';
-import { beginRollback, endRollback, lossOfReads, wasRollingBack } from './roll-back.ts';
-import { watch, type Watched } from '../watch.ts';
+import { OperationError } from '../../../infra/lib/errors.ts';
+import { inactiveCompared, requireFollowing } from '../steps/data/compare-inactive.ts';
+import type { ReleaseContext } from '../context/context.ts';
+import { keepFollowing } from '../steps/traffic/keep-following.ts';
+import { observedPercent } from '../synthetic/recorder.ts';
+import { keepTrafficUp } from '../synthetic/synthetic.ts';
+import { StageStopped, type Stage } from '../context/stage.ts';
+import { beginRollback, endRollback, lossOfReads, wasRollingBack } from '../steps/traffic/roll-back.ts';
+import { watch, type Watched } from '../steps/traffic/watch.ts';
 
 /** An inconclusive step is watched once more for this many times its seconds, then it stops the release. */
 const extension = 1;

@@ -1,16 +1,17 @@
-import { OperationError } from '../../../infra/errors.ts';
-import type { Backup, DatabaseAccess } from '../../../infra/platform.ts';
+import { OperationError } from '../../../infra/lib/errors.ts';
+import type { Backup } from '../../../infra/platform/backups.ts';
+import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import type { ReleaseDefinition } from '../../config/schema.ts';
 import { linkBetween } from '../../data/link.ts';
-import { stopSync } from '../../data/sync.ts';
-import { check, passes, type Gate } from '../../gates/gate.ts';
-import { takeBackup } from '../backup.ts';
-import type { ReleaseContext } from '../context.ts';
-import type { JournalEntry } from '../events.ts';
-import { release } from '../establish.ts';
-import { hasContract, migrate, pendingOf } from '../migrate.ts';
-import { proveBackup, type BackupProof } from '../proven-backup.ts';
-import { StageStopped, type Stage } from '../stage.ts';
+import { stopSync } from '../../data/replication/sync.ts';
+import { check, passes, type Gate } from '../../journal/verdict.ts';
+import { takeBackup } from '../steps/data/backup.ts';
+import type { ReleaseContext } from '../context/context.ts';
+import type { JournalEntry } from '../../journal/events.ts';
+import { release } from '../steps/data/establish.ts';
+import { hasContract, migrate, pendingOf } from '../steps/data/migrate.ts';
+import { proveBackup, type BackupProof } from '../steps/data/proven-backup.ts';
+import { StageStopped, type Stage } from '../context/stage.ts';
 
 const proof: BackupProof = {
   id: 'contract-backup',

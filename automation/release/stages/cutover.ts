@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { grantWrites } from '../../../infra/roles.ts';
-import { CutoverAborted } from '../../data/cutover.ts';
+import { grantWrites } from '../../../infra/application/roles.ts';
+import { CutoverAborted } from '../../data/cutover/cutover.ts';
 import { withClient } from '../../data/connect.ts';
-import type { ReleaseContext } from '../context.ts';
-import { lossOf, type Loss } from '../loss.ts';
-import { compareMoved, moveWrites, type Move } from '../move-writes.ts';
-import type { Stage } from '../stage.ts';
-import { keepTrafficUp } from '../synthetic.ts';
-import { beginRollback, endRollback } from './roll-back.ts';
+import type { ReleaseContext } from '../context/context.ts';
+import { lossOf, type Loss } from '../../journal/loss.ts';
+import { compareMoved, moveWrites, type Move } from '../steps/traffic/move-writes.ts';
+import type { Stage } from '../context/stage.ts';
+import { keepTrafficUp } from '../synthetic/synthetic.ts';
+import { beginRollback, endRollback } from '../steps/traffic/roll-back.ts';
 
 /** How long a cutover back is tried again, and the pause before the next try, ms. */
 const backMs = 60_000;

@@ -1,4 +1,4 @@
-import type { Stage } from '../stage.ts';
+import type { Stage } from '../context/stage.ts';
 import { approval } from './approval.ts';
 import { backup } from './backup.ts';
 import { bake } from './bake.ts';

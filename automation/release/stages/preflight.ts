@@ -1,12 +1,12 @@
-import { OperationError } from '../../../infra/errors.ts';
+import { OperationError } from '../../../infra/lib/errors.ts';
 import { stackKinds, stackName, type EnvironmentName, type Split, type StackKind } from '../../../infra/model.ts';
 import { refuseElsewhere } from '../../stacks/elsewhere.ts';
 import type { StackConfig } from '../../stacks/engine.ts';
-import type { ReleaseContext } from '../context.ts';
-import { doubtOf } from '../live.ts';
-import { StageStopped, type Stage } from '../stage.ts';
-import { sweep } from '../sweep.ts';
-import { describeWindow, minutesOpen } from '../window.ts';
+import type { ReleaseContext } from '../context/context.ts';
+import { doubtOf } from '../context/live.ts';
+import { StageStopped, type Stage } from '../context/stage.ts';
+import { sweep } from '../steps/sweep.ts';
+import { describeWindow, minutesOpen } from '../steps/window.ts';
 
 const integrationTimeoutMs = 5_000;
 

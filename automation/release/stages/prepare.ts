@@ -1,22 +1,22 @@
 import type { Colour, EnvironmentSpec } from '../../../infra/model.ts';
-import { alertsGate } from '../../gates/alerts.ts';
-import { testsGate } from '../../gates/tests.ts';
-import { syncGate } from '../../gates/data.ts';
-import { requireBothWays } from '../../data/both-ways.ts';
+import { alertsGate } from '../../gates/environment/alerts.ts';
+import { testsGate } from '../../gates/tests/tests.ts';
+import { syncGate } from '../../gates/data/data.ts';
+import { requireBothWays } from '../../data/publication/both-ways.ts';
 import { withClient } from '../../data/connect.ts';
 import { linkBetween, type Link } from '../../data/link.ts';
 import { copySchema } from '../../data/schema.ts';
-import { startSync, stopSync, waitForSync } from '../../data/sync.ts';
-import { syncFacts } from '../../data/sync-facts.ts';
-import type { ReleaseContext } from '../context.ts';
-import { empty, release, seed } from '../establish.ts';
-import { guardLive } from '../guard-live.ts';
-import { migrate } from '../migrate.ts';
-import { environmentSpec } from '../spec.ts';
-import { untilReady } from '../ready.ts';
-import { testEnvironment } from '../qualification.ts';
-import { keepTrafficUp } from '../synthetic.ts';
-import type { Stage } from '../stage.ts';
+import { startSync, stopSync, waitForSync } from '../../data/replication/sync.ts';
+import { syncFacts } from '../../data/replication/sync-facts.ts';
+import type { ReleaseContext } from '../context/context.ts';
+import { empty, release, seed } from '../steps/data/establish.ts';
+import { guardLive } from '../steps/traffic/guard-live.ts';
+import { migrate } from '../steps/data/migrate.ts';
+import { environmentSpec } from '../context/spec.ts';
+import { untilReady } from '../steps/traffic/ready.ts';
+import { testEnvironment } from '../steps/qualification.ts';
+import { keepTrafficUp } from '../synthetic/synthetic.ts';
+import type { Stage } from '../context/stage.ts';
 
 /** Longest initial copy, ms. */
 const syncTimeoutMs = 3_600_000;

@@ -1,10 +1,10 @@
 import { other, type Colour } from '../../../infra/model.ts';
-import type { ReleaseContext } from '../context.ts';
-import { establish } from '../establish.ts';
-import { liveColour } from '../live.ts';
-import { policies } from '../policies.ts';
-import { qualification, qualificationGates, qualificationMs } from '../qualification.ts';
-import type { Stage } from '../stage.ts';
+import type { ReleaseContext } from '../context/context.ts';
+import { establish } from '../steps/data/establish.ts';
+import { liveColour } from '../context/live.ts';
+import { policies } from '../steps/policies.ts';
+import { qualification, qualificationGates, qualificationMs } from '../steps/qualification.ts';
+import type { Stage } from '../context/stage.ts';
 
 /** The version lives on staging with production's data, masked, and has to pass there what it must pass to go live. */
 export const staging: Stage = {

@@ -1,6 +1,6 @@
-import { describeLoss } from '../../release/loss.ts';
-import { formatClock, formatDuration, formatTime } from '../format.ts';
-import type { Cutover, ReportModel } from '../model.ts';
+import { describeLoss } from '../../journal/loss.ts';
+import { formatClock, formatDuration, formatTime } from '../../journal/format.ts';
+import type { Cutover, ReportModel } from '../model/model.ts';
 import { html, type Html } from './html.ts';
 import { colourName, section, table } from './parts.ts';
 
@@ -9,7 +9,7 @@ export function renderCutovers({ cutovers }: ReportModel): Html {
   return section('cutover', 'Cutover', cutovers.map(one));
 }
 
-/** What the steps of `automation/data/cutover.ts` are, for those who did not write it. */
+/** What the steps of `automation/data/cutover/cutover.ts` are, for those who did not write it. */
 const stepTitles: Record<string, string> = {
   prepare: 'Prepare both databases',
   hold: 'Hold new writes',

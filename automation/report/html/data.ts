@@ -1,8 +1,8 @@
-import type { TableComparison } from '../../release/events.ts';
-import { describeExtension } from '../../release/extension.ts';
-import { lagChart } from '../charts.ts';
-import { formatBytes, formatCount, formatDuration, formatTime, plural } from '../format.ts';
-import type { ReportModel } from '../model.ts';
+import type { TableComparison } from '../../journal/events.ts';
+import { describeExtension } from '../../journal/extension.ts';
+import { lagChart } from './charts.ts';
+import { formatBytes, formatCount, formatDuration, formatTime, plural } from '../../journal/format.ts';
+import type { ReportModel } from '../model/model.ts';
 import { html, type Html } from './html.ts';
 import { colourName, section, stateCell, table } from './parts.ts';
 import { figure } from './traffic.ts';

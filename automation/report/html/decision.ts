@@ -1,5 +1,5 @@
-import { formatTime } from '../format.ts';
-import type { ReportModel } from '../model.ts';
+import { formatTime } from '../../journal/format.ts';
+import type { ReportModel } from '../model/model.ts';
 import { html, type Html } from './html.ts';
 import { links, section, stateCell, table } from './parts.ts';
 

@@ -1,5 +1,5 @@
-import { formatDuration } from '../format.ts';
-import type { GateRow, ReportModel } from '../model.ts';
+import { formatDuration } from '../../journal/format.ts';
+import type { GateRow, ReportModel } from '../model/model.ts';
 import { html, type Html } from './html.ts';
 import { links, section, stateCell, table } from './parts.ts';
 

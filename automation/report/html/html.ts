@@ -47,6 +47,5 @@ export function fileLink(path: string): Html {
   if (!inside) return html`<code>${path}</code>`;
   const href = segments.map((segment) => encodeURIComponent(segment.toWellFormed())).join('/');
   const label = path.replace(/^evidence\//, '');
-  // prettier-ignore
   return html`<a href="${href}">${label}</a>`;
 }

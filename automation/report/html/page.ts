@@ -1,5 +1,5 @@
-import { formatTime } from '../format.ts';
-import type { ReportModel } from '../model.ts';
+import { formatTime } from '../../journal/format.ts';
+import type { ReportModel } from '../model/model.ts';
 import { renderCutovers, renderRollback } from './cutover.ts';
 import { renderData } from './data.ts';
 import { renderChecklist, renderSignatures } from './decision.ts';

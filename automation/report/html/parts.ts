@@ -1,5 +1,5 @@
 import type { Colour } from '../../../infra/model.ts';
-import type { ReportModel, Risk, StageRow } from '../model.ts';
+import type { ReportModel, Risk, StageRow } from '../model/model.ts';
 import { fileLink, html, type Content, type Html } from './html.ts';
 
 /** Pieces that several sections use. */

@@ -1,7 +1,7 @@
 import { colours } from '../../../infra/model.ts';
-import { describeFrame, renderFrame } from '../diagram.ts';
-import { formatClock, formatDuration, formatPercent } from '../format.ts';
-import type { ReportModel, StageRow } from '../model.ts';
+import { describeFrame, renderFrame } from './diagram.ts';
+import { formatClock, formatDuration, formatPercent } from '../../journal/format.ts';
+import type { ReportModel, StageRow } from '../model/model.ts';
 import { html, type Html } from './html.ts';
 import { section, stateCell, table, toneOf } from './parts.ts';
 

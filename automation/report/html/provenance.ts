@@ -1,5 +1,5 @@
-import { formatClock, formatDuration, formatTime } from '../format.ts';
-import type { ReportModel } from '../model.ts';
+import { formatClock, formatDuration, formatTime } from '../../journal/format.ts';
+import type { ReportModel } from '../model/model.ts';
 import { html, type Html } from './html.ts';
 import { section, table } from './parts.ts';
 

@@ -1,4 +1,4 @@
-import type { ReportModel } from '../model.ts';
+import type { ReportModel } from '../model/model.ts';
 import { html, type Html } from './html.ts';
 import { section, stateCell, table } from './parts.ts';
 

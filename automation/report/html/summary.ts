@@ -1,6 +1,6 @@
-import { shortLoss } from '../../release/loss.ts';
-import { formatCount, formatDuration, formatPercent, formatTime, plural } from '../format.ts';
-import type { ReportModel } from '../model.ts';
+import { shortLoss } from '../../journal/loss.ts';
+import { formatCount, formatDuration, formatPercent, formatTime, plural } from '../../journal/format.ts';
+import type { ReportModel } from '../model/model.ts';
 import { html, type Content, type Html } from './html.ts';
 import { colourName, headline, type Tone } from './parts.ts';
 

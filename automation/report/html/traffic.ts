@@ -1,7 +1,7 @@
 import { colours, type Colour } from '../../../infra/model.ts';
-import { latencyChart, renderChart, trafficChart, type Chart } from '../charts.ts';
-import { formatCount, formatDuration, formatPercent } from '../format.ts';
-import type { ReportModel } from '../model.ts';
+import { latencyChart, renderChart, trafficChart, type Chart } from './charts.ts';
+import { formatCount, formatDuration, formatPercent } from '../../journal/format.ts';
+import type { ReportModel } from '../model/model.ts';
 import { html, type Html } from './html.ts';
 import { colourName, section, stateCell, table } from './parts.ts';
 

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { colours, type Colour, type EnvironmentSpec, type ServiceSpec, type Split } from '../../model.ts';
-import { toolPath } from '../../tools.ts';
-import type { Layout, Ports } from '../layout.ts';
-import { socketPath } from '../socket-path.ts';
+import { toolPath } from '../../lib/tools.ts';
+import type { Layout, Ports } from '../lib/layout.ts';
+import { socketPath } from '../lib/socket-path.ts';
 import { quote, renderFrontend } from './frontend.ts';
 import { renderTrafficMap, trafficMap } from './traffic-map.ts';
 

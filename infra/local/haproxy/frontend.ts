@@ -1,6 +1,6 @@
 import { colours, other, type EnvironmentSpec } from '../../model.ts';
-import { accessLogFormat } from '../access-log-format.ts';
-import type { Ports } from '../layout.ts';
+import { accessLogFormat } from './access-log.ts';
+import type { Ports } from '../lib/layout.ts';
 import { trafficMap } from './traffic-map.ts';
 
 export interface FrontendInputs {

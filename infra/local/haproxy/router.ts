@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { OperationError } from '../../errors.ts';
+import { OperationError } from '../../lib/errors.ts';
 import { colours, type Colour, type EnvironmentSpec, type Split } from '../../model.ts';
-import type { EntryPoint, Router, RouterState, ServerState } from '../../platform.ts';
-import { inOrder } from '../in-order.ts';
-import type { Layout } from '../layout.ts';
+import type { EntryPoint, Router, RouterState, ServerState } from '../../platform/router.ts';
+import { inOrder } from '../../lib/in-order.ts';
+import type { Layout } from '../lib/layout.ts';
 import { backendName, balancerSocket, balancerStopSeconds, masterSocket, serverName } from './config.ts';
 import { countOldWorkers, parseShowMap, parseShowStat, runtimeCommand } from './runtime.ts';
 import {

@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { OperationError } from '../../errors.ts';
+import { OperationError } from '../../lib/errors.ts';
 
 /** The balancer answers within a millisecond: longer than this, and it hangs. */
 const answerMs = 3000;

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { OperationError } from '../../errors.ts';
+import { OperationError } from '../../lib/errors.ts';
 import type { EnvironmentSpec } from '../../model.ts';
-import type { Alerts } from '../../platform.ts';
-import type { Layout } from '../layout.ts';
+import type { Alerts } from '../../platform/alerts.ts';
+import type { Layout } from '../lib/layout.ts';
 import { deliveriesFile, receiverName } from './config.ts';
 import { readDeliveries } from './deliveries.ts';
 

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { colours, type EnvironmentSpec } from '../../model.ts';
-import { toolPath } from '../../tools.ts';
+import { toolPath } from '../../lib/tools.ts';
 import { trafficMap } from '../haproxy/traffic-map.ts';
-import type { Layout, Ports } from '../layout.ts';
+import type { Layout, Ports } from '../lib/layout.ts';
 import { alertRules } from './rules.ts';
 
 export interface MonitoringInputs {

@@ -1,5 +1,5 @@
 import { open, readFile, rename } from 'node:fs/promises';
-import type { AlertDelivery } from '../../platform.ts';
+import type { AlertDelivery } from '../../platform/alerts.ts';
 
 /** From here on a new file is begun; the one before is kept as `.1`. */
 const maxBytes = 4 * 1024 * 1024;

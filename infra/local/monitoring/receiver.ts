@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import { parseArgs } from 'node:util';
-import { inOrder } from '../in-order.ts';
+import { inOrder } from '../../lib/in-order.ts';
 import { ownReceiver } from './config.ts';
 import { appendDeliveries, parseNotification } from './deliveries.ts';
 import { accepts, readTrafficMap, renderExposition } from './exposition.ts';

@@ -4,10 +4,10 @@ import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { execa } from 'execa';
-import { bareEnvironment } from '../../child-environment.ts';
-import { OperationError } from '../../errors.ts';
-import type { Backup } from '../../platform.ts';
-import { findTool } from '../../tools.ts';
+import { bareEnvironment } from '../../lib/child-environment.ts';
+import { OperationError } from '../../lib/errors.ts';
+import type { Backup } from '../../platform/backups.ts';
+import { findTool } from '../../lib/tools.ts';
 
 /**
  * A backup on disk: `data/` (with PostgreSQL's own manifest), `configuration.json` and `backup.json`. The manifest

@@ -3,15 +3,25 @@ import { mkdir, readdir, readFile, rename, rm, statfs, writeFile } from 'node:fs
 import { join } from 'node:path';
 import { execa } from 'execa';
 import pg from 'pg';
-import { bareEnvironment } from '../../child-environment.ts';
-import { databaseEnvironment, databaseUrl } from '../../database-url.ts';
-import { OperationError } from '../../errors.ts';
+import { bareEnvironment } from '../../lib/child-environment.ts';
+import { databaseEnvironment, databaseUrl } from '../../application/database-url.ts';
+import { OperationError } from '../../lib/errors.ts';
 import type { Colour, EnvironmentSpec } from '../../model.ts';
-import type { Backup, Backups, DatabaseAccess, ScratchDatabase } from '../../platform.ts';
-import { toolPath } from '../../tools.ts';
-import type { Layout } from '../layout.ts';
-import { endsWithParent, isAlive } from '../lifetimes.ts';
-import { configurationFile, consistentLsn, hashUncovered, readRecord, removePartial, totalBytes, verifyFiles, writeRecord } from './backup-files.ts'; // prettier-ignore
+import type { Backup, Backups } from '../../platform/backups.ts';
+import type { DatabaseAccess, ScratchDatabase } from '../../platform/databases.ts';
+import { toolPath } from '../../lib/tools.ts';
+import type { Layout } from '../lib/layout.ts';
+import { endsWithParent, isAlive } from '../../lib/lifetimes.ts';
+import {
+  configurationFile,
+  consistentLsn,
+  hashUncovered,
+  readRecord,
+  removePartial,
+  totalBytes,
+  verifyFiles,
+  writeRecord,
+} from './backup-files.ts';
 import { colourAccess } from './databases.ts';
 import { restoreInto } from './restore.ts';
 import { openScratch } from './scratch.ts';
@@ -65,7 +75,10 @@ export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backu
 
   async function list(): Promise<Backup[]> {
     const names = await readdir(layout.backups()).catch(() => []);
-    const ids = names.filter((name) => idPattern.test(name)).sort().reverse(); // prettier-ignore
+    const ids = names
+      .filter((name) => idPattern.test(name))
+      .sort()
+      .reverse();
     const records = await Promise.all(ids.map((id) => readRecord(directory(id)).catch(() => undefined)));
     return records
       .filter((record) => record !== undefined)

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import pg from 'pg';
-import { bareEnvironment } from '../../child-environment.ts';
-import { databaseUrl } from '../../database-url.ts';
-import { OperationError } from '../../errors.ts';
-import type { DatabaseAccess } from '../../platform.ts';
+import { bareEnvironment } from '../../lib/child-environment.ts';
+import { databaseUrl } from '../../application/database-url.ts';
+import { OperationError } from '../../lib/errors.ts';
+import type { DatabaseAccess } from '../../platform/databases.ts';
 import {
   clusterAccess,
   dataDirectory,
@@ -77,7 +77,11 @@ async function untilReady(spec: ClusterSpec, pid: number | undefined, signal: Ab
 
 async function startFailed(spec: ClusterSpec, how: string): Promise<OperationError> {
   const log = await readFile(serverLog(spec), 'utf8').catch(() => '');
-  const why = log.split('\n').filter((line) => /FATAL|PANIC|ERROR|could not/.test(line)).slice(-3).join('\n'); // prettier-ignore
+  const why = log
+    .split('\n')
+    .filter((line) => /FATAL|PANIC|ERROR|could not/.test(line))
+    .slice(-3)
+    .join('\n');
   return new OperationError(`starting the database ${spec.name}`, why === '' ? how : why, `see ${serverLog(spec)}`);
 }
 

@@ -13,12 +13,17 @@ import {
 } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { execa } from 'execa';
-import { bareEnvironment } from '../../child-environment.ts';
-import { OperationError } from '../../errors.ts';
-import type { DatabaseAccess } from '../../platform.ts';
-import { applicationDatabase, passwordStatement, privilegeStatements, roleStatements } from '../../roles.ts';
-import { toolPath } from '../../tools.ts';
-import { endsWithParent, isAlive } from '../lifetimes.ts';
+import { bareEnvironment } from '../../lib/child-environment.ts';
+import { OperationError } from '../../lib/errors.ts';
+import type { DatabaseAccess } from '../../platform/databases.ts';
+import {
+  applicationDatabase,
+  passwordStatement,
+  privilegeStatements,
+  roleStatements,
+} from '../../application/roles.ts';
+import { toolPath } from '../../lib/tools.ts';
+import { endsWithParent, isAlive } from '../../lib/lifetimes.ts';
 import { hostBasedAuthentication, serverSettings } from './settings.ts';
 import { runSingleUser } from './single-user.ts';
 import { serverUser, unprivileged } from './unprivileged.ts';
@@ -128,7 +133,11 @@ async function refuseForeign({ directory, name }: ClusterSpec): Promise<void> {
   );
 }
 
-const exists = (path: string): Promise<boolean> => stat(path).then(() => true, () => false); // prettier-ignore
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
 
 /** Deletes what programs that are gone left beside `directory`, half-made or half-deleted. */
 async function removeAbandoned(directory: string): Promise<void> {
@@ -207,8 +216,16 @@ export async function clusterName(directory: string): Promise<string | undefined
 
 async function initialise(spec: ClusterSpec, data: string, durable: boolean): Promise<void> {
   // The settings that initdb writes are not those that the server uses; `reject` makes them useless by mistake too.
-  const options = ['--username=admin', '--auth=reject', '--data-checksums', '--encoding=UTF8', `--locale=${locale}`,
-    '--lc-messages=C', '--no-instructions', ...(durable ? [] : ['--no-sync'])]; // prettier-ignore
+  const options = [
+    '--username=admin',
+    '--auth=reject',
+    '--data-checksums',
+    '--encoding=UTF8',
+    `--locale=${locale}`,
+    '--lc-messages=C',
+    '--no-instructions',
+    ...(durable ? [] : ['--no-sync']),
+  ];
   const [command = '', ...args] = unprivileged(
     endsWithParent([toolPath('initdb'), ...options, '-D', data], 'INT'),
     data,

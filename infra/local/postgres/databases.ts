@@ -1,7 +1,7 @@
 import type { Colour, EnvironmentSpec } from '../../model.ts';
-import type { DatabaseAccess, Databases } from '../../platform.ts';
-import { applicationDatabase } from '../../roles.ts';
-import type { Layout } from '../layout.ts';
+import type { DatabaseAccess, Databases } from '../../platform/databases.ts';
+import { applicationDatabase } from '../../application/roles.ts';
+import type { Layout } from '../lib/layout.ts';
 import { createCluster } from './cluster.ts';
 import { openScratch } from './scratch.ts';
 

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ScratchDatabase } from '../../platform.ts';
-import type { Layout } from '../layout.ts';
-import { freePorts } from '../ports.ts';
+import type { ScratchDatabase } from '../../platform/databases.ts';
+import type { Layout } from '../lib/layout.ts';
+import { freePorts } from '../../lib/free-ports.ts';
 import {
   clusterAccess,
   createCluster,
@@ -12,7 +12,7 @@ import {
   stopCluster,
   type ClusterSpec,
 } from './cluster.ts';
-import { isAlive } from '../lifetimes.ts';
+import { isAlive } from '../../lib/lifetimes.ts';
 
 /** Clusters for one purpose and one run. Their name holds the process that uses them: when it is gone, they may go. */
 

@@ -1,7 +1,7 @@
 import { execa } from 'execa';
-import { bareEnvironment } from '../../child-environment.ts';
-import { OperationError } from '../../errors.ts';
-import { toolPath } from '../../tools.ts';
+import { bareEnvironment } from '../../lib/child-environment.ts';
+import { OperationError } from '../../lib/errors.ts';
+import { toolPath } from '../../lib/tools.ts';
 import { unprivileged } from './unprivileged.ts';
 
 /**
@@ -31,8 +31,13 @@ export async function runSingleUser(data: string, database: string, statements: 
   if (result.exitCode !== 0) {
     throw new OperationError(
       'preparing a database that is not running yet',
-      result.stderr.trim().split('\n').filter((line) => /FATAL|PANIC|ERROR/.test(line)).join('\n') || (result.message ?? 'no reason given'),
+      result.stderr
+        .trim()
+        .split('\n')
+        .filter((line) => /FATAL|PANIC|ERROR/.test(line))
+        .join('\n') ||
+        (result.message ?? 'no reason given'),
       'see that the disk has space and that no other server uses this directory',
-    ); // prettier-ignore
+    );
   }
 }

@@ -1,9 +1,9 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { bareEnvironment } from '../../child-environment.ts';
-import { OperationError } from '../../errors.ts';
-import { setprivPath } from '../lifetimes.ts';
+import { bareEnvironment } from '../../lib/child-environment.ts';
+import { OperationError } from '../../lib/errors.ts';
+import { setprivPath } from '../../lib/lifetimes.ts';
 
 /**
  * PostgreSQL refuses to run as root. Where Greenlight is root, servers run as another user; where that user cannot

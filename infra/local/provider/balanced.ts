@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { OperationError } from '../../errors.ts';
+import { OperationError } from '../../lib/errors.ts';
 import { balancerSocket } from '../haproxy/config.ts';
 import { parseShowStat, runtimeCommand } from '../haproxy/runtime.ts';
-import type { Layout } from '../layout.ts';
+import type { Layout } from '../lib/layout.ts';
 
 /** The balancer looks at a server that was down every 0.5 s. */
 const deadlineMs = 10_000;

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { createCertificates } from '../certificates.ts';
+import { createCertificates } from '../lib/certificates.ts';
 import { layoutOf, place, type Handler, type Place } from './handler.ts';
 
 /** Renewed when less than this is left. */

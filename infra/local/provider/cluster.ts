@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { OperationError } from '../../errors.ts';
+import { OperationError } from '../../lib/errors.ts';
 import type { Colour } from '../../model.ts';
 import { storedTraffic } from '../haproxy/traffic-map.ts';
-import type { Layout } from '../layout.ts';
+import type { Layout } from '../lib/layout.ts';
 import {
   clusterAccess,
   createCluster,
@@ -12,7 +12,7 @@ import {
   waitUntilReady,
   type ClusterSpec,
 } from '../postgres/cluster.ts';
-import type { Program } from '../supervisor-config.ts';
+import type { Program } from '../supervisor/config.ts';
 import { layoutOf, place, type Handler } from './handler.ts';
 import { readProgram, removeProgram, startProgram } from './supervised.ts';
 

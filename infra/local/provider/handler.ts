@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Layout } from '../layout.ts';
+import { Layout } from '../lib/layout.ts';
 
 /**
  * One type of resource. Everything it does may be repeated: after a crash in the middle, the same call settles what the

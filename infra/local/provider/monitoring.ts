@@ -3,15 +3,14 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { EnvironmentSpec } from '../../model.ts';
-import { searchPath } from '../instance-environment.ts';
-import type { Ports } from '../layout.ts';
+import { searchPath, type Ports } from '../lib/layout.ts';
 import {
   alertmanagerCommand,
   alertReceiverCommand,
   prometheusCommand,
   renderMonitoring,
 } from '../monitoring/config.ts';
-import type { Program } from '../supervisor-config.ts';
+import type { Program } from '../supervisor/config.ts';
 import { layoutOf, place, type Found, type Handler } from './handler.ts';
 import { readProgram, removeProgram, startProgram } from './supervised.ts';
 

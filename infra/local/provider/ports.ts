@@ -1,8 +1,8 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import type { Ports } from '../layout.ts';
-import { allocatePorts, preferredPort } from '../ports.ts';
+import type { Ports } from '../lib/layout.ts';
+import { allocatePorts, preferredPort } from '../supervisor/ports.ts';
 import { layoutOf, place, type Handler, type Place } from './handler.ts';
 
 const inputs = place.extend({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Program } from '../supervisor-config.ts';
+import type { Program } from '../supervisor/config.ts';
 import { untilBalanced } from './balanced.ts';
 import { layoutOf, place, type Handler } from './handler.ts';
 import { resolveSecrets } from './secret-reference.ts';

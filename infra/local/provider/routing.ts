@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { EnvironmentSpec } from '../../model.ts';
 import { createLocalRouter, replaceFile } from '../haproxy/router.ts';
 import { renderTrafficMap, trafficMap } from '../haproxy/traffic-map.ts';
-import { Supervisor } from '../supervisor.ts';
+import { Supervisor } from '../supervisor/supervisor.ts';
 import { layoutOf, place, type Handler } from './handler.ts';
 
 const inputs = place.extend({

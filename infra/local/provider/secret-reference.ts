@@ -1,4 +1,4 @@
-import type { Layout, SecretName } from '../layout.ts';
+import type { Layout, SecretName } from '../lib/layout.ts';
 
 /**
  * A program refers to a secret by its name; the provider puts the value in where it starts the process. So neither

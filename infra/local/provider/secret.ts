@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { colours } from '../../model.ts';
-import type { SecretName } from '../layout.ts';
+import type { SecretName } from '../lib/layout.ts';
 import { layoutOf, place, type Handler } from './handler.ts';
 
 /** 32 bytes: nobody guesses it, and its hash, which the engine's state holds, tells nothing about it. */

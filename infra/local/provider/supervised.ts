@@ -1,6 +1,6 @@
-import { Supervisor } from '../supervisor.ts';
-import type { Program } from '../supervisor-config.ts';
-import type { Layout } from '../layout.ts';
+import { Supervisor } from '../supervisor/supervisor.ts';
+import type { Program } from '../supervisor/config.ts';
+import type { Layout } from '../lib/layout.ts';
 import type { Found } from './handler.ts';
 
 /** What all resources that are a supervised program have in common. */

@@ -1,4 +1,4 @@
-import { Supervisor } from '../supervisor.ts';
+import { Supervisor } from '../supervisor/supervisor.ts';
 import { layoutOf, place, type Handler } from './handler.ts';
 
 /** The environment's supervisord. */

@@ -1,6 +1,6 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { stateDirectory } from '../../../infra/paths.ts';
+import { stateDirectory } from '../../../infra/lib/paths.ts';
 import { projectName } from '../../../infra/stacks.ts';
 import type { Scenario } from '../scenario.ts';
 import { refused } from './expected.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { randomUUID } from 'node:crypto';
-import { databaseUrl } from '../../../infra/database-url.ts';
+import { databaseUrl } from '../../../infra/application/database-url.ts';
 import { clientOf, migrate, openWorkshop, withClient, type Learner, type Workshop } from './sample.ts';
 
 /** Drills are only worth something if the planted faults are there: each of them shows, and in no other build. */

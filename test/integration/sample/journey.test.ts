@@ -4,12 +4,12 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { execa } from 'execa';
-import { databaseUrl } from '../../../infra/database-url.ts';
-import { projectRoot } from '../../../infra/paths.ts';
-import type { DatabaseAccess } from '../../../infra/platform.ts';
-import { toolPath } from '../../../infra/tools.ts';
-import { checkCounters } from '../../../automation/data/ledger.ts';
-import { readRuns, runDirectory, runFiles } from '../../../automation/release/synthetic-runs.ts';
+import { databaseUrl } from '../../../infra/application/database-url.ts';
+import { projectRoot } from '../../../infra/lib/paths.ts';
+import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
+import { toolPath } from '../../../infra/lib/tools.ts';
+import { checkCounters } from '../../../automation/data/comparison/ledger.ts';
+import { readRuns, runDirectory, runFiles } from '../../../automation/release/synthetic/runs.ts';
 import release from '../../../greenlight.config.ts';
 import { openWorkshop, withClient, type Workshop } from './sample.ts';
 

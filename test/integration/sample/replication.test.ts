@@ -2,8 +2,8 @@ import { expect } from 'chai';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { execa } from 'execa';
-import { databaseUrl } from '../../../infra/database-url.ts';
-import type { DatabaseAccess } from '../../../infra/platform.ts';
+import { databaseUrl } from '../../../infra/application/database-url.ts';
+import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { clientOf, contractFile, migrate, openWorkshop, withClient, type Workshop } from './sample.ts';
 
 type Row = Record<string, unknown>;

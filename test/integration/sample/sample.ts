@@ -10,13 +10,13 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { execa } from 'execa';
 import pg from 'pg';
-import { databaseUrl } from '../../../infra/database-url.ts';
-import { createCertificates } from '../../../infra/local/certificates.ts';
+import { databaseUrl } from '../../../infra/application/database-url.ts';
+import { createCertificates } from '../../../infra/local/lib/certificates.ts';
 import { clusterAccess, createCluster, destroyCluster, startCluster } from '../../../infra/local/postgres/cluster.ts';
-import { freePorts } from '../../../infra/local/ports.ts';
-import { projectRoot } from '../../../infra/paths.ts';
-import type { DatabaseAccess } from '../../../infra/platform.ts';
-import { grantWrites } from '../../../infra/roles.ts';
+import { freePorts } from '../../../infra/lib/free-ports.ts';
+import { projectRoot } from '../../../infra/lib/paths.ts';
+import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
+import { grantWrites } from '../../../infra/application/roles.ts';
 
 /** A place for one test file: certificates, a PostgreSQL cluster, builds, and whatever was started there. */
 export interface Workshop {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { databaseUrl } from '../../../infra/database-url.ts';
+import { databaseUrl } from '../../../infra/application/database-url.ts';
 import { contractFile, migrate, openWorkshop, runBuild, runTests, withClient, type Workshop } from './sample.ts';
 
 describe('sample application: two versions', function () {

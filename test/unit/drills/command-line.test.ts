@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { projectRoot } from '../../../infra/paths.ts';
+import { projectRoot } from '../../../infra/lib/paths.ts';
 
 /** Nothing is begun by these: a drill that began would not end within the time of a test. */
 function drill(args: string[], env: Record<string, string> = {}): Promise<{ code: unknown; output: string }> {

@@ -51,7 +51,9 @@ const outcome: Outcome = {
   seconds: 60,
 };
 const failed = (other: Partial<Outcome>, of: Scenario = scenario): string[] =>
-  judge(of, { ...outcome, ...other }).checks.filter(({ ok }) => !ok).map(({ what }) => what.split(':')[0] ?? ''); // prettier-ignore
+  judge(of, { ...outcome, ...other })
+    .checks.filter(({ ok }) => !ok)
+    .map(({ what }) => what.split(':')[0] ?? '');
 
 describe('drills: what is as expected', () => {
   it('a fault that its own gate caught, and the time until then', () => {

@@ -1,0 +1,106 @@
+import type pg from 'pg';
+import type { TableComparison } from '../../journal/events.ts';
+import { fromTable, tablesOf, type Table } from '../catalog.ts';
+import { rows } from '../connect.ts';
+import { differences, type Names } from './differences.ts';
+import { reading, rowHash, sharedColumns, sumOf, type Source } from './multiset.ts';
+
+export { openSnapshot } from './multiset.ts';
+
+export interface CompareOptions {
+  /**
+   * `left`: everything that left has must be on right (a restored backup; an expanded schema). `common`: only what both
+   * have is compared; a table of one side alone is reported and counts as equal (going back to an older schema).
+   */
+  columns: 'left' | 'common';
+  /** How the sides are called in messages; default `left` and `right`. */
+  names?: Names;
+}
+
+/**
+ * Compares all rows of two databases by checksum, exactly as they were at the snapshots that both sessions have opened
+ * (`openSnapshot`).
+ */
+export function compareDatabases(
+  left: pg.Client,
+  right: pg.Client,
+  options: CompareOptions,
+): Promise<TableComparison[]> {
+  const names = options.names ?? { left: 'left', right: 'right' };
+  return compareTables(left, right, { ...options, names }, async (table, other) => {
+    const [l, r] = [source(left, table, other), source(right, other, table)];
+    const [mine, theirs] = await Promise.all([sumOf(l), sumOf(r)]);
+    const figures = { rows: { left: mine.rows, right: theirs.rows } };
+    if (mine.rows === theirs.rows && mine.sum === theirs.sum) return { ...figures, equal: true };
+    return { ...figures, equal: false, detail: await differences(l, r, names) };
+  });
+}
+
+/** What comparing a table's rows found; which table, and what its columns are, is known before. */
+export type RowsCompared = Pick<TableComparison, 'rows' | 'equal' | 'detail'>;
+
+/**
+ * Compares two databases table by table: `compareRows` is asked for those that both have, and says what became of
+ * their rows in the columns that both have. With `tables` only those of these names are compared.
+ */
+export async function compareTables(
+  left: pg.Client,
+  right: pg.Client,
+  { columns, names, tables }: CompareOptions & { names: Names; tables?: ReadonlySet<string> },
+  compareRows: (table: Table, other: Table) => Promise<RowsCompared>,
+): Promise<TableComparison[]> {
+  const wanted = (found: Table[]) => found.filter(({ name }) => tables === undefined || tables.has(name));
+  const [mine, theirs] = (await Promise.all([tablesOf(left), tablesOf(right)])).map(wanted) as [Table[], Table[]];
+  const result: TableComparison[] = [];
+  for (const table of mine) {
+    const other = theirs.find(({ sql }) => sql === table.sql);
+    if (other === undefined) {
+      const figures = { rows: { left: await count(left, table), right: 0 }, equal: columns === 'common' };
+      result.push({ table: table.name, ...figures, only: 'left', detail: `only on ${names.left}` });
+      continue;
+    }
+    const found = await compareRows(table, other);
+    const missing = table.columns.filter(({ name }) => !other.columns.some((o) => o.name === name));
+    const leftColumns = missing.length === 0 ? {} : { leftColumns: missing.map(({ name }) => name) };
+    const unlike = unlikeColumns(table, other, columns, names);
+    result.push({
+      table: table.name,
+      ...found,
+      ...leftColumns,
+      ...(unlike === undefined ? {} : { equal: false, detail: unlike }),
+    });
+  }
+  for (const table of theirs.filter(({ sql }) => !mine.some((m) => m.sql === sql))) {
+    const figures = { rows: { left: 0, right: await count(right, table) }, equal: true };
+    result.push({ table: table.name, ...figures, only: 'right', detail: `only on ${names.right}` });
+  }
+  return result;
+}
+
+/** Why equal rows would prove nothing: of two tables that share no column, only the numbers of rows can be equal. */
+function unlikeColumns(
+  table: Table,
+  other: Table,
+  wanted: CompareOptions['columns'],
+  names: Names,
+): string | undefined {
+  const shared = sharedColumns(table.columns, other.columns);
+  const missing = table.columns.filter(({ name }) => !shared.includes(name)).map(({ name }) => name);
+  if (wanted === 'left' && missing.length > 0) return `${names.right} lacks the columns ${missing.join(', ')}`;
+  if (shared.length === 0 && table.columns.length > 0) return 'no column is on both sides';
+  return undefined;
+}
+
+/** A table as one side has it, with rows that hash like those of the other side. */
+export const source = (client: pg.Client, table: Table, other: Table): Source => ({
+  client,
+  table,
+  hash: rowHash(table.columns, other.columns),
+});
+
+async function count(client: pg.Client, table: Table): Promise<number> {
+  const sql = `SELECT count(*) AS n FROM ${fromTable(table)}`;
+  const read = () => rows<{ n: string }>(client, sql);
+  const [found] = await reading({ client, table, hash: '' }, read);
+  return Number(found?.n ?? 0);
+}

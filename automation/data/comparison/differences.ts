@@ -1,0 +1,99 @@
+import { type Table, describeKey } from '../catalog.ts';
+import { sqlIdentifier } from '../../../infra/application/roles.ts';
+import { bucketsFor, estimatedRows, hashesOf, nothing, reading, sumsOf, type Source } from './multiset.ts';
+import { mergeRows } from './sorted-rows.ts';
+
+/** How the sides are called in messages. */
+export interface Names {
+  left: string;
+  right: string;
+}
+
+/** So many rows of each side are looked up by their hash at most: to tell a changed row from one that is gone, and to name it. */
+const lookedUp = 1_000;
+const shownKeys = 3;
+
+/** Rows that have no equal on the other side: how many, and the hashes of the first. */
+export interface Unmatched {
+  count: number;
+  hashes: bigint[];
+  /** Adds so many rows of one hash; nothing where there are none. */
+  add(hash: bigint, rows: number): void;
+}
+
+export const someHashes = (): Unmatched => ({
+  count: 0,
+  hashes: [],
+  add(hash, rows) {
+    if (rows <= 0) return;
+    this.count += rows;
+    if (this.hashes.length < lookedUp) this.hashes.push(hash);
+  },
+});
+
+/** Says how many rows of each side have no equal on the other side, and names some where a key does. */
+export async function differences(left: Source, right: Source, names: Names): Promise<string> {
+  const [l, r] = await unmatched(left, right);
+  const total = [l, r].map(({ count }) => count);
+  const both = [amount(total[0], names.left), amount(total[1], names.right)].filter((text) => text !== undefined);
+  const sentence = `${both.join(' and ')} ${(total[0] ?? 0) + (total[1] ?? 0) === 1 ? 'has' : 'have'} no equal on the other side`;
+  const { primaryKey } = left.table;
+  if (primaryKey.length === 0) return `${sentence} (no primary key names them)`;
+  if (JSON.stringify(primaryKey) !== JSON.stringify(right.table.primaryKey))
+    return `${sentence} (the primary keys are not the same, so they cannot be named)`;
+
+  const [mine, theirs] = [await keysOf(left, l.hashes), await keysOf(right, r.hashes)];
+  if (total.some((n) => n > lookedUp)) return `${sentence} (among them ${examples(left.table, [...mine, ...theirs])})`;
+  const parts = [
+    { keys: mine.filter((key) => !theirs.includes(key)), text: `only on ${names.left}` },
+    { keys: theirs.filter((key) => !mine.includes(key)), text: `only on ${names.right}` },
+    { keys: mine.filter((key) => theirs.includes(key)), text: 'with different content' },
+  ];
+  return parts
+    .filter(({ keys }) => keys.length > 0)
+    .map(({ keys, text }) => `${plural(keys.length)} ${text} (${examples(left.table, keys)})`)
+    .join(', ');
+}
+
+/** By buckets first, so that of two large tables with few differences few rows are read. */
+async function unmatched(left: Source, right: Source): Promise<[Unmatched, Unmatched]> {
+  const buckets = bucketsFor(await estimatedRows(left));
+  const [l, r] = await Promise.all([sumsOf(left, buckets, false), sumsOf(right, buckets, false)]);
+  const opened = [...new Set([...l.keys(), ...r.keys()])].filter((b) => {
+    const [mine, theirs] = [l.get(b) ?? nothing, r.get(b) ?? nothing];
+    return mine.rows !== theirs.rows || mine.sum !== theirs.sum;
+  });
+  const [onlyLeft, onlyRight] = [someHashes(), someHashes()];
+  await mergeRows([[left], [right]], { buckets, opened }, (hash, mine, theirs) => {
+    onlyLeft.add(hash, mine.first - theirs.first);
+    onlyRight.add(hash, theirs.first - mine.first);
+  });
+  return [onlyLeft, onlyRight];
+}
+
+/** Primary keys, as JSON, of the rows with these hashes. */
+async function keysOf(source: Source, hashes: readonly bigint[]): Promise<string[]> {
+  if (hashes.length === 0) return [];
+  const { client, table } = source;
+  const key = table.primaryKey.map((name) => `${sqlIdentifier(name)}::text`).join(', ');
+  const text = `SELECT k FROM (${hashesOf(source, false).replace('SELECT', `SELECT ARRAY[${key}] AS k,`)}) AS t WHERE h = ANY ($1::bigint[])`;
+  const found = await reading(source, (limits) => client.query({ text, values: [hashes.map(String)], ...limits }));
+  return (found.rows as { k: string[] }[]).map(({ k }) => JSON.stringify(k));
+}
+
+/** Names some rows of a table by their keys, in brackets; nothing where no key names them. */
+export async function namesOf(source: Source, hashes: readonly bigint[]): Promise<string> {
+  if (source.table.primaryKey.length === 0) return '';
+  return ` (${examples(source.table, await keysOf(source, hashes.slice(0, shownKeys)))})`;
+}
+
+/** Some of the keys, for a message. */
+const examples = (table: Table, keys: readonly string[]): string =>
+  keys
+    .slice(0, shownKeys)
+    .map((key) => describeKey(table, JSON.parse(key) as (string | null)[]))
+    .join('; ');
+
+export const plural = (count: number): string => `${count} ${count === 1 ? 'row' : 'rows'}`;
+const amount = (count: number | undefined, side: string): string | undefined =>
+  count === undefined || count === 0 ? undefined : `${plural(count)} of ${side}`;

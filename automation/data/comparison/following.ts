@@ -1,0 +1,89 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
+import { OperationError } from '../../../infra/lib/errors.ts';
+import type { TableComparison } from '../../journal/events.ts';
+import type { CompareOptions } from './compare.ts';
+import { close, connect, row } from '../connect.ts';
+import type { Link } from '../link.ts';
+import { openSnapshot } from './multiset.ts';
+import { compareSnapshots } from './restored.ts';
+import { replayed, syncStatus } from '../replication/sync-state.ts';
+
+/** Longest wait for the side that follows to have what the live one had, ms. */
+const catchUpMs = 60_000;
+/** Of it, as long as a replication that has stopped is waited for: one that lost its connection is started again within 5 s, ms. */
+const brokenMs = 10_000;
+const pollMs = 50;
+
+/**
+ * Compares the side that follows with the live one, while that is written to: logical replication skips without a word an
+ * UPDATE or DELETE of a row that is missing there. A row that nobody touched between two looks at one side must be on the
+ * other side at the look between. What differs is looked at once more: of a transaction that is sent before it is visible,
+ * and of a TRUNCATE, a snapshot may show what never was. Reads only, and holds no lock for longer than it reads one table.
+ */
+export async function compareFollowing(
+  link: Link,
+  columns: CompareOptions['columns'],
+  signal?: AbortSignal,
+): Promise<TableComparison[]> {
+  const first = await look(link, columns, signal);
+  const different = new Set(first.filter(({ equal }) => !equal).map(({ table }) => table));
+  if (different.size === 0) return first;
+  const second = await look(link, columns, signal, different);
+  return [...first.filter(({ equal }) => equal), ...second];
+}
+
+async function look(
+  link: Link,
+  columns: CompareOptions['columns'],
+  signal?: AbortSignal,
+  tables?: ReadonlySet<string>,
+): Promise<TableComparison[]> {
+  const sessions: pg.Client[] = [];
+  const open = async ({ access }: Link['from']): Promise<pg.Client> => {
+    const client = await connect(access, 'admin');
+    sessions.push(client);
+    return client;
+  };
+  try {
+    const [live, before, after] = [await open(link.from), await open(link.from), await open(link.from)];
+    const [follower, copy, later] = [await open(link.to), await open(link.to), await open(link.to)];
+    await openSnapshot(before);
+    await caughtUp(link, live, follower, signal);
+    await openSnapshot(copy);
+    await openSnapshot(after);
+    await caughtUp(link, live, follower, signal);
+    await openSnapshot(later);
+    const names = { left: link.from.colour, right: link.to.colour };
+    return await compareSnapshots({ before, after, copy, later }, { columns, names, tables });
+  } finally {
+    await Promise.all(sessions.map(close));
+  }
+}
+
+/**
+ * Waits until all that is visible on the live side now has been applied. A commit that did not wait for the disk is visible
+ * before its part of the log can be sent: a durable message after it is what the log is flushed up to. A subscriber that
+ * has nothing to do says how far it is every 10 s only, and with each further message.
+ */
+async function caughtUp(link: Link, live: pg.Client, follower: pg.Client, signal?: AbortSignal): Promise<void> {
+  const message = `SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'greenlight', 'look')`;
+  await live.query(message);
+  const { lsn } = await row<{ lsn: string }>(live, 'SELECT pg_current_wal_flush_lsn()::text AS lsn');
+  const started = performance.now();
+  while (!(await replayed(live, link.name, lsn))) {
+    signal?.throwIfAborted();
+    const waited = performance.now() - started;
+    const { problem } = waited > brokenMs ? await syncStatus(link) : {};
+    if (waited > catchUpMs || problem !== undefined) {
+      throw new OperationError(
+        `comparing ${link.to.colour} with ${link.from.colour}`,
+        problem ?? `${link.to.colour} is still behind after ${catchUpMs} ms`,
+        'repeat at a time with fewer writes; see: npm run status',
+      );
+    }
+    await follower.query(message);
+    await live.query(message);
+    await sleep(pollMs);
+  }
+}

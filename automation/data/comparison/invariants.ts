@@ -1,0 +1,45 @@
+import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
+import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
+import { withClient } from '../connect.ts';
+
+/** Longest time for one invariant, ms. */
+const invariantMs = 60_000;
+
+/**
+ * Counts the rows by which each invariant of the release definition is broken (0: it holds). Read-only; no value of a
+ * row is returned. Throws an OperationError that names the invariant whose SQL fails or takes too long.
+ */
+export async function checkInvariants(
+  access: DatabaseAccess,
+  invariants: readonly { name: string; sql: string }[],
+): Promise<{ name: string; rows: number }[]> {
+  return await withClient(
+    access,
+    'owner',
+    async (client) => {
+      const results: { name: string; rows: number }[] = [];
+      for (const { name, sql } of invariants) {
+        await client.query('BEGIN READ ONLY');
+        try {
+          // A parameter list, though empty: this way the server takes one statement only, which cannot end the transaction.
+          const result = await client.query({
+            text: `SELECT count(*) AS rows FROM (${sql.replace(/;\s*$/, '')}\n) AS broken`,
+            values: [],
+          });
+          results.push({ name, rows: Number((result.rows as { rows: string }[])[0]?.rows ?? 0) });
+        } catch (error) {
+          throw new OperationError(
+            `checking the invariant ${name}`,
+            messageOf(error),
+            'correct its SQL in data.invariants',
+            { cause: error },
+          );
+        } finally {
+          await client.query('ROLLBACK');
+        }
+      }
+      return results;
+    },
+    { statementMs: invariantMs },
+  );
+}

@@ -1,0 +1,114 @@
+import type pg from 'pg';
+import type { TableComparison } from '../../journal/events.ts';
+import { compareTables, source, type CompareOptions, type RowsCompared } from './compare.ts';
+import { differences, type Names, namesOf, plural, someHashes } from './differences.ts';
+import { bucketsFor, estimatedRows, nothing, openSnapshot, sumsOf, type Source, type Sum } from './multiset.ts';
+import { mergeRows, type Looks } from './sorted-rows.ts';
+import { writtenMeanwhile } from './written.ts';
+
+/** Snapshots of a database that goes on changing, and of what was copied from it. All were opened with `openSnapshot`. */
+export interface Snapshots {
+  /** Of the live database, from before the moment of `copy` and from after it. */
+  before: pg.Client;
+  after: pg.Client;
+  copy: pg.Client;
+  /** Of a copy that follows the live database, at a time when it had followed beyond `after`. */
+  later?: pg.Client;
+}
+
+/**
+ * Compares a restored backup with the database that it was made of, exactly, although that one goes on changing:
+ * `before` and `after` are snapshots of it from just before and just after the backup. A table that did not change
+ * meanwhile must be equal. Of one that did, every row that nobody touched between the snapshots must be in the backup.
+ */
+export async function compareRestored(
+  before: pg.Client,
+  after: pg.Client,
+  restored: pg.Client,
+): Promise<TableComparison[]> {
+  const opened = restored.getTransactionStatus() === 'T';
+  if (!opened) await openSnapshot(restored);
+  try {
+    const names = { left: 'the live database', right: 'its copy' };
+    return await compareSnapshots({ before, after, copy: restored }, { columns: 'left', names });
+  } finally {
+    if (!opened) await restored.query('ROLLBACK').catch(() => undefined);
+  }
+}
+
+/**
+ * As `compareRestored`. With `later` the other way, too: a row that nobody touched between both looks at the copy must
+ * be in the live database.
+ */
+export function compareSnapshots(
+  { before, after, copy, later }: Snapshots,
+  options: CompareOptions & { names: Names; tables?: ReadonlySet<string> },
+): Promise<TableComparison[]> {
+  return compareTables(after, copy, options, (table, other) => {
+    const live = (client: pg.Client): Source => source(client, table, other);
+    const copied = (client: pg.Client): Source => source(client, other, table);
+    const looks: Looks = later === undefined ? [copied(copy)] : [copied(copy), copied(later)];
+    return compareRows([live(before), live(after)], looks, options.names);
+  });
+}
+
+const same = (one: Sum = nothing, other: Sum = nothing): boolean => one.rows === other.rows && one.sum === other.sum;
+const untouched = (one: Sum = nothing, other: Sum = nothing): boolean =>
+  same(one, other) && one.written === other.written;
+
+/**
+ * By the sums of buckets first: where the copy has the same as `after` in all of them, nothing else is read. Rows are
+ * looked at only in buckets that differ, or that were written to.
+ */
+async function compareRows([before, after]: [Source, Source], looks: Looks, names: Names): Promise<RowsCompared> {
+  const [copy, later] = looks;
+  const buckets = bucketsFor(await estimatedRows(after));
+  const [now, there] = await Promise.all([sumsOf(after, buckets, true), sumsOf(copy, buckets, false)]);
+  const all = Array.from({ length: buckets }, (_, bucket) => bucket);
+  const total = (sums: Map<number, Sum>): number => [...sums.values()].reduce((sum, { rows }) => sum + rows, 0);
+  const rows = { left: total(now), right: total(there) };
+  if (all.every((b) => same(now.get(b), there.get(b)))) return { rows, equal: true };
+
+  const old = await sumsOf(before, buckets, true);
+  const changed = new Set(all.filter((b) => !untouched(old.get(b), now.get(b))));
+  const opened = all.filter((b) => changed.has(b) || !same(now.get(b), there.get(b)));
+  const looked = new Set(opened);
+  const closed = all.reduce((sum, b) => sum + (looked.has(b) ? 0 : (now.get(b)?.rows ?? 0)), 0);
+  const found = await judge([before, after], looks, { buckets, opened, closed }, names);
+  if (later !== undefined || changed.size > 0) return found;
+  // Nothing stayed that was written meanwhile: what the copy has beside may still have come and gone.
+  if (found.equal && (await writtenMeanwhile(before, after))) return found;
+  return { rows, equal: false, detail: await differences(after, copy, names) };
+}
+
+/** Looks at the rows themselves: `closed` are those of the buckets that need no look. */
+async function judge(
+  live: [Source, Source],
+  looks: Looks,
+  { closed, ...which }: { buckets: number; opened: number[]; closed: number },
+  names: Names,
+): Promise<RowsCompared> {
+  const [missing, extra] = [someHashes(), someHashes()];
+  let stayed = closed;
+  await mergeRows([live, looks], which, (hash, mine, theirs) => {
+    stayed += mine.stayed;
+    missing.add(hash, mine.stayed - theirs.first);
+    // A row of a copy that was looked at once may have come after `before`, and be gone again in `after`.
+    if (looks.length > 1) extra.add(hash, theirs.stayed - mine.second);
+  });
+  // Both counts are of the rows that can be compared: those that were written meanwhile may be there in either state.
+  const rows = { left: stayed, right: stayed - missing.count };
+  const parts: string[] = [];
+  if (missing.count > 0) {
+    const which = await namesOf(live[1], missing.hashes);
+    parts.push(`${missing.count} of ${stayed} rows that did not change meanwhile are missing or different${which}`);
+  }
+  if (extra.count > 0) {
+    const which = await namesOf(looks[0], extra.hashes);
+    parts.push(
+      `${plural(extra.count)} that did not change meanwhile ${extra.count === 1 ? 'is' : 'are'} not on ${names.left}${which}`,
+    );
+  }
+  const good = `written to meanwhile: all ${stayed} rows that did not change are there`;
+  return { rows, equal: parts.length === 0, detail: parts.length === 0 ? good : parts.join(', ') };
+}

@@ -1,0 +1,137 @@
+import { bucketOf, hashesOf, reading, type Limits, type Source } from './multiset.ts';
+
+/** Rows that are read at a time: what bounds the memory, whatever the table's size. */
+const pageRows = 5_000;
+const cursor = 'greenlight_rows';
+
+/** Which rows of a table are read. */
+export interface Selection {
+  /** Into how many buckets the rows are spread, and those that are opened. */
+  buckets: number;
+  opened: readonly number[];
+}
+
+/** One look at a table, or two at different times: then a row that only one of them sees has been written meanwhile. */
+export type Looks = readonly [Source, Source?];
+
+/** How many rows of one hash each look sees; `stayed`: of them those that are the same in both, and never were touched. */
+export interface Seen {
+  first: number;
+  second: number;
+  stayed: number;
+}
+
+/**
+ * Reads those rows of two sides, each by one look or by two, and calls `see` for every hash, with how many rows of it each
+ * side has. Nothing is kept in memory but a page of each look.
+ */
+export async function mergeRows(
+  [left, right]: [Looks, Looks],
+  which: Selection,
+  see: (hash: bigint, left: Seen, right: Seen) => void,
+): Promise<void> {
+  await opened([...left, ...right], which, left.length > 1 || right.length > 1, async (all) => {
+    const [l, r] = [all.slice(0, left.length), all.slice(left.length)];
+    for (;;) {
+      let least: bigint | undefined;
+      for (const { head } of all)
+        if (head !== undefined && (least === undefined || head.hash < least)) least = head.hash;
+      if (least === undefined) return;
+      see(least, await take(l, least), await take(r, least));
+    }
+  });
+}
+
+/** Opens the streams one within the other, as each holds a lock of its table for as long as it is read. */
+async function opened(
+  sources: readonly (Source | undefined)[],
+  which: Selection,
+  versions: boolean,
+  work: (streams: SortedRows[]) => Promise<void>,
+  streams: SortedRows[] = [],
+): Promise<void> {
+  const [source, ...others] = sources;
+  if (source === undefined) return work(streams);
+  await reading(source, async (limits) => {
+    const stream = await SortedRows.open(source, limits, which, versions);
+    await opened(others, which, versions, work, [...streams, stream]);
+  });
+}
+
+/** Takes all rows of one hash from the looks at one side. */
+async function take([one, other]: SortedRows[], hash: bigint): Promise<Seen> {
+  const seen: Seen = { first: 0, second: 0, stayed: 0 };
+  const next = async (stream: SortedRows): Promise<void> => {
+    const page = stream.advance();
+    if (page !== undefined) await page;
+  };
+  for (;;) {
+    const a = one?.head?.hash === hash ? one.head : undefined;
+    const b = other?.head?.hash === hash ? other.head : undefined;
+    if (a === undefined && b === undefined) break;
+    const order = (a?.writer ?? Infinity) - (b?.writer ?? Infinity);
+    if (order === 0) seen.stayed += Math.min(a?.rows ?? 0, b?.rows ?? 0);
+    if (order <= 0) seen.first += a?.rows ?? 0;
+    if (order >= 0) seen.second += b?.rows ?? 0;
+    if (one !== undefined && order <= 0) await next(one);
+    if (other !== undefined && order >= 0) await next(other);
+  }
+  return other === undefined ? { first: seen.first, second: seen.first, stayed: seen.first } : seen;
+}
+
+interface Entry {
+  hash: bigint;
+  /** The transaction that wrote these rows; 0 where it is not asked for. */
+  writer: number;
+  rows: number;
+}
+
+/** A table's rows in the order of their hashes, read page by page from a cursor. */
+class SortedRows {
+  readonly #source: Source;
+  readonly #limits: Limits;
+  #page: { h: string; x: number; n: number }[] = [];
+  #at = 0;
+  head: Entry | undefined;
+
+  private constructor(source: Source, limits: Limits) {
+    this.#source = source;
+    this.#limits = limits;
+  }
+
+  static async open(
+    source: Source,
+    limits: Limits,
+    { buckets, opened }: Selection,
+    versions: boolean,
+  ): Promise<SortedRows> {
+    const which = opened.length === buckets ? '' : `WHERE ${bucketOf(buckets)} = ANY ('{${opened.join()}}'::int[])`;
+    const writer = versions ? 'x::text::float8' : '0::float8';
+    const text = `DECLARE ${cursor} NO SCROLL CURSOR FOR SELECT h::text, ${writer} AS x, count(*)::float8 AS n
+      FROM (${hashesOf(source, versions)}) AS t ${which} GROUP BY t.h, 2 ORDER BY t.h, 2`;
+    await source.client.query({ text, ...limits });
+    const stream = new SortedRows(source, limits);
+    await stream.#fetch();
+    return stream;
+  }
+
+  /** Goes on to the next rows; a promise where a page has to be fetched for that. */
+  advance(): Promise<void> | undefined {
+    this.#at += 1;
+    if (this.#at < this.#page.length || this.#page.length < pageRows) return this.#show();
+    return this.#fetch();
+  }
+
+  async #fetch(): Promise<void> {
+    const text = `FETCH ${pageRows} FROM ${cursor}`;
+    const { rows } = await this.#source.client.query<{ h: string; x: number; n: number }>({ text, ...this.#limits });
+    this.#page = rows;
+    this.#at = 0;
+    this.#show();
+  }
+
+  #show(): undefined {
+    const row = this.#page[this.#at];
+    this.head = row === undefined ? undefined : { hash: BigInt(row.h), writer: row.x, rows: row.n };
+  }
+}

@@ -1,0 +1,28 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { row } from '../connect.ts';
+import { relationsOf, type Source } from './multiset.ts';
+
+/** An idle session says what it has written within 10 s (PostgreSQL's PGSTAT_IDLE_INTERVAL), ms. */
+const reportedMs = 12_000;
+const pollMs = 500;
+
+/**
+ * Whether anything was written to a table since the snapshot `before` was opened, by the server's counters: a row that came
+ * and went leaves no other trace. `after` is another session of the same database.
+ */
+export async function writtenMeanwhile(before: Source, after: Source): Promise<boolean> {
+  const then = await writes(before);
+  const deadline = performance.now() + reportedMs;
+  for (;;) {
+    await after.client.query('SELECT pg_stat_clear_snapshot()');
+    if ((await writes(after)) !== then) return true;
+    if (performance.now() > deadline) return false;
+    await sleep(pollMs);
+  }
+}
+
+async function writes({ client, table }: Source): Promise<string> {
+  const all = ['inserted', 'updated', 'deleted'].map((what) => `pg_stat_get_tuples_${what}(relid)`).join(' + ');
+  const sql = `SELECT coalesce(sum(${all}), 0)::text AS n FROM ${relationsOf}`;
+  return (await row<{ n: string }>(client, sql, [table.sql])).n;
+}

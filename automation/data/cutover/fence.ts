@@ -1,0 +1,113 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
+import { OperationError } from '../../../infra/lib/errors.ts';
+import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
+import { revokeWrites } from '../../../infra/application/roles.ts';
+import { tablesOf } from '../catalog.ts';
+import { applicationName, close, connect, rows, sqlState } from '../connect.ts';
+
+/**
+ * The fence around the database that is being left. It is one open transaction that has locked every table against
+ * writing (reading goes on) and has revoked the right to write. Both take effect for good with its commit, after the
+ * flip; if this program dies before, the server rolls it back and the old colour writes on as if nothing had been.
+ * Revoking alone would do neither: a statement that has passed its check of rights may still write.
+ */
+const fenceName = `${applicationName}-fence`;
+/** SQLSTATEs of a lock that was not to be had; then everything is let go and tried again until the deadline. */
+const retry = new Set(['55P03', '40P01']);
+/** One try, ms: writers that wait behind it are let through in between. */
+const tryMs = 100;
+const pauseMs = 10;
+
+/** Whether a session of role `r` can be ended: a superuser's by another one only, which RDS does not give. */
+export const endable = '(NOT r.rolsuper OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))';
+
+/** Who holds a lock against the fence; a temporary table is nobody else's. */
+const writersSql = `
+  SELECT DISTINCT a.pid, a.usename, a.state, a.xact_start,
+    a.application_name NOT LIKE '${applicationName}%' AND ${endable} AS may_end
+  FROM pg_stat_activity a JOIN pg_locks l USING (pid) JOIN pg_roles r ON r.oid = a.usesysid
+    JOIN pg_class c ON c.oid = l.relation
+  WHERE a.pid <> pg_backend_pid() AND a.backend_type = 'client backend' AND a.datname = current_database()
+    AND l.granted AND l.locktype = 'relation' AND c.relpersistence <> 't'
+    AND l.mode IN ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`;
+
+export class Fence {
+  readonly #client: pg.Client;
+  readonly #lock: string;
+  #committed = false;
+
+  private constructor(client: pg.Client, lock: string) {
+    this.#client = client;
+    this.#lock = lock;
+  }
+
+  /** Opens the session and works out what to lock. Nothing is locked yet. `lifeMs`: the server ends a fence that is left alone for so long. */
+  static async prepare(access: DatabaseAccess, lifeMs: number): Promise<Fence> {
+    const client = await connect(access, 'admin', { applicationName: fenceName });
+    const tables = await tablesOf(client);
+    // SHARE conflicts with every way of writing and with none of reading.
+    const lock = tables.length === 0 ? '' : `LOCK TABLE ${tables.map((t) => t.sql).join(', ')} IN SHARE MODE;`;
+    await client.query(`SET idle_in_transaction_session_timeout = ${Math.ceil(lifeMs)}`);
+    // A lock request that waits longer than this cancels an autovacuum that is in its way.
+    await client.query('SET deadlock_timeout = 5').catch(() => undefined);
+    return new Fence(client, lock);
+  }
+
+  /**
+   * Waits until every writing transaction has ended, and keeps new ones out. `insist`: ends the sessions of those that do not end
+   * at once, whose clients then do not know whether they wrote. Throws an OperationError at `deadline` (performance.now()).
+   */
+  async raise(deadline: number, { insist = false } = {}): Promise<void> {
+    for (;;) {
+      const left = Math.floor(deadline - performance.now());
+      if (left <= 0) throw await this.#blocked();
+      try {
+        await this.#client.query(
+          `BEGIN; SET LOCAL lock_timeout = ${Math.min(left, tryMs)}; ${this.#lock} ${revokeWrites}`,
+        );
+        return;
+      } catch (error) {
+        await this.#client.query('ROLLBACK');
+        if (!retry.has(sqlState(error) ?? '')) throw error;
+        if (insist)
+          await this.#client.query(`SELECT pg_terminate_backend(pid) FROM (${writersSql}) AS w WHERE may_end`);
+        await sleep(pauseMs);
+      }
+    }
+  }
+
+  /** For good: the old colour cannot write any more. Throws where the session is gone; then the fence is, too. */
+  async commit(): Promise<void> {
+    await this.#client.query('COMMIT');
+    this.#committed = true;
+  }
+
+  /** The old colour may write again; no error where the session is gone. A fence that is committed stays. */
+  async lower(): Promise<void> {
+    if (!this.#committed) await this.#client.query('ROLLBACK').catch(() => undefined);
+    await close(this.#client);
+  }
+
+  async #blocked(): Promise<OperationError> {
+    const open = await rows<{ who: string }>(
+      this.#client,
+      `SELECT format('process %s of %s, %s for %s ms', pid, usename, state, round(extract(epoch FROM clock_timestamp() - xact_start) * 1000)) AS who FROM (${writersSql}) AS w`,
+    );
+    return new OperationError(
+      'waiting for the last writes of the live colour to end',
+      open.length === 0
+        ? 'a lock was not to be had in time'
+        : `a transaction that writes stays open (${open.map((o) => o.who).join('; ')})`,
+      'end it, or allow more time (cutover.drainMs); nothing has changed',
+    );
+  }
+}
+
+/** Ends fences that a dead program left, where its connection is not yet noticed as gone. */
+export async function removeStaleFences(client: pg.Client): Promise<void> {
+  await client.query(
+    'SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()',
+    [fenceName],
+  );
+}

@@ -1,0 +1,168 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { OperationError } from '../../../infra/lib/errors.ts';
+import { grantWrites, revokeWrites } from '../../../infra/application/roles.ts';
+import { close, connect, isLost, whileLost, withClient } from '../connect.ts';
+import { caughtUpTo } from './steps.ts';
+import { Fence, removeStaleFences } from './fence.ts';
+import { linkBetween, type Link, type Side } from '../link.ts';
+import { following, reverseState, type Sessions } from '../replication/reverse.ts';
+import { noTries, revive } from '../replication/revive.ts';
+import { mayWrite } from '../schema.ts';
+import { dropSubscription, removeLink, subscribed } from '../replication/subscription.ts';
+import { measure, replayed } from '../replication/sync-state.ts';
+import { quietTriggers } from '../replication/triggers.ts';
+
+/**
+ * The two ends of a move of writes: done, or put back. Each begins anew with sessions of its own wherever one was lost, may be
+ * repeated, and finds out from the databases what is left to do. A cutover uses them where its own sessions break, the way
+ * back before it begins, and `resume` after a crash.
+ */
+export interface Move {
+  from: Side;
+  to: Side;
+  direction: 'forward' | 'rollback';
+}
+
+/** Longest wait for a server that starts again, ms: it replays its log first. */
+const backMs = 60_000;
+/** The same for the colour that is not live, which nobody waits for, ms. */
+const idleBackMs = 20_000;
+/** Longest wait for the replication, once both servers are there, ms: a worker is started again within 5 s. */
+const followMs = 30_000;
+const pollMs = 50;
+
+/** Runs `work` with a session on each side, anew while one gets lost. */
+const withSides = <T>({ from, to }: Move, waitMs: number, work: (sessions: Sessions) => Promise<T>): Promise<T> =>
+  whileLost(performance.now() + waitMs, async () => {
+    const old = await connect(from.access, 'admin');
+    const sides = [old];
+    try {
+      const newer = await connect(to.access, 'admin');
+      sides.push(newer);
+      return await work({ old, new: newer });
+    } finally {
+      await Promise.all(sides.map(close));
+    }
+  });
+
+/**
+ * Of a move that the balancer has made: `to` may write, `from` may not any more, and of what it wrote nothing is missing on `to`.
+ * Rejects where a side does not come back.
+ */
+export const leaveOld = (move: Move): Promise<void> => withSides(move, backMs, (sessions) => leave(move, sessions));
+
+/**
+ * Finishes a move that the balancer has made: the colour that was left is left for good, only then the replication to the new
+ * one ends, and after that the other direction starts. Resolves to whether `from` follows; false where it cannot be made to
+ * without a new copy. Rejects where a side does not come back.
+ */
+export function completeMove(move: Move): Promise<{ following: boolean }> {
+  const { from, to, direction } = move;
+  const forward = linkBetween(from, to);
+  const reverse = linkBetween(to, from);
+  return withSides(move, backMs, async (sessions) => {
+    await leave(move, sessions);
+    await removeLink(forward, sessions.old, sessions.new);
+    if (direction === 'rollback') return { following: false };
+    if (!(await subscribed(reverse, sessions.old))) return { following: false };
+    await follow(reverse, { old: sessions.new, new: sessions.old });
+    return { following: true };
+  });
+}
+
+/** Starts the way back, or starts it again where a lost connection has switched it off; one that conflicts says why. */
+async function follow(reverse: Link, sessions: Sessions): Promise<void> {
+  if ((await reverseState(reverse, sessions.new)) !== 'enabled') await quietTriggers(sessions.old, sessions.new);
+  const deadline = performance.now() + followMs;
+  const tries = noTries();
+  while (!(await following(reverse, sessions.old))) {
+    if (performance.now() > deadline) throw notFollowed(reverse, `nothing streams after ${followMs} ms`);
+    if ((await reverseState(reverse, sessions.new)) === 'enabled') await sleep(pollMs);
+    else if (!(await revive(reverse, sessions.old, sessions.new, tries)))
+      throw notFollowed(reverse, (await measure(reverse, sessions.old, sessions.new)).problem ?? 'it is switched off');
+  }
+}
+
+/**
+ * Nothing more can be written to the colour that was left, and what was is on the new one: a node of the balancer that followed
+ * late may have sent it a write. Who writes there still is ended.
+ */
+async function leave({ from, to }: Move, sessions: Sessions): Promise<void> {
+  const forward = linkBetween(from, to);
+  await sessions.new.query(grantWrites);
+  await removeStaleFences(sessions.old);
+  const replay = async (): Promise<void> => {
+    if (await subscribed(forward, sessions.new)) await untilReplayed(forward, sessions);
+  };
+  if (!(await mayWrite(sessions.old))) return replay();
+  const fence = await Fence.prepare(from.access, 2 * followMs);
+  try {
+    await fence.raise(performance.now() + followMs, { insist: true });
+    await replay();
+    await fence.commit();
+  } finally {
+    await fence.lower();
+  }
+}
+
+/** Waits until all that `old` has written is on `new`; a replication that only lost its connection is started again. */
+async function untilReplayed(forward: Link, sessions: Sessions): Promise<void> {
+  const deadline = performance.now() + followMs;
+  await untilRunning(forward, sessions, deadline);
+  const lsn = await caughtUpTo(sessions, forward, deadline);
+  if (await replayed(sessions.old, forward.name, lsn)) return;
+  throw notFollowed(forward, `it has not replayed the last writes of ${forward.from.colour} in time`);
+}
+
+/** Resolves once a worker applies changes, to what is wrong all the same. One that lost its connection is started again. */
+async function untilRunning(link: Link, { old, new: newer }: Sessions, deadline: number): Promise<string | undefined> {
+  const tries = noTries();
+  for (;;) {
+    const { state, worker, problem } = await measure(link, old, newer);
+    if (worker) return problem;
+    if (state === 'broken' && !(await revive(link, old, newer, tries))) throw notFollowed(link, problem ?? state);
+    if (performance.now() > deadline) throw notFollowed(link, 'no worker is applying changes');
+    await sleep(pollMs);
+  }
+}
+
+const notFollowed = (link: Link, found: string): OperationError =>
+  new OperationError(
+    `following from ${link.from.colour} to ${link.to.colour}`,
+    found,
+    'see that both databases run, then: npm run resume',
+  );
+
+/** First half of putting a move back: `from` may write again, and nothing is replicated into it. Rejects where it does not come back. */
+export function reopen({ from, to, direction }: Move): Promise<void> {
+  return whileLost(performance.now() + backMs, () =>
+    withClient(from.access, 'admin', async (old) => {
+      await removeStaleFences(old);
+      await old.query(grantWrites);
+      if (direction === 'forward') await dropSubscription(old, linkBetween(to, from).name);
+    }),
+  );
+}
+
+/**
+ * Second half: `to` may not write, nothing of the way back is left there, and the replication to it goes on. Resolves to what
+ * does not. A replication that stands still harms nobody: the live colour is served as before, and who needs it looks at it.
+ */
+export async function standDown(move: Move): Promise<{ revoked: boolean; replicating: boolean; problem?: string }> {
+  const { from, to, direction } = move;
+  const forward = linkBetween(from, to);
+  let revoked = false;
+  try {
+    return await withSides(move, idleBackMs, async (sessions) => {
+      await sessions.new.query(revokeWrites);
+      revoked = true;
+      if (direction === 'forward') await removeLink(linkBetween(to, from), sessions.new, sessions.old);
+      if (!(await subscribed(forward, sessions.new))) return { revoked, replicating: false };
+      const problem = await untilRunning(forward, sessions, performance.now() + followMs);
+      return { revoked, replicating: problem === undefined, problem };
+    });
+  } catch (error) {
+    if (!isLost(error) && !(error instanceof OperationError)) throw error;
+    return { revoked, replicating: false, problem: (error as Error).message };
+  }
+}

@@ -1,0 +1,224 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
+import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
+import { close, connect, rows, sqlState, withClient } from '../connect.ts';
+import { controlsTransaction, lineAt, splitStatements, type Statement } from './statements.ts';
+
+/**
+ * Plain SQL files, each one transaction, in the order of their names. node-pg-migrate was looked at first: it keeps no
+ * checksums, knows up and down but no phases, splits files at marker comments, and reports no line of a file; of it,
+ * only the loop over files would be left.
+ */
+export type Phase = 'expand' | 'contract';
+
+export interface MigrationSet {
+  access: DatabaseAccess;
+  directory: string;
+  phase: Phase;
+  /** Names of the files that belong to the contract phase; all others are expand. */
+  contract: readonly string[];
+}
+
+export interface MigrationRun extends MigrationSet {
+  /** One try to get a lock, ms; writers wait behind it for so long at most. Source of the default: pgroll. */
+  lockTimeoutMs?: number;
+  /** How often a file is tried whose locks are not to be had. */
+  tries?: number;
+  /** Longest single statement, ms. */
+  statementTimeoutMs?: number;
+  /** After each file is committed. */
+  onApplied?: (name: string, ms: number) => void;
+}
+
+interface MigrationFile {
+  name: string;
+  sql: string;
+  checksum: string;
+}
+
+/** Of two programs that migrate one database at once, the second waits so long for the first, ms. */
+const runnerWaitMs = 60_000;
+const runnerLock = `hashtextextended('greenlight.migrations', 0)`;
+const lockNotAvailable = '55P03';
+const pauseMs = 200;
+
+/** One message, one transaction; the lock, because two programs that create a table at once do not see each other. */
+const bookkeeping = `
+  SELECT pg_advisory_xact_lock(hashtextextended('greenlight.bookkeeping', 0));
+  CREATE SCHEMA IF NOT EXISTS greenlight;
+  CREATE TABLE IF NOT EXISTS greenlight.migrations (
+    name text PRIMARY KEY, checksum text NOT NULL, phase text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), ms integer NOT NULL);
+  GRANT USAGE ON SCHEMA greenlight TO owner;
+  GRANT SELECT, INSERT ON greenlight.migrations TO owner`;
+
+/** Names of the files of this phase that are not applied yet, in order. Throws where an applied file has changed. */
+export async function pendingMigrations(set: MigrationSet): Promise<string[]> {
+  return await withClient(set.access, 'admin', async (client) => (await pending(client, set)).map((file) => file.name));
+}
+
+/**
+ * Applies what is pending, as the schema's owner. Stops at the first file that fails: that one is rolled back, those
+ * before it stay. Throws an OperationError with file, line and PostgreSQL's message.
+ */
+export async function runMigrations(run: MigrationRun): Promise<{ name: string; ms: number }[]> {
+  const { access, lockTimeoutMs = 500, tries = 20, statementTimeoutMs = 15 * 60_000 } = run;
+  await withClient(access, 'admin', (client) => client.query(bookkeeping));
+  const client = await connect(access, 'owner', {
+    statementMs: statementTimeoutMs,
+    applicationName: 'greenlight-migrations',
+  });
+  try {
+    await onlyRunner(client);
+    const applied: { name: string; ms: number }[] = [];
+    for (const file of await pending(client, run)) {
+      const ms = await applyWithRetries(client, file, run.phase, lockTimeoutMs, tries);
+      applied.push({ name: file.name, ms });
+      run.onApplied?.(file.name, ms);
+    }
+    return applied;
+  } finally {
+    await close(client);
+  }
+}
+
+async function onlyRunner(client: pg.Client): Promise<void> {
+  await client.query(`SET lock_timeout = ${runnerWaitMs}`);
+  try {
+    await client.query(`SELECT pg_advisory_lock(${runnerLock})`);
+  } catch (error) {
+    if (sqlState(error) !== lockNotAvailable) throw error;
+    throw new OperationError(
+      'migrating',
+      'another program has been migrating this database for a minute',
+      'wait until it is done, then repeat',
+    );
+  }
+}
+
+async function pending(client: pg.Client, { directory, phase, contract }: MigrationSet): Promise<MigrationFile[]> {
+  const files = await readFiles(directory);
+  const unknown = contract.filter((name) => !files.some((file) => file.name === name));
+  if (unknown.length > 0) {
+    throw new OperationError(
+      'reading the migrations',
+      `migrations.contract names files that do not exist: ${unknown.join(', ')}`,
+      'correct the names',
+    );
+  }
+  const applied = new Map((await appliedTo(client)).map((a) => [a.name, a.checksum]));
+  const changed = files.filter((file) => applied.has(file.name) && applied.get(file.name) !== file.checksum);
+  if (changed.length > 0) {
+    const names = changed.map((file) => file.name).join(', ');
+    throw new OperationError(
+      'reading the migrations',
+      `applied already, and changed since: ${names}`,
+      'restore the files, and put the change into a new one',
+    );
+  }
+  return files.filter((file) => !applied.has(file.name) && contract.includes(file.name) === (phase === 'contract'));
+}
+
+async function appliedTo(client: pg.Client): Promise<{ name: string; checksum: string }[]> {
+  const [table] = await rows<{ there: boolean }>(
+    client,
+    `SELECT to_regclass('greenlight.migrations') IS NOT NULL AS there`,
+  );
+  return table?.there === true ? await rows(client, 'SELECT name, checksum FROM greenlight.migrations') : [];
+}
+
+async function readFiles(directory: string): Promise<MigrationFile[]> {
+  let names: string[];
+  try {
+    names = (await readdir(directory)).filter((name) => name.endsWith('.sql')).sort();
+  } catch (error) {
+    throw new OperationError(
+      'reading the migrations',
+      messageOf(error),
+      'see that migrations.directory is in the build',
+      { cause: error },
+    );
+  }
+  return await Promise.all(
+    names.map(async (name) => {
+      const sql = await readFile(join(directory, name), 'utf8');
+      return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
+    }),
+  );
+}
+
+async function applyWithRetries(
+  client: pg.Client,
+  file: MigrationFile,
+  phase: Phase,
+  lockTimeoutMs: number,
+  tries: number,
+): Promise<number> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await apply(client, file, phase, lockTimeoutMs);
+    } catch (error) {
+      await client.query('ROLLBACK').catch(() => undefined);
+      const locked = isLocked(error);
+      if (!locked || attempt >= tries) throw failed(file, error, locked ? attempt : undefined);
+      await sleep(pauseMs);
+    }
+  }
+}
+
+async function apply(client: pg.Client, file: MigrationFile, phase: Phase, lockTimeoutMs: number): Promise<number> {
+  const started = performance.now();
+  await client.query(`BEGIN; SET LOCAL lock_timeout = ${lockTimeoutMs}`);
+  for (const statement of splitStatements(file.sql)) {
+    // What follows it would be outside any transaction, and could not be rolled back.
+    if (controlsTransaction(statement.text))
+      throw new StatementFailed(statement.line, 'each file is one transaction already: leave this out');
+    await client.query(statement.text).catch((error: unknown) => {
+      throw new StatementFailed(lineOf(statement, error), messageOf(error), error);
+    });
+  }
+  const ms = Math.round(performance.now() - started);
+  await client.query('INSERT INTO greenlight.migrations (name, checksum, phase, ms) VALUES ($1, $2, $3, $4)', [
+    file.name,
+    file.checksum,
+    phase,
+    ms,
+  ]);
+  await client.query('COMMIT');
+  return ms;
+}
+
+class StatementFailed extends Error {
+  readonly line: number;
+
+  constructor(line: number, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.line = line;
+  }
+}
+
+/** Where PostgreSQL names a position within the statement, the line of that; else the one in which it begins. */
+function lineOf({ text, from, line }: Statement, error: unknown): number {
+  const position = error instanceof pg.DatabaseError ? Number(error.position ?? Number.NaN) : Number.NaN;
+  // PostgreSQL counts characters, from 1.
+  return Number.isNaN(position) ? line : from - 1 + lineAt([...text].slice(0, position - 1).join(''), Infinity);
+}
+
+const isLocked = (error: unknown): boolean =>
+  sqlState(error instanceof StatementFailed ? error.cause : error) === lockNotAvailable;
+
+function failed(file: MigrationFile, error: unknown, tries: number | undefined): OperationError {
+  const line = error instanceof StatementFailed ? `:${error.line}` : '';
+  const waited = tries === undefined ? '' : ` (${tries} tries)`;
+  return new OperationError(
+    `applying the migration ${file.name}${line}`,
+    `${messageOf(error)}${waited}`,
+    tries === undefined
+      ? 'it was rolled back; correct it, then repeat'
+      : 'it was rolled back; end what holds the lock (pg_locks), then repeat',
+    { cause: error },
+  );
+}

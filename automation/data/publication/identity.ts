@@ -1,0 +1,116 @@
+import type pg from 'pg';
+import { sqlIdentifier } from '../../../infra/application/roles.ts';
+import { notOfExtension, ownSchemas } from '../catalog.ts';
+import { rows, sqlState } from '../connect.ts';
+
+/**
+ * By what PostgreSQL tells rows apart when it replicates. It asks each relation that holds rows, so each partition by
+ * itself, and takes immediate unique indexes only. What the publisher sends is the root's.
+ */
+export interface Relation {
+  /** `public.lessons`, for people. */
+  name: string;
+  /** Quoted, for SQL. */
+  sql: string;
+  /** `pg_class.relreplident`: default (primary key), nothing, full, index. */
+  replident: 'd' | 'n' | 'f' | 'i';
+  /** Columns of the primary key; empty where there is none, or where it can be deferred. */
+  key: string[];
+  /** Columns of the index that `REPLICA IDENTITY USING INDEX` names; empty where there is none that can be used. */
+  replicaIndex: string[];
+  /** Name and columns of a primary key that can be deferred. */
+  deferrable: { name: string; columns: string[] } | null;
+  unlogged: boolean;
+  /** `column = value`, for an UPDATE that changes nothing; null where there is no column. */
+  touch: string | null;
+}
+
+export interface Identity extends Relation {
+  /** Columns that are replicated, in order: all but generated ones. */
+  columns: string[];
+  /** Those of them whose type has no equality, with their types: `place (point)`. Asked only where whole rows are looked for. */
+  incomparable: string[];
+  partitioned: boolean;
+  /** The relations that hold the rows: the partitions, or the table itself. */
+  leaves: Relation[];
+}
+
+const undefinedFunction = '42883';
+/** Of a table of somebody else's, which is a finding of its own. */
+const notAllowed = '42501';
+
+/** Of an index: what PostgreSQL takes for an identity (RelationGetIndexList). */
+const usable = 'i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL';
+const columnsOf = (index: string, of: string): string => `(
+  SELECT coalesce(json_agg(a.attname ORDER BY array_position(i.indkey::int2[], a.attnum)), '[]') FROM pg_index i
+  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) WHERE i.indrelid = ${of} AND ${index})`;
+
+const identitySql = `
+  WITH root AS (
+    SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't' AND ${ownSchemas} AND ${notOfExtension}),
+  member AS (
+    SELECT oid AS root, oid FROM root UNION SELECT root.oid, t.relid FROM root, pg_partition_tree(root.oid) t WHERE t.isleaf)
+  SELECT m.root::text AS root, m.oid = m.root AS top, c.relkind AS kind,
+    format('%s.%s', n.nspname, c.relname) AS name, format('"%s"."%s"', replace(n.nspname, '"', '""'), replace(c.relname, '"', '""')) AS sql,
+    c.relreplident AS replident, c.relpersistence = 'u' AS unlogged,
+    ${columnsOf(`i.indisprimary AND ${usable}`, 'c.oid')} AS key,
+    ${columnsOf(`i.indisreplident AND ${usable}`, 'c.oid')} AS "replicaIndex",
+    (SELECT json_build_object('name', k.conname, 'columns', ${columnsOf('i.indexrelid = k.conindid', 'c.oid')})
+     FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p' AND k.condeferrable) AS deferrable,
+    (SELECT format(CASE WHEN a.attgenerated = '' AND a.attidentity <> 'a' THEN '%I = %1$I' ELSE '%I = DEFAULT' END, a.attname)
+     FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum LIMIT 1) AS touch,
+    (SELECT coalesce(json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum), '[]')
+     FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') AS columns
+  FROM member m JOIN pg_class c ON c.oid = m.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind <> 'f' ORDER BY name`;
+
+interface Found extends Relation {
+  root: string;
+  top: boolean;
+  kind: string;
+  columns: { name: string; type: string }[];
+}
+
+/** The identity of each of the application's tables. */
+export async function identitiesOf(client: pg.Client): Promise<Identity[]> {
+  const found = await rows<Found>(client, identitySql);
+  const identities: Identity[] = [];
+  for (const { root, columns, kind, ...relation } of found.filter(({ top }) => top)) {
+    const members = found.filter((f) => f.root === root && f.kind !== 'p');
+    const whole = members.some(
+      (leaf) => foundBy(leaf).length === 0 && (relation.replident === 'f' || leaf.replident === 'f'),
+    );
+    identities.push({
+      ...relation,
+      partitioned: kind === 'p',
+      columns: columns.map(({ name }) => name),
+      incomparable: whole ? await incomparable(client, relation.sql, columns) : [],
+      leaves: members,
+    });
+  }
+  return identities;
+}
+
+/** Columns by which a relation's old rows are logged: all, those of a key, or none. */
+export function loggedBy(relation: Relation, columns: string[]): string[] {
+  return { d: relation.key, i: relation.replicaIndex, f: columns, n: [] }[relation.replident];
+}
+
+/** Columns by which the side that follows finds a row; empty where it compares whole rows. */
+export function foundBy(relation: Relation): string[] {
+  return relation.replident === 'i' && relation.replicaIndex.length > 0 ? relation.replicaIndex : relation.key;
+}
+
+/** PostgreSQL is asked for the equality itself: a catalog look-up would have to know domains, arrays and composite types. */
+async function incomparable(client: pg.Client, sql: string, columns: Found['columns']): Promise<string[]> {
+  const without: string[] = [];
+  for (const { name, type } of columns) {
+    const answer = await client
+      .query(`EXPLAIN SELECT DISTINCT ${sqlIdentifier(name)} FROM ${sql} WHERE false`)
+      .catch((error: unknown) => error);
+    if (sqlState(answer) === undefinedFunction) without.push(`${name} (${type})`);
+    else if (answer instanceof Error && sqlState(answer) !== notAllowed) throw answer;
+  }
+  return without;
+}

@@ -1,0 +1,209 @@
+import type pg from 'pg';
+import { OperationError } from '../../../infra/lib/errors.ts';
+import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
+import { notOfExtension, ownSchemas } from '../catalog.ts';
+import { close, connect, row, rows } from '../connect.ts';
+import { isOurs } from '../link.ts';
+import { tablesCanBePublished, type Finding } from './publishable.ts';
+import { strayRights } from './rights.ts';
+
+export type { Finding } from './publishable.ts';
+
+export interface PreconditionSettings {
+  /** A transaction that is open for longer than this would hold up the start of the replication and the cutover, s. */
+  openTransactionSeconds: number;
+}
+
+type Check = (client: pg.Client, settings: PreconditionSettings) => Promise<Omit<Finding, 'side'>[]>;
+
+/**
+ * Looks at the live database, and at the inactive one where it is given, and lists everything at once. Nothing is
+ * changed: tables are published for a moment, in a transaction that is rolled back. The list is empty where all is well; warnings do not stand against going on.
+ */
+export async function preconditions(
+  live: DatabaseAccess,
+  inactive?: DatabaseAccess,
+  settings: PreconditionSettings = { openTransactionSeconds: 10 },
+): Promise<Finding[]> {
+  const source = await connect(live, 'admin');
+  const target =
+    inactive === undefined
+      ? undefined
+      : await connect(inactive, 'admin').catch(async (error: unknown) => {
+          await close(source);
+          throw error;
+        });
+  try {
+    const found: Finding[] = [];
+    for (const check of liveChecks)
+      found.push(...(await check(source, settings)).map((f) => ({ side: 'live' as const, ...f })));
+    if (target === undefined) return found;
+    for (const check of inactiveChecks)
+      found.push(...(await check(target, settings)).map((f) => ({ side: 'inactive' as const, ...f })));
+    found.push(...(await missingExtensions(source, target)).map((f) => ({ side: 'inactive' as const, ...f })));
+    return found;
+  } finally {
+    await Promise.all([close(source), close(target)]);
+  }
+}
+
+/** Throws an OperationError that lists every precondition that is not met, each with its cure. Resolves to the warnings. */
+export async function requirePreconditions(live: DatabaseAccess, inactive?: DatabaseAccess): Promise<Finding[]> {
+  const found = await preconditions(live, inactive);
+  const errors = found.filter((f) => f.severity === 'error');
+  if (errors.length === 0) return found;
+  throw new OperationError(
+    'checking that the live database can be replicated',
+    errors.length === 1 ? 'one precondition is not met' : `${errors.length} preconditions are not met`,
+    errors.map((e) => `- ${e.side}: ${e.found}\n    ${e.cure}`).join('\n  '),
+  );
+}
+
+const listed =
+  (
+    severity: Finding['severity'],
+    sql: string,
+    found: (name: string) => string,
+    cure: (name: string) => string,
+  ): Check =>
+  async (client, settings) =>
+    (await rows<{ name: string }>(client, sql, sql.includes('$1') ? [settings.openTransactionSeconds] : [])).map(
+      ({ name }) => ({
+        severity,
+        found: found(name),
+        cure: cure(name),
+      }),
+    );
+
+const ofKind = (kind: string): string =>
+  `SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.relkind = '${kind}' AND ${ownSchemas} AND ${notOfExtension} ORDER BY 1`;
+
+const foreignTables = listed(
+  'error',
+  ofKind('f'),
+  (name) => `foreign table ${name}: its rows are elsewhere, and both colours would write to the same`,
+  (name) => `DROP FOREIGN TABLE ${name}, or move its rows into a table`,
+);
+const materialisedViews = listed(
+  'warning',
+  ofKind('m'),
+  (name) => `materialised view ${name} is not replicated: it is built and filled anew on the inactive side`,
+  (name) => `refresh it after the cutover if it must be newer than the copy: REFRESH MATERIALIZED VIEW ${name}`,
+);
+const largeObjects = listed(
+  'error',
+  `SELECT count(*)::text AS name FROM pg_largeobject_metadata HAVING count(*) > 0`,
+  (count) => `${count} large objects: they are not replicated`,
+  () => 'keep their content in a bytea column or outside the database, and remove them with lo_unlink',
+);
+const prepared = listed(
+  'error',
+  `SELECT gid AS name FROM pg_prepared_xacts WHERE database = current_database() ORDER BY 1`,
+  (gid) => `prepared transaction ${gid} is open: no consistent copy can begin`,
+  (gid) => `COMMIT PREPARED or ROLLBACK PREPARED '${gid}'`,
+);
+const longTransactions = (writing: boolean): string =>
+  `SELECT format('%s of %s, process %s, open for %s s', state, usename, pid, extract(epoch FROM now() - xact_start)::int) AS name
+   FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND datname = current_database()
+     AND backend_xid IS ${writing ? 'NOT NULL' : 'NULL'} AND xact_start < now() - make_interval(secs => $1) ORDER BY xact_start`;
+const endSession = (session: string): string =>
+  `wait for it, or end it: SELECT pg_terminate_backend(${/process (\d+)/.exec(session)?.[1] ?? 'pid'})`;
+
+const openWrites = listed(
+  'error',
+  longTransactions(true),
+  (session) => `long transaction (${session}) that writes: it holds up the start of the replication, and the cutover`,
+  endSession,
+);
+const openReads = listed(
+  'warning',
+  longTransactions(false),
+  (session) => `long transaction (${session}): it keeps old rows, and holds up migrations of the tables that it reads`,
+  endSession,
+);
+const foreignSubscriptions = listed(
+  'error',
+  `SELECT subname AS name FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = current_database() AND subname NOT LIKE 'greenlight\\_to\\_%' ORDER BY 1`,
+  (name) => `subscription ${name} writes to it as well`,
+  (name) => `DROP SUBSCRIPTION ${name}`,
+);
+
+/** Triggers that fire for replicated rows, too. What they do to other tables is done on the live side already, and replicated. */
+const actingTriggers = listed(
+  'warning',
+  `SELECT format('%s on %s', t.tgname, t.tgrelid::regclass) AS name FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+   JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE NOT t.tgisinternal AND t.tgenabled IN ('A', 'R') AND ${ownSchemas} ORDER BY 1`,
+  (name) => `trigger ${name} is ENABLE ALWAYS or REPLICA: it fires for replicated rows as well`,
+  () => 'see that it changes only the row itself; anything else would be done twice',
+);
+
+/** Two directions and their initial copies need this many; PostgreSQL takes one worker per table that is copied, two at a time. */
+const needed = { slots: 3, senders: 3, workers: 4 };
+
+const capacity: Check = async (client) => {
+  const found: Omit<Finding, 'side'>[] = [];
+  const s = await row<{ level: string; slots: number; senders: number; workers: number }>(
+    client,
+    `SELECT current_setting('wal_level') AS level,
+       current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots)::int AS slots,
+       current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_replication)::int AS senders,
+       current_setting('max_logical_replication_workers')::int AS workers`,
+  );
+  const error = (what: string, cure: string) => found.push({ severity: 'error', found: what, cure });
+  const few = (name: string, have: number, want: number) => {
+    if (have < want) error(`${have} left of ${name}, ${want} are needed`, `raise ${name} and restart, or free some`);
+  };
+  if (s.level !== 'logical') error(`wal_level is ${s.level}`, "set wal_level = 'logical' and restart the database");
+  few('max_replication_slots', s.slots, needed.slots);
+  few('max_wal_senders', s.senders, needed.senders);
+  few('max_logical_replication_workers', s.workers, needed.workers);
+  return found;
+};
+
+const strangeSlots: Check = async (client) =>
+  (
+    await rows<{ name: string; status: string | null }>(
+      client,
+      `SELECT slot_name AS name, wal_status AS status FROM pg_replication_slots WHERE NOT active`,
+    )
+  )
+    .filter((slot) => !isOurs(slot.name))
+    .map((slot) => ({
+      severity: 'warning' as const,
+      found: `replication slot ${slot.name} is not used by anybody and keeps the write-ahead log (${slot.status ?? 'unknown'})`,
+      cure: `SELECT pg_drop_replication_slot('${slot.name}') if nobody needs it`,
+    }));
+
+async function missingExtensions(live: pg.Client, inactive: pg.Client): Promise<Omit<Finding, 'side'>[]> {
+  const installed = await rows<{ name: string; version: string }>(
+    live,
+    'SELECT extname AS name, extversion AS version FROM pg_extension',
+  );
+  const available = await rows<{ name: string; version: string }>(
+    inactive,
+    'SELECT name, version FROM pg_available_extension_versions',
+  );
+  return installed
+    .filter((e) => !available.some((a) => a.name === e.name && a.version === e.version))
+    .map((e) => ({
+      severity: 'error' as const,
+      found: `extension ${e.name} ${e.version} is not available`,
+      cure: `install the package of ${e.name} ${e.version} on that server`,
+    }));
+}
+
+const liveChecks = [
+  capacity,
+  tablesCanBePublished,
+  foreignTables,
+  largeObjects,
+  prepared,
+  openWrites,
+  openReads,
+  strayRights,
+  materialisedViews,
+  strangeSlots,
+];
+const inactiveChecks = [capacity, foreignSubscriptions, prepared, openWrites, openReads, actingTriggers];

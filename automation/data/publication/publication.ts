@@ -1,0 +1,162 @@
+import type pg from 'pg';
+import { messageOf, OperationError } from '../../../infra/lib/errors.ts';
+import { sqlIdentifier, sqlLiteral } from '../../../infra/application/roles.ts';
+import { tablesOf, type Table } from '../catalog.ts';
+import { sqlState } from '../connect.ts';
+import type { Identity, Relation } from './identity.ts';
+
+/**
+ * Publishing. It takes the right to UPDATE and DELETE away from everybody, on each relation whose rows PostgreSQL cannot tell apart. So PostgreSQL
+ * is asked in the transaction that publishes, before anybody else can see it.
+ */
+
+/** What a publication contains; without `columns` a table is published with all of them. */
+export interface Published {
+  sql: string;
+  partitioned: boolean;
+  columns?: string[];
+}
+
+/** A table that cannot be published, or on which an UPDATE or DELETE would fail. */
+export interface Refusal {
+  /** Name of the table; of a partitioned one its root. */
+  table: string;
+  /** Name of the relation that PostgreSQL refuses: the table, or one of its partitions. */
+  relation: string;
+  /** The same, quoted for SQL. */
+  sql: string;
+  /** PostgreSQL's words. */
+  message: string;
+  /** Somebody held a lock on it for too long: what it would have said is not known. */
+  locked: boolean;
+}
+
+/**
+ * Longest wait for one lock, ms. Publishing and asking conflict with no lock that reading or writing takes, and nobody who reads or writes queues
+ * behind a request for them; a vacuum that is in the way ends itself after a second.
+ */
+const lockMs = 3_000;
+const lockNotAvailable = '55P03';
+const trialName = 'greenlight_trial';
+
+/** Publishes `tables` under `name`; `note` is kept with it. One of that name is replaced. Throws where an UPDATE or DELETE would fail then: nothing was published. */
+export async function createPublication(
+  client: pg.Client,
+  name: string,
+  tables: Published[],
+  note: string,
+  identities: Identity[],
+): Promise<void> {
+  const refusals = await inTransaction(client, async (commit) => {
+    await client.query(
+      `DROP PUBLICATION IF EXISTS ${sqlIdentifier(name)}; ${publish(name, tables)};
+       COMMENT ON PUBLICATION ${sqlIdentifier(name)} IS ${sqlLiteral(note)}`,
+    );
+    const found: Refusal[] = [];
+    for (const identity of identities.filter(({ sql }) => tables.some((t) => t.sql === sql)))
+      found.push(...(await ask(client, identity)));
+    if (found.length === 0) await commit();
+    return found;
+  });
+  if (refusals.length === 0) return;
+  throw new OperationError(
+    `publishing ${name}`,
+    `the application could not change rows any more: ${refusals.map((r) => `${r.relation}: ${r.message}`).join('; ')}`,
+    'nothing was published; repeat: what stands against it is then listed with its cure',
+  );
+}
+
+/** What `createPublication` would refuse, table by table. Each is published for a moment in a transaction that is rolled back. */
+export async function tryPublication(
+  client: pg.Client,
+  tables: Published[],
+  identities: Identity[],
+): Promise<Refusal[]> {
+  return inTransaction(client, async () => {
+    const found: Refusal[] = [];
+    for (const table of tables) {
+      const identity = identities.find(({ sql }) => sql === table.sql);
+      if (identity === undefined) continue;
+      await client.query('SAVEPOINT trial');
+      const failed = await client
+        .query(publish(trialName, [table]))
+        .then(() => undefined, asRefusal(identity.name, identity));
+      if (failed === undefined) found.push(...(await ask(client, identity)));
+      else found.push(failed);
+      // Locks and the publication go with it.
+      await client.query('ROLLBACK TO trial; RELEASE trial');
+    }
+    return found;
+  });
+}
+
+function publish(name: string, tables: Published[]): string {
+  const listed = tables.map((t) => {
+    const columns = t.columns === undefined ? '' : ` (${t.columns.map(sqlIdentifier).join(', ')})`;
+    return `${t.partitioned ? '' : 'ONLY '}${t.sql}${columns}`;
+  });
+  // Changes of partitions are published as the root's, so both sides may be partitioned differently.
+  const options = `WITH (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)`;
+  return `CREATE PUBLICATION ${sqlIdentifier(name)} ${listed.length === 0 ? '' : `FOR TABLE ${listed.join(', ')}`} ${options}`;
+}
+
+/**
+ * Whether UPDATE and DELETE would work on each relation that holds rows. EXPLAIN checks it as the statement itself would, and runs nothing: a
+ * statement without rows would still fire triggers for each statement.
+ */
+async function ask(client: pg.Client, { name, leaves }: Identity): Promise<Refusal[]> {
+  const found: Refusal[] = [];
+  for (const leaf of leaves) {
+    const statements = [`DELETE FROM ONLY ${leaf.sql} WHERE false`];
+    if (leaf.touch !== null) statements.unshift(`UPDATE ONLY ${leaf.sql} SET ${leaf.touch} WHERE false`);
+    await client.query('SAVEPOINT asked');
+    const failed = await client
+      .query(statements.map((sql) => `EXPLAIN ${sql}`).join('; '))
+      .then(() => undefined, asRefusal(name, leaf));
+    await client.query('ROLLBACK TO asked; RELEASE asked');
+    if (failed !== undefined) found.push(failed);
+  }
+  return found;
+}
+
+const asRefusal =
+  (table: string, { name, sql }: Relation) =>
+  (error: unknown): Refusal => {
+    const state = sqlState(error);
+    if (state === undefined) throw error;
+    const message = state === lockNotAvailable ? `no lock on it was to be had within ${lockMs} ms` : messageOf(error);
+    return { table, relation: name, sql, message, locked: state === lockNotAvailable };
+  };
+
+/** Runs `work` in a transaction that ends with it: committed by `commit`, else rolled back. */
+async function inTransaction<T>(client: pg.Client, work: (commit: () => Promise<unknown>) => Promise<T>): Promise<T> {
+  // What the database's or the role's owner has set for the application must not act on this.
+  await client.query(
+    `BEGIN READ WRITE; SET LOCAL lock_timeout = ${lockMs}; SET LOCAL row_security = on; SET LOCAL idle_in_transaction_session_timeout = 0`,
+  );
+  try {
+    return await work(() => client.query('COMMIT'));
+  } finally {
+    // After a commit it is only a warning.
+    await client.query('ROLLBACK').catch(() => undefined);
+  }
+}
+
+/** Tables and columns that exist on both sides: what can flow from `from` to a side that may have an older schema. */
+export function sharedTables(from: Table[], to: Table[]): Published[] {
+  const published: Published[] = [];
+  for (const table of from) {
+    const other = to.find((t) => t.name === table.name);
+    if (other === undefined) continue;
+    const plain = table.columns.filter((c) => !c.generated).map((c) => c.name);
+    const shared = plain.filter((name) => other.columns.some((c) => c.name === name));
+    const all = shared.length === plain.length;
+    published.push({ sql: table.sql, partitioned: table.partitioned, ...(all ? {} : { columns: shared }) });
+  }
+  return published;
+}
+
+/** Everything that can be published: used for the direction from the older schema to the newer one. */
+export async function allTables(client: pg.Client): Promise<Published[]> {
+  return (await tablesOf(client)).map((t) => ({ sql: t.sql, partitioned: t.partitioned }));
+}

@@ -1,0 +1,110 @@
+import type pg from 'pg';
+import { tablesOf } from '../catalog.ts';
+import { obstacles } from './flow.ts';
+import { identitiesOf, type Identity, type Relation } from './identity.ts';
+import { tryPublication, type Refusal } from './publication.ts';
+
+/** Something about a database that stands against replicating it, or that an operator should know. */
+export interface Finding {
+  severity: 'error' | 'warning';
+  side: 'live' | 'inactive';
+  /** What was found, with the name of the object. */
+  found: string;
+  cure: string;
+}
+
+type Found = Omit<Finding, 'side'>;
+
+/** What stands against publishing the live tables, and against following them on a copy with the same schema. */
+export async function tablesCanBePublished(client: pg.Client): Promise<Found[]> {
+  const [tables, identities] = [await tablesOf(client), await identitiesOf(client)];
+  const findings: Found[] = [];
+  const error = (found: string, cure: string) => findings.push({ severity: 'error', found, cure });
+  for (const table of tables) {
+    if (table.owner !== 'owner')
+      error(`table ${table.name} belongs to ${table.owner}`, `ALTER TABLE ${table.sql} OWNER TO owner`);
+  }
+  const unlogged = identities.flatMap(({ name, leaves, unlogged, sql }) =>
+    unlogged ? [{ name, sql }] : leaves.filter((leaf) => leaf.unlogged),
+  );
+  for (const { name, sql } of unlogged)
+    error(`table ${name} is unlogged, so its rows are not replicated`, `ALTER TABLE ${sql} SET LOGGED, or drop it`);
+
+  const publishable = tables
+    .filter(({ name }) => !unlogged.some((u) => u.name === name))
+    .map(({ sql, partitioned }) => ({ sql, partitioned }));
+  const refusals = await tryPublication(client, publishable, identities);
+  for (const identity of identities) {
+    const mine = refusals.filter(({ table }) => table === identity.name);
+    if (mine.length > 0) findings.push(...explain(identity, mine));
+  }
+  const refused = new Set(refusals.map(({ table }) => table));
+  const names = { from: 'the live side', to: 'the copy' };
+  for (const { table, found, cure } of obstacles(identities, identities, false, names))
+    if (!refused.has(table)) error(found, cure);
+  return [...findings, ...identities.flatMap(bornWithout)];
+}
+
+/** One finding for each cause; relations of one table that share it are named together. */
+function explain(identity: Identity, refusals: Refusal[]): Found[] {
+  const causes = new Map<string, { relation: Relation; refusal: Refusal }[]>();
+  for (const refusal of refusals) {
+    const relation = identity.leaves.find(({ name }) => name === refusal.relation) ?? identity;
+    const cause = refusal.locked ? 'locked' : causeOf(identity, relation, refusal);
+    causes.set(cause, [...(causes.get(cause) ?? []), { relation, refusal }]);
+  }
+  return [...causes].map(([cause, members]) => ({
+    severity: 'error',
+    found: `table ${members.map(({ relation }) => relation.name).join(', ')} ${cause === 'locked' ? 'is locked by somebody who changes or indexes it, so it cannot be published now' : cause}`,
+    cure:
+      cause === 'locked'
+        ? whoLocks(members[0]?.relation ?? identity)
+        : cureOf(
+            identity,
+            members.map(({ relation }) => relation),
+          ),
+  }));
+}
+
+const fails = 'once published, every UPDATE and DELETE on it fails';
+
+function causeOf(identity: Identity, { name, replident, key, deferrable }: Relation, { message }: Refusal): string {
+  if (!/replica identity/i.test(message)) return `cannot be published: ${message}`;
+  const ofRoot = name === identity.name ? '' : ` (partition of ${identity.name})`;
+  if (replident === 'n') return `was told to have no identity (REPLICA IDENTITY NOTHING)${ofRoot}: ${fails}`;
+  if (replident === 'i') return `has lost the index that its REPLICA IDENTITY names${ofRoot}: ${fails}`;
+  if (deferrable !== null) return `has a primary key that is deferrable, which identifies no row${ofRoot}: ${fails}`;
+  if (key.length > 0) return `cannot be published: ${message}`;
+  if (ofRoot !== '' && identity.replident === 'f')
+    return `has no primary key${ofRoot}, and REPLICA IDENTITY FULL of the root is not its own: ${fails}`;
+  return `has no primary key${ofRoot}: ${fails}`;
+}
+
+function cureOf(identity: Identity, relations: Relation[]): string {
+  const [first] = relations;
+  const all = [...(identity.partitioned && identity.replident !== 'f' ? [identity] : []), ...relations];
+  const full = all.map(({ sql }) => `ALTER TABLE ${sql} REPLICA IDENTITY FULL`).join('; ');
+  if (first === undefined) return full;
+  if (first.key.length > 0) return relations.map(({ sql }) => `ALTER TABLE ${sql} REPLICA IDENTITY DEFAULT`).join('; ');
+  if (first.deferrable !== null) {
+    const { name, columns } = identity.deferrable ?? first.deferrable;
+    const quoted = `(${columns.map((c) => `"${c}"`).join(', ')})`;
+    return `ALTER TABLE ${identity.sql} DROP CONSTRAINT "${name}", ADD CONSTRAINT "${name}" PRIMARY KEY ${quoted}; where it has to be deferrable: ${full}`;
+  }
+  return `add a primary key${identity.partitioned ? ` to ${identity.name}` : ''}, or: ${full}`;
+}
+
+const whoLocks = ({ sql }: Relation): string =>
+  `wait for it, or see who: SELECT pid, mode FROM pg_locks WHERE relation = '${sql.replaceAll("'", "''")}'::regclass`;
+
+/** A partition does not get its root's REPLICA IDENTITY: one that is made while its table is published can be written once, and never changed. */
+function bornWithout({ name, partitioned, key, leaves }: Identity): Found[] {
+  if (!partitioned || key.length > 0 || leaves.length === 0) return [];
+  return [
+    {
+      severity: 'warning',
+      found: `table ${name} has no primary key of its own: on a partition that is made during the release every UPDATE and DELETE fails`,
+      cure: `make none until it is over, or at once: ALTER TABLE <partition> REPLICA IDENTITY FULL`,
+    },
+  ];
+}

@@ -1,0 +1,63 @@
+import type pg from 'pg';
+import { findConflict } from './conflict.ts';
+import { close, connect, rows } from '../connect.ts';
+import type { Link } from '../link.ts';
+import { enableSubscription } from './subscription.ts';
+import { subscriptionSql, type Subscription } from './sync-state.ts';
+
+/** How often a replication is started again that has not come further since. */
+const mostTries = 3;
+
+/** What was tried for one link. */
+export interface Tries {
+  /** Position up to which it had applied, when it was last started again. */
+  at: string | undefined;
+  count: number;
+}
+
+export const noTries = (): Tries => ({ at: undefined, count: 0 });
+
+/**
+ * Starts a replication again that a lost connection has stopped. `disable_on_error` is wanted for changes that cannot be
+ * applied, which would be tried for ever; but PostgreSQL switches a subscription off on any error, a connection that broke
+ * included (a failover, a restarted publisher). One that stops again and again at the same position, or at a change that
+ * provably conflicts, stays off. Resolves to whether it was started again; rejects while the opposite direction runs.
+ * Sessions as admin.
+ */
+export async function revive(link: Link, source: pg.Client, target: pg.Client, tries: Tries): Promise<boolean> {
+  const [subscription] = await rows<Subscription>(target, subscriptionSql, [link.name]);
+  if (subscription === undefined || subscription.enabled) return false;
+  const at = await appliedUpTo(link, target);
+  if (at !== tries.at) Object.assign(tries, { at, count: 0 });
+  if (tries.count >= mostTries || (await isConflict(link, source, target))) return false;
+  tries.count += 1;
+  await enableSubscription(link, source, target);
+  return true;
+}
+
+/** The same with sessions of its own; where a side cannot be reached, there is nothing to be done now. */
+export async function reviveLink(link: Link, tries: Tries): Promise<boolean> {
+  const sessions = await Promise.allSettled([connect(link.from.access, 'admin'), connect(link.to.access, 'admin')]);
+  const [source, target] = sessions.map((session) => (session.status === 'fulfilled' ? session.value : undefined));
+  try {
+    return source !== undefined && target !== undefined && (await revive(link, source, target, tries));
+  } finally {
+    await Promise.all([close(source), close(target)]);
+  }
+}
+
+async function appliedUpTo(link: Link, target: pg.Client): Promise<string> {
+  const [origin] = await rows<{ lsn: string }>(
+    target,
+    `SELECT coalesce(max(o.remote_lsn), '0/0')::text AS lsn FROM pg_subscription s
+     LEFT JOIN pg_replication_origin_status o ON o.external_id = 'pg_' || s.oid WHERE s.subname = $1`,
+    [link.name],
+  );
+  return origin?.lsn ?? '0/0';
+}
+
+/** A row that is there already, or a table that is not: trying again would end the same way. */
+async function isConflict(link: Link, source: pg.Client, target: pg.Client): Promise<boolean> {
+  const found = await findConflict(link, source, target).catch(() => '');
+  return /is already on|does not exist|while copying/.test(found);
+}

@@ -1,0 +1,108 @@
+import type pg from 'pg';
+import { findConflict } from './conflict.ts';
+import { close, connect, row, rows } from '../connect.ts';
+import { schemaChanges, schemaFingerprint, type SchemaFingerprint } from './fingerprint.ts';
+import { publicationNote, type Link } from '../link.ts';
+
+export interface SyncStatus {
+  /** `broken`: it does not go on by itself; `problem` says why. */
+  state: 'none' | 'copying' | 'streaming' | 'broken';
+  problem?: string;
+  tablesReady: number;
+  tables: number;
+  /** Written on `from` and not applied on `to` yet. */
+  lagBytes: number;
+  lagMs: number;
+}
+
+/** How far the replication is. Rejects only where a database cannot be reached. */
+export async function syncStatus(link: Link): Promise<SyncStatus> {
+  const [source, target] = await Promise.all([connect(link.from.access, 'admin'), connect(link.to.access, 'admin')]);
+  try {
+    const { worker, ...status } = await measure(link, source, target);
+    if (status.state === 'none' || status.state === 'broken' || worker) return status;
+    return { ...status, state: 'broken', problem: 'no worker is applying changes at the moment' };
+  } finally {
+    await Promise.all([close(source), close(target)]);
+  }
+}
+
+/** Whether `to` has applied all that `from` had written up to `lsn`. */
+export async function replayed(source: pg.Client, name: string, lsn: string): Promise<boolean> {
+  const sql =
+    'SELECT coalesce(bool_or(replay_lsn >= $1::pg_lsn), false) AS done FROM pg_stat_replication WHERE application_name = $2';
+  return (await row<{ done: boolean }>(source, sql, [lsn, name])).done;
+}
+
+export interface Subscription {
+  enabled: boolean;
+  worker: boolean;
+  tables: number;
+  ready: number;
+}
+
+export const subscriptionSql = `
+  SELECT s.subenabled AS enabled,
+    EXISTS (SELECT FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.relid IS NULL AND w.pid IS NOT NULL) AS worker,
+    (SELECT count(*)::int FROM pg_subscription_rel r WHERE r.srsubid = s.oid) AS tables,
+    (SELECT count(*)::int FROM pg_subscription_rel r WHERE r.srsubid = s.oid AND r.srsubstate = 'r') AS ready
+  FROM pg_subscription s WHERE s.subname = $1`;
+
+export interface Slot {
+  status: string | null;
+  lag: string;
+  lag_ms: number;
+}
+
+export const slotSql = `
+  SELECT s.wal_status AS status,
+    greatest(0, pg_wal_lsn_diff(pg_current_wal_flush_lsn(), coalesce(r.replay_lsn, s.confirmed_flush_lsn)))::bigint::text AS lag,
+    coalesce(extract(epoch FROM r.replay_lag) * 1000, 0)::float8 AS lag_ms
+  FROM pg_replication_slots s LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid WHERE s.slot_name = $1`;
+
+/** For callers with sessions of their own; `worker`: one applies changes right now. */
+export async function measure(
+  link: Link,
+  source: pg.Client,
+  target: pg.Client,
+): Promise<SyncStatus & { worker: boolean }> {
+  const [subscription] = await rows<Subscription>(target, subscriptionSql, [link.name]);
+  const [slot] = await rows<Slot>(source, slotSql, [link.name]);
+  const note = await publicationNote(source, link.name);
+  const fingerprint = await schemaFingerprint(source);
+  const figures = {
+    tables: subscription?.tables ?? 0,
+    tablesReady: subscription?.ready ?? 0,
+    lagBytes: Number(slot?.lag ?? 0),
+    lagMs: Math.round(slot?.lag_ms ?? 0),
+    worker: subscription?.worker ?? false,
+  };
+  if (subscription === undefined && slot === undefined && note === undefined) return { ...figures, state: 'none' };
+  const problem = await problemOf(link, source, target, subscription, slot, changesSince(note, fingerprint));
+  if (problem !== undefined) return { ...figures, state: 'broken', problem };
+  return { ...figures, state: figures.tablesReady === figures.tables ? 'streaming' : 'copying' };
+}
+
+/** Schema changes on the publisher since the publication was made; the reverse direction's schema may go on changing. */
+function changesSince(note: string | undefined, now: SchemaFingerprint): string[] {
+  return note === undefined || note === '' ? [] : schemaChanges(JSON.parse(note) as SchemaFingerprint, now);
+}
+
+async function problemOf(
+  link: Link,
+  source: pg.Client,
+  target: pg.Client,
+  subscription: Subscription | undefined,
+  slot: Slot | undefined,
+  changes: string[],
+): Promise<string | undefined> {
+  if (subscription === undefined) return `the subscription on ${link.to.colour} is missing`;
+  if (slot === undefined) return `the replication slot on ${link.from.colour} is missing`;
+  // A lost slot still shows every table as ready, and its worker comes and goes.
+  if (slot.status === 'lost')
+    return `${link.from.colour} no longer has the changes that ${link.to.colour} needs (replication slot lost)`;
+  if (changes.length > 0)
+    return `the schema of ${link.from.colour} has changed since the replication began: ${changes.join(', ')}`;
+  if (!subscription.enabled) return await findConflict(link, source, target);
+  return undefined;
+}

@@ -1,0 +1,166 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
+import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
+import { revokeWrites, sqlIdentifier } from '../../../infra/application/roles.ts';
+import { close, connect, row, rows, withClient } from '../connect.ts';
+import { schemaFingerprint } from './fingerprint.ts';
+import { identitiesOf } from '../publication/identity.ts';
+import { createSlot, dropSlot, linkBetween, type Link, type Side } from '../link.ts';
+import { requirePreconditions } from '../publication/preconditions.ts';
+import { allTables, createPublication } from '../publication/publication.ts';
+import { refreshMaterialisedViews } from '../schema.ts';
+import { createSubscription, dropSubscription } from './subscription.ts';
+import { quietTriggers } from './triggers.ts';
+import { noTries, revive } from './revive.ts';
+import { measure, replayed, type SyncStatus } from './sync-state.ts';
+
+export { replayed, syncStatus, type SyncStatus } from './sync-state.ts';
+
+/** Longest wait for open transactions when the slot is made, ms. */
+const slotMs = 30_000;
+/** A worker that is gone is started again within 5 s (wal_retrieve_retry_interval); longer means that it cannot run, ms. */
+const workerMs = 15_000;
+const pollMs = 200;
+
+/**
+ * Starts to copy all tables from `from` (live) to `to`, whose schema must be there and empty (`copySchema`), and to
+ * follow every change from then on. `to` becomes read-only for the application. What an earlier attempt left is
+ * replaced. Throws an OperationError that lists all preconditions that are not met, before anything is published. An aborted `signal` ends it
+ * between two steps; `onWarning` gets what an operator should know, and does not stand against going on.
+ */
+export async function startSync(
+  from: Side,
+  to: Side,
+  { signal, onWarning }: { signal?: AbortSignal; onWarning?: (text: string) => void } = {},
+): Promise<Link> {
+  const link = linkBetween(from, to);
+  await stopSync(link);
+  const warnings = await requirePreconditions(from.access, to.access);
+  for (const { found, cure } of warnings) onWarning?.(`${found}; ${cure}`);
+  const [source, target] = await Promise.all([connect(from.access, 'admin'), connect(to.access, 'admin')]);
+  try {
+    await target.query(revokeWrites);
+    const fingerprint = await schemaFingerprint(source);
+    const tables = await allTables(source);
+    signal?.throwIfAborted();
+    await createPublication(source, link.name, tables, JSON.stringify(fingerprint), await identitiesOf(source));
+    await createSlot(source, link.name, slotMs);
+    await quietTriggers(source, target);
+    signal?.throwIfAborted();
+    await createSubscription(source, target, link, { copyData: true, enabled: true });
+    return link;
+  } catch (error) {
+    await stopSync(link).catch(() => undefined);
+    if (error instanceof OperationError) throw error;
+    throw new OperationError(
+      'starting the replication',
+      messageOf(error),
+      'put that right, then repeat: what was begun is undone',
+      {
+        cause: error,
+      },
+    );
+  } finally {
+    await Promise.all([close(source), close(target)]);
+  }
+}
+
+export interface WaitForSync {
+  /** Longest wait for the initial copy and for the lag to be gone, ms. */
+  timeoutMs: number;
+  onProgress?: (status: SyncStatus) => void;
+  signal?: AbortSignal;
+}
+
+/**
+ * Resolves once every table is copied and all that was written until then is applied; materialised views are filled
+ * then. Rejects with an OperationError when the time is up, or as soon as it is clear that it cannot succeed.
+ */
+export async function waitForSync(link: Link, options: WaitForSync): Promise<SyncStatus> {
+  const [source, target] = await Promise.all([connect(link.from.access, 'admin'), connect(link.to.access, 'admin')]);
+  const deadline = Date.now() + options.timeoutMs;
+  let wanted: string | undefined;
+  let workerSeen = Date.now();
+  const tries = noTries();
+  try {
+    for (;;) {
+      options.signal?.throwIfAborted();
+      const { worker, ...status } = await measure(link, source, target);
+      options.onProgress?.(status);
+      if (worker) workerSeen = Date.now();
+      if (status.state === 'broken' && !(await revive(link, source, target, tries)))
+        throw broken(link, status.problem ?? '');
+      if (Date.now() - workerSeen > workerMs) throw broken(link, 'no worker has been applying changes for 15 s');
+      if (status.state === 'streaming') {
+        wanted ??= (await row<{ lsn: string }>(source, 'SELECT pg_current_wal_flush_lsn()::text AS lsn')).lsn;
+        if (await replayed(source, link.name, wanted)) {
+          await refreshMaterialisedViews(target);
+          return status;
+        }
+      }
+      if (Date.now() > deadline) {
+        throw new OperationError(
+          `waiting for the data to reach ${link.to.colour}`,
+          `after ${options.timeoutMs} ms ${status.tablesReady} of ${status.tables} tables are copied and ${status.lagBytes} bytes are behind`,
+          'repeat at a time with fewer writes, or allow more time',
+        );
+      }
+      await sleep(pollMs, undefined, options.signal === undefined ? {} : { signal: options.signal });
+    }
+  } finally {
+    await Promise.all([close(source), close(target)]);
+  }
+}
+
+/** As `stopSync`, but the publication goes first, and at once: the application on the publishing side can write again whatever else is slow. */
+export async function withdrawSync(link: Link): Promise<void> {
+  await withClient(link.from.access, 'admin', (source) =>
+    source.query(`DROP PUBLICATION IF EXISTS ${sqlIdentifier(link.name)}`),
+  );
+  await stopSync(link);
+}
+
+/**
+ * Ends the replication and removes what it needed on both sides. May be repeated. A side that cannot be reached is
+ * left out, and its name returned: what is there goes with it, or is removed when this is repeated.
+ */
+export async function stopSync(link: Link): Promise<{ unreachable: string[] }> {
+  const unreachable: string[] = [];
+  let copySlots: string | undefined = String.raw`pg\_%\_sync\_%`;
+  try {
+    await withClient(link.to.access, 'admin', async (target) => {
+      copySlots = await dropSubscription(target, link.name);
+    });
+  } catch (error) {
+    if (!cannotConnect(error)) throw error;
+    unreachable.push(link.to.colour);
+  }
+  try {
+    await withClient(link.from.access, 'admin', async (source) => {
+      await dropSlot(source, link.name);
+      for (const { name } of await leftByCopies(source, copySlots)) await dropSlot(source, name);
+      await source.query(`DROP PUBLICATION IF EXISTS ${link.name}`);
+    });
+  } catch (error) {
+    if (!cannotConnect(error)) throw error;
+    unreachable.push(link.from.colour);
+  }
+  return { unreachable };
+}
+
+const cannotConnect = (error: unknown): boolean =>
+  error instanceof OperationError && error.doing.startsWith('connecting');
+
+const leftByCopies = (source: pg.Client, pattern: string | undefined): Promise<{ name: string }[]> =>
+  rows(
+    source,
+    'SELECT slot_name AS name FROM pg_replication_slots WHERE slot_name LIKE $1 AND NOT active AND database = current_database()',
+    [pattern ?? ''],
+  );
+
+const broken = (link: Link, problem: string): OperationError =>
+  new OperationError(
+    `replicating from ${link.from.colour} to ${link.to.colour}`,
+    problem,
+    `put that right and start the release again: ${link.to.colour} is then copied afresh; ${link.from.colour} serves on as before`,
+  );

@@ -1,0 +1,168 @@
+import { setTimeout } from 'node:timers/promises';
+import { OperationError } from '../../../infra/lib/errors.ts';
+import type { AlertDelivery, Alerts } from '../../../infra/platform/alerts.ts';
+import type { Instances } from '../../../infra/platform/instances.ts';
+import { check, type Gate, type Measurement } from '../../journal/verdict.ts';
+
+export interface AlertsGate {
+  alerts: Alerts;
+  instances: Instances;
+  /** A redundant one, such as `api.green.1`: it is stopped for the time of the proof. */
+  instance: string;
+  /** Longest wait for the delivery, and again for the instance to be back; milliseconds. Default: the platform's. */
+  waitMs?: number;
+  pollMs?: number;
+  /** Told about the delivery: for the journal. */
+  onDelivered?: (delivery: { alert: string; receiver: string; ms: number }) => void;
+}
+
+/** Longest wait for instances that have just been started, ms. */
+const settleMs = 10_000;
+const settlePollMs = 100;
+
+/** What has to be watched, and how its rules are recognised by their names. */
+const kinds: Record<string, RegExp> = {
+  uptime: /down/i,
+  'response times': /slow|latency|response|p95/i,
+  'error rates': /error/i,
+};
+
+/** The alert that a stopped instance raises. */
+const expectedAlert = 'InstanceDown';
+
+/** Monitoring works from end to end: a stopped instance becomes an alert that a receiver acknowledges. */
+export function alertsGate(options: AlertsGate): Gate {
+  const { alerts, instances, instance, waitMs = alerts.deliveryMs, pollMs = 250, onDelivered } = options;
+  return {
+    id: 'alerts',
+    title: 'Monitoring and alerts',
+    async measure({ evidence, signal }) {
+      const rules = await alerts.rules();
+      await refuseUnlessRedundant(instances, instance, signal);
+      await poll(waitMs, pollMs, signal, async () => (await alerts.watches(instance)) || undefined);
+      const stoppedAt = Date.now();
+      let delivered: AlertDelivery | undefined;
+      try {
+        // Where the platform would take minutes to notice a loss, it raises the same alert itself.
+        await (alerts.raise?.(instance) ?? instances.stop(instance));
+        delivered = await poll(waitMs, pollMs, signal, async () =>
+          (await alerts.deliveries(stoppedAt)).find((delivery) => isAbout(delivery, instance)),
+        );
+      } finally {
+        await instances.start(instance);
+      }
+      const back = await poll(waitMs, pollMs, signal, async () =>
+        (await instances.list()).find(({ id, state }) => id === instance && state === 'running'),
+      );
+      const raised = alerts.raise === undefined ? 'by stopping the instance' : 'as a test of the alarm itself';
+      const failures = await alerts.failures(stoppedAt);
+      const ms = delivered === undefined ? undefined : delivered.at - stoppedAt;
+      if (delivered !== undefined && ms !== undefined) {
+        onDelivered?.({ alert: delivered.alert, receiver: delivered.receiver, ms });
+      }
+      await evidence.write(
+        'alerts.json',
+        JSON.stringify({ rules, instance, raised, stoppedAt, delivered, failures }, undefined, 2),
+      );
+      const measurements = [
+        ...judgeRules(rules),
+        judgeDelivery(instance, delivered, ms, waitMs),
+        ...judgeReceivers(failures),
+        check(
+          'instance started again',
+          'running',
+          back === undefined ? 'not running' : 'running',
+          back !== undefined,
+          `Start it by hand: ${instance}.`,
+        ),
+      ];
+      return { measurements };
+    },
+  };
+}
+
+/** Stopping the only instance of a service would be an outage: then the proof is not made. */
+/** Waits until the instance and another one of its service run; one that has just been started counts as starting. */
+async function refuseUnlessRedundant(instances: Instances, instance: string, signal: AbortSignal): Promise<void> {
+  const group = instance.slice(0, instance.lastIndexOf('.') + 1);
+  const mine = async () => (await instances.list()).filter(({ id }) => id.startsWith(group));
+  const settled = await poll(settleMs, settlePollMs, signal, async () => {
+    const all = await mine();
+    return all.some(({ state }) => state === 'starting') ? undefined : all;
+  });
+  const running = (settled ?? (await mine())).filter(({ state }) => state === 'running');
+  if (running.some(({ id }) => id === instance) && running.length > 1) return;
+  throw new OperationError(
+    `proving alerts with ${instance}`,
+    `${running.length} instances of its group are running, so it is not redundant`,
+    'run at least two instances of the service',
+  );
+}
+
+/** Whether an alert tells of this instance: by its id in a label, or by its service, colour and number in several. */
+export function isAbout({ alert, status, labels }: AlertDelivery, instance: string): boolean {
+  if (alert !== expectedAlert || status !== 'firing') return false;
+  const values = Object.values(labels);
+  return values.includes(instance) || instance.split('.').every((part) => values.includes(part));
+}
+
+async function poll<T>(
+  waitMs: number,
+  pollMs: number,
+  signal: AbortSignal,
+  look: () => Promise<T | undefined>,
+): Promise<T | undefined> {
+  const end = performance.now() + waitMs;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined || performance.now() >= end) return found;
+    await setTimeout(pollMs, undefined, { signal });
+  }
+}
+
+/** At least one rule for each of what has to be watched. */
+export function judgeRules(rules: string[]): Measurement[] {
+  return Object.entries(kinds).map(([kind, pattern]) => {
+    const found = rules.filter((rule) => pattern.test(rule));
+    return check(
+      `rules for ${kind}`,
+      '>= 1',
+      found.length === 0 ? 'none' : found.join(', '),
+      found.length > 0,
+      'No loaded rule has such a name.',
+    );
+  });
+}
+
+function judgeDelivery(
+  instance: string,
+  delivered: AlertDelivery | undefined,
+  ms: number | undefined,
+  waitMs: number,
+): Measurement {
+  const wanted = `acknowledged within ${waitMs / 1000} s`;
+  const name = `alert that ${instance} is down`;
+  if (delivered === undefined || ms === undefined) {
+    return check(
+      name,
+      wanted,
+      'not delivered',
+      false,
+      'No receiver acknowledged it: check the rules and the receivers.',
+    );
+  }
+  return check(name, wanted, `${delivered.receiver} after ${(ms / 1000).toFixed(1)} s`, ms <= waitMs);
+}
+
+/** No receiver missed a notification. */
+export function judgeReceivers(failures: Record<string, number>): Measurement[] {
+  return Object.entries(failures).map(([receiver, count]) =>
+    check(
+      `receiver ${receiver}`,
+      'no failed notification',
+      `${count} failed`,
+      count === 0,
+      'It cannot be reached: its people would not be told.',
+    ),
+  );
+}

@@ -1,0 +1,172 @@
+import type { Artefact, Colour, EnvironmentName, Split } from '../../infra/model.ts';
+import type { GateResult, Verdict } from './verdict.ts';
+
+/**
+ * Everything that a journal can hold. The journal is the only source of the report: what is not in it did not
+ * happen. Names are `<subject>.<what happened>`; times are ISO 8601, UTC; durations milliseconds.
+ */
+export type Event =
+  | {
+      type: 'release.started';
+      release: string;
+      kind: 'go-live' | 'release' | 'rehearsal';
+      application: string;
+      environment: EnvironmentName;
+      platform: 'local' | 'aws';
+      /** Who answered in place of the platform's own control plane. */
+      emulatedBy?: string;
+      /** Colour and version that were live, absent on a first go-live. */
+      from?: { colour: Colour; version: string };
+      to: { colour: Colour; version: string };
+      source: { commit: string; branch: string; dirty: boolean };
+      stages: { id: StageId; title: string; expectedMs: number }[];
+      /** Every gate that this release is to pass, so that the report lists those that it never reached. */
+      gates?: { id: string; title: string; stage: StageId }[];
+      /** The parts of the release definition that the report shows; no secrets. */
+      settings: Record<string, unknown>;
+    }
+  | { type: 'release.resumed'; found: string; decision: string }
+  | {
+      type: 'release.ended';
+      verdict: ReleaseVerdict;
+      reason: string;
+      wallMs: number;
+      observationMs: number;
+      peakMemoryMb: number;
+    }
+  | { type: 'stage.started'; stage: StageId }
+  | { type: 'stage.ended'; stage: StageId; verdict: Verdict; reason?: string; ms: number; observationMs: number }
+  /** Everything is taken back from here on: a release that ends without `release.ended` now goes on with that. */
+  | { type: 'undo.started'; reason: string; outcome: ReleaseVerdict; automatic: boolean }
+  | { type: 'stage.undone'; stage: StageId; what: string; ms: number }
+  /** Written before something that changes the world, and after it: resume looks for intents without an end. */
+  | { type: 'action.intent'; id: string; what: string }
+  | { type: 'action.done'; id: string; ms: number; result?: string }
+  | { type: 'action.failed'; id: string; ms: number; error: string }
+  | { type: 'artefact.built'; artefact: Artefact; ms: number; files: number; bytes: number }
+  | { type: 'stack.applied'; stack: string; changes: Record<string, number>; ms: number }
+  | { type: 'gate.judged'; stage: StageId; gate: GateResult }
+  | { type: 'backup.taken'; id: string; bytes: number; lsn?: string; ms: number }
+  | { type: 'backup.restored'; id: string; recoveryTimeMs: number; recoveryPointMs: number; tables: TableComparison[] }
+  | {
+      type: 'migration.applied';
+      where: 'scratch' | 'staging' | Colour;
+      name: string;
+      phase: 'expand' | 'contract';
+      ms: number;
+    }
+  /** What the expand migrations add to the schema of the live version: its data cannot go back with a rollback. */
+  | { type: 'schema.extended'; tables: string[]; columns: { table: string; columns: string[] }[] }
+  | {
+      type: 'sync.progress';
+      direction: 'forward' | 'reverse';
+      tablesReady: number;
+      tables: number;
+      lagBytes: number;
+      lagMs: number;
+    }
+  | {
+      type: 'data.compared';
+      moment: 'seed' | 'cutover' | 'rollback' | 'staging';
+      tables: TableComparison[];
+      ms: number;
+    }
+  | { type: 'traffic.set'; split: Split; by: 'engine' | 'balancer'; ms: number }
+  | { type: 'traffic.observed'; from: number; to: number; colours: Record<Colour, ObservedTraffic>; split: Split }
+  | { type: 'canary.step'; percent: number; verdict: Verdict; reason: string; observedPercent: number | undefined }
+  | { type: 'cutover.step'; step: string; ms: number; detail?: string }
+  | {
+      type: 'cutover.done';
+      direction: 'forward' | 'rollback';
+      from: Colour;
+      to: Colour;
+      holdMs: number;
+      totalMs: number;
+    }
+  | { type: 'rollback.started'; reason: string; automatic: boolean }
+  /** `loss` is missing in journals of versions that did not judge by what was compared: see `lossIn`. */
+  | { type: 'rollback.done'; ms: number; loss?: Loss; detail: string }
+  | {
+      type: 'synthetic.ended';
+      /** Runs of the traffic that this counts, all of the release: more than one after a resume. */
+      runs: number;
+      requests: { total: number; failed: number };
+      writes: WriteLedger;
+      perSecond: number;
+      failures: string[];
+    }
+  | { type: 'alert.delivered'; alert: string; receiver: string; ms: number }
+  | { type: 'announcement.sent'; to: string; text: string; ok: boolean }
+  | { type: 'approval.given'; by: string; how: 'terminal' | '--yes' | 'auto'; note?: string }
+  | { type: 'approval.refused'; by: string; reason: string }
+  | { type: 'note'; level: 'info' | 'warning'; text: string };
+
+/** As it stands in the journal: numbered, dated, chained to the line before it. */
+export type JournalEntry = Event & { seq: number; at: string; prev: string };
+
+export type ReleaseVerdict = 'go' | 'no-go' | 'rolled-back' | 'failed' | 'aborted';
+
+export const stageIds = [
+  'preflight',
+  'build',
+  'staging',
+  'backup',
+  'prepare',
+  'approval',
+  'canary',
+  'cutover',
+  'bake',
+  'cleanup',
+] as const;
+export type StageId = (typeof stageIds)[number];
+
+export interface ObservedTraffic {
+  requests: number;
+  errors: number;
+  writes: number;
+  p50Ms: number | undefined;
+  p95Ms: number | undefined;
+  p99Ms: number | undefined;
+}
+
+export interface TableComparison {
+  table: string;
+  rows: { left: number; right: number };
+  equal: boolean;
+  /** The side that alone has this table: its rows cannot go along to the other one. */
+  only?: 'left' | 'right';
+  /** Columns that left alone has, where that is allowed (`common`): their values cannot go along either. */
+  leftColumns?: string[];
+  /** Why not, e.g. `3 rows only on blue`. */
+  detail?: string;
+}
+
+export interface WriteLedger {
+  acknowledged: number;
+  lost: number;
+  duplicated: number;
+  /** Sent, no answer: may or may not be there, and must not be twice. */
+  unknown: number;
+  /** Of the acknowledged ones, those that incremented a row; absent where the traffic names no counter. */
+  increments?: number;
+  /** Increments that the rows lack, and that they have beyond all that were sent; absent where nobody looked. */
+  incrementsLost?: number;
+  incrementsDoubled?: number;
+}
+
+/** What a way back kept and did not keep of the data, as far as it was compared. */
+export type Loss =
+  /** Everything was compared, and all of it went back; or no write had been moved, and there was nothing to take back. */
+  | { kind: 'none'; because: 'compared' | 'no write had moved' }
+  /** All that both versions know went back; what only the version that was left knows stayed behind. */
+  | ({ kind: 'left-behind' } & LeftBehind)
+  /** What both versions know is not the same in both databases. */
+  | ({ kind: 'differs'; different: string[] } & LeftBehind)
+  | { kind: 'not-compared'; because: string };
+
+/** What only the version that was left knows. */
+export interface LeftBehind {
+  tables: { table: string; rows: number }[];
+  /** Columns of tables that both have: the values of so many rows, which may be no more than the columns' defaults. */
+  columns: { table: string; columns: string[]; rows: number }[];
+}

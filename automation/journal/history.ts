@@ -1,0 +1,93 @@
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { OperationError } from '../../infra/lib/errors.ts';
+import type { EnvironmentName } from '../../infra/model.ts';
+import { releasesDirectory } from '../../infra/lib/paths.ts';
+import type { ReleaseDefinition } from '../config/schema.ts';
+import type { JournalEntry } from './events.ts';
+import { journalFile, readJournal } from './journal.ts';
+
+export interface PastRelease {
+  id: string;
+  directory: string;
+  entries: readonly JournalEntry[];
+  started: Extract<JournalEntry, { type: 'release.started' }>;
+  /** Absent: it was interrupted, or it still runs. */
+  ended: Extract<JournalEntry, { type: 'release.ended' }> | undefined;
+}
+
+/** Releases of an environment, newest first. A directory without a readable start is left out. */
+export function pastReleases(environment: EnvironmentName): PastRelease[] {
+  const directory = releasesDirectory(environment);
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory)
+    .sort()
+    .reverse()
+    .flatMap((id) => readRelease(join(directory, id), id) ?? []);
+}
+
+/**
+ * The release that was begun last and has no end; undefined where the last one ended. Throws an OperationError where
+ * its journal was changed: nobody can say then how far it got; and where it is not of this application and platform.
+ */
+export function unfinishedRelease(
+  environment: EnvironmentName,
+  { application, platform }: Of,
+): PastRelease | undefined {
+  refuseAltered(environment);
+  const [latest] = pastReleases(environment);
+  if (latest === undefined || latest.ended !== undefined) return undefined;
+  const { started, id } = latest;
+  if (started.platform !== platform || started.application !== application.name) {
+    throw new OperationError(
+      `looking for unfinished releases of ${application.name} on the platform ${platform}`,
+      `release ${id} of ${started.application} on the platform ${started.platform} is not finished`,
+      `go on with it first: npm run resume -- --platform ${started.platform}, with --config where its definition is another file`,
+    );
+  }
+  return latest;
+}
+
+type Of = Pick<ReleaseDefinition, 'platform'> & { application: Pick<ReleaseDefinition['application'], 'name'> };
+
+/** Milliseconds that each stage took when it last passed on this platform, by stage: the plan's expectation. */
+export function lastDurations(environment: EnvironmentName, kind: string, platform: string): Map<string, number> {
+  const done = pastReleases(environment).find(
+    ({ started, ended }) => started.kind === kind && started.platform === platform && ended?.verdict === 'go',
+  );
+  const stages = done?.entries.flatMap((entry) =>
+    entry.type === 'stage.ended' ? [[entry.stage, entry.ms] as const] : [],
+  );
+  return new Map(stages);
+}
+
+function refuseAltered(environment: EnvironmentName): void {
+  const directory = releasesDirectory(environment);
+  const id = existsSync(directory) ? readdirSync(directory).sort().at(-1) : undefined;
+  if (id === undefined || !existsSync(join(directory, id, journalFile))) return;
+  const { damage } = readJournal(join(directory, id, journalFile));
+  if (damage?.kind !== 'altered') return;
+  throw new OperationError(
+    `reading the journal of release ${id}`,
+    `line ${damage.line}: ${damage.found}`,
+    `see what is live (npm run status); where one colour is live and no cutover is under way, move ${join(directory, id)} away as evidence, then repeat`,
+  );
+}
+
+function readRelease(directory: string, id: string): PastRelease | undefined {
+  const file = join(directory, journalFile);
+  if (!existsSync(file)) return undefined;
+  const { entries } = readJournal(file);
+  const started = entries.find((entry) => entry.type === 'release.started');
+  if (started?.type !== 'release.started') return undefined;
+  const ended = entries.findLast((entry) => entry.type === 'release.ended');
+  return { id, directory, entries, started, ended: ended?.type === 'release.ended' ? ended : undefined };
+}
+
+/** How one command reaches a release that runs in another terminal: a file in its directory. */
+const rollbackFile = (releaseDirectory: string): string => join(releaseDirectory, 'rollback.requested');
+
+export const requestRollback = (releaseDirectory: string): void => writeFileSync(rollbackFile(releaseDirectory), '');
+export const withdrawRequest = (releaseDirectory: string): void =>
+  rmSync(rollbackFile(releaseDirectory), { force: true });
+export const rollbackRequested = (releaseDirectory: string): boolean => existsSync(rollbackFile(releaseDirectory));

@@ -1,0 +1,151 @@
+import { join } from 'node:path';
+import { messageOf, OperationError } from '../../../../infra/lib/errors.ts';
+import { other, stackName, type Artefact, type Colour, type EnvironmentName } from '../../../../infra/model.ts';
+import type { Backup, Backups } from '../../../../infra/platform/backups.ts';
+import type { DatabaseAccess } from '../../../../infra/platform/databases.ts';
+import type { Environment } from '../../../../infra/platform/environment.ts';
+import { grantWrites, revokeWrites } from '../../../../infra/application/roles.ts';
+import { withClient } from '../../../data/connect.ts';
+import { copyDatabase, resetDatabase } from '../../../data/schema.ts';
+import { maskDatabase } from '../../../data/masking/mask.ts';
+import type { ReleaseContext } from '../../context/context.ts';
+import { migrate, runAsOwner } from './migrate.ts';
+import { untilReady } from '../traffic/ready.ts';
+
+const seedTimeoutMs = 10 * 60_000;
+
+/**
+ * Puts one version live on staging, where nobody has anything to lose: a fresh database with production's latest
+ * backup, personal data masked, or the seed where there is no backup; then the version; then all traffic. The other
+ * colour is taken down.
+ */
+export async function establish(context: ReleaseContext, colour: Colour, artefact: Artefact): Promise<void> {
+  await context.up('staging', { kind: 'foundation', spec: context.spec('staging') });
+  const staging = await context.connect('staging');
+  await context.up('staging', { kind: colour, colour: { colour } });
+  const access = await staging.databases.of(colour);
+  await empty(context, 'staging', colour, access, { evenIfLive: true });
+  const filled = await fillFromBackup(context, access);
+  await migrate(context, 'expand', { access, artefact, where: 'staging', jobs: staging.jobs });
+  if (!filled) await seed(context, 'staging', staging, access, artefact);
+
+  await context.act('grant-writes-staging', `let ${colour} of staging write`, () =>
+    withClient(access, 'admin', async (client) => void (await client.query(grantWrites))),
+  );
+  await context.up('staging', { kind: colour, colour: { colour, artefact } });
+  await untilReady(context, staging.router, colour);
+  await context.up('staging', { kind: 'traffic', split: { live: colour, percent: 0 } });
+  if (await context.engine.exists('staging', other(colour))) await release(context, 'staging', other(colour));
+}
+
+/** Takes a colour that serves nobody down; with its database, where a new one is quickly made. Refuses the one that is live. */
+export async function release(context: ReleaseContext, environment: EnvironmentName, colour: Colour): Promise<void> {
+  await refuseLive(context, environment, colour, 'taking it down');
+  if (context.platform.idleColour === 'database stays') {
+    await context.up(environment, { kind: colour, colour: { colour } });
+    await takeWrites(context, environment, colour);
+    return;
+  }
+  await context.act(`destroy-${environment}-${colour}`, `take ${environment} ${colour} down`, () =>
+    context.engine.destroy({ environment, kind: colour, signal: context.signal }),
+  );
+}
+
+/** The next release empties the database that stays, and only where the application may not write. One that cannot be reached keeps nobody from going back. */
+async function takeWrites(context: ReleaseContext, environment: EnvironmentName, colour: Colour): Promise<void> {
+  try {
+    const access = await (await context.connect(environment)).databases.of(colour);
+    await withClient(access, 'admin', (client) => client.query(revokeWrites));
+  } catch (error) {
+    context.note(`the application may still write to ${colour} of ${environment}: ${messageOf(error)}`, 'warning');
+  }
+}
+
+/**
+ * Empties the database of a colour that is not live: by the balancer, by the application's rights, and by what the database says that
+ * it is. `evenIfLive`: of staging, where nobody has anything to lose.
+ */
+export const empty = (
+  context: Pick<ReleaseContext, 'act' | 'connect'>,
+  environment: EnvironmentName,
+  colour: Colour,
+  access: DatabaseAccess,
+  { evenIfLive = false }: { evenIfLive?: boolean } = {},
+): Promise<void> =>
+  context.act(`empty-${environment}-${colour}`, `empty the database of ${colour} in ${environment}`, async () => {
+    if (!evenIfLive) await refuseLive(context, environment, colour, 'emptying its database');
+    await resetDatabase(access, stackName(environment, colour), { evenIfLive });
+  });
+
+/** By the balancer, never by what was recorded. */
+async function refuseLive(
+  { connect }: Pick<ReleaseContext, 'connect'>,
+  environment: EnvironmentName,
+  colour: Colour,
+  doing: string,
+): Promise<void> {
+  const { split } = await (await connect(environment)).router.read();
+  if (split?.live !== colour) return;
+  throw new OperationError(
+    `${colour} of ${environment}: ${doing}`,
+    'it is live by the balancer',
+    'nothing was changed; see who is live: npm run status',
+  );
+}
+
+/** Fills a new database by the application's own seed, if the release definition names one. */
+export async function seed(
+  context: ReleaseContext,
+  environment: EnvironmentName,
+  { jobs }: Environment,
+  access: DatabaseAccess,
+  artefact: Artefact,
+): Promise<void> {
+  const command = context.definition.environments[environment].seed;
+  if (command === undefined) return;
+  const log = join(context.evidence('seed'), `${environment}.log`);
+  await context.act(`seed-${environment}`, `seed ${environment}: ${command.join(' ')}`, () =>
+    runAsOwner(jobs, access, `seeding ${environment}`, {
+      name: 'seed',
+      artefact,
+      command,
+      timeoutMs: seedTimeoutMs,
+      log,
+      signal: context.signal,
+    }),
+  );
+}
+
+/** A backup that was damaged, and that its own release refused, is passed over: an older one is good enough for staging. */
+async function newestSound(context: ReleaseContext, backups: Backups): Promise<Backup | undefined> {
+  for (const backup of await backups.list()) {
+    try {
+      await backups.verify(backup);
+      return backup;
+    } catch (error) {
+      context.note(`backup ${backup.id} is not used: ${messageOf(error)}`, 'warning');
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Personal data never reaches staging: the backup is restored into a scratch cluster, masked there, and only then
+ * copied. Resolves to false where production has no backup yet.
+ */
+async function fillFromBackup(context: ReleaseContext, access: DatabaseAccess): Promise<boolean> {
+  if (!(await context.engine.exists('production', 'traffic'))) return false;
+  const { backups } = await context.connect('production');
+  const latest = await newestSound(context, backups);
+  if (latest === undefined) return false;
+  await context.act('masked-data', `restore backup ${latest.id}, mask personal data, copy it to staging`, async () => {
+    const scratch = await backups.restore(latest);
+    try {
+      await maskDatabase(scratch.access, context.definition.data.personal);
+      await copyDatabase(scratch.access, access);
+    } finally {
+      await scratch.dispose();
+    }
+  });
+  return true;
+}

@@ -1,0 +1,130 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Artefact } from '../../../../infra/model.ts';
+import type { DatabaseAccess } from '../../../../infra/platform/databases.ts';
+import type { Jobs, Job } from '../../../../infra/platform/jobs.ts';
+import type { ReleaseDefinition } from '../../../config/schema.ts';
+import { pendingMigrations, runMigrations } from '../../../data/migrations/migrations.ts';
+import type { ReleaseContext } from '../../context/context.ts';
+import type { Event } from '../../../journal/events.ts';
+import { databaseUrl } from '../../../../infra/application/database-url.ts';
+import { OperationError } from '../../../../infra/lib/errors.ts';
+
+type Where = Extract<Event, { type: 'migration.applied' }>['where'];
+
+const commandTimeoutMs = 15 * 60_000;
+
+export interface MigrateTarget {
+  access: DatabaseAccess;
+  artefact: Artefact;
+  where: Where;
+  jobs: Jobs;
+}
+
+/** Brings the schema to what `artefact` needs, by plain SQL files or the application's own command; records each step. */
+export async function migrate(
+  context: ReleaseContext,
+  phase: 'expand' | 'contract',
+  target: MigrateTarget,
+): Promise<{ name: string; ms: number }[]> {
+  const { access, artefact, where } = target;
+  const { migrations } = context.definition.application;
+  const applied = (name: string, ms: number) =>
+    context.journal.append({ type: 'migration.applied', where, name, phase, ms: Math.round(ms) });
+  const what = `${phase} migrations of ${artefact.version} on ${where}`;
+
+  return context.act(`migrate-${phase}-${where}`, what, async () => {
+    if ('directory' in migrations) {
+      const done = await runMigrations({
+        access,
+        directory: join(artefact.location, migrations.directory),
+        phase,
+        contract: contractFiles(context, artefact, migrations),
+      });
+      for (const { name, ms } of done) applied(name, ms);
+      return done;
+    }
+    const command = migrations[phase];
+    if (command === undefined) return [];
+    const started = performance.now();
+    await runCommand(context, what, command, target, phase);
+    const done = { name: command.join(' '), ms: performance.now() - started };
+    applied(done.name, done.ms);
+    return [done];
+  });
+}
+
+/**
+ * Names of the migrations of a phase that are still to be applied. The application's own command, where the definition names one,
+ * counts as one: whether there is anything left for it to do only it knows.
+ */
+export async function pendingOf(
+  context: ReleaseContext,
+  phase: 'expand' | 'contract',
+  access: DatabaseAccess,
+  artefact: Artefact,
+): Promise<string[]> {
+  const { migrations } = context.definition.application;
+  if (!('directory' in migrations)) {
+    const command = migrations[phase];
+    return command === undefined ? [] : [command.join(' ')];
+  }
+  const directory = join(artefact.location, migrations.directory);
+  return pendingMigrations({
+    access,
+    directory,
+    phase,
+    contract: contractFiles(context, artefact, migrations),
+  });
+}
+
+/** Whether the definition has anything that only runs after the bake time. */
+export const hasContract = ({ application: { migrations } }: ReleaseDefinition): boolean =>
+  'directory' in migrations ? migrations.contract.length > 0 : migrations.contract !== undefined;
+
+/**
+ * The release definition names the contract files of the version that it is about: there a name without a file is an
+ * error, as the file meant would run too early. An older version does not have them yet.
+ */
+function contractFiles(
+  { definition }: ReleaseContext,
+  { version, location }: Artefact,
+  { directory, contract }: { directory: string; contract: string[] },
+): string[] {
+  if (version === definition.application.version) return contract;
+  return contract.filter((name) => existsSync(join(location, directory, name)));
+}
+
+async function runCommand(
+  context: ReleaseContext,
+  what: string,
+  command: string[],
+  { access, artefact, jobs, where }: MigrateTarget,
+  phase: string,
+): Promise<void> {
+  const log = join(context.evidence('migrations'), `${where}-${phase}.log`);
+  await runAsOwner(jobs, access, what, {
+    name: 'migrate',
+    artefact,
+    command,
+    timeoutMs: commandTimeoutMs,
+    log,
+    signal: context.signal,
+  });
+}
+
+/**
+ * Runs a command of the application that changes its database: with DATABASE_URL of the role that owns the schema.
+ * Rejects with an OperationError about `doing` if it fails or takes too long; the log has the rest.
+ */
+export async function runAsOwner(
+  jobs: Jobs,
+  access: DatabaseAccess,
+  doing: string,
+  job: Omit<Job, 'env' | 'results'>,
+): Promise<void> {
+  const result = await jobs.run({ ...job, env: { DATABASE_URL: databaseUrl(access, 'owner') } });
+  if (result.exitCode === 0) return;
+  const found = result.timedOut ? 'it took too long' : `exit code ${result.exitCode ?? 'none'}`;
+  throw new OperationError(doing, `${found}\n  ${result.tail}`, `see ${job.log}`);
+}

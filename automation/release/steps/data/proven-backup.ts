@@ -1,0 +1,55 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { DatabaseAccess, ScratchDatabase } from '../../../../infra/platform/databases.ts';
+import { openSnapshot } from '../../../data/comparison/compare.ts';
+import { close, connect, withClient } from '../../../data/connect.ts';
+import { compareRestored } from '../../../data/comparison/restored.ts';
+import { backupRestoreGate, type RestoreFacts } from '../../../gates/data/data.ts';
+import { takeBackup } from './backup.ts';
+import type { Placement, ReleaseContext } from '../../context/context.ts';
+
+/** The gate that judges a backup, by its id and title. */
+export interface BackupProof {
+  id: string;
+  title: string;
+}
+
+/**
+ * Backs up what is live, checks every byte, restores it into a scratch cluster and compares that with what was live, as a gate.
+ * Resolves to the restored database, which the caller disposes of; undefined where the gate found that the backup is no good.
+ */
+export async function proveBackup(
+  context: ReleaseContext,
+  live: Placement,
+  proof: BackupProof,
+): Promise<ScratchDatabase | undefined> {
+  const environment = await context.connect();
+  const access: DatabaseAccess = await environment.databases.of(live.colour);
+  const [before, after] = await Promise.all([connect(access, 'admin'), connect(access, 'admin')]);
+  let scratch: ScratchDatabase | undefined;
+  try {
+    await openSnapshot(before);
+    const taken = await takeBackup(context, live.colour, live.version);
+    await openSnapshot(after);
+    const recoveryPointMs = Date.now() - Date.parse(taken.backup.takenAt);
+    const restore = async (): Promise<RestoreFacts> => {
+      const started = performance.now();
+      const configuration = await environment.backups.verify(taken.backup);
+      scratch = await environment.backups.restore(taken.backup);
+      const recoveryTimeMs = Math.round(performance.now() - started);
+      const tables = await withClient(scratch.access, 'admin', (restored) => compareRestored(before, after, restored));
+      const { id, bytes } = taken.backup;
+      context.journal.append({ type: 'backup.restored', id, recoveryTimeMs, recoveryPointMs, tables });
+      const configurationEqual = isDeepStrictEqual(configuration, JSON.parse(JSON.stringify(taken.configuration)));
+      return { tables, recoveryTimeMs, recoveryPointMs, bytes, configurationEqual };
+    };
+    const [result] = await context.gates([backupRestoreGate({ ...proof, restore })]);
+    if (result?.verdict === 'pass') return scratch;
+    await scratch?.dispose();
+    return undefined;
+  } catch (error) {
+    await scratch?.dispose();
+    throw error;
+  } finally {
+    await Promise.all([close(before), close(after)]);
+  }
+}

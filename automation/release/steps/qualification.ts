@@ -1,0 +1,106 @@
+import { resolve } from 'node:path';
+import { proxiesNamed } from '../../../infra/lib/child-environment.ts';
+import type { Artefact, Colour, EnvironmentName } from '../../../infra/model.ts';
+import { projectRoot } from '../../../infra/lib/paths.ts';
+import type { EntryPoint } from '../../../infra/platform/router.ts';
+import type { ReleaseDefinition } from '../../config/schema.ts';
+import { authenticationGate } from '../../gates/web/authentication.ts';
+import { capacityGate } from '../../gates/load/capacity.ts';
+import type { Gate } from '../../journal/verdict.ts';
+import { headersGate } from '../../gates/web/headers.ts';
+import { loadGate } from '../../gates/load/load.ts';
+import { parityGate } from '../../gates/environment/parity.ts';
+import { securityScanGate } from '../../gates/scan/security-scan.ts';
+import { segmentsByJobs } from '../../gates/load/segments-by-jobs.ts';
+import { testsGate } from '../../gates/tests/tests.ts';
+import { tlsGate } from '../../gates/web/tls.ts';
+import type { ReleaseContext } from '../context/context.ts';
+
+/** Seconds of each step of the capacity curve. */
+const capacityStepSeconds = 5;
+
+/** The gates that a version has to pass while it is live on an environment where nobody has anything to lose. */
+export async function qualification(
+  context: ReleaseContext,
+  environment: EnvironmentName,
+  artefact: Artefact,
+): Promise<Gate[]> {
+  const { definition } = context;
+  const { router, jobs, metrics } = await context.connect(environment);
+  const { entry } = router;
+  noteDirect(context, entry);
+  const { load, security, tests } = definition;
+  const script = resolve(projectRoot, load.script);
+  const { requestsPerSecond, durationSeconds, thresholds, growth, segments } = load;
+  const byOrdinaryTraffic = { entry, headers: {} };
+  const divided = {
+    segments,
+    // On this machine, unless more than it can give is wanted of a platform that has more of them.
+    ...(segments > 1 && definition.platform === 'aws' && definition.aws !== undefined
+      ? { runner: segmentsByJobs({ jobs, artefact, image: definition.aws.image.k6 }) }
+      : {}),
+  };
+  return [
+    testsGate({
+      id: 'acceptance',
+      title: `User acceptance of ${artefact.version}`,
+      jobs,
+      artefact,
+      command: tests.acceptance.command,
+      env: testEnvironment(entry),
+      timeoutMs: tests.acceptance.timeoutSeconds * 1000,
+    }),
+    tlsGate({ entry }),
+    headersGate({ ...byOrdinaryTraffic, paths: security.startPaths }),
+    loadGate({ ...byOrdinaryTraffic, ...divided, script, requestsPerSecond, durationSeconds, thresholds, metrics }),
+    capacityGate({
+      ...byOrdinaryTraffic,
+      ...divided,
+      script,
+      requestsPerSecond,
+      thresholds,
+      growth,
+      stepSeconds: capacityStepSeconds,
+    }),
+    securityScanGate({ entry, settings: security }),
+    // Last: its wrong logins use up what the application grants this client.
+    ...(security.authentication === undefined
+      ? []
+      : [authenticationGate({ ...byOrdinaryTraffic, settings: security.authentication })]),
+    parityGate({ staging: context.spec('staging'), production: context.spec('production') }),
+  ];
+}
+
+/** The shell's proxy is for calls to the world outside: that load and scans do not use it is said where somebody may expect it. */
+function noteDirect(context: ReleaseContext, { baseUrl }: EntryPoint): void {
+  const named = proxiesNamed();
+  if (named.length === 0 || ['localhost', '127.0.0.1', '[::1]'].includes(new URL(baseUrl).hostname)) return;
+  context.note(
+    `load and scans reach ${baseUrl} directly: the proxy of the environment (${named.join(', ')}) is not used`,
+  );
+}
+
+/** The gates of `qualification`, for the plan. */
+export const qualificationGates = ({ security }: ReleaseDefinition): Record<string, string> => ({
+  acceptance: 'User acceptance',
+  tls: 'Encryption in transit',
+  headers: 'Security headers',
+  load: 'Load test',
+  capacity: 'Capacity for growth',
+  'security-scan': 'Security scan',
+  ...(security.authentication === undefined ? {} : { authentication: 'User authentication' }),
+  parity: 'Staging mirrors production',
+});
+
+/** How long they observe, ms; a scan usually ends well before its limit. */
+export const qualificationMs = ({ load, security }: ReleaseDefinition): number =>
+  (load.durationSeconds + 3 * capacityStepSeconds + security.maxSeconds / 3) * 1000;
+
+/** What the application's own tests learn of where they run; with a colour, by the header route. */
+export function testEnvironment(entry: EntryPoint, colour?: Colour): Record<string, string> {
+  return {
+    BASE_URL: entry.baseUrl,
+    ROUTE_HEADERS: JSON.stringify(colour === undefined ? {} : entry.routeHeaders(colour)),
+    ...(entry.caFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: entry.caFile }),
+  };
+}

@@ -1,0 +1,145 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../../../../infra/lib/errors.ts';
+import type { Colour } from '../../../../infra/model.ts';
+import type { Metrics } from '../../../../infra/platform/metrics.ts';
+import { withdrawSync } from '../../../data/replication/sync.ts';
+import { linkBetween } from '../../../data/link.ts';
+import { judgeHarm, type Counted } from '../../../canary/harm.ts';
+import type { ReleaseContext } from '../../context/context.ts';
+import { StageStopped } from '../../context/stage.ts';
+
+/** What a change of the live colour's database costs its users is looked for once a second, and compared with the minutes before. */
+const lookMs = 1_000;
+const beforeMs = 5 * 60_000;
+const recentMs = 20_000;
+
+export interface Guarded {
+  metrics: Metrics;
+  live: Colour;
+  /** The SLO's share of failed requests: the measure where too few requests were there before. */
+  errorRate: number;
+  /** Takes back what harms, at once. May be called again. */
+  withdraw: () => Promise<unknown>;
+  note: (text: string, level?: 'info' | 'warning') => void;
+}
+
+/**
+ * Does `work`, which publishes the live database, and watches the live colour meanwhile. Once it fails more often than before, the publication is taken away,
+ * `work` is asked to end (its signal), and this rejects with StageStopped. Metrics that are missing or late end nothing: that is noted.
+ */
+export async function whileLiveIsWell<T>(guarded: Guarded, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const { live, note } = guarded;
+  const [over, harmed] = [new AbortController(), new AbortController()];
+  const watching = untilHarm(guarded, over.signal).then(async (seen) => {
+    if (seen === undefined) return undefined;
+    harmed.abort(new Error(`${live} fails since it is published`));
+    const taken = await withdraw(guarded);
+    note(`${live} fails more often since it is published (${seen}): ${taken}`, 'warning');
+    return seen;
+  });
+  const outcome = await work(harmed.signal).then(
+    (value) => ({ value }),
+    (error: unknown) => ({ error }),
+  );
+  over.abort();
+  const seen = await watching;
+  if (seen !== undefined) {
+    // What `work` was making when it was asked to end.
+    await withdraw(guarded);
+    throw new StageStopped(
+      'no-go',
+      `publishing ${live} made its users' requests fail: ${seen}; the publication was taken away`,
+    );
+  }
+  if ('error' in outcome) throw outcome.error;
+  return outcome.value;
+}
+
+/** The same for a stage of a release, whose live colour is published for the new one. Where nothing is live yet there is nothing to watch. */
+export async function guardLive<T>(context: ReleaseContext, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const { from, to, definition } = context;
+  if (from === undefined) return work(context.signal);
+  const { metrics, databases } = await context.connect();
+  const withdrawBoth = async (): Promise<void> => {
+    // Who has lost the environment to another machine changes nothing in it.
+    if (context.held?.() === false) throw new Error('another machine has the environment');
+    const [live, next] = await Promise.all([databases.of(from.colour), databases.of(to.colour)]);
+    await withdrawSync(linkBetween({ colour: from.colour, access: live }, { colour: to.colour, access: next }));
+  };
+  return whileLiveIsWell(
+    {
+      metrics,
+      live: from.colour,
+      errorRate: definition.slo.errorRate,
+      note: (text, level) => context.note(text, level),
+      withdraw: withdrawBoth,
+    },
+    work,
+  );
+}
+
+async function withdraw({ withdraw }: Guarded): Promise<string> {
+  const started = performance.now();
+  return withdraw().then(
+    () => `the publication was taken away within ${Math.round(performance.now() - started)} ms`,
+    (error: unknown) => `taking the publication away failed: ${messageOf(error)}`,
+  );
+}
+
+/** Resolves to what was seen, or to undefined at the end. */
+async function untilHarm({ metrics, live, errorRate, note }: Guarded, over: AbortSignal): Promise<string | undefined> {
+  const since = Date.now();
+  const recent = Math.max(recentMs, 2 * metrics.periodMs);
+  let before: Counted | undefined;
+  // Counted once: to count all again with every look would read hours of the balancer's log each second.
+  let earlier: Counted = { requests: 0, errors: 0 };
+  let earlierTo = since;
+  let looks = 0;
+  let missed: string | undefined;
+  const count = async (from: number, to: number): Promise<Counted> => (await metrics.window(from, to)).colours[live];
+  const look = async (): Promise<string | undefined> => {
+    const now = Date.now() - metrics.delayMs;
+    if (now <= since) return undefined;
+    before ??= await count(since - beforeMs, since).catch((error: unknown) => {
+      note(
+        `how ${live} did before it was published is not known (${messageOf(error)}): it is judged by its SLO`,
+        'warning',
+      );
+      return { requests: 0, errors: 0 };
+    });
+    if (now - recent > earlierTo) {
+      const { to, colours } = await metrics.window(earlierTo, now - recent);
+      [earlier, earlierTo] = [sum(earlier, colours[live]), to];
+    }
+    const lately = await count(earlierTo, now);
+    looks += 1;
+    return judgeHarm({ before, since: sum(earlier, lately), recent: lately }, errorRate);
+  };
+  while (!over.aborted) {
+    await sleep(lookMs, undefined, { signal: over }).catch(() => undefined);
+    // Not waited for once the work is over: where metrics are late, one look can take minutes.
+    const seen = await Promise.race([look().catch(miss), ended(over)]);
+    if (seen !== undefined) return seen;
+  }
+  if (looks > 0 || Date.now() - since < lookMs) return undefined;
+  const why = missed ?? `its metrics are ${metrics.delayMs / 1000} s late, and it took less`;
+  note(`nobody saw how ${live} did since it was published: ${why}`, 'warning');
+  return undefined;
+
+  function miss(error: unknown): undefined {
+    if (missed === undefined && !over.aborted)
+      note(`a look at the traffic of ${live} was missed: ${messageOf(error)}`, 'warning');
+    missed = messageOf(error);
+  }
+}
+
+const sum = (one: Counted, other: Counted): Counted => ({
+  requests: one.requests + other.requests,
+  errors: one.errors + other.errors,
+});
+
+const ended = (signal: AbortSignal): Promise<undefined> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    else signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });

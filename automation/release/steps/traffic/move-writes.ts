@@ -1,0 +1,98 @@
+import { messageOf } from '../../../../infra/lib/errors.ts';
+import type { Colour } from '../../../../infra/model.ts';
+import type { Router } from '../../../../infra/platform/router.ts';
+import { cutover } from '../../../data/cutover/cutover.ts';
+import type { CutoverResult, CutoverSettings } from '../../../data/cutover/types.ts';
+import { compareFollowing } from '../../../data/comparison/following.ts';
+import { linkBetween, type Side } from '../../../data/link.ts';
+import { syncStatus } from '../../../data/replication/sync.ts';
+import { checkInvariants } from '../../../data/comparison/invariants.ts';
+import { dataComparisonGate } from '../../../gates/data/data.ts';
+import type { ReleaseContext } from '../../context/context.ts';
+import type { TableComparison } from '../../../journal/events.ts';
+import { StageStopped } from '../../context/stage.ts';
+
+export interface Move {
+  from: Colour;
+  to: Colour;
+  direction: 'forward' | 'rollback';
+}
+
+/**
+ * Moves the writes between the colours, and records every step. Rejects where it did not happen; forward also where
+ * it happened with a problem, for which the way is back. That the databases are equal is for the gate to say.
+ */
+export async function moveWrites(context: ReleaseContext, { from, to, direction }: Move): Promise<CutoverResult> {
+  const { journal, definition } = context;
+  const { router } = await context.connect();
+  const sides = { from: await sideOf(context, from), to: await sideOf(context, to) };
+  const steps: { step: string; ms: number; detail?: string }[] = [];
+  const moved = await context
+    .act(direction, `move writes from ${from} to ${to}`, () =>
+      cutover({
+        router,
+        ...sides,
+        direction,
+        ours: context.held,
+        settings: withSettling(definition.cutover, router),
+        onStep: (step, ms, detail) => steps.push({ step, ms, detail }),
+        ...(direction === 'forward' ? { signal: context.signal } : {}),
+      }),
+    )
+    // Only now: while writes are held, nothing waits for the journal's disk.
+    .finally(() => steps.forEach((step) => journal.append({ type: 'cutover.step', ...step })));
+
+  const { holdMs, totalMs, compareMs, compared, tables, problems, warnings } = moved;
+  journal.append({ type: 'traffic.set', split: { live: to, percent: 0 }, by: 'balancer', ms: Math.round(holdMs) });
+  journal.append({ type: 'cutover.done', direction, from, to, holdMs, totalMs });
+  const moment = direction === 'forward' ? 'cutover' : 'rollback';
+  if (compared) journal.append({ type: 'data.compared', moment, tables, ms: Math.round(compareMs) });
+  for (const text of [...problems, ...warnings]) context.note(text, 'warning');
+  if (direction === 'forward' && problems.length > 0) throw new StageStopped('rolled-back', problems.join('; '));
+  if (direction === 'forward')
+    await (compared ? proveMove(context, { from, to }, tables) : compareMoved(context, from, to));
+  return moved;
+}
+
+/**
+ * After a cutover that was finished by `resume`, or that a server crashed in: its snapshots are lost, and the new colour is
+ * written to. Every row that does not change now must be on the old colour, which follows.
+ */
+export async function compareMoved(context: ReleaseContext, from: Colour, to: Colour): Promise<void> {
+  const [old, now] = [await sideOf(context, from), await sideOf(context, to)];
+  const started = performance.now();
+  const tables = await compareFollowing(linkBetween(now, old), 'common', context.signal).catch((error: unknown) => {
+    context.signal.throwIfAborted();
+    throw new StageStopped('rolled-back', messageOf(error));
+  });
+  const ms = Math.round(performance.now() - started);
+  context.journal.append({ type: 'data.compared', moment: 'cutover', tables, ms });
+  await proveMove(context, { from, to }, tables);
+}
+
+/** Both databases equal, the invariants hold on the new one, and the old one follows: what the way back rests on. */
+async function proveMove(
+  context: ReleaseContext,
+  { from, to }: Omit<Move, 'direction'>,
+  tables: TableComparison[],
+): Promise<void> {
+  const [old, now] = [await sideOf(context, from), await sideOf(context, to)];
+  const { tablesReady, tables: count, lagBytes, lagMs } = await syncStatus(linkBetween(now, old));
+  context.journal.append({ type: 'sync.progress', direction: 'reverse', tablesReady, tables: count, lagBytes, lagMs });
+  const compare = async () => ({
+    tables,
+    invariants: await checkInvariants(now.access, context.definition.data.invariants),
+  });
+  await context.gates([dataComparisonGate({ compare })]);
+}
+
+/** Writes are held for as long as the definition says, and for the time until a hold and a flip are seen. */
+const withSettling = ({ holdMs, drainMs }: CutoverSettings, { settlesMs }: Router): CutoverSettings => ({
+  holdMs: holdMs + 2 * settlesMs,
+  drainMs,
+});
+
+async function sideOf(context: ReleaseContext, colour: Colour): Promise<Side> {
+  const { databases } = await context.connect();
+  return { colour, access: await databases.of(colour) };
+}

@@ -1,0 +1,37 @@
+import type { Colour } from '../../../../infra/model.ts';
+import type { ReleaseContext } from '../../context/context.ts';
+import type { JournalEntry } from '../../../journal/events.ts';
+import { describeLoss, type Loss } from '../../../journal/loss.ts';
+
+/** Whether traffic was being taken back when the program ended. */
+export function wasRollingBack(entries: readonly JournalEntry[]): boolean {
+  const last = entries.findLast(({ type }) => type === 'rollback.started' || type === 'rollback.done');
+  return last?.type === 'rollback.started';
+}
+
+/** Says that traffic is taken back, and why. One that was interrupted goes on: it was said already. */
+export function beginRollback({ journal, stopReason, stopAutomatic }: ReleaseContext): void {
+  if (wasRollingBack(journal.entries())) return;
+  journal.append({ type: 'rollback.started', reason: stopReason, automatic: stopAutomatic });
+}
+
+/** What a way back can say of the data that had no cutover to make: none was needed, or one was cut off and only its end is left. */
+export function lossOfReads(entries: readonly JournalEntry[]): Loss {
+  const moved = entries.some(
+    (entry) => entry.type === 'cutover.done' || (entry.type === 'action.intent' && entry.id === 'cutover/rollback'),
+  );
+  return moved
+    ? { kind: 'not-compared', because: 'the program ended before both databases were compared' }
+    : { kind: 'none', because: 'no write had moved' };
+}
+
+/** Traffic is back at the balancer: the stack's configuration says so too, and then the rollback is done. Resolves to what to say. */
+export async function endRollback(
+  context: ReleaseContext,
+  live: Colour,
+  { ms, loss, detail }: { ms: number; loss: Loss; detail: string },
+): Promise<string> {
+  await context.up(context.environment, { kind: 'traffic', split: { live, percent: 0 } });
+  context.journal.append({ type: 'rollback.done', ms, loss, detail });
+  return `${detail}; ${describeLoss(loss)}`;
+}

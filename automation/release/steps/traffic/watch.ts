@@ -1,0 +1,84 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { OperationError } from '../../../../infra/lib/errors.ts';
+import { other, type Colour } from '../../../../infra/model.ts';
+import type { Environment } from '../../../../infra/platform/environment.ts';
+import type { Metrics, TrafficWindow } from '../../../../infra/platform/metrics.ts';
+import { judgeCanary, judgeLive, type Judgement } from '../../../canary/judge.ts';
+import type { ReleaseContext } from '../../context/context.ts';
+import { StageStopped } from '../../context/stage.ts';
+
+/** Milliseconds between two looks at the traffic: what a failing colour costs at most before it is noticed. */
+const lookMs = 1_000;
+
+/** Looks in a row that may be missed: what measures can be out for a moment, and says nothing of the colour then. */
+const mostMissed = 2;
+
+/** Where the platform counts in periods, a shorter time than this may hold no whole one. */
+const leastPeriods = 2;
+
+export interface Watched {
+  judgement: Judgement;
+  window: TrafficWindow;
+}
+
+/**
+ * Watches a colour for `seconds` and judges all of that time's traffic at each look: ends early as soon as the verdict is `fail`. With `live`
+ * the colour is a canary beside it; without, it serves everybody. The time counts as observation. It never ends without a look at all of
+ * the time: rejects where too many in a row are missed.
+ */
+export async function watch(
+  context: ReleaseContext,
+  { metrics }: Environment,
+  options: { colour: Colour; compared: boolean; seconds: number; what: string },
+): Promise<Watched> {
+  const { definition, signal } = context;
+  const { colour, compared, what } = options;
+  const seconds = Math.max(options.seconds, (leastPeriods * metrics.periodMs) / 1000);
+  const from = Date.now();
+  const until = from + seconds * 1000;
+  // What is younger than the platform's delay is not complete yet: the time is over when its last record has come.
+  const end = until + metrics.delayMs;
+  let lookAt = Math.min(nextLook(metrics, from), end);
+  let missed = 0;
+  let requests = 0;
+  for (;;) {
+    await sleep(Math.min(lookMs, Math.max(0, lookAt - Date.now())), undefined, { signal });
+    const due = Date.now() >= lookAt;
+    const now = Math.max(from, Date.now() - metrics.delayMs);
+    const window = due ? await metrics.window(from, now).catch(miss) : undefined;
+    const judgement = window === undefined ? undefined : judge(window);
+    const left = Math.max(0, Math.ceil((end - Date.now()) / 1000));
+    context.waiting(`${what}: ${left} s left, ${requests} requests`);
+    if (window !== undefined && judgement !== undefined && (judgement.verdict === 'fail' || now >= until)) {
+      context.observationMs += Date.now() - from;
+      return { judgement, window };
+    }
+    if (context.rollbackRequested())
+      throw new StageStopped('rolled-back', 'rollback was asked for by npm run rollback');
+    if (!due) continue;
+    const next = nextLook(metrics, Date.now());
+    lookAt = Date.now() < end ? Math.min(next, end) : next;
+  }
+
+  function judge(window: TrafficWindow): Judgement {
+    missed = 0;
+    const candidate = window.colours[colour];
+    ({ requests } = candidate);
+    const freshness = { now: window.to, newestAt: window.newestAt };
+    return compared
+      ? judgeCanary({ live: window.colours[other(colour)], canary: candidate }, definition, freshness)
+      : judgeLive(candidate, definition, freshness);
+  }
+
+  function miss(error: unknown): undefined {
+    if (!(error instanceof OperationError) || missed === mostMissed) throw error;
+    missed += 1;
+    context.note(`${what}: a look at the traffic was missed: ${error.message}`, 'warning');
+  }
+}
+
+/** When there is more to see than at `now`: where the platform counts in periods, it tells one when its delay after it is over. */
+function nextLook({ delayMs, periodMs }: Metrics, now: number): number {
+  const period = periodMs === 0 ? 0 : (Math.floor((now - delayMs) / periodMs) + 1) * periodMs + delayMs;
+  return Math.max(now + lookMs, period);
+}

@@ -1,0 +1,160 @@
+import { createReadStream, existsSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { CounterLedger } from '../../data/comparison/ledger.ts';
+
+/**
+ * A request that the end of the traffic cut off, and that had waited so long already, had no answer; any other one of
+ * those says nothing. k6 counts neither. Milliseconds.
+ */
+const hungMs = 2_000;
+/** What k6 may take of a run before the first request of the journey: its start and the script's set-up. Milliseconds. */
+const setUpMs = 30_000;
+/** Failed requests that are named in the journal; all are counted. */
+const namedFailures = 10;
+
+/** What all runs of marked traffic of one release saw. */
+export interface SyntheticRuns {
+  count: number;
+  requests: { total: number; failed: number };
+  perSecond: number;
+  /** The first failed requests. */
+  failures: string[];
+  /** Of the runs that this program began and ended: what was asked of k6, its set-up left out, and what it did. */
+  load: { asked: LoadDone; done: LoadDone };
+  /** Keys of writes that the application acknowledged, and of those whose end nobody knows. */
+  acknowledged: string[];
+  unknown: string[];
+  /** By name, the counters that those writes incremented. */
+  counters: Record<string, CounterLedger>;
+}
+
+export interface LoadDone {
+  seconds: number;
+  requests: number;
+}
+
+/** What one run was asked for. `to` is missing where this program ended before it could end the run. Milliseconds since the epoch. */
+export interface AskedRun {
+  requestsPerSecond: number;
+  from: number;
+  to?: number;
+}
+
+const askedFile = (directory: string): string => join(directory, 'asked.json');
+
+export const recordAsked = (directory: string, asked: AskedRun): void =>
+  writeFileSync(askedFile(directory), JSON.stringify(asked));
+
+export const runDirectory = (evidence: string, run: number): string => join(evidence, `synthetic-${run}`);
+
+/** What one run leaves: k6's summary, and what the script logged (the ledger, and failed requests). */
+export const runFiles = (directory: string) => ({
+  summaryFile: join(directory, 'summary.json'),
+  consoleFile: join(directory, 'ledger.jsonl'),
+});
+
+/**
+ * Adds all runs up. A run without a summary was killed, and nobody knows all that its clients felt: that is a failure. But
+ * not of a run that another one followed: it ended with its release, and k6 is told so more than once where the threads of
+ * that died one by one, which ends it without a summary. Its log counts then: every write and every failed request.
+ */
+export async function readRuns(evidence: string): Promise<SyntheticRuns> {
+  const runs: SyntheticRuns = {
+    count: 0,
+    requests: { total: 0, failed: 0 },
+    perSecond: 0,
+    failures: [],
+    load: { asked: { seconds: 0, requests: 0 }, done: { seconds: 0, requests: 0 } },
+    acknowledged: [],
+    unknown: [],
+    counters: {},
+  };
+  let seconds = 0;
+  for (let run = 1; existsSync(runDirectory(evidence, run)); run += 1) {
+    const { summaryFile, consoleFile } = runFiles(runDirectory(evidence, run));
+    runs.count = run;
+    const logged: Logged = { writes: 0, failed: 0 };
+    if (existsSync(consoleFile)) {
+      for await (const line of createInterface({ input: createReadStream(consoleFile) })) readLine(line, runs, logged);
+    }
+    try {
+      const { greenlight, state } = JSON.parse(await readFile(summaryFile, 'utf8')) as Summary;
+      runs.requests.total += greenlight.requests;
+      runs.requests.failed += greenlight.failed;
+      seconds += state.testRunDurationMs / 1000;
+      addLoad(runs.load, await readAsked(runDirectory(evidence, run)), {
+        seconds: greenlight.seconds ?? state.testRunDurationMs / 1000,
+        requests: greenlight.requests,
+      });
+    } catch {
+      if (existsSync(runDirectory(evidence, run + 1))) {
+        runs.requests.total += logged.writes + logged.failed;
+        runs.requests.failed += logged.failed;
+        continue;
+      }
+      runs.requests.failed += 1;
+      runs.failures.push(`run ${run} of the marked traffic left no summary: k6 was killed, or could not start`);
+    }
+  }
+  runs.perSecond = runs.requests.total / Math.max(1, seconds);
+  return runs;
+}
+
+async function readAsked(directory: string): Promise<AskedRun | undefined> {
+  const text = await readFile(askedFile(directory), 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as AskedRun);
+}
+
+function addLoad({ asked, done }: SyntheticRuns['load'], run: AskedRun | undefined, did: LoadDone): void {
+  if (run?.to === undefined) return;
+  const seconds = Math.max(0, run.to - run.from - setUpMs) / 1000;
+  asked.seconds += seconds;
+  asked.requests += seconds * run.requestsPerSecond;
+  done.seconds += did.seconds;
+  done.requests += did.requests;
+}
+
+function count(entry: Record<string, unknown>, name: string, counters: Record<string, CounterLedger>): void {
+  const { ledger, from = 0 } = entry;
+  const counter = (counters[name] ??= { from: Number(from), sent: 0, acknowledged: 0, unknown: 0 });
+  if (ledger === 'sent') counter.sent += 1;
+  if (ledger === 'ack') counter.acknowledged += 1;
+  if (ledger === 'unknown') counter.unknown += 1;
+}
+
+interface Summary {
+  greenlight: { requests: number; failed: number; seconds?: number };
+  state: { testRunDurationMs: number };
+}
+
+/** What the log of one run has of requests: not those that only read, and were answered. */
+interface Logged {
+  writes: number;
+  failed: number;
+}
+
+function readLine(line: string, runs: SyntheticRuns, logged: Logged): void {
+  let entry: Record<string, unknown>;
+  try {
+    entry = JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return; // Something else that the script logged, or a line cut off.
+  }
+  if (typeof entry['counter'] === 'string') count(entry, entry['counter'], runs.counters);
+  if (entry['ledger'] === 'ack') {
+    logged.writes += 1;
+    runs.acknowledged.push(String(entry['key']));
+  } else if (entry['ledger'] === 'unknown') runs.unknown.push(String(entry['key']));
+  else if (entry['request'] === 'failed') {
+    if (String(entry['error']).includes('context canceled')) {
+      if (!(Number(entry['ms']) >= hungMs)) return;
+      runs.requests.total += 1;
+      runs.requests.failed += 1;
+    } else logged.failed += 1;
+    if (runs.failures.length >= namedFailures) return;
+    const at = new Date(Number(entry['at'])).toISOString();
+    runs.failures.push(`${at} ${String(entry['method'])} ${String(entry['url'])}: ${String(entry['status'])}`);
+  }
+}

@@ -1,0 +1,147 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { execa } from 'execa';
+import { childEnvironment } from '../../../infra/lib/child-environment.ts';
+import { OperationError } from '../../../infra/lib/errors.ts';
+import { endsWithParent } from '../../../infra/lib/lifetimes.ts';
+import { projectRoot } from '../../../infra/lib/paths.ts';
+import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
+import type { EntryPoint } from '../../../infra/platform/router.ts';
+import { toolPath } from '../../../infra/lib/tools.ts';
+import { checkCounters, checkLedger } from '../../data/comparison/ledger.ts';
+import { writesGate } from '../../gates/data/writes.ts';
+import { k6Command, k6Settings } from '../../gates/load/k6-command.ts';
+import type { ReleaseContext, SyntheticTraffic } from '../context/context.ts';
+import type { WriteLedger } from '../../journal/events.ts';
+import { startRecorder } from './recorder.ts';
+import { readRuns, recordAsked, runDirectory, runFiles, type SyntheticRuns } from './runs.ts';
+
+/** The longest that marked traffic goes on if nobody ends it: a release that takes longer starts it again. */
+const maxSeconds = 3_600;
+
+/**
+ * Starts marked traffic through the real entry point, and the record of what the balancer sees; does nothing if it
+ * runs already. It gives a release on a machine without users something to keep whole, and a ledger of every
+ * acknowledged write. With a rate of 0 real users give the traffic, and only the record is kept.
+ */
+export async function keepTrafficUp(context: ReleaseContext): Promise<void> {
+  if (context.synthetic !== undefined) return;
+  const environment = await context.connect();
+  const recorder = startRecorder(environment, context.journal);
+  const { script, requestsPerSecond } = context.definition.synthetic;
+  const traffic =
+    requestsPerSecond === 0
+      ? undefined
+      : startJourney(
+          resolve(projectRoot, script),
+          requestsPerSecond,
+          environment.router.entry,
+          freshDirectory(context),
+        );
+  context.synthetic = {
+    async stop() {
+      await Promise.all([traffic?.stop(), recorder.stop()]);
+    },
+  };
+}
+
+/**
+ * Ends the marked traffic and looks for every write of its ledgers in the database that is live now: an acknowledged
+ * write must be there exactly once. The ledgers of interrupted runs of this release count too. The gate fails if a
+ * write is missing or double, or if any request failed. Does nothing where there was no traffic since the last time.
+ */
+export async function endSynthetic(context: ReleaseContext): Promise<void> {
+  const { journal } = context;
+  await context.synthetic?.stop();
+  context.synthetic = undefined;
+  const runs = await readRuns(evidenceOf(context));
+  const settled = journal.entries().findLast((entry) => entry.type === 'synthetic.ended');
+  if (runs.count === 0 || (settled?.type === 'synthetic.ended' && settled.runs === runs.count)) return;
+  const { acknowledged: _acknowledged, unknown: _unknown, counters: _counters, count, load, ...seen } = runs;
+  const writes = await settleLedger(context, runs);
+  journal.append({ type: 'synthetic.ended', ...seen, runs: count, writes });
+  await context.gates([writesGate({ requests: seen.requests, writes, failures: seen.failures, load })]);
+}
+
+async function settleLedger(
+  context: ReleaseContext,
+  { acknowledged, unknown, counters }: SyntheticRuns,
+): Promise<WriteLedger> {
+  const { ledger } = context.definition.data;
+  const { router, databases } = await context.connect();
+  const { split } = await router.read();
+  if (ledger === undefined || split === undefined) {
+    throw new OperationError(
+      'looking for the acknowledged writes',
+      ledger === undefined ? 'the release definition has no data.ledger' : 'nothing is live',
+      'see data.ledger in the release definition, and: npm run status',
+    );
+  }
+  const access = await databases.of(split.live);
+  const known = await checkLedger(access, ledger.sql, acknowledged);
+  const open = await checkLedger(access, ledger.sql, unknown);
+  const increments = await settleCounters(access, ledger.counters, counters);
+  return {
+    acknowledged: acknowledged.length,
+    unknown: unknown.length,
+    // The same write may be missed by its key and by its increment.
+    lost: Math.max(known.lost.length, increments.incrementsLost ?? 0),
+    duplicated: Math.max(known.duplicated.length + open.duplicated.length, increments.incrementsDoubled ?? 0),
+    ...increments,
+  };
+}
+
+/** Increments count where the traffic names counters, or the definition says how to find some: nothing of both may pass for checked. */
+async function settleCounters(
+  access: DatabaseAccess,
+  sql: string | undefined,
+  counters: SyntheticRuns['counters'],
+): Promise<Partial<WriteLedger>> {
+  if (sql === undefined && Object.keys(counters).length === 0) return {};
+  const increments = Object.values(counters).reduce((sum, { acknowledged }) => sum + acknowledged, 0);
+  if (sql === undefined) return { increments };
+  const { lost, doubled } = await checkCounters(access, sql, counters);
+  return { increments, incrementsLost: lost, incrementsDoubled: doubled };
+}
+
+function startJourney(script: string, rate: number, entry: EntryPoint, directory: string): SyntheticTraffic {
+  const { argv, env } = k6Command({
+    script,
+    baseUrl: entry.baseUrl,
+    caFile: entry.caFile,
+    rate,
+    durationSeconds: maxSeconds,
+    routeHeaders: {},
+    ...runFiles(directory),
+  });
+  // SIGINT, also from the system if this program is killed: k6 ends and writes its summary.
+  const [program = '', ...args] = endsWithParent([toolPath('k6'), ...argv.slice(1)], 'INT');
+  const asked = { requestsPerSecond: rate, from: Date.now() };
+  recordAsked(directory, asked);
+  const child = execa(program, args, {
+    ...childEnvironment({ ...env, K6_CONFIG: k6Settings }),
+    reject: false,
+    stdio: 'ignore',
+  });
+  return {
+    async stop() {
+      const to = Math.min(Date.now(), asked.from + maxSeconds * 1000);
+      child.kill('SIGINT');
+      await child;
+      recordAsked(directory, { ...asked, to });
+    },
+  };
+}
+
+/** Each run of the traffic keeps its own files: a resumed release does not write over what an interrupted one saw. */
+function freshDirectory(context: ReleaseContext): string {
+  const evidence = evidenceOf(context);
+  for (let run = 1; ; run += 1) {
+    const directory = runDirectory(evidence, run);
+    if (existsSync(directory)) continue;
+    mkdirSync(directory, { recursive: true });
+    return directory;
+  }
+}
+
+const evidenceOf = ({ directory }: ReleaseContext): string => join(directory, 'evidence');

@@ -1,0 +1,211 @@
+import { OperationError } from '../../../infra/lib/errors.ts';
+import { passes } from '../../journal/verdict.ts';
+import { unfinishedActions } from '../../journal/actions.ts';
+import type { JournalEntry } from '../../journal/events.ts';
+import { describeExtension, type Extension } from '../../journal/extension.ts';
+import { lossIn, lossless } from '../../journal/loss.ts';
+import { buildChecklist } from './checklist.ts';
+import { allOf, firstOf, lastOf } from '../../journal/entries.ts';
+import { formatClock } from '../../journal/format.ts';
+import { buildFrames } from './frames.ts';
+import type { Approval, Facts, GateRow, ReportModel, Requests, Rollback, StageRow, Cutover } from './model.ts';
+import { buildGates, buildStages } from './progress.ts';
+import { buildRisks } from './risks.ts';
+import { buildMarks, buildTraffic } from './traffic.ts';
+
+/**
+ * Reads a journal as a report. Pure: the same entries give the same report, also while the release still runs.
+ * `damage` says what is wrong with the journal's file. Throws an OperationError where it has no start of a release.
+ */
+export function buildReport(entries: readonly JournalEntry[], damage?: string): ReportModel {
+  const start = firstOf(entries, 'release.started');
+  if (!start) {
+    throw new OperationError(
+      'making the report',
+      'the journal has no start of a release',
+      'start one: npm run release',
+    );
+  }
+  const end = lastOf(entries, 'release.ended');
+  const endedAt = entries.at(-1)!.at;
+  const gates = buildGates(entries, start.gates ?? []);
+  const stages = buildStages(entries, start.stages, end !== undefined);
+  const cutovers = buildCutovers(entries);
+  const holds = cutovers.flatMap((cutover) => cutover.done?.holdMs ?? []);
+  const wallMs = end?.wallMs ?? Date.parse(endedAt) - Date.parse(start.at);
+  const observationMs = end?.observationMs ?? stages.reduce((sum, stage) => sum + stage.observationMs, 0);
+
+  const facts: Facts = {
+    gates,
+    stages,
+    canary: allOf(entries, 'canary.step'),
+    requests: buildRequests(entries),
+    writes: buildWrites(entries),
+    hold: { maxMs: holds.length > 0 ? Math.max(...holds) : null },
+    rollback: buildRollback(entries),
+    alerts: allOf(entries, 'alert.delivered'),
+    announcements: allOf(entries, 'announcement.sent'),
+    data: {
+      backups: allOf(entries, 'backup.taken'),
+      restores: allOf(entries, 'backup.restored'),
+      migrations: allOf(entries, 'migration.applied'),
+      comparisons: allOf(entries, 'data.compared'),
+      sync: allOf(entries, 'sync.progress'),
+      extension: buildExtension(entries),
+    },
+  };
+
+  return {
+    schemaVersion: 1,
+    verdict: end?.verdict ?? 'in-progress',
+    reason: end?.reason ?? reasonSoFar(endedAt, stages, gates, facts.data.extension),
+    release: start.release,
+    kind: start.kind,
+    application: start.application,
+    environment: start.environment,
+    platform: start.platform,
+    emulatedBy: start.emulatedBy,
+    from: start.from ?? null,
+    to: start.to,
+    source: start.source,
+    startedAt: start.at,
+    endedAt,
+    ...facts,
+    overhead: {
+      wallMs,
+      observationMs,
+      percent: wallMs > 0 ? Math.max(0, (100 * (wallMs - observationMs)) / wallMs) : 0,
+    },
+    peakMemoryMb: end?.peakMemoryMb ?? null,
+    checklist: buildChecklist(facts),
+    risks: buildRisks(facts),
+    approval: buildApproval(entries),
+    waivers: gates.flatMap((gate) => (gate.waiver ? [{ gate: gate.title, ...gate.waiver }] : [])),
+    frames: buildFrames(entries, start),
+    traffic: buildTraffic(entries),
+    marks: buildMarks(entries),
+    cutovers,
+    stacks: allOf(entries, 'stack.applied'),
+    artefacts: allOf(entries, 'artefact.built').map((entry) => entry.artefact),
+    notes: notes(entries),
+    unfinished: unfinishedActions(entries),
+    settings: start.settings,
+    journal: { entries: entries.length, damage: damage ?? null },
+  };
+}
+
+/** The report is also read while a person is asked: then the sentence says what there is to decide on. */
+function reasonSoFar(lastAt: string, stages: StageRow[], gates: GateRow[], extension: Extension | null): string {
+  const running = stages.find((stage) => stage.verdict === 'running');
+  if (running?.id === 'approval') {
+    const judged = gates.filter((gate) => gate.verdict !== 'not-run');
+    const good = judged.filter((gate) => passes(gate.verdict));
+    const waived = judged.filter((gate) => gate.verdict === 'waived').length;
+    const told = `${good.length} of ${judged.length} gates so far have passed${waived > 0 ? `, ${waived} of them by a waiver` : ''}`;
+    const back = extension === null ? '' : ` Once it is live, ${describeExtension(extension)}.`;
+    return `Ready for the decision: ${told}. No traffic has moved yet.${back}`;
+  }
+  const where = running ? `It is at “${running.title}”` : 'It is between two stages';
+  return `${where}; the last entry in its journal is of ${formatClock(lastAt)} UTC. If nothing is running any more, it was interrupted: resume it.`;
+}
+
+/** Clients counted where there was synthetic traffic; else the balancer did. */
+function buildRequests(entries: readonly JournalEntry[]): Requests {
+  // Each counts every run until then, so the last one is the whole.
+  const synthetic = allOf(entries, 'synthetic.ended').at(-1);
+  if (synthetic !== undefined) {
+    const { requests, perSecond, failures } = synthetic;
+    return { ...requests, countedBy: 'synthetic', perSecond, failures };
+  }
+  const observed = allOf(entries, 'traffic.observed');
+  if (observed.length === 0) return { total: null, failed: null, countedBy: null, perSecond: null, failures: [] };
+  return {
+    total: sum(observed, (e) => e.colours.blue.requests + e.colours.green.requests),
+    failed: sum(observed, (e) => e.colours.blue.errors + e.colours.green.errors),
+    countedBy: 'balancer',
+    perSecond: null,
+    failures: [],
+  };
+}
+
+function buildWrites(entries: readonly JournalEntry[]): ReportModel['writes'] {
+  const settled = allOf(entries, 'synthetic.ended').at(-1);
+  return settled?.writes ?? { acknowledged: null, lost: null, duplicated: null, unknown: null };
+}
+
+function buildRollback(entries: readonly JournalEntry[]): Rollback | null {
+  const started = lastOf(entries, 'rollback.started');
+  if (!started) return null;
+  const done = lastOf(entries, 'rollback.done');
+  const mine = done && done.seq > started.seq ? done : undefined;
+  return {
+    automatic: started.automatic,
+    reason: started.reason,
+    startedAt: started.at,
+    ms: mine?.ms ?? null,
+    lossless: (mine && lossless(lossIn(mine))) ?? null,
+    loss: mine ? lossIn(mine) : null,
+    detail: mine?.detail ?? null,
+  };
+}
+
+function buildExtension(entries: readonly JournalEntry[]): Extension | null {
+  const found = lastOf(entries, 'schema.extended');
+  return found ? { tables: found.tables, columns: found.columns } : null;
+}
+
+function buildApproval(entries: readonly JournalEntry[]): Approval | null {
+  const entry = entries.findLast((e) => e.type === 'approval.given' || e.type === 'approval.refused');
+  if (entry?.type === 'approval.given') {
+    return { given: true, by: entry.by, how: entry.how, at: entry.at, note: entry.note ?? null };
+  }
+  if (entry?.type === 'approval.refused') {
+    return { given: false, by: entry.by, how: 'refused', at: entry.at, note: entry.reason };
+  }
+  return null;
+}
+
+function notes(entries: readonly JournalEntry[]): ReportModel['notes'] {
+  return entries.flatMap((entry) => {
+    if (entry.type === 'note') return [{ at: entry.at, level: entry.level, text: entry.text }];
+    if (entry.type === 'release.resumed') {
+      return [
+        {
+          at: entry.at,
+          level: 'warning' as const,
+          text: `Resumed. Found: ${entry.found}. Decision: ${entry.decision}`,
+        },
+      ];
+    }
+    return [];
+  });
+}
+
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((total, item) => total + of(item), 0);
+}
+
+/** Groups the steps of each change of the live colour; what is left open was begun and not finished. */
+export function buildCutovers(entries: readonly JournalEntry[]): Cutover[] {
+  const all: Cutover[] = [];
+  let open: Cutover | undefined;
+  let rollingBack = false;
+  for (const entry of entries) {
+    if (entry.type === 'rollback.started') {
+      rollingBack = true;
+      open = undefined;
+    }
+    if (entry.type === 'cutover.step') {
+      if (!open) all.push((open = { direction: rollingBack ? 'rollback' : 'forward', steps: [], done: null }));
+      open.steps.push({ step: entry.step, ms: entry.ms, detail: entry.detail ?? null, at: entry.at });
+    }
+    if (entry.type === 'cutover.done') {
+      const { direction, from, to, holdMs, totalMs, at } = entry;
+      const done = { from, to, holdMs, totalMs, at };
+      if (open) Object.assign(open, { direction, done });
+      else all.push({ direction, steps: [], done });
+      open = undefined;
+    }
+  }
+  return all;
+}

@@ -1,0 +1,80 @@
+import { colours, other, type Colour, type Split } from '../../../infra/model.ts';
+import type { JournalEntry } from '../../journal/events.ts';
+import { allOf, type EntryOf } from '../../journal/entries.ts';
+import type { Frame } from './model.ts';
+
+/**
+ * The release as a sequence of pictures: one for each state of the traffic, drawn from what was set and what was then
+ * observed, never from the plan.
+ */
+export function buildFrames(entries: readonly JournalEntry[], start: EntryOf<'release.started'>): Frame[] {
+  const versions: Record<Colour, string | null> = { blue: null, green: null };
+  if (start.from) versions[start.from.colour] = start.from.version;
+  const frames: Frame[] = [];
+  const windows = allOf(entries, 'traffic.observed');
+  let split: Split | undefined = start.from && { live: start.from.colour, percent: 0 };
+  let rollingBack = false;
+
+  const add = (title: string, at: string, holding = false): void => {
+    const picture = (colour: Colour): Frame['colours'][Colour] => ({
+      version: versions[colour],
+      readsPercent: !split ? 0 : colour === split.live ? 100 - split.percent : split.percent,
+      writes: split?.live === colour,
+    });
+    frames.push({ title, at, holding, colours: { blue: picture('blue'), green: picture('green') }, observed: null });
+  };
+
+  add(start.from ? 'Before the release' : 'Before the first go-live', start.at);
+  for (const entry of entries) {
+    if (entry.type === 'rollback.started') rollingBack = true;
+    if (entry.type === 'stage.ended' && entry.stage === 'prepare') {
+      versions[start.to.colour] = start.to.version;
+      add(`${capital(start.to.colour)} is ready, without traffic`, entry.at);
+    }
+    if (entry.type === 'cutover.step' && /\bhold/i.test(entry.step) && !frames.at(-1)?.holding)
+      add('Writes are held', entry.at, true);
+    if (entry.type === 'traffic.set') {
+      const same = split?.live === entry.split.live && split.percent === entry.split.percent;
+      if (same && !frames.at(-1)?.holding) continue;
+      versions[start.to.colour] = start.to.version;
+      split = entry.split;
+      add(titleOf(split, start.to.colour, rollingBack), entry.at);
+    }
+    // A first go-live moves no traffic: the entry point opens.
+    if (
+      entry.type === 'stage.ended' &&
+      entry.stage === 'cutover' &&
+      entry.verdict === 'pass' &&
+      split?.live !== start.to.colour
+    ) {
+      split = { live: start.to.colour, percent: 0 };
+      add(titleOf(split, start.to.colour, false), entry.at);
+    }
+    if (entry.type === 'stage.ended' && entry.stage === 'cleanup' && entry.verdict === 'pass' && start.from) {
+      versions[other(start.to.colour)] = null;
+      add('After the clean-up', entry.at);
+    }
+  }
+  return frames.map((frame, i) => ({ ...frame, observed: observed(windows, frame.at, frames[i + 1]?.at) }));
+}
+
+function titleOf(split: Split, to: Colour, rollingBack: boolean): string {
+  if (split.live === to)
+    return split.percent === 0
+      ? `${capital(to)} is live`
+      : `${capital(to)} is live, ${split.percent} % of reads elsewhere`;
+  if (split.percent > 0) return `Canary: ${split.percent} % of reads`;
+  return rollingBack ? 'Rolled back' : `${capital(split.live)} has all traffic`;
+}
+
+/** Of the windows that lie wholly within the frame, how many requests each colour answered, as percent. */
+function observed(windows: EntryOf<'traffic.observed'>[], from: string, to: string | undefined): Frame['observed'] {
+  const end = to === undefined ? Infinity : Date.parse(to);
+  const mine = windows.filter((w) => w.from >= Date.parse(from) && w.to <= end);
+  const requests = (colour: Colour): number => mine.reduce((sum, w) => sum + w.colours[colour].requests, 0);
+  const total = colours.reduce((sum, colour) => sum + requests(colour), 0);
+  if (total === 0) return null;
+  return { blue: (100 * requests('blue')) / total, green: (100 * requests('green')) / total };
+}
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

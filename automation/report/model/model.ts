@@ -1,0 +1,164 @@
+import type { Artefact, Colour } from '../../../infra/model.ts';
+import type { GateResult, Verdict } from '../../journal/verdict.ts';
+import type { ReleaseVerdict, StageId, WriteLedger } from '../../journal/events.ts';
+import type { Extension } from '../../journal/extension.ts';
+import type { Loss } from '../../journal/loss.ts';
+import type { EntryOf } from '../../journal/entries.ts';
+
+/**
+ * What a report says, as plain data: `buildReport` makes it of a journal, the renderers only lay it out. Times are
+ * ISO 8601, UTC; durations milliseconds; `null` is "not known from this journal", never zero.
+ */
+export interface ReportModel {
+  schemaVersion: 1;
+  verdict: ReleaseVerdict | 'in-progress';
+  /** One sentence: why. */
+  reason: string;
+  release: string;
+  kind: 'go-live' | 'release' | 'rehearsal';
+  application: string;
+  environment: string;
+  platform: string;
+  /** Who answered in place of the platform's own control plane; undefined: nobody did. */
+  emulatedBy: string | undefined;
+  from: Placement | null;
+  to: Placement;
+  source: { commit: string; branch: string; dirty: boolean };
+  startedAt: string;
+  /** Of the last entry, where the release has not ended. */
+  endedAt: string;
+  requests: Requests;
+  writes: { [K in keyof WriteLedger]: number | null };
+  hold: { maxMs: number | null };
+  gates: GateRow[];
+  stages: StageRow[];
+  rollback: Rollback | null;
+  overhead: { wallMs: number; observationMs: number; percent: number };
+  peakMemoryMb: number | null;
+  checklist: Requirement[];
+  risks: Risk[];
+  approval: Approval | null;
+  waivers: { gate: string; by: string; reason: string; expires: string }[];
+  frames: Frame[];
+  traffic: TrafficPoint[];
+  marks: { at: number; label: string }[];
+  data: DataSection;
+  cutovers: Cutover[];
+  canary: EntryOf<'canary.step'>[];
+  stacks: EntryOf<'stack.applied'>[];
+  artefacts: Artefact[];
+  alerts: EntryOf<'alert.delivered'>[];
+  announcements: EntryOf<'announcement.sent'>[];
+  notes: { at: string; level: 'info' | 'warning'; text: string }[];
+  /** Announced and never ended: may or may not have happened. */
+  unfinished: { id: string; what: string }[];
+  settings: Record<string, unknown>;
+  journal: { entries: number; damage: string | null };
+}
+
+/** What the checklist and the risk register are judged by. */
+export type Facts = Pick<
+  ReportModel,
+  'gates' | 'stages' | 'canary' | 'requests' | 'writes' | 'hold' | 'rollback' | 'alerts' | 'announcements' | 'data'
+>;
+
+export interface Placement {
+  colour: Colour;
+  version: string;
+}
+
+export interface Requests {
+  total: number | null;
+  failed: number | null;
+  /** `synthetic`: counted by the clients; `balancer`: there were none, so what the entry point saw. */
+  countedBy: 'synthetic' | 'balancer' | null;
+  perSecond: number | null;
+  failures: string[];
+}
+
+export type GateRow = GateResult & { stage: StageId | null; at: string | null };
+
+export interface StageRow {
+  id: StageId;
+  title: string;
+  verdict: Verdict | 'running';
+  reason: string | null;
+  startedAt: string | null;
+  ms: number | null;
+  expectedMs: number;
+  observationMs: number;
+  undone: { what: string; ms: number; at: string }[];
+}
+
+export interface Rollback {
+  automatic: boolean;
+  reason: string;
+  startedAt: string;
+  /** Null while it runs. */
+  ms: number | null;
+  /** Null: not known (yet). Follows from `loss`, for programs. */
+  lossless: boolean | null;
+  /** Null while it runs. */
+  loss: Loss | null;
+  detail: string | null;
+}
+
+/** A line of the go-live checklist: what the product owner decides by. */
+export interface Requirement {
+  id: string;
+  title: string;
+  verdict: Verdict;
+  measured: string;
+  wanted: string;
+  gates: string[];
+  evidence: string[];
+}
+
+export interface Risk {
+  id: string;
+  title: string;
+  /** `held`: every mitigation that this release could prove is proven. */
+  status: 'held' | 'open' | 'occurred';
+  mitigations: { text: string; verdict: Verdict; proof: string; gates: string[] }[];
+}
+
+export interface Approval {
+  given: boolean;
+  by: string;
+  how: string;
+  at: string;
+  note: string | null;
+}
+
+/** Who got which requests from `at` on. */
+export interface Frame {
+  title: string;
+  at: string;
+  holding: boolean;
+  colours: Record<Colour, { version: string | null; readsPercent: number; writes: boolean }>;
+  /** Percent of requests that each colour really got while this held; null without traffic. */
+  observed: Record<Colour, number> | null;
+}
+
+export interface TrafficPoint {
+  from: number;
+  to: number;
+  colours: Record<Colour, { perSecond: number; errors: number; p50Ms: number | null; p95Ms: number | null }>;
+}
+
+export interface DataSection {
+  backups: EntryOf<'backup.taken'>[];
+  restores: EntryOf<'backup.restored'>[];
+  migrations: EntryOf<'migration.applied'>[];
+  comparisons: EntryOf<'data.compared'>[];
+  sync: EntryOf<'sync.progress'>[];
+  /** What the migrations add, and a way back would leave behind; null: not known. */
+  extension: Extension | null;
+}
+
+export interface Cutover {
+  direction: 'forward' | 'rollback';
+  steps: { step: string; ms: number; detail: string | null; at: string }[];
+  /** Null where it was begun and not finished. */
+  done: { from: Colour; to: Colour; holdMs: number; totalMs: number; at: string } | null;
+}

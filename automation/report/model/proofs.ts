@@ -1,0 +1,140 @@
+import { worst, type Verdict } from '../../journal/verdict.ts';
+import { describeExtension } from '../../journal/extension.ts';
+import { describeLoss } from '../../journal/loss.ts';
+import { formatCount, formatDuration, plural } from '../../journal/format.ts';
+import type { Facts, GateRow } from './model.ts';
+
+/** What one part of the journal proves. Undefined verdicts do not exist: what was not measured is `not-run`. */
+export interface Proof {
+  verdict: Verdict;
+  measured: string;
+  wanted: string;
+}
+export type ProofOf = (facts: Facts) => Proof;
+
+const notMeasured = (wanted: string): Proof => ({ verdict: 'not-run', measured: 'not measured', wanted });
+
+export const noFailedRequest: ProofOf = ({ requests: { total, failed, countedBy } }) => {
+  const wanted = 'no failed request';
+  if (total === null || failed === null) return notMeasured(wanted);
+  const by = countedBy === 'synthetic' ? 'counted by the clients' : 'counted at the entry point';
+  const measured = `${formatCount(failed)} of ${formatCount(total)} failed, ${by}`;
+  return { verdict: total === 0 ? 'inconclusive' : failed === 0 ? 'pass' : 'fail', measured, wanted };
+};
+
+export const everyWriteOnce: ProofOf = ({ writes: { acknowledged, lost, duplicated } }) => {
+  const wanted = 'every acknowledged write is there, once';
+  if (acknowledged === null) return notMeasured(wanted);
+  const measured = `${formatCount(acknowledged)} acknowledged, ${formatCount(lost ?? 0)} lost, ${formatCount(duplicated ?? 0)} twice`;
+  return {
+    verdict: acknowledged === 0 ? 'inconclusive' : lost === 0 && duplicated === 0 ? 'pass' : 'fail',
+    measured,
+    wanted,
+  };
+};
+
+export const tablesEqual: ProofOf = ({ data: { comparisons } }) => {
+  const wanted = 'every table that both versions know equal, by count and checksum';
+  const last = comparisons.at(-1);
+  if (!last) return notMeasured(wanted);
+  const unequal = comparisons.flatMap((c) => c.tables.filter((t) => !t.equal).map((t) => `${t.table} (${c.moment})`));
+  if (unequal.length > 0) return { verdict: 'fail', measured: `not equal: ${unequal.join(', ')}`, wanted };
+  const both = last.tables.filter((table) => table.only === undefined);
+  const rows = both.reduce((sum, table) => sum + table.rows.right, 0);
+  const alone = both.length === last.tables.length ? '' : `, ${last.tables.length - both.length} of one side alone`;
+  const measured = `${plural(both.length, 'table')}, ${plural(rows, 'row')} equal at the ${last.moment}${alone}; ${plural(comparisons.length, 'comparison')}`;
+  return { verdict: both.length === 0 ? 'inconclusive' : 'pass', measured, wanted };
+};
+
+export const backupRestored: ProofOf = ({ data: { restores } }) => {
+  const wanted = 'a restored copy that equals the original';
+  const last = restores.at(-1);
+  if (!last) return notMeasured(wanted);
+  const equal = last.tables.length > 0 && last.tables.every((table) => table.equal);
+  const measured = `RTO ${formatDuration(last.recoveryTimeMs)}, RPO ${formatDuration(last.recoveryPointMs)}, ${plural(last.tables.length, 'table')} ${equal ? 'equal' : 'compared, not all equal'}`;
+  return { verdict: last.tables.length === 0 ? 'inconclusive' : equal ? 'pass' : 'fail', measured, wanted };
+};
+
+export const alertArrived: ProofOf = ({ alerts }) => {
+  const wanted = 'a real alert reaches a receiver';
+  const first = alerts[0];
+  if (!first) return notMeasured(wanted);
+  return {
+    verdict: 'pass',
+    measured: `${first.alert} reached ${first.receiver} in ${formatDuration(first.ms)}`,
+    wanted,
+  };
+};
+
+export const usersTold: ProofOf = ({ announcements }) => {
+  const wanted = 'every announcement delivered';
+  if (announcements.length === 0) return notMeasured(wanted);
+  const failed = announcements.filter((a) => !a.ok);
+  return {
+    verdict: failed.length === 0 ? 'pass' : 'fail',
+    measured:
+      failed.length === 0
+        ? `${announcements.length} delivered`
+        : `not delivered to ${failed.map((a) => a.to).join(', ')}`,
+    wanted,
+  };
+};
+
+export const canaryJudged: ProofOf = ({ canary }) => {
+  const wanted = 'every step as good as the live version';
+  if (canary.length === 0) return notMeasured(wanted);
+  const passed = canary.filter((step) => step.verdict === 'pass').length;
+  const bad = canary.find((step) => step.verdict !== 'pass');
+  const measured = `${passed} of ${plural(canary.length, 'canary step')} passed${bad ? `; at ${bad.percent} %: ${bad.reason}` : ''}`;
+  return { verdict: worst(canary.map((step) => step.verdict)), measured, wanted };
+};
+
+export const bakeWatched: ProofOf = ({ stages }) => {
+  const wanted = 'the service level holds for the whole bake time';
+  const bake = stages.find((stage) => stage.id === 'bake');
+  if (!bake || bake.ms === null || bake.verdict === 'running') return notMeasured(wanted);
+  const measured = bake.verdict === 'pass' ? `held for ${formatDuration(bake.ms)}` : (bake.reason ?? 'it did not hold');
+  return { verdict: bake.verdict, measured, wanted };
+};
+
+export const wayBackLossless: ProofOf = ({ rollback, data: { sync, extension } }) => {
+  const wanted = 'going back loses nothing, and leaves nothing behind';
+  if (rollback?.ms != null && rollback.loss !== null) {
+    const measured = `rolled back in ${formatDuration(rollback.ms)}; ${describeLoss(rollback.loss)}`;
+    if (rollback.lossless === null) return { verdict: 'inconclusive', measured, wanted };
+    return { verdict: rollback.lossless ? 'pass' : 'fail', measured, wanted };
+  }
+  if (rollback) return { verdict: 'inconclusive', measured: 'going back was begun, and is not finished', wanted };
+  const reverse = sync.findLast((s) => s.direction === 'reverse');
+  if (!reverse) return notMeasured(wanted);
+  const beforehand = extension === null ? '' : `; ${describeExtension(extension)}`;
+  const ready = reverse.tablesReady === reverse.tables && reverse.tables > 0;
+  const measured = `reverse replication of ${reverse.tablesReady} of ${plural(reverse.tables, 'table')}, ${formatDuration(reverse.lagMs)} behind${beforehand}`;
+  return { verdict: ready ? 'pass' : 'inconclusive', measured, wanted };
+};
+
+/** What could not go back with a rollback is known before anybody decides on the release. */
+export const wayBackKnown: ProofOf = ({ data: { extension } }) => {
+  const wanted = 'known what a way back leaves behind';
+  if (extension === null) return notMeasured(wanted);
+  return { verdict: 'pass', measured: describeExtension(extension), wanted };
+};
+
+/** The gates with one of these ids, also where a stage or colour follows: `smoke` finds `smoke-green`. */
+export function gatesOf(facts: Pick<Facts, 'gates'>, ids: readonly string[]): GateRow[] {
+  return facts.gates.filter((gate) => ids.some((id) => gate.id === id || gate.id.startsWith(`${id}-`)));
+}
+
+/** Gates and proofs together: the worst speak; where all is well, each does, on a line of its own. */
+export function summarise(gates: readonly GateRow[], proofs: readonly Proof[]): Proof {
+  const all: (Proof & { title?: string })[] = [...proofs, ...gates];
+  const verdict = all.length === 0 ? 'not-run' : worst(all.map((one) => one.verdict));
+  const told = verdict === 'pass' ? all : all.filter((one) => one.verdict === verdict);
+  const text = (key: 'measured' | 'wanted'): string => {
+    const distinct = new Set(
+      told.map((one) => (all.length > 1 && one.title && one[key] ? `${one.title}: ${one[key]}` : one[key])),
+    );
+    return [...distinct].filter(Boolean).join('\n');
+  };
+  return { verdict, measured: all.length === 0 ? 'not run' : text('measured'), wanted: text('wanted') };
+}

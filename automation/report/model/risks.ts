@@ -1,0 +1,121 @@
+import { passes } from '../../journal/verdict.ts';
+import type { Facts, Risk } from './model.ts';
+import {
+  alertArrived,
+  backupRestored,
+  canaryJudged,
+  everyWriteOnce,
+  gatesOf,
+  noFailedRequest,
+  summarise,
+  tablesEqual,
+  usersTold,
+  wayBackLossless,
+  type ProofOf,
+} from './proofs.ts';
+
+interface RiskLine {
+  id: string;
+  title: string;
+  mitigations: { text: string; gates?: string[]; proof?: ProofOf }[];
+  /** What shows that the risk has become real in this release. */
+  occurred?: ProofOf;
+}
+
+/** The register: each risk with what is done about it, and what in this release proves that it was done. */
+const register: readonly RiskLine[] = [
+  {
+    id: 'data-loss',
+    title: 'Data loss',
+    occurred: everyWriteOnce,
+    mitigations: [
+      {
+        text: 'Every release restores its own backup and compares it',
+        gates: ['backup-restore'],
+        proof: backupRestored,
+      },
+      {
+        text: 'A backup is proven before a contract migration takes anything away',
+        gates: ['contract-backup'],
+      },
+      { text: 'What follows is compared with what is live before any write is held', gates: ['following'] },
+      { text: 'Both databases are compared exactly at the instant of the cutover', proof: tablesEqual },
+      { text: 'Every acknowledged write is looked up afterwards', proof: everyWriteOnce },
+      { text: 'The old database follows the new one until the bake time ends', proof: wayBackLossless },
+    ],
+  },
+  {
+    id: 'vulnerabilities',
+    title: 'Vulnerabilities',
+    mitigations: [
+      { text: 'The running version is scanned before it gets traffic', gates: ['security-scan'] },
+      { text: 'Encryption and authentication are audited', gates: ['tls', 'headers', 'authentication'] },
+    ],
+  },
+  {
+    id: 'performance',
+    title: 'Poor performance',
+    mitigations: [
+      { text: 'The expected peak is played through beforehand', gates: ['load'] },
+      { text: 'Capacity is measured against the growth that is planned for', gates: ['capacity'] },
+      { text: 'The canary is compared with the live version before it gets more', proof: canaryJudged },
+    ],
+  },
+  {
+    id: 'disruption',
+    title: 'Disruption for users',
+    occurred: noFailedRequest,
+    mitigations: [
+      { text: 'Traffic moves in steps; writes wait for milliseconds instead of failing', proof: noFailedRequest },
+      { text: 'Users and team are told', proof: usersTold },
+    ],
+  },
+  {
+    id: 'unforeseen',
+    title: 'Unforeseen technical challenges',
+    mitigations: [
+      {
+        text: 'Migrations and both versions are tried on a restored copy of the real data',
+        gates: ['migration-rehearsal', 'rehearsal-acceptance', 'compatibility', 'contract-rehearsal'],
+      },
+      { text: 'The same release runs in staging first', gates: ['acceptance', 'parity'] },
+      { text: 'A way back stands ready, and what it would leave behind is known', proof: wayBackLossless },
+    ],
+  },
+  {
+    id: 'privacy',
+    title: 'Breach of privacy',
+    mitigations: [
+      {
+        text: 'Personal data is masked outside production; policies are machine-checked',
+        gates: ['policies'],
+      },
+    ],
+  },
+  {
+    id: 'servers',
+    title: 'Failure of servers',
+    mitigations: [
+      { text: 'A planted failure raises a real alert', gates: ['alerts'], proof: alertArrived },
+      { text: 'Backups are known to restore', proof: backupRestored },
+      { text: 'Capacity is left when instances are lost', gates: ['capacity'] },
+    ],
+  },
+];
+
+export function buildRisks(facts: Facts): Risk[] {
+  return register.map(({ id, title, mitigations, occurred }): Risk => {
+    const rows = mitigations.map(({ text, gates: ids = [], proof }) => {
+      const gates = gatesOf(facts, ids);
+      const { verdict, measured } = summarise(gates, proof ? [proof(facts)] : []);
+      return { text, verdict, proof: measured, gates: gates.map((gate) => gate.id) };
+    });
+    const real = occurred?.(facts).verdict === 'fail';
+    return {
+      id,
+      title,
+      status: real ? 'occurred' : rows.every((row) => passes(row.verdict)) ? 'held' : 'open',
+      mitigations: rows,
+    };
+  });
+}

@@ -1,0 +1,57 @@
+import * as pulumi from '@pulumi/pulumi';
+import { Provider } from '@pulumi/aws/provider.js';
+import { Build } from './build.ts';
+import { PipelineComponent, pipelinePlace, type PipelinePlace } from './component.ts';
+import { GithubRole } from './github.ts';
+import { PipelineKey } from './key.ts';
+import { NightlyRehearsal } from './nightly.ts';
+import { PipelineNotifications } from './notifications.ts';
+import { Peering } from './peering.ts';
+import { ReleasePipeline } from './release.ts';
+import { parsePipelineSettings, pipelineSettingsKey } from './settings.ts';
+
+/** The program of the stack `pipeline`: one per account, beside the environments, brought up by hand. */
+export function pipelineProgram(): Record<string, pulumi.Input<unknown>> {
+  const settings = parsePipelineSettings(new pulumi.Config('greenlight').requireObject(pipelineSettingsKey));
+  const { region, accountId } = settings;
+  const provider = new Provider('aws', { region, allowedAccountIds: [accountId] });
+  return new ReleaseAutomation(pipelinePlace(settings), { providers: [provider] }).outputs;
+}
+
+/** What releases by itself: on a push to the release branch, at night on staging, and for workflows of GitHub. */
+class ReleaseAutomation extends PipelineComponent {
+  readonly outputs: Record<string, pulumi.Input<unknown>>;
+
+  constructor(place: PipelinePlace, options: pulumi.ComponentResourceOptions) {
+    super('ReleaseAutomation', 'automation', place, options);
+    const own = this.child;
+    const keyArn = new PipelineKey(place, own).key.arn;
+    const common = { keyArn, securityGroupIds: this.#peered() };
+
+    const release = new Build(
+      { name: 'release', command: 'npm run release -- --yes', source: 'pipeline', ...common },
+      place,
+      own,
+    );
+    const rehearsal = new Build(
+      { name: 'rehearse', command: 'npm run rehearse', source: 'repository', ...common },
+      place,
+      own,
+    );
+    const { pipeline } = new ReleasePipeline(release.project, place, own);
+    new NightlyRehearsal(rehearsal.project, place, own);
+    const failures = { pipelineArn: pipeline.arn, rehearsalArn: rehearsal.project.arn, keyArn };
+    new PipelineNotifications(failures, place, own);
+    const github = new GithubRole(place, own);
+
+    this.outputs = { pipeline: pipeline.name, githubRoleArn: github.role.arn };
+    this.registerOutputs({});
+  }
+
+  /** Groups by which builds reach the other environment, where there is a way. */
+  #peered(): pulumi.Output<string>[] {
+    const { network } = this.place.settings;
+    if (network?.peer === undefined) return [];
+    return [new Peering({ ...network, peer: network.peer }, this.place, this.child).securityGroupId];
+  }
+}

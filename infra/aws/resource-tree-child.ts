@@ -1,8 +1,0 @@
-import { text } from 'node:stream/consumers';
-import type { EnvironmentSpec } from '../model.ts';
-import { declareAll } from './resource-tree-mocks.ts';
-import type { AwsSettings } from './settings.ts';
-
-/** A process of its own for `declareApart`: a request on stdin, what is declared on stdout, both JSON. */
-const { spec, settings } = JSON.parse(await text(process.stdin)) as { spec: EnvironmentSpec; settings: AwsSettings };
-process.stdout.write(JSON.stringify(await declareAll(spec, settings)));

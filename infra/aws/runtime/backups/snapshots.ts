@@ -1,0 +1,189 @@
+import {
+  AddTagsToResourceCommand,
+  CreateDBSnapshotCommand,
+  DeleteDBSnapshotCommand,
+  DescribeDBSnapshotsCommand,
+  paginateDescribeDBSnapshots,
+  RemoveTagsFromResourceCommand,
+  type DBSnapshot,
+} from '@aws-sdk/client-rds';
+import { OperationError } from '../../../lib/errors.ts';
+import type { InstanceWaits } from '../databases/instance.ts';
+import { codeOf, isMissing } from '../client/errors.ts';
+import type { Setting } from '../client/setting.ts';
+import { asTagList, fromTagList, isLeftOver, temporaryTagNames, temporaryTags } from '../client/temporary.ts';
+import { until } from '../client/waiting.ts';
+import { createHash } from 'node:crypto';
+import type { Backup } from '../../../platform/backups.ts';
+
+/** Its value is the id of the backup: a snapshot without it is none of ours. */
+const backupIdTag = 'greenlight-backup';
+/** A snapshot that is not a backup after this time will not become one, ms. */
+const unfinishedMs = 12 * 3_600_000;
+
+/**
+ * The snapshots of an environment's backups, by the ids of those. One is temporary, by its tags, from its beginning until
+ * `keep`, and again from `giveUp` on: only then is it ever left over, whatever is known of the backup elsewhere.
+ */
+export interface Snapshots {
+  readonly nameOf: (id: string) => string;
+  /** Resolves when it is complete. */
+  create(instance: string, id: string): Promise<void>;
+  keep(id: string): Promise<void>;
+  giveUp(id: string): Promise<void>;
+  describe(id: string): Promise<DBSnapshot | undefined>;
+  /** Ids of all that this program, here or elsewhere, made of this environment. */
+  ids(): Promise<string[]>;
+  /** Of them, those that are temporary and were left by a run that is over. */
+  leftOver(): Promise<string[]>;
+  remove(id: string): Promise<void>;
+}
+
+export function createSnapshots(setting: Setting, waits: InstanceWaits): Snapshots {
+  const { environment, foundation, settings } = setting;
+  const { databases } = setting.clients;
+  const { application } = foundation.spec;
+  const nameOf = (id: string) => snapshotName(application, environment, id);
+  const temporary = (lifeMs: number) =>
+    temporaryTags({ environment, application, owner: settings.owner }, 'backup', lifeMs);
+
+  async function create(instance: string, id: string): Promise<void> {
+    const snapshot = nameOf(id);
+    const doing = `making the snapshot ${snapshot}`;
+    const command = new CreateDBSnapshotCommand({
+      DBInstanceIdentifier: instance,
+      DBSnapshotIdentifier: snapshot,
+      Tags: asTagList({ ...temporary(unfinishedMs), [backupIdTag]: id }),
+    });
+    // AWS's own backup may just be running.
+    const retry = (error: unknown) => /InvalidDBInstanceState/.test(codeOf(error));
+    const asked = { doing, deadlineMs: waits.settleMs, pollMs: waits.pollMs, todo: 'see the instance in the console' };
+    await until({ ...asked, retry }, async () => {
+      await databases.send(command).catch((error: unknown) => {
+        // An attempt whose answer was lost made it: the name is random.
+        if (!/AlreadyExists/.test(codeOf(error))) throw error;
+      });
+      return {};
+    });
+    const wait = { doing, deadlineMs: waits.readyMs, pollMs: waits.pollMs, todo: 'see the snapshot in the console' };
+    await until(wait, async () => {
+      const found = await describe(id);
+      if (found?.Status === 'available') return {};
+      if (found?.Status === 'failed') throw new OperationError(doing, 'it failed', wait.todo);
+      return `it is ${found?.Status ?? 'not known yet'}, ${found?.PercentProgress ?? 0}%`;
+    });
+  }
+
+  async function describe(id: string): Promise<DBSnapshot | undefined> {
+    try {
+      const command = new DescribeDBSnapshotsCommand({ DBSnapshotIdentifier: nameOf(id) });
+      return (await databases.send(command)).DBSnapshots?.[0];
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async function arnOf(id: string): Promise<string> {
+    const arn = (await describe(id))?.DBSnapshotArn;
+    if (arn !== undefined) return arn;
+    throw new OperationError(`tagging the snapshot ${nameOf(id)}`, 'it was deleted by somebody', 'take a new backup');
+  }
+
+  async function all(): Promise<Map<string, DBSnapshot>> {
+    const found = new Map<string, DBSnapshot>();
+    const query = { SnapshotType: 'manual' };
+    for await (const { DBSnapshots } of paginateDescribeDBSnapshots({ client: databases }, query))
+      for (const snapshot of DBSnapshots ?? []) {
+        const tags = fromTagList(snapshot.TagList);
+        const id = tags[backupIdTag];
+        if (id !== undefined && tags['environment'] === environment && snapshot.DBSnapshotIdentifier === nameOf(id))
+          found.set(id, snapshot);
+      }
+    return found;
+  }
+
+  async function remove(id: string): Promise<void> {
+    const doing = `deleting the snapshot ${nameOf(id)}`;
+    const wait = { doing, deadlineMs: waits.settleMs, pollMs: waits.pollMs, todo: 'delete it in the console' };
+    const retry = (error: unknown) => /InvalidDBSnapshotState/.test(codeOf(error));
+    const command = new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: nameOf(id) });
+    await until({ ...wait, retry }, async () => {
+      await databases.send(command).catch((error: unknown) => {
+        if (!isMissing(error)) throw error;
+      });
+      return {};
+    });
+  }
+
+  return {
+    nameOf,
+    create,
+    describe,
+    remove,
+    keep: async (id) => {
+      const command = new RemoveTagsFromResourceCommand({ ResourceName: await arnOf(id), TagKeys: temporaryTagNames });
+      await databases.send(command);
+    },
+    giveUp: async (id) => {
+      const command = new AddTagsToResourceCommand({ ResourceName: await arnOf(id), Tags: asTagList(temporary(0)) });
+      await databases.send(command);
+    },
+    ids: async () => [...(await all()).keys()],
+    leftOver: async () => {
+      const found = [...(await all())];
+      return found.flatMap(([id, { TagList }]) => (isLeftOver(fromTagList(TagList), foundation.spec) ? [id] : []));
+    },
+  };
+}
+
+/**
+ * What stands beside a snapshot, as an object: what it is of, and the configuration that belongs to it, with a checksum. A backup
+ * is complete when its record is there; it is written last.
+ */
+export interface BackupRecord {
+  backup: Backup;
+  application: string;
+  /** Identifier of the snapshot. */
+  snapshot: string;
+  configuration: unknown;
+}
+
+export const serialiseRecord = (record: BackupRecord): string => {
+  const sha256 = createHash('sha256').update(JSON.stringify(record)).digest('hex');
+  return `${JSON.stringify({ record, sha256 }, null, 2)}\n`;
+};
+
+/** Throws an OperationError where the text was changed. */
+export function parseRecord(id: string, text: string): BackupRecord {
+  try {
+    const { record } = JSON.parse(text) as { record: BackupRecord };
+    if (serialiseRecord(record) === text) return record;
+  } catch {
+    // No JSON any more: the same as another JSON.
+  }
+  throw damagedBackup(id, 'its record does not match its own checksum');
+}
+
+export const damagedBackup = (id: string, found: string): OperationError =>
+  new OperationError(`verifying backup ${id}`, found, 'take a new backup; do not restore this one');
+
+/** Time first, so that the order of names is that of time. Small letters: RDS writes names so. */
+export const backupId = (at: Date, colour: string, random: string): string =>
+  `${at.toISOString().replaceAll(/[-:.]/g, '').toLowerCase()}-${colour}-${random}`;
+
+const idPattern = /^\d{8}t\d{9}z-(?:blue|green)-[0-9a-f]{8}$/;
+
+export function checkedId(id: string): string {
+  if (idPattern.test(id)) return id;
+  throw new OperationError(
+    'looking for a backup',
+    `${JSON.stringify(id)} is not the name of one`,
+    'choose one from: npm run status',
+  );
+}
+
+export const snapshotName = (application: string, environment: string, id: string): string =>
+  `${application}-${environment}-${id}`;
+
+export const recordKey = (environment: string, id: string): string => `greenlight/backups/${environment}/${id}.json`;

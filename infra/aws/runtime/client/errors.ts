@@ -1,0 +1,96 @@
+import { OperationError, messageOf } from '../../../lib/errors.ts';
+
+const again = 'run it again; where a release had begun: npm run resume';
+export const logInAgain = `log in again (aws sso login), then ${again}`;
+
+/** Errors of AWS that a person has to do something about, by their codes: what to do. The rest says itself. */
+const cures: [RegExp, string][] = [
+  [/ExpiredToken|RequestExpired|TokenRefreshRequired|SSO session|SSO token|Token is expired/i, logInAgain],
+  [
+    /CredentialsProviderError|NoCredentials|InvalidClientTokenId|UnrecognizedClient|InvalidAccessKeyId|AuthFailure|SignatureDoesNotMatch/,
+    'give credentials: aws sso login, AWS_PROFILE, or AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY',
+  ],
+  [
+    /NoSuchBucket/,
+    'make that bucket as docs/aws.md says ("State"), or correct aws.state.bucket in the release definition',
+  ],
+  [
+    /PermanentRedirect|AuthorizationHeaderMalformed/,
+    'that bucket is in another region: correct aws.region or aws.state.bucket in the release definition',
+  ],
+  [
+    /KMS(: (Encrypt|Decrypt|GenerateDataKey)\b.*|\.)(NotFound|Disabled|InvalidState|KMSInvalidState)/,
+    'make the key of the state, or enable it, as docs/aws.md says ("State"), or correct aws.state.key in the release definition',
+  ],
+  [
+    /AccessDenied|UnauthorizedOperation|NotAuthorized|AuthorizationError/,
+    'give these credentials that right; docs/aws.md lists all that are needed',
+  ],
+  [
+    /AllowMajorVersionUpgrade/,
+    'put the major version in aws.database.version back: another one is not a release; docs/aws.md says how ("Another class or version of PostgreSQL")',
+  ],
+  [/policy\/greenlight-boundary/, 'make that policy as docs/aws.md says ("Rights")'],
+  [
+    /Throttl|RequestLimitExceeded|SlowDown|TooManyRequests/,
+    `AWS asked to slow down for longer than was waited: ${again}`,
+  ],
+  [
+    /LimitExceeded|QuotaExceeded|TooMany|InsufficientDBInstanceCapacity|ResourceLimit/,
+    `raise that quota (Service Quotas in the console), then ${again}`,
+  ],
+  [/ENOTFOUND|EAI_AGAIN|no such host/, 'see that the region is spelt right and the network is up'],
+  [
+    /ECONNREFUSED|ETIMEDOUT|ECONNRESET|TimeoutError|NetworkingError|connection refused/,
+    `see that the network is up, then ${again}`,
+  ],
+];
+
+/** What to do about words of AWS, by whatever program they came; undefined where they say it themselves. */
+export function cureOf(text: string): string | undefined {
+  const profile = process.env['AWS_PROFILE'];
+  if (profile !== undefined && /CredentialsProviderError|NoCredentials/.test(text))
+    return `the profile "${profile}" gives no credentials: aws configure list-profiles, or aws sso login --profile ${profile}`;
+  return cures.find(([pattern]) => pattern.test(text))?.[1];
+}
+
+/** Whether an error, or what caused it, says that the credentials have expired. */
+export const hasExpired = (error: unknown): boolean =>
+  error instanceof Error && (error.message.includes(logInAgain) || hasExpired(error.cause));
+
+/** The code that AWS gave, or the name of what was thrown. */
+export function codeOf(error: unknown): string {
+  if (typeof error !== 'object' || error === null) return '';
+  const { name, Code, code } = error as { name?: unknown; Code?: unknown; code?: unknown };
+  return [Code, code, name].find((text): text is string => typeof text === 'string' && text !== 'Error') ?? '';
+}
+
+/** What everything of its kind is in: where that is gone, nothing is known of the thing itself. */
+const isContainer = (code: string): boolean => code === 'NoSuchBucket' || code.startsWith('KMS.');
+
+/** Whether AWS said that something is not there. */
+export const isMissing = (error: unknown): boolean =>
+  !isContainer(codeOf(error)) && /NotFound|NoSuch|does not exist/.test(`${codeOf(error)} ${messageOf(error)}`);
+
+/** A page of a proxy, say: the SDK then tells of its parser, and of fields that a person cannot look at. */
+const isNoAnswer = (error: unknown): boolean => messageOf(error).includes('Deserialization error');
+const noAnswer = 'see that no proxy answers in the place of AWS, and that region and AWS_ENDPOINT_URL are right';
+
+/** Runs a call, and says of its failure what was being done, what AWS answered and what to do. */
+export async function calling<T>(doing: string, call: () => Promise<T>, todo = 'see the message of AWS'): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw asOperationError(doing, error, todo);
+  }
+}
+
+export function asOperationError(doing: string, error: unknown, todo = 'see the message of AWS'): OperationError {
+  if (error instanceof OperationError) return error;
+  if (isNoAnswer(error)) return new OperationError(doing, 'what answered is not AWS', noAnswer, { cause: error });
+  const code = codeOf(error);
+  const text = `${code} ${messageOf(error)}`;
+  const cure = cureOf(text) ?? todo;
+  const found = code === '' ? messageOf(error) : `${code}: ${messageOf(error)}`;
+  return new OperationError(doing, found, cure, { cause: error });
+}

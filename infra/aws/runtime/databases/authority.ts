@@ -1,0 +1,87 @@
+import { X509Certificate } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { messageOf, OperationError } from '../../../lib/errors.ts';
+import { home, projectRoot } from '../../../lib/paths.ts';
+import type { AwsSettings } from '../../lib/settings.ts';
+import { shortId } from '../client/temporary.ts';
+
+/** Authorities of RDS in all regions of AWS: "Using SSL/TLS to encrypt a connection to a DB instance" in the guide of RDS. */
+export const rdsBundleUrl = 'https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem';
+
+const downloadMs = 30_000;
+
+const certificate = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** Throws an Error where a text is no PEM file of certificates. */
+export function checkPem(text: string): void {
+  const found = text.match(certificate) ?? [];
+  if (found.length === 0) throw new Error('it holds no certificate in PEM');
+  for (const pem of found) new X509Certificate(pem);
+}
+
+export interface AuthorityOptions {
+  url?: string;
+  /** Where a downloaded one is kept. */
+  directory?: string;
+}
+
+/**
+ * The PEM file with the authorities of the databases: the one that the settings name, else RDS's own, downloaded once. Rejects
+ * with an OperationError where it cannot be had.
+ */
+export async function databaseAuthority(
+  { authorities }: Pick<AwsSettings, 'authorities'>,
+  { url = rdsBundleUrl, directory = join(home(), 'aws') }: AuthorityOptions = {},
+): Promise<string> {
+  if (authorities.databases !== undefined) return given(resolve(projectRoot, authorities.databases));
+  const file = join(directory, 'rds-global-bundle.pem');
+  if (await isPem(file)) return file;
+  const doing = `downloading the authorities of RDS from ${url}`;
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(downloadMs) });
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    const text = await answer.text();
+    checkPem(text);
+    await put(file, directory, text);
+    return file;
+  } catch (error) {
+    const todo = `see that the network is up, or download it yourself and name it in authorities.databases (aws)`;
+    throw new OperationError(doing, reasonOf(error), todo, { cause: error });
+  }
+}
+
+async function given(file: string): Promise<string> {
+  try {
+    checkPem(await readFile(file, 'utf8'));
+    return file;
+  } catch (error) {
+    throw new OperationError(`reading ${file}`, messageOf(error), 'correct authorities.databases (aws)', {
+      cause: error,
+    });
+  }
+}
+
+const isPem = (file: string): Promise<boolean> =>
+  readFile(file, 'utf8')
+    .then(checkPem)
+    .then(
+      () => true,
+      () => false,
+    );
+
+/** Whole or not at all: a download that ended in the middle would pass for a file. */
+async function put(file: string, directory: string, text: string): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const work = `${file}.new-${shortId()}`;
+  try {
+    await writeFile(work, text, { flush: true });
+    await rename(work, file);
+  } finally {
+    await rm(work, { force: true });
+  }
+}
+
+/** `fetch failed` says nothing: its cause does. */
+const reasonOf = (error: unknown): string =>
+  error instanceof Error && error.cause instanceof Error ? error.cause.message : messageOf(error);

@@ -1,0 +1,100 @@
+import { DeleteDBInstanceCommand, DescribeDBInstancesCommand, type DBInstance } from '@aws-sdk/client-rds';
+import { OperationError } from '../../../lib/errors.ts';
+import type { InstanceState } from '../../../platform/instances.ts';
+import type { Clients } from '../client/clients.ts';
+import { calling, codeOf, isMissing } from '../client/errors.ts';
+import { until } from '../client/waiting.ts';
+
+type DatabaseClient = Pick<Clients, 'databases'>;
+
+export interface InstanceWaits {
+  /** Between two looks at an instance, ms. */
+  pollMs: number;
+  /** Longest time until a new instance, or a restored one, is available, ms. A large snapshot takes an hour and more. */
+  readyMs: number;
+  /** Longest time until a changed password, or the deletion of what is still being made, is taken, ms. */
+  settleMs: number;
+}
+
+export const instanceWaits: InstanceWaits = { pollMs: 15_000, readyMs: 3 * 3_600_000, settleMs: 30 * 60_000 };
+
+/** What a status of RDS means. Most are about a change that goes on while it serves. */
+export function instanceState(status: string): InstanceState['state'] {
+  if (['creating', 'starting', 'rebooting'].includes(status)) return 'starting';
+  if (['stopped', 'stopping', 'deleting'].includes(status)) return 'stopped';
+  const broken = /^(failed|incompatible-|inaccessible-|storage-full|restore-error)/.test(status);
+  return broken ? 'failed' : 'running';
+}
+
+/** Whether it does not come out of a status by itself. */
+const isBroken = (status: string): boolean => status === 'stopped' || instanceState(status) === 'failed';
+
+/** Where it is reached. */
+export function endpointOf({ Endpoint, DBInstanceIdentifier }: DBInstance): { host: string; port: number } {
+  if (Endpoint?.Address === undefined || Endpoint.Port === undefined)
+    throw new OperationError(
+      `looking for ${DBInstanceIdentifier}`,
+      'it has no address',
+      'see the instance in the console',
+    );
+  return { host: Endpoint.Address, port: Endpoint.Port };
+}
+
+export async function describeInstance(clients: DatabaseClient, identifier: string): Promise<DBInstance | undefined> {
+  try {
+    const answer = await clients.databases.send(new DescribeDBInstancesCommand({ DBInstanceIdentifier: identifier }));
+    return answer.DBInstances?.[0];
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Waits until it serves. Rejects with an OperationError where it cannot come so far, or not in time. */
+export function untilAvailable(
+  clients: DatabaseClient,
+  identifier: string,
+  doing: string,
+  { pollMs, readyMs }: InstanceWaits,
+): Promise<DBInstance> {
+  const todo = `see the events of ${identifier} in the console, then: npm run resume`;
+  let seen = false;
+  return calling(doing, () =>
+    until({ doing, deadlineMs: readyMs, pollMs, todo }, async () => {
+      const instance = await describeInstance(clients, identifier);
+      if (instance === undefined && seen)
+        throw new OperationError(doing, `${identifier} was deleted by somebody`, todo);
+      const status = instance?.DBInstanceStatus ?? 'not known yet';
+      seen ||= instance !== undefined;
+      if (isBroken(status)) throw new OperationError(doing, `${identifier} is ${status}`, todo);
+      return instance !== undefined && status === 'available' && instance.Endpoint?.Address !== undefined
+        ? instance
+        : `${identifier} is ${status}`;
+    }),
+  );
+}
+
+/** Deletes it without a snapshot, and its automated backups. No error where it is gone, or going. */
+export function deleteInstance(
+  clients: DatabaseClient,
+  identifier: string,
+  { pollMs, settleMs }: InstanceWaits,
+): Promise<void> {
+  const doing = `deleting the database ${identifier}`;
+  const todo = `delete ${identifier} in the console: it costs money as long as it is there`;
+  // While it is being made or changed, RDS may refuse: then again a little later.
+  const retry = (error: unknown) => /InvalidDBInstanceState/.test(codeOf(error));
+  return calling(doing, async () => {
+    await until({ doing, deadlineMs: settleMs, pollMs, todo, retry }, async () => {
+      try {
+        const how = { SkipFinalSnapshot: true, DeleteAutomatedBackups: true };
+        await clients.databases.send(new DeleteDBInstanceCommand({ DBInstanceIdentifier: identifier, ...how }));
+        return {};
+      } catch (error) {
+        if (isMissing(error)) return {};
+        if (retry(error) && (await describeInstance(clients, identifier))?.DBInstanceStatus === 'deleting') return {};
+        throw error;
+      }
+    });
+  });
+}

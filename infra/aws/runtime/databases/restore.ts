@@ -1,0 +1,116 @@
+import {
+  ModifyDBInstanceCommand,
+  RestoreDBInstanceFromDBSnapshotCommand,
+  RestoreDBInstanceToPointInTimeCommand,
+  type DBInstance,
+} from '@aws-sdk/client-rds';
+import { OperationError } from '../../../lib/errors.ts';
+import type { DatabaseAccess, ScratchDatabase } from '../../../platform/databases.ts';
+import { databasePort } from '../../lib/names.ts';
+import type { Clients } from '../client/clients.ts';
+import { calling, codeOf } from '../client/errors.ts';
+import { cutLoose, inSession, isRefusedLogin } from './roles.ts';
+import { untilAvailable, type InstanceWaits } from './instance.ts';
+import { openScratch, type NewInstance } from './scratch.ts';
+import type { Setting } from '../client/setting.ts';
+import { until } from '../client/waiting.ts';
+
+/** Copies of databases, each in an instance of its own: of the class of the colours, so that a rehearsal takes as long. */
+
+export const restoreSnapshot = (
+  setting: Setting,
+  snapshot: string,
+  purpose: string,
+  waits: InstanceWaits,
+): Promise<ScratchDatabase> =>
+  restored(setting, purpose, waits, async ({ identifier, common }) => {
+    const { instanceClass } = setting.settings.database;
+    await setting.clients.databases.send(
+      new RestoreDBInstanceFromDBSnapshotCommand({
+        ...common,
+        DBInstanceIdentifier: identifier,
+        DBSnapshotIdentifier: snapshot,
+        DBInstanceClass: instanceClass,
+        Port: databasePort,
+      }),
+    );
+  });
+
+/** As the database of `source` was at `time`, to the second; RDS knows the last days (`backupDays`), without the last five minutes. */
+export const restoreMoment = (
+  setting: Setting,
+  source: string,
+  time: Date,
+  waits: InstanceWaits,
+): Promise<ScratchDatabase> =>
+  restored(setting, `${source} at ${time.toISOString()}`, waits, async ({ identifier, common }) => {
+    const { instanceClass } = setting.settings.database;
+    await setting.clients.databases.send(
+      new RestoreDBInstanceToPointInTimeCommand({
+        ...common,
+        SourceDBInstanceIdentifier: source,
+        TargetDBInstanceIdentifier: identifier,
+        RestoreTime: time,
+        DBInstanceClass: instanceClass,
+        Port: databasePort,
+      }),
+    );
+  });
+
+function restored(
+  setting: Setting,
+  purpose: string,
+  waits: InstanceWaits,
+  make: (instance: NewInstance) => Promise<void>,
+): Promise<ScratchDatabase> {
+  const { clients } = setting;
+  return openScratch(setting, { kind: 'restore', purpose, waits }, make, async (access, instance) => {
+    await takeOver(clients, instance, access, waits);
+    await cutLoose(access);
+  });
+}
+
+/** The copy has its original's administrator; nobody but this program knows the new password. */
+async function takeOver(
+  clients: Clients,
+  instance: DBInstance,
+  access: DatabaseAccess,
+  waits: InstanceWaits,
+): Promise<void> {
+  const identifier = instance.DBInstanceIdentifier ?? '';
+  const doing = `setting the administrator's password of ${identifier}`;
+  const todo = 'see the events of the instance in the console, then: npm run resume';
+  const { pollMs, settleMs } = waits;
+  // RDS refuses a password while it manages one itself.
+  const managed = instance.MasterUserSecret === undefined ? {} : { ManageMasterUserPassword: false };
+  const password = { MasterUserPassword: access.admin.password, ApplyImmediately: true };
+  // The restore asks for it too; a copy that took its original's protection over could never be deleted.
+  const deletable = { DeletionProtection: false };
+  const command = new ModifyDBInstanceCommand({
+    DBInstanceIdentifier: identifier,
+    ...password,
+    ...deletable,
+    ...managed,
+  });
+  const retry = (error: unknown) => /InvalidDBInstanceState/.test(codeOf(error));
+  await calling(doing, () =>
+    until({ doing, deadlineMs: settleMs, pollMs, todo, retry }, () => clients.databases.send(command)),
+  );
+  // The change comes a little later than the answer, and the state is not always seen: a login tells.
+  await until({ doing, deadlineMs: settleMs, pollMs, todo, retry: isRefusedLogin }, async () => {
+    await untilAvailable(clients, identifier, doing, waits);
+    return inSession(access, 'admin', () => Promise.resolve({}));
+  });
+}
+
+/** Throws an OperationError where RDS would not know a time. */
+export function checkTime(time: Date, latest: Date | undefined): void {
+  const doing = `restoring to ${Number.isNaN(time.getTime()) ? 'that time' : time.toISOString()}`;
+  if (Number.isNaN(time.getTime())) throw new OperationError(doing, 'it is no time', 'give a time as ISO 8601');
+  if (latest === undefined || time <= latest) return;
+  throw new OperationError(
+    doing,
+    `the latest time that can be restored is ${latest.toISOString()}`,
+    'wait a few minutes, or take an earlier time',
+  );
+}

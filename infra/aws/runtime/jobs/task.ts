@@ -1,0 +1,245 @@
+import {
+  DeleteTaskDefinitionsCommand,
+  DeregisterTaskDefinitionCommand,
+  DescribeTasksCommand,
+  RegisterTaskDefinitionCommand,
+  RunTaskCommand,
+  StopTaskCommand,
+  type Container,
+  type Failure,
+  type RegisterTaskDefinitionCommandInput,
+  type Task,
+} from '@aws-sdk/client-ecs';
+import { CreateSecretCommand, DeleteSecretCommand } from '@aws-sdk/client-secrets-manager';
+import { OperationError } from '../../../lib/errors.ts';
+import type { Artefact } from '../../../model.ts';
+import { imageTag, jobSecretPrefix, stopSeconds } from '../../lib/names.ts';
+import { codeOf, isMissing } from '../client/errors.ts';
+import type { Setting } from '../client/setting.ts';
+import { asEcsTags, asTagList, shortId, type Tags } from '../client/temporary.ts';
+import { until } from '../client/waiting.ts';
+
+/** Tasks that are started for one purpose: jobs, and the services of a preview. Each has a definition of its own. */
+
+export interface TaskSpec {
+  /** `job` or `preview`: part of the definition's family, and of the log stream's name. */
+  kind: 'job' | 'preview';
+  /** Name of its one container. */
+  container: string;
+  artefact: Artefact;
+  /** Another image than the artefact's: a third party's, whose entry point is passed over. */
+  image?: string;
+  command: string[];
+  /** What everybody who may look at definitions may see. */
+  environment: Record<string, string>;
+  /** Variables whose values are secret: they go through a temporary secret. */
+  secrets: Record<string, string>;
+  /** Where it listens; absent: nowhere. */
+  port?: number;
+  tags: Tags;
+}
+
+/** Family of the definitions: one for all runs, so that what is left can be listed. */
+export const taskFamily = (environment: string, kind: TaskSpec['kind']): string => `${environment}-${kind}`;
+
+/** Name of the stream that the driver awslogs makes: prefix, container, and the id in the task's ARN. */
+export const streamName = (kind: string, container: string, taskArn: string): string =>
+  `${kind}/${container}/${taskArn.split('/').at(-1) ?? ''}`;
+
+/** The definition as ECS wants it. `secretArn`: holds `secrets` as a JSON object. Pure. */
+export function taskDefinition(
+  { environment, foundation, settings }: Omit<Setting, 'clients'>,
+  spec: TaskSpec,
+  secretArn: string | undefined,
+): RegisterTaskDefinitionCommandInput {
+  const { jobs, repository } = foundation;
+  const { cpu, memory, architecture } = settings.tasks;
+  const scratch = 'scratch';
+  // A volume belongs to root where the image does not say otherwise: a third party's image keeps its own /tmp.
+  const hasVolume = spec.kind === 'job' && spec.image === undefined;
+  return {
+    family: taskFamily(environment, spec.kind),
+    requiresCompatibilities: ['FARGATE'],
+    networkMode: 'awsvpc',
+    cpu: String(cpu),
+    memory: String(memory),
+    runtimePlatform: { operatingSystemFamily: 'LINUX', cpuArchitecture: architecture },
+    executionRoleArn: jobs.executionRoleArn,
+    taskRoleArn: jobs.taskRoleArn,
+    volumes: hasVolume ? [{ name: scratch }] : [],
+    containerDefinitions: [
+      {
+        name: spec.container,
+        image: spec.image ?? `${repository.url}:${imageTag(spec.artefact.digest)}`,
+        essential: true,
+        ...(spec.image === undefined ? {} : { entryPoint: spec.command.slice(0, 1) }),
+        command: spec.image === undefined ? spec.command : spec.command.slice(1),
+        // The same as the services have; a job may write to /tmp only, which is a volume that goes with the task.
+        readonlyRootFilesystem: spec.image === undefined,
+        linuxParameters: { initProcessEnabled: true, capabilities: { drop: ['ALL'] } },
+        mountPoints: hasVolume ? [{ sourceVolume: scratch, containerPath: '/tmp', readOnly: false }] : [],
+        portMappings: spec.port === undefined ? [] : [{ containerPort: spec.port, protocol: 'tcp' }],
+        stopTimeout: stopSeconds,
+        environment: Object.entries(spec.environment).map(([name, value]) => ({ name, value })),
+        // A key of the JSON object; the two last parts say: the newest version.
+        secrets: Object.keys(secretArn === undefined ? {} : spec.secrets).map((name) => ({
+          name,
+          valueFrom: `${secretArn}:${name}::`,
+        })),
+        logConfiguration: {
+          logDriver: 'awslogs',
+          options: {
+            'awslogs-group': jobs.logGroup,
+            'awslogs-region': settings.region,
+            'awslogs-stream-prefix': spec.kind,
+            // Results come by the log: the program waits rather than that a line of it is lost.
+            mode: spec.kind === 'job' ? 'blocking' : 'non-blocking',
+          },
+        },
+      },
+    ],
+    tags: asEcsTags(spec.tags),
+  };
+}
+
+export interface StartedTask {
+  arn: string;
+  /** Deletes definition and secret. What cannot be deleted now is swept later. */
+  forget(): Promise<void>;
+}
+
+export interface StartOptions {
+  pollMs: number;
+  /** How long capacity is asked for, ms. */
+  capacityMs: number;
+  doing: string;
+}
+
+/** Starts one task of a definition of its own. Whatever goes wrong, nothing is left. */
+export async function startTask(
+  setting: Setting,
+  spec: TaskSpec,
+  { pollMs, capacityMs, doing }: StartOptions,
+): Promise<StartedTask> {
+  const { clients, environment, foundation } = setting;
+  let secretArn: string | undefined;
+  let definitionArn: string | undefined;
+  const forget = async () => {
+    const [arn, definition] = [secretArn, definitionArn];
+    await Promise.allSettled([
+      ...(arn === undefined ? [] : [deleteSecret(setting, arn)]),
+      ...(definition === undefined ? [] : [deleteDefinition(setting, definition)]),
+    ]);
+  };
+  try {
+    if (Object.keys(spec.secrets).length > 0) {
+      const command = new CreateSecretCommand({
+        Name: `${jobSecretPrefix(environment)}${shortId()}${shortId()}`,
+        KmsKeyId: foundation.keyArn,
+        SecretString: JSON.stringify(spec.secrets),
+        Tags: asTagList(spec.tags),
+      });
+      secretArn = (await clients.secrets.send(command)).ARN;
+    }
+    const definition = new RegisterTaskDefinitionCommand(taskDefinition(setting, spec, secretArn));
+    definitionArn = (await clients.containers.send(definition)).taskDefinition?.taskDefinitionArn;
+    const deadline = { doing, deadlineMs: capacityMs, pollMs, todo: cureOf('capacity') };
+    // An attempt whose answer was lost must not become a second task; one that was refused is asked for anew.
+    let clientToken = `${shortId()}${shortId()}`;
+    const { arn } = await until(deadline, async () => {
+      const command = new RunTaskCommand({
+        cluster: foundation.cluster.arn,
+        taskDefinition: definitionArn,
+        clientToken,
+        launchType: 'FARGATE',
+        networkConfiguration: {
+          awsvpcConfiguration: {
+            subnets: foundation.network.privateSubnetIds,
+            securityGroups: [foundation.securityGroups.tasks],
+            assignPublicIp: 'DISABLED',
+          },
+        },
+        startedBy: `greenlight-${spec.kind}`,
+        tags: asEcsTags(spec.tags),
+      });
+      const { tasks, failures } = await clients.containers.send(command);
+      const started = tasks?.[0]?.taskArn;
+      if (started !== undefined) return { arn: started };
+      clientToken = `${shortId()}${shortId()}`;
+      return failureText(failures);
+    });
+    return { arn, forget };
+  } catch (error) {
+    await forget();
+    throw error;
+  }
+}
+
+const failureText = (failures: Failure[] | undefined): string =>
+  failures?.map(({ reason, detail }) => [reason, detail].filter(Boolean).join(': ')).join('; ') || 'ECS started none';
+
+export async function describeTask({ clients, foundation }: Setting, arn: string): Promise<Task | undefined> {
+  const command = new DescribeTasksCommand({ cluster: foundation.cluster.arn, tasks: [arn] });
+  return (await clients.containers.send(command)).tasks?.[0];
+}
+
+/** SIGTERM, and SIGKILL after its time. No error where it is gone. */
+export async function stopTask({ clients, foundation }: Setting, task: string, reason: string): Promise<void> {
+  try {
+    await clients.containers.send(new StopTaskCommand({ cluster: foundation.cluster.arn, task, reason }));
+  } catch (error) {
+    if (!isMissing(error) && !/InvalidParameter/.test(codeOf(error))) throw error;
+  }
+}
+
+/** At once: it holds what nobody needs any more. */
+export async function deleteSecret({ clients }: Pick<Setting, 'clients'>, arn: string): Promise<void> {
+  try {
+    await clients.secrets.send(new DeleteSecretCommand({ SecretId: arn, ForceDeleteWithoutRecovery: true }));
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+}
+
+export async function deleteDefinition({ clients }: Pick<Setting, 'clients'>, arn: string): Promise<void> {
+  await clients.containers.send(new DeregisterTaskDefinitionCommand({ taskDefinition: arn }));
+  await clients.containers.send(new DeleteTaskDefinitionsCommand({ taskDefinitions: [arn] }));
+}
+
+const cures: [RegExp, string][] = [
+  [
+    /exec format error|platform|manifest.*(linux|arm64|amd64)/i,
+    'the image is for another processor: build it for tasks.architecture (aws), then: npm run resume',
+  ],
+  [
+    /CannotPull.*(not found|manifest unknown|does not exist)/is,
+    'the image of this version is not in the registry: npm run resume makes it again',
+  ],
+  [
+    /CannotPull|registry auth|ResourceInitializationError.*(secret|ecr|logger|log group)/is,
+    'tasks cannot reach ECR, Secrets Manager or the logs, or may not: see the endpoints of the network, and the role jobs-start',
+  ],
+  [
+    /capacity|RESOURCE|Insufficient/i,
+    'AWS has no room for it, or the quota for Fargate is used up: wait, or raise it (Service Quotas), then: npm run resume',
+  ],
+  [/OutOfMemory/i, 'raise tasks.memory (aws)'],
+];
+
+/** What to do about a reason that ECS gave. */
+export const cureOf = (reason: string): string =>
+  cures.find(([pattern]) => pattern.test(reason))?.[1] ?? 'see the task in the console of ECS, then: npm run resume';
+
+/** The one that the definition has: AWS may put others beside it (GuardDuty's Runtime Monitoring does), in any order. */
+export const containerOf = (task: Task, name: string): Container | undefined =>
+  task.containers?.find((container) => container.name === name);
+
+/** Why a stopped task never ran the program of that container; undefined where it did. */
+export function startFailure(task: Task, name: string): string | undefined {
+  const container = containerOf(task, name);
+  const reason = container?.reason ?? task.stoppedReason ?? 'no reason was given';
+  return task.stopCode === 'TaskFailedToStart' || container?.exitCode === undefined ? reason : undefined;
+}
+
+export const notStarted = (doing: string, reason: string): OperationError =>
+  new OperationError(doing, reason, cureOf(reason));

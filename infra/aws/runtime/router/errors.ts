@@ -1,0 +1,33 @@
+import { OperationError } from '../../../lib/errors.ts';
+import type { Colour } from '../../../model.ts';
+
+export const rulesMissing = (doing: string, names: string[]): OperationError =>
+  new OperationError(
+    doing,
+    `the listener has no rule for ${names.join(', ')}`,
+    'bring the traffic stack up: npm run resume',
+  );
+
+export const halfChanged = (doing: string, live: Colour[]): OperationError =>
+  new OperationError(
+    doing,
+    `some rules send writes to ${live.join(', others to ')}: a change of them was cut off, and writes stay held`,
+    'npm run resume makes them agree',
+  );
+
+export const nothingThere = (doing: string, { colour, service }: { colour: Colour; service: string }): OperationError =>
+  new OperationError(doing, `${colour} has no target group of ${service}`, 'bring that colour up first');
+
+export const notKept = (doing: string, names: string[]): OperationError =>
+  new OperationError(
+    doing,
+    `AWS took the change and says something else of ${names.join(', ')}`,
+    'somebody else may have changed them; npm run status, then repeat the command',
+  );
+
+export const heldNoMore = (doing: string): OperationError =>
+  new OperationError(
+    doing,
+    'the lease of the hold is over, and rules change one by one: writes would go to both colours',
+    'find out what was slow, or allow more time (cutover.holdMs); then repeat the command',
+  );

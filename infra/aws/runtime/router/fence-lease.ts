@@ -1,0 +1,59 @@
+import {
+  AddTagsCommand,
+  DescribeTagsCommand,
+  RemoveTagsCommand,
+  type ElasticLoadBalancingV2Client,
+  type Rule,
+} from '@aws-sdk/client-elastic-load-balancing-v2';
+import { OperationError } from '../../../lib/errors.ts';
+import { leaseTag } from '../../lib/routing-plan.ts';
+import { dateMs, dateOfAnswer } from '../client/answer-date.ts';
+import { calling } from '../client/errors.ts';
+
+/** Behind the time in the tag of a lease: the function of the fence does not read such a one as a time, and holds. */
+export const underChange = 'under-change';
+
+export interface FenceState {
+  /** Until when the rules hold, ms since the epoch; 0 where they do not say so. */
+  until: number;
+  /** By itself, when that time has come. */
+  ends: boolean;
+  /** The latest that it can be by AWS's clock, ms since the epoch: the function that ends a hold goes by that one too. */
+  now: number;
+}
+
+/** Of a fence that is down. */
+export const resting: FenceState = { until: 0, ends: true, now: 0 };
+
+/** The lease of a hold, as a tag on the rules of the fence: the function behind them reads it (`fence/index.mjs`). */
+export function fenceLease(balancer: ElasticLoadBalancingV2Client) {
+  const arnsOf = (rules: Rule[]) => rules.flatMap(({ RuleArn }) => RuleArn ?? []);
+  return {
+    async set(fence: Rule[], value: string, doing: string): Promise<Pick<FenceState, 'now'>> {
+      const Tags = [{ Key: leaseTag, Value: value }];
+      const command = new AddTagsCommand({ ResourceArns: arnsOf(fence), Tags });
+      const date = dateOfAnswer(command);
+      await calling(doing, () => balancer.send(command));
+      return { now: latest(date(), doing) };
+    },
+
+    async read(fence: Rule[], doing: string): Promise<FenceState> {
+      const command = new DescribeTagsCommand({ ResourceArns: arnsOf(fence) });
+      const date = dateOfAnswer(command);
+      const { TagDescriptions = [] } = await calling(doing, () => balancer.send(command));
+      const tags = TagDescriptions.flatMap(({ Tags = [] }) => Tags.filter(({ Key }) => Key === leaseTag));
+      const values = tags.map(({ Value = '' }) => Value);
+      const until = Math.max(0, ...values.map((value) => Number.parseInt(value)).filter(Number.isFinite));
+      return { until, ends: !values.some((value) => value.endsWith(underChange)), now: latest(date(), doing) };
+    },
+
+    remove: (fence: Rule[], doing: string) =>
+      calling(doing, () => balancer.send(new RemoveTagsCommand({ ResourceArns: arnsOf(fence), TagKeys: [leaseTag] }))),
+  };
+}
+
+function latest(date: number, doing: string): number {
+  if (Number.isNaN(date))
+    throw new OperationError(doing, 'the answer of AWS has no date', 'see that no proxy takes it away, then repeat');
+  return date + dateMs;
+}

@@ -1,0 +1,149 @@
+import type { LookupAddress } from 'node:dns';
+import { lookup } from 'node:dns/promises';
+import { readFile } from 'node:fs/promises';
+import { request as httpsRequest, type RequestOptions } from 'node:https';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { OperationError } from '../../../lib/errors.ts';
+import { other, type EnvironmentSpec, type Split } from '../../../model.ts';
+import type { EntryPoint } from '../../../platform/router.ts';
+import { userAgent } from '../../../lib/user-agent.ts';
+import { routesOf } from '../../lib/routing-plan.ts';
+
+export interface ProbeAnswer {
+  /** 0: none came. */
+  status: number;
+  /** What it says in `x-greenlight-colour`. */
+  colour?: string | undefined;
+  /** What the fence says in `x-greenlight-fence`, where it answered. */
+  fence?: string | undefined;
+}
+
+export interface ProbeRequest {
+  method: string;
+  path: string;
+}
+
+/** Asks the entry point as a client that it does not know yet: over a connection of its own, without cookies. */
+export interface Probe {
+  (request: ProbeRequest, node?: LookupAddress): Promise<ProbeAnswer>;
+  /** A load balancer has several addresses, and a machine is told them in an order that it keeps for a while: each is asked by itself. */
+  nodes?(): Promise<LookupAddress[]>;
+}
+
+const answerMs = 5_000;
+
+export function createProbe({ baseUrl, caFile }: Pick<EntryPoint, 'baseUrl' | 'caFile'>): Probe {
+  let authority: Promise<Buffer> | undefined;
+  const probe: Probe = async ({ method, path }, node) => {
+    const ca = caFile === undefined ? {} : { ca: await (authority ??= readFile(caFile)) };
+    // Not counted as a user's by an application that tells synthetic traffic apart.
+    const headers = { ...userAgent, 'x-greenlight-synthetic': '1', 'content-length': '0' };
+    // The name stays the one of the entry point, in TLS and in `Host`.
+    const to: Pick<RequestOptions, 'lookup'> =
+      node === undefined ? {} : { lookup: (_name, _options, done) => done(null, [node]) };
+    return new Promise((resolve) => {
+      const asked = httpsRequest(new URL(path, baseUrl), {
+        method,
+        agent: false,
+        headers,
+        timeout: answerMs,
+        ...ca,
+        ...to,
+      });
+      asked.once('response', (answer) => {
+        answer.resume();
+        const header = (name: string) => [answer.headers[name]].flat()[0];
+        resolve({
+          status: answer.statusCode ?? 0,
+          colour: header('x-greenlight-colour'),
+          fence: header('x-greenlight-fence'),
+        });
+      });
+      asked.once('timeout', () => asked.destroy(new Error('no answer in time')));
+      asked.on('error', () => resolve({ status: 0 }));
+      asked.end();
+    });
+  };
+  // Its load balancer has addresses of IPv4 alone.
+  const nodes = () => lookup(new URL(baseUrl).hostname, { all: true, family: 4 });
+  return Object.assign(probe, { nodes });
+}
+
+/** One read per service that its own routes lead to: its health path where that is so, else the begin of a route. */
+export function probePaths({ services, writes }: Pick<EnvironmentSpec, 'services' | 'writes'>): string[] {
+  const routes = routesOf({ services });
+  const leadsTo = (path: string) => routes.find(({ prefix }) => path.startsWith(prefix))?.service;
+  const isWrite = (path: string) => writes.paths.some((prefix) => path.startsWith(prefix));
+  return services.flatMap(({ name, health, routes: own }) => {
+    const path = [health, ...own].find((candidate) => leadsTo(candidate) === name && !isWrite(candidate));
+    return path === undefined ? [] : [path];
+  });
+}
+
+/** Answers in a row that are all right, where one colour has all. */
+const inARow = 20;
+/** Of a share in between, answers that are looked at: three of the rarer colour on average, within these bounds. */
+const [fewest, most] = [60, 300];
+/** Standard deviations: a false alarm in some 16,000 looks. */
+const deviations = 4;
+
+/** How many of the last answers the judgement is about. */
+export function sampleSize(percent: number): number {
+  const rarer = Math.min(percent, 100 - percent) / 100;
+  return rarer === 0 ? inARow : Math.min(most, Math.max(fewest, Math.ceil(3 / rarer)));
+}
+
+/** Whether the answers agree with a split: for a share in between, within the bounds of a binomial distribution. */
+export function agrees(answers: ProbeAnswer[], { live, percent }: Split): boolean {
+  const size = sampleSize(percent);
+  const last = answers.slice(-size);
+  const canary = last.filter(({ colour }) => colour === other(live)).length;
+  if (last.length < size || last.some(({ colour }) => colour !== 'blue' && colour !== 'green')) return false;
+  if (percent === 0) return canary === 0;
+  if (percent === 100) return canary === size;
+  const share = percent / 100;
+  const bound = deviations * Math.sqrt(size * share * (1 - share)) + 1;
+  return canary > 0 && canary < size && Math.abs(canary - size * share) <= bound;
+}
+
+export interface ObserveOptions {
+  probe: Probe;
+  request: ProbeRequest;
+  /** At once, at each node. */
+  parallel: number;
+  deadline: number;
+  doing: string;
+}
+
+const pauseMs = 50;
+
+/** Probes until `done` says so of the answers of each node so far, oldest first; else rejects at the deadline (ms since the epoch). */
+export async function observe(options: ObserveOptions, done: (answers: ProbeAnswer[]) => boolean): Promise<void> {
+  const { probe, request, parallel, deadline, doing } = options;
+  const answers: (ProbeAnswer & { from: string | undefined })[] = [];
+  const ask = async (node: LookupAddress | undefined) => ({ ...(await probe(request, node)), from: node?.address });
+  for (;;) {
+    // A name that leads nowhere: the probe itself says so.
+    const nodes = (await probe.nodes?.().catch(() => undefined)) ?? [undefined];
+    answers.push(...(await Promise.all(nodes.flatMap((node) => Array.from({ length: parallel }, () => ask(node))))));
+    if (nodes.every((node) => done(answers.filter(({ from }) => from === node?.address)))) return;
+    if (Date.now() > deadline) {
+      throw new OperationError(
+        doing,
+        `AWS accepted it and does not do it: ${request.method} ${request.path} was answered by ${summary(answers)}`,
+        'look at the rules of the listener and the health of the targets, then: npm run resume',
+      );
+    }
+    await sleep(pauseMs);
+  }
+}
+
+/** `12 x blue, 3 x 503 without x-greenlight-colour`. */
+export function summary(answers: ProbeAnswer[]): string {
+  const said = ({ status, colour, fence }: ProbeAnswer): string => {
+    if (fence !== undefined) return `the fence (${fence})`;
+    return colour ?? (status === 0 ? 'nobody' : `${status} without x-greenlight-colour`);
+  };
+  const counts = Map.groupBy(answers.slice(-most), said);
+  return [...counts].map(([what, of]) => `${of.length} x ${what}`).join(', ');
+}

@@ -1,0 +1,197 @@
+import type { Action, Rule, RuleCondition } from '@aws-sdk/client-elastic-load-balancing-v2';
+import { OperationError } from '../../../lib/errors.ts';
+import { other, type Colour, type EnvironmentSpec, type Split } from '../../../model.ts';
+import { priorities, stickySeconds, trafficRules, type Condition, type PlannedRule } from '../../lib/routing-plan.ts';
+
+/** The listener's rules as AWS tells them, against the plan that they were made by. Pure. */
+
+export interface GroupOwner {
+  colour: Colour;
+  service: string;
+}
+
+/** Whose a target group is; undefined for what is no colour's. */
+export type OwnerOf = (targetGroupArn: string) => GroupOwner | undefined;
+
+/** A planned rule that sends to colours, and the one that is there for it. */
+export interface Routed {
+  name: string;
+  service: string;
+  /** Reads go by weight; the others (writes, reads after a write) to the live colour alone. */
+  weighted: boolean;
+  rule: Rule;
+}
+
+export interface MatchedRules {
+  /** In the order of the plan: the first one to the live colour says who is live. */
+  routed: Routed[];
+  /** Names of planned ones that are not there. */
+  missing: string[];
+  /** Rules of the fence that are up: they hold writes. */
+  up: Rule[];
+  /** All rules of the fence, up or at rest. */
+  fence: Rule[];
+}
+
+/** Matches by conditions, as these are the same whatever the split is. Where two rules have the same, their order decides. */
+export function matchRules(spec: EnvironmentSpec, rules: Rule[]): MatchedRules {
+  // With a share for both colours a rule shows by its weights whether it has any.
+  const planned = trafficRules(spec, { live: 'blue', percent: 50 });
+  const inOrder = rules
+    .filter((rule) => rule.IsDefault !== true && Number(rule.Priority) >= priorities.fenceUp)
+    .sort((a, b) => Number(a.Priority) - Number(b.Priority));
+  // The fence moves, and a path of it may have the conditions of a route: its rules are told by where they may be.
+  const byKey = Map.groupBy(inOrder, (rule) => keyOf(isOfFence(rule), (rule.Conditions ?? []).map(conditionKey)));
+  const take = ({ to, conditions }: PlannedRule): Rule | undefined =>
+    byKey.get(keyOf(to.kind === 'fence', conditions.map(plannedKey)))?.shift();
+  const matched: MatchedRules = { routed: [], missing: [], up: [], fence: [] };
+  for (const plan of planned) {
+    const rule = take(plan);
+    if (rule === undefined) matched.missing.push(plan.name);
+    else if (plan.to.kind === 'fence') matched.fence.push(rule);
+    else if (plan.to.kind === 'colours')
+      matched.routed.push({
+        name: plan.name,
+        service: plan.to.service,
+        weighted: Object.keys(plan.to.weights).length > 1,
+        rule,
+      });
+  }
+  matched.up = matched.fence.filter(({ Priority }) => Number(Priority) < priorities.routes);
+  return matched;
+}
+
+const isOfFence = ({ Priority }: Rule): boolean =>
+  Number(Priority) < priorities.routes || Number(Priority) >= priorities.fenceDown;
+
+const keyOf = (ofFence: boolean, conditions: string[]): string =>
+  `${ofFence ? 'fence: ' : ''}${conditions.toSorted().join(' & ')}`;
+
+function plannedKey(condition: Condition): string {
+  const values = (condition.values as string[]).toSorted().join('|');
+  return condition.kind === 'header'
+    ? `header ${condition.name.toLowerCase()}=${values}`
+    : `${condition.kind}=${values}`;
+}
+
+/** AWS gives back the old form of a condition (`Values`), the new one, or both. */
+function conditionKey(condition: RuleCondition): string {
+  const { Field, Values = [] } = condition;
+  const text = (values: string[] | undefined) => (values ?? Values).toSorted().join('|');
+  switch (Field) {
+    case 'path-pattern':
+      return `path=${text(condition.PathPatternConfig?.Values)}`;
+    case 'http-request-method':
+      return `method=${text(condition.HttpRequestMethodConfig?.Values)}`;
+    case 'http-header': {
+      const { HttpHeaderName = '', Values: values } = condition.HttpHeaderConfig ?? {};
+      return `header ${HttpHeaderName.toLowerCase()}=${text(values)}`;
+    }
+    default:
+      return JSON.stringify(condition);
+  }
+}
+
+/** The target groups that a rule forwards to, with their weights. AWS knows a short form for a single one. */
+export function targetsOf(rule: Rule): { arn: string; weight: number }[] {
+  const [action] = rule.Actions ?? [];
+  if (action?.Type !== 'forward') return [];
+  const groups = action.ForwardConfig?.TargetGroups ?? [];
+  if (groups.length === 0 && action.TargetGroupArn !== undefined) return [{ arn: action.TargetGroupArn, weight: 1 }];
+  return groups.flatMap(({ TargetGroupArn, Weight = 1 }) =>
+    TargetGroupArn === undefined ? [] : [{ arn: TargetGroupArn, weight: Weight }],
+  );
+}
+
+/**
+ * The split that the rules make. Who is live is what the first rule to the live colour says: it is changed first, and put
+ * back last. The share is the largest of any route: what users meet at most. Undefined where there are no rules of traffic.
+ */
+export function splitOf({ routed }: Pick<MatchedRules, 'routed'>, ownerOf: OwnerOf): Split | undefined {
+  const first = routed.find(({ weighted }) => !weighted);
+  const reads = routed.filter(({ weighted }) => weighted);
+  if (first === undefined || reads.length === 0) return undefined;
+  const colours = Object.keys(shares(first, ownerOf)) as Colour[];
+  const [live] = colours;
+  if (live === undefined || colours.length > 1)
+    throw notUnderstood(`the rule ${first.name} sends to ${colours.join(' and ') || 'no colour'}`);
+  const percents = reads.map((read) => {
+    const found = shares(read, ownerOf);
+    const all = Object.values(found).reduce((sum, weight) => sum + weight, 0);
+    if (all === 0) throw notUnderstood(`the rule ${read.name} sends to no colour`);
+    return Math.round((100 * (found[other(live)] ?? 0)) / all);
+  });
+  return { live, percent: Math.max(...percents) };
+}
+
+/** Where what is for the live colour alone is sent to: more than one colour where a change of the rules was cut off. */
+export const liveColours = ({ routed }: Pick<MatchedRules, 'routed'>, ownerOf: OwnerOf): Colour[] => {
+  const targets = routed.filter(({ weighted }) => !weighted).flatMap(({ rule }) => targetsOf(rule));
+  return [...new Set(targets.flatMap(({ arn }) => ownerOf(arn)?.colour ?? []))];
+};
+
+/** Names of the routes that do not do what the split says: somebody died while changing them one after the other. */
+export function disagreeing({ routed }: Pick<MatchedRules, 'routed'>, split: Split, ownerOf: OwnerOf): string[] {
+  const differs = (route: Routed): boolean => {
+    const found = shares(route, ownerOf);
+    const all = Object.values(found).reduce((sum, weight) => sum + weight, 0);
+    const wanted = route.weighted ? split.percent : 0;
+    return Math.round((100 * (found[other(split.live)] ?? 0)) / all) !== wanted;
+  };
+  return routed.filter(differs).map(({ name }) => name);
+}
+
+function shares({ name, rule }: Routed, ownerOf: OwnerOf): Partial<Record<Colour, number>> {
+  const found: Partial<Record<Colour, number>> = {};
+  for (const { arn, weight } of targetsOf(rule)) {
+    const owner = ownerOf(arn);
+    if (owner === undefined) throw notUnderstood(`the rule ${name} sends to ${arn}, which is no colour's`);
+    // What has the weight 0 gets nothing new.
+    if (weight > 0) found[owner.colour] = (found[owner.colour] ?? 0) + weight;
+  }
+  return found;
+}
+
+/**
+ * Where a rule sends with a split, in the form in which the stack declares it: a colour without a share is left out, as a
+ * weight of 0 has been set as 1 (pulumi-aws #5772), and stickiness is always said (#5771).
+ */
+export function actionFor({ weighted, service }: Routed, split: Split, arnOf: (owner: GroupOwner) => string): Action {
+  const { live, percent } = split;
+  const weights: [Colour, number][] = weighted
+    ? [
+        [live, 100 - percent],
+        [other(live), percent],
+      ]
+    : [[live, 1]];
+  const groups = weights
+    .filter(([, weight]) => weight > 0)
+    .map(([colour, weight]) => ({ TargetGroupArn: arnOf({ colour, service }), Weight: weight }));
+  return {
+    Type: 'forward',
+    ForwardConfig: {
+      TargetGroups: groups,
+      TargetGroupStickinessConfig: { Enabled: groups.length > 1, DurationSeconds: stickySeconds },
+    },
+  };
+}
+
+/** Whether a rule does what the action says, in whichever form AWS tells it. */
+export function does(rule: Rule, action: Action): boolean {
+  const plain = (of: Rule) =>
+    targetsOf(of)
+      .map(({ arn, weight }) => `${arn} ${weight}`)
+      .toSorted()
+      .join();
+  return plain(rule) === plain({ Actions: [action] }) && sticks(rule) === sticks({ Actions: [action] });
+}
+
+const sticks = ({ Actions }: Rule): boolean =>
+  Actions?.[0]?.ForwardConfig?.TargetGroupStickinessConfig?.Enabled === true;
+
+export const notUnderstood = (found: string): OperationError =>
+  new OperationError(
+    'reading the rules of the load balancer',
+    found,
+    "these are not this environment's rules: npm run resume, or bring the traffic stack up again",
+  );

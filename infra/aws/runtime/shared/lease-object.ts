@@ -1,0 +1,120 @@
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  NoSuchKey,
+  PutObjectCommand,
+  type GetObjectCommandOutput,
+  type S3Client,
+} from '@aws-sdk/client-s3';
+import { OperationError } from '../../../lib/errors.ts';
+import type { LeaseHolder } from '../../../platform/lease.ts';
+import { dateMs, dateOfAnswer } from '../client/answer-date.ts';
+import { calling, codeOf } from '../client/errors.ts';
+
+/** What the object of a lease says. */
+export interface LeaseRecord extends LeaseHolder {
+  /** Start time of the process, and where its number means it: see infra/lib/process-identity.ts. */
+  processStart: string;
+  place: string;
+  leaseMs: number;
+  /** Counts up, so that no two writes of it are the same bytes: the object's ETag may be nothing but their hash. */
+  renewal: number;
+}
+
+export interface StoredLease {
+  record: LeaseRecord;
+  /** What a write has to name that replaces exactly this one. */
+  etag: string;
+  /** By the clock of S3 alone: when it ends, and whether it certainly had when it was read. */
+  endsAt: number;
+  ended: boolean;
+}
+
+/** One object of S3 that is replaced only by who read it, or wrote it last. */
+export class LeaseObject {
+  readonly #objects: S3Client;
+  readonly #at: { Bucket: string; Key: string };
+  readonly #doing: string;
+
+  constructor(objects: S3Client, bucket: string, environment: string) {
+    this.#objects = objects;
+    this.#at = { Bucket: bucket, Key: `greenlight/locks/${environment}.json` };
+    this.#doing = `locking ${environment} (s3://${bucket}/${this.#at.Key})`;
+  }
+
+  /** Undefined where nobody has it. */
+  read(signal?: AbortSignal): Promise<StoredLease | undefined> {
+    return calling(this.#doing, async () => {
+      const command = new GetObjectCommand(this.#at);
+      const date = dateOfAnswer(command);
+      try {
+        const answer = await this.#objects.send(command, signal && { abortSignal: signal });
+        return this.#stored(answer, (await answer.Body?.transformToString('utf8')) ?? '', date());
+      } catch (error) {
+        if (error instanceof NoSuchKey) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  #stored({ ETag, LastModified }: GetObjectCommandOutput, text: string, now: number): StoredLease {
+    const record = parse(text);
+    if (record === undefined || ETag === undefined || LastModified === undefined || Number.isNaN(now))
+      throw new OperationError(
+        this.#doing,
+        'what is there is no lock',
+        'make sure that no release runs in this environment, then delete that object',
+      );
+    const endsAt = LastModified.getTime() + record.leaseMs + dateMs;
+    return {
+      record: { ...record, leaseUntil: new Date(endsAt).toISOString() },
+      etag: ETag,
+      endsAt,
+      ended: now >= endsAt,
+    };
+  }
+
+  /** Writes it in the place of what has `over`, or where nothing is. Undefined where somebody else was quicker. */
+  async write(record: LeaseRecord, over: string | undefined, signal?: AbortSignal): Promise<string | undefined> {
+    const condition = over === undefined ? { IfNoneMatch: '*' } : { IfMatch: over };
+    const command = new PutObjectCommand({ ...this.#at, ...condition, Body: JSON.stringify(record) });
+    const done = await this.#conditionally(
+      async () => (await this.#objects.send(command, signal && { abortSignal: signal })).ETag,
+    );
+    if (done !== undefined) return done;
+    // Refused too where an attempt of ours was carried out, its answer was lost, and the SDK repeated it.
+    const now = await this.read(signal);
+    return now?.record.token === record.token && now.record.renewal === record.renewal ? now.etag : undefined;
+  }
+
+  /** Removes it if it is still the one that has `etag`. */
+  async remove(etag: string): Promise<void> {
+    await this.#conditionally(async () => {
+      await this.#objects.send(new DeleteObjectCommand({ ...this.#at, IfMatch: etag }));
+      return '';
+    });
+  }
+
+  /** Undefined where the condition did not hold, or somebody else wrote at the same moment (S3's 409). */
+  #conditionally(send: () => Promise<string | undefined>): Promise<string | undefined> {
+    return calling(this.#doing, async () => {
+      try {
+        return await send();
+      } catch (error) {
+        if (/^(PreconditionFailed|ConditionalRequestConflict|NoSuchKey)$/.test(codeOf(error))) return undefined;
+        throw error;
+      }
+    });
+  }
+}
+
+function parse(text: string): LeaseRecord | undefined {
+  try {
+    const record = JSON.parse(text) as Partial<LeaseRecord>;
+    const { token, pid, leaseMs, renewal } = record;
+    const whole = typeof token === 'string' && [pid, leaseMs, renewal].every((number) => Number.isSafeInteger(number));
+    return whole ? (record as LeaseRecord) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,167 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { S3Client } from '@aws-sdk/client-s3';
+import type { EnvironmentName } from '../../../model.ts';
+import { placeOfProcesses, processIdentity, unknownPlace, whyGone } from '../../../lib/process-identity.ts';
+import { LeaseHeldError, type Lease, type Shared } from '../../../platform/lease.ts';
+import { LeaseObject, type LeaseRecord, type StoredLease } from './lease-object.ts';
+
+/**
+ * One command per environment at a time, among all machines that release: one object in S3, written only under the condition
+ * that nobody else wrote meanwhile. S3's clock alone decides when a lease has ended, so clocks of machines may differ.
+ */
+export type Leases = Pick<Shared, 'acquire' | 'holder'>;
+
+/** A machine that hosts a release is given up on after this long without a sign of life. As long as locally. */
+const defaultLeaseMs = 60_000;
+
+/** Longest time for one renewal, and from one that failed to the next, ms; less where the lease is short. So a lease outlives some that fail. */
+const [renewalMs, againMs] = [5_000, 1_500];
+
+export function s3Leases(objects: S3Client, bucket: string): Leases {
+  const at = (environment: EnvironmentName) => new LeaseObject(objects, bucket, environment);
+  return {
+    async acquire(environment, by) {
+      const object = at(environment);
+      const mine = newRecord(by);
+      for (;;) {
+        const found = await object.read();
+        const dead = found && whyDead(found);
+        if (found !== undefined && dead === undefined) throw new LeaseHeldError(environment, found.record);
+        const asked = moment();
+        const etag = await object.write(mine, found?.etag);
+        if (etag !== undefined) return new HeldLease(object, mine, { etag, asked, note: found && took(found, dead) });
+        await sleep(50 + Math.random() * 100);
+      }
+    },
+
+    async holder(environment) {
+      const found = await at(environment).read();
+      return found === undefined || whyDead(found) !== undefined ? undefined : found.record;
+    },
+  };
+}
+
+function newRecord({ owner, release, leaseMs = defaultLeaseMs }: Parameters<Shared['acquire']>[1]): LeaseRecord {
+  return {
+    token: randomUUID(),
+    owner,
+    host: hostname(),
+    pid: process.pid,
+    release,
+    since: new Date().toISOString(),
+    leaseUntil: new Date(Date.now() + leaseMs).toISOString(),
+    processStart: processIdentity(process.pid) ?? 'unknown',
+    place: placeOfProcesses(),
+    leaseMs,
+    renewal: 0,
+  };
+}
+
+/** Undefined while its owner may live. */
+function whyDead({ record, ended }: StoredLease): string | undefined {
+  if (record.place !== unknownPlace && record.place === placeOfProcesses()) return whyGone(record);
+  return ended ? `no sign of life from ${record.host} since its lease ended at ${record.leaseUntil}` : undefined;
+}
+
+const took = ({ record }: StoredLease, why = ''): string =>
+  `took over the lock of release ${record.release} by ${record.owner}: ${why}`;
+
+/** Now, by both clocks: one stands still while the machine sleeps, the other can be set. */
+const moment = (): { steady: number; wall: number } => ({ steady: performance.now(), wall: Date.now() });
+
+class HeldLease implements Lease {
+  readonly holder: LeaseRecord;
+  readonly note: string | undefined;
+  readonly #object: LeaseObject;
+  #etag: string;
+  /** When the last write that S3 accepted was asked for: its lease began then or later. */
+  #asked: ReturnType<typeof moment>;
+  #lost = false;
+  readonly #end = new AbortController();
+  readonly #renewing: Promise<void>;
+
+  constructor(
+    object: LeaseObject,
+    holder: LeaseRecord,
+    got: { etag: string; asked: ReturnType<typeof moment>; note: string | undefined },
+  ) {
+    this.#object = object;
+    this.holder = holder;
+    this.note = got.note;
+    this.#etag = got.etag;
+    this.#asked = got.asked;
+    this.#renewing = this.#renew();
+  }
+
+  held(): boolean {
+    if (this.#lost) return false;
+    const now = moment();
+    return Math.max(now.steady - this.#asked.steady, now.wall - this.#asked.wall) < this.holder.leaseMs;
+  }
+
+  async release(): Promise<void> {
+    if (this.#end.signal.aborted) return;
+    this.#end.abort();
+    await this.#renewing;
+    if (this.#lost) return;
+    // If S3 cannot be reached, the lease ends by itself: no reason for what was done under it to fail.
+    await this.#object.remove(this.#etag).catch(() => undefined);
+  }
+
+  async #renew(): Promise<void> {
+    const { leaseMs } = this.holder;
+    const { signal } = this.#end;
+    const limit = Math.min(renewalMs, leaseMs / 3);
+    let pause = leaseMs / 3;
+    while (!this.#lost) {
+      await sleep(pause, undefined, { signal, ref: false }).catch(() => undefined);
+      if (signal.aborted) return;
+      // Meanwhile the lease runs out, and `held` says so.
+      const renewed = await this.#renewOnce(AbortSignal.timeout(limit)).then(
+        () => true,
+        () => false,
+      );
+      pause = renewed ? leaseMs / 3 : Math.min(againMs, leaseMs / 10);
+    }
+  }
+
+  async #renewOnce(signal: AbortSignal): Promise<void> {
+    const { holder } = this;
+    const asked = moment();
+    holder.renewal += 1;
+    holder.leaseUntil = new Date(asked.wall + holder.leaseMs).toISOString();
+    const etag = (await this.#object.write(holder, this.#etag, signal)) ?? (await this.#late(signal));
+    if (etag === undefined) this.#lost = true;
+    else {
+      this.#etag = etag;
+      this.#asked = asked;
+    }
+  }
+
+  /** A renewal that was given up on may have been carried out after all: then the object is ours, by another ETag. */
+  async #late(signal: AbortSignal): Promise<string | undefined> {
+    const now = await this.#object.read(signal);
+    return now?.record.token === this.holder.token ? this.#object.write(this.holder, now.etag, signal) : undefined;
+  }
+}
+
+/**
+ * Locks and journals are the first that a command writes: `refuse` is asked before, once, and rejects where the account is not
+ * the one of the release definition. What it rejected is asked again.
+ */
+export function inOwnAccount(shared: Shared, refuse: () => Promise<void>): Shared {
+  let asked: Promise<void> | undefined;
+  const first = (): Promise<void> =>
+    (asked ??= refuse().catch((error: unknown) => {
+      asked = undefined;
+      throw error;
+    }));
+  return {
+    acquire: (environment, by) => first().then(() => shared.acquire(environment, by)),
+    holder: (environment) => first().then(() => shared.holder(environment)),
+    pushRelease: (...release) => first().then(() => shared.pushRelease(...release)),
+    pullReleases: (...releases) => first().then(() => shared.pullReleases(...releases)),
+  };
+}

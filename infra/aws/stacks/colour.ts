@@ -1,0 +1,111 @@
+import * as pulumi from '@pulumi/pulumi';
+import type { Artefact, ColourSpec, EnvironmentName, ServiceSpec } from '../../model.ts';
+import { Alarms } from './monitoring/alarms.ts';
+import { DatabaseLogin } from './database/database-login.ts';
+import { Database } from './database/database.ts';
+import { readFoundation, type FoundationOutputs } from '../lib/foundation-reference.ts';
+import { imageTag } from '../lib/names.ts';
+import { accountProvider, Component, placeOf, type Place } from '../lib/place.ts';
+import { serviceEnvironment } from './services/service-environment.ts';
+import { Service } from './services/service.ts';
+import type { AwsSettings } from '../lib/settings.ts';
+
+export async function colourStack(
+  environment: EnvironmentName,
+  spec: ColourSpec,
+  wanted: AwsSettings,
+): Promise<Record<string, pulumi.Input<unknown>>> {
+  // What has users is made again as it was: a changed class or version of the database would restart it.
+  const settings: AwsSettings = { ...wanted, ...spec.settings };
+  const { foundation, routeSecret } = await readFoundation(environment);
+  const of = { colour: spec.colour, version: spec.artefact?.version };
+  const place = placeOf(environment, foundation.spec.application, settings, of);
+  const args = { spec, foundation, routeSecret };
+  const colour = new ColourStack(args, place, { providers: [accountProvider(place)] });
+  // Recorded is what all tasks are healthy with.
+  const made = <T>(what: T) => colour.made.apply(() => what);
+  return { colour: spec.colour, artefact: made(spec.artefact), settings: made(settings), ...colour.outputs };
+}
+
+interface ColourArgs {
+  spec: ColourSpec;
+  foundation: FoundationOutputs;
+  routeSecret: pulumi.Output<string>;
+}
+
+/** One colour: the database, and every service of one version. */
+class ColourStack extends Component {
+  readonly services: Service[];
+  /** Known once the database and every service are there. */
+  readonly made: pulumi.Output<unknown>;
+  /** What the traffic stack and the run time need to reach it. */
+  readonly outputs: Record<string, pulumi.Input<unknown>>;
+  readonly #args: ColourArgs;
+  readonly #database: Database;
+  readonly #logins: Record<'owner' | 'app', DatabaseLogin>;
+
+  constructor(args: ColourArgs, place: Place, options: pulumi.ComponentResourceOptions) {
+    super('Colour', `${place.environment}-${args.spec.colour}`, place, options);
+    this.#args = args;
+    const { artefact } = args.spec;
+
+    this.#database = this.#makeDatabase();
+    this.#logins = { owner: this.#login('owner'), app: this.#login('app') };
+    this.services =
+      artefact === undefined ? [] : args.foundation.spec.services.map((service) => this.#service(service, artefact));
+    if (artefact !== undefined) this.#alarms();
+
+    const { instance } = this.#database;
+    this.made = pulumi.all([instance.id, ...this.services.map(({ service }) => service.id)]);
+    this.outputs = {
+      database: { identifier: instance.identifier, host: instance.address, port: instance.port },
+      adminSecretArn: instance.masterUserSecrets.apply(([secret]) => secret?.secretArn),
+      ownerSecretArn: this.#logins.owner.secret.arn,
+      appSecretArn: this.#logins.app.secret.arn,
+      targetGroups: artefact === undefined ? undefined : this.#byService(({ targetGroup }) => targetGroup.arn),
+    };
+    this.registerOutputs({});
+  }
+
+  #makeDatabase() {
+    const { network, securityGroups, keyArn, spec } = this.#args.foundation;
+    const { maxConnections } = spec.database;
+    const where = { subnetIds: network.isolatedSubnetIds, securityGroupId: securityGroups.databases, keyArn };
+    return new Database({ colour: this.#args.spec.colour, maxConnections, ...where }, this.place, this.child);
+  }
+
+  #login(role: 'owner' | 'app') {
+    const { colour } = this.#args.spec;
+    const args = { instance: this.#database.instance, colour, keyArn: this.#args.foundation.keyArn };
+    return new DatabaseLogin(role, args, this.place, this.child);
+  }
+
+  #service(service: ServiceSpec, artefact: Artefact) {
+    const { foundation, routeSecret, spec } = this.#args;
+    const secrets = service.database ? this.#databaseUrl() : {};
+    const environment = serviceEnvironment(foundation, service, { version: artefact.version, colour: spec.colour });
+    const args = { colour: spec.colour, service, image: this.#image(artefact), environment, secrets };
+    return new Service({ ...args, foundation, routeSecret }, this.place, this.child);
+  }
+
+  #alarms() {
+    const { colour } = this.#args.spec;
+    const { spec, alarmTopicArn, balancerSuffix } = this.#args.foundation;
+    const targetGroups = this.#byService(({ targetGroup, tasks }) => ({ suffix: targetGroup.arnSuffix, tasks }));
+    const databaseIdentifier = this.#database.instance.identifier;
+    const args = { colour, slo: spec.slo, topicArn: alarmTopicArn, balancerSuffix, databaseIdentifier, targetGroups };
+    new Alarms(args, this.place, this.child);
+  }
+
+  #byService = <T>(pick: (service: Service) => T): Record<string, T> =>
+    Object.fromEntries(
+      this.#args.foundation.spec.services.map(({ name }, i) => [name, pick(this.services[i] as Service)]),
+    );
+
+  #image = ({ digest }: Artefact) => `${this.#args.foundation.repository.url}:${imageTag(digest)}`;
+
+  /** A task that starts reads the secret: the version with the URL comes first. */
+  #databaseUrl() {
+    return { DATABASE_URL: this.#logins.app.version.arn };
+  }
+}

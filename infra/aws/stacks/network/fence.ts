@@ -1,0 +1,101 @@
+import { join } from 'node:path';
+import * as pulumi from '@pulumi/pulumi';
+import { Function as Lambda } from '@pulumi/aws/lambda/function.js';
+import { Permission } from '@pulumi/aws/lambda/permission.js';
+import { TargetGroup } from '@pulumi/aws/lb/targetGroup.js';
+import { TargetGroupAttachment } from '@pulumi/aws/lb/targetGroupAttachment.js';
+import { projectRoot } from '../../../lib/paths.ts';
+import { serviceRole, type Statement } from '../../rights/iam.ts';
+import { logGroup } from '../storage/log-group.ts';
+import { Component, type Place } from '../../lib/place.ts';
+import { fenceName, leaseTag, priorities } from '../../lib/routing-plan.ts';
+
+export interface FenceArgs {
+  keyArn: pulumi.Input<string>;
+  /** Whose rules it lowers when nobody else does. */
+  listenerArn: pulumi.Output<string>;
+}
+
+/** Where writes go while they are held: 503 with Retry-After. See `fence/index.mjs` for why it is a function. */
+export class Fence extends Component {
+  readonly targetGroup: TargetGroup;
+
+  constructor(args: FenceArgs, place: Place, options: pulumi.ComponentResourceOptions) {
+    super('Fence', `${place.environment}-fence`, place, options);
+    const answer = this.#function(args);
+    this.targetGroup = new TargetGroup(this.named('fence'), { targetType: 'lambda', tags: place.tags }, this.child);
+    const permission = new Permission(
+      this.named('fence'),
+      {
+        action: 'lambda:InvokeFunction',
+        function: answer.name,
+        principal: 'elasticloadbalancing.amazonaws.com',
+        sourceArn: this.targetGroup.arn,
+      },
+      this.child,
+    );
+    const attachment = { targetGroupArn: this.targetGroup.arn, targetId: answer.arn };
+    new TargetGroupAttachment(this.named('fence'), attachment, { parent: this, dependsOn: permission });
+    this.registerOutputs({});
+  }
+
+  #function({ keyArn, listenerArn }: FenceArgs) {
+    const { place } = this;
+    const logs = logGroup(this.named('fence'), { name: `/greenlight/${place.environment}/fence`, place, keyArn }, this);
+    const role = serviceRole(
+      this.named('fence'),
+      { place, service: 'lambda.amazonaws.com', statements: [toLog(logs.arn), ...toLower(listenerArn)] },
+      this,
+    );
+    const source = new pulumi.asset.FileAsset(
+      join(projectRoot, 'infra', 'aws', 'stacks', 'network', 'fence', 'index.mjs'),
+    );
+    return new Lambda(
+      this.named('fence'),
+      {
+        role: role.arn,
+        runtime: 'nodejs22.x',
+        architectures: ['arm64'],
+        handler: 'index.handler',
+        code: new pulumi.asset.AssetArchive({ 'index.mjs': source }),
+        environment: { variables: variables(listenerArn) },
+        // Mostly its answer is a constant; once in a while it asks the balancer for its rules.
+        timeout: 10,
+        // MiB, and with it the processor: with the least, loading the SDK takes seconds.
+        memorySize: 256,
+        loggingConfig: { logFormat: 'JSON', logGroup: logs.name },
+        tags: place.tags,
+      },
+      this.child,
+    );
+  }
+}
+
+const variables = (listenerArn: pulumi.Output<string>) => ({
+  LISTENER_ARN: listenerArn,
+  LEASE_TAG: leaseTag,
+  FENCE_UP: String(priorities.fenceUp),
+  FENCE_END: String(priorities.routes),
+  FENCE_DOWN: String(priorities.fenceDown),
+});
+
+const toLog = (logArn: pulumi.Output<string>): Statement => ({
+  Effect: 'Allow',
+  Action: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+  Resource: pulumi.interpolate`${logArn}:*`,
+});
+
+/** Reads all rules, as AWS knows no resource for that; moves those of this listener that are the fence's by name. */
+const toLower = (listenerArn: pulumi.Output<string>): Statement[] => [
+  {
+    Effect: 'Allow',
+    Action: ['elasticloadbalancing:DescribeRules', 'elasticloadbalancing:DescribeTags'],
+    Resource: '*',
+  },
+  {
+    Effect: 'Allow',
+    Action: 'elasticloadbalancing:SetRulePriorities',
+    Resource: listenerArn.apply((arn) => `${arn.replace(':listener/', ':listener-rule/')}/*`),
+    Condition: { StringLike: { 'aws:ResourceTag/Name': `${fenceName}-*` } },
+  },
+];

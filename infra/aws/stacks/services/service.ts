@@ -1,0 +1,121 @@
+import type * as pulumi from '@pulumi/pulumi';
+import { Service as EcsService } from '@pulumi/aws/ecs/service.js';
+import { TargetGroup } from '@pulumi/aws/lb/targetGroup.js';
+import type { ListenerRule } from '@pulumi/aws/lb/listenerRule.js';
+import type { Colour, ServiceSpec } from '../../../model.ts';
+import type { FoundationOutputs } from '../../lib/foundation-reference.ts';
+import { headerRoutes } from './header-routes.ts';
+import { servicePort } from '../../lib/names.ts';
+import { Component, type Place } from '../../lib/place.ts';
+import { Scaling } from './scaling.ts';
+import { Task } from './task.ts';
+
+/** Fewer would not survive the loss of a zone. */
+export const leastTasks = 2;
+
+export interface ServiceArgs {
+  colour: Colour;
+  service: ServiceSpec;
+  image: pulumi.Input<string>;
+  environment: Record<string, string>;
+  secrets: Record<string, pulumi.Input<string>>;
+  foundation: FoundationOutputs;
+  routeSecret: pulumi.Input<string>;
+}
+
+/** One service of one colour: tasks over all zones, reached through its target group. */
+export class Service extends Component {
+  readonly targetGroup: TargetGroup;
+  readonly service: EcsService;
+  readonly tasks: number;
+  readonly #args: ServiceArgs;
+
+  constructor(args: ServiceArgs, place: Place, options: pulumi.ComponentResourceOptions) {
+    super('Service', `${place.environment}-${args.colour}-${args.service.name}`, place, options);
+    this.#args = args;
+    this.tasks = Math.max(leastTasks, args.service.instances);
+    this.targetGroup = this.#targetGroup();
+    const routes = headerRoutes({ ...args, targetGroup: this.targetGroup }, place, this);
+    this.service = this.#service(this.#task(), routes);
+    new Scaling(
+      this.#name,
+      { cluster: args.foundation.cluster.name, service: this.service.name, least: this.tasks },
+      place,
+      this.child,
+    );
+    this.registerOutputs({});
+  }
+
+  get #name() {
+    return `${this.#args.colour}-${this.#args.service.name}`;
+  }
+
+  #targetGroup() {
+    return new TargetGroup(
+      this.named(this.#name),
+      {
+        // Names have 32 characters at most, and the engine's own ones would not fit: its tags say whose it is.
+        namePrefix: `${this.#args.colour}-`,
+        vpcId: this.#args.foundation.network.vpcId,
+        targetType: 'ip',
+        port: servicePort,
+        protocol: 'HTTP',
+        // Seconds. Default 300: longer than any request takes, and each step of a release would wait for it.
+        deregistrationDelay: 30,
+        healthCheck: {
+          path: this.#args.service.health,
+          matcher: '200',
+          // Default: 30 s, five good and two bad answers. A failed task is out of service after 10 s instead of a minute.
+          interval: 5,
+          timeout: 4,
+          healthyThreshold: 2,
+          unhealthyThreshold: 2,
+        },
+        // By this, and the colour, the run time knows whose it is.
+        tags: { ...this.place.tags, service: this.#args.service.name },
+      },
+      this.child,
+    );
+  }
+
+  #task() {
+    const { service, image, environment, secrets, foundation } = this.#args;
+    const task = { image, environment, secrets, repositoryArn: foundation.repository.arn, keyArn: foundation.keyArn };
+    return new Task({ ...task, name: this.#name, command: service.start }, this.place, this.child);
+  }
+
+  #service(task: Task, routes: ListenerRule[]) {
+    const { foundation } = this.#args;
+    return new EcsService(
+      this.named(this.#name),
+      {
+        cluster: foundation.cluster.arn,
+        taskDefinition: task.definition.arn,
+        launchType: 'FARGATE',
+        desiredCount: this.tasks,
+        // A version whose tasks do not become healthy is taken back, instead of being tried for ever.
+        deploymentCircuitBreaker: { enable: true, rollback: true },
+        deploymentMinimumHealthyPercent: 100,
+        deploymentMaximumPercent: 200,
+        availabilityZoneRebalancing: 'ENABLED',
+        healthCheckGracePeriodSeconds: 30,
+        // Ready before routed: the stack is not up before the tasks are healthy.
+        waitForSteadyState: true,
+        enableExecuteCommand: false,
+        enableEcsManagedTags: true,
+        propagateTags: 'SERVICE',
+        networkConfiguration: {
+          subnets: foundation.network.privateSubnetIds,
+          securityGroups: [foundation.securityGroups.tasks],
+          assignPublicIp: false,
+        },
+        loadBalancers: [
+          { targetGroupArn: this.targetGroup.arn, containerName: this.#name, containerPort: servicePort },
+        ],
+        tags: this.place.tags,
+      },
+      // ECS refuses a target group that no listener knows. How many tasks run is the scaling's business.
+      { parent: this, dependsOn: routes, ignoreChanges: ['desiredCount'] },
+    );
+  }
+}

@@ -1,0 +1,182 @@
+import { open, readdir, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { OperationError } from '../../lib/errors.ts';
+import { colours, type Colour } from '../../model.ts';
+import { inOrder } from '../../lib/in-order.ts';
+
+/** One request, as the balancer's log has it. */
+export interface AccessRecord {
+  /** Time at which it ended, ms since the epoch. */
+  at: number;
+  /** Absent where it reached no colour. */
+  colour: Colour | undefined;
+  service: string;
+  kind: 'read' | 'write';
+  by: 'header' | 'split' | 'wrote';
+  /** 0 or less: no answer. */
+  status: number;
+  /** From its first byte to the last of the answer; -1 where it never came to that. */
+  ms: number;
+  /** HAProxy's termination state: who ended it, and in which phase. `--` is the ordinary end. */
+  state: string;
+  synthetic: boolean;
+}
+
+/** Reads a line as `accessLogFormat` makes it; undefined for any other line of the balancer. */
+export function parseAccessLine(line: string): AccessRecord | undefined {
+  const [mark, at, colour, service, kind, by, status, ms, state, synthetic, held, ...rest] = line.split(' ');
+  if (mark !== 'greenlight' || held === undefined || rest.length > 0 || !/^\d+$/.test(at ?? '')) return undefined;
+  return {
+    at: Number(at),
+    colour: colours.find((name) => name === colour),
+    service: service ?? '-',
+    kind: kind === 'write' ? 'write' : 'read',
+    by: by === 'header' || by === 'wrote' ? by : 'split',
+    status: Number(status),
+    ms: Number(ms),
+    state: state ?? '--',
+    synthetic: synthetic === 'synthetic',
+  };
+}
+
+/** Records older than what was asked for are kept this long, for a question that goes a little further back. */
+const slackMs = 10 * 60_000;
+const chunkBytes = 1 << 20;
+
+/**
+ * Follows the balancer's log, which its supervisor rotates by renaming (`balancer.log`, `.1`, `.2`, ...). Each call of
+ * `since` reads only what is new. Records are in the order of their ends.
+ */
+export class AccessLog {
+  readonly #file: string;
+  /** Where reading stopped: the file, by its inode, and the offset behind the last whole line. */
+  #position: { inode: bigint; offset: number } | undefined;
+  #records: AccessRecord[] = [];
+  /** All records of this time (ms) and later are in `#records`. */
+  #completeFrom = Number.POSITIVE_INFINITY;
+  readonly #oneByOne = inOrder();
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  /**
+   * All requests that ended at `from` (ms since the epoch) or later. Rejects with an OperationError where the log does not
+   * exist, and where its part of that time was rotated away: half a window is no measurement.
+   */
+  since(from: number): Promise<AccessRecord[]> {
+    return this.#oneByOne(async () => {
+      if (from < this.#completeFrom) this.#forget(from);
+      const files = await this.#openOldestFirst();
+      try {
+        await this.#readOn(files, from);
+      } finally {
+        for (const { handle } of files) await handle.close();
+      }
+      if (from - slackMs > this.#completeFrom) {
+        this.#completeFrom = from - slackMs;
+        this.#records = this.#records.filter((record) => record.at >= this.#completeFrom);
+      }
+      return this.#records.filter((record) => record.at >= from);
+    });
+  }
+
+  #forget(from: number): void {
+    this.#position = undefined;
+    this.#records = [];
+    this.#completeFrom = from;
+  }
+
+  /** The whole log is opened at once, so that a rotation meanwhile changes nothing. */
+  async #openOldestFirst(): Promise<LogFile[]> {
+    const directory = dirname(this.#file);
+    const name = basename(this.#file);
+    const found: LogFile[] = [];
+    for (const entry of await readdir(directory).catch(() => [])) {
+      const age = entry === name ? '0' : entry.startsWith(`${name}.`) ? entry.slice(name.length + 1) : '';
+      if (!/^\d+$/.test(age)) continue;
+      const handle = await open(join(directory, entry)).catch(() => undefined);
+      if (handle === undefined) continue; // Rotated away since the directory was read.
+      const { ino, size } = await handle.stat({ bigint: true });
+      // Renamed since the directory was read: it is open already.
+      if (found.some(({ inode }) => inode === ino)) await handle.close();
+      else found.push({ handle, inode: ino, size: Number(size), age: Number(age) });
+    }
+    if (found.length > 0) return found.sort((a, b) => b.age - a.age);
+    throw new OperationError(reading, `${this.#file} is missing`, 'look at the balancer: npm run status');
+  }
+
+  async #readOn(files: LogFile[], from: number): Promise<void> {
+    const known = files.findIndex(({ inode }) => inode === this.#position?.inode);
+    if (known < 0) this.#forget(from);
+    for (const [index, file] of files.slice(Math.max(0, known)).entries()) {
+      const offset = known >= 0 && index === 0 ? (this.#position?.offset ?? 0) : 0;
+      // A file that is shorter than what was read of it was emptied.
+      const { end, first } = await this.#readLines(file.handle, offset <= file.size ? offset : 0);
+      if (known < 0 && index === 0 && files.length > 1 && first !== undefined && first > from) {
+        this.#forget(Number.POSITIVE_INFINITY);
+        throw rotatedAway(from, first);
+      }
+      this.#position = { inode: file.inode, offset: end };
+    }
+  }
+
+  /** Reads the whole lines from `start` on. Gives the offset behind the last one, and the time of the first record. */
+  async #readLines(handle: FileHandle, start: number): Promise<{ end: number; first: number | undefined }> {
+    let end = start;
+    let first: number | undefined;
+    let rest = Buffer.alloc(0);
+    for (;;) {
+      const chunk = Buffer.alloc(chunkBytes);
+      const { bytesRead } = await handle.read(chunk, 0, chunkBytes, end + rest.length);
+      if (bytesRead === 0) return { end, first };
+      const data = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
+      const whole = data.lastIndexOf(0x0a) + 1;
+      for (const line of data.toString('utf8', 0, whole).split('\n')) {
+        const record = parseAccessLine(line);
+        if (record === undefined) continue;
+        first ??= record.at;
+        if (record.at >= this.#completeFrom) this.#records.push(record);
+      }
+      rest = data.subarray(whole);
+      end += whole;
+    }
+  }
+}
+
+interface LogFile {
+  handle: FileHandle;
+  inode: bigint;
+  size: number;
+  /** 0 is being written, 1 was before it, and so on. */
+  age: number;
+}
+
+const reading = "reading the balancer's log";
+
+const rotatedAway = (from: number, first: number): OperationError =>
+  new OperationError(
+    reading,
+    `it begins at ${new Date(first).toISOString()}: what was before, since ${new Date(from).toISOString()}, was rotated away`,
+    'measure a shorter time, or let the supervisor keep more of balancer.log',
+  );
+
+/**
+ * One line per request in the balancer's log, written when it has ended: `greenlight`, time of the end (ms since the epoch),
+ * colour, service, kind, routed by, status, milliseconds from the first byte of the request to the last of the answer,
+ * termination state, synthetic, held. Neither query strings nor cookies nor addresses: nothing personal.
+ * Absent values are `-`. `held`: the request ended while it was held.
+ */
+export const accessLogFormat = [
+  'greenlight',
+  '%[date(0,ms)]',
+  '%[var(txn.colour)]',
+  '%[var(txn.service)]',
+  '%[var(txn.kind)]',
+  '%[var(txn.by)]',
+  '%ST',
+  '%Ta',
+  '%ts',
+  '%[var(txn.synthetic)]',
+  '%[var(txn.held)]',
+].join(' ');

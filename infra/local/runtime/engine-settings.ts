@@ -1,0 +1,41 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { OperationError } from '../../lib/errors.ts';
+import { home, stateDirectory } from '../../lib/paths.ts';
+import type { EngineSettings } from '../../platform/engine.ts';
+import { toolPath } from '../../lib/tools.ts';
+import { plugin } from '../provider/plugin.ts';
+import { directoryStateFiles } from './state-files.ts';
+
+export const passphraseFile = (): string => join(home(), 'passphrase');
+
+/** File backend and passphrase below `.greenlight/`. The engine reads the passphrase from its file: no environment holds it. */
+export function localEngineSettings(): EngineSettings {
+  const file = passphraseFile();
+  mkdirSync(home(), { recursive: true, mode: 0o700 });
+  if (!existsSync(file)) {
+    if (existsSync(join(stateDirectory(), '.pulumi', 'stacks')))
+      throw new OperationError(
+        'opening the state of the engine',
+        `${file} is missing: without it nobody can decrypt the state`,
+        'put it back from a backup; where it is lost, see "The passphrase is wrong or missing" in docs/runbook.md',
+      );
+    writeFileSync(file, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
+  }
+  mkdirSync(stateDirectory(), { recursive: true, mode: 0o700 });
+  return {
+    backendUrl: pathToFileURL(stateDirectory()).href,
+    state: directoryStateFiles(stateDirectory()),
+    secretsProvider: 'passphrase',
+    stackConfig: () => ({}),
+    policyPacks: [],
+    // The provider gives a resource its name as its id, so that it is known before the resource is made.
+    idOf: ({ urn }) => urn.split('::').at(-1),
+    volatile: {},
+    env: { PULUMI_CONFIG_PASSPHRASE_FILE: file },
+    pulumiCommand: toolPath('pulumi'),
+    plugins: [plugin],
+  };
+}

@@ -1,0 +1,149 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { accessSync, constants, statSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
+import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { bareEnvironment } from '../../lib/child-environment.ts';
+import { OperationError } from '../../lib/errors.ts';
+import type { Job, JobResult, Jobs } from '../../platform/jobs.ts';
+import { JobLog } from '../../lib/job-log.ts';
+import { endsWithParent } from '../../lib/lifetimes.ts';
+
+/** Time that a job gets to end by itself after SIGTERM, before SIGKILL. */
+const graceMs = 3000;
+/** Time for output that is still in the pipes once a job has ended; a daemon that it left could keep them open. */
+const drainMs = 500;
+
+/**
+ * Jobs as processes of this machine, each a process group of its own that ends as a whole. A job that cannot be
+ * started (no such program, no such artefact) or that is aborted rejects; one that fails or times out does not.
+ */
+export function createLocalJobs(options: { redact?: (text: string) => string } = {}): Jobs {
+  const redact = options.redact ?? ((text: string) => text);
+  return {
+    async run(job) {
+      const path = [dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter);
+      const argv = resolveCommand(job, path);
+      // What an earlier run left must not pass for the result of this one.
+      if (job.results !== undefined) await rm(job.results, { force: true });
+      for (const file of [job.results, job.log])
+        if (file !== undefined) await mkdir(dirname(file), { recursive: true });
+      const log = await JobLog.open(job.log, redact);
+      try {
+        return await execute(job, argv, path, log);
+      } finally {
+        await log.close();
+      }
+    },
+  };
+}
+
+async function execute(job: Job, argv: string[], path: string, log: JobLog): Promise<JobResult> {
+  if (job.signal?.aborted === true) throw aborted(job);
+  const started = performance.now();
+  const [command = '', ...args] = argv;
+  // Not execa: it waits for the pipes, which a daemonised grandchild keeps open, and signals one process, not the group.
+  const child = spawn(command, args, {
+    cwd: job.artefact.location,
+    ...bareEnvironment(environment(job, path)),
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  for (const stream of [child.stdout, child.stderr]) log.follow(stream);
+  const closed = new Promise<void>((done) => child.once('close', () => done()));
+  const exited = new Promise<number | undefined>((done, fail) => {
+    child.once('error', (error) =>
+      fail(new OperationError(`running ${job.name}`, error.message, 'see that the program can be run')),
+    );
+    child.once('exit', (code) => done(code ?? undefined));
+  });
+
+  const end = new AbortController();
+  const interrupted = Promise.race([
+    sleep(job.timeoutMs, 'timeout' as const, { signal: end.signal }),
+    onAbort(job.signal, end.signal),
+  ]).catch(() => 'ended' as const);
+  const first = await Promise.race([exited.then(() => 'ended' as const), interrupted]);
+  if (first !== 'ended') await stopGroup(child, exited);
+  end.abort();
+  const exitCode = await exited;
+  signalGroup(child, 'SIGKILL');
+  await Promise.race([closed, sleep(drainMs)]);
+  for (const stream of [child.stdout, child.stderr]) stream.destroy();
+  if (first === 'abort') throw aborted(job);
+
+  const timedOut = first === 'timeout';
+  if (timedOut) log.note(`${job.name} was stopped after ${job.timeoutMs} ms`);
+  return { exitCode: timedOut ? undefined : exitCode, timedOut, ms: performance.now() - started, tail: log.tail() };
+}
+
+const aborted = (job: Job): OperationError =>
+  new OperationError(`running ${job.name}`, 'it was aborted', 'repeat the command', { cause: job.signal?.reason });
+
+const onAbort = (signal: AbortSignal | undefined, end: AbortSignal): Promise<'abort'> =>
+  new Promise((done) => signal?.addEventListener('abort', () => done('abort'), { once: true, signal: end }));
+
+/** SIGTERM to all processes of the job; SIGKILL to those that are still there after the grace time. */
+async function stopGroup(child: ChildProcess, exited: Promise<unknown>): Promise<void> {
+  signalGroup(child, 'SIGTERM');
+  await Promise.race([exited, sleep(graceMs)]);
+  signalGroup(child, 'SIGKILL');
+}
+
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // The group has no process any more.
+  }
+}
+
+/** Nothing of this program's own environment leaks in: it may hold credentials. */
+const environment = (job: Job, path: string): NodeJS.ProcessEnv => ({
+  HOME: process.env['HOME'] ?? homedir(),
+  LANG: process.env['LANG'] ?? 'C.UTF-8',
+  TMPDIR: tmpdir(),
+  ...job.env,
+  PATH: job.env['PATH'] ?? path,
+});
+
+/** The command with its results' path filled in, set to end with this program where the kernel can do that. */
+function resolveCommand(job: Job, path: string): string[] {
+  const cannot = (found: string, todo: string): OperationError =>
+    new OperationError(`running ${job.name}`, found, todo);
+  const { location } = job.artefact;
+  if (!statSync(location, { throwIfNoEntry: false })?.isDirectory()) {
+    throw cannot(`there is no artefact in ${location}`, 'build this version again');
+  }
+  const command = job.command.map((part) => {
+    if (!part.includes('{results}')) return part;
+    if (job.results === undefined) throw cannot('its command has {results}, but it writes none', 'remove {results}');
+    return part.replaceAll('{results}', resolve(job.results));
+  });
+  const [name = '', ...args] = command;
+  const program = findProgram(name, location, path);
+  if (program === undefined) {
+    throw cannot(
+      `there is no program ${JSON.stringify(name)}`,
+      'install it, or correct the command in greenlight.config.ts',
+    );
+  }
+  return endsWithParent([program, ...args], 'KILL');
+}
+
+/** As execvp looks for it: a name with a slash is a path, any other is searched for. */
+function findProgram(name: string, directory: string, path: string): string | undefined {
+  const places = name.includes('/') ? [directory] : path.split(delimiter).filter(Boolean);
+  return places
+    .map((place) => (isAbsolute(name) ? name : join(place, name)))
+    .find((file) => {
+      try {
+        accessSync(file, constants.X_OK);
+        return statSync(file).isFile();
+      } catch {
+        return false;
+      }
+    });
+}

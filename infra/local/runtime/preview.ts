@@ -1,0 +1,190 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { bareEnvironment } from '../../lib/child-environment.ts';
+import { databaseUrl } from '../../application/database-url.ts';
+import { OperationError } from '../../lib/errors.ts';
+import type { Artefact, EnvironmentSpec, ServiceSpec } from '../../model.ts';
+import type { DatabaseAccess } from '../../platform/databases.ts';
+import type { Preview, Previews } from '../../platform/jobs.ts';
+import type { Layout } from '../lib/layout.ts';
+import { freePorts } from '../../lib/free-ports.ts';
+
+/** Longest time that a preview's services may take to become healthy. */
+const readyMs = 30_000;
+/** Time between SIGTERM and SIGKILL. */
+const stopMs = 5_000;
+
+/** Previews as child processes of this program behind a small TLS front: they end with it, and are never supervised. */
+export function createLocalPreviews(layout: Layout, spec: EnvironmentSpec): Previews {
+  return { serve: (artefact, access) => serve(layout, spec, artefact, access) };
+}
+
+async function serve(
+  layout: Layout,
+  spec: EnvironmentSpec,
+  artefact: Artefact,
+  access: DatabaseAccess,
+): Promise<Preview> {
+  const ports = await freePorts(spec.services.length);
+  const targets = spec.services.map((service, index) => ({ service, port: ports[index] as number }));
+  const front = await startFront(layout, targets);
+  const baseUrl = `https://localhost:${(front.address() as AddressInfo).port}`;
+  const children: ChildProcess[] = [];
+  const dispose = async () => {
+    front.closeAllConnections();
+    front.close();
+    await Promise.all(children.map(stop));
+  };
+  try {
+    for (const { service, port } of targets) {
+      const env = serviceEnvironment(layout, spec, service, artefact, access, port, baseUrl);
+      children.push(await start(layout, service, artefact, env));
+    }
+    await Promise.all(targets.map((target, index) => untilHealthy(target, children[index] as ChildProcess, artefact)));
+    return { baseUrl, caFile: layout.caFile(), routeHeaders: {}, dispose };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+interface Target {
+  service: ServiceSpec;
+  port: number;
+}
+
+/** Terminates TLS with the environment's certificate and passes each request to the service with the longest route. */
+async function startFront(layout: Layout, targets: Target[]) {
+  const [cert, key] = await Promise.all(
+    ['server.crt', 'server.key'].map((file) => readFile(join(layout.certificates(), file))),
+  );
+  const routes = targets
+    .flatMap(({ service, port }) => service.routes.map((prefix) => ({ prefix, port })))
+    .sort((a, b) => b.prefix.length - a.prefix.length);
+  const server = createServer({ cert, key }, (request, response) => {
+    const path = request.url ?? '/';
+    const route = routes.find(({ prefix }) => path.startsWith(prefix));
+    if (route === undefined) response.writeHead(404).end();
+    else pass(request, response, route.port);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(0, '127.0.0.1', resolve);
+  });
+  return server;
+}
+
+function pass(request: IncomingMessage, response: ServerResponse, port: number): void {
+  const headers = {
+    ...request.headers,
+    'x-forwarded-for': request.socket.remoteAddress ?? '127.0.0.1',
+    'x-forwarded-proto': 'https',
+  };
+  const onward = httpRequest(
+    { host: '127.0.0.1', port, method: request.method, path: request.url, headers },
+    (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(response);
+    },
+  );
+  onward.on('error', () => {
+    if (!response.headersSent) response.writeHead(502);
+    response.end();
+  });
+  request.pipe(onward);
+}
+
+function serviceEnvironment(
+  layout: Layout,
+  spec: EnvironmentSpec,
+  service: ServiceSpec,
+  artefact: Artefact,
+  access: DatabaseAccess,
+  port: number,
+  baseUrl: string,
+): Record<string, string> {
+  const standIns = layout.ports().integrations;
+  const integrations = spec.integrations.map((integration) => [
+    integration.env,
+    integration.url ?? `http://127.0.0.1:${standIns[integration.name]}`,
+  ]);
+  return {
+    PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
+    ...service.env,
+    ...(Object.fromEntries(integrations) as Record<string, string>),
+    ...(service.database ? { DATABASE_URL: databaseUrl(access, 'app') } : {}),
+    HOST: '127.0.0.1',
+    PORT: String(port),
+    PUBLIC_URL: baseUrl,
+    GREENLIGHT_VERSION: artefact.version,
+    GREENLIGHT_COLOUR: 'preview',
+    GREENLIGHT_ENVIRONMENT: spec.environment,
+  };
+}
+
+async function start(
+  layout: Layout,
+  service: ServiceSpec,
+  artefact: Artefact,
+  env: Record<string, string>,
+): Promise<ChildProcess> {
+  await mkdir(layout.logs(), { recursive: true });
+  const [command, ...args] = service.start as [string, ...string[]];
+  const child = spawn(command, args, {
+    ...bareEnvironment(env),
+    cwd: artefact.location,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const log = createWriteStream(join(layout.logs(), `preview.${service.name}.log`), { mode: 0o600 });
+  child.stdout.pipe(log, { end: false });
+  child.stderr.pipe(log, { end: false });
+  child.once('close', () => log.end());
+  await new Promise<void>((resolve, reject) => {
+    child.once('spawn', resolve);
+    child.once('error', (error) => {
+      reject(
+        new OperationError(
+          `starting ${service.name} ${artefact.version} on a scratch database`,
+          error.message,
+          `check application.services start: ${service.start.join(' ')}`,
+        ),
+      );
+    });
+  });
+  return child;
+}
+
+async function untilHealthy({ service, port }: Target, child: ChildProcess, artefact: Artefact): Promise<void> {
+  const deadline = Date.now() + readyMs;
+  let found = 'no answer';
+  while (Date.now() < deadline && child.exitCode === null) {
+    try {
+      const answer = await fetch(`http://127.0.0.1:${port}${service.health}`, { signal: AbortSignal.timeout(2000) });
+      if (answer.status === 200) return;
+      found = `status ${answer.status}`;
+    } catch {
+      // Not listening yet.
+    }
+    await sleep(100);
+  }
+  if (child.exitCode !== null) found = `it ended with exit code ${child.exitCode}`;
+  throw new OperationError(
+    `waiting for ${service.name} ${artefact.version} on a scratch database`,
+    `${service.health}: ${found}`,
+    `see its log preview.${service.name}.log in the environment's logs`,
+  );
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), stopMs);
+  await gone;
+  clearTimeout(timer);
+}

@@ -1,0 +1,342 @@
+/**
+ * The layout of the code: every folder, from the ground up. A folder may import what its `may` names, and only folders that
+ * stand before it in this list. So nothing imports upwards, and no two folders import each other. `lint/rule.js` checks each import,
+ * `npm run graph` prints and checks the whole. A new folder, or a new arrow, is a line here: a decision to be reviewed.
+ * Files that stand beside folders (`infra/model.ts`) are folders of their own here.
+ */
+const ground = ['infra/model.ts', 'infra/lib'];
+const platform = [...ground, 'infra/platform'];
+const shared = [...platform, 'infra/application'];
+const awsRuntime = [...shared, 'infra/aws/lib', 'infra/aws/runtime/client'];
+const awsStacks = [...ground, 'infra/application', 'infra/aws/lib', 'infra/aws/rights'];
+
+export const layout = {
+  // infra: what exists
+  'infra/model.ts': { is: 'the vocabulary: an environment, as plain data', may: [] },
+  'infra/lib': { is: 'the ground: helpers without a domain', may: ['infra/model.ts'] },
+  'infra/stacks.ts': { is: 'names and configuration of the four stacks', may: ground },
+  'infra/platform': { is: 'the interfaces that every platform implements', may: ground },
+  'infra/application': { is: 'what an application is given: database, roles, its build', may: platform },
+  'infra/policies': { is: 'rules for resources', may: [...ground, 'infra/stacks.ts'] },
+
+  'infra/local/lib': { is: 'where the parts of a local environment lie', may: platform },
+  'infra/local/supervisor': { is: 'processes and their ports', may: [...platform, 'infra/local/lib'] },
+  'infra/local/haproxy': { is: 'the local balancer', may: [...platform, 'infra/local/lib'] },
+  'infra/local/postgres': { is: 'local database clusters', may: [...shared, 'infra/local/lib'] },
+  'infra/local/monitoring': {
+    is: 'local metrics and alerts',
+    may: [...platform, 'infra/local/lib', 'infra/local/haproxy'],
+  },
+  'infra/local/provider': {
+    is: 'the Pulumi provider of local resources',
+    may: [
+      ...shared,
+      'infra/local/lib',
+      'infra/local/supervisor',
+      'infra/local/haproxy',
+      'infra/local/postgres',
+      'infra/local/monitoring',
+    ],
+  },
+  'infra/local/stacks': {
+    is: 'Pulumi programs of the local platform',
+    may: [...shared, 'infra/stacks.ts', 'infra/local/lib', 'infra/local/supervisor', 'infra/local/provider'],
+  },
+  'infra/local/runtime': {
+    is: 'the interfaces of the local platform that need no server of their own',
+    may: [
+      ...shared,
+      'infra/local/lib',
+      'infra/local/supervisor',
+      'infra/local/haproxy',
+      'infra/local/postgres',
+      'infra/local/provider',
+    ],
+  },
+  'infra/local': {
+    is: 'the local platform, put together',
+    may: [
+      ...shared,
+      'infra/local/lib',
+      'infra/local/haproxy',
+      'infra/local/postgres',
+      'infra/local/monitoring',
+      'infra/local/runtime',
+    ],
+  },
+
+  'infra/aws/lib': {
+    is: 'names, settings and outputs that programs and runtime on AWS share',
+    may: [...ground, 'infra/stacks.ts'],
+  },
+  'infra/aws/rights': { is: 'IAM policies', may: [...ground, 'infra/aws/lib'] },
+  'infra/aws/stacks/storage': { is: 'keys, buckets, log groups', may: awsStacks },
+  'infra/aws/stacks/database': {
+    is: 'RDS instances and what belongs to them',
+    may: [...awsStacks, 'infra/aws/stacks/storage'],
+  },
+  'infra/aws/stacks/network': {
+    is: 'VPC, balancer, listener rules, write hold',
+    may: [...awsStacks, 'infra/aws/stacks/storage', 'infra/aws/stacks/database'],
+  },
+  'infra/aws/stacks/services': {
+    is: 'ECS services and one-off tasks',
+    may: [...awsStacks, 'infra/aws/stacks/storage', 'infra/aws/stacks/network'],
+  },
+  'infra/aws/stacks/monitoring': { is: 'alarms, dashboard, notifications, budget', may: awsStacks },
+  'infra/aws/stacks': {
+    is: 'Pulumi programs on AWS',
+    may: [
+      ...awsStacks,
+      'infra/stacks.ts',
+      'infra/aws/stacks/storage',
+      'infra/aws/stacks/database',
+      'infra/aws/stacks/network',
+      'infra/aws/stacks/services',
+      'infra/aws/stacks/monitoring',
+    ],
+  },
+  'infra/aws/pipeline': { is: 'the stack that releases on AWS', may: [...awsStacks, 'infra/aws/stacks/storage'] },
+  'infra/aws/runtime/client': { is: 'calls of AWS: clients, errors, waiting', may: [...platform, 'infra/aws/lib'] },
+  'infra/aws/runtime/account': { is: 'whether the account can be released to', may: awsRuntime },
+  'infra/aws/runtime/engine': { is: 'what the Pulumi engine needs on AWS', may: awsRuntime },
+  'infra/aws/runtime/shared': { is: 'leases and records that several machines share', may: awsRuntime },
+  'infra/aws/runtime/router': { is: 'the balancer on AWS', may: awsRuntime },
+  'infra/aws/runtime/databases': { is: 'databases on RDS', may: awsRuntime },
+  'infra/aws/runtime/backups': { is: 'backups on RDS', may: [...awsRuntime, 'infra/aws/runtime/databases'] },
+  'infra/aws/runtime/instances': {
+    is: 'what runs on ECS and RDS',
+    may: [...awsRuntime, 'infra/aws/runtime/router', 'infra/aws/runtime/databases'],
+  },
+  'infra/aws/runtime/metrics': {
+    is: 'metrics and alerts of CloudWatch',
+    may: [...awsRuntime, 'infra/aws/runtime/router', 'infra/aws/runtime/databases', 'infra/aws/runtime/instances'],
+  },
+  'infra/aws/runtime/jobs': {
+    is: 'one-off tasks, previews, images, artefacts on AWS',
+    may: [...awsRuntime, 'infra/aws/runtime/router', 'infra/aws/stacks/services'],
+  },
+  'infra/program.ts': {
+    is: 'name of a stack -> its program',
+    may: [
+      ...ground,
+      'infra/stacks.ts',
+      'infra/local/stacks',
+      'infra/aws/lib',
+      'infra/aws/stacks',
+      'infra/aws/pipeline',
+    ],
+  },
+  'infra/aws/declared': {
+    is: 'what the programs declare, found without an account',
+    may: [...ground, 'infra/stacks.ts', 'infra/aws/lib', 'infra/program.ts'],
+  },
+  'infra/aws/cost': { is: 'prices and estimates', may: [...ground, 'infra/aws/lib', 'infra/aws/declared'] },
+  'infra/aws': {
+    is: 'the platform on AWS, put together',
+    may: [
+      ...awsRuntime,
+      'infra/aws/cost',
+      'infra/aws/runtime/account',
+      'infra/aws/runtime/engine',
+      'infra/aws/runtime/shared',
+      'infra/aws/runtime/router',
+      'infra/aws/runtime/databases',
+      'infra/aws/runtime/backups',
+      'infra/aws/runtime/instances',
+      'infra/aws/runtime/metrics',
+      'infra/aws/runtime/jobs',
+    ],
+  },
+
+  // automation: how a version goes live
+  'automation/toolchain': { is: 'set-up and pinned tools', may: ['infra/lib'] },
+  'automation/config': { is: 'the release definition', may: [...ground, 'infra/aws/lib'] },
+  'automation/journal': { is: 'events, verdicts and what is read from them', may: [...ground, 'automation/config'] },
+  'automation/stacks': { is: 'the Pulumi engine', may: [...platform, 'infra/stacks.ts', 'infra/program.ts'] },
+  'automation/canary': {
+    is: 'statistics and judgement of traffic',
+    may: [...platform, 'automation/config', 'automation/journal'],
+  },
+
+  'automation/data': { is: 'sessions, catalog and schema of a database', may: shared },
+  'automation/data/migrations': { is: 'the migration runner', may: [...shared, 'automation/data'] },
+  'automation/data/masking': { is: 'masking of personal data', may: [...shared, 'automation/data'] },
+  'automation/data/publication': {
+    is: 'what can be replicated, and by whom written',
+    may: [...shared, 'automation/data'],
+  },
+  'automation/data/replication': {
+    is: 'replication in one direction at a time',
+    may: [...shared, 'automation/data', 'automation/data/publication'],
+  },
+  'automation/data/comparison': {
+    is: 'whether two databases are equal',
+    may: [...shared, 'automation/journal', 'automation/data', 'automation/data/replication'],
+  },
+  'automation/data/cutover': {
+    is: 'the move of writes from one database to the other',
+    may: [
+      ...shared,
+      'automation/journal',
+      'automation/data',
+      'automation/data/replication',
+      'automation/data/comparison',
+    ],
+  },
+
+  'automation/gates': { is: 'how a gate is run and its evidence kept', may: [...platform, 'automation/journal'] },
+  'automation/gates/tests': { is: "gates on the application's own tests", may: [...platform, 'automation/journal'] },
+  'automation/gates/web': { is: 'gates on TLS, headers, authentication', may: [...platform, 'automation/journal'] },
+  'automation/gates/load': { is: 'gates on load', may: [...platform, 'automation/journal'] },
+  'automation/gates/scan': { is: 'gates by security scanners', may: [...platform, 'automation/journal'] },
+  'automation/gates/data': {
+    is: 'gates on data',
+    may: [...platform, 'automation/journal', 'automation/data/replication'],
+  },
+  'automation/gates/environment': {
+    is: 'gates on alerts, parity, policies',
+    may: [...platform, 'infra/policies', 'automation/journal'],
+  },
+
+  'automation/report/model': { is: 'journal -> facts of a report', may: [...ground, 'automation/journal'] },
+  'automation/report/html': { is: 'facts -> HTML', may: [...ground, 'automation/journal', 'automation/report/model'] },
+  'automation/report': {
+    is: 'the report: files and formats',
+    may: [...ground, 'automation/journal', 'automation/report/model', 'automation/report/html'],
+  },
+
+  'automation/release/context': {
+    is: 'what the stages of one release share',
+    may: [...platform, 'automation/config', 'automation/journal', 'automation/stacks', 'automation/gates'],
+  },
+  'automation/release/synthetic': {
+    is: 'marked traffic beside a release',
+    may: [
+      ...platform,
+      'automation/journal',
+      'automation/canary',
+      'automation/data/comparison',
+      'automation/gates/data',
+      'automation/gates/load',
+      'automation/release/context',
+    ],
+  },
+  'automation/release/steps/traffic': {
+    is: 'what stages do with traffic',
+    may: [
+      ...platform,
+      'automation/journal',
+      'automation/canary',
+      'automation/data',
+      'automation/data/replication',
+      'automation/data/comparison',
+      'automation/data/cutover',
+      'automation/gates/data',
+      'automation/release/context',
+    ],
+  },
+  'automation/release/steps/data': {
+    is: 'what stages do with databases',
+    may: [
+      ...shared,
+      'automation/config',
+      'automation/journal',
+      'automation/data',
+      'automation/data/migrations',
+      'automation/data/masking',
+      'automation/data/publication',
+      'automation/data/comparison',
+      'automation/gates/data',
+      'automation/gates/tests',
+      'automation/release/context',
+      'automation/release/steps/traffic',
+    ],
+  },
+  'automation/release/steps': {
+    is: 'what several stages do',
+    may: [
+      ...platform,
+      'infra/policies',
+      'infra/aws/declared',
+      'automation/config',
+      'automation/journal',
+      'automation/data',
+      'automation/data/masking',
+      'automation/gates/tests',
+      'automation/gates/web',
+      'automation/gates/load',
+      'automation/gates/scan',
+      'automation/gates/environment',
+      'automation/release/context',
+    ],
+  },
+  'automation/release/stages': {
+    is: 'the stages, a file each',
+    may: [
+      ...shared,
+      'automation/config',
+      'automation/journal',
+      'automation/stacks',
+      'automation/data',
+      'automation/data/publication',
+      'automation/data/replication',
+      'automation/data/cutover',
+      'automation/gates/tests',
+      'automation/gates/data',
+      'automation/gates/environment',
+      'automation/report',
+      'automation/release/context',
+      'automation/release/synthetic',
+      'automation/release/steps',
+      'automation/release/steps/data',
+      'automation/release/steps/traffic',
+    ],
+  },
+  'automation/release': {
+    is: 'the loop: plan, start, run, resume',
+    may: [
+      ...platform,
+      'automation/config',
+      'automation/journal',
+      'automation/stacks',
+      'automation/data/cutover',
+      'automation/report',
+      'automation/release/context',
+      'automation/release/synthetic',
+      'automation/release/steps',
+      'automation/release/steps/traffic',
+      'automation/release/stages',
+    ],
+  },
+  'automation/ui': {
+    is: 'journal and plan -> terminal',
+    may: [...platform, 'automation/journal', 'automation/report/model', 'automation/release'],
+  },
+  'automation/commands': {
+    is: 'the command line, a file per verb',
+    may: [
+      ...platform,
+      'infra/local',
+      'infra/aws',
+      'infra/aws/cost',
+      'automation/toolchain',
+      'automation/config',
+      'automation/journal',
+      'automation/stacks',
+      'automation/data',
+      'automation/data/replication',
+      'automation/release/context',
+      'automation/release/stages',
+      'automation/release/steps',
+      'automation/release',
+      'automation/ui',
+    ],
+  },
+  'automation/cli.ts': { is: 'the program', may: ['infra/lib', 'automation/ui', 'automation/commands'] },
+
+  // beside the product, which knows none of it
+  loadtests: { is: 'scripts for k6', may: [] },
+  examples: { is: 'the sample application', may: [] },
+  'greenlight.config.ts': { is: 'the release definition of the sample', may: ['automation/config'] },
+};

@@ -1,0 +1,79 @@
+import { GetSecretValueCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import type { ContainerDefinition, ContainerOverride } from '@aws-sdk/client-ecs';
+import { authoritiesFile } from '../../infra/aws/lib/names.ts';
+import { containerPath } from './containers.ts';
+
+export interface Surroundings {
+  imageEnv: Record<string, string>;
+  host: string;
+  port: number;
+  /** Whether the port is not the container's own. */
+  otherPort: boolean;
+  /** PEM file in the place of RDS's authorities. */
+  authority: string;
+  /** PEM file of the authority that signed the entry point's certificate. */
+  entryAuthority?: string | undefined;
+  /** A directory of the task's own: the only place where it may write. */
+  temporary: string;
+}
+
+/** A container's environment: its definition's, over the image's, with where things are here instead of there. */
+export function containerEnvironment(
+  definition: ContainerDefinition,
+  override: ContainerOverride | undefined,
+  secrets: Record<string, string>,
+  s: Surroundings,
+): Record<string, string> {
+  const pairs = (list: { name?: string | undefined; value?: string | undefined }[] = []) =>
+    Object.fromEntries(list.map(({ name = '', value = '' }) => [name, value]));
+  const wanted = { ...s.imageEnv, ...pairs(definition.environment), ...secrets, ...pairs(override?.environment) };
+  const env = Object.fromEntries(Object.entries(wanted).map(([name, value]) => [name, localPath(value, s.authority)]));
+  return {
+    ...env,
+    PATH: containerPath,
+    HOME: s.temporary,
+    TMPDIR: s.temporary,
+    HOST: s.host,
+    ...(env['PORT'] === undefined || s.otherPort ? { PORT: String(s.port) } : {}),
+    ...(s.entryAuthority === undefined ? {} : { NODE_EXTRA_CA_CERTS: s.entryAuthority }),
+  };
+}
+
+/** A text with the file of RDS's authorities replaced, as it is and as it is in URLs. */
+export const localPath = (text: string, authority: string): string =>
+  text
+    .replaceAll(authoritiesFile, authority)
+    .replaceAll(encodeURIComponent(authoritiesFile), encodeURIComponent(authority));
+
+/** Values of `secrets`. Rejects with what ECS says of a task that could not get one. */
+export async function secretValues(
+  { secrets = [] }: ContainerDefinition,
+  client: SecretsManagerClient,
+): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const { name = '', valueFrom = '' } of secrets) found[name] = await secretValue(valueFrom, client);
+  return found;
+}
+
+const unable =
+  'ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: service call has been retried 1 time(s): ';
+
+/** `arn:aws:secretsmanager:<region>:<account>:secret:<name>[:<key>:<stage>:<version>]`; the last three may be empty. */
+async function secretValue(valueFrom: string, client: SecretsManagerClient): Promise<string> {
+  const parts = valueFrom.split(':');
+  const arn = parts.slice(0, 7).join(':');
+  const [key = '', stage = '', version = ''] = parts.slice(7);
+  const input = {
+    SecretId: arn,
+    ...(stage === '' ? {} : { VersionStage: stage }),
+    ...(version === '' ? {} : { VersionId: version }),
+  };
+  const { SecretString = '' } = await client.send(new GetSecretValueCommand(input)).catch((error: Error) => {
+    throw new Error(`${unable}failed to fetch secret ${arn} from secrets manager: ${error.name}: ${error.message}`);
+  });
+  if (key === '') return SecretString;
+  const value = (JSON.parse(SecretString) as Record<string, unknown>)[key];
+  if (value === undefined)
+    throw new Error(`${unable}retrieved secret from Secrets Manager did not contain json key ${key}`);
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

@@ -1,0 +1,67 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { toolPath } from '../../infra/lib/tools.ts';
+
+/** The account that moto answers for, unless it is told another. */
+export const accountId = '123456789012';
+
+export interface Moto {
+  /** `http://127.0.0.1:<port>`: moto itself, without any hook. */
+  endpoint: string;
+  close(): Promise<void>;
+}
+
+const startMs = 60_000;
+
+/** Starts moto on a free port, as a child of this process, and waits until it answers. */
+export async function startMoto(program = toolPath('moto_server')): Promise<Moto> {
+  const port = await freePort();
+  const endpoint = `http://127.0.0.1:${port}`;
+  // S3 would make a bucket's name of the host, and other programs' settings for AWS would lead moto out.
+  const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], TMPDIR: process.env['TMPDIR'] };
+  const child = spawn(program, ['-H', '127.0.0.1', '-p', String(port)], { stdio: ['ignore', 'ignore', 'pipe'], env });
+  // What it says of each request is of no use; what it said last explains why it ended.
+  let said = '';
+  child.stderr.on('data', (data: Buffer) => (said = (said + data.toString()).slice(-4000)));
+  const ended = once(child, 'exit');
+  const end = () => child.kill('SIGKILL');
+  process.once('exit', end);
+  const close = async () => {
+    process.off('exit', end);
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+    const timer = setTimeout(end, 5000);
+    await ended;
+    clearTimeout(timer);
+  };
+  const deadline = Date.now() + startMs;
+  while (!(await answers(endpoint))) {
+    if (child.exitCode !== null || Date.now() > deadline) {
+      await close();
+      throw new Error(`moto did not start on port ${port}:\n${said}`);
+    }
+    await delay(100);
+  }
+  return { endpoint, close };
+}
+
+const answers = (endpoint: string): Promise<boolean> =>
+  fetch(`${endpoint}/moto-api/data.json`, { signal: AbortSignal.timeout(5000) }).then(
+    async (response) => {
+      await response.arrayBuffer();
+      return response.ok;
+    },
+    () => false,
+  );
+
+/** A port of 127.0.0.1 that nobody listened on a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

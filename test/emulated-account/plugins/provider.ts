@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { codeOf, isMissing } from '../../../infra/aws/runtime/client/errors.ts';
+import { messageOf } from '../../../infra/lib/errors.ts';
+import { Unready, type Properties, type ResourceProvider } from './serve.ts';
+import { withFound } from './compare.ts';
+import type { AutoName, Context, Handler, Table } from './handler.ts';
+
+/** How the engine writes a value that is not known before the resource it comes from is made. */
+const unknown = '04da6b54-80e4-46f7-96ec-b56ff0331ba9';
+
+/** Random characters at the end of a name that the plug-in made. */
+const randomLength = 7;
+
+const typeOf = (urn: string): string => urn.split('::')[2]?.split('$').at(-1) ?? '';
+const logicalNameOf = (urn: string): string => urn.split('::').slice(3).join('::');
+
+/** Where the provider works: once the engine has configured it, what handlers need to make something there. */
+export interface Surroundings {
+  configure(args: Properties): Promise<void>;
+  context(logicalName: string, region: string | undefined): Context;
+}
+
+/** Makes a provider of a table of types. */
+export function createProvider(
+  { name, version }: { name: string; version: string },
+  table: Table,
+  surroundings: Surroundings,
+): ResourceProvider {
+  const handlerOf = (urn: string): Handler => {
+    const handler = table[typeOf(urn)];
+    if (handler !== undefined) return handler;
+    throw new Error(
+      `the stand-in of ${name} has no handler for ${typeOf(urn)}: add one to the table in test/emulated-account/plugins/${name}`,
+    );
+  };
+
+  const contextOf = (urn: string, inputs: Properties): Context =>
+    surroundings.context(logicalNameOf(urn), inputs['region'] as string | undefined);
+
+  return {
+    name,
+    version,
+    configure: (args) => surroundings.configure(args),
+
+    check(urn, olds, news, seed) {
+      const { autoName, defaults } = handlerOf(urn);
+      const inputs: Properties = { ...defaults, ...news };
+      try {
+        // A prefix is completed by the provider, like the real one's: the engine's own name would conflict with it.
+        if (autoName !== undefined && inputs[autoName.property] === undefined && inputs['namePrefix'] === undefined)
+          inputs[autoName.property] = olds[autoName.property] ?? nameFor(urn, autoName, seed);
+      } catch (error) {
+        return { inputs, failures: [messageOf(error)] };
+      }
+      return { inputs, failures: [] };
+    },
+
+    diff(urn, state, oldInputs, news, ignored) {
+      const handler = handlerOf(urn);
+      const changed = changedInputs(state, oldInputs, news, ignored);
+      const inPlace = handler.update !== undefined && handler.replaces !== 'all';
+      const replaces = inPlace ? changed.filter((key) => (handler.replaces as string[]).includes(key)) : changed;
+      return { changed, replaces, deleteBeforeReplace: replaces.length > 0 && keepsName(urn, handler, state, news) };
+    },
+
+    create: (urn, inputs) =>
+      telling(`creating ${typeOf(urn)}`, async () => {
+        const context = contextOf(urn, inputs);
+        const { id, outputs, unready } = await handlerOf(urn).create(inputs, context);
+        const state = { region: context.region, ...inputs, ...outputs };
+        if (unready !== undefined) throw new Unready(id, state, unready);
+        return { id, state };
+      }),
+
+    read: (id, urn, state) =>
+      telling(`reading ${typeOf(urn)} ${id}`, async () => {
+        const handler = handlerOf(urn);
+        if (handler.read === undefined) return state;
+        const found = await handler.read(id, state, contextOf(urn, state)).catch((error: unknown) => {
+          if (isMissing(error)) return undefined;
+          throw error;
+        });
+        return found && withFound(state, found);
+      }),
+
+    update: (id, urn, state, oldInputs, inputs, ignored) =>
+      telling(`updating ${typeOf(urn)} ${id}`, async () => {
+        const handler = handlerOf(urn);
+        const names = changedInputs(state, oldInputs, inputs, ignored);
+        const changed = (...wanted: string[]) => wanted.some((key) => names.includes(key));
+        const next = { ...without(state, Object.keys(oldInputs)), ...inputs };
+        try {
+          const outputs = await handler.update?.({ id, inputs, state, changed }, contextOf(urn, inputs));
+          return { ...next, ...outputs };
+        } catch (error) {
+          throw error instanceof Unready ? new Unready(id, { ...next, ...error.state }, error.message) : error;
+        }
+      }),
+
+    delete: (id, urn, state) =>
+      telling(`deleting ${typeOf(urn)} ${id}`, async () => {
+        await handlerOf(urn)
+          .delete?.(id, state, contextOf(urn, state))
+          .catch((error: unknown) => {
+            // What is gone already is deleted.
+            if (!isMissing(error)) throw error;
+          });
+      }),
+  };
+}
+
+function changedInputs(state: Properties, oldInputs: Properties, news: Properties, ignored: string[]): string[] {
+  const skipped = new Set(ignored.map((path) => path.split(/[.[]/)[0]));
+  const keys = new Set([...Object.keys(news), ...Object.keys(oldInputs)]);
+  return [...keys].filter((key) => !skipped.has(key) && !isDeepStrictEqual(state[key], news[key]));
+}
+
+const without = (state: Properties, keys: string[]): Properties =>
+  Object.fromEntries(Object.entries(state).filter(([key]) => !keys.includes(key)));
+
+/** Two cannot have one name. One that the plug-in made is made anew for the replacement. */
+function keepsName(urn: string, { autoName }: Handler, state: Properties, news: Properties): boolean {
+  if (autoName === undefined) return false;
+  const name = news[autoName.property];
+  return state[autoName.property] === name && !String(name).startsWith(beginOf(urn, autoName));
+}
+
+const beginOf = (urn: string, { prefix = '' }: AutoName): string => `${prefix}${logicalNameOf(urn)}-`;
+
+/** Like the real plug-in's, which refuses a name that gets too long by what it adds. */
+function nameFor(urn: string, autoName: AutoName, seed: Uint8Array): string {
+  const { maxLength } = autoName;
+  const begin = beginOf(urn, autoName);
+  if (begin.includes(unknown)) return unknown;
+  if (maxLength !== undefined && begin.length + randomLength > maxLength)
+    throw new Error(
+      `could not make instance of '${typeOf(urn)}': name '${begin}' plus ${randomLength} random chars is longer than maximum length ${maxLength}`,
+    );
+  return begin + createHash('sha256').update(urn).update(seed).digest('hex').slice(0, randomLength);
+}
+
+/** Puts AWS's code before its message. */
+export async function telling<T>(doing: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (error instanceof Unready) throw error;
+    const code = codeOf(error);
+    throw new Error(`${doing}: ${code === '' ? '' : `${code}: `}${messageOf(error)}`, { cause: error });
+  }
+}

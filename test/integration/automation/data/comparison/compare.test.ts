@@ -1,0 +1,239 @@
+import { expect } from 'chai';
+import { tablesOf } from '../../../../../automation/data/catalog.ts';
+import { compareDatabases, openSnapshot, source } from '../../../../../automation/data/comparison/compare.ts';
+import { withClient } from '../../../../../automation/data/connect.ts';
+import { bucketsFor, estimatedRows, reading, sumsOf } from '../../../../../automation/data/comparison/multiset.ts';
+import { createRig, type Rig } from '../rig.ts';
+
+/** Small numbers from a seed, so that what fails can be repeated. */
+const random = (seed: number) => (below: number) => {
+  seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
+  return Math.floor((seed / 2 ** 32) * below);
+};
+
+describe('what a comparison of contents finds', () => {
+  let rig: Rig;
+  before(async () => {
+    rig = await createRig();
+  });
+  after(() => rig.dispose());
+
+  const compare = (columns: 'left' | 'common' = 'left') =>
+    withClient(rig.blue.access, 'admin', (left) =>
+      withClient(rig.green.access, 'admin', async (right) => {
+        await Promise.all([openSnapshot(left), openSnapshot(right)]);
+        return await compareDatabases(left, right, { columns, names: { left: 'blue', right: 'green' } });
+      }),
+    );
+  const compared = async (blue: string, green: string) => {
+    await rig.fresh(blue);
+    await rig.run(rig.green, green);
+    return await compare();
+  };
+
+  describe('N1: different contents that look alike', () => {
+    const keyless = 'CREATE TABLE t (a int, s text);';
+    const cases: [title: string, blue: string, green: string][] = [
+      [
+        'rows in pairs, all different',
+        `${keyless} INSERT INTO t SELECT i / 2, 'paid' FROM generate_series(0, 999) i`,
+        `${keyless} INSERT INTO t SELECT i / 2, 'OPEN' FROM generate_series(0, 999) i`,
+      ],
+      [
+        'a pair moved to another row',
+        `${keyless} INSERT INTO t VALUES (1, 'x'), (1, 'x'), (1, 'x'), (2, 'x')`,
+        `${keyless} INSERT INTO t VALUES (1, 'x'), (2, 'x'), (2, 'x'), (2, 'x')`,
+      ],
+      [
+        'values swapped between rows',
+        `${keyless} INSERT INTO t VALUES (1, 'a'), (2, 'b')`,
+        `${keyless} INSERT INTO t VALUES (1, 'b'), (2, 'a')`,
+      ],
+      [
+        'values rotated between three columns',
+        `CREATE TABLE t (a text, b text, c text); INSERT INTO t VALUES ('x', 'y', 'z'), ('y', 'z', 'x'), ('z', 'x', 'y')`,
+        `CREATE TABLE t (a text, b text, c text); INSERT INTO t VALUES ('x', 'z', 'y'), ('z', 'y', 'x'), ('y', 'x', 'z')`,
+      ],
+      [
+        'whole numbers whose halves fold to one hash',
+        'CREATE TABLE t (id int PRIMARY KEY, n bigint); INSERT INTO t VALUES (1, 1)',
+        'CREATE TABLE t (id int PRIMARY KEY, n bigint); INSERT INTO t VALUES (1, 4294967296)',
+      ],
+      [
+        'instants whose halves fold to one hash',
+        `CREATE TABLE t (id int PRIMARY KEY, at timestamptz); INSERT INTO t VALUES (1, '2000-01-01 00:00:00.000001Z')`,
+        `CREATE TABLE t (id int PRIMARY KEY, at timestamptz); INSERT INTO t VALUES (1, timestamptz '2000-01-01Z' + 4294967296 * interval '1 us')`,
+      ],
+      ['null and empty', `${keyless} INSERT INTO t VALUES (1, NULL)`, `${keyless} INSERT INTO t VALUES (1, '')`],
+      [
+        'numbers of another scale, and another sign of zero',
+        `CREATE TABLE t (d numeric, f float8); INSERT INTO t VALUES (1.0, 0)`,
+        `CREATE TABLE t (d numeric, f float8); INSERT INTO t VALUES (1.0, '-0')`,
+      ],
+      [
+        'numbers in an array that the database shows with few digits',
+        `CREATE TABLE t (f float8[]); INSERT INTO t VALUES ('{0.1}'); ALTER ROLE admin IN DATABASE app SET extra_float_digits = -10`,
+        `CREATE TABLE t (f float8[]); INSERT INTO t VALUES ('{0.1000000000000001}'); ALTER ROLE admin IN DATABASE app SET extra_float_digits = -10`,
+      ],
+      [
+        'text and what only looks like a part of a row',
+        `CREATE TABLE t (a text, b text); INSERT INTO t VALUES ('x,y', 'z')`,
+        `CREATE TABLE t (a text, b text); INSERT INTO t VALUES ('x', 'y,z')`,
+      ],
+      [
+        'two tables whose full names read the same',
+        `CREATE SCHEMA "a.b"; CREATE TABLE "a.b".c (id int); INSERT INTO "a.b".c VALUES (1)`,
+        `CREATE SCHEMA a; CREATE TABLE a."b.c" (id int); INSERT INTO a."b.c" VALUES (1)`,
+      ],
+    ];
+    for (const [title, blue, green] of cases) {
+      it(title, async () => {
+        // Settings of a role are the administrator's to make.
+        const admin = (sql: string) => sql.split(';').filter((s) => s.includes('ALTER ROLE'));
+        const others = (sql: string) =>
+          sql
+            .split(';')
+            .filter((s) => !s.includes('ALTER ROLE'))
+            .join(';');
+        await rig.fresh(others(blue));
+        await rig.run(rig.green, others(green));
+        for (const [side, sql] of [
+          [rig.blue, blue],
+          [rig.green, green],
+        ] as const)
+          for (const statement of admin(sql))
+            await withClient(side.access, 'admin', (client) => client.query(statement));
+        expect((await compare())[0]).to.include({ equal: false });
+      });
+    }
+
+    it('any two different multisets, and no two equal ones', async () => {
+      const next = random(20_260_101);
+      const multisets: number[][] = [];
+      // Few values and many copies, so that pairs, triples and powers of two of the same rows are common.
+      for (let i = 0; i < 60; i++) {
+        const base = Array.from({ length: 1 + next(4) }, () => next(5));
+        const copies = [1, 2, 3, 4, 8, 64, 1024][next(7)] as number;
+        multisets.push(base.flatMap((value) => Array.from({ length: next(2) === 0 ? copies : 1 }, () => value)));
+      }
+      // A row is two columns made of one number, so that some multisets are others with the columns swapped.
+      const insert = (set: number[], table: string, order: string) =>
+        `CREATE TABLE ${table} (a int, b bigint); INSERT INTO ${table} SELECT v % 3, v / 3 FROM unnest('{${set.join()}}'::int[]) v ORDER BY ${order}`;
+      const pairs = multisets.flatMap((left, i) =>
+        [left, multisets[(i + 1) % multisets.length] ?? [], mutate(left, next)].map((right) => ({ left, right })),
+      );
+      await rig.fresh(pairs.map(({ left }, i) => insert(left, `t${i}`, 'v')).join(';'));
+      await rig.run(rig.green, pairs.map(({ right }, i) => insert(right, `t${i}`, 'md5(v::text) DESC')).join(';'));
+      const found = new Map((await compare()).map(({ table, equal }) => [table, equal]));
+      const sorted = (set: number[]) => [...set].sort((a, b) => a - b).join();
+      const wrong = pairs.filter(
+        ({ left, right }, i) => found.get(`public.t${i}`) !== (sorted(left) === sorted(right)),
+      );
+      expect(wrong).to.deep.equal([]);
+      expect([...found.values()].filter((equal) => equal)).to.have.length.within(60, 120);
+    });
+  });
+
+  it('N1: says how many rows have no equal where no key names them', async () => {
+    const table = 'CREATE TABLE t (a int, s text);';
+    const [found] = await compared(
+      `${table} INSERT INTO t SELECT i / 2, 'paid' FROM generate_series(0, 9999) i; INSERT INTO t VALUES (-1, 'blue'), (-1, 'blue')`,
+      `${table} INSERT INTO t SELECT i / 2, CASE WHEN i < 1000 THEN 'OPEN' ELSE 'paid' END FROM generate_series(0, 9999) i; INSERT INTO t VALUES (-1, 'blue')`,
+    );
+    expect(found).to.deep.include({ equal: false, rows: { left: 10_002, right: 10_001 } });
+    expect(found?.detail).to.equal(
+      '1001 rows of blue and 1000 rows of green have no equal on the other side (no primary key names them)',
+    );
+  });
+
+  it('N1: counts and names rows of a table with a key, however many differ', async () => {
+    const table = 'CREATE TABLE t (id int PRIMARY KEY, s text);';
+    const [found] = await compared(
+      `${table} INSERT INTO t SELECT i, 'paid' FROM generate_series(1, 20000) i`,
+      `${table} INSERT INTO t SELECT i, 'OPEN' FROM generate_series(1, 19999) i`,
+    );
+    expect(found?.detail).to.match(
+      /^20000 rows of blue and 19999 rows of green have no equal on the other side \(among them id = \d+; id = \d+; id = \d+\)$/,
+    );
+  });
+
+  it('are equal with no column, no row, the same rows in heirs, or other types with the same values', async () => {
+    const tables = `CREATE TABLE nothing (); INSERT INTO nothing DEFAULT VALUES; CREATE TABLE none (id int PRIMARY KEY);
+      CREATE TABLE parent (id int); CREATE TABLE child () INHERITS (parent); INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1), (2);
+      CREATE TABLE parts (id int PRIMARY KEY, at timestamptz) PARTITION BY RANGE (id); CREATE TABLE parts1 PARTITION OF parts FOR VALUES FROM (0) TO (9);
+      INSERT INTO parts VALUES (1, '2026-01-01'); CREATE DOMAIN word AS text; CREATE TABLE types (n WIDE, w word, c char(5), i interval, d SCALE);
+      INSERT INTO types VALUES (7, 'x', 'y', '1 day', 1.5)`;
+    const as = (wide: string, scale: string) => tables.replace('WIDE', wide).replace('SCALE', scale);
+    const found = await compared(as('int', 'numeric(10,2)'), as('bigint', 'numeric(12,4)'));
+    expect(found.filter(({ equal }) => !equal)).to.deep.equal([]);
+    expect(found.map(({ table, rows }) => [table.slice(7), rows.left])).to.deep.equal([
+      ['child', 2],
+      ['none', 0],
+      ['nothing', 1],
+      ['parent', 1],
+      ['parts', 1],
+      ['types', 1],
+    ]);
+  });
+
+  it('N4: fail where a policy hides rows from who compares, instead of comparing what is left', async () => {
+    const schema = `CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t ENABLE ROW LEVEL SECURITY`;
+    await rig.fresh(`${schema}; INSERT INTO t VALUES (1); ALTER TABLE t FORCE ROW LEVEL SECURITY`);
+    await rig.run(rig.green, `${schema}; ALTER TABLE t FORCE ROW LEVEL SECURITY`);
+    const error = await withClient(rig.blue.access, 'owner', (left) =>
+      withClient(rig.green.access, 'owner', async (right) => {
+        await Promise.all([openSnapshot(left), openSnapshot(right)]);
+        return await compareDatabases(left, right, { columns: 'left' }).catch((e: Error) => e.message);
+      }),
+    );
+    expect(error).to.include('would be affected by row-level security policy for table "t"');
+  });
+
+  it('are not equal where no column is on both sides, as only the numbers of rows could be', async () => {
+    await rig.fresh('CREATE TABLE t (a int); INSERT INTO t VALUES (1)');
+    await rig.run(rig.green, 'CREATE TABLE t (b int); INSERT INTO t VALUES (2)');
+    expect(await compare('common')).to.deep.equal([
+      {
+        table: 'public.t',
+        rows: { left: 1, right: 1 },
+        leftColumns: ['a'],
+        equal: false,
+        detail: 'no column is on both sides',
+      },
+    ]);
+  });
+
+  it('take time and buckets for the size of a table, partitioned or not', async () => {
+    await rig.fresh(`CREATE TABLE plain AS SELECT i AS id FROM generate_series(1, 300000) i; CREATE TABLE parts (id int) PARTITION BY RANGE (id);
+      CREATE TABLE p1 PARTITION OF parts FOR VALUES FROM (0) TO (150000); CREATE TABLE p2 PARTITION OF parts FOR VALUES FROM (150000) TO (400000);
+      INSERT INTO parts SELECT * FROM plain; ANALYZE`);
+    await withClient(rig.blue.access, 'admin', async (client) => {
+      await openSnapshot(client);
+      for (const table of await tablesOf(client)) {
+        const one = source(client, table, table);
+        expect(await reading(one, ({ query_timeout: ms }) => Promise.resolve(ms)), table.name).to.be.above(66_000);
+        expect(bucketsFor(await estimatedRows(one)), table.name).to.equal(1024);
+        expect((await sumsOf(one, 1024, true)).size, table.name).to.equal(1024);
+      }
+    });
+  });
+
+  it('leave no lock behind that a change of the schema would wait for', async () => {
+    await rig.fresh('CREATE TABLE t (id int PRIMARY KEY)');
+    await rig.run(rig.green, 'CREATE TABLE t (id int PRIMARY KEY)');
+    await withClient(rig.blue.access, 'admin', (left) =>
+      withClient(rig.green.access, 'admin', async (right) => {
+        await Promise.all([openSnapshot(left), openSnapshot(right)]);
+        await compareDatabases(left, right, { columns: 'left' });
+        await rig.run(rig.blue, `SET lock_timeout = '1s'; TRUNCATE t`);
+      }),
+    );
+  });
+});
+
+/** One row becomes another, or comes or goes. */
+function mutate(set: number[], next: (below: number) => number): number[] {
+  const at = next(set.length);
+  const changed = set.map((value, i) => (i === at ? (value + 1 + next(4)) % 5 : value));
+  return [changed, [...set, set[at] as number], set.filter((_, i) => i !== at)][next(3)] as number[];
+}

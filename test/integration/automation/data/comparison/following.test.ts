@@ -1,0 +1,177 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { compareFollowing } from '../../../../../automation/data/comparison/following.ts';
+import { withClient } from '../../../../../automation/data/connect.ts';
+import { linkBetween, type Link } from '../../../../../automation/data/link.ts';
+import { copySchema } from '../../../../../automation/data/schema.ts';
+import { startSync, waitForSync } from '../../../../../automation/data/replication/sync.ts';
+import { judgeComparison } from '../../../../../automation/gates/data/data.ts';
+import { worst, type Gate } from '../../../../../automation/journal/verdict.ts';
+import { runGate } from '../../../../../automation/gates/run.ts';
+import { requireFollowing } from '../../../../../automation/release/steps/data/compare-inactive.ts';
+import type { ReleaseContext } from '../../../../../automation/release/context/context.ts';
+import { StageStopped } from '../../../../../automation/release/context/stage.ts';
+import type { Colour } from '../../../../../infra/model.ts';
+import { close, connect, createRig, expandV2, schemaV1, value, type Rig } from '../rig.ts';
+import { MemoryRouter, Workload } from '../traffic.ts';
+
+/** Blue is live and is written to; green follows, and is compared with it before any write is held. */
+describe('the side that follows, compared with the live one', () => {
+  let rig: Rig;
+  let link: Link;
+  let workload: Workload | undefined;
+  before(async () => {
+    rig = await createRig();
+    link = linkBetween(rig.blue, rig.green);
+  });
+  afterEach(() => workload?.stop());
+  after(() => rig.dispose());
+
+  const follow = async (schema: string) => {
+    await rig.fresh(schema);
+    await copySchema(rig.blue.access, rig.green.access);
+    await startSync(rig.blue, rig.green);
+    await waitForSync(link, { timeoutMs: 30_000 });
+  };
+  const compared = async () => new Map((await compareFollowing(link, 'left')).map((table) => [table.table, table]));
+  const orders = `CREATE TABLE orders (n int, state text); ALTER TABLE orders REPLICA IDENTITY FULL;
+    INSERT INTO orders SELECT i / 2, 'OPEN' FROM generate_series(0, 999) i; CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (1)`;
+
+  it('H1, H2: neither it nor what it follows minds what the owner has set for the application', async () => {
+    await rig.fresh(orders);
+    await withClient(rig.blue.access, 'admin', async (client) => {
+      const settings = [
+        `idle_session_timeout = '200ms'`,
+        `idle_in_transaction_session_timeout = '200ms'`,
+        `lock_timeout = '10ms'`,
+        'row_security = off',
+        `default_transaction_isolation = 'serializable'`,
+        'default_transaction_read_only = on',
+      ];
+      for (const setting of settings) await client.query(`ALTER DATABASE app SET ${setting}`);
+    });
+    await copySchema(rig.blue.access, rig.green.access);
+    await startSync(rig.blue, rig.green);
+    await waitForSync(link, { timeoutMs: 30_000 });
+    expect([...(await compared()).values()].map(({ equal }) => equal)).to.deep.equal([true, true]);
+  });
+
+  it('N2: finds rows that are missing there, whose UPDATE was skipped without a word, and names the table', async () => {
+    await follow(orders);
+    await rig.run(rig.green, `DELETE FROM orders WHERE n < 100`);
+    await rig.run(rig.blue, `UPDATE orders SET state = 'paid'`);
+    const tables = await compared();
+    expect(tables.get('public.orders')).to.deep.include({ equal: false, rows: { left: 1000, right: 800 } });
+    expect(tables.get('public.orders')?.detail).to.equal(
+      '200 of 1000 rows that did not change meanwhile are missing or different',
+    );
+    expect(tables.get('public.other')?.equal).to.equal(true);
+    const judged = judgeComparison([...tables.values()]);
+    expect(worst(judged.map(({ verdict }) => verdict))).to.equal('fail');
+    expect(judged.map(({ name }) => name)).to.include('table public.orders');
+    expect(await value(rig.blue, `SELECT count(*)::int FROM orders WHERE state = 'paid'`)).to.equal(1000);
+  });
+
+  it('N2: stops the release before writes are held, with the table and the number of rows', async () => {
+    await follow(orders);
+    const directory = await mkdtemp(join(tmpdir(), 'greenlight-following-'));
+    const context = {
+      to: { colour: 'green' },
+      signal: new AbortController().signal,
+      connect: () => Promise.resolve({ databases: { of: (colour: Colour) => Promise.resolve(rig[colour].access) } }),
+      gates: (gates: Gate[]) => Promise.all(gates.map((gate) => runGate(gate, { releaseDirectory: directory }))),
+    } as unknown as ReleaseContext;
+    try {
+      await requireFollowing(context, 'blue');
+      await rig.run(rig.green, 'DELETE FROM orders WHERE n < 10');
+      const stopped = await requireFollowing(context, 'blue').catch((error: unknown) => error);
+      expect(stopped).to.be.instanceOf(StageStopped).and.to.include({ outcome: 'no-go' });
+      expect((stopped as Error).message)
+        .to.contain('table public.orders')
+        .and.to.contain('20 of 1000 rows');
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+
+  it('N2: finds 1,000 rows in pairs that say OPEN where the live side says paid', async () => {
+    await follow(orders);
+    // Other rows than the live side has: no UPDATE finds one of them.
+    await rig.run(rig.green, 'UPDATE orders SET n = n + 5000');
+    await rig.run(rig.blue, `UPDATE orders SET state = 'paid'`);
+    await waitForSync(link, { timeoutMs: 30_000 });
+    await rig.run(rig.green, 'UPDATE orders SET n = n - 5000');
+    const found = (await compared()).get('public.orders');
+    expect(found).to.deep.include({ equal: false, rows: { left: 1000, right: 0 } });
+    expect(found?.detail).to.contain('1000 of 1000 rows').and.to.contain('1000 rows').and.to.contain('not on blue');
+  });
+
+  it('N2: finds rows that the live side does not have, and names them by their key', async () => {
+    await follow(schemaV1);
+    await rig.run(rig.green, `INSERT INTO settings VALUES (3, 'language', 'en')`);
+    await rig.run(rig.green, `UPDATE accounts SET balance = 0 WHERE id = 7`);
+    const tables = await compared();
+    expect(tables.get('public.settings')?.detail).to.match(
+      /^1 row that did not change meanwhile is not on blue \(account = 3, name = sha256:\w+\)$/,
+    );
+    expect(tables.get('public.accounts')?.detail).to.equal(
+      '1 of 500 rows that did not change meanwhile are missing or different (id = 7), 1 row that did not change meanwhile is not on blue (id = 7)',
+    );
+  });
+
+  it('is equal while the live side is written to, also after an additive migration with a backfill and triggers', async () => {
+    await follow(`${schemaV1} CREATE TABLE jobs (n int); ALTER TABLE jobs REPLICA IDENTITY FULL`);
+    workload = new Workload(rig, new MemoryRouter(), 300);
+    const busy = await connect(rig.blue.access, 'owner');
+    let ended = false;
+    // Rows that come and go, a counter, and a flag that is set and put back: all within one look.
+    const churn = (async () => {
+      for (let i = 0; !ended; i++)
+        await busy.query(
+          `INSERT INTO jobs VALUES (${i}); UPDATE settings SET value = 'x' WHERE account = 1; UPDATE settings SET value = 'dark' WHERE account = 1; DELETE FROM jobs WHERE n < ${i - 2}`,
+        );
+    })();
+    try {
+      await workload.more(200);
+      const different = async () =>
+        [...(await compared()).values()].filter(({ equal }) => !equal).map(({ table, detail }) => [table, detail]);
+      for (let round = 0; round < 3; round++) expect(await different()).to.deep.equal([]);
+      await rig.run(rig.green, `${expandV2}; UPDATE entries SET doubled = amount * 2 WHERE doubled IS NULL`);
+      for (let round = 0; round < 3; round++) expect(await different()).to.deep.equal([]);
+      await rig.run(
+        rig.green,
+        `DELETE FROM accounts WHERE id = 499 AND NOT EXISTS (SELECT FROM entries WHERE account = 499); DELETE FROM settings WHERE account = 400`,
+      );
+      expect((await different()).map(([table]) => table)).to.include('public.settings');
+    } finally {
+      ended = true;
+      await churn;
+      await close(busy);
+    }
+    await workload.stop();
+    expect(workload.failures).to.deep.equal([]);
+  });
+
+  it('D3: finds what a migration changed in columns that the live side has', async () => {
+    await follow(schemaV1);
+    await rig.run(rig.green, `UPDATE accounts SET email = upper(email) WHERE id <= 20`);
+    expect((await compared()).get('public.accounts')?.detail).to.contain('20 of 500 rows');
+  });
+
+  it('N7: finds rows that only one side truncated', async () => {
+    await follow('CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a SELECT generate_series(1, 10)');
+    await rig.run(rig.green, 'CREATE TABLE b (id int PRIMARY KEY REFERENCES a)');
+    await rig.run(rig.green, 'TRUNCATE a CASCADE');
+    expect((await compared()).get('public.a')).to.deep.include({ equal: false, rows: { left: 10, right: 0 } });
+  });
+
+  it('rejects with the cause where the other side does not follow any more', async () => {
+    await follow(schemaV1);
+    await rig.run(rig.green, `INSERT INTO settings VALUES (1, 'size', 'x')`);
+    await rig.run(rig.blue, `INSERT INTO settings VALUES (1, 'size', 'y')`);
+    const error = await compareFollowing(link, 'left').catch((e: unknown) => e);
+    expect(error).to.have.property('found').that.includes('is already on green');
+  });
+});

@@ -1,0 +1,64 @@
+import { cutover } from '../../../../../automation/data/cutover/cutover.ts';
+import type { CutoverStep } from '../../../../../automation/data/cutover/types.ts';
+import type { Side } from '../../../../../automation/data/link.ts';
+import type { Router } from '../../../../../infra/platform/router.ts';
+
+/** A program that begins a cutover and is killed, or stopped for a while, after one of its steps. The router lives in the parent process. */
+export interface Order {
+  from: Side;
+  to: Side;
+  direction: 'forward' | 'rollback';
+  holdMs: number;
+  dieAfter: CutoverStep;
+  signal: 'SIGKILL' | 'SIGSTOP';
+}
+export interface Call {
+  id: number;
+  method: 'read' | 'apply' | 'hold' | 'release' | 'writesInFlight';
+  args: unknown[];
+}
+export interface Answer {
+  id: number;
+  value?: unknown;
+}
+
+let calls = 0;
+const waiting = new Map<number, (value: never) => void>();
+const call =
+  (method: Call['method']) =>
+  (...args: unknown[]): Promise<never> =>
+    new Promise((resolve) => {
+      waiting.set(++calls, resolve);
+      process.send?.({ id: calls, method, args } satisfies Call);
+    });
+const router: Router = {
+  settlesMs: 0,
+  entry: { baseUrl: 'https://localhost', routeHeaders: () => ({}) },
+  read: call('read'),
+  // A signal does not go from process to process.
+  apply: (split) => call('apply')(split),
+  hold: call('hold'),
+  release: call('release'),
+  writesInFlight: call('writesInFlight'),
+};
+
+process.on('message', (message: Order | Answer) => {
+  if ('id' in message) waiting.get(message.id)?.(message.value as never);
+  else void run(message);
+});
+// Without its parent it has nothing to do.
+process.on('disconnect', () => process.exit(3));
+
+async function run({ from, to, direction, holdMs, dieAfter, signal }: Order): Promise<void> {
+  const settings = { holdMs, drainMs: holdMs / 2 };
+  const onStep = (step: CutoverStep): void => {
+    if (step === dieAfter) process.kill(process.pid, signal);
+  };
+  try {
+    await cutover({ router, from, to, direction, settings, onStep });
+    process.exit(0);
+  } catch (error) {
+    process.send?.({ failure: String(error) });
+    process.exit(2);
+  }
+}

@@ -1,0 +1,63 @@
+import { expect } from 'chai';
+import { nodeFinding, renderFindings, toolFinding } from '../../../../automation/commands/doctor.ts';
+import { loadTools, type Inspection, type Tool } from '../../../../automation/toolchain/inspect.mjs';
+
+function toolNamed(name: string): Tool {
+  const tool = loadTools().find((candidate) => candidate.name === name);
+  if (tool === undefined) throw new Error(`no tool ${name}`);
+  return tool;
+}
+
+const inspection = (name: string, rest: Partial<Inspection>): Inspection => ({
+  tool: toolNamed(name),
+  paths: {},
+  wanted: '>= 1',
+  version: undefined,
+  problem: undefined,
+  state: 'missing',
+  ...rest,
+});
+
+describe('what the doctor says', () => {
+  it('has nothing to do where a tool is good', () => {
+    const finding = toolFinding(inspection('k6', { state: 'good', version: '1.8.1', paths: { k6: '/opt/k6' } }));
+    expect(finding).to.deep.equal({ name: 'k6', state: 'good', version: '1.8.1', wanted: '>= 1', where: '/opt/k6' });
+  });
+
+  it('says what a missing tool is for and how to get it', () => {
+    const finding = toolFinding(inspection('pulumi', {}));
+    expect(finding.state).to.equal('problem');
+    expect(finding.where).to.equal('not found');
+    expect(finding.todo).to.include('npm run setup').and.to.include('get.pulumi.com');
+  });
+
+  it('does not make a problem of an optional tool', () => {
+    expect(toolFinding(inspection('zap', {})).state).to.equal('optional');
+  });
+
+  it('says what an incomplete tool lacks', () => {
+    const found = { state: 'incomplete' as const, paths: { postgres: '/opt/postgres' }, problem: 'initdb missing' };
+    expect(toolFinding(inspection('postgresql', found)).where).to.equal('/opt/postgres: initdb missing');
+  });
+
+  it('refuses a Node that cannot run TypeScript', () => {
+    expect(nodeFinding('20.20.2').state).to.equal('problem');
+    expect(nodeFinding('24.21.0').state).to.equal('good');
+  });
+
+  it('draws aligned columns, the cure under its line, and a verdict', () => {
+    const text = renderFindings([
+      { name: 'node', state: 'good', version: '24.21.0', wanted: '>= 24', where: '/n' },
+      { name: 'k6', state: 'problem', version: '-', wanted: '>= 1.8.1', where: 'not found', todo: 'npm run setup' },
+    ]);
+    expect(text.split('\n')).to.deep.equal([
+      '    tool  version  wanted    found',
+      'ok  node  24.21.0  >= 24     /n',
+      '!!  k6    -        >= 1.8.1  not found',
+      '      -> npm run setup',
+      '',
+      '1 to be put right: see the lines with "!!".',
+      '',
+    ]);
+  });
+});

@@ -1,0 +1,101 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { expect } from 'chai';
+import type { z } from 'zod';
+import { renderReleaseDefinition, runInit } from '../../../../automation/commands/init.ts';
+import { checkRelease } from '../../../../automation/config/load.ts';
+import { gatesOf } from '../../../../automation/release/plan.ts';
+import { elementOf, metaOf, shapeOf } from '../../../../automation/config/reflect.ts';
+import { releaseDefinition } from '../../../../automation/config/schema.ts';
+import { OperationError } from '../../../../infra/lib/errors.ts';
+import { projectRoot } from '../../../../infra/lib/paths.ts';
+
+const define = pathToFileURL(join(projectRoot, 'automation/config/define.ts')).href;
+
+const quiet = (): void => undefined;
+
+/** The file is plain JavaScript: only its import needs TypeScript. */
+async function evaluate(text: string): Promise<unknown> {
+  const url = `data:text/javascript,${encodeURIComponent(text)}`;
+  return ((await import(url)) as { default: unknown }).default;
+}
+
+/** Every key of the schema, as `application.services[].name`. */
+function keysOf(schema: z.ZodType, prefix = ''): { path: string; schema: z.ZodType }[] {
+  return Object.entries(shapeOf(schema) ?? {}).flatMap(([key, value]) => {
+    const element = elementOf(value);
+    const path = `${prefix}${key}`;
+    return [{ path, schema: value }, ...keysOf(element ?? value, `${path}${element === undefined ? '' : '[]'}.`)];
+  });
+}
+
+describe('the annotated release definition of npm run init', () => {
+  let directory: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'greenlight-init-'));
+  });
+  afterEach(() => rm(directory, { recursive: true, force: true }));
+
+  it('is valid as it is written', async () => {
+    const written = await evaluate(renderReleaseDefinition(define));
+    expect(() => checkRelease('greenlight.config.ts', written, gatesOf)).not.to.throw();
+  });
+
+  it('is valid with everything uncommented that can be', async () => {
+    const everything = renderReleaseDefinition(define).replace(/^(\s*)(?:\/\/ )+/gm, '$1');
+    const settings = everything.replace(/^Release definition\..*$/m, '');
+    const result = releaseDefinition.safeParse(await evaluate(settings));
+    expect(result.error?.issues ?? []).to.deep.equal([]);
+    expect(result.data?.window?.timeZone).to.equal('Europe/Berlin');
+    expect(result.data?.security.authentication?.loginPath).to.equal('/api/login');
+  });
+
+  it('has every key of the schema, each with its description', () => {
+    const text = renderReleaseDefinition(define);
+    const keys = keysOf(releaseDefinition);
+    expect(keys.length).to.be.greaterThan(90);
+    for (const { path, schema } of keys) {
+      const description = metaOf(schema)['description'];
+      expect(description, `${path} has no description`).to.be.a('string');
+      expect(text, path).to.include(`/** ${String(description)} */`);
+      expect(text, path).to.match(new RegExp(`^[ /]*${path.split('.').at(-1) ?? ''}: `, 'm'));
+    }
+  });
+
+  it('is written into the folder that was named', async () => {
+    const printed: string[] = [];
+    expect(await runInit({ directory }, (text) => printed.push(text))).to.equal(0);
+    const path = join(directory, 'greenlight.config.ts');
+    expect(printed[0]).to.equal(`Written: ${path}`);
+    expect(printed[1]).to.include(`npm run release -- --config ${path} --dry-run`);
+    const text = await readFile(path, 'utf8');
+    expect(text).to.match(/^import \{ defineRelease \} from '\.\..*\/automation\/config\/define\.ts';/);
+  });
+
+  it('never overwrites without --force', async () => {
+    const path = join(directory, 'greenlight.config.ts');
+    await writeFile(path, 'mine');
+    await runInit({ directory }, quiet).then(
+      () => expect.fail('it was overwritten'),
+      (error: unknown) => {
+        expect(error).to.be.instanceOf(OperationError);
+        expect((error as Error).message)
+          .to.include(path)
+          .and.to.include('exists already')
+          .and.to.include('--force');
+      },
+    );
+    expect(await readFile(path, 'utf8')).to.equal('mine');
+    expect(await runInit({ directory, force: true }, quiet)).to.equal(0);
+    expect(await readFile(path, 'utf8')).to.include('defineRelease');
+  });
+
+  it('says why where it cannot be written', async () => {
+    await runInit({ directory: join(directory, 'nowhere') }, quiet).then(
+      () => expect.fail('it was written'),
+      (error: Error) => expect(error.message).to.include('no such folder').and.to.include(`mkdir -p ${directory}`),
+    );
+  });
+});

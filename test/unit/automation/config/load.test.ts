@@ -1,0 +1,147 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { expect } from 'chai';
+import { ConfigError, loadRelease } from '../../../../automation/config/load.ts';
+import { gatesOf } from '../../../../automation/release/plan.ts';
+import { projectRoot } from '../../../../infra/lib/paths.ts';
+import { validDefinition } from '../../../lib/valid-definition.ts';
+
+describe('loading a release definition', () => {
+  let directory: string;
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'greenlight-config-'));
+    await writeFile(join(directory, 'package.json'), '{ "type": "module" }');
+  });
+  after(() => rm(directory, { recursive: true, force: true }));
+
+  async function write(text: string): Promise<string> {
+    const path = join(directory, 'greenlight.config.ts');
+    await writeFile(path, text);
+    return path;
+  }
+
+  async function messageOf(text: string): Promise<string> {
+    const path = await write(text);
+    try {
+      await loadRelease(gatesOf, path);
+    } catch (error) {
+      if (error instanceof ConfigError) return error.message;
+      throw error;
+    }
+    throw new Error('it was loaded');
+  }
+
+  const define = pathToFileURL(join(projectRoot, 'automation/config/define.ts')).href;
+  const source = (definition: unknown, comment = '') =>
+    `import { defineRelease } from '${define}';\n// ${comment}\nexport default defineRelease(${JSON.stringify(definition)});\n`;
+
+  it('fills in the defaults, and says where it came from', async () => {
+    const path = await write(source(validDefinition()));
+    const loaded = await loadRelease(gatesOf, path);
+    expect(loaded.path).to.equal(path);
+    expect(loaded.definition.canary.steps).to.deep.equal([10, 50]);
+    expect(loaded.definition.environments.production.database.maxConnections).to.equal(100);
+    expect(loaded.definition.application.services[0]?.health).to.equal('/healthz');
+  });
+
+  it('takes a path from the folder that the person is in, which npm leaves', async () => {
+    const path = await write(source(validDefinition()));
+    const before = process.env['INIT_CWD'];
+    process.env['INIT_CWD'] = directory;
+    try {
+      expect((await loadRelease(gatesOf, 'greenlight.config.ts')).path).to.equal(path);
+    } finally {
+      if (before === undefined) delete process.env['INIT_CWD'];
+      else process.env['INIT_CWD'] = before;
+    }
+  });
+
+  it('gives the same hash for the same settings, another one for others, and sees that a file was corrected', async () => {
+    const first = await loadRelease(gatesOf, await write(source(validDefinition())));
+    const commented = await loadRelease(gatesOf, await write(source(validDefinition(), 'another comment')));
+    const changed = await loadRelease(gatesOf, await write(source({ ...validDefinition(), approval: 'auto' })));
+    expect(first.hash).to.match(/^sha256:[0-9a-f]{64}$/);
+    expect(commented.hash).to.equal(first.hash);
+    expect(changed.hash).not.to.equal(first.hash);
+    expect(changed.definition.approval).to.equal('auto');
+  });
+
+  it('says how to begin where there is no file', async () => {
+    const missing = join(directory, 'none.config.ts');
+    await loadRelease(gatesOf, missing).then(
+      () => expect.fail('it was loaded'),
+      (error: Error) => {
+        expect(error).to.be.instanceOf(ConfigError);
+        expect(error.message)
+          .to.include(missing)
+          .and.to.include('there is no such file')
+          .and.to.include('npm run init');
+      },
+    );
+  });
+
+  it('does not blame the file for a platform that the command line names', async () => {
+    await loadRelease(gatesOf, await write(source(validDefinition())), 'loacl').then(
+      () => expect.fail('it was loaded'),
+      (error: Error) => {
+        expect(error).not.to.be.instanceOf(ConfigError);
+        expect(error.message)
+          .to.include('no platform "loacl" (did you mean "local"?)')
+          .and.to.include('--platform aws');
+      },
+    );
+  });
+
+  it('says that a folder is no file', async () => {
+    await loadRelease(gatesOf, directory).then(
+      () => expect.fail('it was loaded'),
+      (error: Error) => expect(error.message).to.include('it is not a file'),
+    );
+  });
+
+  const mistakes: [string, string, RegExp][] = [
+    ['a syntax error', `export default {\n  name: 'x'\n  version: 1,\n};\n`, /line 3: it is not valid TypeScript: .*/],
+    [
+      'TypeScript that has to be compiled',
+      `enum Colour { Blue }\nexport default Colour;\n`,
+      /line 1: it is not valid TypeScript: .*enum/,
+    ],
+    [
+      'no default export',
+      `export const release = {};\n`,
+      /it exports release, but no default; begin it with: export default/,
+    ],
+    ['no export at all', `const release = {};\nvoid release;\n`, /it exports nothing; begin it with/],
+    [
+      'a thrown error',
+      `\n\nthrow new Error('no database URL');\n`,
+      /line 3: it threw while it was loaded: no database URL/,
+    ],
+    ['a thrown text', `throw 'why not';\n`, /it threw "why not"/],
+    [
+      'an import that is not there',
+      `import x from './nowhere.ts';\nexport default x;\n`,
+      /it imports ".*nowhere\.ts", which is not there/,
+    ],
+    [
+      'a package that is not there',
+      `import x from 'greenlight-nowhere';\nexport default x;\n`,
+      /it imports "greenlight-nowhere", which is not there/,
+    ],
+    [
+      'a wrong definition',
+      `export default { platform: 'moon' };\n`,
+      /\d+ problems\n.*platform: found "moon"; choose one of "local", "aws"/,
+    ],
+  ];
+  for (const [what, text, expected] of mistakes) {
+    it(`explains ${what} without a stack trace`, async () => {
+      const message = await messageOf(text);
+      expect(message).to.match(expected);
+      expect(message).to.include('Nothing was changed');
+      expect(message).not.to.match(/\n\s+at /);
+    });
+  }
+});

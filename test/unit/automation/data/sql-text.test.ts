@@ -1,0 +1,110 @@
+import { expect } from 'chai';
+import { connectionInfo } from '../../../../automation/data/replication/subscription.ts';
+import { rowHash } from '../../../../automation/data/comparison/multiset.ts';
+import { maskExpression } from '../../../../automation/data/masking/mask.ts';
+import { controlsTransaction, splitStatements } from '../../../../automation/data/migrations/statements.ts';
+
+describe('statements of an SQL file', () => {
+  const split = (sql: string) => splitStatements(sql).map((s) => `${s.line}: ${s.text.trim()}`);
+
+  it('end at semicolons, and at none within strings, names, bodies or comments', () => {
+    expect(
+      split(`SELECT 'a;''b', "c;d", E'e\\';f';\nSELECT $$;$$, $x$ $$; $x$; -- g;\n/* h; /* i; */ j; */ SELECT 2`),
+    ).to.deep.equal([
+      `1: SELECT 'a;''b', "c;d", E'e\\';f';`,
+      '2: SELECT $$;$$, $x$ $$; $x$;',
+      '3: -- g;\n/* h; /* i; */ j; */ SELECT 2',
+    ]);
+  });
+
+  it('have the line of their first word', () => {
+    expect(
+      splitStatements('-- one\n\nSELECT 1;\n\n-- two\n SELECT\n 2;\n\n').map((s) => [s.from, s.line]),
+    ).to.deep.equal([
+      [1, 3],
+      [3, 6],
+    ]);
+  });
+
+  it('are none in an empty file, and one where a body has no quotes', () => {
+    expect(split('-- nothing\n;\n')).to.deep.equal([]);
+    expect(split('CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END; SELECT 2')).to.have.length(1);
+    expect(split(`SELECT 'not closed; `)).to.have.length(1);
+  });
+
+  it('that control the transaction are recognised, and bodies that say BEGIN are not', () => {
+    for (const sql of ['COMMIT', ' -- x\nbegin;', '/* y */ ROLLBACK TO a', 'START TRANSACTION']) {
+      expect(controlsTransaction(sql), sql).to.equal(true);
+    }
+    for (const sql of ['DO $$ BEGIN COMMIT; END $$', 'SELECT 1', 'CREATE TABLE commits ()', 'commits']) {
+      expect(controlsTransaction(sql), sql).to.equal(false);
+    }
+  });
+});
+
+describe('a connection string for the subscriber', () => {
+  it('survives quotes, backslashes and spaces in the password', () => {
+    const login = { user: 'u', password: `a 'b\\c` };
+    const info = connectionInfo({
+      host: 'h',
+      port: 5,
+      database: 'd',
+      caFile: '/ca dir/x',
+      admin: login,
+      owner: login,
+      app: login,
+    });
+    expect(info).to.include(`password='a \\'b\\\\c'`).and.to.include(`sslmode='verify-full' sslrootcert='/ca dir/x'`);
+  });
+});
+
+describe('the login of the subscriber', () => {
+  const login = (user: string) => ({ user, password: `of ${user}` });
+  const access = {
+    host: 'h',
+    port: 5,
+    database: 'd',
+    caFile: '/ca',
+    admin: login('admin'),
+    owner: login('owner'),
+    app: login('app'),
+  };
+
+  it('is the one for replication where there is one, else the administrator', () => {
+    expect(connectionInfo(access)).to.include(`user='admin' password='of admin'`);
+    const info = connectionInfo({ ...access, replication: login('copier') });
+    expect(info).to.include(`user='copier' password='of copier'`).and.not.to.include('of admin');
+  });
+});
+
+describe('the hash of a row', () => {
+  const column = (name: string, builtIn: string) => ({ name, builtIn, type: builtIn, generated: false });
+  it('is of the columns of both sides, as text where their bytes would not be the same everywhere', () => {
+    const mine = [
+      column('id', 'int4'),
+      column('name', 'text'),
+      column('mood', ''),
+      column('size', 'int4'),
+      column('gone', 'int4'),
+    ];
+    const theirs = [column('size', 'int8'), column('mood', ''), column('name', 'text'), column('id', 'int4')];
+    expect(rowHash(mine, theirs)).to.equal(
+      `hash_record_extended(ROW(record_send(ROW("id", "name", "mood"::text, "size"::text))), 0)`,
+    );
+  });
+});
+
+describe('the expression of a mask', () => {
+  it('keeps to the length of the column', () => {
+    const rule = { table: 't', column: 'a', with: 'hash' } as const;
+    expect(maskExpression({ rule, column: 'a', limit: 20, uuid: false })).to.match(
+      /^left\(encode\(sha256\(.*\), 20\)$/,
+    );
+    expect(maskExpression({ rule: { ...rule, with: 'null' }, column: 'a', limit: undefined, uuid: false })).to.equal(
+      'NULL',
+    );
+    expect(maskExpression({ rule, column: 'we"ird', limit: undefined, uuid: true }))
+      .to.include('"we""ird"::text')
+      .and.to.match(/::uuid$/);
+  });
+});

@@ -1,0 +1,130 @@
+import { expect } from 'chai';
+import { schemaChanges } from '../../../../automation/data/replication/fingerprint.ts';
+import { describeKey, type Table } from '../../../../automation/data/catalog.ts';
+import { sharedTables } from '../../../../automation/data/publication/publication.ts';
+import { rowChanges } from '../../../../automation/data/replication/pgoutput.ts';
+import { findingsOf } from '../../../../automation/data/cutover/recover.ts';
+import { behind } from '../../../../automation/data/replication/sequences.ts';
+import type { SyncStatus } from '../../../../automation/data/replication/sync.ts';
+
+const status = (state: SyncStatus['state']): SyncStatus => ({
+  state,
+  tables: 1,
+  tablesReady: 1,
+  lagBytes: 0,
+  lagMs: 0,
+});
+
+describe('what contradicts a state of rest', () => {
+  const rest = {
+    live: 'blue' as const,
+    holdMs: 0,
+    writers: { blue: true, green: false },
+    links: { blue: status('none'), green: status('streaming') },
+  };
+
+  it('is nothing while the live colour alone writes and the other follows', () => {
+    expect(findingsOf(rest)).to.deep.equal([]);
+    expect(findingsOf({ ...rest, live: undefined })).to.deep.equal([]);
+  });
+
+  it('is each trace of a cutover that did not end', () => {
+    expect(findingsOf({ ...rest, holdMs: 20 })).to.deep.equal(['writes are held for another 20 ms']);
+    expect(findingsOf({ ...rest, writers: { blue: false, green: true } })).to.deep.equal([
+      'blue is live and may not write',
+      'green is not live and may write',
+    ]);
+    expect(findingsOf({ ...rest, links: { ...rest.links, blue: status('broken') } })).to.have.length(1);
+  });
+
+  it('is not what cannot be reached', () => {
+    expect(
+      findingsOf({ ...rest, writers: { blue: true, green: undefined }, links: { blue: undefined, green: undefined } }),
+    ).to.deep.equal([]);
+  });
+});
+
+describe('a sequence is carried over', () => {
+  const at = (value: bigint, called: boolean) => ({ value, called });
+  it('where the other side would give a number again, and never back', () => {
+    expect(behind(at(1n, false), at(1n, true), true)).to.equal(true);
+    expect(behind(at(1n, true), at(1n, false), true)).to.equal(false);
+    expect(behind(at(5n, true), at(9n, true), true)).to.equal(true);
+    expect(behind(at(9n, true), at(5n, true), true)).to.equal(false);
+    expect(behind(at(-5n, true), at(-9n, true), false)).to.equal(true);
+  });
+});
+
+describe('tables that flow back to an older schema', () => {
+  const table = (name: string, ...columns: string[]): Table => ({
+    name,
+    sql: `"public"."${name}"`,
+    partitioned: false,
+    columns: columns.map((c) => ({ name: c, type: 'int', builtIn: 'int4', generated: c.startsWith('gen') })),
+    primaryKey: ['id'],
+    unlogged: false,
+    owner: 'owner',
+  });
+  it('are those of both, with a list of columns only where the new one has more', () => {
+    const shared = sharedTables(
+      [table('a', 'id', 'x', 'gen1'), table('b', 'id', 'extra'), table('c', 'id')],
+      [table('a', 'id', 'x'), table('b', 'id')],
+    );
+    expect(shared).to.deep.equal([
+      { sql: '"public"."a"', partitioned: false },
+      { sql: '"public"."b"', partitioned: false, columns: ['id'] },
+    ]);
+  });
+});
+
+describe('messages for people', () => {
+  it('say how a schema changed', () => {
+    expect(schemaChanges({ a: '1', b: '1', d: '1' }, { a: '1', b: '2', c: '1' })).to.deep.equal([
+      'b was changed',
+      'c was added',
+      'd was dropped',
+    ]);
+  });
+  it('show numbers of rows and hide what may be personal', () => {
+    const columns = [
+      { name: 'id', type: 'bigint', builtIn: 'int8', generated: false },
+      { name: 'email', type: 'text', builtIn: 'text', generated: false },
+    ];
+    const text = describeKey({ primaryKey: ['id', 'email'], columns }, ['5', 'me@example.invalid']);
+    expect(text).to.match(/^id = 5, email = sha256:[0-9a-f]{8}$/);
+  });
+});
+
+describe('messages of pgoutput', () => {
+  const int16 = (n: number) => Buffer.from([n >> 8, n & 255]);
+  const int32 = (n: number) => Buffer.concat([int16(n >> 16), int16(n & 65535)]);
+  const text = (s: string) => Buffer.from(`${s}\0`);
+  const value = (s: string | null) =>
+    s === null ? Buffer.from('n') : Buffer.concat([Buffer.from('t'), int32(Buffer.byteLength(s)), Buffer.from(s)]);
+  const tuple = (kind: string, ...values: (string | null)[]) =>
+    Buffer.concat([Buffer.from(kind), int16(values.length), ...values.map(value)]);
+  const column = (name: string) => Buffer.concat([Buffer.from([1]), text(name), int32(25), int32(-1)]);
+  const relation = Buffer.concat([
+    Buffer.from('R'),
+    int32(7),
+    text('public'),
+    text('a'),
+    Buffer.from('d'),
+    int16(2),
+    column('id'),
+    column('näme'),
+  ]);
+
+  it('become changes of rows', () => {
+    const insert = Buffer.concat([Buffer.from('I'), int32(7), tuple('N', '1', 'é')]);
+    const update = Buffer.concat([Buffer.from('U'), int32(7), tuple('K', '1', null), tuple('N', '2', 'x')]);
+    const remove = Buffer.concat([Buffer.from('D'), int32(7), tuple('K', '2', null)]);
+    const unknown = Buffer.concat([Buffer.from('I'), int32(8), tuple('N', '1')]);
+    expect(rowChanges([Buffer.from('B'), relation, insert, unknown, update, remove, Buffer.from('C')])).to.deep.equal([
+      { kind: 'insert', table: 'public.a', values: { id: '1', näme: 'é' } },
+      { kind: 'update', table: 'public.a', values: { id: '2', näme: 'x' } },
+      { kind: 'delete', table: 'public.a', values: { id: '2', näme: null } },
+    ]);
+    expect(() => rowChanges([relation, insert.subarray(0, 12)])).to.throw(RangeError);
+  });
+});

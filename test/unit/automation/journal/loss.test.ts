@@ -1,0 +1,161 @@
+import { expect } from 'chai';
+import type { Table } from '../../../../automation/data/catalog.ts';
+import { endFor } from '../../../../automation/release/steps/announce.ts';
+import type { JournalEntry, TableComparison } from '../../../../automation/journal/events.ts';
+import { describeExtension, extensionOf } from '../../../../automation/journal/extension.ts';
+import {
+  describeLoss,
+  lossForUsers,
+  lossless,
+  lossOf,
+  shortLoss,
+  type Loss,
+} from '../../../../automation/journal/loss.ts';
+import { lossOfReads } from '../../../../automation/release/steps/traffic/roll-back.ts';
+import { wayBackLossless } from '../../../../automation/report/model/proofs.ts';
+import { happeningsOf } from '../../../../automation/ui/happenings.ts';
+
+const equal = (table: string, rows = 5): TableComparison => ({ table, rows: { left: rows, right: rows }, equal: true });
+const accounts = equal('public.accounts');
+/** What the new version alone has. */
+const streaks = (rows: number): TableComparison => ({
+  table: 'public.streaks',
+  rows: { left: rows, right: 0 },
+  equal: true,
+  only: 'left',
+});
+const progress = (rows: number): TableComparison => ({ ...equal('public.progress', rows), leftColumns: ['points'] });
+const different: TableComparison = { table: 'public.orders', rows: { left: 5, right: 4 }, equal: false };
+
+/** Every sentence that says something of the data, for whoever reads it. */
+const sentences = (loss: Loss) => {
+  const entry = { type: 'rollback.done', ms: 1, loss, detail: 'blue is live again' } as JournalEntry;
+  return [
+    shortLoss(loss),
+    describeLoss(loss),
+    lossForUsers(loss),
+    endFor([entry], 'rolled-back'),
+    ...happeningsOf(entry, String).map(({ text }) => text),
+  ];
+};
+const promised = /nothing (was )?lost/;
+
+describe('what a way back lost', () => {
+  it('D9: is nothing where every row and column was equal, and nothing stayed behind', () => {
+    for (const compared of [[accounts], [accounts, streaks(0)], [accounts, progress(0)]]) {
+      const loss = lossOf(compared);
+      expect(loss).to.deep.equal({ kind: 'none', because: 'compared' });
+      expect(lossless(loss)).to.equal(true);
+      for (const sentence of sentences(loss)) expect(sentence).to.match(promised);
+    }
+  });
+
+  it('D9: is no loss for a table that the version before alone has: its rows are where they were', () => {
+    const right: TableComparison = { table: 'public.old', rows: { left: 0, right: 9 }, equal: true, only: 'right' };
+    expect(lossOf([accounts, right]).kind).to.equal('none');
+  });
+
+  it('D9: is not known where an earlier version recorded the way back, whatever that one said', () => {
+    const entry = {
+      type: 'rollback.done',
+      ms: 1,
+      lossless: true,
+      detail: 'blue is live again',
+    } as unknown as JournalEntry;
+    expect(endFor([entry], 'rolled-back')).to.contain('was not checked');
+    expect(happeningsOf(entry, String)[0]?.text).to.contain('not compared: an earlier version');
+  });
+
+  it('D9: is not known of a way back that is not finished, however well the replication back stands', () => {
+    const facts = {
+      rollback: { ms: null, loss: null, lossless: null },
+      data: { extension: null, sync: [{ direction: 'reverse', tablesReady: 3, tables: 3, lagMs: 1 }] },
+    } as unknown as Parameters<typeof wayBackLossless>[0];
+    expect(wayBackLossless(facts)).to.include({
+      verdict: 'inconclusive',
+      measured: 'going back was begun, and is not finished',
+    });
+  });
+
+  it('D9: names tables and columns that only the new version has, with their rows', () => {
+    const loss = lossOf([accounts, streaks(12), progress(34)]);
+    expect(lossless(loss)).to.equal(false);
+    expect(describeLoss(loss)).to.equal(
+      'all that both versions know is equal; left behind: table public.streaks (12 rows), column public.progress.points (of 34 rows)',
+    );
+    for (const sentence of sentences(loss)) expect(sentence).not.to.match(promised);
+    expect(endFor([{ type: 'rollback.done', ms: 1, loss, detail: '' } as JournalEntry], 'rolled-back')).to.equal(
+      'was taken back; the version before is live, all that the version before knows is there; what was entered in parts that are new in it is not there now',
+    );
+  });
+
+  it('D9: is told where contents differ, whatever stayed behind besides', () => {
+    for (const compared of [
+      [accounts, different],
+      [accounts, different, streaks(2)],
+    ]) {
+      const loss = lossOf(compared);
+      expect(lossless(loss)).to.equal(false);
+      expect(describeLoss(loss)).to.contain('differ in public.orders');
+      for (const sentence of sentences(loss)) expect(sentence).not.to.match(promised);
+    }
+    expect(describeLoss(lossOf([different, streaks(2)]))).to.contain('left behind: table public.streaks (2 rows)');
+  });
+
+  it('D9: is not known where nothing was compared', () => {
+    const loss = lossOf([]);
+    expect(lossless(loss)).to.equal(undefined);
+    for (const sentence of sentences(loss)) expect(sentence).not.to.match(promised);
+    expect(sentences(loss).join()).to.contain('was not checked');
+  });
+
+  it('D9: is nothing where reads alone had moved, and not known where a cutover back was cut off', () => {
+    expect(lossOfReads([])).to.deep.equal({ kind: 'none', because: 'no write had moved' });
+    const cutOff = [{ type: 'action.intent', id: 'cutover/rollback', what: '' } as JournalEntry];
+    expect(lossOfReads(cutOff).kind).to.equal('not-compared');
+    expect(lossOfReads([{ type: 'cutover.done' } as JournalEntry]).kind).to.equal('not-compared');
+  });
+});
+
+describe('how a release ended, for users', () => {
+  const started = (from: boolean) =>
+    ({ type: 'release.started', environment: 'production', ...(from ? { from: {} } : {}) }) as JournalEntry;
+  const applied = (stack: string) => ({ type: 'stack.applied', stack }) as JournalEntry;
+
+  it('D9: says that it was not released where nothing had moved, and nothing of the data', () => {
+    for (const verdict of ['no-go', 'failed', 'aborted', 'rolled-back'] as const)
+      expect(endFor([started(true), applied('production-traffic')], verdict)).to.equal('was not released');
+  });
+
+  it('D9: says that a first go-live is live once its entry point was opened, whatever failed then', () => {
+    expect(endFor([started(false), applied('production-traffic')], 'rolled-back')).to.equal('is live');
+    expect(endFor([started(false), applied('staging-traffic')], 'failed')).to.equal('was not released');
+    expect(endFor([started(false)], 'go')).to.equal('is live');
+  });
+});
+
+describe('what a way back would leave behind', () => {
+  const table = (name: string, ...columns: string[]) => ({ name, columns: columns.map((c) => ({ name: c })) }) as Table;
+
+  it('D9: is what the migrations add to the schema', () => {
+    const before = [table('public.progress', 'id'), table('public.lessons', 'id')];
+    const after = [
+      table('public.lessons', 'id'),
+      table('public.progress', 'id', 'points'),
+      table('public.streaks', 'id'),
+    ];
+    const extension = extensionOf(before, after);
+    expect(extension).to.deep.equal({
+      tables: ['public.streaks'],
+      columns: [{ table: 'public.progress', columns: ['points'] }],
+    });
+    expect(describeExtension(extension)).to.equal(
+      'a way back leaves behind what is in table public.streaks; column public.progress.points',
+    );
+  });
+
+  it('D9: is said to be nothing where they add nothing', () => {
+    const same = [table('public.lessons', 'id')];
+    expect(describeExtension(extensionOf(same, same))).to.contain('leaves nothing of the schema behind');
+  });
+});

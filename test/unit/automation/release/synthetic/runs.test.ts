@@ -1,0 +1,110 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { judgeWrites } from '../../../../../automation/gates/data/writes.ts';
+import { readRuns, recordAsked, runDirectory, runFiles } from '../../../../../automation/release/synthetic/runs.ts';
+
+describe('runs of marked traffic', () => {
+  let evidence: string;
+  beforeEach(() => {
+    evidence = mkdtempSync(join(tmpdir(), 'greenlight-runs-'));
+  });
+  afterEach(() => rmSync(evidence, { recursive: true }));
+
+  const addRun = (run: number, lines: string[], summary?: { requests: number; failed: number; seconds: number }) => {
+    const directory = runDirectory(evidence, run);
+    mkdirSync(directory);
+    const { consoleFile, summaryFile } = runFiles(directory);
+    writeFileSync(consoleFile, lines.join('\n'));
+    if (summary === undefined) return;
+    const { seconds, ...greenlight } = summary;
+    writeFileSync(summaryFile, JSON.stringify({ greenlight, state: { testRunDurationMs: seconds * 1000 } }));
+  };
+
+  it('are added up: a resumed release counts what the interrupted one saw', async () => {
+    addRun(1, ['{"ledger":"ack","key":"a"}', '{"ledger":"unknown","key":"b"}'], {
+      requests: 100,
+      failed: 0,
+      seconds: 5,
+    });
+    const failed = '{"request":"failed","method":"GET","url":"/x","status":503,"at":0}';
+    addRun(2, ['{"ledger":"ack","key":"c"}', failed], { requests: 300, failed: 1, seconds: 15 });
+    expect(await readRuns(evidence)).to.deep.equal({
+      count: 2,
+      requests: { total: 400, failed: 1 },
+      perSecond: 20,
+      failures: ['1970-01-01T00:00:00.000Z GET /x: 503'],
+      load: { asked: { seconds: 0, requests: 0 }, done: { seconds: 0, requests: 0 } },
+      acknowledged: ['a', 'c'],
+      unknown: ['b'],
+      counters: {},
+    });
+  });
+
+  const traffic = async () => {
+    const { requests, failures, load } = await readRuns(evidence);
+    const writes = { acknowledged: 9, lost: 0, duplicated: 0, unknown: 0 };
+    return judgeWrites({ requests, failures, load, writes }).at(-1);
+  };
+
+  it('K1: say nothing where k6 went on for a second of two minutes, or sent a few requests', async () => {
+    addRun(1, [], { requests: 3000, failed: 0, seconds: 1 });
+    recordAsked(runDirectory(evidence, 1), { requestsPerSecond: 20, from: 0, to: 120_000 });
+    expect(await traffic()).to.include({ verdict: 'inconclusive', measured: '3000 requests in 1 s' });
+    addRun(2, [], { requests: 5, failed: 0, seconds: 110 });
+    recordAsked(runDirectory(evidence, 2), { requestsPerSecond: 200, from: 0, to: 120_000 });
+    expect(await traffic()).to.include({ verdict: 'inconclusive' });
+  });
+
+  it('K1: are judged without their set-up, and not at all where this program did not end them', async () => {
+    addRun(1, [], { requests: 1500, failed: 0, seconds: 80 });
+    recordAsked(runDirectory(evidence, 1), { requestsPerSecond: 20, from: 0, to: 120_000 });
+    addRun(2, [], { requests: 1, failed: 0, seconds: 1 });
+    recordAsked(runDirectory(evidence, 2), { requestsPerSecond: 20, from: 0 });
+    expect(await traffic()).to.include({ verdict: 'pass', measured: '1500 requests in 80 s' });
+  });
+
+  it('N5: count increments by counter, over all runs', async () => {
+    const line = (ledger: string, counter: string, more = {}) => JSON.stringify({ ledger, counter, ...more });
+    addRun(1, [line('sent', 'a', { from: 7 }), line('ack', 'a', { key: '1' }), line('sent', 'b')]);
+    addRun(2, [
+      line('sent', 'b'),
+      line('unknown', 'b', { key: '2' }),
+      line('sent', 'b'),
+      line('ack', 'b', { key: '3' }),
+    ]);
+    const { counters, acknowledged, unknown } = await readRuns(evidence);
+    expect(counters).to.deep.equal({
+      a: { from: 7, sent: 1, acknowledged: 1, unknown: 0 },
+      b: { from: 0, sent: 3, acknowledged: 1, unknown: 1 },
+    });
+    expect({ acknowledged, unknown }).to.deep.equal({ acknowledged: ['1', '3'], unknown: ['2'] });
+  });
+
+  it('count what hung when they ended, and not what was merely cut off', async () => {
+    const cut = (ms: number) =>
+      JSON.stringify({ request: 'failed', method: 'GET', url: '/x', status: 0, at: 0, ms, error: 'context canceled' });
+    addRun(1, [cut(1), cut(1_999), cut(2_000)], { requests: 100, failed: 0, seconds: 5 });
+    const { requests, failures } = await readRuns(evidence);
+    expect(requests).to.deep.equal({ total: 101, failed: 1 });
+    expect(failures).to.have.length(1);
+  });
+
+  it('count by its log what ended with its release, without a summary', async () => {
+    const failed = '{"request":"failed","method":"GET","url":"/x","status":503,"at":0}';
+    addRun(1, ['{"ledger":"ack","key":"a"}', '{"ledger":"ack","key":"b"}', failed]);
+    addRun(2, ['{"ledger":"ack","key":"c"}'], { requests: 10, failed: 0, seconds: 1 });
+    const { requests, acknowledged } = await readRuns(evidence);
+    expect(requests).to.deep.equal({ total: 13, failed: 1 });
+    expect(acknowledged).to.deep.equal(['a', 'b', 'c']);
+  });
+
+  it('fail where one was killed before its summary, and keep what its ledger has', async () => {
+    addRun(1, ['{"ledger":"ack","key":"a"}', 'something else that was logged', '{"ledger":"ack","key":"cut o']);
+    const { requests, failures, acknowledged } = await readRuns(evidence);
+    expect(requests).to.deep.equal({ total: 0, failed: 1 });
+    expect(failures[0]).to.contain('left no summary');
+    expect(acknowledged).to.deep.equal(['a']);
+  });
+});

@@ -1,0 +1,49 @@
+import { expect } from 'chai';
+import { asOperationError, cureOf, hasExpired, isMissing } from '../../../../../../infra/aws/runtime/client/errors.ts';
+
+const error = (name: string, message = '') => Object.assign(new Error(message), { name });
+
+describe('an error of AWS', () => {
+  it('says that a thing is missing, by the codes of many services', () => {
+    for (const name of [
+      'NoSuchKey',
+      'NotFound',
+      'DBSnapshotNotFound',
+      'ResourceNotFoundException',
+      'ImageNotFoundException',
+    ])
+      expect(isMissing(error(name)), name).to.be.true;
+    expect(isMissing(error('ValidationError', 'rule x does not exist'))).to.be.true;
+  });
+
+  it('does not say so where the bucket or the key around it is missing', () => {
+    expect(isMissing(error('NoSuchBucket', 'The specified bucket does not exist'))).to.be.false;
+    expect(isMissing(error('KMS.NotFoundException', 'Key does not exist'))).to.be.false;
+    expect(isMissing(error('AccessDenied'))).to.be.false;
+  });
+
+  it('is known as the end of the credentials through all that wraps it', () => {
+    const expired = asOperationError(
+      'reading the rules',
+      error('ExpiredTokenException', 'The security token is expired'),
+    );
+    expect(hasExpired(expired)).to.be.true;
+    expect(hasExpired(new Error('cutover, step drain', { cause: expired }))).to.be.true;
+    expect(hasExpired(asOperationError('reading the rules', error('AccessDenied')))).to.be.false;
+    expect(hasExpired(undefined)).to.be.false;
+  });
+
+  it('of the credentials says which profile has none, where one was named', () => {
+    const before = process.env['AWS_PROFILE'];
+    const cure = () => cureOf('CredentialsProviderError: Could not resolve credentials using profile: [nope]');
+    try {
+      delete process.env['AWS_PROFILE'];
+      expect(cure()).to.include('give credentials');
+      process.env['AWS_PROFILE'] = 'nope';
+      expect(cure()).to.include('the profile "nope"').and.to.include('aws sso login --profile nope');
+    } finally {
+      if (before === undefined) delete process.env['AWS_PROFILE'];
+      else process.env['AWS_PROFILE'] = before;
+    }
+  });
+});

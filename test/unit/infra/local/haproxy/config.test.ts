@@ -1,0 +1,150 @@
+import { expect } from 'chai';
+import { tmpdir } from 'node:os';
+import { balancerSocket, renderBalancer } from '../../../../../infra/local/haproxy/config.ts';
+import { countOldWorkers, parseShowMap, parseShowStat } from '../../../../../infra/local/haproxy/runtime.ts';
+import { parseTrafficMap, renderTrafficMap } from '../../../../../infra/local/haproxy/traffic-map.ts';
+import { Layout, type Ports } from '../../../../../infra/local/lib/layout.ts';
+import { socketPath } from '../../../../../infra/local/lib/socket-path.ts';
+import type { EnvironmentSpec, ServiceSpec } from '../../../../../infra/model.ts';
+
+const service = (name: string, ...routes: string[]): ServiceSpec => ({
+  name,
+  start: ['run'],
+  health: '/health',
+  routes,
+  instances: 2,
+  database: false,
+  env: {},
+});
+const spec: EnvironmentSpec = {
+  application: 'shop',
+  environment: 'production',
+  services: [service('web', '/'), service('api', '/api', '/api/v2/admin'), service('admin', '/api/v2')],
+  integrations: [],
+  writes: { methods: ['POST'], paths: ["/it's", '/live'] },
+  database: { maxConnections: 20 },
+  slo: { errorRate: 0.01, p95Ms: 300 },
+  alertReceivers: [],
+};
+const instances = (base: number) => ({ web: [base], api: [base + 1, base + 2], admin: [base + 3] });
+const ports: Ports = {
+  https: 8443,
+  http: 8080,
+  balancerMetrics: 8404,
+  prometheus: 9090,
+  alertmanager: 9093,
+  alertReceiver: 9094,
+  database: { blue: 5501, green: 5502 },
+  instances: { blue: instances(3000), green: instances(4000) },
+  integrations: {},
+};
+const layout = new Layout('production', '/srv/with space/production');
+const files = renderBalancer({ spec, layout, ports });
+const configuration = files['haproxy.cfg'] ?? '';
+const linesWith = (...words: string[]) =>
+  configuration.split('\n').filter((line) => words.every((word) => line.includes(word)));
+
+describe('the rendered balancer', () => {
+  it('asks for the service of the longest prefix first', () => {
+    const prefixes = linesWith('set-var(txn.service)').map((line) => /beg -- '([^']+)'/.exec(line)?.[1]);
+    expect(prefixes).to.deep.equal(['/api/v2/admin', '/api/v2', '/api', '/']);
+  });
+
+  it('quotes what the release definition may hold', () => {
+    expect(linesWith('set-var(txn.kind) str(write)', 'path')[0]).to.contain(String.raw`'/it'\''s' '/live'`);
+  });
+
+  it('listens on loopback and unix sockets alone', () => {
+    const binds = linesWith('  bind ').map((line) => line.trim().split(' ')[1]);
+    expect(binds).to.have.length(4);
+    for (const bind of binds) expect(bind).to.match(/^(127\.0\.0\.1:|"unix@)/);
+  });
+
+  it('checks a server in one backend and follows it in the other', () => {
+    expect(linesWith('server api.blue.2 ')).to.deep.equal([
+      '  server api.blue.2 127.0.0.1:3002 check',
+      '  server api.blue.2 127.0.0.1:3002 track api.blue.read/api.blue.2',
+    ]);
+    expect(linesWith('backend ').length).to.be.at.least(12);
+  });
+
+  it('names the file with the secret and never holds it', () => {
+    expect(linesWith('-f "../secrets/route"')).to.have.length(1);
+  });
+
+  it('begins with what is live, or with nothing', () => {
+    expect(files['traffic.map']).to.equal('split none\nhold 0\n');
+    const live = renderBalancer({ spec, layout, ports, split: { live: 'green', percent: 5 } });
+    expect(live['traffic.map']).to.equal('split green:5\nhold 0\n');
+    expect(live['haproxy.cfg']).to.equal(configuration);
+  });
+
+  it('is the same text for the same input', () => {
+    expect(renderBalancer({ spec: structuredClone(spec), layout, ports })).to.deep.equal(files);
+  });
+});
+
+describe('the traffic map', () => {
+  const parse = (split: string, hold = '0') =>
+    parseTrafficMap(
+      new Map([
+        ['split', split],
+        ['hold', hold],
+      ]),
+    );
+
+  it('says what was rendered', () => {
+    const state = { split: { live: 'blue' as const, percent: 100 }, holdUntil: 1_700_000_000_000 };
+    expect(renderTrafficMap(state)).to.equal('split blue:100\nhold 1700000000000\n');
+    expect(parse('blue:100', '1700000000000')).to.deep.equal(state);
+    expect(parse('none').split).to.equal(undefined);
+  });
+
+  it('is refused when it says something else', () => {
+    for (const split of ['', 'blue', 'blue:', 'blue:101', 'blue:-1', 'blue:1.5', 'red:0', 'blue:1:2', 'blue:x']) {
+      expect(() => parse(split), split).to.throw(/split/);
+    }
+    expect(() => parse('none', 'soon')).to.throw(/soon/);
+    expect(() => parseTrafficMap(new Map())).to.throw(/lacks/);
+  });
+});
+
+describe('answers of the runtime API', () => {
+  it('show map', () => {
+    const answer = '0x5581c0 split blue:10\n0x5581d0 hold 0\n\n';
+    expect([...parseShowMap(answer)]).to.deep.equal([
+      ['split', 'blue:10'],
+      ['hold', '0'],
+    ]);
+    expect(parseShowMap('Unknown map identifier.\n').size).to.equal(0);
+  });
+
+  it('show proc', () => {
+    const workers =
+      '#<PID> <type> <reloads> <uptime> <version>\n10 master 1 0d00h00m01s 2.6\n# workers\n12 worker 0 0d00h00m00s 2.6\n';
+    expect(countOldWorkers(`${workers}# programs\n\n`)).to.equal(0);
+    expect(
+      countOldWorkers(
+        `${workers}# old workers\n11 worker 1 0d00h00m01s 2.6\n9 worker 2 0d00h00m09s 2.6\n# programs\n\n`,
+      ),
+    ).to.equal(2);
+  });
+
+  it('show stat', () => {
+    expect(parseShowStat('# pxname,svname,scur,\na.blue.write,BACKEND,3,\n\n')).to.deep.equal([
+      { pxname: 'a.blue.write', svname: 'BACKEND', scur: '3', '': '' },
+    ]);
+    expect(parseShowStat('Permission denied\n')).to.deep.equal([]);
+  });
+});
+
+describe("a socket's path", () => {
+  it('is in its directory where that is short enough, else in the temporary directory, told apart by the directory', () => {
+    expect(socketPath('/srv/env', 'a.sock')).to.equal('/srv/env/a.sock');
+    const deep = (name: string) => socketPath(`/srv/${'x'.repeat(100)}/${name}`, 'a.sock');
+    expect(deep('one')).to.match(new RegExp(`^${tmpdir()}/greenlight-[0-9a-f]{16}/a\\.sock$`));
+    expect(deep('one')).to.equal(deep('one'));
+    expect(deep('one')).to.not.equal(deep('two'));
+    expect(balancerSocket(new Layout('staging', `/${'y'.repeat(90)}`)).length).to.be.below(90);
+  });
+});

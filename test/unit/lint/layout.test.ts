@@ -1,0 +1,105 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, extname, join, relative } from 'node:path';
+import { expect } from 'chai';
+import { Linter } from 'eslint';
+import { projectRoot } from '../../../infra/lib/paths.ts';
+
+interface Folder {
+  is: string;
+  may: string[];
+}
+const module = (name: string) => import(join(projectRoot, 'lint', name)) as Promise<Record<string, unknown>>;
+const { layout } = (await module('layout.js')) as { layout: Record<string, Folder> };
+const { imports } = (await module('rule.js')) as { imports: never };
+const folders = Object.keys(layout);
+
+/** A file in a folder of the layout. */
+const fileIn = (folder: string) => (extname(folder) === '' ? `${folder}/planted.js` : folder);
+
+/** A project without files: what is planted there is all that lint sees. */
+const empty = join(tmpdir(), 'greenlight-no-files');
+
+/** What lint says of `file` with this import. `root`: where the files on disk are. */
+function lint(file: string, target: string, root = empty): string[] {
+  const specifier = relative(dirname(file), target);
+  const code = `import '${specifier.startsWith('.') ? specifier : `./${specifier}`}';`;
+  const config = {
+    files: ['**/*.js', '**/*.ts'],
+    plugins: { layout: { rules: { imports } } },
+    rules: { 'layout/imports': 'error' as const },
+    settings: { layoutRoot: root },
+  };
+  return new Linter({ cwd: root }).verify(code, config, { filename: join(root, file) }).map(({ message }) => message);
+}
+
+describe('layout of the code', () => {
+  for (const folder of folders) {
+    it(`${folder}: lint refuses what it may not import`, () => {
+      const forbidden = folders.filter((other) => other !== folder && !layout[folder]?.may.includes(other));
+      expect(forbidden).not.to.deep.equal([]);
+      for (const other of forbidden) {
+        const [problem, ...more] = lint(fileIn(folder), fileIn(other));
+        expect(problem).to.contain(`${folder} (${layout[folder]?.is}) may not import ${other}`);
+        expect(more).to.deep.equal([]);
+      }
+      for (const other of layout[folder]?.may ?? []) expect(lint(fileIn(folder), `${other}/x.js`)).to.deep.equal([]);
+      expect(lint(fileIn(folder), 'test/lib/own-home.ts').join()).to.contain(
+        'may not import test (outside the product)',
+      );
+    });
+  }
+
+  it('a folder without a line in the layout is refused', () => {
+    expect(lint('automation/new/planted.js', 'infra/lib/x.js').join()).to.contain('lint/layout.js: add it');
+  });
+
+  describe('on disk', () => {
+    let root: string;
+    beforeEach(() => {
+      root = mkdtempSync(join(tmpdir(), 'greenlight-layout-'));
+      execFileSync('git', ['init', '-q', root]);
+    });
+    afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+    const write = (file: string, text: string) => {
+      mkdirSync(dirname(join(root, file)), { recursive: true });
+      writeFileSync(join(root, file), text);
+    };
+    const graph = (directory: string) => {
+      const { status, stdout, stderr } = spawnSync(process.execPath, [join(projectRoot, 'lint/graph.js'), directory], {
+        encoding: 'utf8',
+      });
+      return { status, stdout, stderr };
+    };
+
+    it('lint refuses a circle, also one of types alone', () => {
+      write('infra/lib/a.ts', `import './b.ts';`);
+      write('infra/lib/b.ts', `import type { C } from './c.ts';`);
+      write('infra/lib/c.ts', `import './a.ts';`);
+      expect(lint('infra/lib/a.ts', 'infra/lib/b.ts', root)).to.deep.equal([
+        'imports in a circle: infra/lib/a.ts -> infra/lib/b.ts -> infra/lib/c.ts -> infra/lib/a.ts',
+      ]);
+    });
+
+    it('the graph of this project has no arrow up and no circle', () => {
+      const { status, stdout, stderr } = graph(projectRoot);
+      expect(stderr).to.equal('');
+      expect(status).to.equal(0);
+      expect(stdout).to.match(/^infra\/lib {2}\[\d+ files\]/m);
+    });
+
+    it('the graph ends with exit code 1 at an arrow up, a circle and an unknown folder', () => {
+      write('infra/lib/a.ts', `import '../../automation/config/b.ts';`);
+      write('automation/config/b.ts', `import './c.ts';`);
+      write('automation/config/c.ts', `import './b.ts';`);
+      write('automation/new/d.ts', '');
+      const { status, stderr } = graph(root);
+      expect(status).to.equal(1);
+      expect(stderr).to.contain('infra/lib/a.ts -> automation/config/b.ts');
+      expect(stderr).to.contain('a circle: automation/config/b.ts -> automation/config/c.ts -> automation/config/b.ts');
+      expect(stderr).to.contain('automation/new/d.ts: automation/new is not in lint/layout.js');
+    });
+  });
+});
