@@ -53,8 +53,10 @@ function blockers({ missing, systemPackages, go, pythons }, apt, offline) {
     else lines.push('Install these with your package manager. With Homebrew:', ...homebrewCommands(required));
   }
   for (const { tool, answer } of required) {
-    if (go === undefined && answer.problem instanceof Unreachable) {
-      lines.push(`${tool.name}: ${answer.problem.doing}: ${answer.problem.found}, and ${noGo} (https://go.dev/dl/).`);
+    const { problem } = answer;
+    if (problem !== undefined && !(problem instanceof Unreachable)) lines.push(problem.message);
+    else if (problem !== undefined && go === undefined) {
+      lines.push(`${tool.name}: ${problem.doing}: ${problem.found}, and ${noGo} (https://go.dev/dl/).`);
       lines.push(`  By hand: ${tool.byHand}`);
     }
   }

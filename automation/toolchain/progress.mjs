@@ -63,7 +63,8 @@ export function createProgress(stream = process.stderr, now = Date.now) {
       line(own, `${own.what}: done in ${Math.round((now() - start) / 1000)} s`);
       return result;
     } finally {
-      own.running = false;
+      // From here on the expectation goes by what it really took.
+      Object.assign(own, { running: false, seconds: (now() - start) / 1000 });
       if (!steps.some(({ running }) => running)) stop();
     }
   }

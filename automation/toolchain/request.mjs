@@ -37,7 +37,9 @@ function tunnel(proxy, target, signal) {
   const headers = { host: path, ...proxyHeaders(proxy) };
   const { hostname: host, port } = proxy;
   return new Promise((resolve, reject) => {
-    const request = modules[proxy.protocol].request({ host, port, method: 'CONNECT', path, headers, signal });
+    // An agent of its own: Node's common one has a proxy itself where NODE_USE_ENV_PROXY is set.
+    const options = { host, port, method: 'CONNECT', path, headers, signal, agent: false };
+    const request = modules[proxy.protocol].request(options);
     request.once('connect', ({ statusCode }, socket) => {
       if (statusCode === 200) return resolve(socket);
       socket.destroy();
@@ -48,18 +50,22 @@ function tunnel(proxy, target, signal) {
   });
 }
 
-async function send(target, signal) {
+/** How `target` is reached: by its own address, through a tunnel, or, unencrypted, by asking the proxy for it. */
+async function connectionTo(target, signal) {
   const proxy = proxyFor(target);
-  const options = { signal, headers: { host: target.host, 'user-agent': 'greenlight-setup' } };
-  if (proxy !== undefined && target.protocol === 'https:') {
+  if (proxy === undefined) return { agent: false };
+  if (target.protocol === 'https:') {
     const socket = await tunnel(proxy, target, signal);
-    options.createConnection = () => tls.connect({ socket, servername: target.hostname });
-  } else if (proxy !== undefined) {
-    Object.assign(options.headers, proxyHeaders(proxy));
-    Object.assign(options, { host: proxy.hostname, port: proxy.port || 80, path: target.href });
+    return { createConnection: () => tls.connect({ socket, servername: target.hostname }) };
   }
+  const headers = { host: target.host, ...proxyHeaders(proxy) };
+  return { agent: false, host: proxy.hostname, port: proxy.port || 80, path: target.href, headers };
+}
+
+async function send(target, signal) {
+  const connection = await connectionTo(target, signal);
   return new Promise((resolve, reject) => {
-    modules[target.protocol].get(target, options, resolve).once('error', reject);
+    modules[target.protocol].get(target, { ...connection, signal }, resolve).once('error', reject);
   });
 }
 

@@ -101,6 +101,16 @@ describe('the set-up with official binaries', () => {
     });
   }
 
+  it('refuses a file that its checksums file does not name, before anything is changed', async () => {
+    answers[`${path}sums.txt`] = (_request, response) => response.end(`${sha256}  another.tar.gz\n`);
+    await project.onlyTool(source({}));
+    await go();
+    const { code, text } = await run();
+    expect(code).to.equal(1);
+    expect(text).to.include(`it names no ${name}`).and.to.include('nothing was changed');
+    expect(await builds(project.root)).to.equal('');
+  });
+
   const notHad: [string, (response: Parameters<RequestListener>[1]) => void, RegExp][] = [
     ['is not there', (response) => response.writeHead(404).end(), /the server answered 404/],
     [
@@ -181,7 +191,9 @@ describe('the set-up with official binaries', () => {
     await go();
     const { code, text } = await run({ GREENLIGHT_MIRROR: 'mirror.example' });
     expect(code).to.equal(1);
-    expect(text).to.include('reading GREENLIGHT_MIRROR: "mirror.example" is not an address');
+    expect(text)
+      .to.include('reading GREENLIGHT_MIRROR: "mirror.example" is not an address')
+      .and.to.include('nothing was changed');
   });
 
   describe('behind a proxy', () => {
@@ -233,6 +245,13 @@ describe('the set-up with official binaries', () => {
       expect(text).to.match(/k6 +1\.8\.1 from mirror\.test: done/);
       expect(code).to.equal(0);
       expect(asked).to.deep.equal([`mirror.test:443 Basic ${Buffer.from('user:secret').toString('base64')}`]);
+    });
+
+    it('goes through it alone where Node would go through another by itself', async () => {
+      await project.onlyTool(source());
+      // The discard port: nothing listens there.
+      expect((await through({ NODE_USE_ENV_PROXY: '1', HTTP_PROXY: 'http://127.0.0.1:9' })).code).to.equal(0);
+      expect(asked).to.have.length(1);
     });
 
     it('does not trust any certificate', async () => {

@@ -57,6 +57,19 @@ describe('what is shown of a set-up', () => {
     ]);
   });
 
+  it('expects no longer what was done sooner', async () => {
+    let text = '';
+    let now = 0;
+    const progress = createProgress({ write: (part: string) => (text += part) }, () => now);
+    const work = progress.step({ name: 'wapiti', what: '', lane: 'system', seconds: 40 }, async () => {
+      now = 5_000;
+      await progress.step({ name: 'k6', what: '', lane: 'go', seconds: 90 }, () => Promise.resolve());
+      progress.draw();
+    });
+    await work;
+    expect(text).to.include('  0:05 of about 0:40: wapiti\n');
+  });
+
   it('says on a terminal, too, what is unusual about a step', async () => {
     let text = '';
     const stream = { isTTY: true, columns: 80, write: (part: string) => (text += part) };
