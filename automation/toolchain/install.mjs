@@ -80,8 +80,9 @@ function unpack(tool, context, opened) {
   return installed(tool, context, async (folder) => {
     const file = join(folder, archive.name);
     await storeArchive(opened, file);
-    // On macOS, where archives are zip files, tar reads these too.
-    await run(`unpacking ${tool.name}`, 'tar', ['-xf', file, '-C', folder], { log: logOf(tool, context) });
+    // On macOS, where archives are zip files, tar reads these too. Root would give the files to whoever packed them.
+    const argv = ['-x', '--no-same-owner', '-f', file, '-C', folder];
+    await run(`unpacking ${tool.name}`, 'tar', argv, { log: logOf(tool, context) });
     rmSync(file);
     if (!existsSync(join(folder, archive.program))) {
       const todo = 'Report this: tools.json names another path.';
@@ -100,7 +101,7 @@ function unpack(tool, context, opened) {
 function keepOnly(path, folder) {
   const [top, program] = [path.split('/')[0], path.split('/').at(-1)];
   renameSync(join(folder, path), join(folder, '.kept'));
-  rmSync(join(folder, top), { recursive: true });
+  rmSync(join(folder, top), { recursive: true, force: true });
   renameSync(join(folder, '.kept'), join(folder, program));
   return program;
 }
@@ -118,6 +119,7 @@ export async function askForArchive({ name, source }) {
       problem: new Unreachable(`installing ${name}`, `no binary is published for ${here}`, 'It has to be built.'),
     };
   } catch (problem) {
+    if (!(problem instanceof SetupProblem)) throw problem;
     return { problem };
   }
 }

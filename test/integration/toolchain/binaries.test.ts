@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
@@ -35,7 +35,8 @@ describe('the set-up with official binaries', () => {
     project = await copyProject();
     await project.program(join(project.root, 'made', program), 'echo k6 v1.8.1');
     await project.program(join(project.root, 'made', 'k6-v1.8.1/other'), '');
-    await execute('tar', ['-czf', join(project.root, name), '-C', join(project.root, 'made'), 'k6-v1.8.1']);
+    const packed = ['--owner=1234', '-czf', join(project.root, name), '-C', join(project.root, 'made'), 'k6-v1.8.1'];
+    await execute('tar', packed);
     content = await readFile(join(project.root, name));
     sha256 = createHash('sha256').update(content).digest('hex');
     answers = {
@@ -77,6 +78,12 @@ describe('the set-up with official binaries', () => {
     expect((await execute(installedK6())).stdout).to.equal('k6 v1.8.1\n');
     expect(existsSync(join(project.root, '.greenlight/tools/k6-1.8.1/k6-v1.8.1'))).to.equal(false);
     expect(await origin()).to.match(/^official binary from a mirror, 127\.0\.0\.1:\d+, pinned digest$/);
+  });
+
+  it('owns what it unpacked', async () => {
+    await project.onlyTool(source());
+    expect((await run()).code).to.equal(0);
+    expect((await stat(installedK6())).uid).to.equal(process.getuid?.());
   });
 
   it('takes one whose digest only the checksums file has, and records that', async () => {
