@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { projectRoot, toolsDirectory } from '../../infra/lib/paths.ts';
 import { inspectTool, isWanted, loadTools, type Inspection } from '../toolchain/inspect.mjs';
+import { describeOrigin } from '../toolchain/origin.mjs';
 import { packagesCurrent } from '../toolchain/packages.mjs';
 
 /** One line of the table. What is `optional` does not stop a release. */
@@ -11,6 +12,8 @@ export interface Finding {
   wanted: string;
   /** Path where it was found, or what is wrong with it. */
   where: string;
+  /** Which way it came here. */
+  origin?: string;
   todo?: string;
 }
 
@@ -30,11 +33,15 @@ export async function runDoctor(): Promise<number> {
 
 /** Versions are asked in parallel. */
 export async function examine(): Promise<Finding[]> {
-  const inspections = await Promise.all(loadTools().map((tool) => inspectTool(tool, toolsDirectory())));
+  const tools = loadTools().map(async (tool) => {
+    const inspection = await inspectTool(tool, toolsDirectory());
+    const path = inspection.paths[tool.programs[0] ?? ''];
+    return toolFinding(inspection, path === undefined ? undefined : await describeOrigin(path, toolsDirectory()));
+  });
   return [
     nodeFinding(process.versions.node),
     packagesFinding(packagesCurrent(projectRoot)),
-    ...inspections.map(toolFinding),
+    ...(await Promise.all(tools)),
   ];
 }
 
@@ -63,13 +70,14 @@ function packagesFinding(current: boolean): Finding {
 }
 
 /** What an inspection means for a release, and what to do about it. */
-export function toolFinding({ tool, state, version, wanted, paths, problem }: Inspection): Finding {
+export function toolFinding({ tool, state, version, wanted, paths, problem }: Inspection, origin?: string): Finding {
   const path = paths[tool.programs[0] ?? ''] ?? 'not found';
   const base = {
     name: tool.name,
     version: version ?? '-',
     wanted,
     where: problem === undefined ? path : `${path}: ${problem}`,
+    ...(origin === undefined ? {} : { origin }),
   };
   if (state === 'good') return { ...base, state: 'good' };
   return { ...base, state: tool.optional === true ? 'optional' : 'problem', todo: `${tool.use}: ${cure(tool)}` };
@@ -87,9 +95,16 @@ const mark = { good: 'ok', optional: '--', problem: '!!' } as const;
 
 /** The table, with what to do below each line that needs it. */
 export function renderFindings(findings: readonly Finding[]): string {
-  const rows = findings.map(({ state, name, version, wanted, where }) => [mark[state], name, version, wanted, where]);
-  const table = [['', 'tool', 'version', 'wanted', 'found'], ...rows];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
+  const rows = findings.map(({ state, name, version, wanted, where, origin }) => [
+    mark[state],
+    name,
+    version,
+    wanted,
+    where,
+    origin ?? '',
+  ]);
+  const table = [['', 'tool', 'version', 'wanted', 'found', 'came by'], ...rows];
+  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
   const lines = table.map((row) =>
     row
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))

@@ -11,7 +11,7 @@ export interface Tool {
   profiles: string[];
   optional?: boolean;
   wanted: VersionRange;
-  source: { kind: 'go-module' | 'go-install' | 'system' | 'python' | 'archive'; debian?: string; homebrew?: string };
+  source: { kind: 'system' | 'python' | 'archive'; debian?: string; homebrew?: string };
   byHand?: string;
 }
 

@@ -1,7 +1,7 @@
 // The packages of package-lock.json, Node 24 among them.
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { run, timed } from './step.mjs';
+import { run } from './command.mjs';
 
 const lockedPackages = (file) => {
   try {
@@ -38,13 +38,12 @@ export function packagesCurrent(root) {
 }
 
 /** `npm ci` with the npm that runs this, or the one on PATH. Throws a SetupProblem. */
-export async function installPackages(root, offline) {
+export async function installPackages(root, offline, progress) {
   const npm = process.env['npm_execpath'];
   const [command, ...first] = npm === undefined ? ['npm'] : [process.execPath, npm];
   const argv = [...first, 'ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
   if (offline) argv.push('--offline');
   const log = join(root, '.greenlight', 'setup-packages.log');
-  await timed('npm packages', 'installing', 15, () =>
-    run('installing the npm packages', command, argv, { cwd: root, log }),
-  );
+  const step = { name: 'npm packages', what: 'as locked', lane: 'npm', seconds: 15 };
+  await progress.step(step, () => run('installing the npm packages', command, argv, { cwd: root, log }));
 }

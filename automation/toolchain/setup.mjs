@@ -4,13 +4,16 @@
 import { createHash } from 'node:crypto';
 import { accessSync, constants, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { findProgram, searchPath } from '../../infra/lib/search.mjs';
+import { endOnSignals } from './command.mjs';
+import { installDebian } from './debian.mjs';
 import { inspectTool, loadTools } from './inspect.mjs';
-import { clearLeftovers, debianCommands, installDebian, installers, usablePythons } from './install.mjs';
+import { clearLeftovers, goStep, installers } from './install.mjs';
 import { withLock } from './lock.mjs';
 import { installPackages, packagesCurrent, packagesPresent } from './packages.mjs';
-import { SetupProblem } from './problem.mjs';
-import { endOnSignals, say, timed } from './step.mjs';
+import { planTools } from './plan.mjs';
+import { SetupProblem, Unreachable } from './problem.mjs';
+import { createProgress } from './progress.mjs';
+import { usablePythons } from './python.mjs';
 
 const root = resolve(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '..', '..');
 const toolsDirectory = join(root, '.greenlight', 'tools');
@@ -21,11 +24,20 @@ const stampFile = join(toolsDirectory, 'setup.json');
  */
 const profiles = ['packages', 'operate', 'release', 'test'];
 const offline = process.env['GREENLIGHT_OFFLINE'] === '1';
+const progress = createProgress();
+const { say } = progress;
 
 /** Changes with the pinned list and with the code that installs. */
 function stampKey() {
   const hash = createHash('sha256');
-  for (const name of ['tools.json', 'install.mjs', 'inspect.mjs', 'wapiti-constraints.txt', 'moto-constraints.txt']) {
+  for (const name of [
+    'tools.json',
+    'install.mjs',
+    'inspect.mjs',
+    'python.mjs',
+    'wapiti-constraints.txt',
+    'moto-constraints.txt',
+  ]) {
     hash.update(readFileSync(new URL(name, import.meta.url)));
   }
   return hash.digest('hex');
@@ -58,95 +70,63 @@ function rememberTools(profile, key, inspections) {
   renameSync(next, stampFile);
 }
 
-/** What is missing and cannot be installed from here: told all at once, before anything is changed. */
-function blockers({ missing, systemPackages, go, pythons }) {
-  const lines = [];
-  const names = missing.map((i) => `${i.tool.name} ${i.wanted}${i.problem ? ` (${i.problem})` : ''}`).join(', ');
-  if (offline && missing.length > 0) return [`GREENLIGHT_OFFLINE=1 forbids downloads. Missing: ${names}`];
-  const apt = findProgram('apt-get', searchPath(toolsDirectory));
-  if (systemPackages.length > 0 && (apt === undefined || process.getuid?.() !== 0)) {
-    if (apt !== undefined) lines.push('System packages need root. Run:', ...debianCommands(systemPackages));
-    else lines.push('Install these with your package manager. With Homebrew:', ...homebrewCommands(missing));
-  }
-  const fromGo = missing.filter((i) => i.tool.source.kind.startsWith('go-'));
-  if (fromGo.length > 0 && go === undefined) {
-    lines.push(
-      'Go 1.26 or newer builds these, and is not on PATH. Install it (https://go.dev/dl/), or the tools themselves:',
-    );
-    lines.push(...fromGo.map((i) => `${i.tool.name}: ${i.tool.byHand}`));
-  }
-  if (missing.some((i) => i.tool.source.kind === 'python') && pythons.length === 0 && apt === undefined) {
-    lines.push('Wapiti and moto need Python 3.10, 3.11 or 3.12 with venv: brew install python@3.12');
-  }
-  return lines;
+/** How a tool comes, for the line that shows it. */
+function stepOf({ tool, answer }) {
+  const { name, source } = tool;
+  const { version, seconds } = source;
+  if (source.kind === 'python') return { name, what: `${version} from PyPI`, lane: 'system', seconds };
+  if (answer.problem instanceof Unreachable && source.build !== undefined) return goStep(tool, answer.problem);
+  return { name, what: `${version} from ${answer.opened?.archive.url.host ?? 'its publisher'}`, lane: name, seconds };
 }
 
-const homebrewCommands = (missing) =>
-  missing.filter((i) => i.tool.source.kind === 'system').map((i) => `brew install ${i.tool.source.homebrew}`);
+const leaveOut = ({ name, use }, why) => say(`  ${name.padEnd(14)} left out: ${why}. Optional: ${use}`);
 
-async function installTools(missing, context) {
-  const { systemPackages } = context;
-  if (systemPackages.length > 0) {
-    await timed('system', `installing ${systemPackages.join(' ')}`, 60, () => installDebian(systemPackages, context));
+/** In parallel: downloads, compilers, pip and apt wait for different things. All end before a failure is told. */
+async function installTools({ missing, leftOut, systemPackages, go, pythons }) {
+  for (const { tool, lacking } of leftOut) {
+    if (lacking !== undefined) leaveOut(tool, `it needs ${lacking}`);
   }
-  const own = missing.filter((i) => i.tool.source.kind !== 'system');
-  const python = own.find((i) => i.tool.source.kind === 'python');
-  if (python !== undefined) context.pythons = usablePythons(python.tool.source.python);
-  // In parallel: compilers, pip and downloads wait for different things. All end before a failure is told.
-  const results = await Promise.allSettled(
-    own.map(({ tool }) =>
-      timed(tool.name, `${tool.source.version} from ${originOf[tool.source.kind]}`, tool.source.expectedSeconds, () =>
-        installers[tool.source.kind](tool, context),
-      ),
-    ),
-  );
-  const failures = results.filter((r) => r.status === 'rejected').map((r) => r.reason.message);
-  if (failures.length > 0) throw new SetupProblem('setting up', `${failures.length} failed`, failures.join('\n'));
-}
-
-const originOf = {
-  'go-module': 'Go modules',
-  'go-install': 'Go modules',
-  python: 'PyPI',
-  archive: 'its official release',
-};
-
-/** Optional tools never stop a set-up: what cannot be had is said in a line, and `doctor` says it again. */
-async function installOptional(wanting, context) {
-  for (const { tool } of wanting) {
-    if (offline) continue;
-    if (tool.needs !== undefined && findProgram(tool.needs, searchPath(toolsDirectory)) === undefined) {
-      say(`  ${tool.name.padEnd(14)} left out: it needs ${tool.needs}. Optional: ${tool.use}`);
-      continue;
-    }
+  const context = { root, toolsDirectory, go, pythons };
+  const system = installSystem(systemPackages);
+  const install = async (inspection) => {
+    const { tool, answer } = inspection;
+    const { kind, python } = tool.source;
+    await progress.step(stepOf(inspection), async (change) => {
+      if (kind === 'python' && systemPackages.length > 0) {
+        await system;
+        context.pythons = usablePythons(python);
+      }
+      await installers[kind](tool, context, answer, change);
+    });
+  };
+  // Optional tools never stop a set-up: what cannot be had is said in a line, and `doctor` says it again.
+  const tryTo = async (inspection) => {
     try {
-      await installTools([{ tool }], { ...context, systemPackages: [] });
+      if (inspection.answer.problem !== undefined) throw inspection.answer.problem;
+      await install(inspection);
     } catch (error) {
-      const why = error.message.split('\n')[1]?.trim();
-      say(`  ${tool.name.padEnd(14)} left out: ${why}. Optional: ${tool.use}`);
+      leaveOut(inspection.tool, error.message.split('\n')[0]);
     }
-  }
+  };
+  const own = missing.filter(({ tool }) => tool.source.kind !== 'system');
+  const results = await Promise.allSettled([
+    system,
+    ...own.map((inspection) => (inspection.tool.optional ? tryTo(inspection) : install(inspection))),
+  ]);
+  // The tools that waited for the system packages failed with the same words.
+  const failures = new Set(results.filter(({ status }) => status === 'rejected').map(({ reason }) => reason.message));
+  if (failures.size > 0) throw new SetupProblem('setting up', `${failures.size} failed`, [...failures].join('\n'));
 }
 
-async function setUpTools(profile, key) {
-  clearLeftovers(toolsDirectory);
+async function installSystem(packages) {
+  if (packages.length === 0) return;
+  const step = { name: 'system', what: `${packages.join(' ')} (no service is started)`, lane: 'system', seconds: 60 };
+  await progress.step(step, () => installDebian(packages, { root }));
+}
+
+async function setUpTools(profile, key, plan) {
+  await installTools(plan);
   const tools = loadTools().filter((tool) => tool.profiles.includes(profile));
-  const before = await Promise.all(tools.map((tool) => inspectTool(tool, toolsDirectory)));
-  const missing = before.filter((i) => i.state !== 'good' && !i.tool.optional);
-  const python = missing.find((i) => i.tool.source.kind === 'python');
-  const pythons = python === undefined ? [] : usablePythons(python.tool.source.python);
-  const systemPackages = missing.filter((i) => i.tool.source.kind === 'system').map((i) => i.tool.source.debian);
-  if (python !== undefined && pythons.length === 0) systemPackages.push(python.tool.source.debian);
-  const go = findProgram('go', searchPath(toolsDirectory));
-  const context = { root, toolsDirectory, systemPackages, go, pythons };
-  const stop = blockers({ missing, systemPackages, go, pythons });
-  if (stop.length > 0)
-    throw new SetupProblem('setting up', 'some tools are missing; nothing was changed', stop.join('\n'));
-  await installTools(missing, context);
-  await installOptional(
-    before.filter((i) => i.state !== 'good' && i.tool.optional),
-    context,
-  );
   const after = await Promise.all(tools.map((tool) => inspectTool(tool, toolsDirectory)));
   const bad = after.filter((i) => i.state !== 'good' && !i.tool.optional);
   if (bad.length > 0) {
@@ -162,7 +142,13 @@ async function setUpPackages(profile) {
     say('The npm packages are not those of package-lock.json; going on with what is there (npm ci installs them).');
     return;
   }
-  await installPackages(root, offline);
+  await installPackages(root, offline, progress);
+}
+
+async function planned(profile) {
+  clearLeftovers(toolsDirectory);
+  const tools = loadTools().filter((tool) => tool.profiles.includes(profile));
+  return planTools(tools, toolsDirectory, offline);
 }
 
 async function main([profile, ...flags]) {
@@ -179,13 +165,16 @@ async function main([profile, ...flags]) {
   await withLock(join(root, '.greenlight', 'setup.lock'), waiting, async () => {
     if (!again && complete()) return;
     say(`Setting up for "${profile}" (once; later runs skip this)`);
-    await setUpPackages(profile);
-    if (wantsTools) await setUpTools(profile, key);
+    const work = wantsTools ? [setUpTools(profile, key, await planned(profile))] : [];
+    const results = await Promise.allSettled([setUpPackages(profile), ...work]);
+    const failed = results.find(({ status }) => status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
     say(`Set up in ${((Date.now() - start) / 1000).toFixed(1)} s`);
   });
 }
 
 endOnSignals();
+process.once('exit', progress.stop);
 try {
   await main(process.argv.slice(2));
 } catch (error) {

@@ -24,6 +24,11 @@ describe('what the doctor says', () => {
     expect(finding).to.deep.equal({ name: 'k6', state: 'good', version: '1.8.1', wanted: '>= 1', where: '/opt/k6' });
   });
 
+  it('says which way a tool came', () => {
+    const found = inspection('k6', { state: 'good', version: '1.8.1', paths: { k6: '/opt/k6' } });
+    expect(toolFinding(found, 'built by Go').origin).to.equal('built by Go');
+  });
+
   it('says what a missing tool is for and how to get it', () => {
     const finding = toolFinding(inspection('pulumi', {}));
     expect(finding.state).to.equal('problem');
@@ -48,11 +53,13 @@ describe('what the doctor says', () => {
   it('draws aligned columns, the cure under its line, and a verdict', () => {
     const text = renderFindings([
       { name: 'node', state: 'good', version: '24.21.0', wanted: '>= 24', where: '/n' },
+      { name: 'moto', state: 'good', version: '5.2.5', wanted: '>= 5', where: '/m', origin: 'PyPI' },
       { name: 'k6', state: 'problem', version: '-', wanted: '>= 1.8.1', where: 'not found', todo: 'npm run setup' },
     ]);
     expect(text.split('\n')).to.deep.equal([
-      '    tool  version  wanted    found',
+      '    tool  version  wanted    found      came by',
       'ok  node  24.21.0  >= 24     /n',
+      'ok  moto  5.2.5    >= 5      /m         PyPI',
       '!!  k6    -        >= 1.8.1  not found',
       '      -> npm run setup',
       '',

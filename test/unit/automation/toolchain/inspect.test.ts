@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { Source } from '../../../../automation/toolchain/archive.mjs';
 import {
   compareVersions,
   describeWanted,
@@ -6,6 +7,13 @@ import {
   loadTools,
   parseVersion,
 } from '../../../../automation/toolchain/inspect.mjs';
+
+interface Archived {
+  name: string;
+  optional?: boolean;
+  wanted: { min: string };
+  source: Source & { version: string; build?: { kind: string } };
+}
 
 describe('versions of tools', () => {
   const printed: [string, string][] = [
@@ -58,14 +66,36 @@ describe('the pinned list of tools', () => {
     }
   });
 
-  it('pins every download by size and SHA-256', () => {
-    const archives = loadTools().filter((tool) => tool.source.kind === 'archive');
-    expect(archives).to.have.length.greaterThan(0);
-    for (const { name, source } of archives) {
-      const pinned = source as unknown as { url: string; bytes: number; sha256: string };
-      expect(pinned.sha256, name).to.match(/^[0-9a-f]{64}$/);
-      expect(pinned.bytes, name).to.be.greaterThan(0);
-      expect(pinned.url, name).to.match(/^https:\/\//);
+  const archives = () => loadTools().filter((tool) => tool.source.kind === 'archive') as unknown as Archived[];
+
+  it('has an official archive of what a release needs for each platform, and a way to build it elsewhere', () => {
+    for (const { name, optional, source } of archives()) {
+      if (optional) continue;
+      expect(Object.keys(source.files), name).to.have.members([
+        'linux-x64',
+        'linux-arm64',
+        'darwin-x64',
+        'darwin-arm64',
+      ]);
+      expect(source.build?.kind, name).to.match(/^go-/);
+    }
+  });
+
+  it('has for each archive a digest, or the checksums file of its publisher', () => {
+    for (const { name, source } of archives()) {
+      expect(source.from, name).to.match(/^https:\/\/.*\/$/);
+      for (const { sha256 } of Object.values(source.files)) {
+        if (sha256 !== undefined) expect(sha256, name).to.match(/^[0-9a-f]{64}$/);
+        else expect(source.checksums, name).to.be.a('string');
+      }
+    }
+  });
+
+  it('names one version of a tool everywhere', () => {
+    for (const { name, wanted, source } of archives()) {
+      expect(source.version, name).to.equal(wanted.min);
+      for (const file of Object.values(source.files)) expect(file.name, name).to.include(source.version);
+      if (source.checksums !== undefined) expect(source.checksums, name).to.include(source.version);
     }
   });
 });

@@ -4,7 +4,6 @@ import { createWriteStream, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SetupProblem } from './problem.mjs';
 
-const tickMs = 15_000;
 const tailLines = 12;
 const running = new Set();
 
@@ -18,23 +17,6 @@ export function endOnSignals() {
       for (const child of running) child.kill('SIGTERM');
       process.exit(130);
     });
-  }
-}
-
-export const say = (text) => process.stderr.write(`${text}\n`);
-const since = (start) => Math.round((Date.now() - start) / 1000);
-
-/** One line when it begins to take long, one when it is done. */
-export async function timed(name, what, expectedSeconds, work) {
-  const start = Date.now();
-  if (expectedSeconds !== undefined) say(`  ${name.padEnd(14)} ${what} (about ${expectedSeconds} s) ...`);
-  const timer = setInterval(() => say(`  ${name.padEnd(14)} ... ${since(start)} s`), tickMs);
-  try {
-    const result = await work();
-    say(`  ${name.padEnd(14)} ${what}: done in ${since(start)} s`);
-    return result;
-  } finally {
-    clearInterval(timer);
   }
 }
 

@@ -1,0 +1,59 @@
+// Debian's packages: which commands install them, and the installation itself where this process is root.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from './command.mjs';
+
+const postgresqlCommon = '/etc/postgresql-common';
+const noCluster = 'create_main_cluster = false';
+const servicesOff = '/usr/sbin/policy-rc.d';
+const debianServices = ['haproxy', 'prometheus', 'prometheus-alertmanager', 'supervisor'];
+
+const isInstalled = (name) => {
+  try {
+    return execFileSync('dpkg-query', ['-W', '-f=${Status}', name], { stdio: 'pipe' })
+      .toString()
+      .includes('ok installed');
+  } catch {
+    return false;
+  }
+};
+
+/** Whether Debian's package would make and start a database cluster of its own; not our business once it is installed. */
+const wouldMakeCluster = (packages) =>
+  packages.some((name) => name.startsWith('postgresql')) && !isInstalled('postgresql-common');
+
+/** What a person without the rights to install packages has to have run, line by line. */
+export function debianCommands(packages) {
+  const services = debianServices.filter((name) => packages.includes(name));
+  return [
+    ...(wouldMakeCluster(packages)
+      ? [`sudo mkdir -p ${postgresqlCommon}`, `echo '${noCluster}' | sudo tee ${postgresqlCommon}/createcluster.conf`]
+      : []),
+    'sudo apt-get update',
+    `sudo apt-get install -y --no-install-recommends ${packages.join(' ')}`,
+    ...(services.length > 0 ? [`sudo systemctl disable --now ${services.join(' ')}`] : []),
+  ];
+}
+
+/** Installs Debian packages as root. None of the services in them is started, now or at boot. */
+export async function installDebian(packages, { root }) {
+  const doing = 'installing system packages';
+  const options = { env: { DEBIAN_FRONTEND: 'noninteractive' }, log: join(root, '.greenlight', 'setup-system.log') };
+  if (wouldMakeCluster(packages)) {
+    mkdirSync(postgresqlCommon, { recursive: true });
+    writeFileSync(join(postgresqlCommon, 'createcluster.conf'), `${noCluster}\n`);
+  }
+  const services = debianServices.filter((name) => packages.includes(name));
+  const policy = !existsSync(servicesOff);
+  if (policy) writeFileSync(servicesOff, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  try {
+    await run(doing, 'apt-get', ['update', '-q'], options);
+    await run(doing, 'apt-get', ['install', '-q', '-y', '--no-install-recommends', ...packages], options);
+    if (existsSync('/run/systemd/system') && services.length > 0) {
+      await run(doing, 'systemctl', ['disable', ...services], options);
+    }
+  } finally {
+    if (policy) rmSync(servicesOff, { force: true });
+  }
+}

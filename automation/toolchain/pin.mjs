@@ -1,0 +1,20 @@
+// Pins in tools.json the digests that publishers' checksums files have now: `node automation/toolchain/pin.mjs`.
+// For a machine that reaches them, after a version was changed and its old digests removed. A person reads the change.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { archiveOf, publishedDigest } from './archive.mjs';
+import { loadTools } from './inspect.mjs';
+
+const file = new URL('tools.json', import.meta.url);
+let text = readFileSync(file, 'utf8');
+for (const { name, source } of loadTools().filter((tool) => tool.source.checksums !== undefined)) {
+  for (const platform of Object.keys(source.files)) {
+    const archive = archiveOf(source, platform);
+    const digest = await publishedDigest(archive);
+    if (archive.sha256 === undefined) {
+      text = text.replace(`"name": "${archive.name}"`, `"name": "${archive.name}", "sha256": "${digest}"`);
+    } else if (archive.sha256 !== digest) {
+      throw new Error(`${name}, ${platform}: pinned is ${archive.sha256}, its publisher now says ${digest}`);
+    }
+  }
+}
+writeFileSync(file, text);

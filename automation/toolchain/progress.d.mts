@@ -1,0 +1,22 @@
+export interface Step {
+  name: string;
+  what: string;
+  lane: string;
+  /** How long it usually takes. */
+  seconds: number;
+  /** What is unusual about it. */
+  why?: string;
+}
+
+export interface Progress {
+  say(text: string): void;
+  step<T>(step: Step, work: (change: (next: Partial<Step>) => void) => Promise<T>): Promise<T>;
+  draw(): void;
+  stop(): void;
+}
+
+export function summary(steps: readonly (Step & { running: boolean })[], elapsedSeconds: number): string;
+export function createProgress(
+  stream?: { isTTY?: boolean; columns?: number; write(text: string): unknown },
+  now?: () => number,
+): Progress;

@@ -1,0 +1,54 @@
+// Tools from PyPI: each in a virtual environment of its own.
+import { execFileSync } from 'node:child_process';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { findProgram, searchPath } from '../../infra/lib/search.mjs';
+import { isWanted } from './inspect.mjs';
+import { run } from './command.mjs';
+
+/** Interpreters in a version that `range` allows and that can make virtual environments, best first. */
+export function usablePythons(range) {
+  const directories = searchPath('/nonexistent').filter((directory) => !directory.includes('postgresql'));
+  const paths = ['python3', 'python3.12', 'python3.11', 'python3.10'].map((name) => findProgram(name, directories));
+  const probe = 'import ensurepip, ssl, sys, venv; print("%d.%d" % sys.version_info[:2])';
+  return [...new Set([...paths, '/usr/bin/python3'])].filter((path) => {
+    if (path === undefined || !existsSync(path)) return false;
+    try {
+      return isWanted(execFileSync(path, ['-c', probe], { stdio: 'pipe', timeout: 20_000 }).toString().trim(), range);
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Fills `folder` with a virtual environment that holds the tool, and a launcher named like the tool. */
+export async function makeEnvironment(tool, folder, { root, pythons, log }) {
+  const { package: name, version, entry, constraints } = tool.source;
+  const venv = join(folder, 'venv');
+  const inside = join(venv, 'bin', 'python3');
+  await firstThatWorks(pythons, async (interpreter) => {
+    rmSync(venv, { recursive: true, force: true });
+    await run('making a Python environment', interpreter, ['-m', 'venv', venv], { log });
+    // Some self-built Pythons have TLS, but not in a virtual environment.
+    await run('checking the Python environment', inside, ['-c', 'import pip, ssl'], { log });
+  });
+  const pinned = ['-c', join(root, constraints), `${name}==${version}`];
+  const argv = ['-m', 'pip', 'install', '--no-input', '--disable-pip-version-check', '--quiet', ...pinned];
+  await run(`installing ${tool.name}`, inside, argv, { log });
+  // pip's own launcher holds an absolute path, which the rename would break.
+  const start = `import sys; sys.argv[0] = "${tool.name}"; ${entry}; sys.exit(main())`;
+  const launcher = `#!/bin/sh\nexec "$(dirname "$(readlink -f "$0")")/venv/bin/python3" -I -c '${start}' "$@"\n`;
+  writeFileSync(join(folder, tool.name), launcher, { mode: 0o755 });
+}
+
+async function firstThatWorks(candidates, attempt) {
+  let last;
+  for (const candidate of candidates) {
+    try {
+      return await attempt(candidate);
+    } catch (error) {
+      last = error;
+    }
+  }
+  throw last;
+}
