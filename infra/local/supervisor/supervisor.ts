@@ -6,6 +6,7 @@ import { bareEnvironment } from '../../lib/child-environment.ts';
 import { OperationError } from '../../lib/errors.ts';
 import { toolPath } from '../../lib/tools.ts';
 import type { Layout } from '../lib/layout.ts';
+import { sessionVariables } from '../lib/process-environment.ts';
 import { isFree } from '../../lib/free-ports.ts';
 import { end, probe, recordedProcess } from './processes.ts';
 import { prepareSocketDirectory } from '../lib/socket-path.ts';
@@ -56,9 +57,8 @@ export class Supervisor {
     await prepareSocketDirectory(this.#socket);
     await this.endOrphans();
     await writeAtomically(configurationFile(this.files), renderSupervisor(this.files), 0o600);
-    const { HOME, TZ, LANG = 'C.UTF-8' } = process.env;
     const result = await execa(toolPath('supervisord'), ['-c', configurationFile(this.files)], {
-      ...bareEnvironment({ HOME, TZ, LANG }),
+      ...bareEnvironment(sessionVariables()),
       stdin: 'ignore',
       all: true,
       reject: false,
