@@ -3,6 +3,17 @@ import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 import { imports } from './lint/rule.js';
 
+const startsPrograms = {
+  selector:
+    'CallExpression[callee.name=/^(execa|execaNode|spawn|spawnSync|fork|exec|execFile|execFileSync)$/]:not(:has(CallExpression[callee.name=/^(child|bare|callers|docker)Environment$/]))',
+  message: 'a program gets a list of variables, not the shell: see infra/lib/child-environment.ts',
+};
+const renames = {
+  selector:
+    ':matches(CallExpression[callee.name=/^rename(Sync)?$/], CallExpression[callee.property.name=/^rename(Sync)?$/])',
+  message: 'a rename alone does not survive a power cut: see infra/lib/atomic-file.ts',
+};
+
 export default defineConfig(
   { ignores: ['node_modules/', '.greenlight/', 'coverage/', '**/public/'] },
   js.configs.recommended,
@@ -23,16 +34,11 @@ export default defineConfig(
   },
   {
     files: ['automation/**/*.ts', 'infra/**/*.ts'],
-    rules: {
-      'no-restricted-syntax': [
-        'error',
-        {
-          selector:
-            'CallExpression[callee.name=/^(execa|execaNode|spawn|spawnSync|fork|exec|execFile|execFileSync)$/]:not(:has(CallExpression[callee.name=/^(child|bare|callers|docker)Environment$/]))',
-          message: 'a program gets a list of variables, not the shell: see infra/lib/child-environment.ts',
-        },
-      ],
-    },
+    rules: { 'no-restricted-syntax': ['error', startsPrograms, renames] },
+  },
+  {
+    files: ['infra/lib/atomic-file.ts'],
+    rules: { 'no-restricted-syntax': ['error', startsPrograms] },
   },
   {
     files: ['**/*.{ts,mjs,js}'],

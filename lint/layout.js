@@ -19,7 +19,7 @@ export const layout = {
   'infra/application': { is: 'what an application is given: database, roles, its build', may: platform },
   'infra/policies': { is: 'rules for resources', may: [...ground, 'infra/stacks.ts'] },
 
-  'infra/local/lib': { is: 'where the parts of a local environment lie', may: platform },
+  'infra/local/lib': { is: 'where the parts of a local environment lie', may: shared },
   'infra/local/supervisor': { is: 'processes and their ports', may: [...platform, 'infra/local/lib'] },
   'infra/local/haproxy': { is: 'the local balancer', may: [...platform, 'infra/local/lib'] },
   'infra/local/postgres': { is: 'local database clusters', may: [...shared, 'infra/local/lib'] },

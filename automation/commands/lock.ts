@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { createFileSync, replaceFileSync } from '../../infra/lib/atomic-file.ts';
 import { OperationError } from '../../infra/lib/errors.ts';
 import { LeaseHeldError, type LeaseHolder } from '../../infra/platform/lease.ts';
 import { processIdentity, whyGone } from '../../infra/lib/process-identity.ts';
@@ -66,7 +67,7 @@ export function acquireLock(
     const last = chain.at(-1);
     if (last && isAlive(last)) throw new LockedError(last, environmentDirectory);
     const file = at(last?.token);
-    if (!createExclusively(file, holder)) continue;
+    if (!createFileSync(file, JSON.stringify(holder))) continue;
     // The owner before may have released in between: then this file follows nothing, and the race starts again.
     if (readChain(at).at(-1)?.token !== holder.token) {
       rmSync(file, { force: true });
@@ -80,9 +81,7 @@ export function acquireLock(
     const renewal = setInterval(() => {
       if (!held()) return clearInterval(renewal);
       holder.leaseUntil = lease();
-      const next = `${file}.${process.pid}.next`;
-      writeFileSync(next, JSON.stringify(holder), { mode: 0o600 });
-      renameSync(next, file);
+      replaceFileSync(file, JSON.stringify(holder));
     }, leaseMs / 3).unref();
 
     return {
@@ -138,21 +137,6 @@ function unreadable(file: string, cause: unknown): OperationError {
     'make sure that no release runs in this environment, then delete that file',
     { cause },
   );
-}
-
-/** Complete content or no file: written beside it and linked, which fails if the name is taken. */
-function createExclusively(file: string, holder: LockHolder): boolean {
-  const draft = `${file}.${holder.token}.draft`;
-  writeFileSync(draft, JSON.stringify(holder), { mode: 0o600, flag: 'wx' });
-  try {
-    linkSync(draft, file);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  } finally {
-    rmSync(draft, { force: true });
-  }
 }
 
 function isAlive(holder: LockHolder): boolean {

@@ -1,6 +1,6 @@
-import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { journalFile, readJournal } from '../journal/journal.ts';
+import { replaceFileSync } from '../../infra/lib/atomic-file.ts';
 import { secrets } from '../../infra/lib/redact.ts';
 import { buildReport } from './model/build.ts';
 import { renderHtml } from './html/page.ts';
@@ -24,7 +24,7 @@ export function writeReport(directory: string): WrittenReport {
   const model = buildReport(secrets.redactDeep(entries), damage && `line ${damage.line}: ${damage.found}`);
   const write = (name: string, content: string): string => {
     const path = join(directory, name);
-    writeAtomically(path, content);
+    replaceFileSync(path, content);
     return path;
   };
   return {
@@ -33,13 +33,4 @@ export function writeReport(directory: string): WrittenReport {
     json: write('report.json', renderJson(model)),
     junit: write('junit.xml', renderJUnit(model)),
   };
-}
-
-function writeAtomically(path: string, content: string): void {
-  const draft = `${path}.${process.pid}.draft`;
-  const fd = openSync(draft, 'w', 0o600);
-  writeFileSync(fd, content);
-  fsyncSync(fd);
-  closeSync(fd);
-  renameSync(draft, path);
 }

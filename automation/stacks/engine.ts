@@ -1,5 +1,6 @@
-import { appendFile, mkdir, rename, stat } from 'node:fs/promises';
+import { appendFile, mkdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { move } from '../../infra/lib/atomic-file.ts';
 import { OperationError } from '../../infra/lib/errors.ts';
 import {
   stackKinds,
@@ -270,6 +271,6 @@ async function append(file: string, text: string): Promise<void> {
     (found) => found.size,
     () => 0,
   );
-  if (size > logBytes) await rename(file, `${file}.1`);
+  if (size > logBytes) await move(file, `${file}.1`);
   await appendFile(file, text, { mode: 0o600 });
 }

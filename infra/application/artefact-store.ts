@@ -1,22 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import {
-  chmod,
-  cp,
-  lstat,
-  mkdir,
-  readdir,
-  readFile,
-  readlink,
-  realpath,
-  rename,
-  rm,
-  writeFile,
-} from 'node:fs/promises';
+import { chmod, cp, lstat, mkdir, readdir, readFile, readlink, realpath, rm } from 'node:fs/promises';
 import { dirname, isAbsolute, join, normalize, relative, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { OperationError } from '../lib/errors.ts';
 import type { Artefact } from '../model.ts';
+import { flush, move, replaceFile } from '../lib/atomic-file.ts';
 import { artefactsDirectory } from '../lib/paths.ts';
 import type { Artefacts } from '../platform/artefacts.ts';
 import { isAlive } from '../lib/lifetimes.ts';
@@ -140,20 +129,22 @@ async function describe(build: string, file: string): Promise<Entry> {
 
 /** Copies a build aside, checks the copy, and renames it into place; what was damaged there makes way. */
 async function store(build: string, entries: Entry[], digest: string, location: string): Promise<void> {
-  const temporary = (what: string): string => `${location}.${what}-${process.pid}-${randomBytes(4).toString('hex')}`;
+  const temporary = (what: string): string => `${location}.${process.pid}-${randomBytes(4).toString('hex')}.${what}`;
   const [work, old] = [temporary('new'), temporary('old')];
   try {
     for (const { path, kind } of entries) {
       const to = join(work, path);
       await mkdir(dirname(to), { recursive: true });
       await cp(join(build, path), to, { verbatimSymlinks: true });
-      if (kind !== 'link') await chmod(to, kind === 'program' ? 0o555 : 0o444);
+      if (kind === 'link') continue;
+      await chmod(to, kind === 'program' ? 0o555 : 0o444);
+      await flush(to);
     }
     if (!(await isIntact(work, digest))) throw new Error('it changed while it was copied');
     while (!(await placed(work, location))) {
       // Another publisher may have been faster; what it stored stays, as something may use it already.
       if (await isIntact(location, digest)) return;
-      await rename(location, old).catch(unless('ENOENT'));
+      await move(location, old).catch(unless('ENOENT'));
     }
   } catch (error) {
     throw refused(
@@ -169,7 +160,7 @@ async function store(build: string, entries: Entry[], digest: string, location: 
 
 /** Whether a directory took its place: it does not where a file stands, or a directory with anything in it. */
 const placed = (work: string, location: string): Promise<boolean> =>
-  rename(work, location).then(() => true, unless('ENOTEMPTY', 'EEXIST', 'ENOTDIR'));
+  move(work, location).then(() => true, unless('ENOTEMPTY', 'EEXIST', 'ENOTDIR'));
 
 const unless =
   (...codes: string[]) =>
@@ -178,16 +169,10 @@ const unless =
     throw error;
   };
 
-async function replaceFile(path: string, text: string): Promise<void> {
-  const work = `${path}.new-${process.pid}-${randomBytes(4).toString('hex')}`;
-  await writeFile(work, text, { flush: true });
-  await rename(work, path);
-}
-
 /** What publishers that are gone left half-made. */
 async function removeLeftovers(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
-    const owner = /\.(?:new|old)-(\d+)-[0-9a-f]{8}$/.exec(name)?.[1];
+    const owner = /\.(\d+)-[0-9a-f]{8}\.(?:new|old)$/.exec(name)?.[1];
     if (owner !== undefined && !isAlive(Number(owner)))
       await rm(join(directory, name), { recursive: true, force: true });
   }

@@ -8,7 +8,9 @@ export type ErrorCode =
   /** The credentials of the caller ended while they were used: nothing can be undone with them either. */
   | 'credentials-expired'
   /** A database could not be reached, or refused the session. */
-  | 'unreachable';
+  | 'unreachable'
+  /** A condition was not met within its time. */
+  | 'timeout';
 
 /**
  * An error that a person can act on: what was being done, what was found, what to do. Printed without a stack trace.

@@ -1,7 +1,8 @@
-import { createReadStream, existsSync, writeFileSync } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { replaceFileSync } from '../../../infra/lib/atomic-file.ts';
 import type { CounterLedger } from '../../data/comparison/ledger.ts';
 
 /**
@@ -45,7 +46,7 @@ export interface AskedRun {
 const askedFile = (directory: string): string => join(directory, 'asked.json');
 
 export const recordAsked = (directory: string, asked: AskedRun): void =>
-  writeFileSync(askedFile(directory), JSON.stringify(asked));
+  replaceFileSync(askedFile(directory), JSON.stringify(asked));
 
 export const runDirectory = (evidence: string, run: number): string => join(evidence, `synthetic-${run}`);
 

@@ -6,7 +6,7 @@ import { Database } from './database/database.ts';
 import { readFoundation, type FoundationOutputs } from '../lib/foundation-reference.ts';
 import { imageTag } from '../lib/names.ts';
 import { accountProvider, Component, placeOf, type Place } from '../lib/place.ts';
-import { serviceEnvironment } from './services/service-environment.ts';
+import { taskEnvironment } from './services/service-environment.ts';
 import { Service } from './services/service.ts';
 import type { AwsSettings } from '../lib/settings.ts';
 
@@ -82,9 +82,12 @@ class ColourStack extends Component {
 
   #service(service: ServiceSpec, artefact: Artefact) {
     const { foundation, routeSecret, spec } = this.#args;
-    const secrets = service.database ? this.#databaseUrl() : {};
-    const environment = serviceEnvironment(foundation, service, { version: artefact.version, colour: spec.colour });
-    const args = { colour: spec.colour, service, image: this.#image(artefact), environment, secrets };
+    const { colour } = spec;
+    const version = { version: artefact.version, colour };
+    // The version of the secret with the URL comes first: a task that starts reads it.
+    const databaseUrl = this.#logins.app.version.arn;
+    const { variables, secrets } = taskEnvironment(foundation, service, version, databaseUrl);
+    const args = { colour, service, image: this.#image(artefact), environment: variables, secrets };
     return new Service({ ...args, foundation, routeSecret }, this.place, this.child);
   }
 
@@ -103,9 +106,4 @@ class ColourStack extends Component {
     );
 
   #image = ({ digest }: Artefact) => `${this.#args.foundation.repository.url}:${imageTag(digest)}`;
-
-  /** A task that starts reads the secret: the version with the URL comes first. */
-  #databaseUrl() {
-    return { DATABASE_URL: this.#logins.app.version.arn };
-  }
 }

@@ -1,22 +1,12 @@
-import { randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationError } from '../../lib/errors.ts';
 import { colours, type Colour, type EnvironmentSpec, type Split } from '../../model.ts';
+import { poll, until } from '../../lib/poll.ts';
 import type { EntryPoint, Router, RouterState, ServerState } from '../../platform/router.ts';
 import { inOrder } from '../../lib/in-order.ts';
 import type { Layout } from '../lib/layout.ts';
 import { backendName, balancerSocket, balancerStopSeconds, masterSocket, serverName } from './config.ts';
 import { countOldWorkers, parseShowMap, parseShowStat, runtimeCommand } from './runtime.ts';
-import {
-  isPercent,
-  parseTrafficMap,
-  renderTrafficMap,
-  splitValue,
-  trafficMap,
-  type TrafficState,
-} from './traffic-map.ts';
+import { isPercent, parseTrafficMap, splitValue, storeTraffic, trafficMap, type TrafficState } from './traffic-map.ts';
 
 /** Rows of `show stat` by type: backends, servers. */
 const statBackends = 'show stat -1 2 -1';
@@ -28,7 +18,6 @@ const masterStartMs = 2_000;
 /** The balancer of a local environment, through its runtime API. Needs neither the engine nor its state. */
 export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router {
   const socket = balancerSocket(layout);
-  const file = join(layout.balancer(), trafficMap);
   const ask = (command: string, doing: string) => runtimeCommand(socket, command, doing);
   const oneByOne = inOrder();
 
@@ -50,14 +39,14 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
       const present = await readTraffic(doing);
       const wanted = edit(present);
       const value = key === 'split' ? splitValue(wanted.split) : String(wanted.holdUntil);
-      await replaceFile(file, renderTrafficMap(wanted));
+      await storeTraffic(layout.balancer(), wanted);
       try {
         const answer = (await ask(`set map ${trafficMap} ${key} ${value}`, doing)).trim();
         if (answer !== '') throw ignored(doing, `the balancer answered "${answer}"`);
         const found = parseShowMap(await ask(`show map ${trafficMap}`, doing)).get(key);
         if (found !== value) throw ignored(doing, `the balancer has "${found}" instead of "${value}"`);
       } catch (error) {
-        await replaceFile(file, renderTrafficMap(present));
+        await storeTraffic(layout.balancer(), present);
         throw error;
       }
     });
@@ -132,26 +121,18 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
  * reach it, and its writes are not counted. So a hold waits for its end.
  */
 async function untilOneWorker(layout: Layout, doing: string): Promise<void> {
-  const deadline = Date.now() + (balancerStopSeconds + 5) * 1000;
-  while (countOldWorkers(await askMaster(layout, doing)) > 0) {
-    if (Date.now() > deadline) {
-      throw new OperationError(doing, 'a worker from before a reload does not end', 'restart the balancer');
-    }
-    await sleep(50);
-  }
+  const alone = async () => {
+    const old = countOldWorkers(await askMaster(layout, doing));
+    return old === 0 || 'a worker from before a reload does not end';
+  };
+  await until(alone, { everyMs: 50, timeoutMs: (balancerStopSeconds + 5) * 1000, doing, todo: 'restart the balancer' });
 }
 
 /** During a reload the master executes itself anew, and for a moment nobody listens on its socket. */
 async function askMaster(layout: Layout, doing: string): Promise<string> {
-  const deadline = Date.now() + masterStartMs;
-  for (;;) {
-    try {
-      return await runtimeCommand(masterSocket(layout), 'show proc', doing);
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await sleep(50);
-    }
-  }
+  const ask = () => runtimeCommand(masterSocket(layout), 'show proc', doing);
+  const answer = await poll(() => ask().catch(() => undefined), { everyMs: 50, timeoutMs: masterStartMs });
+  return answer ?? (await ask());
 }
 
 function localEntry(layout: Layout): EntryPoint {
@@ -183,26 +164,6 @@ function count(row: Record<string, string>, column: string, doing: string): numb
   if (value === undefined || !/^\d+$/.test(value))
     throw notUnderstood(doing, `${column} of the balancer is "${value}"`);
   return Number(value);
-}
-
-/** Write, flush to disk, rename: the file is always whole, old or new. */
-export async function replaceFile(path: string, content: string): Promise<void> {
-  const next = `${path}.${randomBytes(6).toString('hex')}`;
-  try {
-    const handle = await open(next, 'wx', 0o600);
-    try {
-      await handle.writeFile(content);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(next, path);
-  } catch (error) {
-    await rm(next, { force: true });
-    throw new OperationError('writing the traffic map', (error as Error).message, `make ${path} writable`, {
-      cause: error,
-    });
-  }
 }
 
 const ignored = (doing: string, found: string) =>

@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { replaceFile } from '../../lib/atomic-file.ts';
+import { OperationError } from '../../lib/errors.ts';
 import { colours, type Split } from '../../model.ts';
 
 /** File in the balancer's directory, and its name in the runtime API. */
@@ -28,6 +30,14 @@ export async function storedTraffic(directory: string): Promise<TrafficState | u
   if (text === undefined) return undefined;
   const lines = text.split('\n').map((line) => /^(\S+) (.*)$/.exec(line));
   return parseTrafficMap(new Map(lines.flatMap((line) => (line === null ? [] : [[line[1] ?? '', line[2] ?? '']]))));
+}
+
+/** Writes the map that a balancer of `directory` reads at its start. */
+export async function storeTraffic(directory: string, state: TrafficState): Promise<void> {
+  const file = join(directory, trafficMap);
+  await replaceFile(file, renderTrafficMap(state)).catch((error: Error) => {
+    throw new OperationError('writing the traffic map', error.message, `make ${file} writable`, { cause: error });
+  });
 }
 
 /** Reads the keys and values of a map; throws an Error that says what is wrong with it. */

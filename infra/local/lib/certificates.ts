@@ -1,6 +1,7 @@
-import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
+import { flush, move } from '../../lib/atomic-file.ts';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { toolPath } from '../../lib/tools.ts';
 
@@ -64,7 +65,8 @@ export async function createCertificates(directory: string, commonName = 'localh
     await chmod(join(work, 'server.key'), 0o600);
     for (const file of ['ca.key', 'ca.srl', 'server.csr', 'server.ext']) await rm(join(work, file), { force: true });
     await rm(directory, { recursive: true, force: true });
-    await rename(work, directory);
+    for (const file of ['ca.pem', 'server.crt', 'server.key', 'server.pem']) await flush(join(work, file));
+    await move(work, directory);
   } catch (error) {
     await rm(work, { recursive: true, force: true });
     throw error;

@@ -58,8 +58,19 @@ export class Layout {
   }
 
   secret(name: SecretName): string {
-    return this.#read(this.secretFile(name)).trim();
+    const file = this.secretFile(name);
+    const value = this.#read(file).replaceAll('\0', '').trim();
+    // A power cut can leave a file of zeros. It is not absent: what is made anew is not what the database has.
+    if (value === '') throw this.damagedSecret(name, 'is empty');
+    return value;
   }
+
+  damagedSecret = (name: SecretName, found: string): OperationError =>
+    new OperationError(
+      `reading the secret ${name} of ${this.environment}`,
+      `${this.secretFile(name)} ${found}`,
+      'put its content back from a backup of this file; only where no database has this password yet, delete the file',
+    );
 
   #read(file: string): string {
     try {

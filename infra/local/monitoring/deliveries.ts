@@ -1,4 +1,5 @@
-import { open, readFile, rename } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
+import { move } from '../../lib/atomic-file.ts';
 import type { AlertDelivery } from '../../platform/alerts.ts';
 
 /** From here on a new file is begun; the one before is kept as `.1`. */
@@ -27,7 +28,7 @@ export async function appendDeliveries(file: string, deliveries: AlertDelivery[]
   } finally {
     await handle.close();
   }
-  if (size > maxBytes) await rename(file, `${file}.1`);
+  if (size > maxBytes) await move(file, `${file}.1`);
 }
 
 /** Deliveries since `since` (ms since the epoch), oldest first. A line that was cut off by a crash was not acknowledged. */

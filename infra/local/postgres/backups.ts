@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import pg from 'pg';
+import { move } from '../../lib/atomic-file.ts';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { databaseEnvironment, databaseUrl } from '../../application/database-url.ts';
 import { OperationError } from '../../lib/errors.ts';
@@ -62,7 +63,7 @@ export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backu
         systemIdentifier: source.systemIdentifier,
         files,
       });
-      await rename(work, directory(id));
+      await move(work, directory(id));
       return { ...backup, location: directory(id) };
     } catch (error) {
       await rm(work, { recursive: true, force: true }).catch(() => undefined);
@@ -119,7 +120,7 @@ export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backu
     const old = (await list()).slice(keep);
     for (const { location } of old) {
       const doomed = `${location}.deleted-${process.pid}`;
-      await rename(location, doomed);
+      await move(location, doomed);
       await rm(doomed, { recursive: true, force: true });
     }
     return old;

@@ -1,18 +1,7 @@
-import {
-  chmod,
-  chown,
-  copyFile,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  writeFile,
-} from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { execa } from 'execa';
+import { move, replaceFile } from '../../lib/atomic-file.ts';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { OperationError } from '../../lib/errors.ts';
 import type { DatabaseAccess } from '../../platform/databases.ts';
@@ -108,9 +97,9 @@ export async function layOut(spec: ClusterSpec, fill: (data: string) => Promise<
     await giveToServer(data);
     await fill(data);
     await writeSettings(spec, work);
-    await writeFile(join(work, markerFile), `${JSON.stringify({ cluster: spec.name })}\n`);
+    await replaceFile(join(work, markerFile), `${JSON.stringify({ cluster: spec.name })}\n`, { mode: 0o644 });
     await refuseForeign(spec);
-    await rename(work, spec.directory);
+    await move(work, spec.directory);
   } catch (error) {
     await rm(work, { recursive: true, force: true });
     if (error instanceof OperationError) throw error;
@@ -171,7 +160,7 @@ export async function deleteCluster(spec: OwnCluster): Promise<void> {
   const { directory } = spec;
   // Renamed first: a crash while deleting never leaves half a cluster in the place of a whole one.
   const doomed = join(dirname(directory), `${basename(directory)}.deleted-${process.pid}-${Date.now()}`);
-  await rename(directory, doomed);
+  await move(directory, doomed);
   await rm(doomed, { recursive: true, force: true });
 }
 
@@ -260,20 +249,11 @@ async function writeSettings(spec: ClusterSpec, directory: string): Promise<void
     certificate: at('server.crt'),
     key: at('server.key'),
   });
-  await put(directory, 'postgresql.conf', (path) => writeFile(path, settings));
-  await put(directory, 'pg_hba.conf', (path) => writeFile(path, hostBasedAuthentication));
-  for (const file of ['server.crt', 'server.key']) {
-    await put(directory, file, (path) => copyFile(join(spec.certificates, file), path));
-  }
-}
-
-/** Writes a file aside, gives it to the server's user alone, and renames it into place. */
-async function put(directory: string, name: string, write: (path: string) => Promise<void>): Promise<void> {
-  const work = join(directory, `.${name}.new`);
-  await write(work);
-  await chmod(work, 0o600);
-  await giveToServer(work);
-  await rename(work, join(directory, name));
+  const put = (name: string, content: string | Uint8Array) =>
+    replaceFile(join(directory, name), content, { owner: serverUser() });
+  await put('postgresql.conf', settings);
+  await put('pg_hba.conf', hostBasedAuthentication);
+  for (const file of ['server.crt', 'server.key']) await put(file, await readFile(join(spec.certificates, file)));
 }
 
 export async function giveToServer(path: string): Promise<void> {

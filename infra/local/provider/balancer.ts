@@ -1,10 +1,11 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { z } from 'zod';
+import { move, replaceFile } from '../../lib/atomic-file.ts';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { OperationError } from '../../lib/errors.ts';
+import { until } from '../../lib/poll.ts';
 import type { EnvironmentSpec } from '../../model.ts';
 import { toolPath } from '../../lib/tools.ts';
 import { balancerCommand, balancerSocket, balancerStopSeconds, renderBalancer } from '../haproxy/config.ts';
@@ -93,12 +94,12 @@ async function writeFiles(of: Inputs): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   for (const [file, content] of Object.entries(others)) {
     if (file === trafficMap && (await read(join(directory, file))) !== undefined) continue;
-    await put(join(directory, file), content);
+    await replaceFile(join(directory, file), content);
   }
   const candidate = join(directory, `${configuration}.candidate`);
-  await put(candidate, wanted);
+  await replaceFile(candidate, wanted);
   await check(directory, candidate);
-  await rename(candidate, join(directory, configuration));
+  await move(candidate, join(directory, configuration));
 }
 
 async function check(directory: string, file: string): Promise<void> {
@@ -125,22 +126,14 @@ async function reload(of: Inputs, supervisor: Supervisor): Promise<void> {
   const worker = async () => /^Pid: (\d+)/m.exec(await runtimeCommand(socket, 'show info', doing).catch(() => ''))?.[1];
   const before = await worker();
   await supervisor.signal(name, 'USR2');
-  for (const deadline = Date.now() + reloadMs; ; await sleep(30)) {
-    const now = await worker();
-    if (now !== undefined && now !== before) return;
-    if (Date.now() > deadline) {
-      throw new OperationError(
-        doing,
-        `no new worker after ${reloadMs} ms`,
-        'see balancer.log in the logs of the environment',
-      );
-    }
-  }
-}
-
-async function put(file: string, content: string): Promise<void> {
-  await writeFile(`${file}.new`, content, { mode: 0o600 });
-  await rename(`${file}.new`, file);
+  const todo = 'see balancer.log in the logs of the environment';
+  await until(
+    async () => {
+      const now = await worker();
+      return (now !== undefined && now !== before) || 'no new worker serves';
+    },
+    { everyMs: 30, timeoutMs: reloadMs, doing, todo },
+  );
 }
 
 const read = (file: string): Promise<string | undefined> => readFile(file, 'utf8').catch(() => undefined);

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { replaceFile } from '../../lib/atomic-file.ts';
 import type { EnvironmentSpec } from '../../model.ts';
 import { searchPath, type Ports } from '../lib/layout.ts';
 import {
@@ -96,6 +97,5 @@ function programsOf(of: Inputs): Program[] {
 /** Webhooks may be secrets. */
 async function put(file: string, content: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  await writeFile(`${file}.new`, content, { mode: 0o600 });
-  await rename(`${file}.new`, file);
+  await replaceFile(file, content);
 }

@@ -1,6 +1,7 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
+import { replaceFile } from '../../lib/atomic-file.ts';
 import type { Ports } from '../lib/layout.ts';
 import { allocatePorts, preferredPort } from '../supervisor/ports.ts';
 import { layoutOf, place, type Handler, type Place } from './handler.ts';
@@ -38,8 +39,7 @@ async function record(wanted: Inputs, old: Ports | undefined): Promise<Computed>
   const result = await allocatePorts(wanted, preferredPort(wanted.directory), old);
   const file = layoutOf(wanted).portsFile();
   await mkdir(wanted.directory, { recursive: true, mode: 0o700 });
-  await writeFile(`${file}.new`, `${JSON.stringify(result, undefined, 2)}\n`, { mode: 0o600 });
-  await rename(`${file}.new`, file);
+  await replaceFile(file, `${JSON.stringify(result, undefined, 2)}\n`);
   return { ports: result };
 }
 

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { EnvironmentSpec } from '../../model.ts';
-import { createLocalRouter, replaceFile } from '../haproxy/router.ts';
-import { renderTrafficMap, trafficMap } from '../haproxy/traffic-map.ts';
+import { createLocalRouter } from '../haproxy/router.ts';
+import { storeTraffic, trafficMap } from '../haproxy/traffic-map.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 import { layoutOf, place, type Handler } from './handler.ts';
 
@@ -38,6 +38,6 @@ export const routing: Handler<Inputs> = {
   async delete(state) {
     const directory = layoutOf(state).balancer();
     if (!existsSync(join(directory, trafficMap))) return;
-    await replaceFile(join(directory, trafficMap), renderTrafficMap({ split: undefined, holdUntil: 0 }));
+    await storeTraffic(directory, { split: undefined, holdUntil: 0 });
   },
 };

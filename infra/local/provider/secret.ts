@@ -1,13 +1,17 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { replaceFile } from '../../lib/atomic-file.ts';
 import { colours } from '../../model.ts';
 import type { SecretName } from '../lib/layout.ts';
 import { layoutOf, place, type Handler } from './handler.ts';
 
 /** 32 bytes: nobody guesses it, and its hash, which the engine's state holds, tells nothing about it. */
 const bytes = 32;
+/** As base64url. */
+const characters = Math.ceil((bytes * 4) / 3);
 
 const names: SecretName[] = [
   'route',
@@ -23,16 +27,15 @@ interface Computed {
 export const secret: Handler<Inputs, Computed> = {
   inputs,
   async create(of) {
-    const existing = await hashOf(of);
+    const existing = hashOf(of);
     if (existing !== undefined) return existing;
     const file = layoutOf(of).secretFile(of.name);
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-    await writeFile(`${file}.new`, `${randomBytes(bytes).toString('base64url')}\n`, { mode: 0o600 });
-    await rename(`${file}.new`, file);
-    return (await hashOf(of)) as Computed;
+    await replaceFile(file, `${randomBytes(bytes).toString('base64url')}\n`);
+    return hashOf(of) as Computed;
   },
   async read(state) {
-    const found = await hashOf(state);
+    const found = hashOf(state);
     if (found === undefined) return 'absent';
     if (found.sha256 !== state.sha256) return { drift: 'the secret was changed' };
     const { mode } = await stat(layoutOf(state).secretFile(state.name));
@@ -40,18 +43,20 @@ export const secret: Handler<Inputs, Computed> = {
   },
   async update(of) {
     const file = layoutOf(of).secretFile(of.name);
-    const value = await readFile(file);
-    await writeFile(`${file}.new`, value, { mode: 0o600 });
-    await rename(`${file}.new`, file);
-    return (await hashOf(of)) as Computed;
+    await replaceFile(file, await readFile(file));
+    return hashOf(of) as Computed;
   },
   async delete(state) {
     await rm(layoutOf(state).secretFile(state.name), { force: true });
   },
 };
 
-async function hashOf(of: Inputs): Promise<Computed | undefined> {
-  const value = await readFile(layoutOf(of).secretFile(of.name), 'utf8').catch(() => '');
-  if (value.trim() === '') return undefined;
-  return { sha256: createHash('sha256').update(value.trim()).digest('hex') };
+/** Undefined where there is no file. Throws an OperationError where it holds no whole secret. */
+function hashOf(of: Inputs): Computed | undefined {
+  const layout = layoutOf(of);
+  if (!existsSync(layout.secretFile(of.name))) return undefined;
+  const value = layout.secret(of.name);
+  if (value.length < characters)
+    throw layout.damagedSecret(of.name, `is cut off: ${value.length} of ${characters} characters`);
+  return { sha256: createHash('sha256').update(value).digest('hex') };
 }

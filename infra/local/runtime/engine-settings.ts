@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { createFileSync } from '../../lib/atomic-file.ts';
 import { OperationError } from '../../lib/errors.ts';
 import { home, stateDirectory } from '../../lib/paths.ts';
 import type { EngineSettings } from '../../platform/engine.ts';
@@ -10,6 +11,8 @@ import { plugin } from '../provider/plugin.ts';
 import { directoryStateFiles } from './state-files.ts';
 
 export const passphraseFile = (): string => join(home(), 'passphrase');
+
+const lost = 'put it back from a backup; where it is lost, see "The passphrase is wrong or missing" in docs/runbook.md';
 
 /** File backend and passphrase below `.greenlight/`. The engine reads the passphrase from its file: no environment holds it. */
 export function localEngineSettings(): EngineSettings {
@@ -20,10 +23,16 @@ export function localEngineSettings(): EngineSettings {
       throw new OperationError(
         'opening the state of the engine',
         `${file} is missing: without it nobody can decrypt the state`,
-        'put it back from a backup; where it is lost, see "The passphrase is wrong or missing" in docs/runbook.md',
+        lost,
       );
-    writeFileSync(file, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
+    createFileSync(file, `${randomBytes(32).toString('base64url')}\n`);
   }
+  if (readFileSync(file, 'utf8').replaceAll('\0', '').trim() === '')
+    throw new OperationError(
+      'opening the state of the engine',
+      `${file} is empty: without it nobody can decrypt the state`,
+      lost,
+    );
   mkdirSync(stateDirectory(), { recursive: true, mode: 0o700 });
   return {
     backendUrl: pathToFileURL(stateDirectory()).href,

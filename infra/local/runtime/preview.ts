@@ -4,8 +4,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { join } from 'node:path';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { databaseUrl } from '../../application/database-url.ts';
 import { OperationError } from '../../lib/errors.ts';
@@ -13,7 +12,9 @@ import type { Artefact, EnvironmentSpec, ServiceSpec } from '../../model.ts';
 import type { DatabaseAccess } from '../../platform/databases.ts';
 import type { Preview, Previews } from '../../platform/jobs.ts';
 import type { Layout } from '../lib/layout.ts';
+import { processEnvironment, sessionVariables } from '../lib/process-environment.ts';
 import { freePorts } from '../../lib/free-ports.ts';
+import { until } from '../../lib/poll.ts';
 
 /** Longest time that a preview's services may take to become healthy. */
 const readyMs = 30_000;
@@ -31,10 +32,19 @@ async function serve(
   artefact: Artefact,
   access: DatabaseAccess,
 ): Promise<Preview> {
-  const ports = await freePorts(spec.services.length);
-  const targets = spec.services.map((service, index) => ({ service, port: ports[index] as number }));
+  const ports = layout.ports();
+  const free = await freePorts(spec.services.length);
+  const targets = spec.services.map((service, index) => ({ service, port: free[index] as number }));
   const front = await startFront(layout, targets);
   const baseUrl = `https://localhost:${(front.address() as AddressInfo).port}`;
+  const of = {
+    spec,
+    ports,
+    publicUrl: baseUrl,
+    databaseUrl: databaseUrl(access, 'app'),
+    version: artefact.version,
+    colour: 'preview' as const,
+  };
   const children: ChildProcess[] = [];
   const dispose = async () => {
     front.closeAllConnections();
@@ -43,7 +53,7 @@ async function serve(
   };
   try {
     for (const { service, port } of targets) {
-      const env = serviceEnvironment(layout, spec, service, artefact, access, port, baseUrl);
+      const env = processEnvironment(layout, { ...of, service, port });
       children.push(await start(layout, service, artefact, env));
     }
     await Promise.all(targets.map((target, index) => untilHealthy(target, children[index] as ChildProcess, artefact)));
@@ -99,34 +109,6 @@ function pass(request: IncomingMessage, response: ServerResponse, port: number):
   request.pipe(onward);
 }
 
-function serviceEnvironment(
-  layout: Layout,
-  spec: EnvironmentSpec,
-  service: ServiceSpec,
-  artefact: Artefact,
-  access: DatabaseAccess,
-  port: number,
-  baseUrl: string,
-): Record<string, string> {
-  const standIns = layout.ports().integrations;
-  const integrations = spec.integrations.map((integration) => [
-    integration.env,
-    integration.url ?? `http://127.0.0.1:${standIns[integration.name]}`,
-  ]);
-  return {
-    PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
-    ...service.env,
-    ...(Object.fromEntries(integrations) as Record<string, string>),
-    ...(service.database ? { DATABASE_URL: databaseUrl(access, 'app') } : {}),
-    HOST: '127.0.0.1',
-    PORT: String(port),
-    PUBLIC_URL: baseUrl,
-    GREENLIGHT_VERSION: artefact.version,
-    GREENLIGHT_COLOUR: 'preview',
-    GREENLIGHT_ENVIRONMENT: spec.environment,
-  };
-}
-
 async function start(
   layout: Layout,
   service: ServiceSpec,
@@ -136,7 +118,7 @@ async function start(
   await mkdir(layout.logs(), { recursive: true });
   const [command, ...args] = service.start as [string, ...string[]];
   const child = spawn(command, args, {
-    ...bareEnvironment(env),
+    ...bareEnvironment({ ...sessionVariables(), ...env }),
     cwd: artefact.location,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -160,23 +142,19 @@ async function start(
 }
 
 async function untilHealthy({ service, port }: Target, child: ChildProcess, artefact: Artefact): Promise<void> {
-  const deadline = Date.now() + readyMs;
-  let found = 'no answer';
-  while (Date.now() < deadline && child.exitCode === null) {
-    try {
-      const answer = await fetch(`http://127.0.0.1:${port}${service.health}`, { signal: AbortSignal.timeout(2000) });
-      if (answer.status === 200) return;
-      found = `status ${answer.status}`;
-    } catch {
-      // Not listening yet.
-    }
-    await sleep(100);
-  }
-  if (child.exitCode !== null) found = `it ended with exit code ${child.exitCode}`;
-  throw new OperationError(
-    `waiting for ${service.name} ${artefact.version} on a scratch database`,
-    `${service.health}: ${found}`,
-    `see its log preview.${service.name}.log in the environment's logs`,
+  const doing = `waiting for ${service.name} ${artefact.version} on a scratch database`;
+  const todo = `see its log preview.${service.name}.log in the environment's logs`;
+  const url = `http://127.0.0.1:${port}${service.health}`;
+  await until(
+    async () => {
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new OperationError(doing, `it ended with ${child.signalCode ?? `exit code ${child.exitCode}`}`, todo);
+      const answer = await fetch(url, { signal: AbortSignal.timeout(2000) }).catch(() => undefined);
+      return (
+        answer?.status === 200 || `${service.health}: ${answer === undefined ? 'no answer' : `status ${answer.status}`}`
+      );
+    },
+    { everyMs: 100, timeoutMs: readyMs, doing, todo },
   );
 }
 

@@ -1,5 +1,6 @@
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
+import { replaceFile } from '../../lib/atomic-file.ts';
 import type { StateFiles } from '../../platform/engine.ts';
 
 /** The files of Pulumi's file backend. */
@@ -8,18 +9,10 @@ export function directoryStateFiles(root: string): StateFiles {
   return {
     read: (path) => readFile(at(path), 'utf8').catch(orNothing(undefined)),
 
-    /** Whole or not at all, also where this program or the machine dies meanwhile. */
     async write(path, text) {
       const file = at(path);
       await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-      const draft = await open(`${file}.new`, 'w', 0o600);
-      try {
-        await draft.writeFile(text);
-        await draft.sync();
-      } finally {
-        await draft.close();
-      }
-      await rename(`${file}.new`, file);
+      await replaceFile(file, text);
     },
 
     async list(directory) {

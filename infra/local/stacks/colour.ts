@@ -1,8 +1,9 @@
 import * as pulumi from '@pulumi/pulumi';
 import { stackName, type Artefact, type ColourSpec, type EnvironmentName, type ServiceSpec } from '../../model.ts';
 import { type FoundationOutputs, readFoundation } from './foundation.ts';
-import { instanceEnvironment } from './instance-environment.ts';
 import { Layout } from '../lib/layout.ts';
+import { processEnvironment } from '../lib/process-environment.ts';
+import { databaseReference } from '../provider/secret-reference.ts';
 import { PostgresCluster, Process } from './resources.ts';
 
 export async function colourStack(
@@ -53,13 +54,16 @@ class ColourStack extends pulumi.ComponentResource {
   #service(service: ServiceSpec, artefact: Artefact): Process[] {
     const { colour } = this.#spec;
     const { spec, ports } = this.#foundation;
+    const { version } = artefact;
+    const publicUrl = `https://localhost:${ports.https}`;
+    const databaseUrl = databaseReference(this.#layout, ports, colour);
     return (ports.instances[colour][service.name] ?? []).map((port, index) => {
       const name = `${service.name}.${colour}.${index + 1}`;
       const args = {
         ...this.#place(),
         name,
         argv: service.start,
-        env: instanceEnvironment(this.#layout, { spec, ports, service, colour, port, artefact }),
+        env: processEnvironment(this.#layout, { spec, ports, service, port, publicUrl, version, colour, databaseUrl }),
         cwd: artefact.location,
         ready: { kind: 'http' as const, url: `http://127.0.0.1:${port}${service.health}` },
         readySeconds: 30,

@@ -1,11 +1,13 @@
-import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
+import { replaceFile } from '../../lib/atomic-file.ts';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { OperationError } from '../../lib/errors.ts';
 import { toolPath } from '../../lib/tools.ts';
 import type { Layout } from '../lib/layout.ts';
+import { sessionVariables } from '../lib/process-environment.ts';
 import { isFree } from '../../lib/free-ports.ts';
 import { end, probe, recordedProcess } from './processes.ts';
 import { prepareSocketDirectory } from '../lib/socket-path.ts';
@@ -55,10 +57,9 @@ export class Supervisor {
       await mkdir(directory, { recursive: true, mode: 0o700 });
     await prepareSocketDirectory(this.#socket);
     await this.endOrphans();
-    await writeAtomically(configurationFile(this.files), renderSupervisor(this.files), 0o600);
-    const { HOME, TZ, LANG = 'C.UTF-8' } = process.env;
+    await replaceFile(configurationFile(this.files), renderSupervisor(this.files));
     const result = await execa(toolPath('supervisord'), ['-c', configurationFile(this.files)], {
-      ...bareEnvironment({ HOME, TZ, LANG }),
+      ...bareEnvironment(sessionVariables()),
       stdin: 'ignore',
       all: true,
       reject: false,
@@ -127,8 +128,8 @@ export class Supervisor {
       if (known !== undefined) await this.#drop(program.name);
       await this.#endOrphan(program.name, program.stopSeconds);
       await refuseTakenPort(program);
-      await writeAtomically(scriptFile(this.files, program.name), renderScript(this.files, program), 0o600);
-      await writeAtomically(programFile(this.files, program.name), renderProgram(this.files, program), 0o600);
+      await replaceFile(scriptFile(this.files, program.name), renderScript(this.files, program));
+      await replaceFile(programFile(this.files, program.name), renderProgram(this.files, program));
       await this.#reread();
       await this.#accept([faults.alreadyAdded], 'supervisor.addProcessGroup', program.name);
     }
@@ -279,13 +280,6 @@ async function waitUntil(
   for (const deadline = Date.now() + ms; !(await done()); await sleep(30)) {
     if (Date.now() > deadline) throw new OperationError(doing, found, `look at ${log}`);
   }
-}
-
-/** Nobody ever reads half of a file. */
-async function writeAtomically(file: string, content: string, mode: number): Promise<void> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  await writeFile(`${file}.new`, content, { mode });
-  await rename(`${file}.new`, file);
 }
 
 /** A program whose port another one has would be started again and again, and the other one's answers taken for its own. */

@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { messageOf, OperationError } from '../../../lib/errors.ts';
+import { replaceFile } from '../../../lib/atomic-file.ts';
 import { home, projectRoot } from '../../../lib/paths.ts';
 import type { AwsSettings } from '../../lib/settings.ts';
-import { shortId } from '../client/temporary.ts';
 
 /** Authorities of RDS in all regions of AWS: "Using SSL/TLS to encrypt a connection to a DB instance" in the guide of RDS. */
 export const rdsBundleUrl = 'https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem';
@@ -73,13 +73,7 @@ const isPem = (file: string): Promise<boolean> =>
 /** Whole or not at all: a download that ended in the middle would pass for a file. */
 async function put(file: string, directory: string, text: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const work = `${file}.new-${shortId()}`;
-  try {
-    await writeFile(work, text, { flush: true });
-    await rename(work, file);
-  } finally {
-    await rm(work, { force: true });
-  }
+  await replaceFile(file, text, { mode: 0o644 });
 }
 
 /** `fetch failed` says nothing: its cause does. */

@@ -14,7 +14,7 @@ import type { DatabaseAccess } from '../../../platform/databases.ts';
 import type { Preview, Previews } from '../../../platform/jobs.ts';
 import { authoritiesFile, servicePort } from '../../lib/names.ts';
 import { routesOf } from '../../lib/routing-plan.ts';
-import { serviceEnvironment } from '../../stacks/services/service-environment.ts';
+import { taskEnvironment } from '../../stacks/services/service-environment.ts';
 import { calling } from '../client/errors.ts';
 import { readLog } from './wrapper.ts';
 import {
@@ -146,7 +146,8 @@ class Made {
     { doing, waits }: { doing: string; waits: PreviewWaits },
   ): Promise<StartedTask> {
     const url = databaseUrl({ ...access, caFile: authoritiesFile }, 'app');
-    const about = { version: artefact.version, colour: 'preview' };
+    const about = { version: artefact.version, colour: 'preview' } as const;
+    const { variables, secrets } = taskEnvironment(this.#setting.foundation, service, about, url);
     const started = await startTask(
       this.#setting,
       {
@@ -154,8 +155,8 @@ class Made {
         container: service.name,
         artefact,
         command: service.start,
-        environment: serviceEnvironment(this.#setting.foundation, service, about),
-        secrets: service.database ? { DATABASE_URL: url } : {},
+        environment: variables,
+        secrets,
         port: servicePort,
         tags,
       },

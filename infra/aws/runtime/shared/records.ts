@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import {
   type S3Client,
@@ -9,6 +9,7 @@ import {
   paginateListObjectsV2,
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
+import { replaceFile } from '../../../lib/atomic-file.ts';
 import { OperationError } from '../../../lib/errors.ts';
 import type { EnvironmentName } from '../../../model.ts';
 import type { Shared } from '../../../platform/lease.ts';
@@ -135,8 +136,7 @@ const readIfThere = (file: string): Promise<Buffer | undefined> =>
 
 async function save(file: string, bytes: Buffer): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  await writeFile(`${file}.new`, bytes, { mode: 0o600, flush: true });
-  await rename(`${file}.new`, file);
+  await replaceFile(file, bytes);
 }
 
 /** Files of releases as objects. Each says its SHA-256: an ETag is no checksum where a key of ours encrypts. */

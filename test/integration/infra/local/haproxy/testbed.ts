@@ -12,7 +12,7 @@ import { createLocalRouter } from '../../../../../infra/local/haproxy/router.ts'
 import { Layout, type Ports } from '../../../../../infra/local/lib/layout.ts';
 import { freePorts } from '../../../../../infra/lib/free-ports.ts';
 import { prepareSocketDirectory } from '../../../../../infra/local/lib/socket-path.ts';
-import { colours, type EnvironmentSpec, type ServiceSpec } from '../../../../../infra/model.ts';
+import { colours, type Colour, type EnvironmentSpec, type ServiceSpec } from '../../../../../infra/model.ts';
 
 export const secret = 'test-route-secret';
 
@@ -43,8 +43,30 @@ export interface Answer {
   body: { name?: string; method?: string; url?: string; headers?: IncomingHttpHeaders; writes?: number };
 }
 
+/** One instance of a service, as a process that says something once it listens. */
+export interface InstancePlace {
+  layout: Layout;
+  ports: Ports;
+  service: ServiceSpec;
+  colour: Colour;
+  port: number;
+}
+
+const echo = ({ service, colour, port }: InstancePlace, instance: string) => ({
+  argv: [
+    process.execPath,
+    join(import.meta.dirname, 'backend.ts'),
+    String(port),
+    `${service.name}.${colour}.${instance}`,
+  ],
+  env: process.env,
+});
+
 /** A real balancer in front of real processes, in a directory of its own; `dispose` ends and removes all of it. */
-export async function startTestbed(spec = testSpec) {
+export async function startTestbed(
+  spec = testSpec,
+  command: (place: InstancePlace, instance: string) => { argv: string[]; env: NodeJS.ProcessEnv } = echo,
+) {
   const directory = await mkdtemp(join(tmpdir(), 'gl balancer-'));
   const layout = new Layout('staging', directory);
   const ports = await allocate(spec);
@@ -53,11 +75,12 @@ export async function startTestbed(spec = testSpec) {
   const agents: Agent[] = [];
 
   const startBackend = async (name: string) => {
-    const [serviceName, colour, instance] = name.split('.') as [string, 'blue' | 'green', string];
-    const port = ports.instances[colour][serviceName]?.[Number(instance) - 1];
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'backend.ts'), String(port), name], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    const [serviceName, colour, instance] = name.split('.') as [string, Colour, string];
+    const port = ports.instances[colour][serviceName]?.[Number(instance) - 1] as number;
+    const service = spec.services.find((one) => one.name === serviceName) as ServiceSpec;
+    const { argv, env } = command({ layout, ports, service, colour, port }, instance);
+    const [program = '', ...args] = argv;
+    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
     backends.set(name, child);
     await new Promise((resolve, reject) => child.stdout.once('data', resolve) && child.once('exit', reject));
   };

@@ -1,0 +1,49 @@
+import type { Colour, IntegrationSpec, ServiceSpec } from '../model.ts';
+
+/** What only the platform knows of the place where a service runs. */
+export interface ServicePlace<Secret> {
+  host: string;
+  port: number;
+  /** The entry point through which the services of this version reach each other. */
+  publicUrl: string;
+  urlOf: (integration: IntegrationSpec) => string;
+  /** `DATABASE_URL`, or how the platform refers to it: it holds a password. */
+  databaseUrl: Secret;
+  /** PEM file of the authority that signed the entry point's certificate. Absent: the machine trusts it already. */
+  caFile?: string;
+  /** `PATH`. Absent: the image has its own. */
+  searchPath?: string;
+}
+
+export interface ServiceEnvironment<Secret> {
+  variables: Record<string, string>;
+  /** Kept apart: a platform may hand them over in another way than the variables. */
+  secrets: Record<string, Secret>;
+}
+
+/**
+ * Environment of a service, as "Service" in ARCHITECTURE.md promises it: for instances and previews of every platform. What the
+ * definition says (`service.env`) never replaces a variable of Greenlight's.
+ */
+export function serviceEnvironment<Secret>(
+  { environment, integrations }: { environment: string; integrations: IntegrationSpec[] },
+  service: Pick<ServiceSpec, 'env' | 'database'>,
+  { version, colour }: { version: string; colour: Colour | 'preview' },
+  place: ServicePlace<Secret>,
+): ServiceEnvironment<Secret> {
+  const secrets: Record<string, Secret> = service.database ? { DATABASE_URL: place.databaseUrl } : {};
+  const own = Object.entries(service.env).filter(([name]) => !Object.hasOwn(secrets, name));
+  const variables = {
+    ...Object.fromEntries(own),
+    ...Object.fromEntries(integrations.map((integration) => [integration.env, place.urlOf(integration)])),
+    ...(place.searchPath === undefined ? {} : { PATH: place.searchPath }),
+    ...(place.caFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: place.caFile }),
+    HOST: place.host,
+    PORT: String(place.port),
+    PUBLIC_URL: place.publicUrl,
+    GREENLIGHT_VERSION: version,
+    GREENLIGHT_COLOUR: colour,
+    GREENLIGHT_ENVIRONMENT: environment,
+  };
+  return { variables, secrets };
+}

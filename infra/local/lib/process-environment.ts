@@ -1,0 +1,29 @@
+import { serviceEnvironment, type ServicePlace } from '../../application/environment.ts';
+import type { Colour, EnvironmentSpec, ServiceSpec } from '../../model.ts';
+import { searchPath, type Layout, type Ports } from './layout.ts';
+
+export interface ServiceProcess extends Pick<ServicePlace<string>, 'port' | 'publicUrl' | 'databaseUrl'> {
+  spec: EnvironmentSpec;
+  ports: Pick<Ports, 'integrations'>;
+  service: ServiceSpec;
+  version: string;
+  colour: Colour | 'preview';
+}
+
+/** Environment of a service that runs as a process of this machine: an instance or a preview. */
+export function processEnvironment(layout: Layout, of: ServiceProcess): Record<string, string> {
+  const { variables, secrets } = serviceEnvironment(of.spec, of.service, of, {
+    ...of,
+    host: '127.0.0.1',
+    urlOf: ({ name, url }) => url ?? `http://127.0.0.1:${of.ports.integrations[name]}`,
+    caFile: layout.caFile(),
+    searchPath: searchPath(),
+  });
+  return { ...variables, ...secrets };
+}
+
+/** What processes see of the session of whoever starts them: home, time zone, language. */
+export function sessionVariables(): Record<string, string | undefined> {
+  const { HOME, TZ, LANG = 'C.UTF-8' } = process.env;
+  return { HOME, TZ, LANG };
+}
