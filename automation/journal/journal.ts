@@ -7,7 +7,8 @@ import { secrets, type Redactor } from '../../infra/lib/redact.ts';
 
 /**
  * The journal of a release: one JSON object per line, numbered, dated, chained by the hash of the line before it.
- * It is on disk before `append` returns, so an intent is always older than the action that it announces.
+ * It is on disk before `append` returns, so an intent is always older than the action that it announces. Own code: loggers
+ * write later, and chain nothing.
  */
 
 export const journalFile = 'journal.jsonl';

@@ -1,51 +1,67 @@
+import { XMLBuilder } from 'fast-xml-parser';
 import type { ReportModel, GateRow } from './model/model.ts';
 import { wayBackLossless } from './model/proofs.ts';
+
+/** One element as XMLBuilder takes it: `@` begins an attribute, `#text` is the content. */
+type Outcome = Partial<Record<'failure' | 'error' | 'skipped' | 'system-out', Record<string, string>>>;
+interface TestCase extends Outcome {
+  '@classname': string;
+  '@name': string;
+  '@time': string;
+}
 
 /**
  * `junit.xml`: one test case per gate and stage, so that any CI shows a release like a test run. `fail` is a failure,
  * `error` and `inconclusive` are errors (nothing was proven), `not-run` is skipped, `waived` passes and says so.
  */
 export function renderJUnit(model: ReportModel): string {
-  const byStage = new Map<string, GateRow[]>();
-  for (const gate of model.gates) {
-    const name = gate.stage ?? 'release';
-    byStage.set(name, [...(byStage.get(name) ?? []), gate]);
-  }
-  const suites = [...byStage].map(([stage, gates]) =>
-    suite(
-      `gates.${stage}`,
-      gates.map(gateCase),
-      gates.reduce((sum, g) => sum + g.ms, 0),
-    ),
-  );
-  const stages = model.stages.map((stage) =>
-    testCase(
-      'stages',
-      stage.title,
-      stage.ms ?? 0,
-      outcome(stage.verdict === 'running' ? 'not-run' : stage.verdict, stage.reason ?? ''),
-    ),
+  const byStage = Map.groupBy(model.gates, (gate) => gate.stage ?? 'release');
+  const gates = [...byStage].map(([stage, rows]) => ({
+    name: `gates.${stage}`,
+    cases: rows.map(gateCase),
+    ms: sumMs(rows),
+  }));
+  const stages = model.stages.map(({ title, ms, verdict, reason }) =>
+    testCase('stages', title, ms ?? 0, outcome(verdict === 'running' ? 'not-run' : verdict, reason ?? '')),
   );
   if (model.rollback !== null) stages.push(rollbackCase(model));
-  suites.push(suite('stages', stages, model.overhead.wallMs));
-  return `<?xml version="1.0" encoding="UTF-8"?>
-<testsuites name="${xml(`${model.application} ${model.to.version} ${model.environment}`)}"${counts(suites.join(''))} time="${seconds(model.overhead.wallMs)}">
-${suites.join('\n')}
-</testsuites>
-`;
+  const suites = [...gates, { name: 'stages', cases: stages, ms: model.overhead.wallMs }];
+  const builder = new XMLBuilder({
+    ignoreAttributes: false,
+    attributeNamePrefix: '@',
+    format: true,
+    suppressBooleanAttributes: false,
+    suppressEmptyNode: true,
+  });
+  return builder.build({
+    '?xml': { '@version': '1.0', '@encoding': 'UTF-8' },
+    testsuites: {
+      '@name': valid(`${model.application} ${model.to.version} ${model.environment}`),
+      ...counts(suites.flatMap(({ cases }) => cases)),
+      '@time': seconds(model.overhead.wallMs),
+      testsuite: suites.map(({ name, cases, ms }) => ({
+        '@name': valid(name),
+        ...counts(cases),
+        '@time': seconds(ms),
+        testcase: cases,
+      })),
+    },
+  });
 }
 
-function suite(name: string, cases: string[], ms: number): string {
-  const body = cases.join('\n');
-  return `  <testsuite name="${xml(name)}"${counts(body)} time="${seconds(ms)}">\n${body}\n  </testsuite>`;
+const sumMs = (rows: GateRow[]): number => rows.reduce((sum, { ms }) => sum + ms, 0);
+
+function counts(cases: TestCase[]): Record<string, number> {
+  const having = (outcome: keyof Outcome): number => cases.filter((one) => outcome in one).length;
+  return {
+    '@tests': cases.length,
+    '@failures': having('failure'),
+    '@errors': having('error'),
+    '@skipped': having('skipped'),
+  };
 }
 
-function counts(body: string): string {
-  const count = (tag: string): number => body.split(`<${tag}`).length - 1;
-  return ` tests="${count('testcase ')}" failures="${count('failure ')}" errors="${count('error ')}" skipped="${count('skipped')}"`;
-}
-
-function gateCase(gate: GateRow): string {
+function gateCase(gate: GateRow): TestCase {
   const bad = gate.measurements.filter((m) => m.verdict !== 'pass');
   const detail = bad.map((m) => `${m.name}: ${m.measured} (wanted ${m.wanted})${m.note ? `. ${m.note}` : ''}`);
   const lines = [
@@ -56,44 +72,45 @@ function gateCase(gate: GateRow): string {
   return testCase(gate.id, gate.title, gate.ms, outcome(gate.verdict, lines.join('\n'), gate.waiver));
 }
 
-/** A way back that kept everything is a passed test; what it lost or left behind, or that nobody knows, is told as such. */
-function rollbackCase(model: ReportModel): string {
+/** A rollback that kept every write is a passed test. Writes that it lost, or that nobody could count, are a failure or an error. */
+function rollbackCase(model: ReportModel): TestCase {
   const { verdict, measured } = wayBackLossless(model);
   return testCase('stages', 'Rollback', model.rollback?.ms ?? 0, outcome(verdict, measured));
 }
 
-function testCase(className: string, name: string, ms: number, body: string): string {
-  return `    <testcase classname="${xml(className)}" name="${xml(name)}" time="${seconds(ms)}">${body}</testcase>`;
-}
+const testCase = (className: string, name: string, ms: number, outcome: Outcome): TestCase => ({
+  '@classname': valid(className),
+  '@name': valid(name),
+  '@time': seconds(ms),
+  ...outcome,
+});
 
-function outcome(verdict: GateRow['verdict'], text: string, waiver?: GateRow['waiver']): string {
-  const message = xml(text.split('\n')[0]!);
+function outcome(verdict: GateRow['verdict'], text: string, waiver?: GateRow['waiver']): Outcome {
+  const said = { '@message': valid(text.split('\n')[0]!), '@type': verdict, '#text': valid(text) };
   switch (verdict) {
     case 'pass':
-      return '';
+      return {};
     case 'waived':
-      return `<system-out>${xml(`waived by ${waiver?.by ?? 'unknown'} until ${waiver?.expires ?? 'unknown'}: ${waiver?.reason ?? ''}\n${text}`)}</system-out>`;
+      return {
+        'system-out': {
+          '#text': valid(
+            `waived by ${waiver?.by ?? 'unknown'} until ${waiver?.expires ?? 'unknown'}: ${waiver?.reason ?? ''}\n${text}`,
+          ),
+        },
+      };
     case 'not-run':
-      return `<skipped/>`;
+      return { skipped: {} };
     case 'inconclusive':
     case 'error':
-      return `<error message="${message}" type="${verdict}">${xml(text)}</error>`;
+      return { error: said };
     case 'fail':
-      return `<failure message="${message}" type="fail">${xml(text)}</failure>`;
+      return { failure: said };
   }
 }
 
 const seconds = (ms: number): string => (ms / 1000).toFixed(3);
 
-const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;' };
-
-/** Escapes text, and replaces characters that XML 1.0 cannot hold at all. */
-function xml(text: string): string {
-  return (
-    text
-      .toWellFormed()
-      // eslint-disable-next-line no-control-regex -- these are what XML forbids
-      .replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g, '\ufffd')
-      .replace(/[&<>"']/g, (c) => entities[c]!)
-  );
-}
+/** Replaces the characters that XML 1.0 cannot hold: the builder escapes, and lets these through. */
+const valid = (text: string): string =>
+  // eslint-disable-next-line no-control-regex -- these are what XML forbids
+  text.toWellFormed().replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g, '\ufffd');

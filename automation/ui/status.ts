@@ -108,6 +108,7 @@ function colourRow(status: ColourStatus): Cell[] {
   ];
 }
 
+/** Not by cli-table3: without borders it takes more settings than this has lines, and it leaves spaces at the ends of lines. */
 function columns(rows: readonly Cell[][], paint: Paint): string[] {
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => stringWidth(row[i]!.text))));
   return rows.map((row) =>

@@ -33,6 +33,7 @@ export interface Terminal {
 /**
  * Shows a release. In a terminal, the last line is alive: stage, what is waited for, elapsed against expected time.
  * Elsewhere (pipe, CI, TERM=dumb) it is a log: one line per happening, with its time.
+ * Not by log-update: one line is erased with one sequence, and log-update hides the cursor and wraps what is to be cut.
  */
 export function createTerminal(options: TerminalOptions): Terminal {
   const { stdout, isTTY, env, quiet = false, now = Date.now } = options;

@@ -1,5 +1,6 @@
 import { stripVTControlCharacters, styleText } from 'node:util';
 import stringWidth from 'string-width';
+import wrapAnsi from 'wrap-ansi';
 
 /** Text for terminals: safe, in colour where wanted, never wider than the window. */
 
@@ -35,53 +36,28 @@ export function oneLine(text: string): string {
   );
 }
 
-const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' });
-
 /** Cuts `text` to `width` columns; `…` stands for the rest. */
 export function fit(text: string, width: number): string {
   if (stringWidth(text) <= width) return text;
-  let cut = '';
-  let used = 0;
-  for (const { segment } of segmenter.segment(text)) {
-    used += stringWidth(segment);
-    if (used > width - 1) break;
-    cut += segment;
-  }
-  return width < 1 ? '' : `${cut.trimEnd()}…`;
+  if (width < 1) return '';
+  const [cut = ''] = wrapAnsi(text, Math.max(1, width - 1), { ...asItIs, wordWrap: false }).split('\n');
+  // The first row holds one character at least, however wide that is.
+  return stringWidth(cut) < width ? `${cut.trimEnd()}…` : '…';
 }
 
 /** Breaks `text` into lines of at most `width` columns, between words where it can; later lines begin with `hangingIndent`. */
 export function wrap(text: string, width: number, hangingIndent: string): string[] {
-  const indent = hangingIndent.slice(0, Math.floor(width / 2));
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(/(?<=\S) /)) {
-    const joined = line === '' || line === indent ? line + word : `${line} ${word}`;
-    if (stringWidth(joined) <= width) {
-      line = joined;
-      continue;
-    }
-    if (line !== '' && line !== indent) lines.push(line);
-    line = lines.length === 0 ? word : indent + word.trimStart();
-    while (stringWidth(line) > width) {
-      const head = takeColumns(line, width);
-      lines.push(head);
-      const rest = line.slice(head.length);
-      line = rest === '' ? '' : indent + rest;
-    }
-  }
-  return line === '' || line === indent ? lines : [...lines, line];
+  // A window of one column cannot show a wide character. Lines of two columns end, and the terminal breaks them.
+  const columns = Math.max(2, width);
+  const indent = columns < 4 ? '' : hangingIndent.slice(0, Math.floor(columns / 2));
+  const [first = '', ...others] = wrapAnsi(text, columns, asItIs).split('\n');
+  const rest = wrapAnsi(others.join('').trimStart(), Math.max(2, columns - indent.length), asItIs).split('\n');
+  const later = rest.map((line) => line.trim()).filter((line) => line !== '');
+  return [first.trimEnd(), ...later.map((line) => indent + line)].filter((line) => line !== '');
 }
 
-/** At least one character, so that a window of no width at all ends as well. */
-function takeColumns(text: string, width: number): string {
-  let head = '';
-  for (const { segment } of segmenter.segment(text)) {
-    if (head.trim() !== '' && stringWidth(head + segment) > width) break;
-    head += segment;
-  }
-  return head;
-}
+/** Words longer than a line are broken, and no space is lost: what is broken can be joined again. */
+const asItIs = { hard: true, trim: false };
 
 /** Pads to `width` columns, on the left for numbers. */
 export function pad(text: string, width: number, side: 'left' | 'right' = 'right'): string {

@@ -1,6 +1,7 @@
 /**
  * Keeps secrets out of everything that is written: journal, logs, terminal, report. Whoever makes or reads a secret
- * registers its value; every writer passes its text through `redact`.
+ * registers its value; every writer passes its text through `redact`. Own code: libraries mask known keys of objects, and a
+ * secret has to be found by its value in any text.
  */
 
 /** Shorter values occur by chance in ordinary text, so masking them would hide more than it protects. */

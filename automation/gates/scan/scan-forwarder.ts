@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { createProxyServer } from 'httpxy';
 import type { EntryPoint } from '../../../infra/platform/router.ts';
 
 /**
@@ -34,46 +35,40 @@ export async function openScanForwarder(
   headers: Record<string, string>,
 ): Promise<ScanForwarder> {
   const base = new URL(entry.baseUrl);
-  const secure = base.protocol === 'https:';
   const ca = entry.caFile === undefined ? undefined : await readFile(entry.caFile);
-  const agent = secure ? new https.Agent({ keepAlive: true, ca }) : new http.Agent({ keepAlive: true });
+  const agent = new (base.protocol === 'https:' ? https : http).Agent({ keepAlive: true, ca });
   const paths = new Set<string>();
   const traffic = { requests: 0, unanswered: 0, statuses: {} as Record<string, number> };
   let origin = '';
 
+  const { protocol, port } = base;
+  const target = { protocol, hostname: base.hostname.replace(/^\[|\]$/g, ''), port };
+  const proxy = createProxyServer({
+    target,
+    agent,
+    headers: { ...headers, host: base.host },
+    proxyTimeout: patienceMs,
+  });
+  proxy.on('proxyRes', (answer, { url = '/' }) => {
+    const status = answer.statusCode ?? 0;
+    traffic.statuses[status] = (traffic.statuses[status] ?? 0) + 1;
+    if (status < 400) paths.add(url.split('?', 1)[0] ?? url);
+    // As text, as a location that answers a scanner need not be a URL.
+    const { location } = answer.headers;
+    if (location !== undefined) answer.headers.location = location.replace(base.origin, origin);
+  });
+  proxy.on('error', (_error, _incoming, outgoing) => {
+    if (!(outgoing instanceof http.ServerResponse) || outgoing.writableEnded || outgoing.destroyed) return;
+    traffic.unanswered += 1;
+    if (outgoing.headersSent) outgoing.destroy();
+    else outgoing.writeHead(502).end();
+  });
   const server = http.createServer((incoming, outgoing) => {
     traffic.requests += 1;
     // Scanners send what no browser would: bytes that must not stand in a request line are encoded.
-    const path = (incoming.url ?? '/').replace(/[^\x21-\x7e]/g, (c) => encodeURIComponent(c.toWellFormed()));
-    const forwarded = (secure ? https : http).request(
-      {
-        agent,
-        host: base.hostname.replace(/^\[|\]$/g, ''),
-        port: base.port,
-        path,
-        method: incoming.method,
-        timeout: patienceMs,
-        headers: { ...incoming.headers, host: base.host, ...headers },
-      },
-      (answer) => {
-        const status = answer.statusCode ?? 0;
-        traffic.statuses[status] = (traffic.statuses[status] ?? 0) + 1;
-        if (status < 400) paths.add(path.split('?', 1)[0] ?? path);
-        const location = answer.headers.location?.replace(base.origin, origin);
-        outgoing.writeHead(status, { ...answer.headers, ...(location === undefined ? {} : { location }) });
-        answer.pipe(outgoing);
-      },
-    );
-    forwarded.on('timeout', () => forwarded.destroy(new Error('no answer')));
-    forwarded.on('error', () => {
-      if (outgoing.writableEnded || outgoing.destroyed) return;
-      traffic.unanswered += 1;
-      if (outgoing.headersSent) outgoing.destroy();
-      else outgoing.writeHead(502).end();
-    });
-    // A scanner that hangs up does not want the answer any more.
-    outgoing.on('close', () => forwarded.destroy());
-    incoming.pipe(forwarded);
+    incoming.url = (incoming.url ?? '/').replace(/[^\x21-\x7e]/g, (c) => encodeURIComponent(c.toWellFormed()));
+    // It rejects when the scanner hangs up. A failure of the application is the event `error`.
+    proxy.web(incoming, outgoing).catch(() => undefined);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

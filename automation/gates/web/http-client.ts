@@ -1,13 +1,15 @@
 import { readFile } from 'node:fs/promises';
-import http from 'node:http';
-import https from 'node:https';
+import { Agent, errors, request } from 'undici';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { EntryPoint } from '../../../infra/platform/router.ts';
 import { userAgent } from '../../../infra/lib/user-agent.ts';
 
+/** By name in lower case; a header that came several times is a list, and `set-cookie` always is. */
+export type AnswerHeaders = Record<string, string | string[] | undefined> & { 'set-cookie'?: string[] };
+
 export interface Answer {
   status: number;
-  headers: http.IncomingHttpHeaders;
+  headers: AnswerHeaders;
   body: string;
 }
 
@@ -23,48 +25,44 @@ export type Ask = (path: string, question?: Question) => Promise<Answer>;
 /** Milliseconds without a byte after which an answer counts as missing. */
 const patienceMs = 10_000;
 
-/** A client of one entry point that trusts its authority. `Ask` rejects with an OperationError without an answer. */
+/**
+ * A client of one entry point that trusts its authority, and uses no proxy, whatever the shell says. `Ask` rejects with an
+ * OperationError without an answer.
+ */
 export async function clientOf(
   entry: Pick<EntryPoint, 'baseUrl' | 'caFile'>,
-  headers: Record<string, string> = {},
+  routeHeaders: Record<string, string> = {},
 ): Promise<Ask> {
-  const ca = entry.caFile === undefined ? undefined : await readFile(entry.caFile);
-  return (path, question = {}) => {
+  const ca = entry.caFile === undefined ? undefined : await readFile(entry.caFile, 'utf8');
+  const dispatcher = new Agent({
+    connect: { ca, timeout: patienceMs },
+    headersTimeout: patienceMs,
+    bodyTimeout: patienceMs,
+  });
+  return async (path, { method = 'GET', headers, body } = {}) => {
     const url = new URL(path, entry.baseUrl);
-    const { request } = url.protocol === 'https:' ? https : http;
-    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-    const outgoing = request(
-      url,
-      {
-        method: question.method ?? 'GET',
-        headers: { ...userAgent, ...headers, ...question.headers },
-        ca,
-        timeout: patienceMs,
-      },
-      (incoming) => {
-        const chunks: Buffer[] = [];
-        incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
-        incoming.on('error', reject);
-        incoming.on('end', () =>
-          resolve({
-            status: incoming.statusCode ?? 0,
-            headers: incoming.headers,
-            body: Buffer.concat(chunks).toString('utf8'),
-          }),
-        );
-      },
-    );
-    outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer within ${patienceMs / 1000} s`)));
-    outgoing.on('error', reject);
-    outgoing.end(question.body);
-    return promise.catch((error: Error) => {
-      const doing = `asking ${question.method ?? 'GET'} ${url.pathname}`;
+    try {
+      const sent = { ...userAgent, ...routeHeaders, ...headers };
+      const answer = await request(url, { dispatcher, method, headers: sent, body });
+      const { 'set-cookie': cookies, ...others } = answer.headers;
+      return {
+        status: answer.statusCode,
+        headers: cookies === undefined ? others : { ...others, 'set-cookie': [cookies].flat() },
+        body: await answer.body.text(),
+      };
+    } catch (error) {
       throw new OperationError(
-        doing,
-        error.message || 'no connection',
+        `asking ${method} ${url.pathname}`,
+        whyUnanswered(error as Error),
         'check that the entry point is up: npm run status',
         { cause: error },
       );
-    });
+    }
   };
+}
+
+function whyUnanswered(error: Error): string {
+  const { HeadersTimeoutError, BodyTimeoutError, ConnectTimeoutError } = errors;
+  const isTimeout = [HeadersTimeoutError, BodyTimeoutError, ConnectTimeoutError].some((kind) => error instanceof kind);
+  return isTimeout ? `no answer within ${patienceMs / 1000} s` : error.message || 'no connection';
 }

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import http from 'node:http';
 import tls from 'node:tls';
 import type { EntryPoint } from '../../../infra/platform/router.ts';
 import { check, type Gate, type Measurement } from '../../journal/verdict.ts';
+import { clientOf } from './http-client.ts';
 
 export interface TlsGate {
   entry: EntryPoint;
@@ -145,15 +145,10 @@ interface Redirect {
   location: string | undefined;
 }
 
-function redirectOf(httpUrl: string): Promise<Redirect> {
-  const { promise, resolve, reject } = Promise.withResolvers<Redirect>();
-  const request = http.get(httpUrl, { timeout: handshakeMs }, (answer) => {
-    answer.resume();
-    resolve({ status: answer.statusCode ?? 0, location: answer.headers.location });
-  });
-  request.on('timeout', () => request.destroy(new Error(`${httpUrl} does not answer`)));
-  request.on('error', reject);
-  return promise;
+async function redirectOf(httpUrl: string): Promise<Redirect> {
+  const ask = await clientOf({ baseUrl: httpUrl });
+  const { status, headers } = await ask(httpUrl);
+  return { status, location: [headers['location']].flat()[0] };
 }
 
 /** Plain HTTP must lead to the same host by HTTPS, for good (301, 308) or for now (302, 307). */

@@ -1,4 +1,7 @@
-/** Markup that is safe to put into a page as it is: only `html` and `raw` make it. */
+/**
+ * Markup that is safe to put into a page as it is: only `html` and `raw` make it. Not by a template engine: those tell safe
+ * markup apart by how a template writes it, here the type does.
+ */
 export class Html {
   readonly text: string;
   constructor(text: string) {

@@ -79,7 +79,7 @@ async function upload(
     try {
       await clients.objects.send(command, { requestTimeout: transferMs });
     } catch (error) {
-      if (!/PreconditionFailed|ConditionalRequestConflict/.test(codeOf(error))) throw error;
+      if (!['PreconditionFailed', 'ConditionalRequestConflict'].includes(codeOf(error))) throw error;
     }
   });
 }

@@ -1,8 +1,9 @@
 import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
-import { request as httpsRequest, type RequestOptions } from 'node:https';
+import type { LookupFunction } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Agent, request } from 'undici';
 import { OperationError } from '../../../lib/errors.ts';
 import { other, type EnvironmentSpec, type Split } from '../../../model.ts';
 import type { EntryPoint } from '../../../platform/router.ts';
@@ -33,36 +34,28 @@ export interface Probe {
 const answerMs = 5_000;
 
 export function createProbe({ baseUrl, caFile }: Pick<EntryPoint, 'baseUrl' | 'caFile'>): Probe {
-  let authority: Promise<Buffer> | undefined;
+  let authority: Promise<string> | undefined;
   const probe: Probe = async ({ method, path }, node) => {
-    const ca = caFile === undefined ? {} : { ca: await (authority ??= readFile(caFile)) };
+    const ca = caFile === undefined ? undefined : await (authority ??= readFile(caFile, 'utf8'));
+    // The name stays that of the entry point, in TLS and in `Host`: only its address is given.
+    const lookup: LookupFunction | undefined = node && ((_name, _options, done) => done(null, [node]));
+    // An agent for each request, as a connection that is used again would ask the same node as before.
+    const dispatcher = new Agent({ connect: { ca, lookup, timeout: answerMs }, headersTimeout: answerMs });
     // Not counted as a user's by an application that tells synthetic traffic apart.
-    const headers = { ...userAgent, 'x-greenlight-synthetic': '1', 'content-length': '0' };
-    // The name stays the one of the entry point, in TLS and in `Host`.
-    const to: Pick<RequestOptions, 'lookup'> =
-      node === undefined ? {} : { lookup: (_name, _options, done) => done(null, [node]) };
-    return new Promise((resolve) => {
-      const asked = httpsRequest(new URL(path, baseUrl), {
-        method,
-        agent: false,
-        headers,
-        timeout: answerMs,
-        ...ca,
-        ...to,
-      });
-      asked.once('response', (answer) => {
-        answer.resume();
-        const header = (name: string) => [answer.headers[name]].flat()[0];
-        resolve({
-          status: answer.statusCode ?? 0,
-          colour: header('x-greenlight-colour'),
-          fence: header('x-greenlight-fence'),
-        });
-      });
-      asked.once('timeout', () => asked.destroy(new Error('no answer in time')));
-      asked.on('error', () => resolve({ status: 0 }));
-      asked.end();
-    });
+    const headers = { ...userAgent, 'x-greenlight-synthetic': '1' };
+    try {
+      const answer = await request(new URL(path, baseUrl), { dispatcher, method, headers });
+      const header = (name: string) => [answer.headers[name]].flat()[0];
+      return {
+        status: answer.statusCode,
+        colour: header('x-greenlight-colour'),
+        fence: header('x-greenlight-fence'),
+      };
+    } catch {
+      return { status: 0 };
+    } finally {
+      void dispatcher.destroy();
+    }
   };
   // Its load balancer has addresses of IPv4 alone.
   const nodes = () => lookup(new URL(baseUrl).hostname, { all: true, family: 4 });

@@ -383,6 +383,7 @@ describe('the nearest known word', () => {
   it('forgives typing errors and case, and does not guess', () => {
     expect(nearest('platfrom', ['platform', 'approval'])).to.equal('platform');
     expect(nearest('Routes', ['routes'])).to.equal('routes');
+    expect(nearest('lcoal', ['local', 'aws'])).to.equal('local');
     expect(nearest('xyz', ['routes', 'name'])).to.equal(undefined);
   });
 });

@@ -166,5 +166,19 @@ describe('junit.xml', () => {
     const text = renderJUnit(buildReport(poisoned()));
     expect(XMLValidator.validate(text)).to.equal(true);
     expect(text).not.to.include('\u0000').and.not.include('<script');
+    const name = `a "<true>" & 'b'`;
+    const [stage] = buildReport(journalOf('no-go')).stages.filter(({ verdict }) => verdict === 'fail');
+    const one = {
+      ...buildReport(poisoned()),
+      rollback: null,
+      gates: [],
+      stages: [{ ...stage!, title: name, reason: 'true' }],
+    };
+    const parser = new XMLParser({ ignoreAttributes: false, attributeNamePrefix: '' });
+    const read = parser.parse(renderJUnit(one)) as {
+      testsuites: { testsuite: { testcase: { name: string; failure: object } } };
+    };
+    expect(read.testsuites.testsuite.testcase).to.include({ name, classname: 'stages' });
+    expect(read.testsuites.testsuite.testcase.failure).to.include({ message: 'true', type: 'fail' });
   });
 });

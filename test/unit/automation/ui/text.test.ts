@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { expect } from 'chai';
 import stringWidth from 'string-width';
 import { fit, oneLine, painter, wantsColour, wrap } from '../../../../automation/ui/text.ts';
@@ -40,5 +41,14 @@ describe('text for terminals', () => {
       expect(lines.join('').replaceAll(' ', '')).to.equal(text.replaceAll(' ', ''));
     }
     expect(wrap(text, 200, '  ')).to.deep.equal([text]);
+    // A colour ends with each line, so that the indentation and whatever is printed next have none.
+    const red = painter(true)('bad', 'one two three four');
+    const lines = wrap(red, 9, '  ');
+    expect(lines.map((line) => stripVTControlCharacters(line).trimEnd())).to.deep.equal([
+      'one two',
+      '  three',
+      '  four',
+    ]);
+    for (const line of lines) expect(line.endsWith('\x1b[39m'), line).to.equal(true);
   });
 });
