@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import { grantWrites, revokeWrites } from '../../../infra/application/roles.ts';
 import { close, connect, isLost, whileLost, withClient } from '../connect.ts';
+import type { Direction } from './procedure.ts';
 import { caughtUpTo } from './steps.ts';
 import { Fence, removeStaleFences } from './fence.ts';
 import { linkBetween, type Link, type Side } from '../link.ts';
@@ -20,7 +21,7 @@ import { quietTriggers } from '../replication/triggers.ts';
 export interface Move {
   from: Side;
   to: Side;
-  direction: 'forward' | 'rollback';
+  direction: Direction;
 }
 
 /** Longest wait for a server that starts again, ms: it replays its log first. */

@@ -1,32 +1,17 @@
 import type { Router } from '../../../infra/platform/router.ts';
 import type { TableComparison } from '../../journal/events.ts';
 import type { Link, Side } from '../link.ts';
-
-/** In this order. Up to `grant` everything is undone on failure; `flip` decides; what follows is finished. */
-export type CutoverStep =
-  | 'prepare'
-  | 'hold'
-  | 'drain'
-  | 'fence'
-  | 'replay'
-  | 'carry-over'
-  | 'grant'
-  | 'flip'
-  | 'release'
-  | 'fenced'
-  | 'follow'
-  | 'compare';
+import type { Direction, OnStep } from './procedure.ts';
 
 export interface CutoverOptions {
   router: Router;
   /** The live colour, whose replication to `to` is streaming. */
   from: Side;
   to: Side;
-  /** `forward`: afterwards `from` follows `to`, for the way back. `rollback`: `from` is detached. */
-  direction: 'forward' | 'rollback';
+  direction: Direction;
   settings: CutoverSettings;
   /** After each step. Those from `hold` to `flip` happen while writes wait: be quick. Throwing before the flip aborts. */
-  onStep?: (step: CutoverStep, ms: number, detail?: string) => void;
+  onStep?: OnStep;
   /** Whether this program still has the environment: one that was away for too long must not flip what another works on. */
   ours?: (() => boolean) | undefined;
   /** Aborts before the flip; after it, it is ignored. */

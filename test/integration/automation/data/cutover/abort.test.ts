@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { cutover, CutoverAborted } from '../../../../../automation/data/cutover/cutover.ts';
-import type { CutoverOptions, CutoverStep } from '../../../../../automation/data/cutover/types.ts';
+import type { CutoverOptions } from '../../../../../automation/data/cutover/types.ts';
+import type { CutoverStep } from '../../../../../automation/data/cutover/procedure.ts';
 import { inspect } from '../../../../../automation/data/cutover/recover.ts';
 import { startSync, syncStatus, waitForSync } from '../../../../../automation/data/replication/sync.ts';
 import { linkBetween } from '../../../../../automation/data/link.ts';

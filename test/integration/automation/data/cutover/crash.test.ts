@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { cutover } from '../../../../../automation/data/cutover/cutover.ts';
-import type { CutoverStep } from '../../../../../automation/data/cutover/types.ts';
+import type { CutoverStep } from '../../../../../automation/data/cutover/procedure.ts';
 import { inspect, recoverCutover } from '../../../../../automation/data/cutover/recover.ts';
 import { startSync, waitForSync } from '../../../../../automation/data/replication/sync.ts';
 import type { Side } from '../../../../../automation/data/link.ts';

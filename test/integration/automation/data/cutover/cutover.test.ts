@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { cutover } from '../../../../../automation/data/cutover/cutover.ts';
+import { cutoverSteps, type CutoverStep } from '../../../../../automation/data/cutover/procedure.ts';
 import type { CutoverResult } from '../../../../../automation/data/cutover/types.ts';
 import { inspect } from '../../../../../automation/data/cutover/recover.ts';
 import { withClient } from '../../../../../automation/data/connect.ts';
@@ -32,14 +33,18 @@ describe('cutover and rollback under writes', () => {
       expect(ready.tablesReady).to.equal(ready.tables).and.to.be.greaterThan(2);
       await load.more(50);
 
+      const steps: CutoverStep[] = [];
+      const onStep = (step: CutoverStep): void => void steps.push(step);
       const there = await cutover({
         router,
         from: rig.blue,
         to: rig.green,
         direction: 'forward',
         settings,
+        onStep,
       });
       expect(problemsOf(there)).to.deep.equal([]);
+      expect(steps.splice(0), 'every step of the table was done').to.deep.equal(cutoverSteps);
       expect(router.split).to.deep.equal({ live: 'green', percent: 0 });
       expect(there.tables.map((t) => t.table)).to.include.members([
         'public.accounts',
@@ -57,8 +62,9 @@ describe('cutover and rollback under writes', () => {
       await rig.run(rig.green, `INSERT INTO badges (account, name) VALUES (1, 'first')`);
       expect((await inspect({ blue: rig.blue.access, green: rig.green.access }, router)).phase).to.equal('replicating');
 
-      const back = await cutover({ router, from: rig.green, to: rig.blue, direction: 'rollback', settings });
+      const back = await cutover({ router, from: rig.green, to: rig.blue, direction: 'rollback', settings, onStep });
       expect(problemsOf(back)).to.deep.equal([]);
+      expect(steps, 'every step of the table was done').to.deep.equal(cutoverSteps);
       await load.more(100);
       console.log('    rollback: held %d ms, slowest write %d ms', Math.round(back.holdMs), Math.round(load.slowestMs));
       await load.stop();
