@@ -63,15 +63,17 @@ export async function connect(
   });
   // A session that the server ends while nobody uses it: the next query rejects, which is where it is handled.
   client.on('error', () => undefined);
+  const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
+  client.query = ((...args: unknown[]) => query(...args).catch(noteOrigin)) as typeof client.query;
   try {
-    await client.connect();
+    await client.connect().catch(noteOrigin);
   } catch (error) {
     void client.end().catch(() => undefined);
     throw new OperationError(
       `connecting to the database ${options.database ?? access.database} on ${access.host}:${access.port} as ${access[role].user}`,
       messageOf(error),
       'see that the database runs: npm run status',
-      { cause: error },
+      { cause: error, code: 'unreachable' },
     );
   }
   return client;
@@ -108,6 +110,12 @@ export async function rows<T>(client: pg.Client, sql: string, values?: unknown[]
   return (await client.query(sql, values)).rows as T[];
 }
 
+/** Runs exactly one statement: by the extended protocol the server refuses a text with several, such as one that ends the transaction. */
+export function runSingle(client: pg.Client, text: string): Promise<pg.QueryResult> {
+  const query: pg.QueryConfig & { queryMode: 'extended' } = { text, queryMode: 'extended' };
+  return client.query(query);
+}
+
 /** The only row of a statement. Throws where there is none. */
 export async function row<T>(client: pg.Client, sql: string, values?: unknown[]): Promise<T> {
   const [first] = await rows<T>(client, sql, values);
@@ -130,16 +138,24 @@ const lostCodes = new Set([
   'ENETUNREACH',
   'EAI_AGAIN',
 ]);
-/** What `pg` says of its own accord where the other side is gone. */
-const lostWords =
-  /Connection terminated|connection error and is not queryable|Client was closed|timeout expired|Query read timeout/;
+/**
+ * Errors that `pg` raised by itself in a session of `connect`: closed, timed out, not usable any more. It gives them no
+ * code, so they are known by where they came from.
+ */
+const raisedByClient = new WeakSet<Error>();
+
+function noteOrigin(error: unknown): never {
+  const plain = error instanceof Error && !(error instanceof TypeError) && !('code' in error);
+  if (plain) raisedByClient.add(error);
+  throw error;
+}
 
 /** Whether an error says only that a session is gone: the same may succeed with a new one, once the server is back. */
 export function isLost(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error instanceof pg.DatabaseError) return lostState.test(error.code ?? '');
   const { code } = error as NodeJS.ErrnoException;
-  if ((code !== undefined && lostCodes.has(code)) || lostWords.test(error.message)) return true;
+  if ((code !== undefined && lostCodes.has(code)) || raisedByClient.has(error)) return true;
   return error.cause !== undefined && isLost(error.cause);
 }
 

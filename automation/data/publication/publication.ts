@@ -27,8 +27,11 @@ export interface Refusal {
   sql: string;
   /** PostgreSQL's words. */
   message: string;
-  /** Somebody held a lock on it for too long: what it would have said is not known. */
-  locked: boolean;
+  /**
+   * `unidentified`: PostgreSQL has nothing to tell its rows apart by. `locked`: somebody held a lock on it for too long,
+   * so what PostgreSQL would have said is not known.
+   */
+  cause: 'unidentified' | 'locked' | 'other';
 }
 
 /**
@@ -37,6 +40,8 @@ export interface Refusal {
  */
 const lockMs = 3_000;
 const lockNotAvailable = '55P03';
+/** Of an UPDATE or DELETE without a replica identity. */
+const notInPrerequisiteState = '55000';
 const trialName = 'greenlight_trial';
 
 /** Publishes `tables` under `name`; `note` is kept with it. One of that name is replaced. Throws where an UPDATE or DELETE would fail then: nothing was published. */
@@ -125,7 +130,8 @@ const asRefusal =
     const state = sqlState(error);
     if (state === undefined) throw error;
     const message = state === lockNotAvailable ? `no lock on it was to be had within ${lockMs} ms` : messageOf(error);
-    return { table, relation: name, sql, message, locked: state === lockNotAvailable };
+    const cause = state === lockNotAvailable ? 'locked' : state === notInPrerequisiteState ? 'unidentified' : 'other';
+    return { table, relation: name, sql, message, cause };
   };
 
 /** Runs `work` in a transaction that ends with it: committed by `commit`, else rolled back. */

@@ -9,11 +9,18 @@ import { rowChanges, type Change } from './pgoutput.ts';
 const maxChanges = 10_000;
 const maxRows = 10_000;
 
+/** Why a subscription stopped. */
+export interface Conflict {
+  problem: string;
+  /** Whether trying the same change again would end the same way. */
+  lasting: boolean;
+}
+
 /**
  * Why a subscription stopped itself (`disable_on_error`). PostgreSQL 15 tells only its server log, which is out of
  * reach, so this looks for itself: at tables whose copy failed, then at the change that comes next in the slot.
  */
-export async function findConflict(link: Link, source: pg.Client, target: pg.Client): Promise<string> {
+export async function findConflict(link: Link, source: pg.Client, target: pg.Client): Promise<Conflict> {
   const stopped = `${link.to.colour} could not apply a change and stopped`;
   const tables = await tablesOf(target);
   const [failed] = await rows<{ name: string }>(
@@ -27,17 +34,21 @@ export async function findConflict(link: Link, source: pg.Client, target: pg.Cli
   const copied = tables.find((t) => t.name === failed?.name);
   if (copied !== undefined) {
     const key = await presentOnBoth(copied, source, target);
-    return key === undefined ? `${stopped} while copying table ${copied.name}` : existing(link, copied.name, key);
+    const problem =
+      key === undefined ? `${stopped} while copying table ${copied.name}` : existing(link, copied.name, key);
+    return { problem, lasting: true };
   }
   const changes = await nextChanges(link, source, target);
   for (const change of changes) {
     const table = tables.find((t) => t.name === change.table);
-    if (table === undefined) return `${stopped}: table ${change.table} does not exist there`;
+    if (table === undefined)
+      return { problem: `${stopped}: table ${change.table} does not exist there`, lasting: true };
     if (change.kind === 'insert' && (await exists(target, table, change)))
-      return existing(link, table.name, keyText(table, change));
+      return { problem: existing(link, table.name, keyText(table, change)), lasting: true };
   }
   const [first] = changes;
-  return first === undefined ? stopped : `${stopped}: the next one is an ${first.kind} of table ${first.table}`;
+  const next = first === undefined ? '' : `: the next one is an ${first.kind} of table ${first.table}`;
+  return { problem: `${stopped}${next}`, lasting: false };
 }
 
 const existing = (link: Link, table: string, key: string): string =>

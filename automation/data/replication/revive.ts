@@ -56,8 +56,8 @@ async function appliedUpTo(link: Link, target: pg.Client): Promise<string> {
   return origin?.lsn ?? '0/0';
 }
 
-/** A row that is there already, or a table that is not: trying again would end the same way. */
+/** Where the cause cannot be found out, another try is what shows it. */
 async function isConflict(link: Link, source: pg.Client, target: pg.Client): Promise<boolean> {
-  const found = await findConflict(link, source, target).catch(() => '');
-  return /is already on|does not exist|while copying/.test(found);
+  const found = await findConflict(link, source, target).catch(() => undefined);
+  return found?.lasting === true;
 }

@@ -103,6 +103,6 @@ async function problemOf(
     return `${link.from.colour} no longer has the changes that ${link.to.colour} needs (replication slot lost)`;
   if (changes.length > 0)
     return `the schema of ${link.from.colour} has changed since the replication began: ${changes.join(', ')}`;
-  if (!subscription.enabled) return await findConflict(link, source, target);
+  if (!subscription.enabled) return (await findConflict(link, source, target)).problem;
   return undefined;
 }

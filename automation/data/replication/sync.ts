@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
+import { hasCode, OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import { revokeWrites, sqlIdentifier } from '../../../infra/application/roles.ts';
 import { close, connect, row, rows, withClient } from '../connect.ts';
 import { schemaFingerprint } from './fingerprint.ts';
@@ -132,24 +132,21 @@ export async function stopSync(link: Link): Promise<{ unreachable: string[] }> {
       copySlots = await dropSubscription(target, link.name);
     });
   } catch (error) {
-    if (!cannotConnect(error)) throw error;
+    if (!hasCode(error, 'unreachable')) throw error;
     unreachable.push(link.to.colour);
   }
   try {
     await withClient(link.from.access, 'admin', async (source) => {
       await dropSlot(source, link.name);
       for (const { name } of await leftByCopies(source, copySlots)) await dropSlot(source, name);
-      await source.query(`DROP PUBLICATION IF EXISTS ${link.name}`);
+      await source.query(`DROP PUBLICATION IF EXISTS ${sqlIdentifier(link.name)}`);
     });
   } catch (error) {
-    if (!cannotConnect(error)) throw error;
+    if (!hasCode(error, 'unreachable')) throw error;
     unreachable.push(link.from.colour);
   }
   return { unreachable };
 }
-
-const cannotConnect = (error: unknown): boolean =>
-  error instanceof OperationError && error.doing.startsWith('connecting');
 
 const leftByCopies = (source: pg.Client, pattern: string | undefined): Promise<{ name: string }[]> =>
   rows(
