@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
-import { close, connect, rows, sqlState, withClient } from '../connect.ts';
-import { controlsTransaction, lineAt, splitStatements, type Statement } from './statements.ts';
+import { close, connect, rows, runSingle, sqlState, withClient } from '../connect.ts';
+import { splitStatements, type Statement } from './statements.ts';
 
 /**
  * Plain SQL files, each one transaction, in the order of their names. node-pg-migrate was looked at first: it keeps no
@@ -28,10 +28,6 @@ export interface MigrationRun extends MigrationSet {
   lockTimeoutMs?: number;
   /** How often a file is tried whose locks are not to be had. */
   tries?: number;
-  /** Longest single statement, ms. */
-  statementTimeoutMs?: number;
-  /** After each file is committed. */
-  onApplied?: (name: string, ms: number) => void;
 }
 
 interface MigrationFile {
@@ -40,6 +36,8 @@ interface MigrationFile {
   checksum: string;
 }
 
+/** Longest single statement, ms. */
+const statementMs = 15 * 60_000;
 /** Of two programs that migrate one database at once, the second waits so long for the first, ms. */
 const runnerWaitMs = 60_000;
 const runnerLock = `hashtextextended('greenlight.migrations', 0)`;
@@ -65,10 +63,10 @@ export async function pendingMigrations(set: MigrationSet): Promise<string[]> {
  * before it stay. Throws an OperationError with file, line and PostgreSQL's message.
  */
 export async function runMigrations(run: MigrationRun): Promise<{ name: string; ms: number }[]> {
-  const { access, lockTimeoutMs = 500, tries = 20, statementTimeoutMs = 15 * 60_000 } = run;
+  const { access, lockTimeoutMs = 500, tries = 20 } = run;
   await withClient(access, 'admin', (client) => client.query(bookkeeping));
   const client = await connect(access, 'owner', {
-    statementMs: statementTimeoutMs,
+    statementMs,
     applicationName: 'greenlight-migrations',
   });
   try {
@@ -77,7 +75,6 @@ export async function runMigrations(run: MigrationRun): Promise<{ name: string; 
     for (const file of await pending(client, run)) {
       const ms = await applyWithRetries(client, file, run.phase, lockTimeoutMs, tries);
       applied.push({ name: file.name, ms });
-      run.onApplied?.(file.name, ms);
     }
     return applied;
   } finally {
@@ -171,12 +168,13 @@ async function applyWithRetries(
 
 async function apply(client: pg.Client, file: MigrationFile, phase: Phase, lockTimeoutMs: number): Promise<number> {
   const started = performance.now();
+  const statements = await splitStatements(file.sql);
   await client.query(`BEGIN; SET LOCAL lock_timeout = ${lockTimeoutMs}`);
-  for (const statement of splitStatements(file.sql)) {
+  for (const statement of statements) {
     // What follows it would be outside any transaction, and could not be rolled back.
-    if (controlsTransaction(statement.text))
+    if (statement.controlsTransaction)
       throw new StatementFailed(statement.line, 'each file is one transaction already: leave this out');
-    await client.query(statement.text).catch((error: unknown) => {
+    await runSingle(client, statement.text).catch((error: unknown) => {
       throw new StatementFailed(lineOf(statement, error), messageOf(error), error);
     });
   }
@@ -201,10 +199,10 @@ class StatementFailed extends Error {
 }
 
 /** Where PostgreSQL names a position within the statement, the line of that; else the one in which it begins. */
-function lineOf({ text, from, line }: Statement, error: unknown): number {
+function lineOf({ text, line }: Statement, error: unknown): number {
   const position = error instanceof pg.DatabaseError ? Number(error.position ?? Number.NaN) : Number.NaN;
   // PostgreSQL counts characters, from 1.
-  return Number.isNaN(position) ? line : from - 1 + lineAt([...text].slice(0, position - 1).join(''), Infinity);
+  return Number.isNaN(position) ? line : line + [...text].slice(0, position - 1).filter((c) => c === '\n').length;
 }
 
 const isLocked = (error: unknown): boolean =>
