@@ -1,58 +1,6 @@
 import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
-import { type Colour, other } from '../../../infra/model.ts';
-import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import type { Router } from '../../../infra/platform/router.ts';
-import { withClient } from '../connect.ts';
-import { linkBetween, type Side } from '../link.ts';
-import { mayWrite } from '../schema.ts';
 import { completeMove, leaveOld, reopen, standDown, type Move } from './settle.ts';
-import { syncStatus, type SyncStatus } from '../replication/sync.ts';
-
-export interface DataState {
-  /** Undefined before the first go-live. */
-  live: Colour | undefined;
-  /** Milliseconds that a hold still lasts. */
-  holdMs: number;
-  /** Who may write; undefined where that database cannot be reached. */
-  writers: Record<Colour, boolean | undefined>;
-  /** The replication to each colour. */
-  links: Record<Colour, SyncStatus | undefined>;
-  /** `interrupted`: a cutover did not end; `recoverCutover` brings it to an end. `replicating`: before a cutover, or in the bake time. */
-  phase: 'idle' | 'replicating' | 'interrupted';
-  /** Why it is `interrupted`, for people. */
-  findings: string[];
-}
-
-/** Looks at router and databases, and says where a cutover stands. Changes nothing. */
-export async function inspect(databases: Record<Colour, DatabaseAccess>, router: Router): Promise<DataState> {
-  const { split, holdMs } = await router.read();
-  const side = (colour: Colour): Side => ({ colour, access: databases[colour] });
-  const writer = (colour: Colour) => withClient(databases[colour], 'admin', mayWrite).catch(() => undefined);
-  const link = (colour: Colour) => syncStatus(linkBetween(side(other(colour)), side(colour))).catch(() => undefined);
-  const [blue, green, toBlue, toGreen] = await Promise.all([
-    writer('blue'),
-    writer('green'),
-    link('blue'),
-    link('green'),
-  ]);
-  const state = { live: split?.live, holdMs, writers: { blue, green }, links: { blue: toBlue, green: toGreen } };
-  const findings = findingsOf(state);
-  const replicating = [toBlue, toGreen].some((l) => l !== undefined && l.state !== 'none');
-  return { ...state, phase: findings.length > 0 ? 'interrupted' : replicating ? 'replicating' : 'idle', findings };
-}
-
-/** What contradicts a state of rest: the live colour alone writes, and nothing is replicated into it. */
-export function findingsOf(state: Pick<DataState, 'live' | 'holdMs' | 'writers' | 'links'>): string[] {
-  const { live, writers, links, holdMs } = state;
-  if (live === undefined) return [];
-  const findings: string[] = [];
-  if (holdMs > 0) findings.push(`writes are held for another ${Math.round(holdMs)} ms`);
-  if (writers[live] === false) findings.push(`${live} is live and may not write`);
-  if (writers[other(live)] === true) findings.push(`${other(live)} is not live and may write`);
-  const into = links[live];
-  if (into !== undefined && into.state !== 'none') findings.push(`there is a replication into ${live}, which is live`);
-  return findings;
-}
 
 export interface Recovery {
   /** `undone`: `from` is live as before. `finished`: `to` is. */
