@@ -6,7 +6,7 @@ import type { Prepared } from './prepare.ts';
 import type { Walk } from './procedure.ts';
 import { completeMove } from './settle.ts';
 
-/** What the flip leaves to be finished. */
+/** What the steps up to the flip hand over. */
 export interface Moved {
   prepared: Prepared;
   /** When writes were asked to be held (`performance.now()`). */
@@ -14,15 +14,15 @@ export interface Moved {
 }
 
 /**
- * Everything after the flip. Nothing here throws: the new colour is live, and what fails is a problem to decide on. A session
- * that was lost is none: what is left to do is done with new ones.
+ * The steps after the flip. The new colour is live, so a failure does not throw but is reported as a problem to decide on. A
+ * lost session is no problem, as the remaining work opens sessions of its own.
  */
 export async function finish(
   { router, from, to, direction }: CutoverOptions,
   { prepared, heldAt }: Moved,
   walk: Walk,
 ): Promise<CutoverResult> {
-  const { fence, reverse, sessions, snapshots } = prepared;
+  const { fence, sessions, snapshots } = prepared;
   const warnings = [...prepared.warnings];
   const problems: string[] = [];
   const attempt = async <T>(what: string, list: string[], work: () => Promise<T>): Promise<T | undefined> =>
@@ -32,7 +32,7 @@ export async function finish(
     });
 
   const holdMs = await walk.step('release', async () => {
-    // Where this fails the lease ends the hold: the writes go to the new colour all the same, only later.
+    // If this fails, the lease ends the hold: the writes reach the new colour later.
     await attempt('releasing the held writes', warnings, () => router.release());
     return performance.now() - heldAt;
   });
@@ -40,7 +40,7 @@ export async function finish(
   await walk.step('fenced', async () => {
     await attempt('the fence was down for a moment, and is raised again', warnings, () => fence.commit());
     await fence.lower();
-    // The move is ended with sessions of its own, and the version that was left may have taken all but the last.
+    // `completeMove` opens its own sessions. The old version may have used up all but the last free one.
     await Promise.all([close(sessions.old), close(sessions.new)]);
   });
 
@@ -75,7 +75,6 @@ export async function finish(
     tables: tables ?? [],
     compareMs,
     equal: tables !== undefined && tables.length > 0 && tables.every((t) => t.equal),
-    reverse,
     problems,
     warnings: [...warnings, ...walk.warnings],
   };

@@ -9,9 +9,8 @@ import { close, connect, rows, runSingle, sqlState, withClient } from '../connec
 import { splitStatements, type Statement } from './statements.ts';
 
 /**
- * Plain SQL files, each one transaction, in the order of their names. node-pg-migrate was looked at first: it keeps no
- * checksums, knows up and down but no phases, splits files at marker comments, and reports no line of a file; of it,
- * only the loop over files would be left.
+ * Runs plain SQL files in the order of their names, each in one transaction. node-pg-migrate does not fit: it keeps no
+ * checksums, has no phases, and reports no line of a file.
  */
 export type Phase = 'expand' | 'contract';
 
@@ -24,9 +23,9 @@ export interface MigrationSet {
 }
 
 export interface MigrationRun extends MigrationSet {
-  /** One try to get a lock, ms; writers wait behind it for so long at most. Source of the default: pgroll. */
+  /** Timeout of one attempt to get a lock, ms: writers queue behind it for so long. The default is that of pgroll. */
   lockTimeoutMs?: number;
-  /** How often a file is tried whose locks are not to be had. */
+  /** How often a file is tried that cannot get its locks. */
   tries?: number;
 }
 
@@ -36,15 +35,15 @@ interface MigrationFile {
   checksum: string;
 }
 
-/** Longest single statement, ms. */
+/** Statement timeout, ms. */
 const statementMs = 15 * 60_000;
-/** Of two programs that migrate one database at once, the second waits so long for the first, ms. */
+/** How long a second program that migrates the same database waits for the first, ms. */
 const runnerWaitMs = 60_000;
 const runnerLock = `hashtextextended('greenlight.migrations', 0)`;
 const lockNotAvailable = '55P03';
 const pauseMs = 200;
 
-/** One message, one transaction; the lock, because two programs that create a table at once do not see each other. */
+/** One message is one transaction. IF NOT EXISTS does not protect from concurrent creation, so a lock does. */
 const bookkeeping = `
   SELECT pg_advisory_xact_lock(hashtextextended('greenlight.bookkeeping', 0));
   CREATE SCHEMA IF NOT EXISTS greenlight;
@@ -53,14 +52,14 @@ const bookkeeping = `
   GRANT USAGE ON SCHEMA greenlight TO owner;
   GRANT SELECT, INSERT ON greenlight.migrations TO owner`;
 
-/** Names of the files of this phase that are not applied yet, in order. Throws where an applied file has changed. */
+/** Names of the files of this phase that are not applied yet, in order. Rejects if an applied file has changed since. */
 export async function pendingMigrations(set: MigrationSet): Promise<string[]> {
   return await withClient(set.access, 'admin', async (client) => (await pending(client, set)).map((file) => file.name));
 }
 
 /**
- * Applies what is pending, as the schema's owner. Stops at the first file that fails: that one is rolled back, those
- * before it stay. Throws an OperationError with file, line and PostgreSQL's message.
+ * Applies the pending files as the schema's owner. Stops at the first file that fails: it is rolled back, and the files
+ * before it stay applied. Throws an OperationError with file, line and PostgreSQL's message.
  */
 export async function runMigrations(run: MigrationRun): Promise<{ name: string; ms: number }[]> {
   const { access, lockTimeoutMs = 500, tries = 20 } = run;
@@ -171,7 +170,7 @@ async function apply(client: pg.Client, file: MigrationFile, phase: Phase, lockT
   const statements = await splitStatements(file.sql);
   await client.query(`BEGIN; SET LOCAL lock_timeout = ${lockTimeoutMs}`);
   for (const statement of statements) {
-    // What follows it would be outside any transaction, and could not be rolled back.
+    // The statements after it would run outside the transaction, and could not be rolled back.
     if (statement.controlsTransaction)
       throw new StatementFailed(statement.line, 'each file is one transaction already: leave this out');
     await runSingle(client, statement.text).catch((error: unknown) => {
@@ -198,7 +197,7 @@ class StatementFailed extends Error {
   }
 }
 
-/** Where PostgreSQL names a position within the statement, the line of that; else the one in which it begins. */
+/** The line of the position that PostgreSQL names, or else of the statement's beginning. */
 function lineOf({ text, line }: Statement, error: unknown): number {
   const position = error instanceof pg.DatabaseError ? Number(error.position ?? Number.NaN) : Number.NaN;
   // PostgreSQL counts characters, from 1.

@@ -5,18 +5,18 @@ export interface Statement {
   text: string;
   /** Line (from 1) of its first word. */
   line: number;
-  /** Whether it begins or ends a transaction, or takes a part of one back. */
+  /** Whether it begins or ends a transaction, or rolls back a part of one. */
   controlsTransaction: boolean;
 }
 
 const newline = 10;
-/** Savepoints stay within their transaction. */
+/** These do not end the transaction that they belong to. */
 const harmless = new Set(['TRANS_STMT_SAVEPOINT', 'TRANS_STMT_RELEASE']);
 
 /**
- * Splits an SQL file into its statements, so that an error can be traced to a line. PostgreSQL's own parser does it (of
- * version 18), as semicolons also stand in strings, comments and function bodies. A file that it refuses is returned as one
- * statement: the server, whose version may be another, says what is wrong, and where.
+ * Splits an SQL file into its statements, so that an error can be traced to a line. Semicolons also occur in strings,
+ * comments and function bodies, so PostgreSQL's own parser (version 18) does it. A file that it refuses is returned as one
+ * statement: the server, which may have another version, then reports the error.
  */
 export async function splitStatements(sql: string): Promise<Statement[]> {
   if (sql.trim() === '') return [];

@@ -23,7 +23,6 @@ describe('tables that flow back to an older schema', () => {
     partitioned: false,
     columns: columns.map((c) => ({ name: c, type: 'int', builtIn: 'int4', generated: c.startsWith('gen') })),
     primaryKey: ['id'],
-    unlogged: false,
     owner: 'owner',
   });
   it('are those of both, with a list of columns only where the new one has more', () => {

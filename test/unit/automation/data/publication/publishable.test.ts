@@ -8,7 +8,6 @@ const table = {
   schema: 'public',
   table: 'log',
   partitioned: false,
-  unlogged: false,
   owner: 'owner',
   columns: [],
   primary_key: [],
