@@ -10,7 +10,7 @@ import { startHere } from '../replication/reverse.ts';
 import { carryOver } from '../replication/sequences.ts';
 import { undo, type Reached } from './undo.ts';
 
-/** The cutover did not happen and everything is as before; or, where `undone` is false, it says what is not. */
+/** The cutover did not happen. `undone`: everything is as before; otherwise the message lists what is not. */
 export class CutoverAborted extends OperationError {
   readonly step: CutoverStep;
   readonly undone: boolean;
@@ -32,14 +32,17 @@ export class CutoverAborted extends OperationError {
   }
 }
 
-/** Of the lease, kept for the flip and its read-back: a fifth, at most so much, ms, or a fifth of the time in which a balancer settles. */
+/**
+ * Reserved for the flip and its read-back at the end of the lease: the larger of this, ms, and a fifth of the time in which the
+ * balancer settles, but at most a fifth of the lease.
+ */
 const flipReserveMs = 200;
-/** How long it takes to ask who is in the way of a fence, ms. */
+/** Time to find out which sessions block the fence, ms. */
 const namedMs = 50;
 
 /**
- * Moves writes from one colour's database to the other's without losing or doubling one. Rejects with CutoverAborted
- * where it did not happen. Once it has happened it resolves, and `problems` and `equal` say whether to stay.
+ * Moves writes from one colour's database to the other's without losing or doubling one. Rejects with CutoverAborted if the
+ * move did not happen. Otherwise it resolves, and `problems` and `equal` say whether to stay.
  */
 export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
   const walk = new Walk(options.onStep);
@@ -50,11 +53,11 @@ export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
   return await finish(options, moved, walk);
 }
 
-/** Everything up to the flip. `reached` is kept up to date with what a failure has to undo. */
+/** The steps up to the flip. Records in `reached` what a failure has to undo. */
 async function move(options: CutoverOptions, walk: Walk, reached: Reached): Promise<Moved> {
   const { router, from, to, signal } = options;
   const { holdMs, drainMs } = options.settings;
-  // Forward the live colour's clients come first. Back, users have a version that does harm, and nobody is waited for.
+  // Forward, the clients of the live colour have priority. In a rollback users have a harmful version, so nothing may delay it.
   const insist = options.direction === 'rollback';
 
   const prepared = await walk.step('prepare', async () => {
@@ -77,7 +80,7 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
     (cut) => cut,
   );
 
-  // Before the hold's own end, so that who is in the way is named.
+  // The deadline comes before that of the hold, so that the error can name the sessions in the way.
   await walk.step('fence', () => inTime(fence.raise(insist ? lastFlip - namedMs : drained, { insist })));
 
   await walk.step(
@@ -99,7 +102,7 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
 
   await walk.step('grant', () => {
     reached.granted = true;
-    // Commits durably, and with it all that was applied before, which the replication had not waited for.
+    // Apply workers commit asynchronously. This durable commit flushes everything that they have applied.
     return inTime(sessions.new.query(grantWrites));
   });
 
@@ -110,7 +113,7 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
   return { prepared, heldAt };
 }
 
-/** A machine that slept meanwhile does not notice: its own clock stood still, and the hold has ended without it. */
+/** Asks the balancer, as this machine may have been suspended: its clock stood still while the hold expired. */
 async function stillHeld({ router, ours }: CutoverOptions): Promise<void> {
   const { holdMs } = await router.read();
   if (holdMs > 0 && ours?.() !== false) return;

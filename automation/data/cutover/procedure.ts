@@ -13,8 +13,8 @@ export interface PlannedMove {
 
 /**
  * The cutover from top to bottom: its steps in order, and what each does. The dry run prints this table and the real run
- * walks it, so neither has a step that the other lacks. Up to `grant` a failure undoes everything; `flip` decides; what
- * follows is finished in any case.
+ * walks it, so they cannot differ. Up to `grant` a failure undoes everything. `flip` decides. The steps after it are
+ * finished in any case.
  */
 const procedure = {
   prepare: ({ from, to, direction }: PlannedMove) =>
@@ -47,13 +47,13 @@ export type CutoverStep = keyof typeof procedure;
 /** The names of the steps, in order. */
 export const cutoverSteps = Object.keys(procedure) as CutoverStep[];
 
-/** What a cutover will do, a sentence for each step, in order. */
+/** What a cutover will do: a sentence for each step, in order. */
 export const describeCutover = (move: PlannedMove): string[] => cutoverSteps.map((step) => procedure[step](move));
 
-/** Called after each step with its time in ms, and with what it found where there is something to say. */
+/** Called after each step with its duration in ms, and with a detail if there is one. */
 export type OnStep = (step: CutoverStep, ms: number, detail?: string) => void;
 
-/** One walk through the procedure. */
+/** One run through the procedure, step by step. */
 export class Walk {
   readonly #onStep: OnStep | undefined;
   #at = 0;
@@ -67,15 +67,15 @@ export class Walk {
     this.#onStep = onStep;
   }
 
-  /** The step that is being done, or comes next. */
+  /** The step that is running or comes next. */
   get current(): CutoverStep {
     return cutoverSteps[this.#at] ?? 'compare';
   }
 
   /**
-   * Does the next step of the procedure and reports it; `detail` says what came out. Rejects where `work` does, or where
-   * this is not the next step. An observer that throws aborts before the flip; from the flip on it is only a warning, as
-   * what has begun must be finished.
+   * Runs the next step of the procedure and reports it; `detail` describes its result. Rejects if `work` does, or if `name`
+   * is not the next step. An observer that throws aborts before the flip. From the flip on this is only a warning, as the
+   * cutover must be finished.
    */
   async step<T>(name: CutoverStep, work: () => Promise<T>, detail?: (found: T) => string | undefined): Promise<T> {
     const next = cutoverSteps[this.#at];

@@ -5,18 +5,18 @@ import { completeMove, leaveOld, reopen, standDown, type Move } from './settle.t
 export interface Recovery {
   /** `undone`: `from` is live as before. `finished`: `to` is. */
   outcome: 'undone' | 'finished';
-  /** Whether the way back stands (`finished`), or the replication to `to` (`undone`). */
+  /** Whether the way back replicates (`finished`), or the replication to `to` does (`undone`). */
   replicating: boolean;
-  /** What is wrong still; a release in this state must not go on without a decision. */
+  /** What is still wrong. A release must not go on in this state without a decision. */
   problems: string[];
-  /** Why the replication to `to` does not go on (`undone`): it harms nobody, and whoever needs it finds it. */
+  /** Why the replication to `to` does not go on (`undone`). The live colour serves as before. */
   warning?: string;
 }
 
 /**
- * Brings a cutover to an end whose program died. The router decides: where `from` is live it is undone, where `to`
- * is live it is finished. What only lost its connection is started again. May be repeated, and after a cutover that ended
- * well it changes nothing. The databases are not compared here: the snapshots died with the program.
+ * Completes or undoes a cutover whose program died. The balancer decides: if `from` is live, the cutover is undone; if `to`
+ * is live, it is finished. Restarts a replication that lost its connection. Idempotent; after a complete cutover it changes
+ * nothing. It does not compare the databases, as the snapshots died with the program.
  */
 export async function recoverCutover({ router, ...move }: { router: Router } & Move): Promise<Recovery> {
   const { from, to, direction } = move;
@@ -33,7 +33,7 @@ export async function recoverCutover({ router, ...move }: { router: Router } & M
   try {
     if (live === from.colour) {
       await reopen(move);
-      // A balancer that changes one rule after the other may have stopped in between; while it held the writes.
+      // A balancer that changes its rules one by one may have stopped between two, while writes were held.
       if (disagreeing !== undefined) await router.apply(split);
       await router.release();
       const { revoked, replicating, problem } = await standDown(move);
@@ -41,7 +41,7 @@ export async function recoverCutover({ router, ...move }: { router: Router } & M
       return { ...recovery, replicating, ...(problem === undefined ? {} : { warning: problem }) };
     }
     if (disagreeing !== undefined || split.percent !== 0) await router.apply({ live, percent: 0 });
-    // Held writes go on once they cannot meet what the old colour may still have taken; or at once, where that cannot be had.
+    // Releases held writes once the new colour has everything from the old one, or at once if that fails.
     await leaveOld(move).finally(() => router.release());
     const { following } = await completeMove(move);
     const problem = `${from.colour} does not follow, and cannot be made to without a new copy: no way back`;

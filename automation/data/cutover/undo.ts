@@ -5,19 +5,19 @@ import { reopen, standDown } from './settle.ts';
 import { readRouter } from './steps.ts';
 import type { CutoverOptions } from './types.ts';
 
-/** How far a cutover came that failed: what has to be undone. */
+/** How far a failed cutover came, and so what has to be undone. */
 export interface Reached {
-  /** Absent where the preparation failed, which has undone itself then. */
+  /** Absent if the preparation failed, which then has undone itself. */
   prepared?: Prepared;
-  /** The balancer was asked to hold writes. */
+  /** Whether the balancer was asked to hold writes. */
   held: boolean;
-  /** The new colour's right to write was asked for. */
+  /** Whether the grant of the right to write on the new colour was sent. */
   granted: boolean;
 }
 
 /**
- * Back to how it was: the live colour writes, the other does not, held writes go on. Resolves to what could not be undone.
- * Where the balancer may have flipped, the old colour stays fenced, for good: what reached it now would be lost.
+ * Undoes a cutover: the live colour may write, the other may not, and held writes are released. Resolves to what could not
+ * be undone. If the balancer may have flipped, the old colour stays fenced for good, as a write that reached it would be lost.
  */
 export async function undo(options: CutoverOptions, { prepared, held, granted }: Reached): Promise<string[]> {
   if (prepared === undefined) return [];
@@ -33,10 +33,10 @@ export async function undo(options: CutoverOptions, { prepared, held, granted }:
   const state = granted ? await readRouter(options.router) : undefined;
   const flipped = granted && (state?.split?.live !== options.from.colour || state.disagreeing !== undefined);
   if (flipped) leftovers.push('who is live is not known');
-  // One that cannot be read at all: then both stay able to write, and it alone decides where to.
+  // If the balancer cannot be read, both colours stay able to write, and the balancer alone decides which one does.
   if (flipped && state !== undefined) await attempt('fencing the old colour', () => fence.commit());
   await attempt('lowering the fence', () => fence.lower());
-  // On the session that granted: a grant that waits on a server that stands still must not come after this.
+  // On the session of the grant: if the server hangs, a grant that is still pending must not run after this.
   const revoked =
     !granted ||
     flipped ||
