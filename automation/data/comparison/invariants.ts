@@ -2,12 +2,12 @@ import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { runSingle, withClient } from '../connect.ts';
 
-/** Longest time for one invariant, ms. */
+/** Timeout of one invariant, ms. */
 const invariantMs = 60_000;
 
 /**
- * Counts the rows by which each invariant of the release definition is broken (0: it holds). Read-only; no value of a
- * row is returned. Throws an OperationError that names the invariant whose SQL fails or takes too long.
+ * Counts the rows that break each invariant of the release definition; 0 means that it holds. Read-only, and returns no
+ * value of a row. Throws an OperationError that names an invariant whose SQL fails, times out or holds several statements.
  */
 export async function checkInvariants(
   access: DatabaseAccess,

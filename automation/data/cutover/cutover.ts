@@ -33,8 +33,8 @@ export class CutoverAborted extends OperationError {
 }
 
 /**
- * Reserved for the flip and its read-back at the end of the lease: the larger of this, ms, and a fifth of the time in which the
- * balancer settles, but at most a fifth of the lease.
+ * Least reserve for the flip and its read-back at the end of the lease, ms. A balancer that settles slowly gets a fifth of that
+ * time. The reserve is at most a fifth of the lease.
  */
 const flipReserveMs = 200;
 /** Time to find out which sessions block the fence, ms. */

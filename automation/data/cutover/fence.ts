@@ -98,7 +98,7 @@ export class Fence {
     return new OperationError(
       'waiting for the last writes of the live colour to end',
       open.length === 0
-        ? 'a lock was not to be had in time'
+        ? 'a lock could not be acquired in time'
         : `a transaction that writes stays open (${open.map((o) => o.who).join('; ')})`,
       'end it, or allow more time (cutover.drainMs); nothing has changed',
     );

@@ -86,7 +86,7 @@ async function follow(reverse: Link, source: pg.Client, target: pg.Client): Prom
 }
 
 /**
- * Fences the old colour for good and waits until the new one has everything: a node of the balancer that followed late may
+ * Fences the old colour for good and waits until the new one has everything. A node of the balancer that followed late may
  * have sent a write to the old colour. Sessions that still write there are terminated.
  */
 async function leave({ from, to }: Move, sessions: Sessions): Promise<void> {

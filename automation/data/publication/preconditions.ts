@@ -11,15 +11,15 @@ import { strayRights } from './rights.ts';
 export type { Finding } from './publishable.ts';
 
 export interface PreconditionSettings {
-  /** A transaction that is open for longer than this would hold up the start of the replication and the cutover, s. */
+  /** Age of an open transaction, s, above which it is reported: it delays the start of the replication and the cutover. */
   openTransactionSeconds: number;
 }
 
 type Check = (client: pg.Client, settings: PreconditionSettings) => Promise<Omit<Finding, 'side'>[]>;
 
 /**
- * Looks at the live database, and at the inactive one where it is given, and lists everything at once. Nothing is
- * changed: tables are published for a moment, in a transaction that is rolled back. The list is empty where all is well; warnings do not stand against going on.
+ * Checks the live database, and the inactive one if it is given. Lists all findings at once; warnings do not prevent a
+ * replication. Changes nothing: tables are published only in a transaction that is rolled back.
  */
 export async function preconditions(
   live: DatabaseAccess,
@@ -48,7 +48,7 @@ export async function preconditions(
   }
 }
 
-/** Throws an OperationError that lists every precondition that is not met, each with its cure. Resolves to the warnings. */
+/** Throws an OperationError that lists every unmet precondition with its cure. Resolves to the warnings. */
 export async function requirePreconditions(live: DatabaseAccess, inactive?: DatabaseAccess): Promise<Finding[]> {
   const found = await preconditions(live, inactive);
   const errors = found.filter((f) => f.severity === 'error');
@@ -60,7 +60,7 @@ export async function requirePreconditions(live: DatabaseAccess, inactive?: Data
   );
 }
 
-/** A finding for each row of a query; `id` is what the cure names, where that is not the name. */
+/** A check with one finding per row of a query. The cure names `id`, or else the name. */
 const listed =
   (
     severity: Finding['severity'],
@@ -132,7 +132,7 @@ const foreignSubscriptions = listed(
   (name) => `DROP SUBSCRIPTION ${sqlIdentifier(name)}`,
 );
 
-/** Triggers that fire for replicated rows, too. What they do to other tables is done on the live side already, and replicated. */
+/** Triggers that also fire for replicated rows. Their effects on other tables are replicated already, and would be repeated. */
 const actingTriggers = listed(
   'warning',
   `SELECT format('%s on %s', t.tgname, t.tgrelid::regclass) AS name FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
@@ -142,7 +142,7 @@ const actingTriggers = listed(
   () => 'see that it changes only the row itself; anything else would be done twice',
 );
 
-/** Two directions and their initial copies need this many; PostgreSQL takes one worker per table that is copied, two at a time. */
+/** What two directions and their initial copies need. PostgreSQL copies two tables at a time, with a worker for each. */
 const needed = { slots: 3, senders: 3, workers: 4 };
 
 const capacity: Check = async (client) => {

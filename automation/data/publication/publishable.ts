@@ -5,18 +5,18 @@ import { obstacles } from './flow.ts';
 import { identitiesOf, type Identity, type Relation } from './identity.ts';
 import { tryPublication, type Refusal } from './publication.ts';
 
-/** Something about a database that stands against replicating it, or that an operator should know. */
+/** A reason why a database cannot be replicated (error), or a fact that an operator should know (warning). */
 export interface Finding {
   severity: 'error' | 'warning';
   side: 'live' | 'inactive';
-  /** What was found, with the name of the object. */
+  /** What was found, including the name of the object. */
   found: string;
   cure: string;
 }
 
 type Found = Omit<Finding, 'side'>;
 
-/** What stands against publishing the live tables, and against following them on a copy with the same schema. */
+/** Reasons why the live tables cannot be published, or not followed on a copy with the same schema. */
 export async function tablesCanBePublished(client: pg.Client): Promise<Found[]> {
   const [tables, identities] = [await tablesOf(client), await identitiesOf(client)];
   const findings: Found[] = [];
@@ -46,7 +46,7 @@ export async function tablesCanBePublished(client: pg.Client): Promise<Found[]> 
   return [...findings, ...identities.flatMap(bornWithout)];
 }
 
-/** One finding for each cause; relations of one table that share it are named together. */
+/** One finding per cause. Relations of one table with the same cause are named together. */
 function explain(identity: Identity, refusals: Refusal[]): Found[] {
   const causes = new Map<string, { relation: Relation; refusal: Refusal }[]>();
   for (const refusal of refusals) {
@@ -102,14 +102,17 @@ function cureOf(identity: Identity, relations: Relation[]): string {
 const whoLocks = ({ sql }: Relation): string =>
   `wait for it, or see who: SELECT pid, mode FROM pg_locks WHERE relation = ${pg.escapeLiteral(sql)}::regclass`;
 
-/** A partition does not get its root's REPLICA IDENTITY: one that is made while its table is published can be written once, and never changed. */
+/**
+ * A new partition does not inherit its root's REPLICA IDENTITY. If it is created while the table is published, its rows can be
+ * inserted but neither updated nor deleted.
+ */
 function bornWithout({ name, partitioned, key, leaves }: Identity): Found[] {
   if (!partitioned || key.length > 0 || leaves.length === 0) return [];
   return [
     {
       severity: 'warning',
       found: `table ${name} has no primary key of its own: on a partition that is made during the release every UPDATE and DELETE fails`,
-      cure: `make none until it is over, or at once: ALTER TABLE <partition> REPLICA IDENTITY FULL`,
+      cure: `create none until the release is over, or give each its identity at once: ALTER TABLE <partition> REPLICA IDENTITY FULL`,
     },
   ];
 }

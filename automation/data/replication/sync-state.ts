@@ -5,7 +5,7 @@ import { schemaChanges, schemaFingerprint, type SchemaFingerprint } from './fing
 import { publicationNote, type Link } from '../link.ts';
 
 export interface SyncStatus {
-  /** `broken`: nothing is applied at the moment; `problem` says why. */
+  /** `broken`: it does not go on, or not correctly; `problem` says why. */
   state: 'none' | 'copying' | 'streaming' | 'broken';
   problem?: string;
   tablesReady: number;
