@@ -3,13 +3,13 @@ import { sqlIdentifier } from '../../infra/application/roles.ts';
 import { rows } from './connect.ts';
 import { createHash } from 'node:crypto';
 
-/** What a database holds, as far as its data goes: tables, keys and sequences of the application. */
+/** The application's tables, with their columns and primary keys, read from PostgreSQL's catalog. */
 
 export interface Column {
   name: string;
   /** With length or precision: `character varying(40)`. */
   type: string;
-  /** Name of the built-in type; empty where it is a domain, enum, array or a type of an extension. */
+  /** Name of the built-in type; empty for a domain, an enum, an array or an extension's type. */
   builtIn: string;
   generated: boolean;
 }
@@ -21,15 +21,14 @@ export interface Table {
   sql: string;
   partitioned: boolean;
   columns: Column[];
-  /** Empty where there is none. */
+  /** Columns of the primary key; empty if the table has none. */
   primaryKey: string[];
-  unlogged: boolean;
   owner: string;
 }
 
-/** Schemas that are the application's: not PostgreSQL's, and not Greenlight's own. */
+/** SQL condition: the schema belongs to the application, not to PostgreSQL or Greenlight. */
 export const ownSchemas = String.raw`n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'greenlight')`;
-/** Relations that an extension brings: they are made with it, and their rows are not the application's. */
+/** SQL condition: the relation does not belong to an extension, which creates and fills its own. */
 export const notOfExtension = `NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')`;
 
 const columnsOfIndex = (which: string): string => `coalesce((
@@ -38,7 +37,7 @@ const columnsOfIndex = (which: string): string => `coalesce((
   WHERE i.indrelid = c.oid AND ${which}), '[]'::json)`;
 
 const tablesSql = `
-  SELECT n.nspname AS schema, c.relname AS table, c.relkind = 'p' AS partitioned, c.relpersistence = 'u' AS unlogged,
+  SELECT n.nspname AS schema, c.relname AS table, c.relkind = 'p' AS partitioned,
     pg_get_userbyid(c.relowner) AS owner,
     ${columnsOfIndex('i.indisprimary')} AS primary_key,
     coalesce((
@@ -51,13 +50,12 @@ const tablesSql = `
   WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't' AND ${ownSchemas} AND ${notOfExtension}
   ORDER BY 1, 2`;
 
-/** The application's tables; of a partitioned table its root alone. */
+/** The application's tables. A partitioned table is listed once, as its root. */
 export async function tablesOf(client: pg.Client): Promise<Table[]> {
   interface Row {
     schema: string;
     table: string;
     partitioned: boolean;
-    unlogged: boolean;
     owner: string;
     primary_key: string[];
     columns: Column[];
@@ -66,20 +64,19 @@ export async function tablesOf(client: pg.Client): Promise<Table[]> {
     name: `${r.schema}.${r.table}`,
     sql: `${sqlIdentifier(r.schema)}.${sqlIdentifier(r.table)}`,
     partitioned: r.partitioned,
-    unlogged: r.unlogged,
     owner: r.owner,
     columns: r.columns,
     primaryKey: r.primary_key,
   }));
 }
 
-/** `FROM` clause of exactly this table: without `ONLY`, tables that inherit from it would count twice. */
+/** `FROM` clause of exactly this table. `ONLY` keeps the rows of inheriting tables from being counted twice. */
 export const fromTable = (table: Table): string => (table.partitioned ? table.sql : `ONLY ${table.sql}`);
 
-/** Types whose values say nothing about a person; a key of another type (an email address) is shown as a hash. */
+/** Types whose values cannot identify a person. A key of another type, such as an email address, is shown as a hash. */
 const harmless = new Set(['int2', 'int4', 'int8', 'uuid', 'date', 'timestamp', 'timestamptz', 'bool']);
 
-/** A row's primary key for a message: `id = 5`; keys that may be personal data as `email = sha256:1b2c3d4e`. */
+/** A row's primary key for a message: `id = 5`. Keys that may be personal data are hashed: `email = sha256:1b2c3d4e`. */
 export function describeKey(table: Pick<Table, 'primaryKey' | 'columns'>, values: (string | null)[]): string {
   return table.primaryKey
     .map((name, index) => {

@@ -5,22 +5,20 @@ import type { DatabaseRole } from '../../infra/application/database-url.ts';
 import { messageOf, OperationError } from '../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../infra/platform/databases.ts';
 
-/** Seen in `pg_stat_activity`, so that a database administrator knows whose session it is. */
+/** Shown in `pg_stat_activity`, so that a database administrator can tell whose session it is. */
 export const applicationName = 'greenlight';
 
 export interface ConnectOptions {
-  /** Longest time for the connection, ms. */
-  connectMs?: number;
-  /** Longest time for one statement, ms: enforced by the server, and a little later by the client. */
+  /** Statement timeout, ms. The server enforces it; the client does so a little later. */
   statementMs?: number;
   applicationName?: string;
-  /** Another database of the same server; used to drop and create the application's own. */
+  /** Another database of the same server, needed to drop and create the application's own. */
   database?: string;
 }
 
-/** What the owner has set for the application, of the database or of a role, must not act on this program's sessions. A session may set it itself. */
+/** Overrides settings that the owner has made for the application, on the database or on a role. A session may change them. */
 const sessionSettings = {
-  // Questions to the catalog look dear to the planner, and are not: compiling them took 0.8 s of one that takes 10 ms.
+  // The planner overestimates catalog queries: JIT compilation took 0.8 s of a query that needs 10 ms.
   jit: 'off',
   default_transaction_read_only: 'off',
   default_transaction_isolation: String.raw`read\ committed`,
@@ -31,12 +29,12 @@ const sessionSettings = {
 
 const connectMs = 5_000;
 const statementMs = 60_000;
-/** How much longer the client waits than the server: only a server that no longer answers at all is given up by it. */
+/** How much longer than the server the client waits, ms. So the client gives up only on a server that does not answer. */
 const graceMs = 5_000;
 
 /**
  * Opens a session over TLS with the server's certificate and name verified.
- * Throws an OperationError that names host, port and role, never the password.
+ * Throws an OperationError with the code `unreachable`, which names host, port and role, never the password.
  */
 export async function connect(
   access: DatabaseAccess,
@@ -50,10 +48,10 @@ export async function connect(
     database: options.database ?? access.database,
     user: access[role].user,
     password: access[role].password,
-    // `host`: without it Node would compare the certificate with "localhost", whatever the server's name is.
+    // Without `host` Node would compare the certificate's name with "localhost".
     ssl: { ca: await readFile(access.caFile, 'utf8'), host: access.host },
     application_name: options.applicationName ?? applicationName,
-    connectionTimeoutMillis: options.connectMs ?? connectMs,
+    connectionTimeoutMillis: connectMs,
     options: Object.entries(sessionSettings)
       .map(([name, value]) => `-c ${name}=${value}`)
       .join(' '),
@@ -61,23 +59,25 @@ export async function connect(
     query_timeout: statement + graceMs,
     keepAlive: true,
   });
-  // A session that the server ends while nobody uses it: the next query rejects, which is where it is handled.
+  // The server may end an idle session. The next query then rejects, and is where this is handled.
   client.on('error', () => undefined);
+  const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
+  client.query = ((...args: unknown[]) => query(...args).catch(noteOrigin)) as typeof client.query;
   try {
-    await client.connect();
+    await client.connect().catch(noteOrigin);
   } catch (error) {
     void client.end().catch(() => undefined);
     throw new OperationError(
       `connecting to the database ${options.database ?? access.database} on ${access.host}:${access.port} as ${access[role].user}`,
       messageOf(error),
       'see that the database runs: npm run status',
-      { cause: error },
+      { cause: error, code: 'unreachable' },
     );
   }
   return client;
 }
 
-/** Runs `work` with a session and closes it, whatever happens. */
+/** Runs `work` with a session and closes the session, also if `work` rejects. */
 export async function withClient<T>(
   access: DatabaseAccess,
   role: DatabaseRole,
@@ -92,10 +92,10 @@ export async function withClient<T>(
   }
 }
 
-/** How long a server may take to say goodbye, ms: one that stands still never does. */
+/** Timeout for an orderly close, ms: a server that hangs never answers. */
 const goodbyeMs = 1_000;
 
-/** Closes a session; one that is broken already is no error. An open transaction is rolled back by the server. */
+/** Closes a session. No error if it is broken already. The server rolls back an open transaction. */
 export async function close(client: pg.Client | undefined): Promise<void> {
   if (client === undefined) return;
   const timer = setTimeout(() => client.connection.stream.destroy(), goodbyeMs);
@@ -103,12 +103,21 @@ export async function close(client: pg.Client | undefined): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Rows of one statement. */
+/** Runs a statement and resolves to its rows. */
 export async function rows<T>(client: pg.Client, sql: string, values?: unknown[]): Promise<T[]> {
   return (await client.query(sql, values)).rows as T[];
 }
 
-/** The only row of a statement. Throws where there is none. */
+/**
+ * Runs exactly one statement. In the extended protocol the server refuses a text that holds several, so that none of them
+ * can end the caller's transaction.
+ */
+export function runSingle(client: pg.Client, text: string): Promise<pg.QueryResult> {
+  const query: pg.QueryConfig & { queryMode: 'extended' } = { text, queryMode: 'extended' };
+  return client.query(query);
+}
+
+/** Runs a statement and resolves to its first row. Rejects if there is none. */
 export async function row<T>(client: pg.Client, sql: string, values?: unknown[]): Promise<T> {
   const [first] = await rows<T>(client, sql, values);
   if (first === undefined) throw new Error(`no row: ${sql}`);
@@ -119,7 +128,10 @@ export async function row<T>(client: pg.Client, sql: string, values?: unknown[])
 export const sqlState = (error: unknown): string | undefined =>
   error instanceof pg.DatabaseError ? error.code : undefined;
 
-/** Classes and codes of a session that ended or could not begin, for want of a free one as well: https://www.postgresql.org/docs/15/errcodes-appendix.html */
+/**
+ * SQLSTATEs of a session that ended or could not begin, including "too many connections".
+ * See https://www.postgresql.org/docs/15/errcodes-appendix.html
+ */
 const lostState = /^(08...|57P0[1235]|53300)$/;
 const lostCodes = new Set([
   'ECONNREFUSED',
@@ -130,22 +142,33 @@ const lostCodes = new Set([
   'ENETUNREACH',
   'EAI_AGAIN',
 ]);
-/** What `pg` says of its own accord where the other side is gone. */
-const lostWords =
-  /Connection terminated|connection error and is not queryable|Client was closed|timeout expired|Query read timeout/;
+/**
+ * Errors that `pg` itself raised in a session of `connect`, such as a timeout or a closed connection. They have no code, so
+ * they are recognised by their origin.
+ */
+const raisedByClient = new WeakSet<Error>();
 
-/** Whether an error says only that a session is gone: the same may succeed with a new one, once the server is back. */
+function noteOrigin(error: unknown): never {
+  const plain = error instanceof Error && !(error instanceof TypeError) && !('code' in error);
+  if (plain) raisedByClient.add(error);
+  throw error;
+}
+
+/** Whether an error only says that a session was lost. The same work may succeed with a new session. */
 export function isLost(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error instanceof pg.DatabaseError) return lostState.test(error.code ?? '');
   const { code } = error as NodeJS.ErrnoException;
-  if ((code !== undefined && lostCodes.has(code)) || lostWords.test(error.message)) return true;
+  if ((code !== undefined && lostCodes.has(code)) || raisedByClient.has(error)) return true;
   return error.cause !== undefined && isLost(error.cause);
 }
 
 const againMs = 100;
 
-/** Repeats `work`, which opens its own sessions, for as long as they get lost, until `deadline` (`performance.now()`). Rejects with its last error. */
+/**
+ * Retries `work`, which opens its own sessions, for as long as they are lost. Rejects with the last error at `deadline`
+ * (`performance.now()`), and at once on any other error.
+ */
 export async function whileLost<T>(deadline: number, work: () => Promise<T>): Promise<T> {
   for (;;) {
     try {

@@ -5,7 +5,7 @@ import type { Colour } from '../../infra/model.ts';
 import type { DatabaseAccess } from '../../infra/platform/databases.ts';
 import { rows, sqlState } from './connect.ts';
 
-/** One direction of replication: a publication and a slot on `from`, a subscription on `to`, all of the same name. */
+/** One direction of replication: a publication and a slot on `from`, and a subscription on `to`, all of the same name. */
 export interface Link {
   name: string;
   from: Side;
@@ -19,21 +19,23 @@ export interface Side {
 
 const prefix = 'greenlight_to_';
 export const linkBetween = (from: Side, to: Side): Link => ({ name: `${prefix}${to.colour}`, from, to });
-/** Whether a publication, slot or subscription is Greenlight's own. */
+/** Whether a publication, slot or subscription belongs to Greenlight. */
 export const isOurs = (name: string): boolean => name.startsWith(prefix);
 
 const objectInUse = '55006';
 const pollMs = 5;
+/** How long a slot may stay in use after the session that streams from it was ended, ms. */
+const releaseMs = 5_000;
 
-/** What was noted with a publication; undefined where there is none. */
+/** The note stored with a publication; undefined if the publication does not exist. */
 export async function publicationNote(client: pg.Client, name: string): Promise<string | undefined> {
   const sql = `SELECT coalesce(obj_description(oid, 'pg_publication'), '') AS note FROM pg_publication WHERE pubname = $1`;
   return (await rows<{ note: string }>(client, sql, [name]))[0]?.note;
 }
 
 /**
- * Creates a logical slot; one of that name is replaced. It waits for every writing transaction that is open in the
- * cluster, at most `timeoutMs`, and then rejects.
+ * Creates a logical slot, and replaces one of the same name. PostgreSQL waits for every open writing transaction of the
+ * cluster. Rejects with an OperationError if that takes longer than `timeoutMs`.
  */
 export async function createSlot(client: pg.Client, name: string, timeoutMs: number): Promise<void> {
   await dropSlot(client, name);
@@ -41,7 +43,7 @@ export async function createSlot(client: pg.Client, name: string, timeoutMs: num
     await client.query(`SET statement_timeout = ${Math.ceil(timeoutMs)}`);
     await client.query(`SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, [name]);
   } catch (error) {
-    // A slot that was given up half-way is temporary until it is complete, and is gone with the statement.
+    // Nothing to clean up: an incomplete slot is temporary and ends with its statement.
     throw new OperationError(
       `creating the replication slot ${name}`,
       sqlState(error) === '57014' ? `a transaction stayed open for longer than ${timeoutMs} ms` : messageOf(error),
@@ -53,9 +55,9 @@ export async function createSlot(client: pg.Client, name: string, timeoutMs: num
   }
 }
 
-/** Drops a slot, ending the session that streams from it. One that is not there is no error. */
-export async function dropSlot(client: pg.Client, name: string, timeoutMs = 5_000): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
+/** Drops a slot and ends the session that streams from it. No-op if the slot does not exist. */
+export async function dropSlot(client: pg.Client, name: string): Promise<void> {
+  const deadline = Date.now() + releaseMs;
   for (;;) {
     try {
       await client.query(

@@ -14,29 +14,29 @@ import { toolPath } from '../../infra/lib/tools.ts';
 import { notOfExtension, ownSchemas } from './catalog.ts';
 import { row, rows, withClient } from './connect.ts';
 
-/** Longest dump or restore of a schema, ms. */
+/** Timeout of a dump or restore of a schema, ms. */
 const schemaMs = 120_000;
 
-/** Whether the application may write here: true on the live colour alone. */
+/** Whether the application may write to this database. At rest this is true on the live colour only. */
 export async function mayWrite(client: pg.Client): Promise<boolean> {
   const sql = `SELECT EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = '${writerRole}'::regrole AND m.member = 'app'::regrole) AS yes`;
   return (await row<{ yes: boolean }>(client, sql)).yes;
 }
 
-/** Begins the comment on a database that says whose it is. No dump of its contents takes it along. */
+/** Prefix of the comment that identifies a database. A dump of the contents does not include this comment. */
 const identityMark = 'greenlight: ';
 const identitySql = `SELECT shobj_description(oid, 'pg_database') AS text FROM pg_database WHERE datname = current_database()`;
 
-/** What a database says that it is: `production-blue`. Undefined where it was never filled. */
+/** The identity that a database states, such as `production-blue`; undefined before its first set-up. */
 export async function databaseIdentity(client: pg.Client): Promise<string | undefined> {
   const { text } = await row<{ text: string | null }>(client, identitySql);
   return text?.startsWith(identityMark) === true ? text.slice(identityMark.length) : undefined;
 }
 
 /**
- * Empties the inactive database: drops it with all sessions and creates it anew, with the roles' rights and as `identity`.
- * Refuses where it says that it is another one, where somebody subscribes to it, or where the application may write: it is the live
- * one then. `evenIfLive`: takes that right instead, so that no service writes to the new one.
+ * Empties the inactive database: drops it with all its sessions and creates it again, with the roles' rights and as
+ * `identity`. Throws an OperationError if the database states another identity, takes part in a replication, or may be
+ * written by the application, which makes it the live one. `evenIfLive` revokes that right instead of refusing.
  */
 export async function resetDatabase(
   access: DatabaseAccess,
@@ -107,8 +107,8 @@ export async function resetDatabase(
 }
 
 /**
- * Copies the schema of `from` into the empty database `to`: objects with owners and rights, extensions, and Greenlight's
- * bookkeeping of migrations with its rows. No data of the application. Materialised views stay unfilled until the data is there.
+ * Copies the schema of `from` into the empty database `to`: objects with owners and rights, extensions, and the record of
+ * applied migrations. Copies no data of the application. Materialised views stay unfilled until the data has arrived.
  */
 export async function copySchema(from: DatabaseAccess, to: DatabaseAccess): Promise<void> {
   const bookkeeping = await withClient(from, 'admin', (client) =>
@@ -125,7 +125,7 @@ async function pipe(from: DatabaseAccess, to: DatabaseAccess, options: string[])
       ...settings,
       ...bareEnvironment(clientEnvironment(from)),
     });
-    // The target has an own `greenlight` schema already: its creation is the one thing that both have.
+    // The target already has a `greenlight` schema of its own. Nothing else exists on both sides.
     const sql = dump.stdout.replace(/^CREATE SCHEMA greenlight;$/m, 'CREATE SCHEMA IF NOT EXISTS greenlight;');
     await execa(
       toolPath('psql'),
@@ -149,8 +149,8 @@ async function pipe(from: DatabaseAccess, to: DatabaseAccess, options: string[])
   }
 }
 
-/** Environment of PostgreSQL's own programs: the password is in no argument list, where every user could read it. */
-export const clientEnvironment = (access: DatabaseAccess): Record<string, string> => ({
+/** Environment for PostgreSQL's own programs. Every user can read argument lists, so the password is not passed in one. */
+const clientEnvironment = (access: DatabaseAccess): Record<string, string> => ({
   LC_ALL: 'C',
   PGHOST: access.host,
   PGPORT: String(access.port),
@@ -163,30 +163,29 @@ export const clientEnvironment = (access: DatabaseAccess): Record<string, string
   PGAPPNAME: 'greenlight',
 });
 
-/** Fills the materialised views that never were: their definition came with the schema, their rows are not replicated. */
-export async function refreshMaterialisedViews(client: pg.Client): Promise<string[]> {
+/** Fills the materialised views that are still unfilled, as their rows are not replicated. */
+export async function refreshMaterialisedViews(client: pg.Client): Promise<void> {
   const unfilled = await rows<{ schema: string; name: string }>(
     client,
     `SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind = 'm' AND NOT c.relispopulated AND ${ownSchemas} AND ${notOfExtension} ORDER BY c.oid`,
   );
-  // In the order of their making: one that is built on another comes after it.
+  // In the order of creation: a view that reads another one was created after it.
   for (const view of unfilled)
     await client.query(`REFRESH MATERIALIZED VIEW ${sqlIdentifier(view.schema)}.${sqlIdentifier(view.name)}`);
-  return unfilled.map((view) => `${view.schema}.${view.name}`);
 }
 
-/** Longest copy of all rows, ms. */
+/** Timeout of a copy of all rows, ms. */
 const copyMs = 3_600_000;
 
 /**
- * Copies schema, rows and sequences of `from` into the empty database `to`, once: nothing follows later changes.
- * Rejects with an OperationError; what was copied until then stays, and the caller empties the database.
+ * Copies schema, rows and sequences of `from` into the empty database `to` once; later changes are not followed.
+ * Rejects with an OperationError. The schema that was copied until then stays, and the caller has to empty the database.
  */
 export async function copyDatabase(from: DatabaseAccess, to: DatabaseAccess): Promise<void> {
   await copySchema(from, to);
   const settings = { timeout: copyMs } as const;
-  // Triggers had their effect when the rows were first written; foreign keys held there and hold here.
+  // The triggers had their effect when the rows were first written, and the foreign keys already hold.
   const options = ['--format=plain', '--data-only', '--disable-triggers', '--exclude-schema=greenlight'];
   try {
     await execa(toolPath('pg_dump'), options, {

@@ -9,17 +9,16 @@ export { openSnapshot } from './multiset.ts';
 
 export interface CompareOptions {
   /**
-   * `left`: everything that left has must be on right (a restored backup; an expanded schema). `common`: only what both
-   * have is compared; a table of one side alone is reported and counts as equal (going back to an older schema).
+   * `left`: right must have everything that left has, as with a restored backup or an expanded schema. `common`: only what
+   * both have is compared, as after going back to an older schema; a table of one side is reported and counts as equal.
    */
   columns: 'left' | 'common';
-  /** How the sides are called in messages; default `left` and `right`. */
+  /** Names of the sides in messages; default `left` and `right`. */
   names?: Names;
 }
 
 /**
- * Compares all rows of two databases by checksum, exactly as they were at the snapshots that both sessions have opened
- * (`openSnapshot`).
+ * Compares all rows of two databases by checksum, as of the snapshots that both sessions have opened (`openSnapshot`).
  */
 export function compareDatabases(
   left: pg.Client,
@@ -36,12 +35,12 @@ export function compareDatabases(
   });
 }
 
-/** What comparing a table's rows found; which table, and what its columns are, is known before. */
+/** The result of comparing the rows of one table. */
 export type RowsCompared = Pick<TableComparison, 'rows' | 'equal' | 'detail'>;
 
 /**
- * Compares two databases table by table: `compareRows` is asked for those that both have, and says what became of
- * their rows in the columns that both have. With `tables` only those of these names are compared.
+ * Compares two databases table by table. For a table that both have, `compareRows` compares the rows in the shared columns.
+ * `tables` limits the comparison to these names.
  */
 export async function compareTables(
   left: pg.Client,
@@ -77,7 +76,7 @@ export async function compareTables(
   return result;
 }
 
-/** Why equal rows would prove nothing: of two tables that share no column, only the numbers of rows can be equal. */
+/** Why equal rows would prove nothing: columns are missing, or no column is shared and only the counts can be equal. */
 function unlikeColumns(
   table: Table,
   other: Table,
@@ -91,7 +90,7 @@ function unlikeColumns(
   return undefined;
 }
 
-/** A table as one side has it, with rows that hash like those of the other side. */
+/** A table of one side, with its rows hashed in the same way as those of the other side. */
 export const source = (client: pg.Client, table: Table, other: Table): Source => ({
   client,
   table,

@@ -3,21 +3,21 @@ import { sqlIdentifier } from '../../../infra/application/roles.ts';
 import { bucketsFor, estimatedRows, hashesOf, nothing, reading, sumsOf, type Source } from './multiset.ts';
 import { mergeRows } from './sorted-rows.ts';
 
-/** How the sides are called in messages. */
+/** Names of the sides in messages. */
 export interface Names {
   left: string;
   right: string;
 }
 
-/** So many rows of each side are looked up by their hash at most: to tell a changed row from one that is gone, and to name it. */
+/** Most rows of each side that are looked up by hash, to name them and to tell changed rows from missing ones. */
 const lookedUp = 1_000;
 const shownKeys = 3;
 
-/** Rows that have no equal on the other side: how many, and the hashes of the first. */
+/** Rows without an equal on the other side: their number, and the hashes of the first ones. */
 export interface Unmatched {
   count: number;
   hashes: bigint[];
-  /** Adds so many rows of one hash; nothing where there are none. */
+  /** Adds this many rows of one hash. No-op for none or fewer. */
   add(hash: bigint, rows: number): void;
 }
 
@@ -31,7 +31,7 @@ export const someHashes = (): Unmatched => ({
   },
 });
 
-/** Says how many rows of each side have no equal on the other side, and names some where a key does. */
+/** Describes how many rows of each side have no equal on the other, and names some by primary key. */
 export async function differences(left: Source, right: Source, names: Names): Promise<string> {
   const [l, r] = await unmatched(left, right);
   const total = [l, r].map(({ count }) => count);
@@ -55,7 +55,7 @@ export async function differences(left: Source, right: Source, names: Names): Pr
     .join(', ');
 }
 
-/** By buckets first, so that of two large tables with few differences few rows are read. */
+/** Compares buckets first, so that few rows are read if two large tables differ little. */
 async function unmatched(left: Source, right: Source): Promise<[Unmatched, Unmatched]> {
   const buckets = bucketsFor(await estimatedRows(left));
   const [l, r] = await Promise.all([sumsOf(left, buckets, false), sumsOf(right, buckets, false)]);
@@ -81,7 +81,7 @@ async function keysOf(source: Source, hashes: readonly bigint[]): Promise<string
   return (found.rows as { k: string[] }[]).map(({ k }) => JSON.stringify(k));
 }
 
-/** Names some rows of a table by their keys, in brackets; nothing where no key names them. */
+/** Names some rows of a table by their primary keys, in brackets; empty without a primary key. */
 export async function namesOf(source: Source, hashes: readonly bigint[]): Promise<string> {
   if (source.table.primaryKey.length === 0) return '';
   return ` (${examples(source.table, await keysOf(source, hashes.slice(0, shownKeys)))})`;

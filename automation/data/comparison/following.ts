@@ -9,17 +9,18 @@ import { openSnapshot } from './multiset.ts';
 import { compareSnapshots } from './restored.ts';
 import { replayed, syncStatus } from '../replication/sync-state.ts';
 
-/** Longest wait for the side that follows to have what the live one had, ms. */
+/** Timeout of the catch-up of the side that follows, ms. */
 const catchUpMs = 60_000;
-/** Of it, as long as a replication that has stopped is waited for: one that lost its connection is started again within 5 s, ms. */
+/** How long a stopped replication is tolerated, ms. One that lost its connection is restarted within 5 s. */
 const brokenMs = 10_000;
 const pollMs = 50;
 
 /**
- * Compares the side that follows with the live one, while that is written to: logical replication skips without a word an
- * UPDATE or DELETE of a row that is missing there. A row that nobody touched between two looks at one side must be on the
- * other side at the look between. What differs is looked at once more: of a transaction that is sent before it is visible,
- * and of a TRUNCATE, a snapshot may show what never was. Reads only, and holds no lock for longer than it reads one table.
+ * Compares the side that follows with the live one, which is written to meanwhile. The reason: logical replication silently
+ * skips an UPDATE or DELETE of a row that is missing on the subscriber. A row that nobody touched between two looks at one
+ * side must be on the other side at the look in between. Tables that differ are compared once more, as a snapshot can show a
+ * state that never existed. A transaction may be sent before it is visible, and a TRUNCATE is visible at once.
+ * Changes no rows, and holds a lock only while it reads one table.
  */
 export async function compareFollowing(
   link: Link,
@@ -62,9 +63,9 @@ async function look(
 }
 
 /**
- * Waits until all that is visible on the live side now has been applied. A commit that did not wait for the disk is visible
- * before its part of the log can be sent: a durable message after it is what the log is flushed up to. A subscriber that
- * has nothing to do says how far it is every 10 s only, and with each further message.
+ * Waits until everything that is visible on the live side now has been applied. An asynchronous commit is visible before its
+ * log is flushed and can be sent, so a durable message follows it. An idle subscriber reports its position only every 10 s,
+ * so further messages make it report.
  */
 async function caughtUp(link: Link, live: pg.Client, follower: pg.Client, signal?: AbortSignal): Promise<void> {
   const message = `SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'greenlight', 'look')`;

@@ -1,13 +1,13 @@
 import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
-import { withClient } from '../connect.ts';
+import { runSingle, withClient } from '../connect.ts';
 
-/** Longest time for one invariant, ms. */
+/** Timeout of one invariant, ms. */
 const invariantMs = 60_000;
 
 /**
- * Counts the rows by which each invariant of the release definition is broken (0: it holds). Read-only; no value of a
- * row is returned. Throws an OperationError that names the invariant whose SQL fails or takes too long.
+ * Counts the rows that break each invariant of the release definition; 0 means that it holds. Read-only, and returns no
+ * value of a row. Throws an OperationError that names an invariant whose SQL fails, times out or holds several statements.
  */
 export async function checkInvariants(
   access: DatabaseAccess,
@@ -21,11 +21,8 @@ export async function checkInvariants(
       for (const { name, sql } of invariants) {
         await client.query('BEGIN READ ONLY');
         try {
-          // A parameter list, though empty: this way the server takes one statement only, which cannot end the transaction.
-          const result = await client.query({
-            text: `SELECT count(*) AS rows FROM (${sql.replace(/;\s*$/, '')}\n) AS broken`,
-            values: [],
-          });
+          const query = `SELECT count(*) AS rows FROM (${sql.replace(/;\s*$/, '')}\n) AS broken`;
+          const result = await runSingle(client, query);
           results.push({ name, rows: Number((result.rows as { rows: string }[])[0]?.rows ?? 0) });
         } catch (error) {
           throw new OperationError(

@@ -2,24 +2,24 @@ import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { withClient } from '../connect.ts';
 
-/** Keys that are looked up at once. */
+/** Number of keys in one query. */
 const batch = 5_000;
 
 export interface LedgerCheck {
-  /** Keys that are not there. */
+  /** Keys that the database lacks. */
   lost: string[];
-  /** Keys that are there more than once. */
+  /** Keys that the database has more than once. */
   duplicated: string[];
 }
 
 /**
- * Looks for acknowledged writes in the database. `sql` gets keys as `$1` (text[]) and returns `(key text, copies int)`
- * for those found. For writes whose end nobody knows, call it apart: of those, only `duplicated` is a fault.
- * A key that was acknowledged twice is a fault of the client, and counts once.
+ * Looks for acknowledged writes in the database. `sql` gets keys as `$1` (text[]) and returns `(key text, copies int)` for
+ * those that it finds. Check writes with an unknown outcome in a call of their own: for those, only `duplicated` is a fault.
+ * A key that occurs twice in `keys` is checked once.
  */
 export async function checkLedger(access: DatabaseAccess, sql: string, keys: readonly string[]): Promise<LedgerCheck> {
   const wanted = [...new Set(keys)];
-  // A query that returns a line per row instead of a count per key means the same.
+  // A query may also return one row per copy: the numbers of one key are added up.
   const copies = await lookUp(access, keyQuery(sql), wanted);
   return {
     lost: wanted.filter((key) => (copies.get(key) ?? 0) === 0),
@@ -27,27 +27,28 @@ export async function checkLedger(access: DatabaseAccess, sql: string, keys: rea
   };
 }
 
-/** What the clients know of one counter. */
+/** What the clients know about one counter. */
 export interface CounterLedger {
   /** Its value before the first of these writes. */
   from: number;
-  /** Increments that were about to be sent: of some, the end of the traffic kept the client from saying more. */
+  /** Increments that were about to be sent. The end of the traffic may have hidden the outcome of some. */
   sent: number;
   acknowledged: number;
-  /** Without an answer, or with one that does not say. */
+  /** Increments without an answer, or with one that leaves the outcome open. */
   unknown: number;
 }
 
 export interface CounterCheck {
-  /** Increments that were acknowledged and that the rows do not have. */
+  /** Acknowledged increments that the rows lack. */
   lost: number;
-  /** Increments that the rows have beyond all that were sent. */
+  /** Increments that the rows have beyond those that were sent. */
   doubled: number;
 }
 
 /**
- * Holds counters against their increments, which an update that was overwritten by an older one takes away without a row being missed. `sql`
- * gets the names as `$1` (text[]) and returns `(counter text, value bigint)` for those found; one that is not found is 0.
+ * Compares counters with their increments. This finds an update that was overwritten by an older one, although no row is
+ * missing. `sql` gets the names as `$1` (text[]) and returns `(counter text, value bigint)`; a counter that it does not return
+ * counts as 0.
  */
 export async function checkCounters(
   access: DatabaseAccess,
@@ -64,7 +65,7 @@ export async function checkCounters(
   return check;
 }
 
-/** A query of the release definition that returns a name and a number per line. */
+/** A query of the release definition that returns a name and a number per row. */
 interface Query {
   sql: string;
   name: string;
@@ -85,7 +86,7 @@ const counterQuery = (sql: string): Query => ({
   todo: 'data.ledger.counters must return (counter text, value bigint) for the names in $1',
 });
 
-/** The numbers by name, those of one name added up. Reads only. */
+/** The sum of the numbers of each name. Read-only. */
 async function lookUp(access: DatabaseAccess, query: Query, wanted: string[]): Promise<Map<string, number>> {
   const found = new Map<string, number>();
   if (wanted.length === 0) return found;

@@ -4,16 +4,15 @@ import { fromTable, type Column, type Table } from '../catalog.ts';
 import { row } from '../connect.ts';
 
 /**
- * A table as what it is: rows in no order, any of them several times. Two tables are equal where the number of their
- * rows and the sum of the rows' hashes are. The sum is exact (`numeric`), so that no number of copies cancels, as it
- * would with XOR. A row's hash is one of all its bytes: `hash_record_extended` of the columns themselves adds up their
- * hashes, so that values swapped between two rows would not show in a sum; and it folds whole numbers and instants of 64
- * bits to 32.
+ * Compares tables as multisets: rows without order, each possibly several times. Two tables are equal if the number of their
+ * rows and the sum of the rows' hashes are equal. The sum is exact (`numeric`): with XOR, an even number of copies would
+ * cancel out. A row is hashed over all its bytes. `hash_record_extended` of the columns would not do: it adds up their
+ * hashes, which hides values swapped between two rows, and it folds 64-bit integers and timestamps to 32 bits.
  */
 
 /**
- * Types whose binary form is the same for the same value alone, and on every server. Others are compared as text: that
- * of an enum, for one, holds numbers of the server.
+ * Types whose binary form depends on the value only, and is the same on every server. Others are compared as text:
+ * `record_send` also writes the type's OID, which differs between servers for an enum, for example.
  */
 const binary = new Set([
   'int2',
@@ -37,7 +36,7 @@ const binary = new Set([
   'oid',
 ]);
 
-/** What values look like as text, alike in every session. The search path is what names of objects depend on. */
+/** Settings that make the text form of values the same in every session. Names of objects depend on the search path. */
 const textForms = {
   timezone: 'UTC',
   datestyle: 'ISO, YMD',
@@ -49,16 +48,16 @@ const textForms = {
 };
 
 /**
- * Starts a read-only transaction in which the session sees the database as it is now, for as long as it is open, and
- * shows values as every other such session does.
+ * Starts a read-only transaction in which the session keeps seeing the database as it is now, and shows values in the same
+ * form as every other such session.
  */
 export async function openSnapshot(client: pg.Client): Promise<void> {
   const forms = Object.entries(textForms).map(([name, value]) => `SET LOCAL ${name} = '${value}'`);
-  // It may wait idle for as long as a backup takes; the server's counters stay as they are read here first.
+  // The transaction may be idle for as long as a backup takes. Reading a counter here fixes the server's statistics.
   const settings = [
     ...forms,
     'SET LOCAL idle_in_transaction_session_timeout = 0',
-    // Rows that a policy hides from this session would be compared as if there were none: it fails instead.
+    // Rows hidden by a policy would be missing from the comparison: with this setting it fails instead.
     'SET LOCAL row_security = off',
     'SET LOCAL stats_fetch_consistency = snapshot',
   ].join('; ');
@@ -67,11 +66,11 @@ export async function openSnapshot(client: pg.Client): Promise<void> {
   );
 }
 
-/** Names of the columns that both have, in one order. */
+/** Names of the columns that both sides have, in the order of the first. */
 export const sharedColumns = (columns: Column[], others: Column[]): string[] =>
   columns.map(({ name }) => name).filter((name) => others.some((other) => other.name === name));
 
-/** A row's hash, 64 bits, from the columns that both sides have. */
+/** SQL expression of a row's hash (64 bits) over the columns that both sides have. */
 export function rowHash(columns: Column[], others: Column[]): string {
   const parts: string[] = [];
   for (const column of columns) {
@@ -82,34 +81,34 @@ export function rowHash(columns: Column[], others: Column[]): string {
   return `hash_record_extended(ROW(record_send(ROW(${parts.join(', ')}))), 0)`;
 }
 
-/** A column's value as the other side has it, too, where the type became a wider one. */
+/** A column's value in a form that is the same on both sides, also if the type became a wider one. */
 function compared(column: Column, other: Column): string {
   const name = sqlIdentifier(column.name);
-  // Digits behind the point that the declared scale adds are not the value's.
+  // A larger declared scale adds trailing zeros, which are not part of the value.
   if (column.type !== other.type && column.builtIn === 'numeric' && other.builtIn === 'numeric')
     return `trim_scale(${name})`;
   return column.builtIn === other.builtIn && binary.has(column.builtIn) ? name : `${name}::text`;
 }
 
-/** One side of a table: the session that sees it, and how its rows are hashed. */
+/** A table on one side: the session that reads it, and the expression that hashes its rows. */
 export interface Source {
   client: pg.Client;
   table: Table;
   hash: string;
 }
 
-/** `relid`s of the table `$1` and its partitions: of a table without any, `pg_partition_tree` has no row. */
+/** `relid`s of the table `$1` and its partitions. For a plain table `pg_partition_tree` has no row. */
 export const relationsOf = `(SELECT $1::regclass AS relid UNION SELECT relid FROM pg_partition_tree($1::regclass)) AS relation`;
 
-/** Shortest limit of one reading of a table, ms; larger tables get the time for so many bytes each ms. */
+/** Least statement timeout for one table, ms. A table also gets 1 ms for this many bytes. */
 const leastMs = 60_000;
 const bytesPerMs = 5_000;
 /** How much longer than the server the client waits, ms. */
 const graceMs = 5_000;
 
 /**
- * Lets `read` read one table within a snapshot. Afterwards the table's lock is gone: nobody's change of the schema waits
- * for longer than for this one reading. The limit of its statements follows the table's size.
+ * Runs `read` on one table within a snapshot. Releases the table's lock afterwards, so that a schema change waits for one
+ * table only. The statement timeout depends on the table's size.
  */
 export async function reading<T>({ client, table }: Source, read: (limits: Limits) => Promise<T>): Promise<T> {
   const size = `SELECT sum(pg_table_size(relid))::float8 AS bytes FROM ${relationsOf}`;
@@ -122,26 +121,27 @@ export async function reading<T>({ client, table }: Source, read: (limits: Limit
   return result;
 }
 
-/** For `client.query`: how long the client waits for the server. */
+/** Options of `client.query`: how long the client waits for the server. */
 export interface Limits {
   query_timeout: number;
 }
 
 export interface Sum {
   rows: number;
-  /** Of the rows' hashes; with `versions` also of the transactions that wrote them. */
+  /** Sum of the rows' hashes. */
   sum: string;
+  /** With `versions`: sum of the transactions that wrote the rows; else 0. */
   written: string;
 }
 
-/** The whole table, in one pass. */
+/** The sum of a whole table, in one pass. */
 export async function sumOf(source: Source): Promise<Sum> {
   return (await sumsOf(source, 1, false)).get(0) ?? nothing;
 }
 
 export const nothing: Sum = { rows: 0, sum: '0', written: '0' };
 
-/** Rows spread over `buckets` (a power of two) by their hash, in one pass. A bucket without rows is left out. */
+/** Sums per bucket, in one pass. Hashes spread the rows over `buckets`, a power of two. Empty buckets are left out. */
 export async function sumsOf(source: Source, buckets: number, versions: boolean): Promise<Map<number, Sum>> {
   const written = versions ? 'sum(x::text::bigint)::text' : `'0'`;
   const sql = `SELECT ${bucketOf(buckets)} AS b, count(*)::float8 AS rows, sum(h)::text AS sum, ${written} AS written
@@ -150,21 +150,21 @@ export async function sumsOf(source: Source, buckets: number, versions: boolean)
   return new Map((found.rows as (Sum & { b: number })[]).map(({ b, ...sum }) => [b, sum]));
 }
 
-/** Every row as its hash `h` and, with `versions`, the transaction `x` that wrote it. */
+/** SELECT of each row's hash `h` and, with `versions`, of the transaction `x` that wrote it. */
 export const hashesOf = ({ table, hash }: Source, versions: boolean): string =>
   `SELECT ${hash} AS h${versions ? ', xmin AS x' : ''} FROM ${fromTable(table)}`;
 
 export const bucketOf = (buckets: number): string => `(h & ${buckets - 1})::int`;
 
-/** Rows that one bucket should hold, and how few and many buckets there may be. */
+/** Wanted rows per bucket, and the limits of the number of buckets. */
 const rowsPerBucket = 500;
 const [fewestBuckets, mostBuckets] = [64, 65_536];
 
-/** How many buckets suit so many rows: a changed row makes one bucket of rows be looked at, not the whole table. */
+/** A suitable number of buckets for `count` rows. A changed row then costs reading one bucket, not the whole table. */
 export const bucketsFor = (count: number): number =>
   Math.min(mostBuckets, Math.max(fewestBuckets, 2 ** Math.ceil(Math.log2(Math.max(1, count / rowsPerBucket)))));
 
-/** How many rows the server believes the table to have: from its last analysis, and its size. */
+/** The server's estimate of the number of rows, from the last ANALYZE and the table's size. */
 export async function estimatedRows({ client, table }: Source): Promise<number> {
   const sql = `SELECT coalesce(sum(greatest(c.reltuples, pg_relation_size(c.oid) / 500)), 0)::float8 AS n
     FROM ${relationsOf} JOIN pg_class c ON c.oid = relid AND c.relkind = 'r'`;

@@ -6,20 +6,20 @@ import { bucketsFor, estimatedRows, nothing, openSnapshot, sumsOf, type Source, 
 import { mergeRows, type Looks } from './sorted-rows.ts';
 import { writtenMeanwhile } from './written.ts';
 
-/** Snapshots of a database that goes on changing, and of what was copied from it. All were opened with `openSnapshot`. */
+/** Snapshots of a database that goes on changing, and of its copy. All must be open (`openSnapshot`). */
 export interface Snapshots {
-  /** Of the live database, from before the moment of `copy` and from after it. */
+  /** The live database before and after the moment of `copy`. */
   before: pg.Client;
   after: pg.Client;
   copy: pg.Client;
-  /** Of a copy that follows the live database, at a time when it had followed beyond `after`. */
+  /** A copy that follows the live database, once it has caught up with `after`. */
   later?: pg.Client;
 }
 
 /**
- * Compares a restored backup with the database that it was made of, exactly, although that one goes on changing:
- * `before` and `after` are snapshots of it from just before and just after the backup. A table that did not change
- * meanwhile must be equal. Of one that did, every row that nobody touched between the snapshots must be in the backup.
+ * Compares a restored backup with its original, exactly, although the original goes on changing. `before` and `after` are
+ * snapshots of the original from just before and just after the backup. A table that did not change meanwhile must be equal.
+ * Of a table that did, the backup must have every row that nobody touched between the snapshots.
  */
 export async function compareRestored(
   before: pg.Client,
@@ -37,8 +37,8 @@ export async function compareRestored(
 }
 
 /**
- * As `compareRestored`. With `later` the other way, too: a row that nobody touched between both looks at the copy must
- * be in the live database.
+ * As `compareRestored`. With `later` also in the other direction: the live database must have every row that nobody touched
+ * between the two looks at the copy.
  */
 export function compareSnapshots(
   { before, after, copy, later }: Snapshots,
@@ -57,8 +57,8 @@ const untouched = (one: Sum = nothing, other: Sum = nothing): boolean =>
   same(one, other) && one.written === other.written;
 
 /**
- * By the sums of buckets first: where the copy has the same as `after` in all of them, nothing else is read. Rows are
- * looked at only in buckets that differ, or that were written to.
+ * Compares the sums of buckets first. If the copy has the same sums as `after`, nothing else is read. Otherwise it reads the
+ * rows of the buckets that differ or were written to.
  */
 async function compareRows([before, after]: [Source, Source], looks: Looks, names: Names): Promise<RowsCompared> {
   const [copy, later] = looks;
@@ -76,12 +76,12 @@ async function compareRows([before, after]: [Source, Source], looks: Looks, name
   const closed = all.reduce((sum, b) => sum + (looked.has(b) ? 0 : (now.get(b)?.rows ?? 0)), 0);
   const found = await judge([before, after], looks, { buckets, opened, closed }, names);
   if (later !== undefined || changed.size > 0) return found;
-  // Nothing stayed that was written meanwhile: what the copy has beside may still have come and gone.
+  // The live side looks unchanged. But rows that only the copy has may have been written and deleted in between.
   if (found.equal && (await writtenMeanwhile(before, after))) return found;
   return { rows, equal: false, detail: await differences(after, copy, names) };
 }
 
-/** Looks at the rows themselves: `closed` are those of the buckets that need no look. */
+/** Compares the rows themselves. `closed` is the number of rows in the buckets that need no look. */
 async function judge(
   live: [Source, Source],
   looks: Looks,
@@ -93,10 +93,10 @@ async function judge(
   await mergeRows([live, looks], which, (hash, mine, theirs) => {
     stayed += mine.stayed;
     missing.add(hash, mine.stayed - theirs.first);
-    // A row of a copy that was looked at once may have come after `before`, and be gone again in `after`.
+    // With one look at the copy, an extra row proves nothing: it may have been written after `before` and deleted before `after`.
     if (looks.length > 1) extra.add(hash, theirs.stayed - mine.second);
   });
-  // Both counts are of the rows that can be compared: those that were written meanwhile may be there in either state.
+  // Both counts cover the comparable rows only. Rows written meanwhile may be in either state.
   const rows = { left: stayed, right: stayed - missing.count };
   const parts: string[] = [];
   if (missing.count > 0) {

@@ -1,20 +1,20 @@
 import { bucketOf, hashesOf, reading, type Limits, type Source } from './multiset.ts';
 
-/** Rows that are read at a time: what bounds the memory, whatever the table's size. */
+/** Rows per page. This bounds the memory, whatever the table's size. */
 const pageRows = 5_000;
 const cursor = 'greenlight_rows';
 
-/** Which rows of a table are read. */
+/** The rows of a table that are read. */
 export interface Selection {
-  /** Into how many buckets the rows are spread, and those that are opened. */
+  /** The number of buckets, and those whose rows are read. */
   buckets: number;
   opened: readonly number[];
 }
 
-/** One look at a table, or two at different times: then a row that only one of them sees has been written meanwhile. */
+/** One look at a table, or two at different times. A row that only one of two looks sees was written in between. */
 export type Looks = readonly [Source, Source?];
 
-/** How many rows of one hash each look sees; `stayed`: of them those that are the same in both, and never were touched. */
+/** How many rows of one hash each look sees. `stayed`: rows that are the same in both looks and were not touched. */
 export interface Seen {
   first: number;
   second: number;
@@ -22,8 +22,8 @@ export interface Seen {
 }
 
 /**
- * Reads those rows of two sides, each by one look or by two, and calls `see` for every hash, with how many rows of it each
- * side has. Nothing is kept in memory but a page of each look.
+ * Reads the selected rows of two sides and calls `see` for every hash, with the number of its rows on each side. Keeps one
+ * page per look in memory.
  */
 export async function mergeRows(
   [left, right]: [Looks, Looks],
@@ -42,7 +42,7 @@ export async function mergeRows(
   });
 }
 
-/** Opens the streams one within the other, as each holds a lock of its table for as long as it is read. */
+/** Opens the streams one inside the other, as each is read within its own `reading`. */
 async function opened(
   sources: readonly (Source | undefined)[],
   which: Selection,
@@ -81,7 +81,7 @@ async function take([one, other]: SortedRows[], hash: bigint): Promise<Seen> {
 
 interface Entry {
   hash: bigint;
-  /** The transaction that wrote these rows; 0 where it is not asked for. */
+  /** The transaction that wrote these rows; 0 if versions are not read. */
   writer: number;
   rows: number;
 }
@@ -115,7 +115,7 @@ class SortedRows {
     return stream;
   }
 
-  /** Goes on to the next rows; a promise where a page has to be fetched for that. */
+  /** Advances to the next entry. Returns a promise only if a page has to be fetched. */
   advance(): Promise<void> | undefined {
     this.#at += 1;
     if (this.#at < this.#page.length || this.#page.length < pageRows) return this.#show();

@@ -2,13 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { row } from '../connect.ts';
 import { relationsOf, type Source } from './multiset.ts';
 
-/** An idle session says what it has written within 10 s (PostgreSQL's PGSTAT_IDLE_INTERVAL), ms. */
+/** How long to wait for statistics, ms. An idle session reports its writes within 10 s (PGSTAT_IDLE_INTERVAL). */
 const reportedMs = 12_000;
 const pollMs = 500;
 
 /**
- * Whether anything was written to a table since the snapshot `before` was opened, by the server's counters: a row that came
- * and went leaves no other trace. `after` is another session of the same database.
+ * Whether anything was written to a table since the snapshot `before` was opened. It asks the server's statistics, as a row
+ * that was written and deleted leaves no other trace. `after` is another session of the same database.
  */
 export async function writtenMeanwhile(before: Source, after: Source): Promise<boolean> {
   const then = await writes(before);

@@ -7,22 +7,22 @@ import { tablesOf } from '../catalog.ts';
 import { applicationName, close, connect, rows, sqlState } from '../connect.ts';
 
 /**
- * The fence around the database that is being left. It is one open transaction that has locked every table against
- * writing (reading goes on) and has revoked the right to write. Both take effect for good with its commit, after the
- * flip; if this program dies before, the server rolls it back and the old colour writes on as if nothing had been.
- * Revoking alone would do neither: a statement that has passed its check of rights may still write.
+ * The fence around the database that writes leave. It is one open transaction that has locked every table against writing
+ * (reading goes on) and revoked the right to write. Its commit, after the flip, makes the revocation permanent. If this
+ * program dies before, the server rolls it back, and the old colour can write again. Revoking alone is not enough, as a
+ * statement that has passed its permission check may still write.
  */
 const fenceName = `${applicationName}-fence`;
-/** SQLSTATEs of a lock that was not to be had; then everything is let go and tried again until the deadline. */
+/** SQLSTATEs of a lock that could not be had. The transaction is rolled back then, and retried until the deadline. */
 const retry = new Set(['55P03', '40P01']);
-/** One try, ms: writers that wait behind it are let through in between. */
+/** Lock timeout of one try, ms. Writers that queue behind it proceed between two tries. */
 const tryMs = 100;
 const pauseMs = 10;
 
-/** Whether a session of role `r` can be ended: a superuser's by another one only, which RDS does not give. */
+/** SQL condition: a session of role `r` can be ended. Only a superuser can end a superuser's, and RDS has none for customers. */
 export const endable = '(NOT r.rolsuper OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))';
 
-/** Who holds a lock against the fence; a temporary table is nobody else's. */
+/** Sessions that hold a lock against the fence. Temporary tables do not count, as no other session can use them. */
 const writersSql = `
   SELECT DISTINCT a.pid, a.usename, a.state, a.xact_start,
     a.application_name NOT LIKE '${applicationName}%' AND ${endable} AS may_end
@@ -42,21 +42,22 @@ export class Fence {
     this.#lock = lock;
   }
 
-  /** Opens the session and works out what to lock. Nothing is locked yet. `lifeMs`: the server ends a fence that is left alone for so long. */
+  /** Opens the session and prepares the lock; nothing is locked yet. The server ends a fence that is idle for `lifeMs`. */
   static async prepare(access: DatabaseAccess, lifeMs: number): Promise<Fence> {
     const client = await connect(access, 'admin', { applicationName: fenceName });
     const tables = await tablesOf(client);
     // SHARE conflicts with every way of writing and with none of reading.
     const lock = tables.length === 0 ? '' : `LOCK TABLE ${tables.map((t) => t.sql).join(', ')} IN SHARE MODE;`;
     await client.query(`SET idle_in_transaction_session_timeout = ${Math.ceil(lifeMs)}`);
-    // A lock request that waits longer than this cancels an autovacuum that is in its way.
+    // A lock request that waits for longer than this cancels an autovacuum in its way.
     await client.query('SET deadlock_timeout = 5').catch(() => undefined);
     return new Fence(client, lock);
   }
 
   /**
-   * Waits until every writing transaction has ended, and keeps new ones out. `insist`: ends the sessions of those that do not end
-   * at once, whose clients then do not know whether they wrote. Throws an OperationError at `deadline` (performance.now()).
+   * Waits until every writing transaction has ended, and keeps new ones out. `insist` terminates the sessions of those that
+   * do not end at once; their clients then do not know whether they wrote. Throws an OperationError at `deadline`
+   * (`performance.now()`).
    */
   async raise(deadline: number, { insist = false } = {}): Promise<void> {
     for (;;) {
@@ -77,13 +78,13 @@ export class Fence {
     }
   }
 
-  /** For good: the old colour cannot write any more. Throws where the session is gone; then the fence is, too. */
+  /** Makes the fence permanent. Throws if the session is lost, and the fence with it. */
   async commit(): Promise<void> {
     await this.#client.query('COMMIT');
     this.#committed = true;
   }
 
-  /** The old colour may write again; no error where the session is gone. A fence that is committed stays. */
+  /** Removes a fence that is not committed, and closes the session. No error if the session is lost. */
   async lower(): Promise<void> {
     if (!this.#committed) await this.#client.query('ROLLBACK').catch(() => undefined);
     await close(this.#client);
@@ -97,14 +98,14 @@ export class Fence {
     return new OperationError(
       'waiting for the last writes of the live colour to end',
       open.length === 0
-        ? 'a lock was not to be had in time'
+        ? 'a lock could not be acquired in time'
         : `a transaction that writes stays open (${open.map((o) => o.who).join('; ')})`,
       'end it, or allow more time (cutover.drainMs); nothing has changed',
     );
   }
 }
 
-/** Ends fences that a dead program left, where its connection is not yet noticed as gone. */
+/** Ends fences of a program that died, as the server may not have noticed that yet. */
 export async function removeStaleFences(client: pg.Client): Promise<void> {
   await client.query(
     'SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()',

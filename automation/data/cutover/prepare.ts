@@ -13,36 +13,39 @@ import { completeMove } from './settle.ts';
 import { removeLink } from '../replication/subscription.ts';
 import { measure, replayed } from '../replication/sync-state.ts';
 
-/** All that a cutover needs and that can be had before writes are held. */
+/** Everything that a cutover can prepare before writes are held. */
 export interface Prepared {
   sessions: Sessions;
-  /** Sessions of their own: a snapshot outlives the cutover, until the comparison is done. */
+  /** Separate sessions, as the snapshots stay open until the comparison is done. */
   snapshots: Sessions;
   fence: Fence;
   /** `from` -> `to`, streaming. */
   forward: Link;
-  /** `to` -> `from`, switched off; absent in a rollback. */
+  /** `to` -> `from`, disabled; absent in a rollback. */
   reverse?: Link;
   sequences: SequencePlan;
   warnings: string[];
   close(): Promise<void>;
 }
 
-/** Longest wait until the new side has caught up, before writes are held, ms. */
+/** Timeout of the catch-up before writes are held, ms. */
 const catchUpMs = 30_000;
-/** How long the replication may wait for somebody's lock, where nobody is waited for, ms. */
+/** In a rollback: how long a session may block the replication before it is terminated, ms. */
 const blockedMs = 200;
-/** Longest comparison of one table, ms. */
+/** Statement timeout of the comparison, ms. */
 const compareMs = 600_000;
-/** How much longer than the hold a fence lives that is left alone, ms: its end must not come before the hold's. */
+/** How much longer than the hold an idle fence lives, ms. It must not end before the hold does. */
 const fenceGraceMs = 2_000;
-/** A worker that is gone is started again within 5 s (wal_retrieve_retry_interval), ms. */
+/** How long to wait for a worker, ms. PostgreSQL restarts one within 5 s (wal_retrieve_retry_interval). */
 const workerMs = 15_000;
-/** Longest wait of the comparison for a lock, ms. */
+/** Lock timeout of the comparison, ms. */
 const snapshotLockMs = 30_000;
 const pollMs = 10;
 
-/** Opens all sessions, checks that the cutover may begin, makes the way back, and waits until the lag is gone. Undoes that if it fails. */
+/**
+ * Opens all sessions, checks that the cutover may begin, creates the way back, and waits for the catch-up. If it fails, it
+ * removes what it created.
+ */
 export async function prepareCutover(options: CutoverOptions): Promise<Prepared> {
   const { from, to, router, direction, settings } = options;
   const forward = linkBetween(from, to);
@@ -51,7 +54,7 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
   if (disagreeing !== undefined)
     throw refused(`the balancer is half way between two splits: ${disagreeing.join(', ')}`);
   if (live !== from.colour) throw refused(`${live ?? 'no colour'} is live, not ${from.colour}`);
-  // The move that is taken back may have been cut off right after its flip: its direction ends before this one is revived.
+  // The program may have died right after the flip of the move that is taken back. Its direction must end first.
   if (direction === 'rollback') await completeMove({ from: to, to: from, direction: 'forward' });
 
   const opened: pg.Client[] = [];
@@ -69,9 +72,9 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
   try {
     const sessions = { old: await open(from), new: await open(to) };
     const snapshots = { old: await open(from, compareMs), new: await open(to, compareMs) };
-    // The comparison must not wait for ever for somebody's lock.
+    // The comparison must not wait for ever for a lock.
     for (const client of [snapshots.old, snapshots.new]) await client.query(`SET lock_timeout = ${snapshotLockMs}`);
-    // What an attempt that was cut off has left would run beside the direction that is now wanted.
+    // An interrupted attempt may have left the way back, which must not run beside the forward direction.
     if (direction === 'forward') await removeLink(linkBetween(to, from), sessions.new, sessions.old);
     await streaming(forward, sessions);
     if (!(await mayWrite(sessions.old))) throw refused(`${from.colour} is live, but may not write`);
@@ -103,7 +106,7 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
   }
 }
 
-/** A worker that comes and goes (a broken connection) is waited for; anything else that is wrong does not pass by itself. */
+/** Waits out a restarting apply worker. Throws at once on anything else, as it does not pass by itself. */
 async function streaming(forward: Link, sessions: Sessions): Promise<void> {
   const deadline = performance.now() + workerMs;
   const tries = noTries();
@@ -120,8 +123,8 @@ async function streaming(forward: Link, sessions: Sessions): Promise<void> {
 }
 
 /**
- * Waits until what is written now has been applied, so that the hold need not wait for more than the last moments. `insist`: ends
- * the sessions that hold what the replication waits for.
+ * Waits until everything written so far is applied, so that only the last moments are left for the hold. `insist` terminates
+ * the sessions that block the replication.
  */
 async function caughtUp(
   sessions: Sessions,
@@ -149,8 +152,8 @@ async function caughtUp(
 }
 
 /**
- * Ends the sessions that the replication waits for: a transaction that took a row's lock (SELECT FOR UPDATE) when its colour was
- * live still has it, and can write nothing with it.
+ * Terminates the sessions that block the replication. A transaction that locked a row (SELECT FOR UPDATE) while its colour
+ * was live still holds that lock, although it cannot write any more.
  */
 async function endBlockers({ name }: Link, target: pg.Client): Promise<void> {
   await target.query(

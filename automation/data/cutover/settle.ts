@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationError } from '../../../infra/lib/errors.ts';
+import type pg from 'pg';
 import { grantWrites, revokeWrites } from '../../../infra/application/roles.ts';
 import { close, connect, isLost, whileLost, withClient } from '../connect.ts';
+import type { Direction } from './procedure.ts';
 import { caughtUpTo } from './steps.ts';
 import { Fence, removeStaleFences } from './fence.ts';
 import { linkBetween, type Link, type Side } from '../link.ts';
@@ -13,25 +15,25 @@ import { measure, replayed } from '../replication/sync-state.ts';
 import { quietTriggers } from '../replication/triggers.ts';
 
 /**
- * The two ends of a move of writes: done, or put back. Each begins anew with sessions of its own wherever one was lost, may be
- * repeated, and finds out from the databases what is left to do. A cutover uses them where its own sessions break, the way
- * back before it begins, and `resume` after a crash.
+ * The two ends of a move of writes: completed, or undone. Both are idempotent, find out from the databases what is left to
+ * do, and retry with new sessions when one is lost. A cutover uses them at its end, a rollback before it begins, and
+ * `resume` after a crash.
  */
 export interface Move {
   from: Side;
   to: Side;
-  direction: 'forward' | 'rollback';
+  direction: Direction;
 }
 
-/** Longest wait for a server that starts again, ms: it replays its log first. */
+/** Longest wait for a server that restarts, ms. It replays its log first. */
 const backMs = 60_000;
-/** The same for the colour that is not live, which nobody waits for, ms. */
+/** The same for the colour that is not live, ms. */
 const idleBackMs = 20_000;
-/** Longest wait for the replication, once both servers are there, ms: a worker is started again within 5 s. */
+/** Longest wait for the replication once both servers answer, ms. PostgreSQL restarts a worker within 5 s. */
 const followMs = 30_000;
 const pollMs = 50;
 
-/** Runs `work` with a session on each side, anew while one gets lost. */
+/** Runs `work` with a session on each side, and retries it while a session is lost. */
 const withSides = <T>({ from, to }: Move, waitMs: number, work: (sessions: Sessions) => Promise<T>): Promise<T> =>
   whileLost(performance.now() + waitMs, async () => {
     const old = await connect(from.access, 'admin');
@@ -46,15 +48,15 @@ const withSides = <T>({ from, to }: Move, waitMs: number, work: (sessions: Sessi
   });
 
 /**
- * Of a move that the balancer has made: `to` may write, `from` may not any more, and of what it wrote nothing is missing on `to`.
- * Rejects where a side does not come back.
+ * First part of completing a move that the balancer has made: `to` may write, `from` may not, and `to` has everything that
+ * `from` wrote. Rejects if a side does not come back.
  */
 export const leaveOld = (move: Move): Promise<void> => withSides(move, backMs, (sessions) => leave(move, sessions));
 
 /**
- * Finishes a move that the balancer has made: the colour that was left is left for good, only then the replication to the new
- * one ends, and after that the other direction starts. Resolves to whether `from` follows; false where it cannot be made to
- * without a new copy. Rejects where a side does not come back.
+ * Completes a move that the balancer has made: the old colour is fenced for good, then the replication to the new one ends,
+ * then the other direction starts. Resolves to whether `from` follows; false if that needs a new copy, and after a rollback.
+ * Rejects if a side does not come back.
  */
 export function completeMove(move: Move): Promise<{ following: boolean }> {
   const { from, to, direction } = move;
@@ -65,27 +67,27 @@ export function completeMove(move: Move): Promise<{ following: boolean }> {
     await removeLink(forward, sessions.old, sessions.new);
     if (direction === 'rollback') return { following: false };
     if (!(await subscribed(reverse, sessions.old))) return { following: false };
-    await follow(reverse, { old: sessions.new, new: sessions.old });
+    await follow(reverse, sessions.new, sessions.old);
     return { following: true };
   });
 }
 
-/** Starts the way back, or starts it again where a lost connection has switched it off; one that conflicts says why. */
-async function follow(reverse: Link, sessions: Sessions): Promise<void> {
-  if ((await reverseState(reverse, sessions.new)) !== 'enabled') await quietTriggers(sessions.old, sessions.new);
+/** Starts the way back, and restarts it if a lost connection has stopped it. Rejects with the reason if a change conflicts. */
+async function follow(reverse: Link, source: pg.Client, target: pg.Client): Promise<void> {
+  if ((await reverseState(reverse, target)) !== 'enabled') await quietTriggers(source, target);
   const deadline = performance.now() + followMs;
   const tries = noTries();
-  while (!(await following(reverse, sessions.old))) {
+  while (!(await following(reverse, source))) {
     if (performance.now() > deadline) throw notFollowed(reverse, `nothing streams after ${followMs} ms`);
-    if ((await reverseState(reverse, sessions.new)) === 'enabled') await sleep(pollMs);
-    else if (!(await revive(reverse, sessions.old, sessions.new, tries)))
-      throw notFollowed(reverse, (await measure(reverse, sessions.old, sessions.new)).problem ?? 'it is switched off');
+    if ((await reverseState(reverse, target)) === 'enabled') await sleep(pollMs);
+    else if (!(await revive(reverse, source, target, tries)))
+      throw notFollowed(reverse, (await measure(reverse, source, target)).problem ?? 'it is switched off');
   }
 }
 
 /**
- * Nothing more can be written to the colour that was left, and what was is on the new one: a node of the balancer that followed
- * late may have sent it a write. Who writes there still is ended.
+ * Fences the old colour for good and waits until the new one has everything. A node of the balancer that followed late may
+ * have sent a write to the old colour. Sessions that still write there are terminated.
  */
 async function leave({ from, to }: Move, sessions: Sessions): Promise<void> {
   const forward = linkBetween(from, to);
@@ -105,7 +107,7 @@ async function leave({ from, to }: Move, sessions: Sessions): Promise<void> {
   }
 }
 
-/** Waits until all that `old` has written is on `new`; a replication that only lost its connection is started again. */
+/** Waits until `new` has everything that `old` wrote. Restarts a replication that lost its connection. */
 async function untilReplayed(forward: Link, sessions: Sessions): Promise<void> {
   const deadline = performance.now() + followMs;
   await untilRunning(forward, sessions, deadline);
@@ -114,7 +116,7 @@ async function untilReplayed(forward: Link, sessions: Sessions): Promise<void> {
   throw notFollowed(forward, `it has not replayed the last writes of ${forward.from.colour} in time`);
 }
 
-/** Resolves once a worker applies changes, to what is wrong all the same. One that lost its connection is started again. */
+/** Waits for a worker to apply changes, and restarts a replication that lost its connection. Resolves to a problem that is left. */
 async function untilRunning(link: Link, { old, new: newer }: Sessions, deadline: number): Promise<string | undefined> {
   const tries = noTries();
   for (;;) {
@@ -133,7 +135,7 @@ const notFollowed = (link: Link, found: string): OperationError =>
     'see that both databases run, then: npm run resume',
   );
 
-/** First half of putting a move back: `from` may write again, and nothing is replicated into it. Rejects where it does not come back. */
+/** First half of undoing a move: `from` may write again, and nothing is replicated into it. Rejects if it does not come back. */
 export function reopen({ from, to, direction }: Move): Promise<void> {
   return whileLost(performance.now() + backMs, () =>
     withClient(from.access, 'admin', async (old) => {
@@ -145,8 +147,8 @@ export function reopen({ from, to, direction }: Move): Promise<void> {
 }
 
 /**
- * Second half: `to` may not write, nothing of the way back is left there, and the replication to it goes on. Resolves to what
- * does not. A replication that stands still harms nobody: the live colour is served as before, and who needs it looks at it.
+ * Second half of undoing a move: `to` may not write, the way back is removed, and the replication to `to` goes on. Resolves
+ * to how far that succeeded. A stopped replication is only a problem to report, as the live colour serves as before.
  */
 export async function standDown(move: Move): Promise<{ revoked: boolean; replicating: boolean; problem?: string }> {
   const { from, to, direction } = move;

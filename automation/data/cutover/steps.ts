@@ -6,21 +6,21 @@ import type { Link, Side } from '../link.ts';
 import type { Sessions } from '../replication/reverse.ts';
 import { replayed } from '../replication/sync-state.ts';
 
-/** The steps of a cutover that wait for something while writes are held; each ends at its deadline (`performance.now()`). */
+/** Waits of the cutover while writes are held. Each ends at its deadline (`performance.now()`). */
 
 const pollMs = 1;
-/** How long a balancer that does not say what it did is asked again, ms. */
+/** How long the balancer is asked again if it does not say what it did, ms. */
 const askAgainMs = 2_000;
-/** Longest time for one answer of a balancer, and for one that was given up to put back what it had changed, ms. */
+/** Timeout of one answer of the balancer, ms. After an abort it has as long to take its changes back. */
 const answerMs = 10_000;
 
-/** What the balancer does now; undefined where it does not say. */
+/** The balancer's state; undefined if it does not answer. */
 export const readRouter = (router: Router): Promise<RouterState | undefined> =>
   within(router.read(), performance.now() + answerMs).catch(() => undefined);
 
-/** Waits until no write is on its way to the colour that is being left. Throws an OperationError at `deadline`. */
+/** Waits until no write to the old colour is in flight. Throws an OperationError at `deadline`. */
 export async function drain(router: Router, from: Side, deadline: number): Promise<undefined> {
-  // Two zeros in a row: a write may be between the balancer's two lists at the instant of one reading.
+  // Two zeros in a row are needed, as a write may be between two of the balancer's lists at one reading.
   for (let zeros = 0; zeros < 2;) {
     const inFlight = await router.writesInFlight(from.colour);
     zeros = inFlight === 0 ? zeros + 1 : 0;
@@ -38,9 +38,9 @@ export async function drain(router: Router, from: Side, deadline: number): Promi
 }
 
 /**
- * The same, but what is not answered at `deadline` is cut; resolves to how many, for people. Whether those were done nobody
- * knows: the fence of the database ends what is left of them. Where the balancer cannot cut, or does not in time, they meet
- * the fence alone: that is no reason to stay.
+ * As `drain`, but cuts the writes that are not answered at `deadline`, and resolves to their number as text. Their clients
+ * cannot know whether they were done; the fence ends what is left of them. If the balancer cannot cut, the fence alone
+ * stops them, and the cutover goes on.
  */
 export async function drainOrCut(
   router: Router,
@@ -62,9 +62,9 @@ export async function drainOrCut(
 }
 
 /**
- * Waits until all that `old` has committed is applied on `new`; returns the position. While a change that it applied is
- * not flushed, a subscriber reports no position beyond it, and looks again after 200 ms (wal_writer_delay) only. So
- * each round flushes the new side's log and gives the old side's something to send, at which the subscriber reports.
+ * Waits until everything that `old` has committed is applied on `new`, at most until `deadline`. Resolves to the position;
+ * the caller checks the deadline. A subscriber reports a change only once it is flushed, and looks again after 200 ms
+ * (wal_writer_delay). So each round flushes the new side's log, and sends a message to make the subscriber report.
  */
 export async function caughtUpTo(sessions: Sessions, forward: Link, deadline: number): Promise<string> {
   const durableMessage = `SELECT pg_logical_emit_message(true, 'greenlight', 'fence')`;
@@ -78,7 +78,7 @@ export async function caughtUpTo(sessions: Sessions, forward: Link, deadline: nu
   return lsn;
 }
 
-/** Flips and reads back. Where the balancer's answer is missing, what it does is asked for, never assumed. */
+/** Flips the balancer and reads it back. If its answer is missing, its state is read, never assumed. */
 export async function flip(router: Router, from: Side, to: Side): Promise<void> {
   const deadline = performance.now() + askAgainMs + router.settlesMs;
   let failure: unknown;
@@ -90,7 +90,7 @@ export async function flip(router: Router, from: Side, to: Side): Promise<void> 
   await apply();
   let half = false;
   for (;;) {
-    // Whatever became of it in time, who is live has to be known: that question has a time of its own.
+    // Who is live has to be known in any case, so this question has a timeout of its own.
     const state = await readRouter(router);
     const live = state?.split?.live;
     if (state !== undefined) half = state.disagreeing !== undefined;
@@ -116,7 +116,7 @@ export async function flip(router: Router, from: Side, to: Side): Promise<void> 
   }
 }
 
-/** Rejects when `deadline` (performance.now()) passes or the signal aborts; the work's own outcome is then ignored. */
+/** Rejects at `deadline` (`performance.now()`) or when the signal aborts. The outcome of `work` is ignored then. */
 export async function within<T>(work: Promise<T>, deadline: number, signal?: AbortSignal): Promise<T> {
   work.catch(() => undefined);
   signal?.throwIfAborted();

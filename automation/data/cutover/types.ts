@@ -1,42 +1,27 @@
 import type { Router } from '../../../infra/platform/router.ts';
 import type { TableComparison } from '../../journal/events.ts';
-import type { Link, Side } from '../link.ts';
-
-/** In this order. Up to `grant` everything is undone on failure; `flip` decides; what follows is finished. */
-export type CutoverStep =
-  | 'prepare'
-  | 'hold'
-  | 'drain'
-  | 'fence'
-  | 'replay'
-  | 'carry-over'
-  | 'grant'
-  | 'flip'
-  | 'release'
-  | 'fenced'
-  | 'follow'
-  | 'compare';
+import type { Side } from '../link.ts';
+import type { Direction, OnStep } from './procedure.ts';
 
 export interface CutoverOptions {
   router: Router;
-  /** The live colour, whose replication to `to` is streaming. */
+  /** The live colour. The replication from it to `to` is streaming. */
   from: Side;
   to: Side;
-  /** `forward`: afterwards `from` follows `to`, for the way back. `rollback`: `from` is detached. */
-  direction: 'forward' | 'rollback';
+  direction: Direction;
   settings: CutoverSettings;
-  /** After each step. Those from `hold` to `flip` happen while writes wait: be quick. Throwing before the flip aborts. */
-  onStep?: (step: CutoverStep, ms: number, detail?: string) => void;
-  /** Whether this program still has the environment: one that was away for too long must not flip what another works on. */
+  /** Called after each step. From `hold` to `flip` users wait, so it must be quick. Throwing before the flip aborts. */
+  onStep?: OnStep;
+  /** Whether this program still owns the environment. After a long pause another program may have taken it over. */
   ours?: (() => boolean) | undefined;
-  /** Aborts before the flip; after it, it is ignored. */
+  /** Aborts before the flip. Ignored afterwards. */
   signal?: AbortSignal;
 }
 
 export interface CutoverSettings {
-  /** Lease of the hold, ms: the flip happens well before it ends, or not at all. */
+  /** Lease of the hold, ms. The flip happens well before it expires, or not at all. */
   holdMs: number;
-  /** Of it, the longest time for the writes in flight to end, ms. */
+  /** The part of the lease in which writes in flight may end, ms. */
   drainMs: number;
 }
 
@@ -44,17 +29,15 @@ export interface CutoverResult {
   /** From the request to hold writes until they were released, ms. */
   holdMs: number;
   totalMs: number;
-  /** False where a database crashed: with it the state at the instant of the cutover is gone, and `tables` is empty. */
+  /** False if a database crashed and took the snapshots with it; `tables` is empty then. */
   compared: boolean;
-  /** Both databases at the instant of the cutover; left is `from`, right is `to`. */
+  /** Both databases at the instant of the cutover: left is `from`, right is `to`. */
   tables: TableComparison[];
   compareMs: number;
   /** Whether all tables were compared and are equal. */
   equal: boolean;
-  /** The way back, where it stands: `to` -> `from`. */
-  reverse?: Link;
-  /** What went wrong after the flip. With any of them, or with unequal tables, go back. */
+  /** What went wrong after the flip. With any problem, or with unequal tables, roll back. */
   problems: string[];
-  /** What an operator should know, and need not act on. */
+  /** What an operator should know but need not act on. */
   warnings: string[];
 }

@@ -7,7 +7,7 @@ import { fromTable, tablesOf, type Table } from '../catalog.ts';
 import { row, rows, withClient } from '../connect.ts';
 
 export interface MaskRule {
-  /** In whatever schema it is; `schema.table` is not needed, as names are plain. */
+  /** Plain name of the table, without its schema. */
   table: string;
   column: string;
   with: 'email' | 'name' | 'text' | 'hash' | 'null';
@@ -17,14 +17,14 @@ interface Target {
   rule: MaskRule;
   table: Table;
   column: string;
-  /** Longest value that the column takes; undefined where there is no limit. */
+  /** Longest value that the column takes, characters; undefined if unlimited. */
   limit: number | undefined;
   uuid: boolean;
 }
 
-/** Longest statement, ms: an UPDATE or VACUUM of a whole table. */
+/** Statement timeout, ms: an UPDATE or VACUUM of a whole table. */
 const maskMs = 3_600_000;
-/** Fewest hexadecimal digits (of a SHA-256) that keep unique columns unique. */
+/** Hexadecimal digits of a SHA-256 that are enough to keep unique columns unique. */
 const digits = 16;
 const room: Record<MaskRule['with'], number> = {
   email: digits + 21,
@@ -35,11 +35,11 @@ const room: Record<MaskRule['with'], number> = {
 };
 
 /**
- * Replaces personal data, for good and in place: for a copy, never for the live database. The same value always
- * becomes the same under one `secret`, in every table, so equality and uniqueness survive; without the secret nobody
- * can test a guess. Leave it out where nothing else has to match: then nobody ever knows it. Tables and columns without a rule stay as they are.
- * Afterwards no original is left: neither in a row, nor on the disk's pages, nor in the planner's statistics.
- * Throws an OperationError that lists every rule that cannot be kept, before anything is changed.
+ * Replaces personal data in place and irreversibly. Use it on a copy, never on the live database. Under one `secret` equal
+ * values get equal masks in every table, so equality and uniqueness are kept. Without the secret nobody can test a guess;
+ * leave it out if no other database has to match. Tables and columns without a rule stay unchanged.
+ * Afterwards no original value is left in rows, on pages of the disk, or in the planner's statistics.
+ * Throws an OperationError that lists every rule that cannot be applied, before anything is changed.
  */
 export async function maskDatabase(
   access: DatabaseAccess,
@@ -54,7 +54,7 @@ export async function maskDatabase(
       const targets = await resolve(client, rules);
       const masked: { table: string; column: string; rows: number }[] = [];
       await client.query('BEGIN');
-      // No triggers (one may copy the originals elsewhere), and no foreign keys: both ends get the same mask.
+      // Disables triggers, as one may copy the originals elsewhere, and foreign keys, as both ends get the same mask.
       await client.query('SET LOCAL session_replication_role = replica');
       await client.query(`SELECT set_config('greenlight.mask', $1, true)`, [secret]);
       for (const target of targets)
@@ -72,7 +72,7 @@ export async function maskDatabase(
 async function mask(client: pg.Client, target: Target): Promise<number> {
   const column = sqlIdentifier(target.column);
   const table = fromTable(target.table);
-  // Kept as hashes for the check below; the table is gone with the transaction.
+  // Keeps hashes of the originals for the check below. The table ends with the transaction.
   await client.query(
     `CREATE TEMPORARY TABLE originals ON COMMIT DROP AS SELECT DISTINCT sha256(convert_to(${column}::text, 'UTF8')) AS h FROM ${table} WHERE ${column} IS NOT NULL`,
   );
@@ -95,7 +95,7 @@ async function mask(client: pg.Client, target: Target): Promise<number> {
   return rowCount ?? 0;
 }
 
-/** SQL for the masked value of a column. The secret is in a setting of the transaction, not in the statement. */
+/** SQL expression of a column's masked value. It reads the secret from a setting of the transaction. */
 export function maskExpression({
   rule,
   column,
@@ -174,7 +174,7 @@ async function describe(client: pg.Client, rule: MaskRule, table: Table): Promis
   return { rule, table, column: rule.column, limit, uuid, problems };
 }
 
-/** A foreign key of which one end is masked and the other is not, or otherwise, would point nowhere. */
+/** Foreign keys whose two ends are not masked in the same way: their references would break. */
 async function halfMaskedKeys(client: pg.Client, targets: Target[]): Promise<string[]> {
   const keys = await rows<{ table: string; column: string; other: string; other_column: string }>(
     client,
@@ -194,17 +194,17 @@ async function halfMaskedKeys(client: pg.Client, targets: Target[]): Promise<str
     .map((k) => `${k.table}.${k.column} refers to ${k.other}.${k.other_column}: mask both the same way, or neither`);
 }
 
-/** Values per column that are looked at: enough to find a column that was forgotten, few enough for any table. */
+/** Values per column that are checked: enough to find a forgotten column, few enough for any table. */
 const sample = 1_000;
 
 export interface UnmaskedColumn {
   column: string;
-  /** How many of the values that were looked at are values of the original. */
+  /** How many of the checked values are also in the original. */
   rows: number;
   checked: number;
 }
 
-/** Looks whether personal data of `original` is in `copy`: takes values of the copy at random and seeks them in the original. */
+/** Checks whether `copy` contains personal data of `original`: looks up random values of the copy in the original. */
 export async function findUnmasked(
   copy: DatabaseAccess,
   original: DatabaseAccess,
@@ -228,7 +228,7 @@ export async function findUnmasked(
         );
         found.push({ column: `${table}.${column}`, rows: count, checked: distinct.length });
       }
-      // A column without a value gives nothing away; a copy without any value proves nothing.
+      // Columns without values are left out, as they reveal nothing. If all are empty they are returned: such a copy proves nothing.
       const filled = found.filter(({ checked }) => checked > 0);
       return filled.length > 0 ? filled : found;
     }),

@@ -5,13 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
-import { close, connect, rows, sqlState, withClient } from '../connect.ts';
-import { controlsTransaction, lineAt, splitStatements, type Statement } from './statements.ts';
+import { close, connect, rows, runSingle, sqlState, withClient } from '../connect.ts';
+import { splitStatements, type Statement } from './statements.ts';
 
 /**
- * Plain SQL files, each one transaction, in the order of their names. node-pg-migrate was looked at first: it keeps no
- * checksums, knows up and down but no phases, splits files at marker comments, and reports no line of a file; of it,
- * only the loop over files would be left.
+ * Runs plain SQL files in the order of their names, each in one transaction. node-pg-migrate does not fit: it keeps no
+ * checksums, has no phases, and reports no line of a file.
  */
 export type Phase = 'expand' | 'contract';
 
@@ -24,14 +23,10 @@ export interface MigrationSet {
 }
 
 export interface MigrationRun extends MigrationSet {
-  /** One try to get a lock, ms; writers wait behind it for so long at most. Source of the default: pgroll. */
+  /** Timeout of one attempt to get a lock, ms: writers queue behind it for so long. The default is that of pgroll. */
   lockTimeoutMs?: number;
-  /** How often a file is tried whose locks are not to be had. */
+  /** How often a file is tried that cannot get its locks. */
   tries?: number;
-  /** Longest single statement, ms. */
-  statementTimeoutMs?: number;
-  /** After each file is committed. */
-  onApplied?: (name: string, ms: number) => void;
 }
 
 interface MigrationFile {
@@ -40,13 +35,15 @@ interface MigrationFile {
   checksum: string;
 }
 
-/** Of two programs that migrate one database at once, the second waits so long for the first, ms. */
+/** Statement timeout, ms. */
+const statementMs = 15 * 60_000;
+/** How long a second program that migrates the same database waits for the first, ms. */
 const runnerWaitMs = 60_000;
 const runnerLock = `hashtextextended('greenlight.migrations', 0)`;
 const lockNotAvailable = '55P03';
 const pauseMs = 200;
 
-/** One message, one transaction; the lock, because two programs that create a table at once do not see each other. */
+/** One message is one transaction. IF NOT EXISTS does not protect from concurrent creation, so a lock does. */
 const bookkeeping = `
   SELECT pg_advisory_xact_lock(hashtextextended('greenlight.bookkeeping', 0));
   CREATE SCHEMA IF NOT EXISTS greenlight;
@@ -55,20 +52,20 @@ const bookkeeping = `
   GRANT USAGE ON SCHEMA greenlight TO owner;
   GRANT SELECT, INSERT ON greenlight.migrations TO owner`;
 
-/** Names of the files of this phase that are not applied yet, in order. Throws where an applied file has changed. */
+/** Names of the files of this phase that are not applied yet, in order. Rejects if an applied file has changed since. */
 export async function pendingMigrations(set: MigrationSet): Promise<string[]> {
   return await withClient(set.access, 'admin', async (client) => (await pending(client, set)).map((file) => file.name));
 }
 
 /**
- * Applies what is pending, as the schema's owner. Stops at the first file that fails: that one is rolled back, those
- * before it stay. Throws an OperationError with file, line and PostgreSQL's message.
+ * Applies the pending files as the schema's owner. Stops at the first file that fails: it is rolled back, and the files
+ * before it stay applied. Throws an OperationError with file, line and PostgreSQL's message.
  */
 export async function runMigrations(run: MigrationRun): Promise<{ name: string; ms: number }[]> {
-  const { access, lockTimeoutMs = 500, tries = 20, statementTimeoutMs = 15 * 60_000 } = run;
+  const { access, lockTimeoutMs = 500, tries = 20 } = run;
   await withClient(access, 'admin', (client) => client.query(bookkeeping));
   const client = await connect(access, 'owner', {
-    statementMs: statementTimeoutMs,
+    statementMs,
     applicationName: 'greenlight-migrations',
   });
   try {
@@ -77,7 +74,6 @@ export async function runMigrations(run: MigrationRun): Promise<{ name: string; 
     for (const file of await pending(client, run)) {
       const ms = await applyWithRetries(client, file, run.phase, lockTimeoutMs, tries);
       applied.push({ name: file.name, ms });
-      run.onApplied?.(file.name, ms);
     }
     return applied;
   } finally {
@@ -171,12 +167,13 @@ async function applyWithRetries(
 
 async function apply(client: pg.Client, file: MigrationFile, phase: Phase, lockTimeoutMs: number): Promise<number> {
   const started = performance.now();
+  const statements = await splitStatements(file.sql);
   await client.query(`BEGIN; SET LOCAL lock_timeout = ${lockTimeoutMs}`);
-  for (const statement of splitStatements(file.sql)) {
-    // What follows it would be outside any transaction, and could not be rolled back.
-    if (controlsTransaction(statement.text))
+  for (const statement of statements) {
+    // The statements after it would run outside the transaction, and could not be rolled back.
+    if (statement.controlsTransaction)
       throw new StatementFailed(statement.line, 'each file is one transaction already: leave this out');
-    await client.query(statement.text).catch((error: unknown) => {
+    await runSingle(client, statement.text).catch((error: unknown) => {
       throw new StatementFailed(lineOf(statement, error), messageOf(error), error);
     });
   }
@@ -200,11 +197,11 @@ class StatementFailed extends Error {
   }
 }
 
-/** Where PostgreSQL names a position within the statement, the line of that; else the one in which it begins. */
-function lineOf({ text, from, line }: Statement, error: unknown): number {
+/** The line of the position that PostgreSQL names, or else of the statement's beginning. */
+function lineOf({ text, line }: Statement, error: unknown): number {
   const position = error instanceof pg.DatabaseError ? Number(error.position ?? Number.NaN) : Number.NaN;
   // PostgreSQL counts characters, from 1.
-  return Number.isNaN(position) ? line : from - 1 + lineAt([...text].slice(0, position - 1).join(''), Infinity);
+  return Number.isNaN(position) ? line : line + [...text].slice(0, position - 1).filter((c) => c === '\n').length;
 }
 
 const isLocked = (error: unknown): boolean =>

@@ -7,15 +7,15 @@ import { sharedTables, tryPublication, type Published } from './publication.ts';
 import { strayRights } from './rights.ts';
 
 export interface BothWays {
-  /** What the new side can send back. */
+  /** The tables and columns that the new side can send back. */
   shared: Published[];
-  /** Of the new side's tables. */
+  /** Identities of the new side's tables. */
   identities: Identity[];
 }
 
 /**
- * Whether changes flow forward to a database that has its expand migrations, and back again, and whether the application may write on either
- * side by app_writer alone. Lists everything at once; empty where all is well. `names`: what the sides are called in messages.
+ * Checks whether changes can flow forward to a database that has its expand migrations, and back again. Also checks that on
+ * both sides the application can write through `app_writer` only. Lists all obstacles at once; `names` are used in messages.
  */
 export async function findObstacles(
   sessions: { old: pg.Client; new: pg.Client },
@@ -40,7 +40,7 @@ export async function findObstacles(
   return { found: [...known, ...refused, ...stray], shared, identities };
 }
 
-/** Throws an OperationError with all that stands against it, each with its cure. */
+/** As `findObstacles`, but throws an OperationError that lists all obstacles with their cures. */
 export async function requireBothWays(
   sessions: { old: pg.Client; new: pg.Client },
   names: { old: string; new: string },

@@ -1,22 +1,22 @@
 import { foundBy, loggedBy, type Identity, type Relation } from './identity.ts';
 
-/** Why the changes of a table could not flow from one side to the other, and what would help. */
+/** Why the changes of a table cannot flow from one side to the other, and what would help. */
 export interface Obstacle {
   table: string;
   found: string;
   cure: string;
 }
 
-/** What the sides are called in messages. */
+/** Names of the sides in messages. */
 export interface Names {
   from: string;
   to: string;
 }
 
 /**
- * What stands against following `from` on `to`, whose schemas may differ. Pure. An UPDATE or DELETE finds its row by a key of the side that follows,
- * so the other side has to send that key's columns; without a key by the whole row, which then has to be the same on both sides. `listed`: columns
- * that `to` lacks are not published (the way back), else all are.
+ * Finds what prevents `to` from following `from`; their schemas may differ. `to` finds the row of an UPDATE or DELETE by its
+ * own key, so `from` has to send that key's columns. Without a key it finds it by the whole row, which has to be the same on
+ * both sides. `listed`: columns that `to` lacks are not published (the way back); otherwise all columns are.
  */
 export function obstacles(from: Identity[], to: Identity[], listed: boolean, names: Names): Obstacle[] {
   return from.flatMap((table) => {
@@ -52,7 +52,7 @@ const firstOf = <T, R>(items: T[], look: (item: T) => R | undefined): R | undefi
   return undefined;
 };
 
-/** PostgreSQL refuses every UPDATE and DELETE on a table whose list of published columns lacks one that identifies its rows. */
+/** PostgreSQL refuses every UPDATE and DELETE on a table if the published columns lack one that identifies its rows. */
 function notCovered(table: Identity, follower: Identity, uncovered: string[], { from, to }: Names): Found {
   const why = `of what tells its rows apart on ${from}, ${list(uncovered)} is not on ${to}: there is no way back for this table, as each UPDATE and DELETE on ${from} would fail`;
   const known = table.key.length > 0 && table.key.every((name) => follower.columns.includes(name));
@@ -67,7 +67,7 @@ function notCovered(table: Identity, follower: Identity, uncovered: string[], { 
 
 const foundByFirst = (follower: Identity): string[] => foundBy(follower.leaves[0] ?? follower);
 
-/** The root decides what is sent, and a partition what its log has. */
+/** The root's identity decides what is sent, but each partition's own identity decides what its log contains. */
 function notLogged(table: Identity, key: string[]): Found | undefined {
   const short = table.leaves.filter((leaf) => !key.every((name) => loggedBy(leaf, table.columns).includes(name)));
   if (short.length === 0) return undefined;
@@ -119,7 +119,7 @@ function notFound(
   const added = follower.columns.filter((name) => !table.columns.includes(name));
   if (added.length > 0) {
     return {
-      found: `table ${leaf.name}: without a key ${to} looks for the whole row, and ${from} does not send ${list(added)}: an UPDATE or DELETE would be dropped without a word`,
+      found: `table ${leaf.name}: without a key ${to} looks for the whole row, and ${from} does not send ${list(added)}: an UPDATE or DELETE would be dropped silently`,
       cure: 'give it a primary key in a release of its own before this one; with REPLICA IDENTITY FULL no column can be added',
     };
   }

@@ -4,8 +4,8 @@ import { notOfExtension, ownSchemas } from '../catalog.ts';
 import { rows, sqlState } from '../connect.ts';
 
 /**
- * By what PostgreSQL tells rows apart when it replicates. It asks each relation that holds rows, so each partition by
- * itself, and takes immediate unique indexes only. What the publisher sends is the root's.
+ * How PostgreSQL identifies rows when it replicates them. Each relation that holds rows counts, so each partition by itself,
+ * and only immediate unique indexes qualify. The publisher sends the root's identity.
  */
 export interface Relation {
   /** `public.lessons`, for people. */
@@ -14,21 +14,21 @@ export interface Relation {
   sql: string;
   /** `pg_class.relreplident`: default (primary key), nothing, full, index. */
   replident: 'd' | 'n' | 'f' | 'i';
-  /** Columns of the primary key; empty where there is none, or where it can be deferred. */
+  /** Columns of the primary key; empty if there is none or it is deferrable. */
   key: string[];
-  /** Columns of the index that `REPLICA IDENTITY USING INDEX` names; empty where there is none that can be used. */
+  /** Columns of the index that `REPLICA IDENTITY USING INDEX` names; empty if there is no usable one. */
   replicaIndex: string[];
-  /** Name and columns of a primary key that can be deferred. */
+  /** Name and columns of a deferrable primary key. */
   deferrable: { name: string; columns: string[] } | null;
   unlogged: boolean;
-  /** `column = value`, for an UPDATE that changes nothing; null where there is no column. */
+  /** `column = value` for an UPDATE that changes nothing; null for a table without columns. */
   touch: string | null;
 }
 
 export interface Identity extends Relation {
-  /** Columns that are replicated, in order: all but generated ones. */
+  /** Replicated columns, in order: all except generated ones. */
   columns: string[];
-  /** Those of them whose type has no equality, with their types: `place (point)`. Asked only where whole rows are looked for. */
+  /** Columns whose type has no equality, with the type: `place (point)`. Determined only if whole rows are compared. */
   incomparable: string[];
   partitioned: boolean;
   /** The relations that hold the rows: the partitions, or the table itself. */
@@ -36,10 +36,10 @@ export interface Identity extends Relation {
 }
 
 const undefinedFunction = '42883';
-/** Of a table of somebody else's, which is a finding of its own. */
+/** A table of another owner, which is a finding of its own. */
 const notAllowed = '42501';
 
-/** Of an index: what PostgreSQL takes for an identity (RelationGetIndexList). */
+/** SQL condition: PostgreSQL accepts the index as an identity (RelationGetIndexList). */
 const usable = 'i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL';
 const columnsOf = (index: string, of: string): string => `(
   SELECT coalesce(json_agg(a.attname ORDER BY array_position(i.indkey::int2[], a.attnum)), '[]') FROM pg_index i
@@ -92,17 +92,17 @@ export async function identitiesOf(client: pg.Client): Promise<Identity[]> {
   return identities;
 }
 
-/** Columns by which a relation's old rows are logged: all, those of a key, or none. */
+/** Columns of old rows that the log contains: all, those of a key, or none. */
 export function loggedBy(relation: Relation, columns: string[]): string[] {
   return { d: relation.key, i: relation.replicaIndex, f: columns, n: [] }[relation.replident];
 }
 
-/** Columns by which the side that follows finds a row; empty where it compares whole rows. */
+/** Columns by which the subscriber finds a row; empty if it compares whole rows. */
 export function foundBy(relation: Relation): string[] {
   return relation.replident === 'i' && relation.replicaIndex.length > 0 ? relation.replicaIndex : relation.key;
 }
 
-/** PostgreSQL is asked for the equality itself: a catalog look-up would have to know domains, arrays and composite types. */
+/** Asks the planner whether a type has an equality. A catalog query would have to handle domains, arrays and composite types. */
 async function incomparable(client: pg.Client, sql: string, columns: Found['columns']): Promise<string[]> {
   const without: string[] = [];
   for (const { name, type } of columns) {

@@ -1,4 +1,5 @@
-import type pg from 'pg';
+import pg from 'pg';
+import { sqlIdentifier } from '../../../infra/application/roles.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { notOfExtension, ownSchemas } from '../catalog.ts';
@@ -10,15 +11,15 @@ import { strayRights } from './rights.ts';
 export type { Finding } from './publishable.ts';
 
 export interface PreconditionSettings {
-  /** A transaction that is open for longer than this would hold up the start of the replication and the cutover, s. */
+  /** Age of an open transaction, s, above which it is reported: it delays the start of the replication and the cutover. */
   openTransactionSeconds: number;
 }
 
 type Check = (client: pg.Client, settings: PreconditionSettings) => Promise<Omit<Finding, 'side'>[]>;
 
 /**
- * Looks at the live database, and at the inactive one where it is given, and lists everything at once. Nothing is
- * changed: tables are published for a moment, in a transaction that is rolled back. The list is empty where all is well; warnings do not stand against going on.
+ * Checks the live database, and the inactive one if it is given. Lists all findings at once; warnings do not prevent a
+ * replication. Changes nothing: tables are published only in a transaction that is rolled back.
  */
 export async function preconditions(
   live: DatabaseAccess,
@@ -47,7 +48,7 @@ export async function preconditions(
   }
 }
 
-/** Throws an OperationError that lists every precondition that is not met, each with its cure. Resolves to the warnings. */
+/** Throws an OperationError that lists every unmet precondition with its cure. Resolves to the warnings. */
 export async function requirePreconditions(live: DatabaseAccess, inactive?: DatabaseAccess): Promise<Finding[]> {
   const found = await preconditions(live, inactive);
   const errors = found.filter((f) => f.severity === 'error');
@@ -59,21 +60,21 @@ export async function requirePreconditions(live: DatabaseAccess, inactive?: Data
   );
 }
 
+/** A check with one finding per row of a query. The cure names `id`, or else the name. */
 const listed =
   (
     severity: Finding['severity'],
     sql: string,
     found: (name: string) => string,
-    cure: (name: string) => string,
+    cure: (id: string) => string,
+    values: (settings: PreconditionSettings) => unknown[] = () => [],
   ): Check =>
   async (client, settings) =>
-    (await rows<{ name: string }>(client, sql, sql.includes('$1') ? [settings.openTransactionSeconds] : [])).map(
-      ({ name }) => ({
-        severity,
-        found: found(name),
-        cure: cure(name),
-      }),
-    );
+    (await rows<{ name: string; id?: string }>(client, sql, values(settings))).map(({ name, id }) => ({
+      severity,
+      found: found(name),
+      cure: cure(id ?? name),
+    }));
 
 const ofKind = (kind: string): string =>
   `SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -101,35 +102,37 @@ const prepared = listed(
   'error',
   `SELECT gid AS name FROM pg_prepared_xacts WHERE database = current_database() ORDER BY 1`,
   (gid) => `prepared transaction ${gid} is open: no consistent copy can begin`,
-  (gid) => `COMMIT PREPARED or ROLLBACK PREPARED '${gid}'`,
+  (gid) => `COMMIT PREPARED or ROLLBACK PREPARED ${pg.escapeLiteral(gid)}`,
 );
 const longTransactions = (writing: boolean): string =>
-  `SELECT format('%s of %s, process %s, open for %s s', state, usename, pid, extract(epoch FROM now() - xact_start)::int) AS name
+  `SELECT format('%s of %s, process %s, open for %s s', state, usename, pid, extract(epoch FROM now() - xact_start)::int) AS name, pid::text AS id
    FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND datname = current_database()
      AND backend_xid IS ${writing ? 'NOT NULL' : 'NULL'} AND xact_start < now() - make_interval(secs => $1) ORDER BY xact_start`;
-const endSession = (session: string): string =>
-  `wait for it, or end it: SELECT pg_terminate_backend(${/process (\d+)/.exec(session)?.[1] ?? 'pid'})`;
+const endSession = (pid: string): string => `wait for it, or end it: SELECT pg_terminate_backend(${pid})`;
+const openFor = ({ openTransactionSeconds }: PreconditionSettings): number[] => [openTransactionSeconds];
 
 const openWrites = listed(
   'error',
   longTransactions(true),
   (session) => `long transaction (${session}) that writes: it holds up the start of the replication, and the cutover`,
   endSession,
+  openFor,
 );
 const openReads = listed(
   'warning',
   longTransactions(false),
   (session) => `long transaction (${session}): it keeps old rows, and holds up migrations of the tables that it reads`,
   endSession,
+  openFor,
 );
 const foreignSubscriptions = listed(
   'error',
   `SELECT subname AS name FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = current_database() AND subname NOT LIKE 'greenlight\\_to\\_%' ORDER BY 1`,
   (name) => `subscription ${name} writes to it as well`,
-  (name) => `DROP SUBSCRIPTION ${name}`,
+  (name) => `DROP SUBSCRIPTION ${sqlIdentifier(name)}`,
 );
 
-/** Triggers that fire for replicated rows, too. What they do to other tables is done on the live side already, and replicated. */
+/** Triggers that also fire for replicated rows. Their effects on other tables are replicated already, and would be repeated. */
 const actingTriggers = listed(
   'warning',
   `SELECT format('%s on %s', t.tgname, t.tgrelid::regclass) AS name FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
@@ -139,7 +142,7 @@ const actingTriggers = listed(
   () => 'see that it changes only the row itself; anything else would be done twice',
 );
 
-/** Two directions and their initial copies need this many; PostgreSQL takes one worker per table that is copied, two at a time. */
+/** What two directions and their initial copies need. PostgreSQL copies two tables at a time, with a worker for each. */
 const needed = { slots: 3, senders: 3, workers: 4 };
 
 const capacity: Check = async (client) => {
@@ -173,7 +176,7 @@ const strangeSlots: Check = async (client) =>
     .map((slot) => ({
       severity: 'warning' as const,
       found: `replication slot ${slot.name} is not used by anybody and keeps the write-ahead log (${slot.status ?? 'unknown'})`,
-      cure: `SELECT pg_drop_replication_slot('${slot.name}') if nobody needs it`,
+      cure: `SELECT pg_drop_replication_slot(${pg.escapeLiteral(slot.name)}) if nobody needs it`,
     }));
 
 async function missingExtensions(live: pg.Client, inactive: pg.Client): Promise<Omit<Finding, 'side'>[]> {

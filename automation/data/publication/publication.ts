@@ -6,11 +6,11 @@ import { sqlState } from '../connect.ts';
 import type { Identity, Relation } from './identity.ts';
 
 /**
- * Publishing. It takes the right to UPDATE and DELETE away from everybody, on each relation whose rows PostgreSQL cannot tell apart. So PostgreSQL
- * is asked in the transaction that publishes, before anybody else can see it.
+ * Publishes tables. Publishing makes every UPDATE and DELETE fail on a relation whose rows PostgreSQL cannot identify. So
+ * this tests them in the publishing transaction, before anybody else can see the publication.
  */
 
-/** What a publication contains; without `columns` a table is published with all of them. */
+/** A published table. Without `columns` it is published with all of them. */
 export interface Published {
   sql: string;
   partitioned: boolean;
@@ -19,27 +19,35 @@ export interface Published {
 
 /** A table that cannot be published, or on which an UPDATE or DELETE would fail. */
 export interface Refusal {
-  /** Name of the table; of a partitioned one its root. */
+  /** Name of the table; for a partition, of its root. */
   table: string;
-  /** Name of the relation that PostgreSQL refuses: the table, or one of its partitions. */
+  /** Name of the relation that PostgreSQL refuses: the table or a partition. */
   relation: string;
-  /** The same, quoted for SQL. */
+  /** The relation, quoted for SQL. */
   sql: string;
-  /** PostgreSQL's words. */
+  /** PostgreSQL's message, for people. */
   message: string;
-  /** Somebody held a lock on it for too long: what it would have said is not known. */
-  locked: boolean;
+  /**
+   * `unidentified`: PostgreSQL cannot identify the rows. `locked`: another session held a lock for too long, so the
+   * relation could not be tested.
+   */
+  cause: 'unidentified' | 'locked' | 'other';
 }
 
 /**
- * Longest wait for one lock, ms. Publishing and asking conflict with no lock that reading or writing takes, and nobody who reads or writes queues
- * behind a request for them; a vacuum that is in the way ends itself after a second.
+ * Lock timeout, ms. The locks of publishing and testing conflict with no read or write, so neither queues behind them. A
+ * vacuum in the way is cancelled after a second.
  */
 const lockMs = 3_000;
 const lockNotAvailable = '55P03';
+/** SQLSTATE of an UPDATE or DELETE without a replica identity. */
+const notInPrerequisiteState = '55000';
 const trialName = 'greenlight_trial';
 
-/** Publishes `tables` under `name`; `note` is kept with it. One of that name is replaced. Throws where an UPDATE or DELETE would fail then: nothing was published. */
+/**
+ * Publishes `tables` under `name`, with `note` as its comment, and replaces a publication of that name. Throws an
+ * OperationError and publishes nothing if an UPDATE or DELETE would then fail.
+ */
 export async function createPublication(
   client: pg.Client,
   name: string,
@@ -66,7 +74,7 @@ export async function createPublication(
   );
 }
 
-/** What `createPublication` would refuse, table by table. Each is published for a moment in a transaction that is rolled back. */
+/** What `createPublication` would refuse. Each table is published in a transaction that is rolled back. */
 export async function tryPublication(
   client: pg.Client,
   tables: Published[],
@@ -83,7 +91,7 @@ export async function tryPublication(
         .then(() => undefined, asRefusal(identity.name, identity));
       if (failed === undefined) found.push(...(await ask(client, identity)));
       else found.push(failed);
-      // Locks and the publication go with it.
+      // Also releases the locks and drops the publication.
       await client.query('ROLLBACK TO trial; RELEASE trial');
     }
     return found;
@@ -95,14 +103,14 @@ function publish(name: string, tables: Published[]): string {
     const columns = t.columns === undefined ? '' : ` (${t.columns.map(sqlIdentifier).join(', ')})`;
     return `${t.partitioned ? '' : 'ONLY '}${t.sql}${columns}`;
   });
-  // Changes of partitions are published as the root's, so both sides may be partitioned differently.
+  // Changes of partitions are published as changes of the root, so both sides may be partitioned differently.
   const options = `WITH (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)`;
   return `CREATE PUBLICATION ${sqlIdentifier(name)} ${listed.length === 0 ? '' : `FOR TABLE ${listed.join(', ')}`} ${options}`;
 }
 
 /**
- * Whether UPDATE and DELETE would work on each relation that holds rows. EXPLAIN checks it as the statement itself would, and runs nothing: a
- * statement without rows would still fire triggers for each statement.
+ * Tests whether UPDATE and DELETE would work on each relation that holds rows. EXPLAIN makes the same checks and runs
+ * nothing; even a statement that affects no rows would fire statement triggers.
  */
 async function ask(client: pg.Client, { name, leaves }: Identity): Promise<Refusal[]> {
   const found: Refusal[] = [];
@@ -124,25 +132,26 @@ const asRefusal =
   (error: unknown): Refusal => {
     const state = sqlState(error);
     if (state === undefined) throw error;
-    const message = state === lockNotAvailable ? `no lock on it was to be had within ${lockMs} ms` : messageOf(error);
-    return { table, relation: name, sql, message, locked: state === lockNotAvailable };
+    const message = state === lockNotAvailable ? `it could not be locked within ${lockMs} ms` : messageOf(error);
+    const cause = state === lockNotAvailable ? 'locked' : state === notInPrerequisiteState ? 'unidentified' : 'other';
+    return { table, relation: name, sql, message, cause };
   };
 
-/** Runs `work` in a transaction that ends with it: committed by `commit`, else rolled back. */
+/** Runs `work` in a transaction, which is rolled back unless `work` calls `commit`. */
 async function inTransaction<T>(client: pg.Client, work: (commit: () => Promise<unknown>) => Promise<T>): Promise<T> {
-  // What the database's or the role's owner has set for the application must not act on this.
+  // Overrides settings that the owner has made on the database or the role.
   await client.query(
     `BEGIN READ WRITE; SET LOCAL lock_timeout = ${lockMs}; SET LOCAL row_security = on; SET LOCAL idle_in_transaction_session_timeout = 0`,
   );
   try {
     return await work(() => client.query('COMMIT'));
   } finally {
-    // After a commit it is only a warning.
+    // After a commit this only causes a warning.
     await client.query('ROLLBACK').catch(() => undefined);
   }
 }
 
-/** Tables and columns that exist on both sides: what can flow from `from` to a side that may have an older schema. */
+/** Tables and columns that exist on both sides, for the direction to a side that may have an older schema. */
 export function sharedTables(from: Table[], to: Table[]): Published[] {
   const published: Published[] = [];
   for (const table of from) {
@@ -156,7 +165,7 @@ export function sharedTables(from: Table[], to: Table[]): Published[] {
   return published;
 }
 
-/** Everything that can be published: used for the direction from the older schema to the newer one. */
+/** All tables with all columns, for the direction from the older schema to the newer one. */
 export async function allTables(client: pg.Client): Promise<Published[]> {
   return (await tablesOf(client)).map((t) => ({ sql: t.sql, partitioned: t.partitioned }));
 }

@@ -1,21 +1,22 @@
-import type pg from 'pg';
+import pg from 'pg';
+import { sqlIdentifier } from '../../../infra/application/roles.ts';
 import { tablesOf } from '../catalog.ts';
 import { obstacles } from './flow.ts';
 import { identitiesOf, type Identity, type Relation } from './identity.ts';
 import { tryPublication, type Refusal } from './publication.ts';
 
-/** Something about a database that stands against replicating it, or that an operator should know. */
+/** A reason why a database cannot be replicated (error), or a fact that an operator should know (warning). */
 export interface Finding {
   severity: 'error' | 'warning';
   side: 'live' | 'inactive';
-  /** What was found, with the name of the object. */
+  /** What was found, including the name of the object. */
   found: string;
   cure: string;
 }
 
 type Found = Omit<Finding, 'side'>;
 
-/** What stands against publishing the live tables, and against following them on a copy with the same schema. */
+/** Reasons why the live tables cannot be published, or not followed on a copy with the same schema. */
 export async function tablesCanBePublished(client: pg.Client): Promise<Found[]> {
   const [tables, identities] = [await tablesOf(client), await identitiesOf(client)];
   const findings: Found[] = [];
@@ -45,12 +46,12 @@ export async function tablesCanBePublished(client: pg.Client): Promise<Found[]> 
   return [...findings, ...identities.flatMap(bornWithout)];
 }
 
-/** One finding for each cause; relations of one table that share it are named together. */
+/** One finding per cause. Relations of one table with the same cause are named together. */
 function explain(identity: Identity, refusals: Refusal[]): Found[] {
   const causes = new Map<string, { relation: Relation; refusal: Refusal }[]>();
   for (const refusal of refusals) {
     const relation = identity.leaves.find(({ name }) => name === refusal.relation) ?? identity;
-    const cause = refusal.locked ? 'locked' : causeOf(identity, relation, refusal);
+    const cause = refusal.cause === 'locked' ? 'locked' : causeOf(identity, relation, refusal);
     causes.set(cause, [...(causes.get(cause) ?? []), { relation, refusal }]);
   }
   return [...causes].map(([cause, members]) => ({
@@ -68,8 +69,12 @@ function explain(identity: Identity, refusals: Refusal[]): Found[] {
 
 const fails = 'once published, every UPDATE and DELETE on it fails';
 
-function causeOf(identity: Identity, { name, replident, key, deferrable }: Relation, { message }: Refusal): string {
-  if (!/replica identity/i.test(message)) return `cannot be published: ${message}`;
+function causeOf(
+  identity: Identity,
+  { name, replident, key, deferrable }: Relation,
+  { cause, message }: Refusal,
+): string {
+  if (cause !== 'unidentified') return `cannot be published: ${message}`;
   const ofRoot = name === identity.name ? '' : ` (partition of ${identity.name})`;
   if (replident === 'n') return `was told to have no identity (REPLICA IDENTITY NOTHING)${ofRoot}: ${fails}`;
   if (replident === 'i') return `has lost the index that its REPLICA IDENTITY names${ofRoot}: ${fails}`;
@@ -88,23 +93,26 @@ function cureOf(identity: Identity, relations: Relation[]): string {
   if (first.key.length > 0) return relations.map(({ sql }) => `ALTER TABLE ${sql} REPLICA IDENTITY DEFAULT`).join('; ');
   if (first.deferrable !== null) {
     const { name, columns } = identity.deferrable ?? first.deferrable;
-    const quoted = `(${columns.map((c) => `"${c}"`).join(', ')})`;
-    return `ALTER TABLE ${identity.sql} DROP CONSTRAINT "${name}", ADD CONSTRAINT "${name}" PRIMARY KEY ${quoted}; where it has to be deferrable: ${full}`;
+    const quoted = `(${columns.map(sqlIdentifier).join(', ')})`;
+    return `ALTER TABLE ${identity.sql} DROP CONSTRAINT ${sqlIdentifier(name)}, ADD CONSTRAINT ${sqlIdentifier(name)} PRIMARY KEY ${quoted}; where it has to be deferrable: ${full}`;
   }
   return `add a primary key${identity.partitioned ? ` to ${identity.name}` : ''}, or: ${full}`;
 }
 
 const whoLocks = ({ sql }: Relation): string =>
-  `wait for it, or see who: SELECT pid, mode FROM pg_locks WHERE relation = '${sql.replaceAll("'", "''")}'::regclass`;
+  `wait for it, or see who: SELECT pid, mode FROM pg_locks WHERE relation = ${pg.escapeLiteral(sql)}::regclass`;
 
-/** A partition does not get its root's REPLICA IDENTITY: one that is made while its table is published can be written once, and never changed. */
+/**
+ * A new partition does not inherit its root's REPLICA IDENTITY. If it is created while the table is published, its rows can be
+ * inserted but neither updated nor deleted.
+ */
 function bornWithout({ name, partitioned, key, leaves }: Identity): Found[] {
   if (!partitioned || key.length > 0 || leaves.length === 0) return [];
   return [
     {
       severity: 'warning',
       found: `table ${name} has no primary key of its own: on a partition that is made during the release every UPDATE and DELETE fails`,
-      cure: `make none until it is over, or at once: ALTER TABLE <partition> REPLICA IDENTITY FULL`,
+      cure: `create none until the release is over, or give each its identity at once: ALTER TABLE <partition> REPLICA IDENTITY FULL`,
     },
   ];
 }

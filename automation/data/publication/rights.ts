@@ -4,8 +4,8 @@ import { notOfExtension } from '../catalog.ts';
 import { rows } from '../connect.ts';
 
 /**
- * Rights of the application to write that do not come from `app_writer`. The fence takes `app_writer` alone: with any other right the application would
- * write on the colour that is not live, and on the one that was just left, where the write is lost.
+ * A right of the application to write that does not come from `app_writer`. The fence revokes `app_writer` only. With another
+ * right the application could write on the colour that is not live, where the write is lost.
  */
 export interface StrayRight {
   severity: 'error' | 'warning';
@@ -13,7 +13,7 @@ export interface StrayRight {
   cure: string;
 }
 
-/** Every such right: of `app`, of each role that it is a member of, and of everybody. With the exact statements that move it to `app_writer`. */
+/** Every such right of `app`, of its roles and of PUBLIC, with the exact statements that move it to `app_writer`. */
 export async function strayRights(client: pg.Client): Promise<StrayRight[]> {
   const roles = await rows<RoleRight>(client, rolesSql);
   const rights = await rows<Right>(client, rightsSql);
@@ -23,10 +23,10 @@ export async function strayRights(client: pg.Client): Promise<StrayRight[]> {
 
 const app = `'app'::regrole`;
 const writer = `'${writerRole}'::regrole`;
-/** Roles that may write everything, whatever is granted: what is theirs is not looked at one by one. */
+/** SQL condition: the role may write everything, whatever is granted. Its single rights are not listed. */
 const mighty = `(r.rolsuper OR r.rolcreaterole OR r.rolname IN ('owner', '${writerRole}', 'pg_write_all_data', 'pg_write_server_files', 'pg_execute_server_program') OR r.rolname = current_user)`;
 
-/** What the application is without its membership in app_writer, and by whom. */
+/** The roles that the application has apart from `app_writer`, and the member through which it has each. */
 const held = `
   WITH RECURSIVE held (oid, by, direct) AS (
     SELECT r.oid, NULL::oid, true FROM pg_roles r WHERE r.oid = ${app}
@@ -69,25 +69,25 @@ interface Right {
   kind: 'table' | 'view' | 'column' | 'sequence' | 'schema' | 'database' | 'function' | 'default' | 'owner';
   /** For people. */
   name: string;
-  /** For GRANT and REVOKE: `TABLE "public"."a"`; of a default privilege all up to the verb; of an owner the ALTER up to the role. */
+  /** For GRANT and REVOKE: `TABLE "public"."a"`. For a default privilege and an owner: the beginning of the ALTER statement. */
   object: string;
   privileges: string;
   grantee: string;
-  /** Who granted it, where that is not the owner. */
+  /** Who granted it, if that is not the owner. */
   grantor: string | null;
-  /** Of a function: it cannot write by itself. */
+  /** For a function: it is not VOLATILE, so it cannot write by itself. */
   reads: boolean;
 }
 
 const roleName = (oid: string): string => `CASE ${oid} WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(${oid})::text END`;
 const notSystem = `n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'`;
 
-/** Whether what is granted can be done at all on a view, by itself or by its triggers and rules; the bits are PostgreSQL's. */
+/** SQL condition: the view allows what is granted, by itself or by triggers and rules. The bits are those of PostgreSQL. */
 const updatable = `pg_relation_is_updatable(c.oid, true) & CASE a.privilege_type WHEN 'UPDATE' THEN 4 WHEN 'INSERT' THEN 8 WHEN 'DELETE' THEN 16 ELSE 0 END <> 0`;
 
 /**
- * What an extension brings is its own: it is not published, and on RDS nobody may take those rights.
- * One row for each object and grantee. ACLs that are not set are PostgreSQL's defaults: EXECUTE for everybody.
+ * The rights, one row per object and grantee. Objects of extensions are left out: they are not published, and on RDS their
+ * rights cannot be revoked. An ACL that is not set means PostgreSQL's default, such as EXECUTE for PUBLIC.
  */
 const rightsSql = `${held},
   found (kind, name, object, privilege, grantee, grantor, owner, reads) AS (
@@ -168,7 +168,7 @@ function describe(right: Right): StrayRight {
       };
 }
 
-/** Others that log in and may write: the fence does not hold them. Administrators are not looked at. */
+/** Other roles that can log in and write, which the fence does not stop. Administrators are left out. */
 const othersSql = `
   SELECT r.rolname AS name, pg_has_role(r.oid, ${writer}, 'MEMBER') AS member FROM pg_roles r
   WHERE r.rolcanlogin AND NOT r.rolsuper AND r.rolname NOT IN ('app', 'owner') AND r.rolname <> current_user AND r.rolname !~ '^(pg_|rds)'

@@ -5,15 +5,22 @@ import { row, rows } from '../connect.ts';
 import type { Link } from '../link.ts';
 import { rowChanges, type Change } from './pgoutput.ts';
 
-/** How much of the stuck transaction is looked at, changes; rows of a table that are compared by key. */
+/** Limits of the search: changes of the stuck transaction, and rows of a table that are compared by key. */
 const maxChanges = 10_000;
 const maxRows = 10_000;
 
+/** Why a subscription disabled itself. */
+export interface Conflict {
+  problem: string;
+  /** Whether a retry of the same change would fail again. */
+  lasting: boolean;
+}
+
 /**
- * Why a subscription stopped itself (`disable_on_error`). PostgreSQL 15 tells only its server log, which is out of
- * reach, so this looks for itself: at tables whose copy failed, then at the change that comes next in the slot.
+ * Finds out why a subscription disabled itself (`disable_on_error`). PostgreSQL 15 writes the reason only to its server log,
+ * which is out of reach. So this examines tables whose initial copy failed, then the next change in the slot.
  */
-export async function findConflict(link: Link, source: pg.Client, target: pg.Client): Promise<string> {
+export async function findConflict(link: Link, source: pg.Client, target: pg.Client): Promise<Conflict> {
   const stopped = `${link.to.colour} could not apply a change and stopped`;
   const tables = await tablesOf(target);
   const [failed] = await rows<{ name: string }>(
@@ -27,23 +34,27 @@ export async function findConflict(link: Link, source: pg.Client, target: pg.Cli
   const copied = tables.find((t) => t.name === failed?.name);
   if (copied !== undefined) {
     const key = await presentOnBoth(copied, source, target);
-    return key === undefined ? `${stopped} while copying table ${copied.name}` : existing(link, copied.name, key);
+    const problem =
+      key === undefined ? `${stopped} while copying table ${copied.name}` : existing(link, copied.name, key);
+    return { problem, lasting: true };
   }
   const changes = await nextChanges(link, source, target);
   for (const change of changes) {
     const table = tables.find((t) => t.name === change.table);
-    if (table === undefined) return `${stopped}: table ${change.table} does not exist there`;
+    if (table === undefined)
+      return { problem: `${stopped}: table ${change.table} does not exist there`, lasting: true };
     if (change.kind === 'insert' && (await exists(target, table, change)))
-      return existing(link, table.name, keyText(table, change));
+      return { problem: existing(link, table.name, keyText(table, change)), lasting: true };
   }
   const [first] = changes;
-  return first === undefined ? stopped : `${stopped}: the next one is an ${first.kind} of table ${first.table}`;
+  const next = first === undefined ? '' : `: the next one is an ${first.kind} of table ${first.table}`;
+  return { problem: `${stopped}${next}`, lasting: false };
 }
 
 const existing = (link: Link, table: string, key: string): string =>
   `table ${table}: the row with ${key} is already on ${link.to.colour}, where nobody but the replication may write`;
 
-/** Changes of the first transaction that has not been applied. Looking does not move the slot. */
+/** Changes of the first transaction that has not been applied. Peeking does not advance the slot. */
 async function nextChanges(link: Link, source: pg.Client, target: pg.Client): Promise<Change[]> {
   const applied = await row<{ lsn: string }>(
     target,
@@ -56,7 +67,7 @@ async function nextChanges(link: Link, source: pg.Client, target: pg.Client): Pr
     [link.name, applied.lsn, maxChanges, link.name],
   );
   // `applied` is the end of the last applied commit, at which the next change may begin.
-  // Relation messages come once only, perhaps with a change that is applied: they are kept whatever their position.
+  // PostgreSQL sends a relation message only once, perhaps before a change that is applied already. So all are kept.
   const isRelation = (data: Buffer): boolean => data[0] === 'R'.charCodeAt(0);
   return rowChanges(found.filter((f) => f.later || isRelation(f.data)).map((f) => f.data));
 }
@@ -74,7 +85,7 @@ const keyText = (table: Table, change: Change): string =>
     table.primaryKey.map((name) => change.values[name] ?? null),
   );
 
-/** The first key that both sides have, of a table that should be empty on `target`. */
+/** A key that exists on both sides, of a table that should be empty on `target`. */
 async function presentOnBoth(table: Table, source: pg.Client, target: pg.Client): Promise<string | undefined> {
   if (table.primaryKey.length === 0) return undefined;
   const key = table.primaryKey.map((name) => `${sqlIdentifier(name)}::text`).join(', ');

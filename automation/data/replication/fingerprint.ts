@@ -4,12 +4,12 @@ import { notOfExtension, ownSchemas } from '../catalog.ts';
 import { rows } from '../connect.ts';
 
 /**
- * What a schema looks like, table by table: to notice that somebody changes the live side while the inactive one is
- * being prepared from it. Logical replication carries no DDL.
+ * A hash per relation of a schema. Logical replication carries no DDL, so this detects changes to the live side while the
+ * inactive one is prepared from it.
  */
 export type SchemaFingerprint = Record<string, string>;
 
-/** Columns, types, defaults, constraints, indexes and triggers: one line each. Partitions do not count: they come and go. */
+/** A line for each column, constraint, index and trigger. Partitions are left out, as their number changes in normal use. */
 const linesSql = `
   WITH relation AS (
     SELECT c.oid, format('%s.%s', n.nspname, c.relname) AS name
@@ -37,7 +37,7 @@ export async function schemaFingerprint(client: pg.Client): Promise<SchemaFinger
   return Object.fromEntries([...lines].map(([name, l]) => [name, hash(l.join('\n'))]));
 }
 
-/** What differs, for people: `public.lessons was changed`. Empty where nothing does. */
+/** The differences, for messages: `public.lessons was changed`. Empty if there are none. */
 export function schemaChanges(before: SchemaFingerprint, after: SchemaFingerprint): string[] {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
   return names

@@ -1,6 +1,7 @@
 /**
- * Reads the messages of PostgreSQL's `pgoutput` plug-in, protocol version 1 (documented in "Logical Replication Message
- * Formats"), as far as they say which row a change is about.
+ * Decodes messages of PostgreSQL's `pgoutput` plug-in, protocol version 1 ("Logical Replication Message Formats"), as far as
+ * they identify the changed row. pg-logical-replication does not fit: it does not export its decoder, and it converts values
+ * by type, while keys are compared in their text form.
  */
 export interface Change {
   kind: 'insert' | 'update' | 'delete';
@@ -15,7 +16,7 @@ interface Relation {
   columns: string[];
 }
 
-/** All row changes within `messages`, in their order. Other messages are passed over. */
+/** All row changes in `messages`, in order. Skips other messages. Throws a RangeError if a message is cut off. */
 export function rowChanges(messages: Buffer[]): Change[] {
   const relations = new Map<number, Relation>();
   const changes: Change[] = [];
@@ -32,7 +33,7 @@ export function rowChanges(messages: Buffer[]): Change[] {
       if (relation === undefined) continue;
       const part = reader.character();
       let values = tuple(reader, relation);
-      // An update may carry the old key first; the new row is what conflicts.
+      // An update may carry the old key first. The new row is the one that conflicts.
       if (type === 'U' && part !== 'N') {
         reader.skip(1);
         values = tuple(reader, relation);

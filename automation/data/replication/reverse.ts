@@ -6,24 +6,26 @@ import { createPublication } from '../publication/publication.ts';
 import { createSubscription } from './subscription.ts';
 
 /**
- * The way back: replication from the new colour to the old one, so that a rollback takes along what the old schema has a place for. All of it is made
- * before writes are held, and lies still. PostgreSQL 15 cannot tell replicated changes from others (`origin = none` is 16+), so
- * what came forward would go back again: `startAt` says, durably, from which position on the old side wants changes.
+ * The way back: replication from the new colour to the old one, so that a rollback keeps the data that the old schema can
+ * hold. It is created before writes are held, and stays disabled. PostgreSQL 15 cannot tell replicated changes from others
+ * (`origin = none` needs 16), so it would send back what came forward. `startHere` durably skips all of that.
  */
 
-/** Longest wait for transactions that are open on the new side, ms. */
+/** How long creating the slot may wait for open transactions on the new side, ms. */
 const slotMs = 5_000;
 
+/** Sessions as admin on both sides of a move of writes. */
 export interface Sessions {
-  /** On the colour that is being left; becomes the subscriber. */
+  /** On the colour that writes leave. */
   old: pg.Client;
-  /** On the colour that becomes live; becomes the publisher. */
+  /** On the colour that becomes live. */
   new: pg.Client;
 }
 
 /**
- * Publication, slot and a subscription that is switched off; nothing of an earlier one may be there (`removeLink`). Columns and tables that the old schema lacks are left out. Throws an OperationError
- * where changes could not flow back: publishing must not break what is about to go live.
+ * Creates publication, slot and a disabled subscription. A subscription of an earlier attempt must be gone (`removeLink`).
+ * Leaves out columns and tables that the old schema lacks. Throws an OperationError if changes could not flow back, as
+ * publishing must not break the colour that is about to go live.
  */
 export async function prepareReverse(oldSide: Side, newSide: Side, sessions: Sessions): Promise<Link> {
   const link = linkBetween(newSide, oldSide);
@@ -35,12 +37,12 @@ export async function prepareReverse(oldSide: Side, newSide: Side, sessions: Ses
 }
 
 /**
- * Everything before the present end of the new side's log is not wanted. Inside the hold, after the last forward
- * change. A replication origin's progress survives a crash; an advanced slot would not, until its next checkpoint.
+ * Makes the way back start at the present end of the new side's log. Call it during the hold, after the last forward
+ * change. It advances the replication origin, which survives a crash; an advanced slot is durable only after a checkpoint.
  */
 export async function startHere(link: Link, sessions: Sessions): Promise<void> {
   const { lsn } = await row<{ lsn: string }>(sessions.new, 'SELECT pg_current_wal_insert_lsn()::text AS lsn');
-  // The message is what makes the commit flush the log, and the progress with it.
+  // The message makes the commit flush the log, and the progress with it.
   await sessions.old.query('SET synchronous_commit = on');
   await sessions.old.query(
     `SELECT pg_replication_origin_advance('pg_' || oid, $2::pg_lsn), pg_logical_emit_message(true, 'greenlight', 'start')
@@ -49,7 +51,7 @@ export async function startHere(link: Link, sessions: Sessions): Promise<void> {
   );
 }
 
-/** Whether the old side's subscription is there, and whether it has been switched on. */
+/** State of the old side's subscription: `prepared` means that it exists and is disabled. */
 export async function reverseState(link: Link, old: pg.Client): Promise<'missing' | 'prepared' | 'enabled'> {
   const [found] = await rows<{ on: boolean }>(old, 'SELECT subenabled AS on FROM pg_subscription WHERE subname = $1', [
     link.name,
@@ -58,7 +60,7 @@ export async function reverseState(link: Link, old: pg.Client): Promise<'missing
   return found.on ? 'enabled' : 'prepared';
 }
 
-/** Whether the publisher streams to the subscriber. */
+/** Whether the publisher streams to the subscriber now. */
 export async function following(link: Link, publisher: pg.Client): Promise<boolean> {
   const sql = `SELECT count(*)::int AS n FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming'`;
   return (await row<{ n: number }>(publisher, sql, [link.name])).n > 0;

@@ -5,12 +5,12 @@ import type { Link } from '../link.ts';
 import { enableSubscription } from './subscription.ts';
 import { subscriptionSql, type Subscription } from './sync-state.ts';
 
-/** How often a replication is started again that has not come further since. */
+/** How often a replication is restarted that makes no progress. */
 const mostTries = 3;
 
-/** What was tried for one link. */
+/** Restarts of one link so far. */
 export interface Tries {
-  /** Position up to which it had applied, when it was last started again. */
+  /** Position that it had applied when it was last restarted. */
   at: string | undefined;
   count: number;
 }
@@ -18,11 +18,10 @@ export interface Tries {
 export const noTries = (): Tries => ({ at: undefined, count: 0 });
 
 /**
- * Starts a replication again that a lost connection has stopped. `disable_on_error` is wanted for changes that cannot be
- * applied, which would be tried for ever; but PostgreSQL switches a subscription off on any error, a connection that broke
- * included (a failover, a restarted publisher). One that stops again and again at the same position, or at a change that
- * provably conflicts, stays off. Resolves to whether it was started again; rejects while the opposite direction runs.
- * Sessions as admin.
+ * Restarts a replication that a lost connection has stopped. `disable_on_error` is set for changes that cannot be applied,
+ * which would be retried for ever. But PostgreSQL also disables a subscription when its connection breaks, as in a failover.
+ * A replication stays off if it keeps stopping at the same position, or if the next change is known to conflict.
+ * Resolves to whether it was restarted. Rejects while the opposite direction runs. Sessions as admin.
  */
 export async function revive(link: Link, source: pg.Client, target: pg.Client, tries: Tries): Promise<boolean> {
   const [subscription] = await rows<Subscription>(target, subscriptionSql, [link.name]);
@@ -35,7 +34,7 @@ export async function revive(link: Link, source: pg.Client, target: pg.Client, t
   return true;
 }
 
-/** The same with sessions of its own; where a side cannot be reached, there is nothing to be done now. */
+/** As `revive`, with sessions of its own. Resolves to false if a side cannot be reached. */
 export async function reviveLink(link: Link, tries: Tries): Promise<boolean> {
   const sessions = await Promise.allSettled([connect(link.from.access, 'admin'), connect(link.to.access, 'admin')]);
   const [source, target] = sessions.map((session) => (session.status === 'fulfilled' ? session.value : undefined));
@@ -56,8 +55,8 @@ async function appliedUpTo(link: Link, target: pg.Client): Promise<string> {
   return origin?.lsn ?? '0/0';
 }
 
-/** A row that is there already, or a table that is not: trying again would end the same way. */
+/** If the cause cannot be found out, it counts as no conflict: a retry does no harm. */
 async function isConflict(link: Link, source: pg.Client, target: pg.Client): Promise<boolean> {
-  const found = await findConflict(link, source, target).catch(() => '');
-  return /is already on|does not exist|while copying/.test(found);
+  const found = await findConflict(link, source, target).catch(() => undefined);
+  return found?.lasting === true;
 }

@@ -4,13 +4,13 @@ import { notOfExtension, ownSchemas } from '../catalog.ts';
 import { rows } from '../connect.ts';
 
 /**
- * Logical replication leaves sequences out (identity columns have one, too), so they are carried over at the
- * cutover. Which belongs to which is worked out before writes are held; inside the hold it costs two round trips.
+ * Logical replication does not carry sequences, including those of identity columns. So the cutover sets them. The pairs are
+ * worked out before writes are held; during the hold this costs two round trips.
  */
 
 interface Sequence {
   sql: string;
-  /** Column that it fills, or its own name: what it is recognised by on the other side. */
+  /** The column that it fills, or else its own name. Identifies its counterpart on the other side. */
   key: string;
   name: string;
   ascending: boolean;
@@ -24,7 +24,7 @@ export interface SequencePair {
 
 export interface SequencePlan {
   pairs: SequencePair[];
-  /** Names of those that the other side does not have. */
+  /** Names of sequences without a counterpart on the other side. */
   unmatched: string[];
 }
 
@@ -58,7 +58,7 @@ async function sequencesOf(client: pg.Client): Promise<Sequence[]> {
   }));
 }
 
-/** Which sequence of `to` continues which of `from`: the one of the same column, else the one of the same name. */
+/** Pairs each sequence of `from` with the one of `to` that fills the same column, or else has the same name. */
 export async function planSequences(from: pg.Client, to: pg.Client): Promise<SequencePlan> {
   const [mine, theirs] = await Promise.all([sequencesOf(from), sequencesOf(to)]);
   const plan: SequencePlan = { pairs: [], unmatched: [] };
@@ -70,7 +70,7 @@ export async function planSequences(from: pg.Client, to: pg.Client): Promise<Seq
   return plan;
 }
 
-/** Continues the sequences on `to` where they are on `from`; one that is further on stays. Returns how many moved. */
+/** Sets the sequences of `to` to the values of `from`, never backwards. Resolves to how many were set. */
 export async function carryOver(plan: SequencePlan, from: pg.Client, to: pg.Client): Promise<number> {
   const { pairs } = plan;
   if (pairs.length === 0) return 0;
@@ -97,7 +97,7 @@ export async function carryOver(plan: SequencePlan, from: pg.Client, to: pg.Clie
   return moved.length;
 }
 
-/** Whether `present` would give a number that `wanted` has given already. */
+/** Whether `present` would return a number that `wanted` has returned already. */
 export function behind(present: Value, wanted: Value, ascending: boolean): boolean {
   if (present.value === wanted.value) return wanted.called && !present.called;
   return ascending ? present.value < wanted.value : present.value > wanted.value;

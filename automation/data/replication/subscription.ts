@@ -6,13 +6,18 @@ import { sqlIdentifier, sqlLiteral } from '../../../infra/application/roles.ts';
 import { row, rows } from '../connect.ts';
 import { dropSlot, linkBetween, type Link } from '../link.ts';
 
-/** The subscriber's end of a link. Every change of a subscription is here, as none may start beside the opposite direction. */
+/**
+ * The subscriber's end of a link. Subscriptions are created, enabled and dropped in this file only, so that none can start
+ * while the opposite direction runs.
+ */
 
 const pollMs = 5;
+/** How long a worker may take to end, ms. */
+const workerEndMs = 10_000;
 
 /**
- * Subscribes `link.to` to a slot that exists already. Sessions as admin. One that is enabled is refused while the opposite
- * direction runs; one that is not lies still until `enableSubscription`.
+ * Subscribes `link.to` to a slot that exists already. Sessions as admin. Without `enabled` nothing is applied until
+ * `enableSubscription`; with it, throws an OperationError while the opposite direction runs.
  */
 export async function createSubscription(
   source: pg.Client,
@@ -21,17 +26,17 @@ export async function createSubscription(
   options: { copyData: boolean; enabled: boolean },
 ): Promise<void> {
   if (options.enabled) await requireOneDirection(link, source, client);
-  // The statement holds the publisher's password; pg_subscription shows it to superusers only.
+  // The statement contains the publisher's password, which must not reach the server's log.
   await client.query('SET log_statement = none; SET log_min_error_statement = panic').catch(() => undefined);
   const flags = `copy_data = ${options.copyData}, enabled = ${options.enabled}, create_slot = false, slot_name = ${sqlLiteral(link.name)}`;
-  // disable_on_error: a change that cannot be applied stops the worker at once instead of being tried for ever.
+  // disable_on_error: a change that cannot be applied stops the worker at once. Without it the worker would retry for ever.
   await client.query(
     `CREATE SUBSCRIPTION ${sqlIdentifier(link.name)} CONNECTION ${sqlLiteral(connectionInfo(link.from.access))}
      PUBLICATION ${sqlIdentifier(link.name)} WITH (${flags}, disable_on_error = true)`,
   );
 }
 
-/** Connection string of libpq, for the subscriber's server to reach the publisher. Holds the password. */
+/** Connection string of libpq by which the subscriber's server reaches the publisher. Contains the password. */
 export function connectionInfo(access: DatabaseAccess): string {
   const { user, password } = access.replication ?? access.admin;
   const settings: Record<string, string> = {
@@ -41,7 +46,7 @@ export function connectionInfo(access: DatabaseAccess): string {
     user,
     password,
     sslmode: 'verify-full',
-    // Read by the subscriber's server, on its own host.
+    // A path on the subscriber's host: its server reads the file.
     sslrootcert: access.peerCaFile ?? access.caFile,
     connect_timeout: '5',
     keepalives_idle: '5',
@@ -54,18 +59,18 @@ export function connectionInfo(access: DatabaseAccess): string {
     .join(' ');
 }
 
-/** Starts a subscription that lies still. Refused while the opposite direction runs. */
+/** Starts a disabled subscription. Throws an OperationError while the opposite direction runs. */
 export async function enableSubscription(link: Link, source: pg.Client, target: pg.Client): Promise<void> {
   await requireOneDirection(link, source, target);
   await target.query(`ALTER SUBSCRIPTION ${sqlIdentifier(link.name)} ENABLE`);
 }
 
-/** Whether the subscriber's end is there, running or not. One without its slot was being dropped, and cannot run any more. */
+/** Whether the subscription exists, enabled or not. One without a slot does not count: its removal has begun. */
 export const subscribed = async ({ name }: Link, target: pg.Client): Promise<boolean> =>
   (await rows(target, 'SELECT 1 FROM pg_subscription WHERE subname = $1 AND subslotname IS NOT NULL', [name])).length >
   0;
 
-/** Ends a direction for good: subscription, slot and publication. What is not there is no error. */
+/** Removes a direction: subscription, slot and publication. Idempotent. */
 export async function removeLink({ name }: Link, source: pg.Client, target: pg.Client): Promise<void> {
   await dropSubscription(target, name);
   await dropSlot(source, name);
@@ -73,15 +78,11 @@ export async function removeLink({ name }: Link, source: pg.Client, target: pg.C
 }
 
 /**
- * Drops a subscription without touching the publisher, and waits until its worker has ended: afterwards nothing of
- * it is applied any more. One that is not there is no error. Returns the names of the slots that its initial copies
- * may have left on the publisher, as a LIKE pattern.
+ * Drops a subscription without touching the publisher. Waits until its worker has ended, so that nothing is applied
+ * afterwards. No-op if the subscription does not exist. Returns a LIKE pattern for the names of the slots that its initial
+ * copies may have left on the publisher.
  */
-export async function dropSubscription(
-  client: pg.Client,
-  name: string,
-  timeoutMs = 10_000,
-): Promise<string | undefined> {
+export async function dropSubscription(client: pg.Client, name: string): Promise<string | undefined> {
   const [found] = await rows<{ oid: number; system: string }>(
     client,
     'SELECT s.oid, c.system_identifier::text AS system FROM pg_subscription s, pg_control_system() c WHERE subname = $1',
@@ -91,8 +92,8 @@ export async function dropSubscription(
   const quoted = sqlIdentifier(name);
   await client.query(`ALTER SUBSCRIPTION ${quoted} DISABLE`);
   await client.query(`ALTER SUBSCRIPTION ${quoted} SET (slot_name = NONE)`);
-  const deadline = Date.now() + timeoutMs;
-  // A worker notices that it is disabled within a second; ended from here it is within milliseconds.
+  const deadline = Date.now() + workerEndMs;
+  // A disabled worker ends by itself within a second. Terminating it takes milliseconds.
   const workers = `SELECT count(pg_terminate_backend(pid))::int AS n FROM pg_stat_subscription WHERE subname = $1 AND pid IS NOT NULL`;
   while ((await row<{ n: number }>(client, workers, [name])).n > 0) {
     if (Date.now() > deadline)
@@ -108,11 +109,11 @@ export async function dropSubscription(
 }
 
 /**
- * Throws where the opposite direction of a link runs or may start by itself. PostgreSQL 15 cannot tell replicated changes
- * from others, so with both directions at once each change comes back as its own echo, and overwrites what was written
- * since. Both databases are asked, as each knows one end: the subscriber its subscription, the publisher its slot.
+ * Throws an OperationError if the opposite direction of a link runs or may start by itself. PostgreSQL 15 cannot tell
+ * replicated changes from others. With both directions enabled each change would return and overwrite newer data. Both
+ * databases are asked, as one knows the subscription and the other the slot.
  */
-export async function requireOneDirection(link: Link, source: pg.Client, target: pg.Client): Promise<void> {
+async function requireOneDirection(link: Link, source: pg.Client, target: pg.Client): Promise<void> {
   const opposite = linkBetween(link.to, link.from);
   const [subscription] = await rows<{ enabled: boolean; worker: boolean }>(
     source,

@@ -3,11 +3,11 @@ import { close, connect, rows } from '../connect.ts';
 import type { Link } from '../link.ts';
 import { slotSql, subscriptionSql, type Slot, type Subscription } from './sync-state.ts';
 
-/** How long a worker that is just being started again is waited for, ms: it ends at every change of its subscription. */
+/** How long to wait for a worker that is restarting, ms. It restarts after every change of its subscription. */
 const restartMs = 10_000;
 const pollMs = 200;
 
-/** What a gate judges the replication by, table by table. A worker that has not come back in time counts as dead. */
+/** Reads the facts that a gate judges the replication by. A worker that does not come back in time counts as dead. */
 export async function syncFacts(link: Link): Promise<SyncFacts> {
   const deadline = Date.now() + restartMs;
   for (;;) {
@@ -43,15 +43,15 @@ async function readFacts(link: Link): Promise<SyncFacts> {
   }
 }
 
-/** State of the replication, read at its end by whoever asks. */
+/** The state of a replication, table by table. */
 export interface SyncFacts {
   /** Published tables and whether their initial copy is complete. */
   tables: { table: string; ready: boolean }[];
-  /** Milliseconds and bytes that the copy is behind; undefined where it cannot be told. */
+  /** Milliseconds and bytes that the subscriber is behind; undefined if unknown. */
   lagMs: number | undefined;
   lagBytes: number | undefined;
   /** Whether a process applies changes right now. */
   workerAlive: boolean;
-  /** `wal_status` of the slot: `reserved` and `extended` are good, `unreserved` and `lost` are not. */
+  /** `wal_status` of the slot. `reserved` and `extended` are good; `unreserved` and `lost` are not. */
   slotStatus: string | undefined;
 }

@@ -5,17 +5,17 @@ import { schemaChanges, schemaFingerprint, type SchemaFingerprint } from './fing
 import { publicationNote, type Link } from '../link.ts';
 
 export interface SyncStatus {
-  /** `broken`: it does not go on by itself; `problem` says why. */
+  /** `broken`: it does not go on, or not correctly; `problem` says why. */
   state: 'none' | 'copying' | 'streaming' | 'broken';
   problem?: string;
   tablesReady: number;
   tables: number;
-  /** Written on `from` and not applied on `to` yet. */
+  /** Bytes of log that `from` has written and `to` has not applied. */
   lagBytes: number;
   lagMs: number;
 }
 
-/** How far the replication is. Rejects only where a database cannot be reached. */
+/** How far the replication is. Rejects only if a database cannot be reached. */
 export async function syncStatus(link: Link): Promise<SyncStatus> {
   const [source, target] = await Promise.all([connect(link.from.access, 'admin'), connect(link.to.access, 'admin')]);
   try {
@@ -27,7 +27,7 @@ export async function syncStatus(link: Link): Promise<SyncStatus> {
   }
 }
 
-/** Whether `to` has applied all that `from` had written up to `lsn`. */
+/** Whether the subscriber `name` has applied everything up to `lsn`. */
 export async function replayed(source: pg.Client, name: string, lsn: string): Promise<boolean> {
   const sql =
     'SELECT coalesce(bool_or(replay_lsn >= $1::pg_lsn), false) AS done FROM pg_stat_replication WHERE application_name = $2';
@@ -60,7 +60,7 @@ export const slotSql = `
     coalesce(extract(epoch FROM r.replay_lag) * 1000, 0)::float8 AS lag_ms
   FROM pg_replication_slots s LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid WHERE s.slot_name = $1`;
 
-/** For callers with sessions of their own; `worker`: one applies changes right now. */
+/** As `syncStatus`, for callers with sessions of their own. `worker`: an apply worker runs now; its absence alone is not `broken`. */
 export async function measure(
   link: Link,
   source: pg.Client,
@@ -83,7 +83,7 @@ export async function measure(
   return { ...figures, state: figures.tablesReady === figures.tables ? 'streaming' : 'copying' };
 }
 
-/** Schema changes on the publisher since the publication was made; the reverse direction's schema may go on changing. */
+/** Schema changes on the publisher since the publication was created. The way back has no note, as its schema may change. */
 function changesSince(note: string | undefined, now: SchemaFingerprint): string[] {
   return note === undefined || note === '' ? [] : schemaChanges(JSON.parse(note) as SchemaFingerprint, now);
 }
@@ -98,11 +98,11 @@ async function problemOf(
 ): Promise<string | undefined> {
   if (subscription === undefined) return `the subscription on ${link.to.colour} is missing`;
   if (slot === undefined) return `the replication slot on ${link.from.colour} is missing`;
-  // A lost slot still shows every table as ready, and its worker comes and goes.
+  // With a lost slot every table still looks ready, and the worker restarts again and again.
   if (slot.status === 'lost')
     return `${link.from.colour} no longer has the changes that ${link.to.colour} needs (replication slot lost)`;
   if (changes.length > 0)
     return `the schema of ${link.from.colour} has changed since the replication began: ${changes.join(', ')}`;
-  if (!subscription.enabled) return await findConflict(link, source, target);
+  if (!subscription.enabled) return (await findConflict(link, source, target)).problem;
   return undefined;
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
+import { hasCode, OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import { revokeWrites, sqlIdentifier } from '../../../infra/application/roles.ts';
 import { close, connect, row, rows, withClient } from '../connect.ts';
 import { schemaFingerprint } from './fingerprint.ts';
@@ -14,19 +14,19 @@ import { quietTriggers } from './triggers.ts';
 import { noTries, revive } from './revive.ts';
 import { measure, replayed, type SyncStatus } from './sync-state.ts';
 
-export { replayed, syncStatus, type SyncStatus } from './sync-state.ts';
+export { syncStatus, type SyncStatus } from './sync-state.ts';
 
-/** Longest wait for open transactions when the slot is made, ms. */
+/** How long creating the slot may wait for open transactions, ms. */
 const slotMs = 30_000;
-/** A worker that is gone is started again within 5 s (wal_retrieve_retry_interval); longer means that it cannot run, ms. */
+/** PostgreSQL restarts a worker within 5 s (wal_retrieve_retry_interval). One that is absent for longer cannot run, ms. */
 const workerMs = 15_000;
 const pollMs = 200;
 
 /**
- * Starts to copy all tables from `from` (live) to `to`, whose schema must be there and empty (`copySchema`), and to
- * follow every change from then on. `to` becomes read-only for the application. What an earlier attempt left is
- * replaced. Throws an OperationError that lists all preconditions that are not met, before anything is published. An aborted `signal` ends it
- * between two steps; `onWarning` gets what an operator should know, and does not stand against going on.
+ * Starts the replication from `from` (live) to `to`: an initial copy of all tables, then every change. `to` must have the
+ * schema without rows (`copySchema`), and becomes read-only for the application. Replaces what an earlier attempt left.
+ * Throws an OperationError that lists every unmet precondition, before anything is published. `signal` aborts between two
+ * steps. `onWarning` gets findings that do not prevent the replication.
  */
 export async function startSync(
   from: Side,
@@ -66,15 +66,15 @@ export async function startSync(
 }
 
 export interface WaitForSync {
-  /** Longest wait for the initial copy and for the lag to be gone, ms. */
+  /** Timeout of the initial copy and the catch-up together, ms. */
   timeoutMs: number;
   onProgress?: (status: SyncStatus) => void;
   signal?: AbortSignal;
 }
 
 /**
- * Resolves once every table is copied and all that was written until then is applied; materialised views are filled
- * then. Rejects with an OperationError when the time is up, or as soon as it is clear that it cannot succeed.
+ * Waits until every table is copied and everything written until then is applied, then fills the materialised views.
+ * Rejects with an OperationError at the timeout, or as soon as the replication cannot succeed.
  */
 export async function waitForSync(link: Link, options: WaitForSync): Promise<SyncStatus> {
   const [source, target] = await Promise.all([connect(link.from.access, 'admin'), connect(link.to.access, 'admin')]);
@@ -112,7 +112,10 @@ export async function waitForSync(link: Link, options: WaitForSync): Promise<Syn
   }
 }
 
-/** As `stopSync`, but the publication goes first, and at once: the application on the publishing side can write again whatever else is slow. */
+/**
+ * As `stopSync`, but drops the publication first. A publication can make UPDATE and DELETE fail, so the application on the
+ * publishing side can write again at once, however slow the rest is.
+ */
 export async function withdrawSync(link: Link): Promise<void> {
   await withClient(link.from.access, 'admin', (source) =>
     source.query(`DROP PUBLICATION IF EXISTS ${sqlIdentifier(link.name)}`),
@@ -121,8 +124,8 @@ export async function withdrawSync(link: Link): Promise<void> {
 }
 
 /**
- * Ends the replication and removes what it needed on both sides. May be repeated. A side that cannot be reached is
- * left out, and its name returned: what is there goes with it, or is removed when this is repeated.
+ * Ends the replication and removes its objects on both sides. Idempotent. Skips a side that cannot be reached and returns
+ * its name; repeating this removes what is left there.
  */
 export async function stopSync(link: Link): Promise<{ unreachable: string[] }> {
   const unreachable: string[] = [];
@@ -132,24 +135,21 @@ export async function stopSync(link: Link): Promise<{ unreachable: string[] }> {
       copySlots = await dropSubscription(target, link.name);
     });
   } catch (error) {
-    if (!cannotConnect(error)) throw error;
+    if (!hasCode(error, 'unreachable')) throw error;
     unreachable.push(link.to.colour);
   }
   try {
     await withClient(link.from.access, 'admin', async (source) => {
       await dropSlot(source, link.name);
       for (const { name } of await leftByCopies(source, copySlots)) await dropSlot(source, name);
-      await source.query(`DROP PUBLICATION IF EXISTS ${link.name}`);
+      await source.query(`DROP PUBLICATION IF EXISTS ${sqlIdentifier(link.name)}`);
     });
   } catch (error) {
-    if (!cannotConnect(error)) throw error;
+    if (!hasCode(error, 'unreachable')) throw error;
     unreachable.push(link.from.colour);
   }
   return { unreachable };
 }
-
-const cannotConnect = (error: unknown): boolean =>
-  error instanceof OperationError && error.doing.startsWith('connecting');
 
 const leftByCopies = (source: pg.Client, pattern: string | undefined): Promise<{ name: string }[]> =>
   rows(

@@ -15,12 +15,12 @@ const triggersSql = (enabled: string): string => `
   WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgenabled IN (${enabled}) AND ${ownSchemas} ORDER BY 1, 2, 3`;
 
 /**
- * Makes triggers ordinary on the subscriber that are ENABLE ALWAYS there and exist on the publisher too: they have had
- * their effect when the row was written, and it comes by replication. Firing again they would have it twice, or collide
- * with it. Those that the subscriber alone has (an expand migration's) go on filling in what replicated rows lack. For
- * rows that the application writes nothing changes. Resolves to the names of those that were changed.
+ * Stops triggers on the subscriber from firing for replicated rows (ENABLE ALWAYS) if the publisher has them too. They had
+ * their effect when the row was written, and it is replicated: firing again would repeat it or collide with it. Triggers
+ * that only the subscriber has, from an expand migration, go on filling in what replicated rows lack. For rows that the
+ * application writes nothing changes.
  */
-export async function quietTriggers(publisher: pg.Client, subscriber: pg.Client): Promise<string[]> {
+export async function quietTriggers(publisher: pg.Client, subscriber: pg.Client): Promise<void> {
   const [there, here] = [
     await rows<Trigger>(publisher, triggersSql(`'A', 'O'`)),
     await rows<Trigger>(subscriber, triggersSql(`'A'`)),
@@ -31,5 +31,4 @@ export async function quietTriggers(publisher: pg.Client, subscriber: pg.Client)
     const target = `${sqlIdentifier(schema)}.${sqlIdentifier(table)}`;
     await subscriber.query(`ALTER TABLE ${target} ENABLE TRIGGER ${sqlIdentifier(name)}`);
   }
-  return doubled.map(({ schema, table, name }) => `${name} on ${schema}.${table}`);
 }

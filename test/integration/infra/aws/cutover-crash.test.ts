@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { connect, withClient } from '../../../../automation/data/connect.ts';
 import { cutover } from '../../../../automation/data/cutover/cutover.ts';
 import type { Side } from '../../../../automation/data/link.ts';
-import { inspect, recoverCutover } from '../../../../automation/data/cutover/recover.ts';
+import { recoverCutover } from '../../../../automation/data/cutover/recover.ts';
 import { startSync, waitForSync } from '../../../../automation/data/replication/sync.ts';
 import { createClients, type Clients } from '../../../../infra/aws/runtime/client/clients.ts';
 import { createAwsRouter } from '../../../../infra/aws/runtime/router/router.ts';
@@ -20,6 +20,7 @@ import { startMoto, type Moto } from '../../../emulated-account/moto.ts';
 import { spec as specOf } from '../../../lib/declared.ts';
 import type * as dying from '../../automation/data/cutover/dying-cutover.ts';
 import { createRig, expand, schemaV1, type Rig } from '../../automation/data/rig.ts';
+import { stateOf } from '../../automation/data/state.ts';
 import { makeListener, routeSecret, type TestListener } from './listener.ts';
 
 const spec = specOf('staging');
@@ -213,7 +214,7 @@ describe('a cutover on AWS that ends between two calls', function () {
     for (const [method, path] of routes)
       expect(await destination(method, path)).to.deep.equal({ status: 200, colour: live });
     expect(matchRules(spec, await listener.rules()).up).to.deep.equal([]);
-    const state = await inspect({ blue: rig.blue.access, green: rig.green.access }, router);
+    const state = await stateOf(rig, router);
     expect(state).to.deep.include({
       phase: 'replicating',
       findings: [],

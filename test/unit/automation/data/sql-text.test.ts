@@ -2,43 +2,44 @@ import { expect } from 'chai';
 import { connectionInfo } from '../../../../automation/data/replication/subscription.ts';
 import { rowHash } from '../../../../automation/data/comparison/multiset.ts';
 import { maskExpression } from '../../../../automation/data/masking/mask.ts';
-import { controlsTransaction, splitStatements } from '../../../../automation/data/migrations/statements.ts';
+import { splitStatements } from '../../../../automation/data/migrations/statements.ts';
 
 describe('statements of an SQL file', () => {
-  const split = (sql: string) => splitStatements(sql).map((s) => `${s.line}: ${s.text.trim()}`);
+  const split = async (sql: string) => (await splitStatements(sql)).map((s) => `${s.line}: ${s.text.trim()}`);
 
-  it('end at semicolons, and at none within strings, names, bodies or comments', () => {
+  it('end at semicolons, and at none within strings, names, bodies or comments', async () => {
+    const names = `SELECT 'a;''b' AS "c;d", E'e\\';f'`;
+    const bodies = 'SELECT $$;$$, $x$ $$; $x$';
+    const atomic = 'CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END';
     expect(
-      split(`SELECT 'a;''b', "c;d", E'e\\';f';\nSELECT $$;$$, $x$ $$; $x$; -- g;\n/* h; /* i; */ j; */ SELECT 2`),
-    ).to.deep.equal([
-      `1: SELECT 'a;''b', "c;d", E'e\\';f';`,
-      '2: SELECT $$;$$, $x$ $$; $x$;',
-      '3: -- g;\n/* h; /* i; */ j; */ SELECT 2',
-    ]);
+      await split(`${names};\n${bodies}; -- g;\n/* h; /* i; */ j; */ ${atomic};\nSELECT 'ä;';SELECT 2`),
+    ).to.deep.equal([`1: ${names}`, `2: ${bodies}`, `3: ${atomic}`, `4: SELECT 'ä;'`, '4: SELECT 2']);
   });
 
-  it('have the line of their first word', () => {
-    expect(
-      splitStatements('-- one\n\nSELECT 1;\n\n-- two\n SELECT\n 2;\n\n').map((s) => [s.from, s.line]),
-    ).to.deep.equal([
-      [1, 3],
-      [3, 6],
-    ]);
+  it('have the line of their first word', async () => {
+    const found = await splitStatements('-- one\n\nSELECT 1;\n\n-- two\n SELECT\n 2;\n\n');
+    expect(found.map(({ line }) => line)).to.deep.equal([3, 6]);
   });
 
-  it('are none in an empty file, and one where a body has no quotes', () => {
-    expect(split('-- nothing\n;\n')).to.deep.equal([]);
-    expect(split('CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END; SELECT 2')).to.have.length(1);
-    expect(split(`SELECT 'not closed; `)).to.have.length(1);
+  it('are none in an empty file, and one where the parser refuses it', async () => {
+    expect(await split('')).to.deep.equal([]);
+    expect(await split('-- nothing\n;\n')).to.deep.equal([]);
+    expect(await split(`SELECT 1; SELECT 'not closed; `)).to.have.length(1);
+    expect(await split('SELECT 1; \\set psql only')).to.have.length(1);
   });
 
-  it('that control the transaction are recognised, and bodies that say BEGIN are not', () => {
-    for (const sql of ['COMMIT', ' -- x\nbegin;', '/* y */ ROLLBACK TO a', 'START TRANSACTION']) {
-      expect(controlsTransaction(sql), sql).to.equal(true);
-    }
-    for (const sql of ['DO $$ BEGIN COMMIT; END $$', 'SELECT 1', 'CREATE TABLE commits ()', 'commits']) {
-      expect(controlsTransaction(sql), sql).to.equal(false);
-    }
+  it('that control the transaction are recognised, and others that hold such words are not', async () => {
+    const controls = async (sql: string) => (await splitStatements(sql)).map((s) => s.controlsTransaction);
+    for (const sql of [
+      'COMMIT',
+      ' -- x\nbegin;',
+      '/* y */ ROLLBACK TO a',
+      'START TRANSACTION',
+      `PREPARE TRANSACTION 'x'`,
+    ])
+      expect(await controls(sql), sql).to.deep.equal([true]);
+    for (const sql of ['DO $$ BEGIN COMMIT; END $$', 'SELECT 1', 'CREATE TABLE commits ()', 'SAVEPOINT a'])
+      expect(await controls(sql), sql).to.deep.equal([false]);
   });
 });
 

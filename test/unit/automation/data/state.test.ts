@@ -3,46 +3,7 @@ import { schemaChanges } from '../../../../automation/data/replication/fingerpri
 import { describeKey, type Table } from '../../../../automation/data/catalog.ts';
 import { sharedTables } from '../../../../automation/data/publication/publication.ts';
 import { rowChanges } from '../../../../automation/data/replication/pgoutput.ts';
-import { findingsOf } from '../../../../automation/data/cutover/recover.ts';
 import { behind } from '../../../../automation/data/replication/sequences.ts';
-import type { SyncStatus } from '../../../../automation/data/replication/sync.ts';
-
-const status = (state: SyncStatus['state']): SyncStatus => ({
-  state,
-  tables: 1,
-  tablesReady: 1,
-  lagBytes: 0,
-  lagMs: 0,
-});
-
-describe('what contradicts a state of rest', () => {
-  const rest = {
-    live: 'blue' as const,
-    holdMs: 0,
-    writers: { blue: true, green: false },
-    links: { blue: status('none'), green: status('streaming') },
-  };
-
-  it('is nothing while the live colour alone writes and the other follows', () => {
-    expect(findingsOf(rest)).to.deep.equal([]);
-    expect(findingsOf({ ...rest, live: undefined })).to.deep.equal([]);
-  });
-
-  it('is each trace of a cutover that did not end', () => {
-    expect(findingsOf({ ...rest, holdMs: 20 })).to.deep.equal(['writes are held for another 20 ms']);
-    expect(findingsOf({ ...rest, writers: { blue: false, green: true } })).to.deep.equal([
-      'blue is live and may not write',
-      'green is not live and may write',
-    ]);
-    expect(findingsOf({ ...rest, links: { ...rest.links, blue: status('broken') } })).to.have.length(1);
-  });
-
-  it('is not what cannot be reached', () => {
-    expect(
-      findingsOf({ ...rest, writers: { blue: true, green: undefined }, links: { blue: undefined, green: undefined } }),
-    ).to.deep.equal([]);
-  });
-});
 
 describe('a sequence is carried over', () => {
   const at = (value: bigint, called: boolean) => ({ value, called });
@@ -62,7 +23,6 @@ describe('tables that flow back to an older schema', () => {
     partitioned: false,
     columns: columns.map((c) => ({ name: c, type: 'int', builtIn: 'int4', generated: c.startsWith('gen') })),
     primaryKey: ['id'],
-    unlogged: false,
     owner: 'owner',
   });
   it('are those of both, with a list of columns only where the new one has more', () => {

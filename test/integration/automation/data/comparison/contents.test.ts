@@ -183,6 +183,8 @@ describe('contents of databases', () => {
       expect(broken).to.include('typo').and.to.include('nothing');
       const writing = { name: 'writes', sql: 'WITH gone AS (DELETE FROM a RETURNING 1) SELECT * FROM gone' };
       expect(await checkInvariants(rig.blue.access, [writing]).catch((e: Error) => e.message)).to.include('writes');
+      const ending = { name: 'ends', sql: 'SELECT 1) AS a; COMMIT; DELETE FROM a; SELECT count(*) FROM (SELECT 1' };
+      expect(await checkInvariants(rig.blue.access, [ending]).catch((e: Error) => e.message)).to.include('ends');
       expect(await value<string>(rig.blue, 'SELECT count(*) FROM a')).to.equal('3');
     });
 

@@ -1,40 +1,24 @@
 import { expect } from 'chai';
-import { cutover, CutoverAborted } from '../../../../../automation/data/cutover/cutover.ts';
-import type { CutoverOptions, CutoverStep } from '../../../../../automation/data/cutover/types.ts';
-import { inspect } from '../../../../../automation/data/cutover/recover.ts';
-import { startSync, syncStatus, waitForSync } from '../../../../../automation/data/replication/sync.ts';
+import { CutoverAborted } from '../../../../../automation/data/cutover/cutover.ts';
+import type { CutoverOptions } from '../../../../../automation/data/cutover/types.ts';
+import type { CutoverStep } from '../../../../../automation/data/cutover/procedure.ts';
+import { syncStatus, waitForSync } from '../../../../../automation/data/replication/sync.ts';
 import { linkBetween } from '../../../../../automation/data/link.ts';
-import { close, connect, createRig, expand, schemaV1, value, type Rig } from '../rig.ts';
-import { MemoryRouter, Workload } from '../traffic.ts';
+import { close, connect, value } from '../rig.ts';
+import { MemoryRouter } from '../traffic.ts';
+import { CutoverScene } from './scene.ts';
 
 describe('a cutover that cannot be done', () => {
-  let rig: Rig;
-  let router: MemoryRouter;
-  let load: Workload;
-  before(async () => {
-    rig = await createRig();
-    await rig.fresh(schemaV1);
-    await expand(rig);
-    await waitForSync(await startSync(rig.blue, rig.green), { timeoutMs: 30_000 });
-  });
-  after(() => rig.dispose());
+  const scene = new CutoverScene({ holdMs: 1000, drainMs: 300 });
+  before(() => scene.following());
   beforeEach(async () => {
-    await rig.run(rig.blue, 'DELETE FROM entries; DELETE FROM accounts WHERE id > 500');
-    router = new MemoryRouter();
-    load = new Workload(rig, router, 100, 4);
-    await load.more(10);
+    await scene.rig.run(scene.rig.blue, 'DELETE FROM entries; DELETE FROM accounts WHERE id > 500');
+    scene.router = new MemoryRouter();
+    await scene.write(100, 4, 10);
   });
-  afterEach(() => load.stop());
 
   const attempt = (options: Partial<CutoverOptions> = {}): Promise<unknown> =>
-    cutover({
-      router,
-      from: rig.blue,
-      to: rig.green,
-      direction: 'forward',
-      settings: { holdMs: 1000, drainMs: 300 },
-      ...options,
-    }).then(
+    scene.forward(options).then(
       () => undefined,
       (error: unknown) => error,
     );
@@ -45,25 +29,24 @@ describe('a cutover that cannot be done', () => {
     const aborted = error as CutoverAborted;
     expect(aborted.message, aborted.message).to.include(`step ${step}`);
     expect(aborted.undone, aborted.message).to.equal(true);
-    await load.more(20);
-    await load.stop();
-    expect(load.failures).to.deep.equal([]);
-    expect(await load.check(rig)).to.deep.equal([]);
-    const state = await inspect({ blue: rig.blue.access, green: rig.green.access }, router);
+    await scene.expectNothingLost(20);
+    const state = await scene.state();
     expect(state).to.deep.include({
       live: 'blue',
-      holdMs: 0,
+      findings: [],
       phase: 'replicating',
       writers: { blue: true, green: false },
     });
     expect(state.links.green?.state).to.equal('streaming');
-    await waitForSync(linkBetween(rig.blue, rig.green), { timeoutMs: 10_000 });
-    expect(await value<string>(rig.green, 'SELECT count(*) FROM entries')).to.equal(String(load.acknowledged.size));
+    await waitForSync(linkBetween(scene.rig.blue, scene.rig.green), { timeoutMs: 10_000 });
+    expect(await value<string>(scene.rig.green, 'SELECT count(*) FROM entries')).to.equal(
+      String(scene.load.acknowledged.size),
+    );
     return aborted;
   };
 
   it('gives way to a transaction that writes and stays open', async () => {
-    const stubborn = await connect(rig.blue.access, 'app');
+    const stubborn = await connect(scene.rig.blue.access, 'app');
     try {
       await stubborn.query(`BEGIN; UPDATE accounts SET profile = '{"a": 1}' WHERE id = 7`);
       const aborted = await expectUndone(await attempt(), 'fence');
@@ -75,12 +58,12 @@ describe('a cutover that cannot be done', () => {
   });
 
   it('gives way to a transaction that stays open on the new side, and holds nothing meanwhile', async () => {
-    const stubborn = await connect(rig.green.access, 'admin');
+    const stubborn = await connect(scene.rig.green.access, 'admin');
     try {
       await stubborn.query(`BEGIN; CREATE TABLE unfinished (id int)`);
       const aborted = await expectUndone(await attempt(), 'prepare');
       expect(aborted.found).to.include('a transaction stayed open for longer than');
-      expect(router.holds).to.equal(0);
+      expect(scene.router.holds).to.equal(0);
     } finally {
       await close(stubborn);
     }
@@ -88,7 +71,7 @@ describe('a cutover that cannot be done', () => {
 
   it('gives way to a request that is not answered', async () => {
     let answer = (): void => undefined;
-    const slow = router.write(() => new Promise<void>((resolve) => (answer = resolve)));
+    const slow = scene.router.write(() => new Promise<void>((resolve) => (answer = resolve)));
     const error = await attempt();
     answer();
     await slow;
@@ -96,24 +79,25 @@ describe('a cutover that cannot be done', () => {
   });
 
   it('notices a balancer that takes the command and does nothing', async () => {
-    router.onApply = () => Promise.resolve();
+    scene.router.onApply = () => Promise.resolve();
     await expectUndone(await attempt(), 'flip');
   });
 
   it('notices a balancer that fails', async () => {
-    router.onApply = () => Promise.reject(new Error('socket gone'));
+    scene.router.onApply = () => Promise.reject(new Error('socket gone'));
     const aborted = await expectUndone(await attempt(), 'flip');
     expect(aborted.found).to.include('socket gone');
   });
 
   it('is aborted by a lag that does not end within the hold', async () => {
-    const blocker = await connect(rig.green.access, 'admin');
+    const blocker = await connect(scene.rig.green.access, 'admin');
     try {
+      const { router } = scene;
       const hold = router.hold.bind(router);
       router.hold = async (leaseMs) => {
         await blocker.query('BEGIN; LOCK TABLE entries IN ACCESS EXCLUSIVE MODE');
         // Something that cannot be applied while that lock is held.
-        await load.more(5);
+        await scene.load.more(5);
         await hold(leaseMs);
       };
       const error = await attempt();
@@ -138,28 +122,24 @@ describe('a cutover that cannot be done', () => {
       expect(error, step).to.be.instanceOf(CutoverAborted);
       expect((error as CutoverAborted).undone, String(error)).to.equal(true);
       expect(steps.at(-1)).to.equal(step);
-      expect((await syncStatus(linkBetween(rig.green, rig.blue))).state).to.equal('none');
+      expect((await syncStatus(linkBetween(scene.rig.green, scene.rig.blue))).state).to.equal('none');
     }
     await expectUndone(await attempt({ signal: AbortSignal.abort(new Error('stopped')) }), 'prepare');
   });
 
   it('is refused before anything is held where it may not begin', async () => {
-    expect(String(await attempt({ from: rig.green, to: rig.blue }))).to.include('blue is live, not green');
-    expect(router.holds).to.equal(0);
+    expect(String(await attempt({ from: scene.rig.green, to: scene.rig.blue }))).to.include('blue is live, not green');
+    expect(scene.router.holds).to.equal(0);
   });
 
   it('is none where the balancer fails and has flipped all the same', async () => {
-    router.onApply = (_, apply) => {
+    scene.router.onApply = (_, apply) => {
       apply();
       return Promise.reject(new Error('connection reset'));
     };
-    const settings = { holdMs: 1000, drainMs: 300 };
-    const done = await cutover({ router, from: rig.blue, to: rig.green, direction: 'forward', settings });
+    const done = await scene.forward();
     expect(done.problems).to.deep.equal([]);
     expect(done.equal).to.equal(true);
-    await load.more(20);
-    await load.stop();
-    expect(load.failures).to.deep.equal([]);
-    expect(await load.check(rig)).to.deep.equal([]);
+    await scene.expectNothingLost(20);
   });
 });

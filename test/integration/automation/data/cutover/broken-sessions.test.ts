@@ -1,93 +1,72 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { connect, rows, withClient } from '../../../../../automation/data/connect.ts';
-import { cutover, CutoverAborted } from '../../../../../automation/data/cutover/cutover.ts';
-import type { CutoverResult, CutoverStep } from '../../../../../automation/data/cutover/types.ts';
+import { CutoverAborted } from '../../../../../automation/data/cutover/cutover.ts';
+import type { CutoverResult } from '../../../../../automation/data/cutover/types.ts';
+import type { CutoverStep } from '../../../../../automation/data/cutover/procedure.ts';
 import { linkBetween, type Side } from '../../../../../automation/data/link.ts';
-import { inspect, recoverCutover } from '../../../../../automation/data/cutover/recover.ts';
+import { recoverCutover } from '../../../../../automation/data/cutover/recover.ts';
 import { enableSubscription } from '../../../../../automation/data/replication/subscription.ts';
-import { startSync, syncStatus, waitForSync } from '../../../../../automation/data/replication/sync.ts';
+import { syncStatus } from '../../../../../automation/data/replication/sync.ts';
 import { after as afterIt, answers, faults } from '../faults.ts';
-import { close, createRig, expand, schemaV1, type Rig } from '../rig.ts';
-import { MemoryRouter, Workload } from '../traffic.ts';
-
-const settings = { holdMs: 2000, drainMs: 1000 };
+import { close } from '../rig.ts';
+import { CutoverScene } from './scene.ts';
 
 describe('a cutover whose sessions break', () => {
-  let rig: Rig;
-  let router: MemoryRouter;
-  let load: Workload;
-  before(async () => {
-    rig = await createRig();
-  });
-  after(() => rig.dispose());
-
-  /** Blue live and written to, green following. */
+  const scene = new CutoverScene({ holdMs: 2000, drainMs: 1000 });
   beforeEach(async () => {
-    await Promise.all([rig.blue, rig.green].map(answers));
-    await rig.fresh(schemaV1);
-    router = new MemoryRouter();
-    await expand(rig);
-    await waitForSync(await startSync(rig.blue, rig.green), { timeoutMs: 30_000 });
-    load = new Workload(rig, router, 300);
-    await load.more(50);
+    await Promise.all([scene.rig.blue, scene.rig.green].map(answers));
+    await scene.following();
+    await scene.write(300, undefined, 50);
   });
-  afterEach(() => load.stop());
 
-  const forward = (): Promise<CutoverResult> =>
-    cutover({ router, from: rig.blue, to: rig.green, direction: 'forward', settings });
   /** As a release does it: tried again where it was aborted and undone. */
   const back = async (): Promise<CutoverResult> => {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await cutover({ router, from: rig.green, to: rig.blue, direction: 'rollback', settings });
+        return await scene.back();
       } catch (error) {
         if (!(error instanceof CutoverAborted && error.undone) || attempt === 20) throw error;
         await sleep(500);
       }
     }
   };
-  const state = () => inspect({ blue: rig.blue.access, green: rig.green.access }, router);
   const enabled = async (): Promise<string[]> => {
     const on = (side: Side) =>
       withClient(side.access, 'admin', (client) =>
         rows<{ name: string }>(client, 'SELECT subname AS name FROM pg_subscription WHERE subenabled'),
       );
-    return [...(await on(rig.blue)), ...(await on(rig.green))].map(({ name }) => name);
+    return [...(await on(scene.rig.blue)), ...(await on(scene.rig.green))].map(({ name }) => name);
   };
-  const nothingLost = async (): Promise<void> => {
-    await load.more(50);
-    await load.stop();
-    expect(await load.check(rig)).to.deep.equal([]);
-  };
+  const nothingLost = () => scene.expectNothingLost(50, { mayFail: true });
 
   for (const [what, fault] of Object.entries(faults)) {
     for (const colour of ['blue', 'green'] as const) {
       it(`N5: ends by itself where ${what} on ${colour} right after the flip: one direction at a time, no increment is lost`, async () => {
-        afterIt(router, 'release', () => fault(rig[colour]));
-        const there = await forward();
+        afterIt(scene.router, 'release', () => fault(scene.rig[colour]));
+        const there = await scene.forward();
         expect(there.problems).to.deep.equal([]);
-        expect(router.split.live).to.equal('green');
+        expect(scene.router.split.live).to.equal('green');
         expect(await enabled()).to.deep.equal(['greenlight_to_blue']);
-        await load.more(100);
+        await scene.load.more(100);
         const returned = await back();
         expect(returned.problems).to.deep.equal([]);
         expect(returned.equal).to.equal(true);
         await nothingLost();
-        expect((await state()).phase).to.equal('idle');
+        expect((await scene.state()).phase).to.equal('idle');
       });
 
       it(`I1: is undone or done, by itself, where ${what} on ${colour} in the hold`, async () => {
-        afterIt(router, 'hold', () => fault(rig[colour]));
-        const ended = await forward().catch((error: unknown) => error);
+        afterIt(scene.router, 'hold', () => fault(scene.rig[colour]));
+        const ended = await scene.forward().catch((error: unknown) => error);
         if (ended instanceof CutoverAborted) {
           expect(ended.undone, ended.message).to.equal(true);
-          expect((await state()).phase).to.equal('replicating');
-          expect((await syncStatus(linkBetween(rig.blue, rig.green))).state).to.equal('streaming');
-          await load.more(50);
-          expect((await forward()).problems).to.deep.equal([]);
+          expect((await scene.state()).phase).to.equal('replicating');
+          expect((await syncStatus(linkBetween(scene.rig.blue, scene.rig.green))).state).to.equal('streaming');
+          await scene.load.more(50);
+          expect((await scene.forward()).problems).to.deep.equal([]);
         } else expect(ended).to.have.property('problems').that.deep.equals([]);
-        expect(router.split.live).to.equal('green');
+        expect(scene.router.split.live).to.equal('green');
         await nothingLost();
       });
     }
@@ -95,44 +74,45 @@ describe('a cutover whose sessions break', () => {
     it(`N5: goes back where ${what} on green right after the flip and the program stands still`, async () => {
       // Nothing of what comes after the flip is done when the way back begins.
       const broken = new Promise<void>((resolve) =>
-        afterIt(router, 'release', async () => {
-          await fault(rig.green);
+        afterIt(scene.router, 'release', async () => {
+          await fault(scene.rig.green);
           resolve();
           await new Promise<never>(() => undefined);
         }),
       );
-      void forward();
+      void scene.forward();
       await broken;
       const returned = await back();
       expect(returned.problems).to.deep.equal([]);
-      await load.more(100);
+      await scene.load.more(100);
       await nothingLost();
-      expect((await state()).phase).to.equal('idle');
+      expect((await scene.state()).phase).to.equal('idle');
     });
   }
 
   it('I1: is undone where the new colour stands still in the hold, without waiting for it', async () => {
     const stopped: number[] = [];
-    afterIt(router, 'hold', async () => {
+    afterIt(scene.router, 'hold', async () => {
       const sql = `SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'greenlight%' AND backend_type = 'client backend' AND pid <> pg_backend_pid()`;
       stopped.push(
-        ...(await withClient(rig.green.access, 'admin', (c) => rows<{ pid: number }>(c, sql))).map((r) => r.pid),
+        ...(await withClient(scene.rig.green.access, 'admin', (c) => rows<{ pid: number }>(c, sql))).map((r) => r.pid),
       );
       for (const pid of stopped) process.kill(pid, 'SIGSTOP');
     });
     try {
-      const ended = await forward().catch((error: unknown) => error);
+      const ended = await scene.forward().catch((error: unknown) => error);
       expect(ended).to.be.instanceOf(CutoverAborted).and.to.have.property('undone', true);
-      expect(router.held).to.equal(false);
+      expect(scene.router.held).to.equal(false);
     } finally {
       for (const pid of stopped) process.kill(pid, 'SIGCONT');
     }
     await nothingLost();
-    expect((await state()).phase).to.equal('replicating');
+    expect((await scene.state()).phase).to.equal('replicating');
   });
 
   it('I1: says that the new colour may still write where it cannot be reached any more after the grant', async () => {
-    const administrator = await connect(rig.green.access, 'admin', { applicationName: 'an administrator' });
+    const administrator = await connect(scene.rig.green.access, 'admin', { applicationName: 'an administrator' });
+    const { router } = scene;
     const read = router.read;
     let granted = false;
     router.read = async () => {
@@ -148,31 +128,32 @@ describe('a cutover whose sessions break', () => {
     };
     try {
       const onStep = (step: CutoverStep): void => void (granted ||= step === 'grant');
-      const ended = await cutover({
-        router,
-        from: rig.blue,
-        to: rig.green,
-        direction: 'forward',
-        settings,
-        onStep,
-      }).catch((error: unknown) => error);
+      const ended = await scene.forward({ onStep }).catch((error: unknown) => error);
       expect(ended).to.be.instanceOf(CutoverAborted).and.to.have.property('undone', false);
       expect((ended as CutoverAborted).message).to.include('green may still write');
     } finally {
       await administrator.query('ALTER ROLE admin LOGIN');
       await close(administrator);
     }
-    const recovery = await recoverCutover({ router, from: rig.blue, to: rig.green, direction: 'forward' });
+    const recovery = await recoverCutover({
+      router: scene.router,
+      from: scene.rig.blue,
+      to: scene.rig.green,
+      direction: 'forward',
+    });
     expect(recovery).to.deep.equal({ outcome: 'undone', replicating: true, problems: [] });
-    expect((await state()).phase).to.equal('replicating');
+    expect((await scene.state()).phase).to.equal('replicating');
     await nothingLost();
   });
 
   it('N5: no direction starts while the other one runs, whoever wants it', async () => {
-    const there = await forward();
+    const there = await scene.forward();
     expect(there.problems).to.deep.equal([]);
-    const link = linkBetween(rig.blue, rig.green);
-    const [blue, green] = [await connect(rig.blue.access, 'admin'), await connect(rig.green.access, 'admin')];
+    const link = linkBetween(scene.rig.blue, scene.rig.green);
+    const [blue, green] = [
+      await connect(scene.rig.blue.access, 'admin'),
+      await connect(scene.rig.green.access, 'admin'),
+    ];
     try {
       const error = await enableSubscription(link, blue, green).catch((reason: unknown) => reason);
       expect(String(error))
@@ -186,13 +167,18 @@ describe('a cutover whose sessions break', () => {
   });
 
   it('I1: is settled where the live colour crashed in the hold and the program is gone: what lost its connection is revived', async () => {
-    await faults['a backend is killed'](rig.blue);
-    await answers(rig.blue);
-    while ((await syncStatus(linkBetween(rig.blue, rig.green))).state !== 'broken') await sleep(50);
-    const recovery = await recoverCutover({ router, from: rig.blue, to: rig.green, direction: 'forward' });
+    await faults['a backend is killed'](scene.rig.blue);
+    await answers(scene.rig.blue);
+    while ((await syncStatus(linkBetween(scene.rig.blue, scene.rig.green))).state !== 'broken') await sleep(50);
+    const recovery = await recoverCutover({
+      router: scene.router,
+      from: scene.rig.blue,
+      to: scene.rig.green,
+      direction: 'forward',
+    });
     expect(recovery).to.deep.equal({ outcome: 'undone', replicating: true, problems: [] });
-    await load.more(50);
-    expect((await forward()).problems).to.deep.equal([]);
+    await scene.load.more(50);
+    expect((await scene.forward()).problems).to.deep.equal([]);
     await nothingLost();
   });
 });

@@ -1,5 +1,5 @@
 import { cutover } from '../../../../../automation/data/cutover/cutover.ts';
-import type { CutoverStep } from '../../../../../automation/data/cutover/types.ts';
+import type { CutoverStep } from '../../../../../automation/data/cutover/procedure.ts';
 import type { Side } from '../../../../../automation/data/link.ts';
 import type { Router } from '../../../../../infra/platform/router.ts';
 

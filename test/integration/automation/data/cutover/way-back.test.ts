@@ -1,59 +1,33 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { cutover } from '../../../../../automation/data/cutover/cutover.ts';
 import type { CutoverOptions, CutoverResult } from '../../../../../automation/data/cutover/types.ts';
-import { inspect } from '../../../../../automation/data/cutover/recover.ts';
 import { linkBetween } from '../../../../../automation/data/link.ts';
-import { startSync, syncStatus, waitForSync } from '../../../../../automation/data/replication/sync.ts';
-import { close, connect, createRig, expand, schemaV1, value, type Rig } from '../rig.ts';
-import { MemoryRouter, Workload } from '../traffic.ts';
-
-const settings = { holdMs: 2000, drainMs: 300 };
+import { syncStatus } from '../../../../../automation/data/replication/sync.ts';
+import { close, connect, value } from '../rig.ts';
+import { CutoverScene } from './scene.ts';
 
 describe('the way back from a version that hangs', () => {
-  let rig: Rig;
-  let router: MemoryRouter;
-  let load: Workload;
-  before(async () => {
-    rig = await createRig();
-  });
-  after(() => rig.dispose());
+  const scene = new CutoverScene({ holdMs: 2000, drainMs: 300 });
 
   /** Green live and written to, blue following. */
   beforeEach(async () => {
-    await rig.fresh(schemaV1);
-    router = new MemoryRouter();
-    await expand(rig);
-    await waitForSync(await startSync(rig.blue, rig.green), { timeoutMs: 30_000 });
-    const there = await cutover({ router, from: rig.blue, to: rig.green, direction: 'forward', settings });
-    expect(there.problems).to.deep.equal([]);
-    load = new Workload(rig, router, 100, 4);
-    await load.more(20);
+    await scene.following();
+    expect((await scene.forward()).problems).to.deep.equal([]);
+    await scene.write(100, 4, 20);
   });
-  afterEach(() => load.stop());
 
   const back = (onStep?: CutoverOptions['onStep']): Promise<CutoverResult> =>
-    cutover({
-      router,
-      from: rig.green,
-      to: rig.blue,
-      direction: 'rollback',
-      settings,
-      ...(onStep === undefined ? {} : { onStep }),
-    });
+    scene.back(onStep === undefined ? {} : { onStep });
   const done = async (returned: CutoverResult): Promise<void> => {
     expect(returned.problems).to.deep.equal([]);
     expect(returned.equal).to.equal(true);
-    expect(router.split.live).to.equal('blue');
-    await load.more(20);
-    await load.stop();
-    expect(load.failures).to.deep.equal([]);
-    expect(await load.check(rig)).to.deep.equal([]);
-    expect((await inspect({ blue: rig.blue.access, green: rig.green.access }, router)).phase).to.equal('idle');
+    expect(scene.router.split.live).to.equal('blue');
+    await scene.expectNothingLost(20);
+    expect((await scene.state()).phase).to.equal('idle');
   };
 
   it('M1: waits for no write that is not answered: it is cut, and everything else goes back', async () => {
-    const hung = router.write(() => new Promise<never>(() => undefined)).catch((error: Error) => error.message);
+    const hung = scene.router.write(() => new Promise<never>(() => undefined)).catch((error: Error) => error.message);
     const steps: string[] = [];
     const returned = await back((step, _, detail) => steps.push(`${step} ${detail ?? ''}`.trim()));
     expect(await hung).to.equal('cut');
@@ -66,8 +40,8 @@ describe('the way back from a version that hangs', () => {
     'does not answer when it shall cut': () => new Promise<never>(() => undefined),
   })) {
     it(`M1: goes back where the balancer ${how}: the fence keeps out what is not answered`, async () => {
-      const hung = router.write(() => new Promise<never>(() => undefined)).catch((error: Error) => error.message);
-      router.cutWrites = cutWrites;
+      const hung = scene.router.write(() => new Promise<never>(() => undefined)).catch((error: Error) => error.message);
+      scene.router.cutWrites = cutWrites;
       const steps: string[] = [];
       const returned = await back((step, _, detail) => steps.push(`${step} ${detail ?? ''}`.trim()));
       expect(steps.join('; ')).to.include('drain writes could not be cut: ');
@@ -77,7 +51,7 @@ describe('the way back from a version that hangs', () => {
   }
 
   it('M1: ends transactions that hold their locks, idle or at work', async () => {
-    const [idle, busy] = [await connect(rig.green.access, 'app'), await connect(rig.green.access, 'app')];
+    const [idle, busy] = [await connect(scene.rig.green.access, 'app'), await connect(scene.rig.green.access, 'app')];
     for (const client of [idle, busy]) {
       client.on('error', () => undefined);
       await client.query(`SET application_name = 'the application'`);
@@ -89,14 +63,17 @@ describe('the way back from a version that hangs', () => {
       const returned = await back();
       expect(await sleeping).to.match(/terminat/);
       await done(returned);
-      expect(await value(rig.blue, `SELECT count(*)::int FROM accounts WHERE profile ? 'hangs'`)).to.equal(0);
+      expect(await value(scene.rig.blue, `SELECT count(*)::int FROM accounts WHERE profile ? 'hangs'`)).to.equal(0);
     } finally {
       await Promise.all([close(idle), close(busy)]);
     }
   });
 
   it('M1: ends a session that maintains a table in a transaction, and none that writes to a temporary table only', async () => {
-    const [maintains, temporary] = [await connect(rig.green.access, 'owner'), await connect(rig.green.access, 'app')];
+    const [maintains, temporary] = [
+      await connect(scene.rig.green.access, 'owner'),
+      await connect(scene.rig.green.access, 'app'),
+    ];
     for (const client of [maintains, temporary]) {
       client.on('error', () => undefined);
       await client.query(`SET application_name = 'an administrator'`);
@@ -113,36 +90,36 @@ describe('the way back from a version that hangs', () => {
   });
 
   it('M1: ends who holds the lock of a row on the old colour, where the replication waits for it', async () => {
-    const job = await connect(rig.blue.access, 'owner');
+    const job = await connect(scene.rig.blue.access, 'owner');
     job.on('error', () => undefined);
     try {
       await job.query(`SET application_name = 'a job'; BEGIN; SELECT id FROM accounts WHERE id = 7 FOR UPDATE`);
-      await rig.run(rig.green, 'UPDATE accounts SET balance = balance + 1 WHERE id = 7');
+      await scene.rig.run(scene.rig.green, 'UPDATE accounts SET balance = balance + 1 WHERE id = 7');
       await done(await back());
-      expect(await value(rig.blue, 'SELECT balance::text FROM accounts WHERE id = 7')).to.equal('8.00');
+      expect(await value(scene.rig.blue, 'SELECT balance::text FROM accounts WHERE id = 7')).to.equal('8.00');
     } finally {
       await close(job);
     }
   });
 
   it('C4: says at once which change the old colour could not apply', async () => {
-    await load.stop();
-    await rig.run(rig.blue, `INSERT INTO settings VALUES (1, 'font', 'old')`);
-    await rig.run(rig.green, `INSERT INTO settings VALUES (1, 'font', 'new')`);
-    const link = linkBetween(rig.green, rig.blue);
+    await scene.load.stop();
+    await scene.rig.run(scene.rig.blue, `INSERT INTO settings VALUES (1, 'font', 'old')`);
+    await scene.rig.run(scene.rig.green, `INSERT INTO settings VALUES (1, 'font', 'new')`);
+    const link = linkBetween(scene.rig.green, scene.rig.blue);
     while ((await syncStatus(link)).problem?.includes('is already on blue') !== true) await sleep(50);
     const stopped = await back().catch((error: Error) => error.message);
     expect(stopped)
       .to.include('following from green to blue: table public.settings: the row with account = 1')
       .and.to.include('is already on blue');
-    expect(router.split.live).to.equal('green');
+    expect(scene.router.split.live).to.equal('green');
   });
 
   it('M1: a write that was cut and is committed before the fence is there once; one that comes later is refused', async () => {
-    const early = await connect(rig.green.access, 'app');
-    const late = await connect(rig.green.access, 'app');
+    const early = await connect(scene.rig.green.access, 'app');
+    const late = await connect(scene.rig.green.access, 'app');
     try {
-      const cut = router
+      const cut = scene.router
         .write(async () => {
           await early.query('UPDATE counters SET n = n + 1000000 WHERE id = 1');
           await new Promise<never>(() => undefined);
@@ -155,7 +132,7 @@ describe('the way back from a version that hangs', () => {
         .catch((error: Error) => error.message);
       expect(refused).to.include('permission denied');
       expect(returned.equal).to.equal(true);
-      expect(await value<boolean>(rig.blue, 'SELECT n > 1000000 FROM counters WHERE id = 1')).to.equal(true);
+      expect(await value<boolean>(scene.rig.blue, 'SELECT n > 1000000 FROM counters WHERE id = 1')).to.equal(true);
     } finally {
       await Promise.all([close(early), close(late)]);
     }

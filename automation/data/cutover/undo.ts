@@ -1,0 +1,56 @@
+import { messageOf } from '../../../infra/lib/errors.ts';
+import { revokeWrites } from '../../../infra/application/roles.ts';
+import type { Prepared } from './prepare.ts';
+import { reopen, standDown } from './settle.ts';
+import { readRouter } from './steps.ts';
+import type { CutoverOptions } from './types.ts';
+
+/** How far a failed cutover came, and so what has to be undone. */
+export interface Reached {
+  /** Absent if the preparation failed, which then has undone itself. */
+  prepared?: Prepared;
+  /** Whether the balancer was asked to hold writes. */
+  held: boolean;
+  /** Whether the grant of the right to write on the new colour was sent. */
+  granted: boolean;
+}
+
+/**
+ * Undoes a cutover: the live colour may write, the other may not, and held writes are released. Resolves to what could not
+ * be undone. If the balancer may have flipped, the old colour stays fenced for good, as a write that reached it would be lost.
+ */
+export async function undo(options: CutoverOptions, { prepared, held, granted }: Reached): Promise<string[]> {
+  if (prepared === undefined) return [];
+  const { fence, sessions } = prepared;
+  const leftovers: string[] = [];
+  const attempt = async (what: string, work: () => Promise<unknown>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      leftovers.push(`${what}: ${messageOf(error)}`);
+    }
+  };
+  const state = granted ? await readRouter(options.router) : undefined;
+  const flipped = granted && (state?.split?.live !== options.from.colour || state.disagreeing !== undefined);
+  if (flipped) leftovers.push('who is live is not known');
+  // If the balancer cannot be read, both colours stay able to write, and the balancer alone decides which one does.
+  if (flipped && state !== undefined) await attempt('fencing the old colour', () => fence.commit());
+  await attempt('lowering the fence', () => fence.lower());
+  // On the session of the grant: if the server hangs, a grant that is still pending must not run after this.
+  const revoked =
+    !granted ||
+    flipped ||
+    (await sessions.new.query(revokeWrites).then(
+      () => true,
+      () => false,
+    ));
+  await prepared.close();
+  if (!flipped) await attempt('letting the live colour write', () => reopen(options));
+  if (held) await attempt('releasing writes', () => options.router.release());
+  if (!flipped)
+    await attempt('putting the other colour back', async () => {
+      const stood = await standDown(options);
+      if (!revoked && !stood.revoked) throw new Error(`${options.to.colour} may still write: ${stood.problem}`);
+    });
+  return leftovers;
+}
