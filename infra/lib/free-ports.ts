@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { createSocket } from 'node:dgram';
 import { connect, createServer, type Server } from 'node:net';
 import { OperationError } from './errors.ts';
 
@@ -10,8 +11,8 @@ export const passingLast = 18_000;
 const answerMs = 2000;
 
 /**
- * Ports of 127.0.0.1 that are free now, at random: for what lives no longer than one command. Not those that the system
- * would give: an outgoing connection could have one of them before it is listened at.
+ * Ports of 127.0.0.1 that are free now, at random, and claimed until this program ends: for what lives no longer than one
+ * command. Not those that the system would give: an outgoing connection could have one of them before it is listened at.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();
@@ -24,9 +25,29 @@ export async function freePorts(count: number): Promise<number[]> {
       );
     }
     const port = randomInt(passingFirst, passingLast);
-    if (!ports.has(port) && (await isFree(port))) ports.add(port);
+    if (!ports.has(port) && (await isFree(port)) && (await claimPort(port))) ports.add(port);
   }
   return [...ports];
+}
+
+/**
+ * Keeps other programs of Greenlight from choosing `port` before it is listened at; false where one of them, or this one, has
+ * claimed it. The claim is the UDP port of the same number, which nothing here uses: the system gives it to one process, and
+ * takes it back however that ends.
+ */
+export function claimPort(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const claim = createSocket('udp4');
+    // Where there is no such socket to be had at all, nobody can claim anything.
+    claim.once('error', (error: NodeJS.ErrnoException) => {
+      claim.close();
+      resolve(error.code !== 'EADDRINUSE');
+    });
+    claim.bind({ port, address: '127.0.0.1', exclusive: true }, () => {
+      claim.unref();
+      resolve(true);
+    });
+  });
 }
 
 /** Whether nobody listens at `port`. Connecting too: macOS lets one bind to 127.0.0.1 beside a server on all addresses. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { chmod, constants, cp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, constants, cp, mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -15,6 +15,7 @@ import { serverUser, unprivileged } from '../../infra/local/postgres/unprivilege
 import type { DatabaseAccess } from '../../infra/platform/databases.ts';
 import { passwordStatement, sqlIdentifier } from '../../infra/application/roles.ts';
 import { toolPath } from '../../infra/lib/tools.ts';
+import { copyTemplate } from '../lib/template-cluster.ts';
 import { hostRules, parameterLines } from './databases-parameters.ts';
 
 /** The PostgreSQL server behind one emulated DB instance. */
@@ -55,17 +56,7 @@ const asCluster = (spec: ServerSpec): ClusterSpec => ({
 /** A new cluster with the master user. On RDS that is a member of rds_superuser only; here a superuser has to do. */
 export async function createServer(spec: ServerSpec, { user, password, database }: Master): Promise<void> {
   await layOut(asCluster(spec), async (data) => {
-    const options = [
-      '--username=rdsadmin',
-      '--auth=reject',
-      '--data-checksums',
-      '--encoding=UTF8',
-      `--locale=${locale}`,
-      '--lc-messages=C',
-      '--no-instructions',
-      '--no-sync',
-    ];
-    await run(unprivileged(endsWithParent([toolPath('initdb'), ...options, '-D', data], 'INT'), data));
+    await copyTemplate('rds', data, initialise);
     const master = sqlIdentifier(user);
     await runSingleUser(data, 'postgres', [
       passwordStatement('rdsadmin', spec.password),
@@ -76,6 +67,22 @@ export async function createServer(spec: ServerSpec, { user, password, database 
       ...(database === undefined ? [] : [`CREATE DATABASE ${sqlIdentifier(database)} OWNER ${master}`]),
     ]);
   });
+}
+
+async function initialise(data: string): Promise<void> {
+  const options = [
+    '--username=rdsadmin',
+    '--auth=reject',
+    '--data-checksums',
+    '--encoding=UTF8',
+    `--locale=${locale}`,
+    '--lc-messages=C',
+    '--no-instructions',
+    '--no-sync',
+  ];
+  await mkdir(data, { mode: 0o700 });
+  await giveToServer(data);
+  await run(unprivileged(endsWithParent([toolPath('initdb'), ...options, '-D', data], 'INT'), data));
 }
 
 /** A cluster from the files of a base backup. Like RDS, it leaves roles, passwords and subscriptions as they were. */

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePorts } from '../../infra/lib/free-ports.ts';
 import { toolPath } from '../../infra/lib/tools.ts';
 
 /** The account that moto answers for, unless it is told another. */
@@ -55,13 +55,5 @@ const answers = (endpoint: string): Promise<boolean> =>
     () => false,
   );
 
-/** A port of 127.0.0.1 that nobody listened on a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
+/** A port of 127.0.0.1 for this process alone. */
+export const freePort = async (): Promise<number> => (await freePorts(1))[0] as number;

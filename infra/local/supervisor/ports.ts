@@ -1,7 +1,7 @@
 import { OperationError } from '../../lib/errors.ts';
 import { colours, type EnvironmentSpec } from '../../model.ts';
 import type { Ports } from '../lib/layout.ts';
-import { isFree, passingLast } from '../../lib/free-ports.ts';
+import { claimPort, isFree, passingLast } from '../../lib/free-ports.ts';
 
 /** Below the range from which the system takes ports for outgoing connections (32768 on Linux, 49152 on macOS). */
 const first = passingLast;
@@ -67,7 +67,8 @@ export async function allocatePorts(wanted: PortsWanted, preferred: number, reco
 
 /**
  * Begin of the first block from `preferred` on in which every port is free. One that is partly taken may be that of
- * another environment, whose inactive colour will want its ports back. Where there is none, single ports have to do.
+ * another environment, whose inactive colour will want its ports back. One that is claimed is being taken by another
+ * program, which listens at none of them yet. Where there is none, single ports have to do.
  */
 async function freeBlock(preferred: number): Promise<number> {
   const blocks = Math.floor((last - first) / blockSize);
@@ -75,7 +76,7 @@ async function freeBlock(preferred: number): Promise<number> {
   for (let index = 0; index < blocks; index += 1) {
     const start = first + ((begin + index) % blocks) * blockSize;
     const free = await Promise.all(Array.from({ length: blockSize }, (_, port) => isFree(start + port)));
-    if (free.every(Boolean)) return start;
+    if (free.every(Boolean) && (await claimPort(start))) return start;
   }
   return preferred;
 }

@@ -12,11 +12,12 @@ import { execa } from 'execa';
 import pg from 'pg';
 import { databaseUrl } from '../../../infra/application/database-url.ts';
 import { createCertificates } from '../../../infra/local/lib/certificates.ts';
-import { clusterAccess, createCluster, destroyCluster, startCluster } from '../../../infra/local/postgres/cluster.ts';
+import { clusterAccess, destroyCluster, startCluster } from '../../../infra/local/postgres/cluster.ts';
 import { freePorts } from '../../../infra/lib/free-ports.ts';
 import { projectRoot } from '../../../infra/lib/paths.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { grantWrites } from '../../../infra/application/roles.ts';
+import { createTestCluster } from '../../lib/template-cluster.ts';
 
 /** A place for one test file: certificates, a PostgreSQL cluster, builds, and whatever was started there. */
 export interface Workshop {
@@ -129,7 +130,7 @@ export async function openWorkshop(): Promise<Workshop> {
   };
 
   try {
-    await createCluster(spec, { durable: false });
+    await createTestCluster(spec);
     await startCluster(spec);
     await withClient(databaseUrl(clusterAccess(spec), 'admin'), (client) => client.query(grantWrites));
   } catch (error) {

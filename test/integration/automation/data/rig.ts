@@ -10,13 +10,13 @@ import { createCertificates } from '../../../../infra/local/lib/certificates.ts'
 import { freePorts } from '../../../../infra/lib/free-ports.ts';
 import {
   clusterAccess,
-  createCluster,
   destroyCluster,
   startCluster,
   type ClusterSpec,
 } from '../../../../infra/local/postgres/cluster.ts';
 import { grantWrites, revokeWrites } from '../../../../infra/application/roles.ts';
 import type { Colour } from '../../../../infra/model.ts';
+import { createTestCluster } from '../../../lib/template-cluster.ts';
 
 /** Two real clusters in a temporary folder. */
 export interface Rig {
@@ -66,7 +66,7 @@ export async function createRig(): Promise<Rig> {
       passwords,
     };
     specs.push(spec);
-    await createCluster(spec, { durable: false });
+    await createTestCluster(spec);
     await startCluster(spec);
     return { colour, access: clusterAccess(spec) };
   };
