@@ -6,6 +6,7 @@ import { OperationError } from '../../infra/lib/errors.ts';
 import { didYouMean } from '../../infra/lib/nearest.ts';
 import { projectRoot } from '../../infra/lib/paths.ts';
 import { describeIssues, type ConfigProblem } from './problems.ts';
+import { filesOf } from './platforms.ts';
 import { platforms, releaseDefinition, type ReleaseDefinition } from './schema.ts';
 
 /** Ids of the gates that releases by a definition have: waivers may name these alone. */
@@ -15,8 +16,6 @@ export interface LoadedRelease {
   definition: ReleaseDefinition;
   /** Absolute path of the file that it came from. */
   path: string;
-  /** `sha256:<hex>` of the checked definition: the same settings give the same hash, whatever the comments say. */
-  hash: string;
 }
 
 /** A release definition that cannot be used. `problems` are all that was found, not the first alone. */
@@ -56,8 +55,7 @@ export async function loadRelease(gates: KnownGates, path?: string, platform?: s
     );
   const input = onPlatform(await importDefault(file), platform);
   const definition = checkRelease(file, input, gates);
-  const hash = createHash('sha256').update(JSON.stringify(definition)).digest('hex');
-  return { definition, path: file, hash: `sha256:${hash}` };
+  return { definition, path: file };
 }
 
 const onPlatform = (input: unknown, platform: string | undefined): unknown =>
@@ -73,17 +71,12 @@ export function checkRelease(file: string, input: unknown, gates: KnownGates): R
 }
 
 /** Files of the project that a release takes; what is in the artefact is only there after the build. */
-function missingFiles({ load, synthetic, platform, aws }: ReleaseDefinition): ConfigProblem[] {
+function missingFiles(definition: ReleaseDefinition): ConfigProblem[] {
   const files: [string, string | undefined][] = [
-    ['load.script', load.script],
-    ['synthetic.script', synthetic.script],
+    ['load.script', definition.load.script],
+    ['synthetic.script', definition.synthetic.script],
+    ...filesOf(definition),
   ];
-  if (platform === 'aws')
-    files.push(
-      ['aws.image.dockerfile', aws?.image.dockerfile],
-      ['aws.authorities.entry', aws?.authorities.entry],
-      ['aws.authorities.databases', aws?.authorities.databases],
-    );
   return files.flatMap(([path, name]) => {
     if (name === undefined || existsSync(resolve(projectRoot, name))) return [];
     return [{ path, message: `found "${name}", and no such file in the project; write it or correct the path` }];
