@@ -3,6 +3,20 @@ import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 import { imports } from './lint/rule.js';
 
+/** A program gets a list of variables, not the shell. */
+const listedVariables = {
+  selector:
+    'CallExpression[callee.name=/^(execa|execaNode|spawn|spawnSync|fork|exec|execFile|execFileSync)$/]:not(:has(CallExpression[callee.name=/^(child|bare|callers|docker)Environment$/]))',
+  message: 'a program gets a list of variables, not the shell: see infra/lib/child-environment.ts',
+};
+
+/** A decision that depends on the platform is a member of it: a third platform would have to be found in every comparison. */
+const platformDecides = {
+  selector:
+    ':matches(BinaryExpression[operator=/^[!=]==?$/] > Literal[value=/^(local|aws)$/], SwitchCase > Literal.test[value=/^(local|aws)$/])',
+  message: 'ask the platform (infra/platform/platform.ts), or a table per platform (automation/config/platforms.ts)',
+};
+
 export default defineConfig(
   { ignores: ['node_modules/', '.greenlight/', 'coverage/', '**/public/'] },
   js.configs.recommended,
@@ -22,17 +36,12 @@ export default defineConfig(
     },
   },
   {
-    files: ['automation/**/*.ts', 'infra/**/*.ts'],
-    rules: {
-      'no-restricted-syntax': [
-        'error',
-        {
-          selector:
-            'CallExpression[callee.name=/^(execa|execaNode|spawn|spawnSync|fork|exec|execFile|execFileSync)$/]:not(:has(CallExpression[callee.name=/^(child|bare|callers|docker)Environment$/]))',
-          message: 'a program gets a list of variables, not the shell: see infra/lib/child-environment.ts',
-        },
-      ],
-    },
+    files: ['infra/**/*.ts'],
+    rules: { 'no-restricted-syntax': ['error', listedVariables] },
+  },
+  {
+    files: ['automation/**/*.ts'],
+    rules: { 'no-restricted-syntax': ['error', listedVariables, platformDecides] },
   },
   {
     files: ['**/*.{ts,mjs,js}'],
