@@ -28,7 +28,7 @@ export interface CommandSession extends Session {
 
 /** Loads the release definition and connects platform, engine and terminal; Ctrl-C aborts the session's signal. */
 export async function openSession(options: CommandOptions, afterInterrupt?: string): Promise<CommandSession> {
-  const { definition } = await loadRelease(gatesOf, options.config, options.platform);
+  const definition = await loadRelease(gatesOf, options.config, options.platform);
   const redact = (text: string): string => secrets.redact(text);
   const platform = await choosePlatform(definition, redact);
   const engine = createEngine(platform, { redact });

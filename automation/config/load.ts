@@ -12,12 +12,6 @@ import { platforms, releaseDefinition, type ReleaseDefinition } from './schema.t
 /** Ids of the gates that releases by a definition have: waivers may name these alone. */
 export type KnownGates = (definition: ReleaseDefinition) => string[];
 
-export interface LoadedRelease {
-  definition: ReleaseDefinition;
-  /** Absolute path of the file that it came from. */
-  path: string;
-}
-
 /** A release definition that cannot be used. `problems` are all that was found, not the first alone. */
 export class ConfigError extends OperationError {
   readonly problems: readonly ConfigProblem[];
@@ -45,7 +39,7 @@ export const givenPath = (path: string): string => resolve(process.env['INIT_CWD
  * folder in which the command was started). `platform` takes the place of the one that it names. Changes nothing.
  * Rejects with a ConfigError that lists every problem.
  */
-export async function loadRelease(gates: KnownGates, path?: string, platform?: string): Promise<LoadedRelease> {
+export async function loadRelease(gates: KnownGates, path?: string, platform?: string): Promise<ReleaseDefinition> {
   const file = path === undefined ? join(projectRoot, 'greenlight.config.ts') : givenPath(path);
   if (platform !== undefined && !platforms.some((known) => known === platform))
     throw new OperationError(
@@ -54,8 +48,7 @@ export async function loadRelease(gates: KnownGates, path?: string, platform?: s
       `choose one: --platform ${platforms.join(', --platform ')}`,
     );
   const input = onPlatform(await importDefault(file), platform);
-  const definition = checkRelease(file, input, gates);
-  return { definition, path: file };
+  return checkRelease(file, input, gates);
 }
 
 const onPlatform = (input: unknown, platform: string | undefined): unknown =>
