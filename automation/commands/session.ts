@@ -82,7 +82,7 @@ export async function withLocks<T>(
     session.hasLock = () => locks.every((lock) => lock.held());
     return await work();
   } finally {
-    for (const lock of locks.reverse()) await lock.release();
+    for (const lock of locks.reverse()) await lock.unlock();
   }
 }
 
