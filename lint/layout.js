@@ -136,6 +136,7 @@ export const layout = {
     is: 'the platform on AWS, put together',
     may: [
       ...awsRuntime,
+      'infra/aws/declared',
       'infra/aws/cost',
       'infra/aws/runtime/account',
       'infra/aws/runtime/engine',
@@ -246,6 +247,7 @@ export const layout = {
       'automation/data/migrations',
       'automation/data/masking',
       'automation/data/publication',
+      'automation/data/replication',
       'automation/data/comparison',
       'automation/gates/data',
       'automation/gates/tests',
@@ -258,7 +260,6 @@ export const layout = {
     may: [
       ...platform,
       'infra/policies',
-      'infra/aws/declared',
       'automation/config',
       'automation/journal',
       'automation/data',
@@ -319,7 +320,6 @@ export const layout = {
       ...platform,
       'infra/local',
       'infra/aws',
-      'infra/aws/cost',
       'automation/toolchain',
       'automation/config',
       'automation/journal',

@@ -28,7 +28,7 @@ export interface Lock {
   readonly note: string | undefined;
   /** False once another machine took it over (this one was silent for longer than the lease): stop then. */
   held(): boolean;
-  release(): void;
+  unlock(): void;
 }
 
 /** Another command on this machine has the environment. */
@@ -88,7 +88,7 @@ export function acquireLock(
       holder,
       note: before && `took over the lock of release ${before.release} by ${before.owner}: ${whyDead(before)}`,
       held,
-      release() {
+      unlock() {
         clearInterval(renewal);
         const chain = readChain(at);
         if (chain.at(-1)?.token !== holder.token) return;

@@ -21,7 +21,7 @@ export async function rehearse(options: CommandOptions & { version?: string }): 
       const artefact = production?.artefact ?? (await buildVersion(definition, platform, old, signal)).artefact;
       const colour = staging === undefined ? 'blue' : other(staging);
       const live = { colour, artefact };
-      const done = await startRelease(session, { kind: 'rehearsal', environment: 'staging', version, live });
+      const done = await startRelease(session, { environment: 'staging', version, kind: 'rehearsal', live });
       return exitCodeOf(done.verdict, done.approvalRefused);
     });
   } finally {

@@ -1,11 +1,11 @@
 import { messageOf, OperationError } from '../../infra/lib/errors.ts';
-import { awsSettingsOf } from '../config/schema-aws.ts';
 import { unfinishedRelease, lastDurations } from '../journal/history.ts';
 import { findLive, findLiveMeanwhile, type Live } from '../release/context/live.ts';
 import { environmentSpec } from '../release/context/spec.ts';
 import { planRelease } from '../release/plan.ts';
 import { renderPlan } from '../ui/plan.ts';
-import { stages } from '../release/stages/index.ts';
+import type { Kind, LivePlacement, Release } from '../release/context/release.ts';
+import { stagesFor } from '../release/stages/index.ts';
 import { placementOf, startRelease, type FinishedRelease } from '../release/start.ts';
 import { UntrustedState } from '../stacks/state.ts';
 import { exitCodeOf } from '../ui/exit-codes.ts';
@@ -42,8 +42,8 @@ export async function release(options: ReleaseOptions): Promise<number> {
 }
 
 export function goLive(session: CommandSession, version: string, live: Live | undefined): Promise<FinishedRelease> {
-  const kind = live === undefined ? 'go-live' : 'release';
-  return startRelease(session, { kind, environment: 'production', version, live });
+  const what = live === undefined ? { kind: 'go-live' as const } : { kind: 'release' as const, live };
+  return startRelease(session, { environment: 'production', version, ...what });
 }
 
 /** What an interrupted release left has to be settled first. Asked under the lock: one that runs now is not unfinished. */
@@ -57,35 +57,32 @@ function refuseUnfinished(session: CommandSession): void {
   );
 }
 
+/** Prints what a release would do: the steps that a run takes, from the same stages. */
 async function dryRun(session: CommandSession, version: string): Promise<number> {
-  const { definition, terminal } = session;
+  const { definition, platform, terminal } = session;
   const live = await readLiveIfPossible(session);
   const { baseline } = definition.application;
-  const plan = (kind: 'go-live' | 'release', to: string, from: Live | undefined) => {
-    const input = {
-      kind,
-      definition,
-      ...(from === undefined ? {} : { from: placementOf(from) }),
-      to: { colour: from === undefined ? 'blue' : other(from.colour), version: to },
-    };
-    const before = from && `${from.artefact.version} is live on ${from.colour}`;
-    const heading =
-      before === undefined
-        ? `First go-live of ${to}`
-        : live === undefined
-          ? `Then ${to}, once ${before}`
-          : `Release of ${to}; ${before}`;
-    const planned = planRelease(stages, input, lastDurations('production', kind, definition.platform));
-    terminal.print(renderPlan(planned, heading, process.stdout.columns));
+  const print = (heading: string, placed: Kind & Pick<Release, 'to'>) => {
+    const stages = stagesFor({ definition, platform, environment: 'production', ...placed });
+    const planned = planRelease(stages, platform, lastDurations('production', placed.kind, platform.name));
+    const { noEstimate } = platform;
+    terminal.print(renderPlan(planned, heading, { columns: process.stdout.columns, noEstimate }));
   };
-  if (live !== undefined) plan('release', version, live);
-  else if (baseline === undefined || baseline === version) plan('go-live', version, undefined);
+  const first = (to: string) =>
+    print(`First go-live of ${to}`, { kind: 'go-live', to: { colour: 'blue', version: to } });
+  const next = (from: LivePlacement, before: string) =>
+    print(before, { kind: 'release', from, to: { colour: other(from.colour), version } });
+
+  if (live !== undefined) {
+    const from = placementOf(live);
+    next(from, `Release of ${version}; ${from.version} is live on ${from.colour}`);
+  } else if (baseline === undefined || baseline === version) first(version);
   else {
-    plan('go-live', baseline, undefined);
+    first(baseline);
     const artefact = { version: baseline, digest: '', location: '' };
-    plan('release', version, { colour: 'blue', artefact });
+    next(placementOf({ colour: 'blue', artefact }), `Then ${version}, once ${baseline} is live on blue`);
   }
-  if (definition.platform === 'aws') await printEstimate(session);
+  await printEstimate(session);
   return 0;
 }
 
@@ -95,21 +92,17 @@ async function readLiveIfPossible(session: CommandSession): Promise<Live | undef
   try {
     return await findLiveMeanwhile(session, 'production');
   } catch (error) {
-    if (platform.name === 'local' || error instanceof UntrustedState) throw error;
+    if (!platform.remote || error instanceof UntrustedState) throw error;
     const why = messageOf(error).split('\n', 1).join();
     terminal.print(`What is live is not known (${why}): this is the plan of a first go-live.\n`);
     return undefined;
   }
 }
 
-/** What both environments would be made of, and what that would cost. Asks nobody. */
-async function printEstimate({ definition, terminal }: CommandSession): Promise<void> {
-  const { aws } = definition;
-  if (aws === undefined) return;
-  const { estimate, renderEstimate } = await import('../../infra/aws/cost/estimate.ts');
+/** What both environments would be made of, and what that would cost, where anything is billed. */
+async function printEstimate({ definition, platform, terminal }: CommandSession): Promise<void> {
   for (const environment of environmentNames) {
-    const spec = environmentSpec(definition, environment);
-    const found = await estimate({ environment, spec, settings: awsSettingsOf(aws, environment) });
-    terminal.print(`\n${renderEstimate(found)}`);
+    const estimate = await platform.estimate?.(environment, environmentSpec(definition, environment));
+    if (estimate !== undefined) terminal.print(`\n${estimate}`);
   }
 }

@@ -28,7 +28,7 @@ export interface CommandSession extends Session {
 
 /** Loads the release definition and connects platform, engine and terminal; Ctrl-C aborts the session's signal. */
 export async function openSession(options: CommandOptions, afterInterrupt?: string): Promise<CommandSession> {
-  const { definition } = await loadRelease(gatesOf, options.config, options.platform);
+  const definition = await loadRelease(gatesOf, options.config, options.platform);
   const redact = (text: string): string => secrets.redact(text);
   const platform = await choosePlatform(definition, redact);
   const engine = createEngine(platform, { redact });
@@ -44,7 +44,7 @@ export async function openSession(options: CommandOptions, afterInterrupt?: stri
     show: (journal) => terminal.follow(journal),
     ask: process.stdin.isTTY && process.stdout.isTTY ? (question) => ask(terminal, question, abort.signal) : undefined,
     approved: options.yes ?? false,
-    held: () => true,
+    hasLock: () => true,
     close() {
       abort.close();
       terminal.close();
@@ -79,10 +79,10 @@ export async function withLocks<T>(
       await pullReleases(session, environment);
     }
     for (const { note } of locks) if (note !== undefined) session.terminal.print(note);
-    session.held = () => locks.every((lock) => lock.held());
+    session.hasLock = () => locks.every((lock) => lock.held());
     return await work();
   } finally {
-    for (const lock of locks.reverse()) await lock.release();
+    for (const lock of locks.reverse()) await lock.unlock();
   }
 }
 

@@ -6,18 +6,11 @@ import { OperationError } from '../../infra/lib/errors.ts';
 import { didYouMean } from '../../infra/lib/nearest.ts';
 import { projectRoot } from '../../infra/lib/paths.ts';
 import { describeIssues, type ConfigProblem } from './problems.ts';
+import { filesOf } from './platforms.ts';
 import { platforms, releaseDefinition, type ReleaseDefinition } from './schema.ts';
 
 /** Ids of the gates that releases by a definition have: waivers may name these alone. */
 export type KnownGates = (definition: ReleaseDefinition) => string[];
-
-export interface LoadedRelease {
-  definition: ReleaseDefinition;
-  /** Absolute path of the file that it came from. */
-  path: string;
-  /** `sha256:<hex>` of the checked definition: the same settings give the same hash, whatever the comments say. */
-  hash: string;
-}
 
 /** A release definition that cannot be used. `problems` are all that was found, not the first alone. */
 export class ConfigError extends OperationError {
@@ -46,7 +39,7 @@ export const givenPath = (path: string): string => resolve(process.env['INIT_CWD
  * folder in which the command was started). `platform` takes the place of the one that it names. Changes nothing.
  * Rejects with a ConfigError that lists every problem.
  */
-export async function loadRelease(gates: KnownGates, path?: string, platform?: string): Promise<LoadedRelease> {
+export async function loadRelease(gates: KnownGates, path?: string, platform?: string): Promise<ReleaseDefinition> {
   const file = path === undefined ? join(projectRoot, 'greenlight.config.ts') : givenPath(path);
   if (platform !== undefined && !platforms.some((known) => known === platform))
     throw new OperationError(
@@ -55,9 +48,7 @@ export async function loadRelease(gates: KnownGates, path?: string, platform?: s
       `choose one: --platform ${platforms.join(', --platform ')}`,
     );
   const input = onPlatform(await importDefault(file), platform);
-  const definition = checkRelease(file, input, gates);
-  const hash = createHash('sha256').update(JSON.stringify(definition)).digest('hex');
-  return { definition, path: file, hash: `sha256:${hash}` };
+  return checkRelease(file, input, gates);
 }
 
 const onPlatform = (input: unknown, platform: string | undefined): unknown =>
@@ -73,17 +64,12 @@ export function checkRelease(file: string, input: unknown, gates: KnownGates): R
 }
 
 /** Files of the project that a release takes; what is in the artefact is only there after the build. */
-function missingFiles({ load, synthetic, platform, aws }: ReleaseDefinition): ConfigProblem[] {
+function missingFiles(definition: ReleaseDefinition): ConfigProblem[] {
   const files: [string, string | undefined][] = [
-    ['load.script', load.script],
-    ['synthetic.script', synthetic.script],
+    ['load.script', definition.load.script],
+    ['synthetic.script', definition.synthetic.script],
+    ...filesOf(definition),
   ];
-  if (platform === 'aws')
-    files.push(
-      ['aws.image.dockerfile', aws?.image.dockerfile],
-      ['aws.authorities.entry', aws?.authorities.entry],
-      ['aws.authorities.databases', aws?.authorities.databases],
-    );
   return files.flatMap(([path, name]) => {
     if (name === undefined || existsSync(resolve(projectRoot, name))) return [];
     return [{ path, message: `found "${name}", and no such file in the project; write it or correct the path` }];

@@ -52,7 +52,6 @@ export function awsSettingsOf(section: z.output<typeof aws>, environment: Enviro
 }
 
 type Definition = Unsure<{
-  platform: string;
   aws: Unsure<{ integrations: Record<string, unknown> }>;
   application: Unsure<{ integrations: (Unsure<{ name: string; url: string }> | undefined)[] }>;
   alerts: Unsure<{ receivers: (Unsure<{ name: string; webhook: string }> | undefined)[] }>;
@@ -60,8 +59,7 @@ type Definition = Unsure<{
 
 /** What the platform aws needs beside what every platform does. */
 export function fitsAws(definition: Definition, ctx: Context): void {
-  if (definition?.platform !== 'aws') return;
-  if (definition.aws === undefined)
+  if (definition?.aws === undefined)
     return report(ctx, ['aws'], 'is missing: platform "aws" needs it; npm run init shows all its settings');
   list(definition.application?.integrations).forEach((integration) => {
     if (integration?.name === undefined || integration.url !== undefined) return;

@@ -166,6 +166,10 @@ const waiver = z.strictObject({
 });
 
 export const platforms = ['local', 'aws'] as const;
+export type PlatformName = (typeof platforms)[number];
+
+/** Reports what a platform needs beside what every platform does. */
+const fits: Record<PlatformName, typeof fitsAws> = { local: () => undefined, aws: fitsAws };
 
 /** Keys and types alone; `releaseDefinition` adds the rules between sections. */
 const sections = z.strictObject({
@@ -212,7 +216,7 @@ const sections = z.strictObject({
 
 export const releaseDefinition = sections
   .superRefine(rule.sectionsAgree, rule.evenIfBroken)
-  .superRefine(fitsAws, rule.evenIfBroken);
+  .superRefine((definition, ctx) => fits[definition.platform]?.(definition, ctx), rule.evenIfBroken);
 
 export type ReleaseDefinitionInput = z.input<typeof sections>;
 export type ReleaseDefinition = z.output<typeof sections>;

@@ -1,10 +1,13 @@
-import type { PlanInput, Stage } from './context/stage.ts';
-import { stages } from './stages/index.ts';
+import type { Platform } from '../../infra/platform/platform.ts';
 import type { StageId } from '../journal/events.ts';
+import type { Release } from './context/release.ts';
+import { plannedSteps, type Stage } from './context/stage.ts';
+import { stagesFor } from './stages/index.ts';
 
 export interface PlannedStage {
   id: StageId;
   title: string;
+  /** What its steps say, in the order in which a run does them. */
   steps: string[];
   gates: { id: string; title: string; stage: StageId }[];
   /** As long as it took last time, else an estimate of a local one; milliseconds. 0: not known. */
@@ -12,27 +15,39 @@ export interface PlannedStage {
 }
 
 /** What a release would do, in order. Changes nothing. */
-export function planRelease(stages: readonly Stage[], input: PlanInput, lastMs: Map<string, number>): PlannedStage[] {
+export function planRelease(
+  stages: readonly Stage[],
+  { noEstimate }: Pick<Platform, 'noEstimate'>,
+  lastMs: Map<string, number>,
+): PlannedStage[] {
   return stages.map((stage) => {
-    const { steps, gates = {}, workMs, observationMs } = stage.plan(input);
+    const { id, title, workMs, observationMs } = stage;
+    const steps = plannedSteps(stage);
     return {
-      id: stage.id,
-      title: stage.title,
-      steps,
-      gates: Object.entries(gates).map(([id, title]) => ({ id, title, stage: stage.id })),
-      expectedMs: lastMs.get(stage.id) ?? (input.definition.platform === 'local' ? workMs + observationMs : 0),
+      id,
+      title,
+      steps: steps.flatMap(({ says, includes = [] }) => [says, ...includes.map((part) => `  ${part}`)]),
+      gates: steps.flatMap(({ gates = {} }) =>
+        Object.entries(gates).map(([gate, called]) => ({ id: gate, title: called, stage: id })),
+      ),
+      expectedMs: lastMs.get(id) ?? (noEstimate === undefined ? workMs + observationMs : 0),
     };
   });
 }
 
-/** Ids of the gates that releases by this definition have, of whatever kind. */
-export function gatesOf(definition: PlanInput['definition']): string[] {
-  const [from, to] = [
-    { colour: 'blue', version: '' },
-    { colour: 'green', version: '' },
+/** Ids of the gates that releases by this definition have, of whatever kind. They are the same on every platform. */
+export function gatesOf(definition: Release['definition']): string[] {
+  const facts = {
+    definition,
+    to: { colour: 'green', version: '' },
+    platform: { idleColour: 'taken down', heldWrites: 'wait' },
+  } as const;
+  const from = { colour: 'blue', version: '', artefact: { version: '', digest: '', location: '' } } as const;
+  const releases: Release[] = [
+    { ...facts, kind: 'go-live', environment: 'production' },
+    { ...facts, kind: 'release', environment: 'production', from },
+    { ...facts, kind: 'rehearsal', environment: 'staging', from },
   ];
-  const plans = (['go-live', 'release', 'rehearsal'] as const).flatMap((kind) =>
-    stages.map((stage) => stage.plan({ kind, definition, from, to })),
-  );
-  return [...new Set(plans.flatMap(({ gates = {} }) => Object.keys(gates)))];
+  const steps = releases.flatMap(stagesFor).flatMap(plannedSteps);
+  return [...new Set(steps.flatMap(({ gates = {} }) => Object.keys(gates)))];
 }

@@ -1,7 +1,8 @@
 import { environmentNames, type Colour } from '../../infra/model.ts';
 import { recoverCutover } from '../data/cutover/recover.ts';
 import { messageOf, OperationError } from '../../infra/lib/errors.ts';
-import { connectTo, createContext, type ReleaseSettings } from './context/context.ts';
+import { connectTo, openRun, type ReleaseSettings } from './context/context.ts';
+import type { Kind } from './context/release.ts';
 import type { PastRelease } from '../journal/history.ts';
 import { openJournal } from '../journal/journal.ts';
 import { doubtOf, located, readArtefact } from './context/live.ts';
@@ -11,7 +12,7 @@ import { pastNoReturn } from './stages/cleanup.ts';
 import { wasRollingBack } from './steps/traffic/roll-back.ts';
 import { unfinishedActions } from '../journal/actions.ts';
 import { finish, finished, leaveReport, settingsOf, type FinishedRelease, type Session } from './start.ts';
-import { stages } from './stages/index.ts';
+import { stagesFor } from './stages/index.ts';
 
 /**
  * Goes on with an interrupted release. First what is live is compared with the journal and a half-done cutover is
@@ -22,7 +23,7 @@ export async function resumeRelease(session: Session, open: PastRelease): Promis
   const settings = await reopen(session, open);
   const found = await settle(settings);
   const done = passedStages(settings.journal.entries());
-  const next = stages.find((stage) => !done.has(stage.id));
+  const next = stagesFor(settings).find((stage) => !done.has(stage.id));
   settings.journal.append({
     type: 'release.resumed',
     found,
@@ -44,7 +45,7 @@ export async function abandonRelease(session: Session, open: PastRelease, reason
   try {
     const found = await settle(settings);
     settings.journal.append({ type: 'release.resumed', found, decision: 'undo everything' });
-    const outcome = await abandon(settings, stages, reason);
+    const outcome = await abandon(settings, stagesFor(settings), reason);
     return finished(settings, outcome);
   } finally {
     settings.journal.close();
@@ -70,22 +71,26 @@ async function reopen(session: Session, { id, directory, entries, started }: Pas
   // The clean-up takes the old colour down, and needs nothing of its version.
   const gone = { version: started.from?.version ?? '', digest: '', location: '' };
   const old = artefact === undefined ? gone : await located(session.platform, artefact);
-  const from = started.from && { ...started.from, artefact: old };
-  const settings = settingsOf(session, { id, kind, environment, directory, journal, from, to });
+  const replaced: Kind =
+    started.from === undefined || kind === 'go-live'
+      ? { kind: 'go-live' }
+      : { kind, from: { ...started.from, artefact: old } };
+  const settings = settingsOf(session, { id, environment, directory, journal, to, ...replaced });
   await sweepAll(settings);
   return settings;
 }
 
 /** What the program that died was using. That it cannot be found keeps nobody from going on or back. */
 async function sweepAll(settings: ReleaseSettings): Promise<void> {
-  const context = createContext(settings);
+  const run = openRun(settings);
+  const { context } = run.at('preflight');
   try {
     for (const environment of environmentNames)
       if (await settings.engine.exists(environment, 'foundation')) await sweep(context, environment);
   } catch (error) {
     context.note(`what the interrupted run left could not be looked for: ${messageOf(error)}`, 'warning');
   } finally {
-    await context.close();
+    await run.close();
   }
 }
 

@@ -1,19 +1,13 @@
 import { passes, worst } from '../journal/verdict.ts';
-import { createContext, type ReleaseContext, type ReleaseSettings } from './context/context.ts';
+import { allOf, lastOf } from '../journal/entries.ts';
+import { rollbackRequested } from '../journal/history.ts';
+import { openRun, type ReleaseSettings, type Run } from './context/context.ts';
 import { announceEnd } from './steps/announce.ts';
 import type { JournalEntry, ReleaseVerdict, StageId } from '../journal/events.ts';
 import { messageOf, OperationError } from '../../infra/lib/errors.ts';
 import { CutoverAborted } from '../data/cutover/cutover.ts';
-import { StageStopped, type Stage } from './context/stage.ts';
+import { StageStopped, takeSteps, type Reason, type Stage } from './context/stage.ts';
 import { endSynthetic } from './synthetic/synthetic.ts';
-
-/** Why everything is undone, and what the release ends as where nothing had been moved. */
-interface Reason {
-  reason: string;
-  outcome: ReleaseVerdict;
-  /** Whether the release decided so by itself. */
-  automatic: boolean;
-}
 
 export interface ReleaseOutcome {
   verdict: ReleaseVerdict;
@@ -21,33 +15,38 @@ export interface ReleaseOutcome {
 }
 
 /**
- * Takes a release through its stages. A stage that the journal has as passed is not done again; the first other one
- * is done from its beginning. Whatever stops a release, what it changed is undone in reverse order. What leaves the rest
- * as it is for `resume`, and rejects: an interruption, the end of this program's credentials, a failure past the point of
- * no return, a cutover that could not be undone by itself, and whatever else could not be undone.
+ * Runs the stages, skipping those that the journal has as passed. On failure, undoes what was done, newest first. Rejects, and
+ * leaves the rest as it is for `resume`: when interrupted, when this program's credentials ended, past the point of no return,
+ * and where a cutover or anything else could not be undone.
  */
 export async function runRelease(settings: ReleaseSettings, stages: readonly Stage[]): Promise<ReleaseOutcome> {
-  const context = createContext(settings);
+  const run = openRun(settings);
   const done = passedStages(settings.journal.entries());
   let outcome: ReleaseOutcome = { verdict: 'go', reason: `${settings.to.version} is live on ${settings.to.colour}` };
+  let current: Stage | undefined;
   try {
     for (const stage of stages) {
-      if (!done.has(stage.id)) await runStage(context, stage);
+      if (done.has(stage.id)) continue;
+      current = stage;
+      await runStage(run, settings, stage);
     }
   } catch (error) {
     settings.signal.throwIfAborted();
     if (settings.platform.stopsHere?.(error) === true) throw error;
     const asked = error instanceof StageStopped && error.outcome === 'rolled-back';
-    if (context.stage === 'cleanup' && !asked) throw unfinished('cleaning up after the release', error);
+    if (current?.id === 'cleanup' && !asked) throw unfinished('cleaning up after the release', error);
     if (error instanceof CutoverAborted && !error.undone) throw error;
-    outcome = await undoAll(context, stages, reasonOf(context, error));
-    await endSynthetic(context);
+    outcome = await undoAll(run, settings, stages, reasonOf(settings, error));
+    await settleTraffic(run);
   } finally {
-    await context.close();
+    await run.close();
   }
   await announceEnd(settings, outcome.verdict);
   return end(settings, outcome);
 }
+
+/** The end of marked traffic where the stage that ends it was not reached. */
+const settleTraffic = (run: Run): Promise<void> => endSynthetic(run.at('preflight').context);
 
 /** Nothing is undone any more: what is left to do is done by `resume`. */
 function unfinished(doing: string, error: unknown): OperationError {
@@ -63,15 +62,16 @@ export async function abandon(
   stages: readonly Stage[],
   reason: string,
 ): Promise<ReleaseOutcome> {
-  const context = createContext(settings);
+  const run = openRun(settings);
   const begun = undoStarted(settings.journal.entries());
   try {
-    const outcome = await undoAll(context, stages, begun ?? { reason, outcome: 'aborted', automatic: false });
-    await endSynthetic(context);
+    const why = begun ?? { reason, outcome: 'aborted', automatic: false };
+    const outcome = await undoAll(run, settings, stages, why);
+    await settleTraffic(run);
     await announceEnd(settings, outcome.verdict);
     return end(settings, outcome);
   } finally {
-    await context.close();
+    await run.close();
   }
 }
 
@@ -83,15 +83,15 @@ export function end({ journal }: Pick<ReleaseSettings, 'journal'>, outcome: Rele
 
 /** Why a release is being undone; undefined where it is not. */
 export function undoStarted(entries: readonly JournalEntry[]): Reason | undefined {
-  const found = entries.findLast((entry) => entry.type === 'undo.started');
-  if (found?.type !== 'undo.started') return undefined;
+  const found = lastOf(entries, 'undo.started');
+  if (found === undefined) return undefined;
   const { reason, outcome, automatic } = found;
   return { reason, outcome, automatic };
 }
 
-function reasonOf(context: ReleaseContext, error: unknown): Reason {
+function reasonOf({ directory }: ReleaseSettings, error: unknown): Reason {
   const outcome: ReleaseVerdict = error instanceof StageStopped ? error.outcome : 'failed';
-  return { reason: messageOf(error), outcome, automatic: !context.rollbackRequested() && outcome !== 'aborted' };
+  return { reason: messageOf(error), outcome, automatic: !rollbackRequested(directory) && outcome !== 'aborted' };
 }
 
 /** Stages that ended well and were not undone since. */
@@ -104,13 +104,11 @@ export function passedStages(entries: readonly JournalEntry[]): Set<StageId> {
   return passed;
 }
 
-async function runStage(context: ReleaseContext, stage: Stage): Promise<void> {
-  const { journal, signal } = context;
+async function runStage(run: Run, { journal, signal }: ReleaseSettings, stage: Stage): Promise<void> {
   signal.throwIfAborted();
   const first = journal.entries().length;
   const started = performance.now();
-  context.stage = stage.id;
-  context.observationMs = 0;
+  const { context, observedMs } = run.at(stage.id);
   journal.append({ type: 'stage.started', stage: stage.id });
   const ended = (verdict: ReturnType<typeof worst>, reason?: string) =>
     journal.append({
@@ -119,12 +117,12 @@ async function runStage(context: ReleaseContext, stage: Stage): Promise<void> {
       verdict,
       reason,
       ms: Math.round(performance.now() - started),
-      observationMs: Math.round(context.observationMs),
+      observationMs: Math.round(observedMs()),
     });
 
   try {
-    await stage.apply(context);
-    const problem = await stage.verify(context);
+    await takeSteps(context, stage);
+    const problem = await stage.verify?.(context);
     if (problem !== undefined) throw new StageStopped('no-go', `${stage.title}: ${problem}`);
   } catch (error) {
     const failed = error instanceof StageStopped;
@@ -132,10 +130,7 @@ async function runStage(context: ReleaseContext, stage: Stage): Promise<void> {
     throw error;
   }
 
-  const gates = journal
-    .entries()
-    .slice(first)
-    .flatMap((entry) => (entry.type === 'gate.judged' ? [entry.gate] : []));
+  const gates = allOf(journal.entries().slice(first), 'gate.judged').map(({ gate }) => gate);
   const verdict = worst(['pass', ...gates.map((gate) => gate.verdict)]);
   const stopping = gates.filter((gate) => !passes(gate.verdict));
   const reason = stopping
@@ -146,22 +141,25 @@ async function runStage(context: ReleaseContext, stage: Stage): Promise<void> {
 }
 
 /**
- * Undoes the started stages, last first. One that cannot be undone does not keep the others from being undone; but with it
- * the release has not ended: it rejects, and `resume` tries again.
+ * Undoes the started stages, newest first. One that cannot be undone does not keep the others from being undone. The release has not
+ * ended then: this rejects, and `resume` tries again.
  */
-async function undoAll(context: ReleaseContext, stages: readonly Stage[], why: Reason): Promise<ReleaseOutcome> {
-  const { journal, signal } = context;
+async function undoAll(
+  run: Run,
+  { journal, signal }: ReleaseSettings,
+  stages: readonly Stage[],
+  why: Reason,
+): Promise<ReleaseOutcome> {
   journal.append({ type: 'undo.started', ...why });
-  const startedStages = new Set(journal.entries().flatMap((e) => (e.type === 'stage.started' ? [e.stage] : [])));
+  const startedStages = new Set(allOf(journal.entries(), 'stage.started').map(({ stage }) => stage));
   const problems: string[] = [];
-  context.stopReason = why.reason;
-  context.stopAutomatic = why.automatic;
   for (const stage of stages.filter(({ id }) => startedStages.has(id)).reverse()) {
-    context.stage = stage.id;
+    if (stage.undo === undefined) continue;
+    const { context } = run.at(stage.id);
     context.waiting(`undo: ${stage.title}`);
     const started = performance.now();
     try {
-      const what = await stage.undo(context);
+      const what = await stage.undo(context, why);
       if (what === undefined) continue;
       journal.append({ type: 'stage.undone', stage: stage.id, what, ms: Math.round(performance.now() - started) });
     } catch (undoError) {
@@ -185,7 +183,7 @@ async function undoAll(context: ReleaseContext, stages: readonly Stage[], why: R
 
 function totals(entries: readonly JournalEntry[]) {
   const first = entries[0];
-  const stages = entries.flatMap((entry) => (entry.type === 'stage.ended' ? [entry] : []));
+  const stages = allOf(entries, 'stage.ended');
   return {
     wallMs: first === undefined ? 0 : Date.now() - Date.parse(first.at),
     observationMs: stages.reduce((sum, stage) => sum + stage.observationMs, 0),

@@ -1,11 +1,12 @@
 import { join } from 'node:path';
-import { other, type Artefact, type EnvironmentName } from '../../infra/model.ts';
+import { other, type EnvironmentName } from '../../infra/model.ts';
 import { releasesDirectory } from '../../infra/lib/paths.ts';
 import type { Platform } from '../../infra/platform/platform.ts';
 import type { ReleaseDefinition } from '../config/schema.ts';
 import { writeReportApart } from '../report/write-in-child.ts';
 import type { Engine } from '../stacks/engine.ts';
-import type { ReleaseKind, ReleaseSettings } from './context/context.ts';
+import type { ReleaseSettings } from './context/context.ts';
+import type { Kind, LivePlacement } from './context/release.ts';
 import type { Event } from '../journal/events.ts';
 import { lastDurations } from '../journal/history.ts';
 import { openJournal, type Journal } from '../journal/journal.ts';
@@ -13,7 +14,7 @@ import { located, type Live } from './context/live.ts';
 import { planRelease } from './plan.ts';
 import { runRelease, type ReleaseOutcome } from './run.ts';
 import { readSource, releaseId } from './steps/build-version.ts';
-import { stages } from './stages/index.ts';
+import { stagesFor } from './stages/index.ts';
 
 /** What every release of one command shares. */
 export interface Session {
@@ -27,7 +28,7 @@ export interface Session {
   ask: ReleaseSettings['ask'];
   approved: boolean;
   /** Whether this program still has the environments; set by who locks them. */
-  held: () => boolean;
+  hasLock: () => boolean;
 }
 
 export interface FinishedRelease extends ReleaseOutcome {
@@ -39,22 +40,23 @@ export interface FinishedRelease extends ReleaseOutcome {
 /** Begins a new release and takes it to its end; writes the report whatever happens. */
 export async function startRelease(
   session: Session,
-  options: { kind: ReleaseKind; environment: EnvironmentName; version: string; live: Live | undefined },
+  { version, environment, ...what }: { version: string; environment: EnvironmentName } & Begun,
 ): Promise<FinishedRelease> {
-  const { kind, environment, version, live } = options;
   const id = releaseId(version, new Date());
   const directory = join(releasesDirectory(environment), id);
-  const from = live && placementOf({ ...live, artefact: await located(session.platform, live.artefact) });
-  const to = { colour: live === undefined ? ('blue' as const) : other(live.colour), version };
+  const { definition, platform } = session;
+  const kind = await kindOf(session, what);
+  const { from } = kind;
+  const to = { colour: from === undefined ? ('blue' as const) : other(from.colour), version };
   const source = await readSource();
   const journal = openJournal(directory);
   session.show(journal);
-  const { definition, platform } = session;
-  const planned = planRelease(stages, { kind, definition, to, from }, lastDurations(environment, kind, platform.name));
+  const settings = settingsOf(session, { id, environment, directory, journal, to, ...kind });
+  const planned = planRelease(stagesFor(settings), platform, lastDurations(environment, kind.kind, platform.name));
   journal.append({
     type: 'release.started',
     release: id,
-    kind,
+    kind: kind.kind,
     application: definition.application.name,
     environment,
     platform: platform.name,
@@ -66,7 +68,16 @@ export async function startRelease(
     gates: planned.flatMap(({ gates }) => gates),
     settings: reportedSettings(definition),
   });
-  return finish(settingsOf(session, { id, kind, environment, directory, journal, from, to }));
+  return finish(settings);
+}
+
+/** What to begin. `live` is what is live now, and is to be replaced. */
+type Begun = { kind: 'go-live' } | { kind: 'release' | 'rehearsal'; live: Live };
+
+async function kindOf({ platform }: Session, what: Begun): Promise<Kind> {
+  if (what.kind === 'go-live') return what;
+  const { kind, live } = what;
+  return { kind, from: placementOf({ ...live, artefact: await located(platform, live.artefact) }) };
 }
 
 /** Goes on with a release whose settings are known, to its end or to the next interruption; writes the report. */
@@ -74,7 +85,7 @@ export async function finish(settings: ReleaseSettings): Promise<FinishedRelease
   const { journal } = settings;
   let outcome: ReleaseOutcome;
   try {
-    outcome = await runRelease(settings, stages);
+    outcome = await runRelease(settings, stagesFor(settings));
   } catch (error) {
     journal.close();
     // What stopped the release is what has to be said; the report can be written again from the journal.
@@ -104,28 +115,16 @@ export const finished = ({ directory, journal }: ReleaseSettings, outcome: Relea
   approvalRefused: journal.entries().some(({ type }) => type === 'approval.refused'),
 });
 
-type Own = Pick<ReleaseSettings, 'id' | 'kind' | 'environment' | 'directory' | 'journal' | 'to'> & {
-  from: ReleaseSettings['from'] | undefined;
-};
+type Own = Pick<ReleaseSettings, 'id' | 'environment' | 'directory' | 'journal' | 'to'> & Kind;
 
-export function settingsOf(session: Session, { from, ...own }: Own): ReleaseSettings {
+/** The settings of a release of this session. */
+export function settingsOf(session: Session, own: Own): ReleaseSettings {
   const { definition, platform, engine, signal, waiting, ask, approved } = session;
-  const held = () => session.held();
-  return {
-    definition,
-    platform,
-    engine,
-    signal,
-    waiting,
-    ask,
-    approved,
-    held,
-    ...own,
-    ...(from === undefined ? {} : { from }),
-  };
+  const hasLock = () => session.hasLock();
+  return { definition, platform, engine, signal, waiting, ask, approved, hasLock, ...own };
 }
 
-export function placementOf({ colour, artefact }: { colour: Live['colour']; artefact: Artefact }) {
+export function placementOf({ colour, artefact }: Live): LivePlacement {
   return { colour, version: artefact.version, artefact };
 }
 

@@ -3,7 +3,6 @@ import { dirname, join } from 'node:path';
 import { move } from '../../infra/lib/atomic-file.ts';
 import { OperationError } from '../../infra/lib/errors.ts';
 import {
-  stackKinds,
   stackName,
   type ColourSpec,
   type EnvironmentName,
@@ -18,7 +17,7 @@ import { forwardAbort } from './abort.ts';
 import { drifts, type Drift } from './drift.ts';
 import { EventCollector, type Progress } from './events.ts';
 import { deadLocks, removeLocks, settlePending } from './recovery.ts';
-import { realResources, recorded, repairCheckpoint, stackNames } from './state.ts';
+import { realResources, recorded, repairCheckpoint } from './state.ts';
 import { type Configuration, engineDirectory, EngineWorkspace } from './workspace.ts';
 
 export type { StackConfig } from '../../infra/stacks.ts';
@@ -53,19 +52,10 @@ export interface RecordedInputs {
   protect?: true;
 }
 
-export interface StackInfo {
-  stack: string;
-  resources: number;
-  /** Operations that a killed engine left; the next run settles them. */
-  pending: number;
-}
-
 /** The Pulumi engine. Every method rejects with an OperationError that names the resource and gives the provider's message. */
 export interface Engine {
   /** Stores the configuration and makes the stack what it says. What an interrupted run left is settled first. */
   up(request: UpRequest): Promise<UpResult>;
-  /** What `up` would change, by operation. The configuration is stored, nothing else is. */
-  preview(request: UpRequest): Promise<Record<string, number>>;
   /**
    * Compares the state with what is really there, and records it: the next `up` repairs what this returns. What changes by
    * itself (`EngineSettings.volatile`) is none of it.
@@ -82,7 +72,6 @@ export interface Engine {
   resources(environment: EnvironmentName, kind: StackKind): Promise<RecordedInputs[]>;
   /** Whether the stack has any resource. */
   exists(environment: EnvironmentName, kind: StackKind): Promise<boolean>;
-  list(): Promise<StackInfo[]>;
 }
 
 export interface EngineOptions {
@@ -163,20 +152,6 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
       );
     },
 
-    async preview(request) {
-      const name = stackName(request.environment, request.kind);
-      const program = programFor(request.environment, request.kind);
-      const configuration = configurationOf(request);
-      const { changes } = await run(
-        `previewing the stack ${name}`,
-        name,
-        request.signal,
-        configuration,
-        (stack, handlers) => stack.preview({ ...handlers, program, policyPacks }),
-      );
-      return changes;
-    },
-
     async refresh({ environment, kind, signal }) {
       const name = stackName(environment, kind);
       let before = await read(name);
@@ -218,21 +193,6 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
 
     async exists(environment, kind) {
       return realResources(await read(stackName(environment, kind))).length > 0;
-    },
-
-    async list() {
-      const wanted = (['staging', 'production'] as const).flatMap((environment) =>
-        stackKinds.map((kind) => stackName(environment, kind)),
-      );
-      const there = await stackNames(settings);
-      return Promise.all(
-        wanted
-          .filter((name) => there.includes(name))
-          .map(async (stack) => {
-            const state = await read(stack);
-            return { stack, resources: realResources(state).length, pending: state.pending.length };
-          }),
-      );
     },
   };
 }

@@ -57,7 +57,7 @@ export class EventCollector {
 
   /** What went wrong, from the resource that it went wrong with; the engine's own last words where it names none. */
   error(doing: string, cause: unknown, log: string): OperationError {
-    const [first, ...more] = this.#errors.filter(({ message }) => !/^update failed$|^preview failed$/.test(message));
+    const [first, ...more] = this.#errors.filter(({ message }) => message !== 'update failed');
     if (first === undefined) return unnamed(doing, cause, log, this.#cure);
     const [found = '', ...rest] = first.message
       .split('\n')

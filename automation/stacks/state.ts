@@ -43,12 +43,6 @@ export async function stackFiles({ state }: EngineSettings, stack: string): Prom
   return [...own, ...lists.flat()];
 }
 
-/** Names of all stacks. Read from the files: the engine takes a third of a second to say the same. */
-export async function stackNames({ state }: EngineSettings): Promise<string[]> {
-  const names = (await state.list(stacksDirectory)).map((path) => path.slice(stacksDirectory.length + 1));
-  return names.filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -'.json'.length));
-}
-
 /** Where a file of the backend is, for a person: below its URL, without the query. */
 export const locationOf = ({ backendUrl }: EngineSettings, path: string): string =>
   `${backendUrl.replace(/^file:\/\//, '').replace(/\?.*$/, '')}/${path}`;

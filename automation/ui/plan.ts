@@ -1,13 +1,24 @@
 import { wrap } from './text.ts';
 import type { PlannedStage } from '../release/plan.ts';
 
-/** The plan as text for a terminal of so many columns; undefined: it is no terminal, and nothing is broken. */
-export function renderPlan(planned: readonly PlannedStage[], heading: string, columns?: number): string {
+interface Page {
+  /** Width of the terminal; absent: it is no terminal, and no line is broken. */
+  columns?: number | undefined;
+  /** Why it is not known how long the stages take, where it is not. */
+  noEstimate?: string | undefined;
+}
+
+/** The plan as text. */
+export function renderPlan(
+  planned: readonly PlannedStage[],
+  heading: string,
+  { columns, noEstimate }: Page = {},
+): string {
   const seconds = (ms: number) => (ms === 0 ? '' : ` (about ${Math.max(1, Math.round(ms / 1000))} s)`);
   const total = planned.reduce((sum, stage) => sum + stage.expectedMs, 0);
   const expected =
     total === 0
-      ? 'How long this takes is known after the first release there: a database of AWS alone takes 5 to 15 minutes.'
+      ? `How long this takes is known after the first release there${noEstimate === undefined ? '' : `: ${noEstimate}`}.`
       : `Expected: about ${Math.ceil(total / 60_000)} minutes.`;
   const lines = planned.flatMap((stage, index) => [
     `${String(index + 1).padStart(2)}. ${stage.title}${seconds(stage.expectedMs)}`,

@@ -1,9 +1,10 @@
 import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { OperationError } from '../lib/errors.ts';
-import type { EnvironmentName, EnvironmentSpec } from '../model.ts';
+import { stackKinds, type EnvironmentName, type EnvironmentSpec } from '../model.ts';
 import type { Environment } from '../platform/environment.ts';
 import type { Platform, StackOutputs } from '../platform/platform.ts';
-import { estimate, summariseCost } from './cost/estimate.ts';
+import { estimate, renderEstimate, summariseCost } from './cost/estimate.ts';
+import { declareApart } from './declared/resource-tree.ts';
 import type { FoundationOutputs } from './lib/foundation-reference.ts';
 import type { AwsSettings } from './lib/settings.ts';
 import { refuseStranger, awsProblems } from './runtime/account/account.ts';
@@ -50,6 +51,10 @@ export function createAwsPlatform({ settingsOf, redact }: AwsPlatformOptions): P
     artefacts: createAwsArtefacts({ clients, bucket, key: common.state.key }),
     // An instance of RDS takes a quarter of an hour to make, and production's is protected from deletion.
     idleColour: 'database stays',
+    heldWrites: 'are answered by 503 with Retry-After, also until the balancer is seen to follow',
+    noEstimate: 'a database of AWS alone takes 5 to 15 minutes',
+    remote: true,
+    loadImage: common.image.k6,
     wipesAll: false,
     shared: inOwnAccount({ ...s3Leases(clients.objects, bucket), ...s3Records(clients.objects, bucket) }, () =>
       refuseStranger({ clients, settings: common }),
@@ -58,6 +63,16 @@ export function createAwsPlatform({ settingsOf, redact }: AwsPlatformOptions): P
     stopsHere: hasExpired,
     cost: async (environment, spec) =>
       summariseCost(await estimate({ environment, spec, settings: settingsOf(environment) })),
+    estimate: async (environment, spec) =>
+      renderEstimate(await estimate({ environment, spec, settings: settingsOf(environment) })),
+    async declared(environment, spec) {
+      const settings = settingsOf(environment);
+      const stacks = await declareApart(spec, settings);
+      const resources = stackKinds.flatMap((kind) =>
+        stacks[kind].map(({ type, name, inputs }) => ({ type, name, props: inputs })),
+      );
+      return { resources, words: [settings.domain, environment] };
+    },
     async connect(environment, spec, outputs) {
       const foundation = await readFoundation(environment, outputs);
       const setting = { clients, environment, foundation, settings: settingsOf(environment) };

@@ -23,6 +23,8 @@ export function createLocalPlatform(options: { redact?: (text: string) => string
   return {
     name: 'local',
     idleColour: 'taken down',
+    heldWrites: 'wait at the balancer',
+    remote: false,
     wipesAll: true,
     engine: localEngineSettings(),
     artefacts: createLocalArtefacts(),

@@ -20,7 +20,7 @@ export interface Lease {
   readonly note: string | undefined;
   /** False once another machine took it over (this one was silent for longer than the lease): stop then. */
   held(): boolean;
-  release(): Promise<void>;
+  unlock(): Promise<void>;
 }
 
 /** Another machine, or another command, has the environment. */

@@ -17,6 +17,14 @@ export interface Platform {
   readonly artefacts: Artefacts;
   /** What becomes of a colour that serves nobody: taken down, or its database stays, as a new one takes long to make. */
   readonly idleColour: 'taken down' | 'database stays';
+  /** What becomes of a write while a cutover holds it, after "they": a client's experience, for the plan. */
+  readonly heldWrites: string;
+  /** Why nobody knows how long a stage takes there before a first release, for a person. Absent: the stages' own estimates hold. */
+  readonly noEstimate?: string;
+  /** Whether it is reached over a network with credentials: both can be missing where a plan is only looked at. */
+  readonly remote: boolean;
+  /** Image with k6, where load can be divided among jobs. Absent: all load comes from this machine. */
+  readonly loadImage?: string;
   /** Whether `wipe` takes down what the engine could not; else the engine's record must not be forgotten. */
   readonly wipesAll: boolean;
   /** Several machines can release to the same environment: what they must share. Absent: one machine has it all. */
@@ -30,6 +38,10 @@ export interface Platform {
   stopsHere?(error: unknown): boolean;
   /** What the environment costs, and its idle colour per hour, with the date of the prices: a sentence. Absent: nothing is billed. */
   cost?(environment: EnvironmentName, spec: EnvironmentSpec): Promise<string>;
+  /** What the environment would be made of, and what that would cost: a table for the plan. Asks nobody. Absent: nothing is billed. */
+  estimate?(environment: EnvironmentName, spec: EnvironmentSpec): Promise<string>;
+  /** What the programs declare for an environment, found without making it. Absent: policies judge what is there (`Environment.audit`). */
+  declared?(environment: EnvironmentName, spec: EnvironmentSpec): Promise<DeclaredResources>;
   /** An environment whose foundation is up. `outputs` reads what a stack of it gave out. */
   connect(environment: EnvironmentName, spec: EnvironmentSpec, outputs: StackOutputs): Promise<Environment>;
   /**
@@ -42,6 +54,12 @@ export interface Platform {
    * them down. Resolves to what it keeps (backups, reports), for a person.
    */
   wipe(environment: EnvironmentName, options: { keepBackups: boolean }): Promise<string[]>;
+}
+
+export interface DeclaredResources {
+  resources: { type: string; name: string; props: Record<string, unknown> }[];
+  /** Names that differ between environments on purpose. */
+  words: string[];
 }
 
 /** What is there of an environment, whatever the engine recorded. */

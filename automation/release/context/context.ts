@@ -1,12 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  stackName,
-  type Artefact,
-  type Colour,
-  type EnvironmentName,
-  type EnvironmentSpec,
-} from '../../../infra/model.ts';
+import { stackName, type Artefact, type EnvironmentName, type EnvironmentSpec } from '../../../infra/model.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { Environment } from '../../../infra/platform/environment.ts';
 import type { Platform } from '../../../infra/platform/platform.ts';
@@ -15,6 +9,8 @@ import type { GateResult } from '../../journal/verdict.ts';
 import { runGate, type Gate } from '../../gates/run.ts';
 import type { Engine, StackConfig } from '../../stacks/engine.ts';
 import { resourceName } from '../../stacks/events.ts';
+import { lastOf } from '../../journal/entries.ts';
+import type { Kind, Placement } from './release.ts';
 import type { StageId } from '../../journal/events.ts';
 import { action } from '../../journal/actions.ts';
 import type { Journal } from '../../journal/journal.ts';
@@ -22,88 +18,118 @@ import { rollbackRequested } from '../../journal/history.ts';
 import { withSecretsMasked } from './secrets.ts';
 import { environmentSpec } from './spec.ts';
 
-/** Marked traffic that runs beside a release. */
-export interface SyntheticTraffic {
-  /** Ends the traffic; what it saw is on disk then. May be called again. */
+/** What one run of a release is given. */
+export interface RunSettings {
+  readonly id: string;
+  readonly environment: EnvironmentName;
+  readonly definition: ReleaseDefinition;
+  readonly directory: string;
+  readonly journal: Journal;
+  readonly platform: Platform;
+  readonly engine: Engine;
+  readonly to: Placement;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+  /** Shown while something is waited for; not journaled. */
+  readonly waiting: (text: string) => void;
+  /** Asks a person at the terminal; undefined where nobody can answer. */
+  readonly ask: ((question: string) => Promise<{ yes: boolean; by: string }>) | undefined;
+  /** `--yes`: approved beforehand. */
+  readonly approved: boolean;
+  /** False once another machine has taken the environment over: then nothing may be changed any more. */
+  readonly hasLock?: () => boolean;
+}
+
+export type ReleaseSettings = RunSettings & Kind;
+
+/** Something that runs beside the stages until it is stopped. Stopping it again does nothing. */
+export interface Running {
   stop(): Promise<void>;
 }
 
-export type ReleaseKind = 'go-live' | 'release' | 'rehearsal';
-
-/** A version in its colour. */
-export interface Placement {
-  colour: Colour;
-  version: string;
-}
-
-export interface ReleaseSettings {
-  id: string;
-  kind: ReleaseKind;
-  environment: EnvironmentName;
-  definition: ReleaseDefinition;
-  directory: string;
-  journal: Journal;
-  platform: Platform;
-  engine: Engine;
-  /** What is live; absent on a first go-live. */
-  from?: Placement & { artefact: Artefact };
-  to: Placement;
-  /** Aborted by Ctrl-C. */
-  signal: AbortSignal;
-  /** Shown while something is waited for; not journaled. */
-  waiting: (text: string) => void;
-  /** Asks a person at the terminal; undefined where nobody can answer. */
-  ask: ((question: string) => Promise<{ yes: boolean; by: string }>) | undefined;
-  /** `--yes`: approved beforehand. */
-  approved: boolean;
-  /** False once another machine has taken the environment over: then nothing may be changed any more. */
-  held?: () => boolean;
-}
-
-/** What the stages of one release share. Everything that a later stage needs of an earlier one is in the journal. */
-export interface ReleaseContext extends ReleaseSettings {
-  stage: StageId;
-  /** Configured observation, load and scan time of the current stage, milliseconds. */
-  observationMs: number;
-  synthetic: SyntheticTraffic | undefined;
-  /** Why the release is being undone, and whether it decided so by itself; set before any `undo`. */
-  stopReason: string;
-  stopAutomatic: boolean;
+/**
+ * What the stages of one release share, and may not change. What a later stage needs of an earlier one is in the journal.
+ * What the release replaces is no part of it: a stage that needs that is made with it.
+ */
+export interface ReleaseContext extends RunSettings {
   /** The build of this release. */
-  artefact(): Artefact;
-  note(text: string, level?: 'info' | 'warning'): void;
-  spec(environment?: EnvironmentName): EnvironmentSpec;
+  readonly artefact: () => Artefact;
+  readonly note: (text: string, level?: 'info' | 'warning') => void;
+  readonly spec: (environment?: EnvironmentName) => EnvironmentSpec;
   /** The running environment; its foundation must be up. */
-  connect(environment?: EnvironmentName): Promise<Environment>;
+  readonly connect: (environment?: EnvironmentName) => Promise<Environment>;
   /** A directory for evidence and logs, below the release's. */
-  evidence(...path: string[]): string;
+  readonly evidence: (...path: string[]) => string;
   /** Announces an action, does it, records its end. */
-  act<T>(id: string, what: string, run: () => Promise<T>): Promise<T>;
+  readonly act: <T>(id: string, what: string, run: () => Promise<T>) => Promise<T>;
   /** Applies a stack by the engine, and records what changed. */
-  up(environment: EnvironmentName, config: StackConfig): Promise<void>;
+  readonly up: (environment: EnvironmentName, config: StackConfig) => Promise<void>;
   /** Runs gates one after the other, records each, and resolves to all results. */
-  gates(gates: readonly Gate[]): Promise<GateResult[]>;
+  readonly gates: (gates: readonly Gate[]) => Promise<GateResult[]>;
+  /** Counts the time of `watching` as configured observation, and not as work of the stage. Not where it rejects. */
+  readonly observe: <T>(watching: () => Promise<T>) => Promise<T>;
+  /** Marked traffic: begun by the first stage that needs it, and stopped at the latest with the run. */
+  readonly traffic: {
+    /** Does nothing where it runs already. */
+    start(begin: () => Promise<Running>): Promise<void>;
+    stop(): Promise<void>;
+  };
   /** Whether `npm run rollback` asked this running release to go back. */
-  rollbackRequested(): boolean;
+  readonly rollbackRequested: () => boolean;
+}
+
+/** One run of a release: what the stages share for as long as this program works on it. */
+export interface Run {
+  /** The context of one stage; observation is counted from here. */
+  at(stage: StageId): { context: ReleaseContext; observedMs: () => number };
+  /** Stops marked traffic and leaves the environments. */
   close(): Promise<void>;
 }
 
-export function createContext(settings: ReleaseSettings): ReleaseContext {
-  const { journal, engine, platform, definition, directory, signal, waiting } = settings;
+export function openRun(settings: ReleaseSettings): Run {
   const environments = new Map<EnvironmentName, Promise<Environment>>();
-  const spec = (environment = settings.environment) => environmentSpec(definition, environment);
+  const connect: ReleaseContext['connect'] = (environment = settings.environment) => {
+    let connecting = environments.get(environment);
+    if (connecting === undefined) {
+      connecting = connectTo(settings, environment);
+      environments.set(environment, connecting);
+    }
+    return connecting;
+  };
+  let running: Running | undefined;
+  const traffic: ReleaseContext['traffic'] = {
+    async start(begin) {
+      running ??= await begin();
+    },
+    async stop() {
+      await running?.stop();
+      running = undefined;
+    },
+  };
+  return {
+    at: (stage) => contextOf(settings, stage, { connect, traffic }),
+    async close() {
+      await traffic.stop();
+      for (const environment of environments.values()) await (await environment).close();
+    },
+  };
+}
+
+function contextOf(
+  settings: RunSettings,
+  stage: StageId,
+  shared: Pick<ReleaseContext, 'connect' | 'traffic'>,
+): ReturnType<Run['at']> {
+  const { journal, engine, platform, definition, directory, signal, waiting } = settings;
+  let observedMs = 0;
 
   const context: ReleaseContext = {
     ...settings,
-    stage: 'preflight',
-    observationMs: 0,
-    synthetic: undefined,
-    stopReason: '',
-    stopAutomatic: true,
+    ...shared,
 
     artefact() {
-      const built = journal.entries().findLast((entry) => entry.type === 'artefact.built');
-      if (built?.type !== 'artefact.built') throw new Error('the artefact is used before the build stage');
+      const built = lastOf(journal.entries(), 'artefact.built');
+      if (built === undefined) throw new Error('the artefact is used before the build stage');
       return built.artefact;
     },
 
@@ -111,16 +137,7 @@ export function createContext(settings: ReleaseSettings): ReleaseContext {
       journal.append({ type: 'note', level, text });
     },
 
-    spec,
-
-    connect(environment = settings.environment) {
-      let connecting = environments.get(environment);
-      if (connecting === undefined) {
-        connecting = connectTo(settings, environment);
-        environments.set(environment, connecting);
-      }
-      return connecting;
-    },
+    spec: (environment = settings.environment) => environmentSpec(definition, environment),
 
     evidence(...path) {
       const evidence = join(directory, 'evidence', ...path);
@@ -130,7 +147,7 @@ export function createContext(settings: ReleaseSettings): ReleaseContext {
 
     act(id, what, run) {
       waiting(what);
-      return action(journal, `${context.stage}/${id}`, what, async () => {
+      return action(journal, `${stage}/${id}`, what, async () => {
         refuseIfLost(settings);
         // Where another machine may have to go on, it must know of the intent before the action.
         await platform.shared?.pushRelease(settings.environment, settings.id, directory);
@@ -139,16 +156,16 @@ export function createContext(settings: ReleaseSettings): ReleaseContext {
     },
 
     async up(environment, config) {
-      const stack = stackName(environment, config.kind);
+      const name = stackName(environment, config.kind);
       if ('colour' in config && config.colour.artefact !== undefined)
         await provide(context, environment, config.colour.artefact);
-      const result = await context.act(`up-${stack}`, `apply stack ${stack}`, () =>
+      const result = await context.act(`up-${name}`, `apply stack ${name}`, () =>
         engine.up({ environment, ...config, signal }),
       );
-      journal.append({ type: 'stack.applied', stack, changes: result.changes, ms: result.ms });
+      journal.append({ type: 'stack.applied', stack: name, changes: result.changes, ms: result.ms });
       for (const urn of result.orphans)
         context.note(
-          `${stack}: ${resourceName(urn)} may exist twice: its first making was cut off; look for it`,
+          `${name}: the creation of ${resourceName(urn)} was interrupted, and it was created again; look for a second one`,
           'warning',
         );
     },
@@ -163,38 +180,40 @@ export function createContext(settings: ReleaseSettings): ReleaseContext {
           now: new Date(),
           releaseDirectory: directory,
         });
-        journal.append({ type: 'gate.judged', stage: context.stage, gate: result });
-        context.observationMs += result.observationMs;
+        journal.append({ type: 'gate.judged', stage, gate: result });
+        observedMs += result.observationMs;
         results.push(result);
       }
       return results;
     },
 
-    rollbackRequested: () => rollbackRequested(directory),
-
-    async close() {
-      await context.synthetic?.stop();
-      for (const environment of environments.values()) await (await environment).close();
+    async observe(watching) {
+      const started = performance.now();
+      const value = await watching();
+      observedMs += performance.now() - started;
+      return value;
     },
+
+    rollbackRequested: () => rollbackRequested(directory),
   };
-  return context;
+  return { context, observedMs: () => observedMs };
 }
 
 /** The running environment, its secrets known to the redactor. */
 export const connectTo = (
-  { platform, engine, definition }: Pick<ReleaseSettings, 'platform' | 'engine' | 'definition'>,
+  { platform, engine, definition }: Pick<RunSettings, 'platform' | 'engine' | 'definition'>,
   environment: EnvironmentName,
 ): Promise<Environment> =>
   platform
     .connect(environment, environmentSpec(definition, environment), (kind) => engine.outputs(environment, kind))
     .then(withSecretsMasked);
 
-function refuseIfLost({ held, environment }: ReleaseSettings): void {
-  if (held?.() !== false) return;
+function refuseIfLost({ hasLock, environment }: RunSettings): void {
+  if (hasLock?.() !== false) return;
   throw new OperationError(
     `working on ${environment}`,
-    'another machine has taken it over, as this one gave no sign of life for too long',
-    'let that one finish; see what it did: npm run status',
+    'another machine has taken the environment over, as this one did not renew its lock in time',
+    'let the other machine finish; see what it did: npm run status',
   );
 }
 

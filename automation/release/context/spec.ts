@@ -1,4 +1,5 @@
-import type { EnvironmentName, EnvironmentSpec, IntegrationSpec } from '../../../infra/model.ts';
+import type { EnvironmentName, EnvironmentSpec } from '../../../infra/model.ts';
+import { integrationsOf } from '../../config/platforms.ts';
 import type { ReleaseDefinition } from '../../config/schema.ts';
 
 /** What the release definition says of one environment, in the form that the Pulumi programs take. */
@@ -12,7 +13,7 @@ export function environmentSpec(definition: ReleaseDefinition, environment: Envi
       ...service,
       instances: sizes.instances[service.name] ?? service.instances,
     })),
-    integrations: definition.platform === 'aws' ? reachable(definition) : application.integrations,
+    integrations: integrationsOf(definition),
     writes: application.writes,
     port: sizes.port,
     database: sizes.database,
@@ -20,10 +21,3 @@ export function environmentSpec(definition: ReleaseDefinition, environment: Envi
     alertReceivers: alerts.receivers,
   };
 }
-
-/** On AWS a stand-in of this machine cannot take a third party's place: each has the address that the definition gives. */
-const reachable = ({ application, aws }: ReleaseDefinition): IntegrationSpec[] =>
-  application.integrations.map(({ standIn: _local, ...integration }) => {
-    const url = aws?.integrations[integration.name] ?? integration.url;
-    return { ...integration, ...(url === undefined ? {} : { url }) };
-  });

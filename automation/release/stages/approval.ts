@@ -1,64 +1,67 @@
+import { allOf } from '../../journal/entries.ts';
 import { passes } from '../../journal/verdict.ts';
 import { writeReportApart } from '../../report/write-in-child.ts';
-import { announce } from '../steps/announce.ts';
-import { inactiveCompared, requireFollowing } from '../steps/data/compare-inactive.ts';
 import type { ReleaseContext } from '../context/context.ts';
-import { guardLive } from '../steps/traffic/guard-live.ts';
-import { StageStopped, type Stage } from '../context/stage.ts';
+import type { Release, Replacement } from '../context/release.ts';
+import { during, StageStopped, type Stage, type Step } from '../context/stage.ts';
+import { announce } from '../steps/announce.ts';
+import { compareInactive } from '../steps/data/compare-inactive.ts';
+import { guardLive, guarding } from '../steps/traffic/guard-live.ts';
+
+type Decider = Release['definition']['approval'];
+type Shape = Pick<Stage, 'id' | 'title' | 'workMs' | 'observationMs'>;
+
+const shape: Shape = { id: 'approval', title: 'Go or no-go', workMs: 500, observationMs: 0 };
 
 /** Go or no-go: the readiness report is written, and a person or the configured rule decides on it. */
-export const approval: Stage = {
-  id: 'approval',
-  title: 'Go or no-go',
+export const approval = (release: Release): Stage => ({
+  ...shape,
+  steps: [decide(release.definition.approval), tellUsers(release)],
+});
 
-  plan: ({ kind, definition }) => ({
-    steps: [
-      ...(kind === 'go-live' ? [] : ['compare the inactive colour with the live one']),
-      'write the readiness report',
-      definition.approval === 'auto' ? 'go by itself: every gate has passed' : 'ask a person',
-    ],
-    ...(kind === 'go-live' ? {} : { gates: inactiveCompared }),
-    workMs: 500,
-    observationMs: 0,
-  }),
+/** The same while a version is live: a person may take hours, and the live database is published meanwhile. */
+export const guardedApproval = (release: Replacement, decider: Decider): Stage => ({
+  ...shape,
+  steps: [
+    during<void>(
+      { says: guarding(release.from.colour) },
+      (context, work) => guardLive(context, release.from.colour, () => work()),
+      // Compared before the decision, and before any read goes there.
+      [compareInactive(release), decide(decider)],
+    ),
+    tellUsers(release),
+  ],
+});
 
-  async apply(context) {
-    // A person may take hours, and the live database is published meanwhile.
-    await guardLive(context, async () => {
-      // Before the decision, and before any read goes there.
-      if (context.from !== undefined) await requireFollowing(context, context.from.colour);
-      await decide(context, await writeReportApart(context.directory));
-    });
-    const { application, announcements } = context.definition;
-    await announce(
+const decide = (decider: Decider): Step => ({
+  says: `write the readiness report; ${decider === 'auto' ? 'go by itself, as every gate has passed' : 'ask a person'}`,
+  do: async (context) => decideOn(context, decider, await writeReportApart(context.directory)),
+});
+
+const tellUsers = ({ definition, to }: Release): Step => ({
+  says: 'tell users that it goes live now, where they are to be told',
+  do: (context) =>
+    announce(
       context,
-      `${application.name} ${context.to.version} goes live now. Expected downtime: ${announcements.expectedDowntime}.`,
-    );
-  },
+      `${definition.application.name} ${to.version} goes live now. Expected downtime: ${definition.announcements.expectedDowntime}.`,
+    ),
+});
 
-  verify: () => Promise.resolve(undefined),
-  undo: () => Promise.resolve(undefined),
-};
-
-async function decide(context: ReleaseContext, report: string): Promise<void> {
+async function decideOn(context: ReleaseContext, decider: Decider, report: string): Promise<void> {
+  const { journal, ask } = context;
   if (context.approved) return approve(context, operator(), '--yes');
-  if (context.definition.approval === 'auto' || context.kind === 'rehearsal') {
-    return approve(context, 'release definition', 'auto', waivedNote(context));
-  }
-  if (context.ask === undefined) {
-    context.journal.append({ type: 'approval.refused', by: 'nobody', reason: 'nobody can be asked here' });
+  if (decider === 'auto') return approve(context, 'release definition', 'auto', waivedNote(context));
+  if (ask === undefined) {
+    journal.append({ type: 'approval.refused', by: 'nobody', reason: 'nobody can be asked here' });
     throw new StageStopped(
       'aborted',
       `approval is needed and nobody can be asked here; read ${report}, then run again with --yes`,
     );
   }
-  const started = performance.now();
-  const answer = await context.ask(
-    `The readiness report is ${report}\nTake ${context.to.version} live on ${context.environment}?`,
-  );
-  context.observationMs += performance.now() - started;
+  const question = `The readiness report is ${report}\nTake ${context.to.version} live on ${context.environment}?`;
+  const answer = await context.observe(() => ask(question));
   if (answer.yes) return approve(context, answer.by, 'terminal');
-  context.journal.append({ type: 'approval.refused', by: answer.by, reason: 'answered no at the terminal' });
+  journal.append({ type: 'approval.refused', by: answer.by, reason: 'answered no at the terminal' });
   throw new StageStopped('aborted', `${answer.by} said no`);
 }
 
@@ -67,7 +70,7 @@ function approve({ journal }: ReleaseContext, by: string, how: 'terminal' | '--y
 }
 
 function waivedNote({ journal }: ReleaseContext): string {
-  const gates = journal.entries().flatMap((entry) => (entry.type === 'gate.judged' ? [entry.gate] : []));
+  const gates = allOf(journal.entries(), 'gate.judged').map(({ gate }) => gate);
   const waived = gates.filter((gate) => gate.verdict === 'waived').map((gate) => gate.id);
   const good = `${gates.filter((gate) => passes(gate.verdict)).length} of ${gates.length} gates passed`;
   return waived.length === 0 ? good : `${good}, of them waived: ${waived.join(', ')}`;

@@ -2,39 +2,45 @@ import { databaseUrl } from '../../../infra/application/database-url.ts';
 import { grantWrites } from '../../../infra/application/roles.ts';
 import { withClient } from '../../data/connect.ts';
 import { testsGate } from '../../gates/tests/tests.ts';
-import { buildVersion } from '../steps/build-version.ts';
+import type { Gate } from '../../journal/verdict.ts';
 import { provide, type ReleaseContext } from '../context/context.ts';
-import { migrate } from '../steps/data/migrate.ts';
+import type { Release } from '../context/release.ts';
 import type { Stage } from '../context/stage.ts';
+import { buildVersion } from '../steps/build-version.ts';
+import { migrate } from '../steps/data/migrate.ts';
 
 /** The version becomes an artefact, and its own unit and integration tests pass on exactly that artefact. */
-export const build: Stage = {
+export const build = ({ definition, to }: Release): Stage => ({
   id: 'build',
   title: 'Build and test',
+  workMs: 12_000,
+  observationMs: 0,
 
-  plan: ({ definition, to }) => ({
-    steps: [
-      `build ${to.version}: ${definition.application.build.command.join(' ')}`,
-      'store it by the digest of its content',
-    ],
-    gates: { 'unit-tests': 'Unit tests', 'integration-tests': 'Integration tests, on a scratch database' },
-    workMs: 12_000,
-    observationMs: 0,
-  }),
-
-  async apply(context) {
-    const { definition, platform, to, signal, journal } = context;
-    const started = performance.now();
-    const built = await context.act('build', `build ${to.version}`, () =>
-      buildVersion(definition, platform, to.version, signal),
-    );
-    journal.append({ type: 'artefact.built', ...built, ms: Math.round(performance.now() - started) });
-    // Tests run where scratch databases can be had: beside staging, never beside production.
-    await context.up('staging', { kind: 'foundation', spec: context.spec('staging') });
-    // Where it cannot be made to run, that is said once, and not by every test.
-    await provide(context, 'staging', context.artefact());
-    await runTests(context);
-  },
+  steps: [
+    {
+      says: `build ${to.version}: ${definition.application.build.command.join(' ')}; store it by the digest of its content`,
+      do: buildArtefact,
+    },
+    {
+      // Tests run where scratch databases can be had: beside staging, never beside production.
+      says: 'bring the foundation of staging up, and make the build ready to run there',
+      async do(context) {
+        await context.up('staging', { kind: 'foundation', spec: context.spec('staging') });
+        // Where it cannot be made to run, that is said once, and not by every test.
+        await provide(context, 'staging', context.artefact());
+      },
+    },
+    {
+      says: 'run the unit tests',
+      gates: { 'unit-tests': 'Unit tests' },
+      do: async (context) => context.gates([await testsOf(context, 'unit', {})]),
+    },
+    {
+      says: 'run the integration tests on a scratch database',
+      gates: { 'integration-tests': 'Integration tests, on a scratch database' },
+      do: integrationTests,
+    },
+  ],
 
   async verify(context) {
     const { digest } = context.artefact();
@@ -42,32 +48,44 @@ export const build: Stage = {
       ? `artefact ${digest} is not stored`
       : undefined;
   },
+});
 
-  // An artefact changes nothing that runs.
-  undo: () => Promise.resolve(undefined),
-};
+async function buildArtefact(context: ReleaseContext): Promise<void> {
+  const { definition, platform, to, signal, journal } = context;
+  const started = performance.now();
+  const built = await context.act('build', `build ${to.version}`, () =>
+    buildVersion(definition, platform, to.version, signal),
+  );
+  journal.append({ type: 'artefact.built', ...built, ms: Math.round(performance.now() - started) });
+}
 
-async function runTests(context: ReleaseContext): Promise<void> {
-  const { definition } = context;
+async function testsOf(
+  context: ReleaseContext,
+  id: 'unit' | 'integration',
+  env: Record<string, string>,
+): Promise<Gate> {
+  const { command, timeoutSeconds } = context.definition.tests[id];
+  const artefact = context.artefact();
+  const { jobs } = await context.connect('staging');
+  return testsGate({
+    id: `${id}-tests`,
+    title: `${id === 'unit' ? 'Unit' : 'Integration'} tests of ${artefact.version}`,
+    jobs,
+    artefact,
+    command,
+    env,
+    timeoutMs: timeoutSeconds * 1000,
+  });
+}
+
+async function integrationTests(context: ReleaseContext): Promise<void> {
   const artefact = context.artefact();
   const { jobs, databases } = await context.connect('staging');
-  const gate = (id: 'unit' | 'integration', env: Record<string, string>) =>
-    testsGate({
-      id: `${id}-tests`,
-      title: `${id === 'unit' ? 'Unit' : 'Integration'} tests of ${artefact.version}`,
-      jobs,
-      artefact,
-      command: definition.tests[id].command,
-      env,
-      timeoutMs: definition.tests[id].timeoutSeconds * 1000,
-    });
-
-  await context.gates([gate('unit', {})]);
   const scratch = await context.act('scratch', 'make a scratch database', () => databases.scratch('integration-tests'));
   try {
     await migrate(context, 'expand', { access: scratch.access, artefact, where: 'scratch', jobs });
     await withClient(scratch.access, 'admin', (client) => client.query(grantWrites));
-    await context.gates([gate('integration', { DATABASE_URL: databaseUrl(scratch.access, 'app') })]);
+    await context.gates([await testsOf(context, 'integration', { DATABASE_URL: databaseUrl(scratch.access, 'app') })]);
   } finally {
     await scratch.dispose();
   }

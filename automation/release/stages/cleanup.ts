@@ -1,17 +1,18 @@
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { Backup } from '../../../infra/platform/backups.ts';
-import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import type { ReleaseDefinition } from '../../config/schema.ts';
-import { linkBetween } from '../../data/link.ts';
 import { stopSync } from '../../data/replication/sync.ts';
 import { check, passes, type Gate } from '../../journal/verdict.ts';
 import { takeBackup } from '../steps/data/backup.ts';
 import type { ReleaseContext } from '../context/context.ts';
 import type { JournalEntry } from '../../journal/events.ts';
-import { release } from '../steps/data/establish.ts';
+import { allOf, firstOf, lastOf } from '../../journal/entries.ts';
+import type { FirstGoLive, Placement, Release, Replacement } from '../context/release.ts';
+import { takeDown } from '../steps/data/establish.ts';
+import { linkOf, sideOf } from '../steps/traffic/link.ts';
 import { hasContract, migrate, pendingOf } from '../steps/data/migrate.ts';
 import { proveBackup, type BackupProof } from '../steps/data/proven-backup.ts';
-import { StageStopped, type Stage } from '../context/stage.ts';
+import { StageStopped, type Stage, type Step } from '../context/stage.ts';
 
 const proof: BackupProof = {
   id: 'contract-backup',
@@ -24,68 +25,98 @@ const endOfTheWayBack = 'cleanup/end-reverse';
  * The declared point of no return. A backup is proven while the way back is still open; then the way back ends, the contract
  * migrations run, and the old colour is let go.
  */
-export const cleanup: Stage = {
-  id: 'cleanup',
-  title: 'Clean-up',
-
-  plan: ({ kind, definition, from, to }) => {
-    const proven = kind !== 'go-live' && hasContract(definition);
-    return {
-      steps: [
-        ...(proven ? [`back up ${to.colour}, and prove it, while the way back is still open`] : []),
-        ...(kind === 'go-live' ? [] : [`end the replication back to ${from?.colour} (no way back from here)`]),
-        ...(hasContract(definition) ? ['contract migrations'] : []),
-        ...(kind === 'go-live'
-          ? []
-          : [
-              definition.bake.oldColour === 'release'
-                ? `take ${from?.colour} down${definition.platform === 'aws' ? ', all but its database' : ''}`
-                : `keep ${from?.colour} warm`,
-            ]),
-        `back up, check every byte; keep the newest ${leastOf(definition)} backups`,
-      ],
-      ...(proven ? { gates: { [proof.id]: proof.title } } : {}),
-      workMs: proven ? 20_000 : 10_000,
-      observationMs: 0,
-    };
-  },
-
-  async apply(context) {
-    const { from, to, definition, environment, journal } = context;
-    refuseUnverified(context);
-    const { databases, jobs, backups } = await context.connect();
-    const access = await databases.of(to.colour);
-    const artefact = context.artefact();
-    if (from !== undefined) await proveNet(context, access);
-    // Proving a backup takes its time, and until now the way back was open.
-    if (from !== undefined && !pastNoReturn(journal.entries()) && context.rollbackRequested())
-      throw new StageStopped('rolled-back', 'rollback was asked for by npm run rollback');
-    // Done by a run that was cut off later: the old colour may be gone since.
-    const ended = journal.entries().some((entry) => entry.type === 'action.done' && entry.id === endOfTheWayBack);
-    if (from !== undefined && !ended) {
-      await context.act('end-reverse', `end the replication back to ${from.colour}`, async () =>
-        stopSync(
-          linkBetween({ colour: to.colour, access }, { colour: from.colour, access: await databases.of(from.colour) }),
-        ),
-      );
-    }
-    await migrate(context, 'contract', { access, artefact, where: to.colour, jobs });
-    if (from !== undefined && definition.bake.oldColour === 'release') await release(context, environment, from.colour);
-    const { backup } = await takeBackup(context, to.colour, to.version);
-    await context.act('verify-backup', `check backup ${backup.id} against its checksums`, () => backups.verify(backup));
-    await prune(context);
-  },
-
-  verify: () => Promise.resolve(undefined),
-
-  // What failed here is finished by `resume`; until the way back has ended `rollback` is possible, and the cutover stage does it.
-  undo: () => Promise.resolve(undefined),
+export const cleanup = (release: Replacement): Stage => {
+  const { definition, from, to } = release;
+  const contract = hasContract(definition);
+  return {
+    ...shape,
+    workMs: contract ? 20_000 : shape.workMs,
+    steps: [
+      {
+        says: 'refuse while a gate is open, or the databases were not compared',
+        do: (context) => refuseUnverified(context, { compared: true }),
+      },
+      ...(contract ? [proveBefore(to)] : []),
+      {
+        says: `end the replication back to ${from.colour}: no way back from here`,
+        when: ({ journal }) => !ended(journal.entries()),
+        do: (context) => endWayBack(context, release),
+      },
+      ...(contract ? [contractMigrations] : []),
+      definition.bake.oldColour === 'release' ? letGo(release) : keepWarm(from),
+      ...finalBackup(release),
+    ],
+  };
 };
+
+/** A first go-live has no way back to end, and no old colour to let go. */
+export const firstCleanup = (release: FirstGoLive): Stage => ({
+  ...shape,
+  steps: [
+    { says: 'refuse while a gate is open', do: (context) => refuseUnverified(context, { compared: false }) },
+    ...(hasContract(release.definition) ? [contractMigrations] : []),
+    ...finalBackup(release),
+  ],
+});
+
+type Shape = Pick<Stage, 'id' | 'title' | 'workMs' | 'observationMs'>;
+
+// There is no undo: what failed here is finished by `resume`. Until the way back has ended `rollback` is possible, and the cutover stage does it.
+const shape: Shape = { id: 'cleanup', title: 'Clean-up', workMs: 10_000, observationMs: 0 };
+
+const proveBefore = (to: Placement): Step => ({
+  says: `back up ${to.colour}, and prove the backup, while the way back is still open`,
+  gates: { [proof.id]: proof.title },
+  do: proveNet,
+});
+
+const contractMigrations: Step = {
+  says: 'contract migrations',
+  async do(context) {
+    const { to } = context;
+    const { databases, jobs } = await context.connect();
+    const access = await databases.of(to.colour);
+    await migrate(context, 'contract', { access, artefact: context.artefact(), where: to.colour, jobs });
+  },
+};
+
+const letGo = ({ environment, from, platform }: Replacement): Step => ({
+  says: `take ${from.colour} down${platform.idleColour === 'database stays' ? ', all but its database' : ''}`,
+  do: (context) => takeDown(context, environment, from.colour),
+});
+
+const keepWarm = ({ colour }: Placement): Step => ({ says: `keep ${colour} warm`, do: () => Promise.resolve() });
+
+const finalBackup = ({ definition, to }: Release): Step[] => [
+  {
+    says: 'back up, check every byte',
+    async do(context) {
+      const { backup } = await takeBackup(context, to.colour, to.version);
+      const { backups } = await context.connect();
+      await context.act('verify-backup', `check backup ${backup.id} against its checksums`, () =>
+        backups.verify(backup),
+      );
+    },
+  },
+  { says: `keep the newest ${leastOf(definition)} backups`, do: prune },
+];
+
+/** Proving a backup takes its time, and until now the way back was open: a rollback that was asked for meanwhile comes first. */
+async function endWayBack(context: ReleaseContext, { from, to }: Replacement): Promise<void> {
+  if (!pastNoReturn(context.journal.entries()) && context.rollbackRequested())
+    throw new StageStopped('rolled-back', 'rollback was asked for by npm run rollback');
+  const link = await linkOf(context, to.colour, from.colour);
+  await context.act('end-reverse', `end the replication back to ${from.colour}`, () => stopSync(link));
+}
+
+/** Whether a run that was cut off later has ended the way back: the old colour may be gone since. */
+const ended = (entries: readonly JournalEntry[]): boolean =>
+  allOf(entries, 'action.done').some(({ id }) => id === endOfTheWayBack);
 
 /** Whether a release can only be finished: its way back has ended, or was never there. */
 export function pastNoReturn(entries: readonly JournalEntry[]): boolean {
-  const started = entries.find((entry) => entry.type === 'release.started');
-  const first = started?.type === 'release.started' && started.from === undefined;
+  const started = firstOf(entries, 'release.started');
+  const first = started !== undefined && started.from === undefined;
   return entries.some((entry) =>
     first
       ? entry.type === 'stage.started' && entry.stage === 'cleanup'
@@ -97,9 +128,10 @@ export function pastNoReturn(entries: readonly JournalEntry[]): boolean {
  * A contract migration takes away what no way back restores: a backup of the time before it is proven first. Not again where a run
  * that was cut off had proven one: half of the migrations may have run since, and what a backup would hold now is no net.
  */
-async function proveNet(context: ReleaseContext, access: DatabaseAccess): Promise<void> {
+async function proveNet(context: ReleaseContext): Promise<void> {
   const entries = context.journal.entries();
-  if (!hasContract(context.definition) || (pastNoReturn(entries) && wasProven(entries))) return;
+  if (pastNoReturn(entries) && wasProven(entries)) return;
+  const { access } = await sideOf(context, context.to.colour);
   const pending = await pendingOf(context, 'contract', access, context.artefact());
   if (pending.length === 0) {
     await context.gates([nothingToProve]);
@@ -125,8 +157,8 @@ const nothingToProve: Gate = {
 };
 
 function wasProven(entries: readonly JournalEntry[]): boolean {
-  const last = entries.findLast((entry) => entry.type === 'gate.judged' && entry.gate.id === proof.id);
-  return last?.type === 'gate.judged' && passes(last.gate.verdict);
+  const last = allOf(entries, 'gate.judged').findLast(({ gate }) => gate.id === proof.id);
+  return last !== undefined && passes(last.gate.verdict);
 }
 
 /**
@@ -135,11 +167,13 @@ function wasProven(entries: readonly JournalEntry[]): boolean {
  */
 async function prune(context: ReleaseContext): Promise<void> {
   const { backups } = await context.connect();
-  const proven = context.journal.entries().findLast((entry) => entry.type === 'backup.restored');
-  const isProven = ({ id }: Backup): boolean => proven?.type === 'backup.restored' && proven.id === id;
+  const proven = lastOf(context.journal.entries(), 'backup.restored');
+  const isProven = ({ id }: Backup): boolean => proven?.id === id;
   const since = hasContract(context.definition) ? (await backups.list()).findIndex(isProven) + 1 : 0;
   const keep = Math.max(leastOf(context.definition), since);
-  const gone = await context.act('prune-backups', `keep the newest ${keep} backups`, () => backups.prune(keep));
+  const gone = await context.act('prune-backups', `delete all backups but the newest ${keep}`, () =>
+    backups.prune(keep),
+  );
   if (gone.length > 0) context.note(`deleted backups: ${gone.map(({ id }) => id).join(', ')}`);
 }
 
@@ -147,16 +181,15 @@ async function prune(context: ReleaseContext): Promise<void> {
 const leastOf = (definition: ReleaseDefinition): number =>
   Math.max(hasContract(definition) ? 2 : 1, definition.data.backupRetention);
 
-/** Nothing is cleaned up while a gate is open, or before the two databases were found equal at the cutover. */
-function refuseUnverified({ journal, from }: ReleaseContext): void {
-  const judged = journal
-    .entries()
-    // The clean-up's own gate is judged anew by each run.
-    .flatMap((entry) => (entry.type === 'gate.judged' && entry.stage !== 'cleanup' ? [entry.gate] : []));
-  const latest = new Map(judged.map((gate) => [gate.id, gate]));
+/** Nothing is cleaned up while a gate is open; with `compared`, not before the two databases were found equal at the cutover. */
+function refuseUnverified({ journal }: ReleaseContext, { compared }: { compared: boolean }): Promise<void> {
+  // The clean-up's own gate is judged anew by each run.
+  const judged = allOf(journal.entries(), 'gate.judged').filter(({ stage }) => stage !== 'cleanup');
+  const latest = new Map(judged.map(({ gate }) => [gate.id, gate]));
   const open = [...latest.values()]
     .filter((gate) => !passes(gate.verdict))
     .map((gate) => `${gate.id} is ${gate.verdict}`);
-  if (from !== undefined && !latest.has('data-comparison')) open.push('the databases were not compared');
-  if (open.length > 0) throw new StageStopped('no-go', `the old colour is kept: ${open.join('; ')}`);
+  if (compared && !latest.has('data-comparison')) open.push('the databases were not compared');
+  if (open.length > 0) return Promise.reject(new StageStopped('no-go', `the old colour is kept: ${open.join('; ')}`));
+  return Promise.resolve();
 }

@@ -1,11 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { grantWrites } from '../../../infra/application/roles.ts';
 import { CutoverAborted } from '../../data/cutover/cutover.ts';
+import { describeCutover } from '../../data/cutover/procedure.ts';
 import { withClient } from '../../data/connect.ts';
 import type { ReleaseContext } from '../context/context.ts';
+import type { FirstGoLive, Release, Replacement } from '../context/release.ts';
+import { otherThan, situation } from '../context/situation.ts';
+import type { Reason, Stage, Step } from '../context/stage.ts';
 import { lossOf, type Loss } from '../../journal/loss.ts';
 import { compareMoved, moveWrites, type Move } from '../steps/traffic/move-writes.ts';
-import type { Stage } from '../context/stage.ts';
+import { sideOf } from '../steps/traffic/link.ts';
 import { keepTrafficUp } from '../synthetic/synthetic.ts';
 import { beginRollback, endRollback } from '../steps/traffic/roll-back.ts';
 
@@ -14,75 +18,80 @@ const backMs = 60_000;
 const backPauseMs = 2_000;
 
 /** Writes move to the new colour, and all reads with them; the other direction is replicated from then on. */
-export const cutover: Stage = {
-  id: 'cutover',
-  title: 'Cutover',
+export const cutover = (release: Replacement): Stage => {
+  const { definition, platform } = release;
+  const [from, to] = [release.from.colour, release.to.colour];
+  const forward = { from, to, direction: 'forward' } as const;
+  return {
+    ...shape(release),
+    steps: [
+      { says: 'keep marked traffic up, where the definition asks for it', do: keepTrafficUp },
+      {
+        says: `move the writes from ${from} to ${to}; meanwhile they ${platform.heldWrites} (at most ${definition.cutover.holdMs} ms)`,
+        includes: describeCutover(forward),
+        gates: { 'data-comparison': 'Both databases equal at the instant of the cutover' },
+        async do(context) {
+          // An interrupted cutover that had flipped was finished by `resume`: what is left is to prove it.
+          if ((await situation(context)).live === to) await compareMoved(context, from, to);
+          else await moveWrites(context, forward);
+        },
+      },
+      recordLive(release, `record in the stack of the entry point that ${to} is live`),
+    ],
 
-  plan: ({ kind, definition, from, to }) => ({
-    steps:
-      kind === 'go-live'
-        ? [`open the entry point to ${to.colour}`]
-        : [
-            definition.platform === 'aws'
-              ? `answer writes by 503 with Retry-After (at most ${definition.cutover.holdMs} ms, and until the balancer is seen to follow), drain and fence ${from?.colour}`
-              : `hold writes (at most ${definition.cutover.holdMs} ms), drain and fence ${from?.colour}`,
-            `wait until ${to.colour} has replayed everything, set sequences`,
-            `flip reads and writes to ${to.colour}, let writes go, replicate back to ${from?.colour}`,
-            'compare the contents of both databases at that instant',
-          ],
-    ...(kind === 'go-live'
-      ? {}
-      : { gates: { 'data-comparison': 'Both databases equal at the instant of the cutover' } }),
-    workMs: 5_000,
-    observationMs: 0,
-  }),
-
-  async apply(context) {
-    const { from, to, environment } = context;
-    if (from === undefined) await open(context);
-    else {
-      await keepTrafficUp(context);
-      const { split } = await (await context.connect()).router.read();
-      // An interrupted cutover that had flipped was finished by `resume`: what is left is to prove it.
-      if (split?.live === to.colour) await compareMoved(context, from.colour, to.colour);
-      else await moveWrites(context, { from: from.colour, to: to.colour, direction: 'forward' });
-    }
-    await context.up(environment, { kind: 'traffic', split: { live: to.colour, percent: 0 } });
-  },
-
-  async verify(context) {
-    const { split } = await (await context.connect()).router.read();
-    return split?.live === context.to.colour && split.percent === 0
-      ? undefined
-      : `the balancer says ${JSON.stringify(split)}`;
-  },
-
-  async undo(context) {
-    const { from, to } = context;
-    const { split } = await (await context.connect()).router.read();
-    if (split?.live !== to.colour) return undefined;
-    if (from === undefined) {
-      context.note(`${to.version} stays live: on a first go-live there is nothing to go back to`, 'warning');
-      return undefined;
-    }
-    return rollBack(context, { from: to.colour, to: from.colour, direction: 'rollback' });
-  },
+    async undo(context, why) {
+      if ((await situation(context)).live !== to) return undefined;
+      return rollBack(context, { from: to, to: from, direction: 'rollback' }, why);
+    },
+  };
 };
 
-/** First go-live: nothing to move from. The new colour may write, then the entry point opens. */
-async function open(context: ReleaseContext): Promise<void> {
-  const access = await (await context.connect()).databases.of(context.to.colour);
-  await context.act('grant-writes', `let ${context.to.colour} write`, () =>
-    withClient(access, 'admin', async (client) => {
-      await client.query(grantWrites);
-    }),
-  );
-}
+/** First go-live: there is nothing to move from. The new colour may write, then the entry point opens. */
+export const openEntryPoint = (release: FirstGoLive): Stage => {
+  const { colour, version } = release.to;
+  return {
+    ...shape(release),
+    steps: [
+      {
+        says: `let ${colour} write`,
+        async do(context) {
+          const { access } = await sideOf(context, colour);
+          await context.act('grant-writes', `let ${colour} write`, () =>
+            withClient(access, 'admin', async (client) => {
+              await client.query(grantWrites);
+            }),
+          );
+        },
+      },
+      recordLive(release, `open the entry point to ${colour}`),
+    ],
+
+    async undo(context) {
+      if ((await situation(context)).live === colour)
+        context.note(`${version} stays live: on a first go-live there is nothing to go back to`, 'warning');
+      return undefined;
+    },
+  };
+};
+
+const shape = ({ to }: Release): Omit<Stage, 'steps'> => ({
+  id: 'cutover',
+  title: 'Cutover',
+  workMs: 5_000,
+  observationMs: 0,
+  verify: async (context) => otherThan(await situation(context), { live: to.colour, percent: 0 }),
+});
+
+/** The stack's configuration names who is live. On a first go-live this is what opens the entry point. */
+const recordLive = ({ environment, to }: Release, says: string): Step => ({
+  says,
+  do: (context) => context.up(environment, { kind: 'traffic', split: { live: to.colour, percent: 0 } }),
+});
 
 /** Takes writes and reads back to the old colour, with the writes made since: the same cutover the other way. */
-async function rollBack(context: ReleaseContext, move: Move): Promise<string> {
+async function rollBack(context: ReleaseContext, move: Move, why: Reason): Promise<string> {
   const started = performance.now();
-  beginRollback(context);
+  beginRollback(context, why);
   const { holdMs, compared, tables } = await persistently(context, () => moveWrites(context, move));
   const ms = Math.round(performance.now() - started);
   const detail = `${move.to} is live again; writes were held for ${Math.round(holdMs)} ms`;

@@ -1,54 +1,67 @@
-import { OperationError } from '../../../infra/lib/errors.ts';
+import { messageOf, OperationError } from '../../../infra/lib/errors.ts';
 import { stackKinds, stackName, type EnvironmentName, type Split, type StackKind } from '../../../infra/model.ts';
 import { refuseElsewhere } from '../../stacks/elsewhere.ts';
 import type { StackConfig } from '../../stacks/engine.ts';
 import type { ReleaseContext } from '../context/context.ts';
 import { doubtOf } from '../context/live.ts';
+import type { Release } from '../context/release.ts';
+import { situation } from '../context/situation.ts';
 import { StageStopped, type Stage } from '../context/stage.ts';
 import { sweep } from '../steps/sweep.ts';
 import { describeWindow, minutesOpen } from '../steps/window.ts';
 
 const integrationTimeoutMs = 5_000;
 
+interface Check {
+  readonly says: string;
+  /** Resolves to what is wrong, a sentence each. */
+  readonly find: (context: ReleaseContext) => Promise<string[]>;
+}
+
 /** What can be known to be wrong before anything is changed; all of it is said at once. */
-export const preflight: Stage = {
+export const preflight = (release: Release): Stage => ({
   id: 'preflight',
   title: 'Preflight',
+  workMs: 4_000,
+  observationMs: 0,
 
-  plan: ({ definition }) => ({
-    steps: [
-      'check tools and configuration',
-      definition.window === undefined
-        ? 'no release window configured: any time'
-        : `check the window ${describeWindow(definition.window)}`,
-      'compare what is live with what is recorded',
-      'ask the integrations for a sign of life',
-    ],
-    workMs: 4_000,
-    observationMs: 0,
-  }),
+  steps: [
+    {
+      says: 'look for what would stop the release, before anything is changed',
+      includes: checks(release).map(({ says }) => says),
+      async do(context) {
+        const problems: string[] = [];
+        for (const { find } of checks(release)) problems.push(...(await find(context)));
+        if (problems.length > 0) throw new StageStopped('no-go', problems.join('\n'));
+      },
+    },
+    { says: 'compare what is live with what is recorded; stop where they disagree', do: refuseDoubt },
+    {
+      says: `compare the resources of ${used(release).join(' and ')} with what is recorded; repair drift`,
+      do: (context) => settleDrift(context, used(release)),
+    },
+  ],
+});
 
-  async apply(context) {
-    const problems = [
-      ...(await context.platform.problems()),
-      ...closedWindow(context),
-      ...(await deadIntegrations(context)),
-    ];
-    if (problems.length > 0) throw new StageStopped('no-go', problems.join('\n'));
-    await refuseDoubt(context);
-    await settleDrift(context);
-  },
+/** The environments that a release changes: one of production uses staging first. */
+const used = ({ environment }: Release): EnvironmentName[] =>
+  environment === 'production' ? ['production', 'staging'] : [environment];
 
-  verify: () => Promise.resolve(undefined),
-  undo: () => Promise.resolve(undefined),
-};
+const checks = ({ definition: { window }, environment }: Release): Check[] => [
+  { says: 'tools and configuration', find: ({ platform }) => platform.problems() },
+  ...(environment === 'production' ? [windowCheck(window)] : []),
+  { says: 'a sign of life from the integrations', find: deadIntegrations },
+];
 
-function closedWindow({ definition, environment }: ReleaseContext): string[] {
-  const { window } = definition;
-  if (window === undefined || environment !== 'production' || minutesOpen(window, new Date()) > 0) return [];
-  return [
-    `the release window is closed (${describeWindow(window)}); wait, or change "window" in the release definition`,
-  ];
+function windowCheck(window: Release['definition']['window']): Check {
+  if (window === undefined)
+    return { says: 'no release window is configured: any time', find: () => Promise.resolve([]) };
+  const described = describeWindow(window);
+  const closed = `the release window is closed (${described}); wait, or change "window" in the release definition`;
+  return {
+    says: `the release window: ${described}`,
+    find: () => Promise.resolve(minutesOpen(window, new Date()) > 0 ? [] : [closed]),
+  };
 }
 
 /** Stand-ins come up with the foundation; only real ones can be asked now. */
@@ -63,8 +76,7 @@ async function deadIntegrations(context: ReleaseContext): Promise<string[]> {
         const { status } = await fetch(target, { signal: AbortSignal.timeout(integrationTimeoutMs) });
         return status < 500 ? [] : [`integration ${name}: ${target.origin}${target.pathname} answers ${status}`];
       } catch (error) {
-        const why = error instanceof Error ? error.message : String(error);
-        return [`integration ${name}: ${target.origin} does not answer (${why})`];
+        return [`integration ${name}: ${target.origin} does not answer (${messageOf(error)})`];
       }
     }),
   );
@@ -82,12 +94,10 @@ async function refuseDoubt(context: ReleaseContext): Promise<void> {
 }
 
 /**
- * Compares what is live with what the engine recorded, on production and on the staging that the release uses. Drift is
- * shown and then reconciled by applying what is recorded: a release must start from a state that both agree on.
+ * Compares what is live with what the engine recorded. Drift is shown and then repaired by applying what is recorded: a release
+ * must start from a state that both agree on.
  */
-async function settleDrift(context: ReleaseContext): Promise<void> {
-  const environments =
-    context.environment === 'production' ? (['production', 'staging'] as const) : [context.environment];
+async function settleDrift(context: ReleaseContext, environments: EnvironmentName[]): Promise<void> {
   for (const environment of environments) {
     for (const kind of stackKinds) {
       if (await context.engine.exists(environment, kind)) await settleStack(context, environment, kind);
@@ -122,11 +132,11 @@ async function refuseToMoveWrites(
   environment: EnvironmentName,
   recorded: Split,
 ): Promise<void> {
-  const { split } = await (await context.connect(environment)).router.read();
-  if (split === undefined || split.live === recorded.live) return;
+  const { live } = await situation(context, environment);
+  if (live === undefined || live === recorded.live) return;
   throw new OperationError(
     `comparing ${environment} with what is recorded`,
-    `${split.live} is live at the balancer, ${recorded.live} by the stack's configuration`,
+    `${live} is live at the balancer, ${recorded.live} by the stack's configuration`,
     'find out who moved it and which colour has the data; see the runbook, "Drift"',
   );
 }

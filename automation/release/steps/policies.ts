@@ -1,7 +1,6 @@
-import { declareApart } from '../../../infra/aws/declared/resource-tree.ts';
 import { stackKinds, type EnvironmentName } from '../../../infra/model.ts';
-import { parity, type ParityInput } from '../../../infra/policies/parity.ts';
-import { awsSettingsOf } from '../../config/schema-aws.ts';
+import { parity } from '../../../infra/policies/parity.ts';
+import type { Platform } from '../../../infra/platform/platform.ts';
 import { row, rows, withClient } from '../../data/connect.ts';
 import { findUnmasked } from '../../data/masking/mask.ts';
 import type { Gate } from '../../journal/verdict.ts';
@@ -15,17 +14,18 @@ import {
 import type { ResourceFacts, StackResources } from '../../gates/environment/resource-policies.ts';
 import type { ReleaseContext } from '../context/context.ts';
 import { readLive } from '../context/live.ts';
+import { situation } from '../context/situation.ts';
 
 /** The gate of security and privacy policies on an environment that is live, and on all resources of both environments. */
 export const policies = (context: ReleaseContext, environment: EnvironmentName): Gate =>
   policiesGate({
     facts: () => readFacts(context, environment),
-    policies: [...(context.platform.name === 'local' ? localPolicies : cloudPolicies), ...privacyPolicies],
+    policies: [...(context.platform.declared === undefined ? localPolicies : cloudPolicies), ...privacyPolicies],
     resources: () => readResources(context),
   });
 
 /** What the engine recorded. Production is not up yet on a first go-live. */
-async function readResources({ engine, platform, ...context }: ReleaseContext): Promise<ResourceFacts> {
+async function readResources({ engine, platform, spec }: ReleaseContext): Promise<ResourceFacts> {
   const stacks: StackResources[] = [];
   for (const environment of ['staging', 'production'] as const)
     for (const kind of stackKinds) {
@@ -34,35 +34,31 @@ async function readResources({ engine, platform, ...context }: ReleaseContext): 
       const resources = recorded.map(({ type, name, inputs }) => ({ type, name, props: inputs }));
       stacks.push({ environment, kind, resources });
     }
-  const expected = platform.name === 'aws';
-  return { expected, stacks, parity: expected ? await compareDeclared(context) : undefined };
+  if (platform.declared === undefined) return { expected: false, stacks, parity: undefined };
+  return { expected: true, stacks, parity: await compareDeclared(platform.declared.bind(platform), spec) };
 }
 
 /**
  * Both environments as this release declares them: what is recorded of production is of the last release, and may differ on
  * purpose.
  */
-async function compareDeclared({ definition, spec }: Pick<ReleaseContext, 'definition' | 'spec'>): Promise<string[]> {
-  const { aws } = definition;
-  if (aws === undefined) return [];
-  const input = async (environment: EnvironmentName): Promise<ParityInput> => {
-    const settings = awsSettingsOf(aws, environment);
+async function compareDeclared(
+  declared: NonNullable<Platform['declared']>,
+  spec: ReleaseContext['spec'],
+): Promise<string[]> {
+  const input = (environment: EnvironmentName) => {
     // Another port is meant to be: the gate "Staging mirrors production" lists it.
     const { port: _listed, ...declaredAs } = spec(environment);
-    const declared = await declareApart(declaredAs, settings);
-    const resources = stackKinds.flatMap((kind) =>
-      declared[kind].map(({ type, name, inputs }) => ({ type, name, props: inputs })),
-    );
-    return { resources, words: [settings.domain, environment] };
+    return declared(environment, declaredAs);
   };
   return parity(await input('staging'), await input('production'));
 }
 
 async function readFacts(context: ReleaseContext, name: EnvironmentName): Promise<PolicyFacts> {
   const environment = await context.connect(name);
-  const { split } = await environment.router.read();
-  if (split === undefined) return {};
-  const access = await environment.databases.of(split.live);
+  const { live } = await situation(context, name);
+  if (live === undefined) return {};
+  const access = await environment.databases.of(live);
   const database = await withClient(access, 'admin', async (client) => {
     const connections = await rows<{ ssl: boolean; count: number }>(
       client,
@@ -82,8 +78,8 @@ async function unmasked(context: ReleaseContext, name: EnvironmentName): Promise
   const production = name === 'production' ? undefined : await readLive(context.engine, 'production');
   if (production === undefined || personal.length === 0) return undefined;
   const [outside, inside] = [await context.connect(name), await context.connect('production')];
-  const { split } = await outside.router.read();
-  if (split === undefined || (await inside.backups.list()).length === 0) return undefined;
-  const [copy, original] = [await outside.databases.of(split.live), await inside.databases.of(production.colour)];
+  const { live } = await situation(context, name);
+  if (live === undefined || (await inside.backups.list()).length === 0) return undefined;
+  const [copy, original] = [await outside.databases.of(live), await inside.databases.of(production.colour)];
   return findUnmasked(copy, original, personal);
 }

@@ -25,7 +25,7 @@ export async function qualification(
   environment: EnvironmentName,
   artefact: Artefact,
 ): Promise<Gate[]> {
-  const { definition } = context;
+  const { definition, platform } = context;
   const { router, jobs, metrics } = await context.connect(environment);
   const { entry } = router;
   noteDirect(context, entry);
@@ -36,8 +36,8 @@ export async function qualification(
   const divided = {
     segments,
     // On this machine, unless more than it can give is wanted of a platform that has more of them.
-    ...(segments > 1 && definition.platform === 'aws' && definition.aws !== undefined
-      ? { runner: segmentsByJobs({ jobs, artefact, image: definition.aws.image.k6 }) }
+    ...(segments > 1 && platform.loadImage !== undefined
+      ? { runner: segmentsByJobs({ jobs, artefact, image: platform.loadImage }) }
       : {}),
   };
   return [

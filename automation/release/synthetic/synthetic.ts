@@ -11,7 +11,9 @@ import { toolPath } from '../../../infra/lib/tools.ts';
 import { checkCounters, checkLedger } from '../../data/comparison/ledger.ts';
 import { writesGate } from '../../gates/data/writes.ts';
 import { k6Command, k6Settings } from '../../gates/load/k6-command.ts';
-import type { ReleaseContext, SyntheticTraffic } from '../context/context.ts';
+import { lastOf } from '../../journal/entries.ts';
+import type { ReleaseContext, Running } from '../context/context.ts';
+import { situation } from '../context/situation.ts';
 import type { WriteLedger } from '../../journal/events.ts';
 import { startRecorder } from './recorder.ts';
 import { readRuns, recordAsked, runDirectory, runFiles, type SyntheticRuns } from './runs.ts';
@@ -24,26 +26,26 @@ const maxSeconds = 3_600;
  * runs already. It gives a release on a machine without users something to keep whole, and a ledger of every
  * acknowledged write. With a rate of 0 real users give the traffic, and only the record is kept.
  */
-export async function keepTrafficUp(context: ReleaseContext): Promise<void> {
-  if (context.synthetic !== undefined) return;
-  const environment = await context.connect();
-  const recorder = startRecorder(environment, context.journal);
-  const { script, requestsPerSecond } = context.definition.synthetic;
-  const traffic =
-    requestsPerSecond === 0
-      ? undefined
-      : startJourney(
-          resolve(projectRoot, script),
-          requestsPerSecond,
-          environment.router.entry,
-          freshDirectory(context),
-        );
-  context.synthetic = {
-    async stop() {
-      await Promise.all([traffic?.stop(), recorder.stop()]);
-    },
-  };
-}
+export const keepTrafficUp = (context: ReleaseContext): Promise<void> =>
+  context.traffic.start(async () => {
+    const environment = await context.connect();
+    const recorder = startRecorder(environment, context.journal);
+    const { script, requestsPerSecond } = context.definition.synthetic;
+    const journey =
+      requestsPerSecond === 0
+        ? undefined
+        : startJourney(
+            resolve(projectRoot, script),
+            requestsPerSecond,
+            environment.router.entry,
+            freshDirectory(context),
+          );
+    return {
+      async stop() {
+        await Promise.all([journey?.stop(), recorder.stop()]);
+      },
+    };
+  });
 
 /**
  * Ends the marked traffic and looks for every write of its ledgers in the database that is live now: an acknowledged
@@ -52,11 +54,10 @@ export async function keepTrafficUp(context: ReleaseContext): Promise<void> {
  */
 export async function endSynthetic(context: ReleaseContext): Promise<void> {
   const { journal } = context;
-  await context.synthetic?.stop();
-  context.synthetic = undefined;
+  await context.traffic.stop();
   const runs = await readRuns(evidenceOf(context));
-  const settled = journal.entries().findLast((entry) => entry.type === 'synthetic.ended');
-  if (runs.count === 0 || (settled?.type === 'synthetic.ended' && settled.runs === runs.count)) return;
+  const settled = lastOf(journal.entries(), 'synthetic.ended');
+  if (runs.count === 0 || settled?.runs === runs.count) return;
   const { acknowledged: _acknowledged, unknown: _unknown, counters: _counters, count, load, ...seen } = runs;
   const writes = await settleLedger(context, runs);
   journal.append({ type: 'synthetic.ended', ...seen, runs: count, writes });
@@ -68,16 +69,15 @@ async function settleLedger(
   { acknowledged, unknown, counters }: SyntheticRuns,
 ): Promise<WriteLedger> {
   const { ledger } = context.definition.data;
-  const { router, databases } = await context.connect();
-  const { split } = await router.read();
-  if (ledger === undefined || split === undefined) {
+  const { live } = await situation(context);
+  if (ledger === undefined || live === undefined) {
     throw new OperationError(
       'looking for the acknowledged writes',
       ledger === undefined ? 'the release definition has no data.ledger' : 'nothing is live',
       'see data.ledger in the release definition, and: npm run status',
     );
   }
-  const access = await databases.of(split.live);
+  const access = await (await context.connect()).databases.of(live);
   const known = await checkLedger(access, ledger.sql, acknowledged);
   const open = await checkLedger(access, ledger.sql, unknown);
   const increments = await settleCounters(access, ledger.counters, counters);
@@ -104,7 +104,7 @@ async function settleCounters(
   return { increments, incrementsLost: lost, incrementsDoubled: doubled };
 }
 
-function startJourney(script: string, rate: number, entry: EntryPoint, directory: string): SyntheticTraffic {
+function startJourney(script: string, rate: number, entry: EntryPoint, directory: string): Running {
   const { argv, env } = k6Command({
     script,
     baseUrl: entry.baseUrl,

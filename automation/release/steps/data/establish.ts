@@ -9,37 +9,64 @@ import { withClient } from '../../../data/connect.ts';
 import { copyDatabase, resetDatabase } from '../../../data/schema.ts';
 import { maskDatabase } from '../../../data/masking/mask.ts';
 import type { ReleaseContext } from '../../context/context.ts';
+import { situation } from '../../context/situation.ts';
+import type { Step } from '../../context/stage.ts';
 import { migrate, runAsOwner } from './migrate.ts';
 import { untilReady } from '../traffic/ready.ts';
 
 const seedTimeoutMs = 10 * 60_000;
+
+/** A build, and the colour that it goes to. */
+export interface Placed {
+  colour: Colour;
+  artefact: Artefact;
+}
 
 /**
  * Puts one version live on staging, where nobody has anything to lose: a fresh database with production's latest
  * backup, personal data masked, or the seed where there is no backup; then the version; then all traffic. The other
  * colour is taken down.
  */
-export async function establish(context: ReleaseContext, colour: Colour, artefact: Artefact): Promise<void> {
-  await context.up('staging', { kind: 'foundation', spec: context.spec('staging') });
-  const staging = await context.connect('staging');
-  await context.up('staging', { kind: colour, colour: { colour } });
-  const access = await staging.databases.of(colour);
-  await empty(context, 'staging', colour, access, { evenIfLive: true });
-  const filled = await fillFromBackup(context, access);
-  await migrate(context, 'expand', { access, artefact, where: 'staging', jobs: staging.jobs });
-  if (!filled) await seed(context, 'staging', staging, access, artefact);
+export const establishing: readonly Step<Placed>[] = [
+  {
+    says: 'bring its database up on staging, and empty it',
+    async do(context, { colour }) {
+      await context.up('staging', { kind: 'foundation', spec: context.spec('staging') });
+      await context.up('staging', { kind: colour, colour: { colour } });
+      const access = await accessOf(context, colour);
+      await empty(context, 'staging', colour, access, { evenIfLive: true });
+    },
+  },
+  {
+    says: "fill it with production's latest backup, personal data masked (where there is none yet: with the seed); migrate it",
+    async do(context, { colour, artefact }) {
+      const staging = await context.connect('staging');
+      const access = await accessOf(context, colour);
+      const filled = await fillFromBackup(context, access);
+      await migrate(context, 'expand', { access, artefact, where: 'staging', jobs: staging.jobs });
+      if (!filled) await seed(context, 'staging', staging, access, artefact);
+    },
+  },
+  {
+    says: 'start the version, give it all of staging’s traffic, take the other colour down',
+    async do(context, { colour, artefact }) {
+      const access = await accessOf(context, colour);
+      await context.act('grant-writes-staging', `let ${colour} of staging write`, () =>
+        withClient(access, 'admin', async (client) => void (await client.query(grantWrites))),
+      );
+      await context.up('staging', { kind: colour, colour: { colour, artefact } });
+      await untilReady(context, (await context.connect('staging')).router, colour);
+      await context.up('staging', { kind: 'traffic', split: { live: colour, percent: 0 } });
+      if (await context.engine.exists('staging', other(colour))) await takeDown(context, 'staging', other(colour));
+    },
+  },
+];
 
-  await context.act('grant-writes-staging', `let ${colour} of staging write`, () =>
-    withClient(access, 'admin', async (client) => void (await client.query(grantWrites))),
-  );
-  await context.up('staging', { kind: colour, colour: { colour, artefact } });
-  await untilReady(context, staging.router, colour);
-  await context.up('staging', { kind: 'traffic', split: { live: colour, percent: 0 } });
-  if (await context.engine.exists('staging', other(colour))) await release(context, 'staging', other(colour));
-}
+const accessOf = async ({ connect }: ReleaseContext, colour: Colour): Promise<DatabaseAccess> =>
+  (await connect('staging')).databases.of(colour);
 
 /** Takes a colour that serves nobody down; with its database, where a new one is quickly made. Refuses the one that is live. */
-export async function release(context: ReleaseContext, environment: EnvironmentName, colour: Colour): Promise<void> {
+export async function takeDown(context: ReleaseContext, environment: EnvironmentName, colour: Colour): Promise<void> {
   await refuseLive(context, environment, colour, 'taking it down');
   if (context.platform.idleColour === 'database stays') {
     await context.up(environment, { kind: colour, colour: { colour } });
@@ -79,13 +106,13 @@ export const empty = (
 
 /** By the balancer, never by what was recorded. */
 async function refuseLive(
-  { connect }: Pick<ReleaseContext, 'connect'>,
+  context: Pick<ReleaseContext, 'connect'>,
   environment: EnvironmentName,
   colour: Colour,
   doing: string,
 ): Promise<void> {
-  const { split } = await (await connect(environment)).router.read();
-  if (split?.live !== colour) return;
+  const { live } = await situation(context, environment);
+  if (live !== colour) return;
   throw new OperationError(
     `${colour} of ${environment}: ${doing}`,
     'it is live by the balancer',

@@ -5,7 +5,8 @@ import { close, connect, withClient } from '../../../data/connect.ts';
 import { compareRestored } from '../../../data/comparison/restored.ts';
 import { backupRestoreGate, type RestoreFacts } from '../../../gates/data/data.ts';
 import { takeBackup } from './backup.ts';
-import type { Placement, ReleaseContext } from '../../context/context.ts';
+import type { ReleaseContext } from '../../context/context.ts';
+import type { Placement } from '../../context/release.ts';
 
 /** The gate that judges a backup, by its id and title. */
 export interface BackupProof {

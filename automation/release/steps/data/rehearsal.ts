@@ -7,9 +7,13 @@ import { tablesOf } from '../../../data/catalog.ts';
 import { row, withClient } from '../../../data/connect.ts';
 import { checkInvariants } from '../../../data/comparison/invariants.ts';
 import { contractRehearsalGate, migrationRehearsalGate, type RehearsalFacts } from '../../../gates/data/data.ts';
+import { allOf } from '../../../journal/entries.ts';
+import type { JournalEntry } from '../../../journal/events.ts';
 import type { Gate } from '../../../journal/verdict.ts';
 import { testsGate } from '../../../gates/tests/tests.ts';
 import type { ReleaseContext } from '../../context/context.ts';
+import type { LivePlacement } from '../../context/release.ts';
+import type { Step } from '../../context/stage.ts';
 import { extensionOf } from '../../../journal/extension.ts';
 import { migrate, pendingOf } from './migrate.ts';
 import { secrets } from '../../../../infra/lib/redact.ts';
@@ -20,27 +24,71 @@ interface Copy {
   environment: Environment;
 }
 
+const migrationsRehearsed = 'migration-rehearsal';
+
 /**
  * Everything that a release does to the schema, in its order and on a copy of the real data: the expand migrations, the new version
  * with writes, the old version on the new schema, and at last the contract migrations and the new version on what they leave.
  */
-export async function rehearse(
-  context: ReleaseContext,
-  { colour, artefact: old }: { colour: Colour; artefact: Artefact },
-  access: DatabaseAccess,
-): Promise<void> {
-  const copy = { access, environment: await context.connect() };
-  const artefact = context.artefact();
-  const { version } = artefact;
-  const [migrated] = await context.gates([migrationRehearsalGate({ rehearse: () => expand(context, copy, colour) })]);
-  if (migrated?.verdict !== 'pass') return;
-  await withClient(access, 'admin', (client) => client.query(grantWrites));
-  const judge = (gate: Gate) => context.gates([gate]);
-  const title = `Acceptance of ${version} on a copy of the real data`;
-  await onTheCopy(context, copy, artefact, 'rehearsal-acceptance', title, judge);
-  await onTheCopy(context, copy, old, 'compatibility', `${old.version} on the schema of ${version}`, judge);
-  await rehearseContract(context, copy);
+export function rehearsing({ colour, artefact: old }: LivePlacement): readonly Step<DatabaseAccess>[] {
+  const when = ({ journal }: ReleaseContext): boolean => migrated(journal.entries());
+  const judge = (context: ReleaseContext) => (gate: Gate) => context.gates([gate]);
+  return [
+    {
+      says: 'run the expand migrations on that copy',
+      gates: { [migrationsRehearsed]: 'Migrations run there, invariants hold' },
+      async do(context, access) {
+        const copy = await copyOf(context, access);
+        await context.gates([migrationRehearsalGate({ rehearse: () => expand(context, copy, colour) })]);
+      },
+    },
+    {
+      says: 'try the new version there, with writes',
+      gates: { 'rehearsal-acceptance': 'Acceptance tests of the new version there, with writes' },
+      when,
+      async do(context, access) {
+        await withClient(access, 'admin', (client) => client.query(grantWrites));
+        const artefact = context.artefact();
+        const title = `Acceptance of ${artefact.version} on a copy of the real data`;
+        await onTheCopy(
+          context,
+          await copyOf(context, access),
+          artefact,
+          'rehearsal-acceptance',
+          title,
+          judge(context),
+        );
+      },
+    },
+    {
+      says: `try ${old.version} there, on the new schema`,
+      gates: { compatibility: 'Acceptance tests of the old version on the new schema' },
+      when,
+      async do(context, access) {
+        const title = `${old.version} on the schema of ${context.artefact().version}`;
+        await onTheCopy(context, await copyOf(context, access), old, 'compatibility', title, judge(context));
+      },
+    },
+    {
+      says: 'run the contract migrations there, and try the new version again',
+      gates: {
+        'contract-rehearsal':
+          'Contract migrations run there, invariants hold, acceptance tests of the new version pass again',
+      },
+      when,
+      do: async (context, access) => rehearseContract(context, await copyOf(context, access)),
+    },
+  ];
 }
+
+/** On a copy that the migrations failed on there is nothing more to try. */
+const migrated = (entries: readonly JournalEntry[]): boolean =>
+  allOf(entries, 'gate.judged').findLast(({ gate }) => gate.id === migrationsRehearsed)?.gate.verdict === 'pass';
+
+const copyOf = async ({ connect }: ReleaseContext, access: DatabaseAccess): Promise<Copy> => ({
+  access,
+  environment: await connect(),
+});
 
 /** Last, as the old version needs what the contract migrations take away. */
 async function rehearseContract(context: ReleaseContext, copy: Copy): Promise<void> {

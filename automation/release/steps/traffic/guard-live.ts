@@ -3,10 +3,10 @@ import { messageOf } from '../../../../infra/lib/errors.ts';
 import type { Colour } from '../../../../infra/model.ts';
 import type { Metrics } from '../../../../infra/platform/metrics.ts';
 import { withdrawSync } from '../../../data/replication/sync.ts';
-import { linkBetween } from '../../../data/link.ts';
 import { judgeHarm, type Counted } from '../../../canary/harm.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import { StageStopped } from '../../context/stage.ts';
+import { linkOf } from './link.ts';
 
 /** What a change of the live colour's database costs its users is looked for once a second, and compared with the minutes before. */
 const lookMs = 1_000;
@@ -55,27 +55,24 @@ export async function whileLiveIsWell<T>(guarded: Guarded, work: (signal: AbortS
   return outcome.value;
 }
 
-/** The same for a stage of a release, whose live colour is published for the new one. Where nothing is live yet there is nothing to watch. */
-export async function guardLive<T>(context: ReleaseContext, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const { from, to, definition } = context;
-  if (from === undefined) return work(context.signal);
-  const { metrics, databases } = await context.connect();
-  const withdrawBoth = async (): Promise<void> => {
+/** What `guardLive` does, for the plan. */
+export const guarding = (live: Colour): string =>
+  `watch the requests of ${live} meanwhile; end the replication from it if more of them fail than before`;
+
+/** The same for a stage of a release, whose live colour is published for the new one. */
+export async function guardLive<T>(
+  context: ReleaseContext,
+  live: Colour,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const { to, definition, note } = context;
+  const { metrics } = await context.connect();
+  const withdraw = async (): Promise<void> => {
     // Who has lost the environment to another machine changes nothing in it.
-    if (context.held?.() === false) throw new Error('another machine has the environment');
-    const [live, next] = await Promise.all([databases.of(from.colour), databases.of(to.colour)]);
-    await withdrawSync(linkBetween({ colour: from.colour, access: live }, { colour: to.colour, access: next }));
+    if (context.hasLock?.() === false) throw new Error('another machine has the environment');
+    await withdrawSync(await linkOf(context, live, to.colour));
   };
-  return whileLiveIsWell(
-    {
-      metrics,
-      live: from.colour,
-      errorRate: definition.slo.errorRate,
-      note: (text, level) => context.note(text, level),
-      withdraw: withdrawBoth,
-    },
-    work,
-  );
+  return whileLiveIsWell({ metrics, live, errorRate: definition.slo.errorRate, note, withdraw }, work);
 }
 
 async function withdraw({ withdraw }: Guarded): Promise<string> {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Colour } from '../../../../infra/model.ts';
-import { linkBetween } from '../../../data/link.ts';
 import { noTries, reviveLink } from '../../../data/replication/revive.ts';
 import type { ReleaseContext } from '../../context/context.ts';
+import { linkOf } from './link.ts';
 
 /** Milliseconds between two looks: a replication that lost its connection is off for so long at most. */
 const lookMs = 5_000;
@@ -19,10 +19,7 @@ export async function keepFollowing<T>(
   const end = new AbortController();
   const tries = noTries();
   const look = async (): Promise<void> => {
-    const { databases } = await context.connect();
-    const [source, target] = [await databases.of(from), await databases.of(to)];
-    const link = linkBetween({ colour: from, access: source }, { colour: to, access: target });
-    if (await reviveLink(link, tries))
+    if (await reviveLink(await linkOf(context, from, to), tries))
       context.note(
         `the replication from ${from} to ${to} had stopped with a lost connection, and was started again`,
         'warning',
@@ -32,7 +29,7 @@ export async function keepFollowing<T>(
     while (!end.signal.aborted) {
       await sleep(lookMs, undefined, { signal: end.signal }).catch(() => undefined);
       // A database that cannot be reached now is looked at again.
-      if (!end.signal.aborted && context.held?.() !== false) await look().catch(() => undefined);
+      if (!end.signal.aborted && context.hasLock?.() !== false) await look().catch(() => undefined);
     }
   })();
   try {

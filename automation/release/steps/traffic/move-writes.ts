@@ -4,13 +4,13 @@ import type { Router } from '../../../../infra/platform/router.ts';
 import { cutover } from '../../../data/cutover/cutover.ts';
 import type { CutoverResult, CutoverSettings } from '../../../data/cutover/types.ts';
 import { compareFollowing } from '../../../data/comparison/following.ts';
-import { linkBetween, type Side } from '../../../data/link.ts';
 import { syncStatus } from '../../../data/replication/sync.ts';
 import { checkInvariants } from '../../../data/comparison/invariants.ts';
 import { dataComparisonGate } from '../../../gates/data/data.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import type { TableComparison } from '../../../journal/events.ts';
 import { StageStopped } from '../../context/stage.ts';
+import { linkOf, sideOf } from './link.ts';
 
 export interface Move {
   from: Colour;
@@ -33,7 +33,7 @@ export async function moveWrites(context: ReleaseContext, { from, to, direction 
         router,
         ...sides,
         direction,
-        ours: context.held,
+        ours: context.hasLock,
         settings: withSettling(definition.cutover, router),
         onStep: (step, ms, detail) => steps.push({ step, ms, detail }),
         ...(direction === 'forward' ? { signal: context.signal } : {}),
@@ -59,9 +59,9 @@ export async function moveWrites(context: ReleaseContext, { from, to, direction 
  * written to. Every row that does not change now must be on the old colour, which follows.
  */
 export async function compareMoved(context: ReleaseContext, from: Colour, to: Colour): Promise<void> {
-  const [old, now] = [await sideOf(context, from), await sideOf(context, to)];
+  const link = await linkOf(context, to, from);
   const started = performance.now();
-  const tables = await compareFollowing(linkBetween(now, old), 'common', context.signal).catch((error: unknown) => {
+  const tables = await compareFollowing(link, 'common', context.signal).catch((error: unknown) => {
     context.signal.throwIfAborted();
     throw new StageStopped('rolled-back', messageOf(error));
   });
@@ -76,12 +76,12 @@ async function proveMove(
   { from, to }: Omit<Move, 'direction'>,
   tables: TableComparison[],
 ): Promise<void> {
-  const [old, now] = [await sideOf(context, from), await sideOf(context, to)];
-  const { tablesReady, tables: count, lagBytes, lagMs } = await syncStatus(linkBetween(now, old));
+  const link = await linkOf(context, to, from);
+  const { tablesReady, tables: count, lagBytes, lagMs } = await syncStatus(link);
   context.journal.append({ type: 'sync.progress', direction: 'reverse', tablesReady, tables: count, lagBytes, lagMs });
   const compare = async () => ({
     tables,
-    invariants: await checkInvariants(now.access, context.definition.data.invariants),
+    invariants: await checkInvariants(link.from.access, context.definition.data.invariants),
   });
   await context.gates([dataComparisonGate({ compare })]);
 }
@@ -91,8 +91,3 @@ const withSettling = ({ holdMs, drainMs }: CutoverSettings, { settlesMs }: Route
   holdMs: holdMs + 2 * settlesMs,
   drainMs,
 });
-
-async function sideOf(context: ReleaseContext, colour: Colour): Promise<Side> {
-  const { databases } = await context.connect();
-  return { colour, access: await databases.of(colour) };
-}

@@ -1,5 +1,6 @@
 import type { Colour } from '../../../../infra/model.ts';
 import type { ReleaseContext } from '../../context/context.ts';
+import type { Reason } from '../../context/stage.ts';
 import type { JournalEntry } from '../../../journal/events.ts';
 import { describeLoss, type Loss } from '../../../journal/loss.ts';
 
@@ -10,9 +11,12 @@ export function wasRollingBack(entries: readonly JournalEntry[]): boolean {
 }
 
 /** Says that traffic is taken back, and why. One that was interrupted goes on: it was said already. */
-export function beginRollback({ journal, stopReason, stopAutomatic }: ReleaseContext): void {
+export function beginRollback(
+  { journal }: Pick<ReleaseContext, 'journal'>,
+  { reason, automatic }: Pick<Reason, 'reason' | 'automatic'>,
+): void {
   if (wasRollingBack(journal.entries())) return;
-  journal.append({ type: 'rollback.started', reason: stopReason, automatic: stopAutomatic });
+  journal.append({ type: 'rollback.started', reason, automatic });
 }
 
 /** What a way back can say of the data that had no cutover to make: none was needed, or one was cut off and only its end is left. */

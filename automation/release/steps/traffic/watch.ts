@@ -21,16 +21,26 @@ export interface Watched {
   window: TrafficWindow;
 }
 
+interface Watch {
+  colour: Colour;
+  /** True: it is a canary, and is judged beside the colour that is live. False: it serves everybody. */
+  compared: boolean;
+  seconds: number;
+  /** For messages. */
+  what: string;
+}
+
 /**
- * Watches a colour for `seconds` and judges all of that time's traffic at each look: ends early as soon as the verdict is `fail`. With `live`
- * the colour is a canary beside it; without, it serves everybody. The time counts as observation. It never ends without a look at all of
- * the time: rejects where too many in a row are missed.
+ * Watches a colour for `seconds`, and judges all of that time's traffic at each look. Ends early as soon as the verdict is `fail`,
+ * and never without a look at all of the time: rejects where too many looks in a row are missed. The time counts as observation.
  */
-export async function watch(
+export const watch = (
   context: ReleaseContext,
-  { metrics }: Environment,
-  options: { colour: Colour; compared: boolean; seconds: number; what: string },
-): Promise<Watched> {
+  { metrics }: Pick<Environment, 'metrics'>,
+  options: Watch,
+): Promise<Watched> => context.observe(() => untilJudged(context, metrics, options));
+
+async function untilJudged(context: ReleaseContext, metrics: Metrics, options: Watch): Promise<Watched> {
   const { definition, signal } = context;
   const { colour, compared, what } = options;
   const seconds = Math.max(options.seconds, (leastPeriods * metrics.periodMs) / 1000);
@@ -49,10 +59,8 @@ export async function watch(
     const judgement = window === undefined ? undefined : judge(window);
     const left = Math.max(0, Math.ceil((end - Date.now()) / 1000));
     context.waiting(`${what}: ${left} s left, ${requests} requests`);
-    if (window !== undefined && judgement !== undefined && (judgement.verdict === 'fail' || now >= until)) {
-      context.observationMs += Date.now() - from;
+    if (window !== undefined && judgement !== undefined && (judgement.verdict === 'fail' || now >= until))
       return { judgement, window };
-    }
     if (context.rollbackRequested())
       throw new StageStopped('rolled-back', 'rollback was asked for by npm run rollback');
     if (!due) continue;

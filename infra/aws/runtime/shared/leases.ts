@@ -101,7 +101,7 @@ class HeldLease implements Lease {
     return Math.max(now.steady - this.#asked.steady, now.wall - this.#asked.wall) < this.holder.leaseMs;
   }
 
-  async release(): Promise<void> {
+  async unlock(): Promise<void> {
     if (this.#end.signal.aborted) return;
     this.#end.abort();
     await this.#renewing;

@@ -18,7 +18,7 @@ const taker = `
     const [verb, release] = line.split(' ');
     try {
       if (verb === 'take') { lock = acquireLock(process.argv[1], { owner: 'tester', release }); console.log('won ' + (lock.note ?? '')); }
-      if (verb === 'release') { lock.release(); console.log('released'); }
+      if (verb === 'unlock') { lock.unlock(); console.log('unlocked'); }
     } catch (error) { console.log(error.name + ' ' + error.message.replaceAll('\\n', ' ')); }
   }`;
 
@@ -64,11 +64,11 @@ describe('lock of an environment, with real processes', () => {
       .with.property('holder')
       .include({ pid: first.child.pid });
     expect(readLock(directory)?.release).to.equal('r1');
-    await first.ask('release');
+    await first.ask('unlock');
     expect(readLock(directory)).to.equal(undefined);
     const lock = acquireLock(directory, { owner: 'second', release: 'r2' });
     expect(lock.note).to.equal(undefined);
-    lock.release();
+    lock.unlock();
     expect(lockFiles()).to.deep.equal([]);
   });
 
@@ -88,7 +88,7 @@ describe('lock of an environment, with real processes', () => {
       owner = winners[0]!;
       takers.splice(takers.indexOf(owner), 1);
     }
-    await owner.ask('release');
+    await owner.ask('unlock');
     expect(lockFiles(), 'nothing of the whole chain stays').to.deep.equal([]);
   });
 
@@ -103,7 +103,7 @@ describe('lock of an environment, with real processes', () => {
     change({ processStart: '1' });
     const lock = acquireLock(directory, { owner: 'second', release: 'r2' });
     expect(lock.note).to.include('the number belongs to another one');
-    lock.release();
+    lock.unlock();
   });
 
   it('of another machine is only taken over after its lease, and the old owner notices', () => {
@@ -118,9 +118,9 @@ describe('lock of an environment, with real processes', () => {
     const lock = acquireLock(directory, { owner: 'second', release: 'r2' });
     expect(lock.note).to.include('no sign of life');
     expect(old.held()).to.equal(false);
-    old.release();
+    old.unlock();
     expect(lock.held(), 'the old owner cannot release what is not its own').to.equal(true);
-    lock.release();
+    lock.unlock();
   });
 
   it('renews its lease', async () => {
@@ -128,7 +128,7 @@ describe('lock of an environment, with real processes', () => {
     const first = lock.holder.leaseUntil;
     while (readLock(directory)?.leaseUntil === first) await new Promise((resolve) => setTimeout(resolve, 5));
     expect(Date.parse(readLock(directory)!.leaseUntil)).to.be.above(Date.parse(first));
-    lock.release();
+    lock.unlock();
   });
 
   it('that cannot be read stops everything, and says so', () => {

@@ -82,15 +82,6 @@ describe('the stacks of a local environment', function () {
     expect(pids(await fixture.supervisor.list())).to.deep.equal(before);
   });
 
-  it('tell in a preview what would change, and change nothing', async () => {
-    const artefact = await fixture.artefact('1.1.0');
-    const before = pids(await fixture.supervisor.list());
-    const changes = await fixture.engine.preview({ environment, kind: 'blue', colour: { colour: 'blue', artefact } });
-    expect(changes).to.include({ update: 2 });
-    expect(pids(await fixture.supervisor.list())).to.deep.equal(before);
-    expect(await fixture.engine.list()).to.deep.include({ stack: 'staging-traffic', resources: 1, pending: 0 });
-  });
-
   it('hold no secret in state, configuration, logs or argument lists', async () => {
     const values = readdirSync(join(fixture.layout.directory, 'secrets')).map((name) => {
       const file = join(fixture.layout.directory, 'secrets', name);

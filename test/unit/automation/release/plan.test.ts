@@ -1,23 +1,49 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import stringWidth from 'string-width';
 import { releaseDefinition } from '../../../../automation/config/schema.ts';
 import { lastDurations } from '../../../../automation/journal/history.ts';
 import { openJournal } from '../../../../automation/journal/journal.ts';
+import { stageIds } from '../../../../automation/journal/events.ts';
+import type { ReleaseSettings } from '../../../../automation/release/context/context.ts';
+import type { Span, Stage, Step } from '../../../../automation/release/context/stage.ts';
+import { runRelease } from '../../../../automation/release/run.ts';
 import { planRelease } from '../../../../automation/release/plan.ts';
 import { renderPlan } from '../../../../automation/ui/plan.ts';
-import { stages } from '../../../../automation/release/stages/index.ts';
+import type { Release } from '../../../../automation/release/context/release.ts';
+import { stagesFor } from '../../../../automation/release/stages/index.ts';
+import { createAwsPlatform } from '../../../../infra/aws/platform.ts';
+import { createLocalPlatform } from '../../../../infra/local/platform.ts';
 import { releasesDirectory } from '../../../../infra/lib/paths.ts';
 import { validDefinition } from '../../../lib/valid-definition.ts';
+import { settings } from '../../../lib/declared.ts';
 import { eachWithOwnHome } from '../../../lib/own-home.ts';
 
-const local = releaseDefinition.parse(validDefinition());
+const definition = releaseDefinition.parse(validDefinition());
+const artefact = { version: '1.0.0', digest: '', location: '' };
+const platforms = {
+  local: createLocalPlatform(),
+  aws: createAwsPlatform({ settingsOf: () => settings }),
+};
+const releases = {
+  'go-live': { kind: 'go-live', environment: 'production' },
+  release: { kind: 'release', environment: 'production', from: { colour: 'blue', version: '1.0.0', artefact } },
+  rehearsal: { kind: 'rehearsal', environment: 'staging', from: { colour: 'blue', version: '1.0.0', artefact } },
+} as const;
+
+const releaseOf = (kind: keyof typeof releases, platform: keyof typeof platforms = 'local'): Release => ({
+  ...releases[kind],
+  definition,
+  platform: platforms[platform],
+  to: { colour: 'green', version: '2.0.0' },
+});
 
 function plan(platform: 'local' | 'aws', columns?: number): string {
-  const from = { colour: 'blue', version: '1.0.0' };
-  const to = { colour: 'green', version: '2.0.0' };
-  const input = { kind: 'release' as const, definition: { ...local, platform }, from, to };
-  return renderPlan(planRelease(stages, input, new Map()), 'Release of 2.0.0', columns);
+  const { noEstimate } = platforms[platform];
+  const planned = planRelease(stagesFor(releaseOf('release', platform)), platforms[platform], new Map());
+  return renderPlan(planned, 'Release of 2.0.0', { columns, noEstimate });
 }
 
 describe('the plan of a release', () => {
@@ -33,7 +59,7 @@ describe('the plan of a release', () => {
 
   it('says what is different on AWS', () => {
     expect(plan('local'))
-      .to.include('hold writes (at most 2000 ms)')
+      .to.match(/they wait at the balancer.*at most 2000 ms/)
       .and.to.match(/take blue down$/m);
     expect(plan('aws')).to.include('503 with Retry-After').and.to.include('take blue down, all but its database');
   });
@@ -42,6 +68,60 @@ describe('the plan of a release', () => {
     const lines = plan('aws', 60).split('\n');
     expect(Math.max(...lines.map((line) => stringWidth(line)))).to.be.lessThan(60);
   });
+});
+
+describe('a run of a release', () => {
+  let directory: string;
+  beforeEach(() => (directory = mkdtempSync(join(tmpdir(), 'greenlight-plan-'))));
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  /** The stages with their own steps, which change nothing and say when they are done. */
+  const rehearsed = (stages: readonly Stage[], did: (says: string) => void): Stage[] => {
+    const leaf = (step: Step<never>): Step => ({
+      ...step,
+      when: () => true,
+      do: () => Promise.resolve(did(step.says)),
+    });
+    return stages.map(({ verify: _, ...stage }) => ({
+      ...stage,
+      steps: stage.steps.map((step) => {
+        if (!('around' in step)) return leaf(step);
+        const around: Span['around'] = (_context, work) => {
+          did(step.says);
+          return work(undefined as never);
+        };
+        return { ...step, around, steps: step.steps.map(leaf) };
+      }),
+    }));
+  };
+
+  for (const kind of ['go-live', 'release', 'rehearsal'] as const)
+    it(`does what the plan of a ${kind} says, announces it, and does nothing else`, async () => {
+      const [said, did]: string[][] = [[], []];
+      const journal = openJournal(directory);
+      const settings = {
+        ...releaseOf(kind),
+        id: 'r',
+        directory,
+        journal,
+        definition: { ...definition, announcements: {} },
+        signal: new AbortController().signal,
+        waiting: (text: string) => said?.push(text),
+      } as unknown as ReleaseSettings;
+      const stages = stagesFor(settings);
+      const outcome = await runRelease(
+        settings,
+        rehearsed(stages, (says) => did?.push(says)),
+      );
+      journal.close();
+      expect(outcome.verdict).to.equal('go');
+      const planned = planRelease(stages, {}, new Map()).flatMap(({ steps }) => steps);
+      // What a step includes is of its own procedure.
+      const steps = planned.filter((line) => !line.startsWith(' '));
+      expect(did).to.deep.equal(steps);
+      expect(said).to.deep.equal(steps);
+      expect(stages.map(({ id }) => id)).to.deep.equal(stageIds);
+    });
 });
 
 describe('how long a release took the last time', () => {

@@ -9,7 +9,9 @@ import type { StageId } from '../../../../automation/journal/events.ts';
 import type { Loss } from '../../../../automation/journal/loss.ts';
 import { openJournal, type Journal } from '../../../../automation/journal/journal.ts';
 import { abandon, runRelease, undoStarted } from '../../../../automation/release/run.ts';
-import { StageStopped, type Stage } from '../../../../automation/release/context/stage.ts';
+import { StageStopped, type Stage, type Step } from '../../../../automation/release/context/stage.ts';
+
+type Writable = { -readonly [K in keyof Stage]: Stage[K] };
 
 describe('running a release', () => {
   let directory: string;
@@ -28,15 +30,20 @@ describe('running a release', () => {
     rmSync(directory, { recursive: true });
   });
 
-  const stage = (id: StageId, apply: Stage['apply'] = () => Promise.resolve()): Stage => ({
+  const stage = (id: StageId, work: Step['do'] = () => Promise.resolve()): Writable => ({
     id,
     title: id,
-    plan: () => ({ steps: [], workMs: 0, observationMs: 0 }),
-    apply: (context) => {
-      calls.push(`apply ${id}`);
-      return apply(context);
-    },
-    verify: () => Promise.resolve(undefined),
+    workMs: 0,
+    observationMs: 0,
+    steps: [
+      {
+        says: id,
+        do: (context, given) => {
+          calls.push(`apply ${id}`);
+          return work(context, given);
+        },
+      },
+    ],
     undo: () => {
       calls.push(`undo ${id}`);
       return Promise.resolve(`${id} is undone`);

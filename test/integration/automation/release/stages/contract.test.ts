@@ -6,10 +6,12 @@ import type { GateResult } from '../../../../../automation/journal/verdict.ts';
 import { withClient } from '../../../../../automation/data/connect.ts';
 import { copyDatabase, resetDatabase } from '../../../../../automation/data/schema.ts';
 import {
-  createContext,
+  openRun,
   type ReleaseContext,
   type ReleaseSettings,
 } from '../../../../../automation/release/context/context.ts';
+import type { Replacement } from '../../../../../automation/release/context/release.ts';
+import { plannedSteps, takeSteps, type Stage } from '../../../../../automation/release/context/stage.ts';
 import { openJournal, type Journal } from '../../../../../automation/journal/journal.ts';
 import { backup } from '../../../../../automation/release/stages/backup.ts';
 import { cleanup, pastNoReturn } from '../../../../../automation/release/stages/cleanup.ts';
@@ -28,8 +30,12 @@ describe('contract migrations', () => {
   let rig: Rig;
   let directory: string;
   let journal: Journal;
-  let context: ReleaseContext;
+  /** Does the steps of a stage of the release. */
+  let take: (stage: Stage, overrides?: Partial<ReleaseContext>) => Promise<void>;
+  let facts: Replacement;
   let calls: string[];
+  /** What was announced, in order. */
+  let said: string[];
   /** Ids of the backups, newest first. */
   let taken: string[];
   let damaged: boolean;
@@ -44,6 +50,7 @@ describe('contract migrations', () => {
     await mkdir(join(directory, 'release'));
     journal = openJournal(join(directory, 'release'));
     calls = [];
+    said = [];
     taken = [];
     damaged = false;
     verdictOf = () => true;
@@ -129,19 +136,27 @@ describe('contract migrations', () => {
       directory: join(directory, 'release'),
       journal,
       definition,
-      platform: {},
+      platform: { idleColour: 'taken down' },
       from: { colour: 'blue', version: '1.0.0', artefact: artefact('1.0.0') },
       to: { colour: 'green', version: '2.0.0' },
       signal: new AbortController().signal,
-      waiting: () => undefined,
-    } as unknown as ReleaseSettings;
-    context = createContext(settings);
-    Object.assign(context, {
-      connect: () => Promise.resolve(environment),
-      artefact: () => artefact('2.0.0'),
-      spec: () => ({}),
-    });
+      waiting: (text: string) => void said.push(text),
+    } as unknown as ReleaseSettings & Replacement;
+    facts = settings;
+    take = (stage, overrides = {}) =>
+      takeSteps(
+        {
+          ...openRun(settings).at(stage.id).context,
+          connect: () => Promise.resolve(environment),
+          artefact: () => artefact('2.0.0'),
+          spec: () => ({}) as ReturnType<ReleaseContext['spec']>,
+          ...overrides,
+        },
+        stage,
+      );
   }
+
+  const planned = (stage: Stage) => plannedSteps(stage).map(({ says }) => says);
 
   const gate = (id: string) => {
     const entry = journal.entries().findLast((one) => one.type === 'gate.judged' && one.gate.id === id);
@@ -151,8 +166,7 @@ describe('contract migrations', () => {
   describe('on the copy', () => {
     const rehearse = async (sql: string | undefined) => {
       await release(sql, { live: 'blue', copy: 'green' });
-      context.stage = 'backup';
-      await backup.apply(context);
+      await take(backup(facts));
     };
 
     it('D8: are rehearsed last, and the new version is tested on what they leave', async () => {
@@ -164,6 +178,17 @@ describe('contract migrations', () => {
         'test 2.0.0, after the contract',
       ]);
       expect(await contracted(), 'the live database').to.equal(false);
+      const all = planned(backup(facts));
+      expect(said.filter((text) => all.includes(text))).to.deep.equal(all);
+    });
+
+    it('D8: are not tried where the expand migrations failed there', async () => {
+      await release('DROP TABLE settings', { live: 'blue', copy: 'green' });
+      await writeFile(join(directory, '2.0.0', 'migrations', '002_expand.sql'), 'SELECT 1 / 0');
+      await take(backup(facts));
+      expect(gate('migration-rehearsal')?.verdict).to.equal('error');
+      expect(gate('contract-rehearsal')).to.equal(undefined);
+      expect(calls.filter((call) => call.startsWith('test'))).to.deep.equal([]);
     });
 
     it('D8: that fail there never come to the live database', async () => {
@@ -200,7 +225,6 @@ describe('contract migrations', () => {
       await copyDatabase(rig.blue.access, rig.green.access);
       await withClient(rig.blue.access, 'admin', (client) => client.query(revokeWrites));
       await release(sql, { live: 'green', copy: 'blue' });
-      context.stage = 'cleanup';
       const equal: GateResult = {
         id: 'data-comparison',
         title: '',
@@ -214,15 +238,15 @@ describe('contract migrations', () => {
       };
       journal.append({ type: 'gate.judged', stage: 'cutover', gate: equal });
     };
-    const refusal = () =>
-      cleanup.apply(context).then(
+    const refusal = (overrides: Partial<ReleaseContext> = {}) =>
+      take(cleanup(facts), overrides).then(
         () => expect.fail('it went on'),
         (error: Error) => error.message,
       );
 
     it('D8: run after a backup that was restored and compared, while the way back was open', async () => {
       await start('DROP TABLE settings');
-      await cleanup.apply(context);
+      await take(cleanup(facts));
       expect(calls).to.deep.equal([
         'back up, before the contract',
         'verify',
@@ -238,6 +262,9 @@ describe('contract migrations', () => {
         );
       const steps = ['contract-backup', 'cleanup/end-reverse', 'cleanup/migrate-contract-green'];
       expect(order.filter((id) => steps.includes(id))).to.deep.equal(steps);
+      // Neither a step that the plan does not have, nor one of the plan left out.
+      const all = planned(cleanup(facts));
+      expect(said.filter((text) => all.includes(text))).to.deep.equal(all);
       expect(await contracted()).to.equal(true);
     });
 
@@ -252,7 +279,7 @@ describe('contract migrations', () => {
       expect(pastNoReturn(journal.entries())).to.equal(false);
 
       damaged = false;
-      await cleanup.apply(context);
+      await take(cleanup(facts));
       expect(await contracted()).to.equal(true);
       expect(pastNoReturn(journal.entries())).to.equal(true);
     });
@@ -261,30 +288,30 @@ describe('contract migrations', () => {
       await start('SELECT 1 / 0');
       expect(await refusal()).to.contain('division by zero');
       await writeFile(join(directory, '2.0.0', 'migrations', '009_contract.sql'), 'DROP TABLE settings');
-      await cleanup.apply(context);
+      await take(cleanup(facts));
       expect(calls.filter((call) => call === 'restore')).to.have.length(1);
       expect(await contracted()).to.equal(true);
     });
 
     it('D8: do not run where a rollback is asked for while the backup is proven: the way back is open still', async () => {
       await start('DROP TABLE settings');
-      context.rollbackRequested = () => calls.includes('restore');
-      expect(await refusal()).to.contain('npm run rollback');
+      const rollbackRequested = () => calls.includes('restore');
+      expect(await refusal({ rollbackRequested })).to.contain('npm run rollback');
       expect(await contracted()).to.equal(false);
       expect(pastNoReturn(journal.entries())).to.equal(false);
     });
 
     it('D8: the backup of before them is kept, however often the clean-up is repeated', async () => {
       await start('DROP TABLE settings');
-      await cleanup.apply(context);
-      await cleanup.apply(context);
-      await cleanup.apply(context);
+      await take(cleanup(facts));
+      await take(cleanup(facts));
+      await take(cleanup(facts));
       expect(calls.filter((call) => call.startsWith('keep'))).to.deep.equal(['keep 2', 'keep 3', 'keep 4']);
     });
 
     it('D8: that are none need one backup alone, and that one is checked', async () => {
       await start(undefined);
-      await cleanup.apply(context);
+      await take(cleanup(facts));
       expect(calls).to.deep.equal(['back up, before the contract', 'verify', 'keep 1']);
     });
   });

@@ -94,14 +94,6 @@ describe('programs of AWS, by the real engine', function () {
     return found;
   };
 
-  it('says before what it would make, and makes nothing', async () => {
-    expect(Object.keys(await engine.preview(configs({ live: 'blue', percent: 0 }).foundation))).to.deep.equal([
-      'create',
-    ]);
-    const { LoadBalancers } = await clients.balancer.send(new DescribeLoadBalancersCommand({}));
-    expect(LoadBalancers).to.deep.equal([]);
-  });
-
   it('makes foundation, a colour and traffic, which are really there', async () => {
     for (const kind of ['foundation', 'blue', 'traffic'] as const) {
       const { changes } = await up(kind);

@@ -35,7 +35,7 @@ process.stdin.setEncoding('utf8').on('data', async (text) => {
     const [verb, release] = line.split(' ');
     try {
       if (verb === 'take') { lease = await leases.acquire('staging', { owner: 'tester', release }); console.log('won ' + (lease.note ?? '')); }
-      if (verb === 'release') { await lease.release(); console.log('released'); }
+      if (verb === 'unlock') { await lease.unlock(); console.log('unlocked'); }
     } catch (error) { console.log(error.name + ': ' + error.message.split('\\n')[0]); }
   }
 });
@@ -122,10 +122,10 @@ describe('leases in S3', function () {
     );
     expect((await leases.holder('staging'))?.release).to.equal('r1');
     expect(await leases.holder('production')).to.equal(undefined);
-    expect(await first.ask('release')).to.equal('released');
+    expect(await first.ask('unlock')).to.equal('unlocked');
     expect(await leases.holder('staging')).to.equal(undefined);
     const lease = await leases.acquire('staging', { owner: 'me', release: 'r2' });
-    await lease.release();
+    await lease.unlock();
   });
 
   it('are won by exactly one of many, when free and from a killed owner, again and again', async () => {
@@ -174,7 +174,7 @@ describe('leases in S3', function () {
     const won = answers.filter((answer) => answer.startsWith('won'));
     expect(won, answers.join('\n')).to.have.length(1);
     expect(won[0]).to.include('took over the lock of release r1 by other: no sign of life from elsewhere');
-    await [early, late][answers.findIndex((answer) => answer.startsWith('won'))]?.ask('release');
+    await [early, late][answers.findIndex((answer) => answer.startsWith('won'))]?.ask('unlock');
   });
 
   it('on a host of the same name that was started anew wait for their end: its processes are others', async () => {
@@ -186,8 +186,8 @@ describe('leases in S3', function () {
     await change({ place: (lease.holder as LeaseRecord).place });
     const next = await leases.acquire('staging', { owner: 'me', release: 'r2' });
     expect(next.note).to.match(/its process \d+ is dead$/);
-    await next.release();
-    await lease.release();
+    await next.unlock();
+    await lease.unlock();
   });
 
   it('are renewed, and lost by whoever was taken over', async () => {
@@ -196,7 +196,7 @@ describe('leases in S3', function () {
     expect(lease.held()).to.equal(true);
     await change({ token: 'theirs', release: 'r2' });
     while (lease.held()) await sleep(50);
-    await lease.release();
+    await lease.unlock();
     expect((await stored()).release, 'the old owner cannot release what is not its own').to.equal('r2');
   });
 
@@ -208,7 +208,7 @@ describe('leases in S3', function () {
     while (lease.held()) await sleep(50);
     fault.remove();
     while (!lease.held()) await sleep(50);
-    await lease.release();
+    await lease.unlock();
     expect(await leases.holder('staging')).to.equal(undefined);
   });
 
@@ -219,7 +219,7 @@ describe('leases in S3', function () {
     for (const end = performance.now() + leaseMs + 500; performance.now() < end; await sleep(50))
       expect(lease.held()).to.equal(true);
     expect(slow.struck).to.equal(1);
-    await lease.release();
+    await lease.unlock();
   });
 
   it('are taken, renewed and released once where answers are lost', async () => {
@@ -230,7 +230,7 @@ describe('leases in S3', function () {
     gateway.faults.add({ kind: 'answer-lost', service: 's3', action: 'PUT', times: 1 });
     while ((await stored()).renewal < 2) await sleep(50);
     expect(lease.held()).to.equal(true);
-    await lease.release();
+    await lease.unlock();
     expect(await leases.holder('staging')).to.equal(undefined);
   });
 

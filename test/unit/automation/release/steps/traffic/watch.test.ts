@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import { OperationError } from '../../../../../../infra/lib/errors.ts';
 import type { ColourTraffic, Metrics } from '../../../../../../infra/platform/metrics.ts';
-import type { Environment } from '../../../../../../infra/platform/environment.ts';
 import type { ReleaseContext } from '../../../../../../automation/release/context/context.ts';
 import { StageStopped } from '../../../../../../automation/release/context/stage.ts';
 import { watch } from '../../../../../../automation/release/steps/traffic/watch.ts';
@@ -40,13 +39,13 @@ function watching(
   const context = {
     definition: { slo: { errorRate: 0.001, p95Ms: 500 }, canary: { minRequests: 50 } },
     signal: new AbortController().signal,
-    observationMs: 0,
+    observe: <T>(work: () => Promise<T>) => work(),
     waiting: () => undefined,
     note: (text: string) => void notes.push(text),
     rollbackRequested,
   } as unknown as ReleaseContext;
   const options = { colour: 'blue', compared: false, seconds, what: 'bake' } as const;
-  const ended = watch(context, { metrics } as unknown as Environment, options);
+  const ended = watch(context, { metrics }, options);
   return { begun, ended, looks, notes, ms: () => Date.now() - begun };
 }
 

@@ -1,0 +1,36 @@
+import type { IntegrationSpec } from '../../infra/model.ts';
+import type { PlatformName, ReleaseDefinition } from './schema.ts';
+
+/** What a definition means on one platform. */
+interface Meaning {
+  /** Files of the project that it needs, by the setting that names them. */
+  files(definition: ReleaseDefinition): [string, string | undefined][];
+  integrations(definition: ReleaseDefinition): IntegrationSpec[];
+}
+
+const meanings: Record<PlatformName, Meaning> = {
+  local: {
+    files: () => [],
+    integrations: ({ application }) => application.integrations,
+  },
+  aws: {
+    files: ({ aws }) => [
+      ['aws.image.dockerfile', aws?.image.dockerfile],
+      ['aws.authorities.entry', aws?.authorities.entry],
+      ['aws.authorities.databases', aws?.authorities.databases],
+    ],
+    // A stand-in of this machine cannot take a third party's place there: each has the address that the definition gives.
+    integrations: ({ application, aws }) =>
+      application.integrations.map(({ standIn: _local, ...integration }) => {
+        const url = aws?.integrations[integration.name] ?? integration.url;
+        return { ...integration, ...(url === undefined ? {} : { url }) };
+      }),
+  },
+};
+
+export const filesOf = (definition: ReleaseDefinition): [string, string | undefined][] =>
+  meanings[definition.platform].files(definition);
+
+/** The application's integrations, with the addresses that its services get. */
+export const integrationsOf = (definition: ReleaseDefinition): IntegrationSpec[] =>
+  meanings[definition.platform].integrations(definition);
