@@ -3,14 +3,14 @@ import { expect } from 'chai';
 import { createRig, schemaV1, type Rig } from './rig.ts';
 import { MemoryRouter, Workload } from './traffic.ts';
 
-describe('the writers that the tests of a cutover count by', () => {
+describe('the workload of the cutover tests', () => {
   let rig: Rig;
   before(async () => {
     rig = await createRig();
   });
   after(() => rig.dispose());
 
-  it('N5: find increments of one row that were lost and that were made twice', async () => {
+  it('finds lost and doubled increments of one row', async () => {
     await rig.fresh(schemaV1);
     await rig.run(rig.blue, 'UPDATE counters SET n = 10');
     const load = new Workload(rig, new MemoryRouter(), 400, 4);
@@ -30,7 +30,7 @@ describe('the writers that the tests of a cutover count by', () => {
     ]);
   });
 
-  it('M1: are cut where they hang, and nobody waits for them any more', async () => {
+  it('stops waiting for writes that are cut', async () => {
     const router = new MemoryRouter();
     const hanging = Promise.withResolvers<never>();
     const client = router.write(() => hanging.promise).catch((error: Error) => error.message);
@@ -42,7 +42,7 @@ describe('the writers that the tests of a cutover count by', () => {
     hanging.reject(new Error('what nobody hears'));
   });
 
-  it('M1: know that nobody knows the end of those that were cut', async () => {
+  it('counts cut writes as unknown', async () => {
     await rig.fresh(schemaV1);
     const router = new MemoryRouter();
     const load = new Workload(rig, router, 400, 4);

@@ -7,7 +7,7 @@ import { hasCode } from '../../../../infra/lib/errors.ts';
 describe('a session that is lost', () => {
   const login = { user: 'u', password: 'p' };
 
-  it('is told from other errors by where they came from, not by their words', async () => {
+  it('is recognised by the origin of the error, not by its message', async () => {
     const server = createServer((socket) => socket.destroy());
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');

@@ -21,14 +21,14 @@ describe('statements of an SQL file', () => {
     expect(found.map(({ line }) => line)).to.deep.equal([3, 6]);
   });
 
-  it('are none in an empty file, and one where the parser refuses it', async () => {
+  it('are none in an empty file, and one if the parser refuses the file', async () => {
     expect(await split('')).to.deep.equal([]);
     expect(await split('-- nothing\n;\n')).to.deep.equal([]);
     expect(await split(`SELECT 1; SELECT 'not closed; `)).to.have.length(1);
     expect(await split('SELECT 1; \\set psql only')).to.have.length(1);
   });
 
-  it('that control the transaction are recognised, and others that hold such words are not', async () => {
+  it('are recognised if they control the transaction, and not if they only contain such words', async () => {
     const controls = async (sql: string) => (await splitStatements(sql)).map((s) => s.controlsTransaction);
     for (const sql of [
       'COMMIT',
@@ -80,7 +80,7 @@ describe('the login of the subscriber', () => {
 
 describe('the hash of a row', () => {
   const column = (name: string, builtIn: string) => ({ name, builtIn, type: builtIn, generated: false });
-  it('is of the columns of both sides, as text where their bytes would not be the same everywhere', () => {
+  it('covers the shared columns, as text if their binary form may differ', () => {
     const mine = [
       column('id', 'int4'),
       column('name', 'text'),

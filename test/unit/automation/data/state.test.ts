@@ -7,7 +7,7 @@ import { behind } from '../../../../automation/data/replication/sequences.ts';
 
 describe('a sequence is carried over', () => {
   const at = (value: bigint, called: boolean) => ({ value, called });
-  it('where the other side would give a number again, and never back', () => {
+  it('if the other side would repeat a number, and never backwards', () => {
     expect(behind(at(1n, false), at(1n, true), true)).to.equal(true);
     expect(behind(at(1n, true), at(1n, false), true)).to.equal(false);
     expect(behind(at(5n, true), at(9n, true), true)).to.equal(true);
@@ -25,7 +25,7 @@ describe('tables that flow back to an older schema', () => {
     primaryKey: ['id'],
     owner: 'owner',
   });
-  it('are those of both, with a list of columns only where the new one has more', () => {
+  it('are the shared ones, with a column list only if the new side has more columns', () => {
     const shared = sharedTables(
       [table('a', 'id', 'x', 'gen1'), table('b', 'id', 'extra'), table('c', 'id')],
       [table('a', 'id', 'x'), table('b', 'id')],
@@ -45,7 +45,7 @@ describe('messages for people', () => {
       'd was dropped',
     ]);
   });
-  it('show numbers of rows and hide what may be personal', () => {
+  it('show numeric keys and hash keys that may be personal', () => {
     const columns = [
       { name: 'id', type: 'bigint', builtIn: 'int8', generated: false },
       { name: 'email', type: 'text', builtIn: 'text', generated: false },

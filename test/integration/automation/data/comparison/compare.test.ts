@@ -31,7 +31,7 @@ describe('what a comparison of contents finds', () => {
     return await compare();
   };
 
-  describe('N1: different contents that look alike', () => {
+  describe('different contents that look alike', () => {
     const keyless = 'CREATE TABLE t (a int, s text);';
     const cases: [title: string, blue: string, green: string][] = [
       [
@@ -107,7 +107,7 @@ describe('what a comparison of contents finds', () => {
       });
     }
 
-    it('any two different multisets, and no two equal ones', async () => {
+    it('finds any two different multisets, and no two equal ones', async () => {
       const next = random(20_260_101);
       const multisets: number[][] = [];
       // Few values and many copies, so that pairs, triples and powers of two of the same rows are common.
@@ -134,7 +134,7 @@ describe('what a comparison of contents finds', () => {
     });
   });
 
-  it('N1: says how many rows have no equal where no key names them', async () => {
+  it('counts rows without an equal in a table without a key', async () => {
     const table = 'CREATE TABLE t (a int, s text);';
     const [found] = await compared(
       `${table} INSERT INTO t SELECT i / 2, 'paid' FROM generate_series(0, 9999) i; INSERT INTO t VALUES (-1, 'blue'), (-1, 'blue')`,
@@ -146,7 +146,7 @@ describe('what a comparison of contents finds', () => {
     );
   });
 
-  it('N1: counts and names rows of a table with a key, however many differ', async () => {
+  it('counts and names rows of a table with a key, however many differ', async () => {
     const table = 'CREATE TABLE t (id int PRIMARY KEY, s text);';
     const [found] = await compared(
       `${table} INSERT INTO t SELECT i, 'paid' FROM generate_series(1, 20000) i`,
@@ -157,7 +157,7 @@ describe('what a comparison of contents finds', () => {
     );
   });
 
-  it('are equal with no column, no row, the same rows in heirs, or other types with the same values', async () => {
+  it('finds no difference without columns or rows, with inheriting tables, or between types with equal values', async () => {
     const tables = `CREATE TABLE nothing (); INSERT INTO nothing DEFAULT VALUES; CREATE TABLE none (id int PRIMARY KEY);
       CREATE TABLE parent (id int); CREATE TABLE child () INHERITS (parent); INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1), (2);
       CREATE TABLE parts (id int PRIMARY KEY, at timestamptz) PARTITION BY RANGE (id); CREATE TABLE parts1 PARTITION OF parts FOR VALUES FROM (0) TO (9);
@@ -176,7 +176,7 @@ describe('what a comparison of contents finds', () => {
     ]);
   });
 
-  it('N4: fail where a policy hides rows from who compares, instead of comparing what is left', async () => {
+  it('fails if a policy hides rows from its session', async () => {
     const schema = `CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t ENABLE ROW LEVEL SECURITY`;
     await rig.fresh(`${schema}; INSERT INTO t VALUES (1); ALTER TABLE t FORCE ROW LEVEL SECURITY`);
     await rig.run(rig.green, `${schema}; ALTER TABLE t FORCE ROW LEVEL SECURITY`);
@@ -189,7 +189,7 @@ describe('what a comparison of contents finds', () => {
     expect(error).to.include('would be affected by row-level security policy for table "t"');
   });
 
-  it('are not equal where no column is on both sides, as only the numbers of rows could be', async () => {
+  it('finds tables unequal that share no column', async () => {
     await rig.fresh('CREATE TABLE t (a int); INSERT INTO t VALUES (1)');
     await rig.run(rig.green, 'CREATE TABLE t (b int); INSERT INTO t VALUES (2)');
     expect(await compare('common')).to.deep.equal([
@@ -203,7 +203,7 @@ describe('what a comparison of contents finds', () => {
     ]);
   });
 
-  it('take time and buckets for the size of a table, partitioned or not', async () => {
+  it('adapts timeout and buckets to the size of a table, partitioned or not', async () => {
     await rig.fresh(`CREATE TABLE plain AS SELECT i AS id FROM generate_series(1, 300000) i; CREATE TABLE parts (id int) PARTITION BY RANGE (id);
       CREATE TABLE p1 PARTITION OF parts FOR VALUES FROM (0) TO (150000); CREATE TABLE p2 PARTITION OF parts FOR VALUES FROM (150000) TO (400000);
       INSERT INTO parts SELECT * FROM plain; ANALYZE`);
@@ -218,7 +218,7 @@ describe('what a comparison of contents finds', () => {
     });
   });
 
-  it('leave no lock behind that a change of the schema would wait for', async () => {
+  it('keeps no lock that a schema change would wait for', async () => {
     await rig.fresh('CREATE TABLE t (id int PRIMARY KEY)');
     await rig.run(rig.green, 'CREATE TABLE t (id int PRIMARY KEY)');
     await withClient(rig.blue.access, 'admin', (left) =>

@@ -32,7 +32,7 @@ describe('contents of databases', () => {
       await rig.run(rig.green, `CREATE TYPE early AS ENUM ('x'); ${seed}`);
     });
 
-    it('are equal where they are, whatever the types', async () => {
+    it('are equal for all types', async () => {
       const tables = await compare('left');
       expect(tables.map((t) => [t.table, t.equal, t.rows.left])).to.deep.equal([
         ['public.accounts', true, 500],
@@ -43,7 +43,7 @@ describe('contents of databases', () => {
       ]);
     });
 
-    it('say how many rows differ, and which, without personal data', async () => {
+    it('count and name different rows without personal data', async () => {
       await rig.run(
         rig.green,
         `DELETE FROM settings WHERE account = 5; UPDATE accounts SET email = upper(email) WHERE id IN (3, 400);
@@ -61,7 +61,7 @@ describe('contents of databases', () => {
       expect(tables.get('public.odd')?.equal).to.equal(false);
     });
 
-    it('treat tables and columns of one side as the direction demands', async () => {
+    it('judge tables and columns of one side by the direction', async () => {
       await rig.run(
         rig.green,
         'ALTER TABLE accounts ADD COLUMN extra int; CREATE TABLE more (id int PRIMARY KEY); DROP TABLE odd; ALTER TABLE settings DROP COLUMN value',
@@ -107,7 +107,7 @@ describe('contents of databases', () => {
       );
     beforeEach(people);
 
-    it('keep equality, uniqueness and references, and leave no original behind', async () => {
+    it('keep equality, uniqueness and references, and no original value', async () => {
       const masked = await maskDatabase(rig.blue.access, rules, 'a secret');
       expect(masked.map((m) => m.rows)).to.deep.equal([300, 300, 150, 300, 50]);
       const one = (sql: string) => value<unknown>(rig.blue, sql);
@@ -139,7 +139,7 @@ describe('contents of databases', () => {
       expect(await one('SELECT email FROM people WHERE id = 1')).not.to.equal(first);
     });
 
-    it('list every rule that cannot be kept, and change nothing', async () => {
+    it('list every rule that cannot be applied, and change nothing', async () => {
       const wrong: MaskRule[] = [
         { table: 'nobody', column: 'a', with: 'text' },
         { table: 'people', column: 'nothing', with: 'text' },
@@ -188,7 +188,7 @@ describe('contents of databases', () => {
       expect(await value<string>(rig.blue, 'SELECT count(*) FROM a')).to.equal('3');
     });
 
-    it('N5: by the ledger of increments: lost and doubled ones, in both directions', async () => {
+    it('by the ledger of increments: lost and doubled ones, in both directions', async () => {
       await rig.run(
         rig.blue,
         `CREATE TABLE counts (name text PRIMARY KEY, n bigint NOT NULL);

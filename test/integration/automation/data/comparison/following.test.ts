@@ -39,7 +39,7 @@ describe('the side that follows, compared with the live one', () => {
   const orders = `CREATE TABLE orders (n int, state text); ALTER TABLE orders REPLICA IDENTITY FULL;
     INSERT INTO orders SELECT i / 2, 'OPEN' FROM generate_series(0, 999) i; CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (1)`;
 
-  it('H1, H2: neither it nor what it follows minds what the owner has set for the application', async () => {
+  it('ignores settings that the owner has made for the application', async () => {
     await rig.fresh(orders);
     await withClient(rig.blue.access, 'admin', async (client) => {
       const settings = [
@@ -58,7 +58,7 @@ describe('the side that follows, compared with the live one', () => {
     expect([...(await compared()).values()].map(({ equal }) => equal)).to.deep.equal([true, true]);
   });
 
-  it('N2: finds rows that are missing there, whose UPDATE was skipped without a word, and names the table', async () => {
+  it('finds missing rows whose UPDATE was silently skipped, and names the table', async () => {
     await follow(orders);
     await rig.run(rig.green, `DELETE FROM orders WHERE n < 100`);
     await rig.run(rig.blue, `UPDATE orders SET state = 'paid'`);
@@ -74,7 +74,7 @@ describe('the side that follows, compared with the live one', () => {
     expect(await value(rig.blue, `SELECT count(*)::int FROM orders WHERE state = 'paid'`)).to.equal(1000);
   });
 
-  it('N2: stops the release before writes are held, with the table and the number of rows', async () => {
+  it('stops the release before writes are held, with the table and the number of rows', async () => {
     await follow(orders);
     const directory = await mkdtemp(join(tmpdir(), 'greenlight-following-'));
     const context = {
@@ -96,7 +96,7 @@ describe('the side that follows, compared with the live one', () => {
     }
   });
 
-  it('N2: finds 1,000 rows in pairs that say OPEN where the live side says paid', async () => {
+  it('finds 1,000 different rows that occur in equal pairs', async () => {
     await follow(orders);
     // Other rows than the live side has: no UPDATE finds one of them.
     await rig.run(rig.green, 'UPDATE orders SET n = n + 5000');
@@ -108,7 +108,7 @@ describe('the side that follows, compared with the live one', () => {
     expect(found?.detail).to.contain('1000 of 1000 rows').and.to.contain('1000 rows').and.to.contain('not on blue');
   });
 
-  it('N2: finds rows that the live side does not have, and names them by their key', async () => {
+  it('finds extra rows, and names them by their key', async () => {
     await follow(schemaV1);
     await rig.run(rig.green, `INSERT INTO settings VALUES (3, 'language', 'en')`);
     await rig.run(rig.green, `UPDATE accounts SET balance = 0 WHERE id = 7`);
@@ -154,20 +154,20 @@ describe('the side that follows, compared with the live one', () => {
     expect(workload.failures).to.deep.equal([]);
   });
 
-  it('D3: finds what a migration changed in columns that the live side has', async () => {
+  it('finds changes that a migration made to shared columns', async () => {
     await follow(schemaV1);
     await rig.run(rig.green, `UPDATE accounts SET email = upper(email) WHERE id <= 20`);
     expect((await compared()).get('public.accounts')?.detail).to.contain('20 of 500 rows');
   });
 
-  it('N7: finds rows that only one side truncated', async () => {
+  it('finds rows that only one side truncated', async () => {
     await follow('CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a SELECT generate_series(1, 10)');
     await rig.run(rig.green, 'CREATE TABLE b (id int PRIMARY KEY REFERENCES a)');
     await rig.run(rig.green, 'TRUNCATE a CASCADE');
     expect((await compared()).get('public.a')).to.deep.include({ equal: false, rows: { left: 10, right: 0 } });
   });
 
-  it('rejects with the cause where the other side does not follow any more', async () => {
+  it('rejects with the cause if the replication has stopped', async () => {
     await follow(schemaV1);
     await rig.run(rig.green, `INSERT INTO settings VALUES (1, 'size', 'x')`);
     await rig.run(rig.blue, `INSERT INTO settings VALUES (1, 'size', 'y')`);

@@ -45,7 +45,7 @@ describe('a cutover that cannot be done', () => {
     return aborted;
   };
 
-  it('gives way to a transaction that writes and stays open', async () => {
+  it('is aborted by a writing transaction that stays open', async () => {
     const stubborn = await connect(scene.rig.blue.access, 'app');
     try {
       await stubborn.query(`BEGIN; UPDATE accounts SET profile = '{"a": 1}' WHERE id = 7`);
@@ -57,7 +57,7 @@ describe('a cutover that cannot be done', () => {
     }
   });
 
-  it('gives way to a transaction that stays open on the new side, and holds nothing meanwhile', async () => {
+  it('is aborted before the hold by a transaction that stays open on the new side', async () => {
     const stubborn = await connect(scene.rig.green.access, 'admin');
     try {
       await stubborn.query(`BEGIN; CREATE TABLE unfinished (id int)`);
@@ -69,7 +69,7 @@ describe('a cutover that cannot be done', () => {
     }
   });
 
-  it('gives way to a request that is not answered', async () => {
+  it('is aborted by a request that is not answered', async () => {
     let answer = (): void => undefined;
     const slow = scene.router.write(() => new Promise<void>((resolve) => (answer = resolve)));
     const error = await attempt();
@@ -78,12 +78,12 @@ describe('a cutover that cannot be done', () => {
     expect((await expectUndone(error, 'drain')).found).to.include('1 were not answered');
   });
 
-  it('notices a balancer that takes the command and does nothing', async () => {
+  it('is aborted by a balancer that accepts the flip and does nothing', async () => {
     scene.router.onApply = () => Promise.resolve();
     await expectUndone(await attempt(), 'flip');
   });
 
-  it('notices a balancer that fails', async () => {
+  it('is aborted by a balancer that fails', async () => {
     scene.router.onApply = () => Promise.reject(new Error('socket gone'));
     const aborted = await expectUndone(await attempt(), 'flip');
     expect(aborted.found).to.include('socket gone');
@@ -127,12 +127,12 @@ describe('a cutover that cannot be done', () => {
     await expectUndone(await attempt({ signal: AbortSignal.abort(new Error('stopped')) }), 'prepare');
   });
 
-  it('is refused before anything is held where it may not begin', async () => {
+  it('is refused before the hold if its preconditions are not met', async () => {
     expect(String(await attempt({ from: scene.rig.green, to: scene.rig.blue }))).to.include('blue is live, not green');
     expect(scene.router.holds).to.equal(0);
   });
 
-  it('is none where the balancer fails and has flipped all the same', async () => {
+  it('is finished if the balancer reports a failure but has flipped', async () => {
     scene.router.onApply = (_, apply) => {
       apply();
       return Promise.reject(new Error('connection reset'));

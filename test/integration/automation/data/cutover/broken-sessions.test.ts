@@ -42,7 +42,7 @@ describe('a cutover whose sessions break', () => {
 
   for (const [what, fault] of Object.entries(faults)) {
     for (const colour of ['blue', 'green'] as const) {
-      it(`N5: ends by itself where ${what} on ${colour} right after the flip: one direction at a time, no increment is lost`, async () => {
+      it(`finishes if ${what} on ${colour} right after the flip: one direction at a time, no increment lost`, async () => {
         afterIt(scene.router, 'release', () => fault(scene.rig[colour]));
         const there = await scene.forward();
         expect(there.problems).to.deep.equal([]);
@@ -56,7 +56,7 @@ describe('a cutover whose sessions break', () => {
         expect((await scene.state()).phase).to.equal('idle');
       });
 
-      it(`I1: is undone or done, by itself, where ${what} on ${colour} in the hold`, async () => {
+      it(`is undone or finished if ${what} on ${colour} during the hold`, async () => {
         afterIt(scene.router, 'hold', () => fault(scene.rig[colour]));
         const ended = await scene.forward().catch((error: unknown) => error);
         if (ended instanceof CutoverAborted) {
@@ -71,7 +71,7 @@ describe('a cutover whose sessions break', () => {
       });
     }
 
-    it(`N5: goes back where ${what} on green right after the flip and the program stands still`, async () => {
+    it(`rolls back if ${what} on green right after the flip and the program hangs`, async () => {
       // Nothing of what comes after the flip is done when the way back begins.
       const broken = new Promise<void>((resolve) =>
         afterIt(scene.router, 'release', async () => {
@@ -90,7 +90,7 @@ describe('a cutover whose sessions break', () => {
     });
   }
 
-  it('I1: is undone where the new colour stands still in the hold, without waiting for it', async () => {
+  it('is undone if the new colour hangs during the hold, without waiting for it', async () => {
     const stopped: number[] = [];
     afterIt(scene.router, 'hold', async () => {
       const sql = `SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'greenlight%' AND backend_type = 'client backend' AND pid <> pg_backend_pid()`;
@@ -110,7 +110,7 @@ describe('a cutover whose sessions break', () => {
     expect((await scene.state()).phase).to.equal('replicating');
   });
 
-  it('I1: says that the new colour may still write where it cannot be reached any more after the grant', async () => {
+  it('reports that the new colour may still write if it is unreachable after the grant', async () => {
     const administrator = await connect(scene.rig.green.access, 'admin', { applicationName: 'an administrator' });
     const { router } = scene;
     const read = router.read;
@@ -146,7 +146,7 @@ describe('a cutover whose sessions break', () => {
     await nothingLost();
   });
 
-  it('N5: no direction starts while the other one runs, whoever wants it', async () => {
+  it('never starts one direction while the other one runs', async () => {
     const there = await scene.forward();
     expect(there.problems).to.deep.equal([]);
     const link = linkBetween(scene.rig.blue, scene.rig.green);
@@ -166,7 +166,7 @@ describe('a cutover whose sessions break', () => {
     await nothingLost();
   });
 
-  it('I1: is settled where the live colour crashed in the hold and the program is gone: what lost its connection is revived', async () => {
+  it('is recovered after the live colour crashed and the program died: the replication is restarted', async () => {
     await faults['a backend is killed'](scene.rig.blue);
     await answers(scene.rig.blue);
     while ((await syncStatus(linkBetween(scene.rig.blue, scene.rig.green))).state !== 'broken') await sleep(50);

@@ -56,7 +56,7 @@ describe('a program that dies in a cutover', () => {
     await scene.load.more(10);
   };
 
-  it('is undone where it had not flipped, and the next one succeeds', async () => {
+  it('is undone before the flip, and the next cutover succeeds', async () => {
     for (const step of ['prepare', 'hold', 'drain', 'fence', 'replay', 'carry-over', 'grant'] as const) {
       await die(scene.rig.blue, scene.rig.green, 'forward', step);
       expect(scene.router.split.live, step).to.equal('blue');
@@ -70,7 +70,7 @@ describe('a program that dies in a cutover', () => {
   }).timeout(60_000);
 
   for (const step of ['flip', 'release', 'fenced', 'follow'] as const) {
-    it(`is finished where it had flipped (${step}), and the way back loses nothing`, async () => {
+    it(`is finished after the flip (${step}), and the rollback loses nothing`, async () => {
       await die(scene.rig.blue, scene.rig.green, 'forward', step);
       expect(scene.router.split.live).to.equal('green');
       for (const attempt of ['once', 'again']) {
@@ -90,7 +90,7 @@ describe('a program that dies in a cutover', () => {
     });
   }
 
-  it('is settled in a rollback, too', async () => {
+  it('is undone or finished in a rollback too', async () => {
     await scene.forward();
     for (const step of ['fence', 'grant'] as const) {
       await die(scene.rig.green, scene.rig.blue, 'rollback', step);
@@ -104,7 +104,7 @@ describe('a program that dies in a cutover', () => {
     await scene.expectNothingLost(40);
   });
 
-  it('does no harm where it only stood still: its lease and its fence end, and it gives up', async () => {
+  it('aborts after it was suspended: its lease and its fence have expired', async () => {
     const order = {
       from: scene.rig.blue,
       to: scene.rig.green,

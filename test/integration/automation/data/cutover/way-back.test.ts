@@ -26,7 +26,7 @@ describe('the way back from a version that hangs', () => {
     expect((await scene.state()).phase).to.equal('idle');
   };
 
-  it('M1: waits for no write that is not answered: it is cut, and everything else goes back', async () => {
+  it('cuts a write that is not answered, and carries back everything else', async () => {
     const hung = scene.router.write(() => new Promise<never>(() => undefined)).catch((error: Error) => error.message);
     const steps: string[] = [];
     const returned = await back((step, _, detail) => steps.push(`${step} ${detail ?? ''}`.trim()));
@@ -39,7 +39,7 @@ describe('the way back from a version that hangs', () => {
     'refuses to cut': () => Promise.reject(new Error('No such server.')),
     'does not answer when it shall cut': () => new Promise<never>(() => undefined),
   })) {
-    it(`M1: goes back where the balancer ${how}: the fence keeps out what is not answered`, async () => {
+    it(`succeeds if the balancer ${how}: the fence keeps out unanswered writes`, async () => {
       const hung = scene.router.write(() => new Promise<never>(() => undefined)).catch((error: Error) => error.message);
       scene.router.cutWrites = cutWrites;
       const steps: string[] = [];
@@ -50,7 +50,7 @@ describe('the way back from a version that hangs', () => {
     });
   }
 
-  it('M1: ends transactions that hold their locks, idle or at work', async () => {
+  it('terminates transactions that hold locks, idle or active', async () => {
     const [idle, busy] = [await connect(scene.rig.green.access, 'app'), await connect(scene.rig.green.access, 'app')];
     for (const client of [idle, busy]) {
       client.on('error', () => undefined);
@@ -69,7 +69,7 @@ describe('the way back from a version that hangs', () => {
     }
   });
 
-  it('M1: ends a session that maintains a table in a transaction, and none that writes to a temporary table only', async () => {
+  it('terminates a session that maintains a table in a transaction, but not one that writes to a temporary table only', async () => {
     const [maintains, temporary] = [
       await connect(scene.rig.green.access, 'owner'),
       await connect(scene.rig.green.access, 'app'),
@@ -89,7 +89,7 @@ describe('the way back from a version that hangs', () => {
     }
   });
 
-  it('M1: ends who holds the lock of a row on the old colour, where the replication waits for it', async () => {
+  it('terminates a session on the old colour whose row lock blocks the replication', async () => {
     const job = await connect(scene.rig.blue.access, 'owner');
     job.on('error', () => undefined);
     try {
@@ -102,7 +102,7 @@ describe('the way back from a version that hangs', () => {
     }
   });
 
-  it('C4: says at once which change the old colour could not apply', async () => {
+  it('names the change that the old colour could not apply', async () => {
     await scene.load.stop();
     await scene.rig.run(scene.rig.blue, `INSERT INTO settings VALUES (1, 'font', 'old')`);
     await scene.rig.run(scene.rig.green, `INSERT INTO settings VALUES (1, 'font', 'new')`);
@@ -115,7 +115,7 @@ describe('the way back from a version that hangs', () => {
     expect(scene.router.split.live).to.equal('green');
   });
 
-  it('M1: a write that was cut and is committed before the fence is there once; one that comes later is refused', async () => {
+  it('keeps a cut write that commits before the fence, and refuses one that comes later', async () => {
     const early = await connect(scene.rig.green.access, 'app');
     const late = await connect(scene.rig.green.access, 'app');
     try {

@@ -60,7 +60,7 @@ describe('migrations', () => {
     ).to.equal('expand,expand,contract');
   });
 
-  it('rolls a failing file back, names file and line, and keeps those before it', async () => {
+  it('rolls a failing file back, names file and line, and keeps the files before it', async () => {
     await file('1.sql', 'CREATE TABLE a (id int PRIMARY KEY);');
     await file(
       '2.sql',
@@ -80,7 +80,7 @@ describe('migrations', () => {
     expect(await value(rig.blue, `SELECT to_regclass('c')`)).to.equal(null);
   });
 
-  it('finds a COMMIT behind a body that has no quotes, and the line of what no parser takes', async () => {
+  it('finds a COMMIT behind a BEGIN ATOMIC body, and the line of a syntax error', async () => {
     const body = 'CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END;';
     await file('1.sql', `${body}\nCREATE TABLE c (id int);\nCOMMIT;\nSELECT nothing;`);
     const committed = await failure(runMigrations(set('expand')));
@@ -93,7 +93,7 @@ describe('migrations', () => {
     expect(await value(rig.blue, `SELECT to_regclass('c')`)).to.equal(null);
   });
 
-  it('names an applied file that was changed, and contract files that do not exist', async () => {
+  it('names changed files that are applied already, and contract files that do not exist', async () => {
     await file('1.sql', 'SELECT 1');
     await runMigrations(set('expand'));
     await file('1.sql', 'SELECT 2');
@@ -101,7 +101,7 @@ describe('migrations', () => {
     expect((await failure(pendingMigrations(set('expand', ['9.sql'])))).found).to.include('9.sql');
   });
 
-  it('waits for a lock in short tries only, and succeeds once it is free', async () => {
+  it('retries with a short lock timeout, and succeeds once the lock is free', async () => {
     await file('1.sql', 'CREATE TABLE a (id int PRIMARY KEY);');
     await runMigrations(set('expand'));
     await file('2.sql', 'ALTER TABLE a ADD COLUMN b int;');

@@ -7,7 +7,7 @@ import { startSync, stopSync } from '../../../../../automation/data/replication/
 import { createRig, type Rig } from '../rig.ts';
 import { refused } from '../writer.ts';
 
-/** N3: what the application may write by other rights than `app_writer`, the fence does not hold. */
+/** The fence does not stop writes by rights other than `app_writer`. */
 describe('rights of the application beside app_writer', () => {
   let rig: Rig;
   before(async () => {
@@ -180,7 +180,7 @@ describe('rights of the application beside app_writer', () => {
     CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);`;
 
   for (const { title, grant, asAdmin, write, found } of cases) {
-    it(`N3: ${title}: is named before anything is published, and what is said helps`, async () => {
+    it(`${title}: reported before anything is published, with a cure that works`, async () => {
       await rig.fresh(schema);
       if (asAdmin !== undefined) await admin(asAdmin);
       await rig.run(rig.blue, grant);
@@ -199,7 +199,7 @@ describe('rights of the application beside app_writer', () => {
     });
   }
 
-  it('N3: what an extension brings with its rights ends no release', async () => {
+  it('ignores rights on objects of an extension', async () => {
     await rig.fresh(schema);
     await admin(`CREATE TABLE public.job_details (id int PRIMARY KEY); GRANT DELETE ON public.job_details TO PUBLIC;
       CREATE FUNCTION public.job_cancel() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'DELETE FROM public.job_details';
@@ -207,7 +207,7 @@ describe('rights of the application beside app_writer', () => {
     expect(await errors()).to.deep.equal([]);
   });
 
-  it('N3: others that log in and write are named', async () => {
+  it('reports other roles that can log in and write', async () => {
     await rig.fresh(schema);
     await admin(
       `CREATE ROLE worker LOGIN; CREATE ROLE clerk LOGIN; GRANT app_writer TO worker; GRANT INSERT ON public.notes TO clerk`,
@@ -218,7 +218,7 @@ describe('rights of the application beside app_writer', () => {
       .and.to.include('role clerk logs in and may write:');
   });
 
-  it('N3: after the fence nothing that the application may do writes, there and on the inactive colour', async () => {
+  it('lets the application write on neither the fenced nor the inactive colour', async () => {
     await rig.fresh(schema);
     await rig.run(
       rig.blue,

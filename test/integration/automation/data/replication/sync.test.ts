@@ -62,7 +62,7 @@ describe('replication to the inactive colour', () => {
     });
   });
 
-  it('refuses what cannot be replicated, all at once, and publishes nothing', async () => {
+  it('lists everything that cannot be replicated, and publishes nothing', async () => {
     await rig.fresh(
       `CREATE TABLE keyless (a int); CREATE UNLOGGED TABLE scratchpad (id int PRIMARY KEY); CREATE TABLE fine (id int PRIMARY KEY);
        CREATE TABLE whole (a int); ALTER TABLE whole REPLICA IDENTITY FULL; GRANT INSERT ON fine TO PUBLIC;
@@ -109,7 +109,7 @@ describe('replication to the inactive colour', () => {
     );
   });
 
-  it('names the row that is already there, in the copy and in a later change', async () => {
+  it('names a conflicting row, in the copy and in a later change', async () => {
     await rig.fresh(schemaV1);
     await copySchema(rig.blue.access, rig.green.access);
     await rig.run(
@@ -136,7 +136,7 @@ describe('replication to the inactive colour', () => {
     await stopSync(link());
   });
 
-  it('goes on after its connection was lost, and stays off at a change that conflicts', async () => {
+  it('restarts after a lost connection, and stays off at a conflict', async () => {
     await rig.fresh(schemaV1);
     await expand(rig);
     await startSync(rig.blue, rig.green);
@@ -164,7 +164,7 @@ describe('replication to the inactive colour', () => {
     await stopSync(link());
   });
 
-  it('notices a schema that changes on the live side', async () => {
+  it('detects a schema change on the live side', async () => {
     await rig.fresh(schemaV1);
     await expand(rig);
     await startSync(rig.blue, rig.green);
@@ -178,7 +178,7 @@ describe('replication to the inactive colour', () => {
     await stopSync(link());
   });
 
-  it('notices a lost slot, although every table is ready', async () => {
+  it('detects a lost slot, although every table is ready', async () => {
     await rig.fresh(schemaV1);
     await expand(rig);
     await startSync(rig.blue, rig.green);
@@ -202,7 +202,7 @@ describe('replication to the inactive colour', () => {
     await stopSync(link());
   });
 
-  it('is removed from the side that is left', async () => {
+  it('is removed from the reachable side if the other is gone', async () => {
     await rig.fresh(schemaV1);
     await expand(rig);
     await startSync(rig.blue, rig.green);
@@ -215,7 +215,7 @@ describe('replication to the inactive colour', () => {
     expect(await stopSync(link())).to.deep.equal({ unreachable: [] });
   });
 
-  it('refuses to empty a live database, or one that somebody follows', async () => {
+  it('refuses to empty a live database, or one with a subscriber', async () => {
     await rig.fresh(schemaV1);
     expect((await failure(resetDatabase(rig.blue.access, 'blue'))).found).to.include('live');
     await expand(rig);

@@ -14,7 +14,7 @@ const schema = `
   ALTER TABLE visits ENABLE ALWAYS TRIGGER count_visit;
   INSERT INTO visits (visitor) SELECT i % 10 FROM generate_series(1, 200) i;`;
 
-describe('triggers that fire for replicated rows, and are on both sides', () => {
+describe('ENABLE ALWAYS triggers on both sides', () => {
   let rig: Rig;
   before(async () => {
     rig = await createRig();
@@ -30,7 +30,7 @@ describe('triggers that fire for replicated rows, and are on both sides', () => 
     expect(moved.tables.filter((table) => !table.equal)).to.deep.equal([]);
   };
 
-  it('have their effect once: in the copy, forward, on the way back, and for writes of each side', async () => {
+  it('act once: in the copy, forward, on the way back, and for writes of each side', async () => {
     await rig.fresh(schema);
     await expand(rig, 'SELECT 1');
     const link = await startSync(rig.blue, rig.green);

@@ -32,13 +32,13 @@ function oneByOne(failures: number): { router: Router; rules: Colour[] } {
 }
 
 describe('a flip of a balancer that changes its rules one by one', () => {
-  it('is not done where some have changed only: the rest is asked for again', async () => {
+  it('is repeated while only some rules have changed', async () => {
     const { router, rules } = oneByOne(2);
     await flip(router, side('blue'), side('green'));
     expect(rules).to.deep.equal(['green', 'green']);
   });
 
-  it('is a flip where the time was over, and it had flipped', async () => {
+  it('succeeds if the time is over but the balancer has flipped', async () => {
     const { router, rules } = oneByOne(0);
     const apply = router.apply.bind(router);
     let signal: AbortSignal | undefined;
@@ -48,7 +48,7 @@ describe('a flip of a balancer that changes its rules one by one', () => {
     expect(signal?.aborted).to.equal(true);
   });
 
-  it('is no flip where they never agree', async () => {
+  it('fails if the rules never agree', async () => {
     const { router } = oneByOne(Number.POSITIVE_INFINITY);
     const error = await flip(router, side('blue'), side('green')).then(
       () => undefined,

@@ -23,7 +23,7 @@ describe('the procedure of a cutover', () => {
     expect(rollback[at]).to.equal('end the replication to blue');
   });
 
-  it('is walked in its order: a step that is left out or comes too early is refused before it does anything', async () => {
+  it('is run in order: a step that is skipped or comes too early is refused before it does anything', async () => {
     const seen: CutoverStep[] = [];
     const walk = new Walk((step) => seen.push(step));
     await walk.step('prepare', nothing);
@@ -37,7 +37,7 @@ describe('the procedure of a cutover', () => {
     expect((await rejection(walk.step('compare', nothing))).message).to.include('in the place of none');
   });
 
-  it('reports what a step found, and no step that failed', async () => {
+  it('reports the detail of a step, and no step that failed', async () => {
     const seen: [string, string | undefined][] = [];
     const walk = new Walk((step, _, detail) => seen.push([step, detail]));
     const found = await walk.step(

@@ -33,7 +33,7 @@ function databaseError(code: string, message: string): pg.DatabaseError {
   return error;
 }
 
-describe('what a table that cannot be published is said to lack', () => {
+describe('the reason why a table cannot be published', () => {
   const found = async (error: Error): Promise<string[]> => {
     const { client } = scriptedClient([
       [/^EXPLAIN/, error],
@@ -43,7 +43,7 @@ describe('what a table that cannot be published is said to lack', () => {
     return (await tablesCanBePublished(client)).map((finding) => finding.found);
   };
 
-  it('follows from the SQLSTATE, in whatever language the server speaks', async () => {
+  it('is derived from the SQLSTATE, whatever the server’s language', async () => {
     const german = databaseError('55000', 'kann nicht aktualisieren, weil die Tabelle keine Replikatidentität hat');
     expect((await found(german))[0]).to.equal(
       'table public.log has no primary key: once published, every UPDATE and DELETE on it fails',

@@ -26,12 +26,12 @@ describe('a replication that has stopped', () => {
     return started;
   };
 
-  it('is started again where nothing proves a conflict, whatever the table of the next change is called', async () => {
+  it('is restarted unless a conflict is certain, whatever the name of the next change’s table', async () => {
     for (const table of ['lessons', 'is already on', 'does not exist', 'while copying'])
       expect(await revived(table, [table]), table).to.equal(true);
   });
 
-  it('stays off where the next change is of a table that the subscriber lacks', async () => {
+  it('stays off if the subscriber lacks the table of the next change', async () => {
     expect(await revived('lessons', ['others'])).to.equal(false);
   });
 });
