@@ -5,6 +5,7 @@ import { findLive, findLiveMeanwhile, type Live } from '../release/context/live.
 import { environmentSpec } from '../release/context/spec.ts';
 import { planRelease } from '../release/plan.ts';
 import { renderPlan } from '../ui/plan.ts';
+import { columnsOf } from '../ui/text.ts';
 import { stages } from '../release/stages/index.ts';
 import { placementOf, startRelease, type FinishedRelease } from '../release/start.ts';
 import { UntrustedState } from '../stacks/state.ts';
@@ -76,7 +77,7 @@ async function dryRun(session: CommandSession, version: string): Promise<number>
           ? `Then ${to}, once ${before}`
           : `Release of ${to}; ${before}`;
     const planned = planRelease(stages, input, lastDurations('production', kind, definition.platform));
-    terminal.print(renderPlan(planned, heading, process.stdout.columns));
+    terminal.print(renderPlan(planned, heading, columnsOf(process.stdout)));
   };
   if (live !== undefined) plan('release', version, live);
   else if (baseline === undefined || baseline === version) plan('go-live', version, undefined);
