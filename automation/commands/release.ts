@@ -4,6 +4,7 @@ import { findLive, findLiveMeanwhile, type Live } from '../release/context/live.
 import { environmentSpec } from '../release/context/spec.ts';
 import { planRelease } from '../release/plan.ts';
 import { renderPlan } from '../ui/plan.ts';
+import { columnsOf } from '../ui/text.ts';
 import type { Kind, LivePlacement, Release } from '../release/context/release.ts';
 import { stagesFor } from '../release/stages/index.ts';
 import { placementOf, startRelease, type FinishedRelease } from '../release/start.ts';
@@ -66,7 +67,7 @@ async function dryRun(session: CommandSession, version: string): Promise<number>
     const stages = stagesFor({ definition, platform, environment: 'production', ...placed });
     const planned = planRelease(stages, platform, lastDurations('production', placed.kind, platform.name));
     const { noEstimate } = platform;
-    terminal.print(renderPlan(planned, heading, { columns: process.stdout.columns, noEstimate }));
+    terminal.print(renderPlan(planned, heading, { columns: columnsOf(process.stdout), noEstimate }));
   };
   const first = (to: string) =>
     print(`First go-live of ${to}`, { kind: 'go-live', to: { colour: 'blue', version: to } });

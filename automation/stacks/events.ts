@@ -1,5 +1,5 @@
 import type { EngineEvent } from '@pulumi/pulumi/automation/index.js';
-import { OperationError } from '../../infra/lib/errors.ts';
+import { OperationError, type Cure } from '../../infra/lib/errors.ts';
 
 /** A resource that the engine began or ended to change. */
 export interface Progress {
@@ -24,12 +24,12 @@ export class EventCollector {
   readonly #stack: string;
   readonly #onProgress: ((progress: Progress) => void) | undefined;
 
-  readonly #cure: (words: string) => string | undefined;
+  readonly #cure: (words: string) => Cure | undefined;
 
   constructor(
     stack: string,
     onProgress: ((progress: Progress) => void) | undefined,
-    cure: (words: string) => string | undefined = () => undefined,
+    cure: (words: string) => Cure | undefined = () => undefined,
   ) {
     this.#stack = stack;
     this.#onProgress = onProgress;
@@ -65,8 +65,11 @@ export class EventCollector {
       .filter(Boolean);
     const where = first.resource === undefined ? '' : `${first.resource}: `;
     const others = more.length === 0 ? '' : ` (and ${more.length} more)`;
-    const todo = this.#cure(first.message) ?? (rest.join('; ') || `see ${log}`);
-    return new OperationError(doing, `${where}${found}${others}`, todo, { cause });
+    const cure = this.#cure(first.message) ?? { todo: rest.join('; ') || `see ${log}` };
+    return new OperationError(doing, `${where}${found}${others}`, cure.todo, {
+      cause,
+      ...(cure.code && { code: cure.code }),
+    });
   }
 }
 
@@ -75,7 +78,7 @@ function unnamed(
   doing: string,
   cause: unknown,
   log: string,
-  cure: (words: string) => string | undefined,
+  cure: (words: string) => Cure | undefined,
 ): OperationError {
   const text = plain(cause instanceof Error ? cause.message : String(cause));
   if (/incorrect passphrase/i.test(text)) {
@@ -83,7 +86,8 @@ function unnamed(
     return new OperationError(doing, 'the passphrase is not the one that encrypted the state', todo, { cause });
   }
   const line = /^\s*(?:stderr: )?error: (.+)$/m.exec(text)?.[1] ?? text.trim().split('\n').at(-1) ?? '';
-  return new OperationError(doing, line, cure(line) ?? `see ${log}`, { cause });
+  const known = cure(line) ?? { todo: `see ${log}` };
+  return new OperationError(doing, line, known.todo, { cause, ...(known.code && { code: known.code }) });
 }
 
 /** The rule's name, its description and what it found, in one line. */

@@ -2,6 +2,7 @@ import type { Stack } from '@pulumi/pulumi/automation/index.js';
 import type { EngineSettings, StateFiles } from '../../infra/platform/engine.ts';
 import { isReal, onlyRecorded, type Deployment, type Recorded, locationOf, lockDirectory } from './state.ts';
 import { hostname } from 'node:os';
+import { isAlive } from '../../infra/lib/lifetimes.ts';
 import { OperationError } from '../../infra/lib/errors.ts';
 
 /**
@@ -72,13 +73,7 @@ async function readLock(state: StateFiles, path: string): Promise<Lock | undefin
 }
 
 function isDead(lock: Lock): boolean {
-  if (lock.hostname !== hostname()) return false;
-  try {
-    process.kill(lock.pid, 0);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH';
-  }
+  return lock.hostname === hostname() && !isAlive(lock.pid);
 }
 
 const held = (stack: string, { pid, username, hostname: host, timestamp }: Lock, path: string): OperationError =>

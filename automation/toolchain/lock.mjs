@@ -1,3 +1,4 @@
+// Not infra/lib/: set-up runs on Node.js 20, which does not read TypeScript, before any package is installed.
 // One set-up at a time: `npm test` and `npm run release` in two terminals must not install into the same folder.
 import { mkdirSync, readFileSync, rmdirSync, statSync, unlinkSync, writeFileSync, linkSync } from 'node:fs';
 import { dirname } from 'node:path';

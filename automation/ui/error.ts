@@ -2,7 +2,7 @@ import { OperationError } from '../../infra/lib/errors.ts';
 import { LeaseHeldError } from '../../infra/platform/lease.ts';
 import { secrets } from '../../infra/lib/redact.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
-import { oneLine, pad, painter, wantsColour, wrap, type Environment, type Paint } from './text.ts';
+import { columnsOf, oneLine, pad, painter, wantsColour, wrap, type Environment, type Paint } from './text.ts';
 
 /**
  * Writes an error for a person and returns the exit code that it means. An OperationError is three lines; anything else
@@ -15,7 +15,7 @@ export function printError(
 ): ExitCode {
   const paint = painter(wantsColour({ isTTY: stderr.isTTY ?? false, env }));
   const debug = (env['DEBUG'] ?? '').split(',').includes('greenlight');
-  stderr.write(`${secrets.redact(renderError(error, paint, debug, stderr.columns))}\n`);
+  stderr.write(`${secrets.redact(renderError(error, paint, debug, columnsOf(stderr)))}\n`);
   if (error instanceof LeaseHeldError) return exitCodes.locked;
   return error instanceof OperationError ? exitCodes.problem : exitCodes.bug;
 }

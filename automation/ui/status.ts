@@ -34,7 +34,7 @@ export interface ColourStatus {
   /** Of the reads. */
   weightPercent: number;
   instances: { up: number; total: number };
-  /** `primary`, `replica`, `none`, ... */
+  /** `streaming from blue` where it follows the other colour, else the state of its instance (`running`), or `none`. */
   database: string;
   lagBytes: number | undefined;
   lagMs: number | undefined;
@@ -49,7 +49,7 @@ export function renderStatus(model: StatusModel, paint: Paint): string {
 function renderEnvironment(environment: EnvironmentStatus, paint: Paint): string[] {
   const { name, entry, colours, holdMs, alerts, lastRelease } = environment;
   const release = lastRelease && `  release  ${describeRelease(lastRelease)}`;
-  // The one thing that is known also of an environment that is gone, or cannot be asked.
+  // The history of releases is known even where the environment is gone or cannot be asked.
   const known = release === undefined ? [] : [release];
   const doubt = (environment.doubt?.split('\n') ?? []).map(
     (line, i) => `  ${i === 0 ? paint('bad', '✕') : ' '} ${oneLine(line)}`,

@@ -5,14 +5,12 @@ import { buildReport } from '../report/model/build.ts';
 import { formatClock } from '../journal/format.ts';
 import { happeningsOf, progressOf, type Happening } from './happenings.ts';
 import { renderSummary } from './summary.ts';
-import { fit, oneLine, painter, wantsColour, wrap, type Environment } from './text.ts';
+import { columnsOf, fit, oneLine, painter, wantsColour, wrap, type Environment } from './text.ts';
 
 export interface TerminalOptions {
   stdout: NodeJS.WritableStream & { columns?: number };
   isTTY: boolean;
   env: Environment;
-  /** Only what is not good, and the summary. */
-  quiet?: boolean;
   /** ms since the epoch; for tests. */
   now?: () => number;
 }
@@ -36,7 +34,7 @@ export interface Terminal {
  * Not by log-update: one line is erased with one sequence, and log-update hides the cursor and wraps what is to be cut.
  */
 export function createTerminal(options: TerminalOptions): Terminal {
-  const { stdout, isTTY, env, quiet = false, now = Date.now } = options;
+  const { stdout, isTTY, env, now = Date.now } = options;
   const alive = isTTY && env['TERM'] !== 'dumb' && !isCi(env);
   const paint = painter(wantsColour({ isTTY, env }));
   const stages = new Map<StageId, { title: string; expectedMs: number }>();
@@ -57,7 +55,7 @@ export function createTerminal(options: TerminalOptions): Terminal {
     if (!broken) stdout.write(text);
   };
   // One column less: some terminals break a line that fills the last one.
-  const width = (): number => Math.max(1, (stdout.columns ?? 80) - 1);
+  const width = (): number => Math.max(1, (columnsOf(stdout) ?? 80) - 1);
   const titleOf = (id: StageId): string => stages.get(id)?.title ?? id;
 
   const erase = (): void => {
@@ -65,7 +63,7 @@ export function createTerminal(options: TerminalOptions): Terminal {
     drawn = false;
   };
   const draw = (): void => {
-    if (!alive || quiet || paused || closed) return;
+    if (!alive || paused || closed) return;
     erase();
     const line = fit(liveLine(), width());
     if (line === '') return;
@@ -86,8 +84,11 @@ export function createTerminal(options: TerminalOptions): Terminal {
     draw();
   };
   const show = (entry: JournalEntry): void => {
-    const happenings = happeningsOf(entry, titleOf).filter((h) => !quiet || h.tone === 'bad' || h.tone === 'warn');
-    stay(happenings.flatMap((happening) => (alive ? inWindow(happening) : [logLine(entry.at, happening)])));
+    stay(
+      happeningsOf(entry, titleOf).flatMap((happening) =>
+        alive ? inWindow(happening) : [logLine(entry.at, happening)],
+      ),
+    );
   };
   const inWindow = ({ tone, text, depth }: Happening): string[] => {
     const indent = '  '.repeat(depth);
@@ -126,7 +127,7 @@ export function createTerminal(options: TerminalOptions): Terminal {
       if (alive) return draw();
       // Counters move on all the time: a log only says what is new.
       const kind = doing.replace(/\d+/g, '');
-      if (quiet || kind === loggedWaiting) return;
+      if (kind === loggedWaiting) return;
       loggedWaiting = kind;
       write(`${logLine(new Date(now()).toISOString(), { tone: 'soft', text: `waiting: ${doing}`, depth: 1 })}\n`);
     },

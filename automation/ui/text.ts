@@ -36,6 +36,9 @@ export function oneLine(text: string): string {
   );
 }
 
+/** Columns of a window; undefined where it is no terminal. 0 is a pseudo-terminal whose size nobody has set: taken as 80. */
+export const columnsOf = ({ columns }: { columns?: number }): number | undefined => (columns === 0 ? 80 : columns);
+
 /** Cuts `text` to `width` columns; `…` stands for the rest. */
 export function fit(text: string, width: number): string {
   if (stringWidth(text) <= width) return text;

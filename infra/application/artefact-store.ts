@@ -4,7 +4,6 @@ import { chmod, cp, lstat, mkdir, readdir, readFile, readlink, realpath, rm } fr
 import { dirname, isAbsolute, join, normalize, relative, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { OperationError } from '../lib/errors.ts';
-import type { Artefact } from '../model.ts';
 import { flush, move, replaceFile } from '../lib/atomic-file.ts';
 import { artefactsDirectory } from '../lib/paths.ts';
 import type { Artefacts } from '../platform/artefacts.ts';
@@ -61,17 +60,6 @@ export function createLocalArtefacts(directory = artefactsDirectory()): Artefact
       }
     },
   };
-}
-
-/** Checks an artefact's content against its digest. Rejects with an OperationError where they differ. */
-export async function verifyArtefact(artefact: Artefact): Promise<void> {
-  const found = await contents(artefact.location).then(digestOf, (error: Error) => `unreadable (${error.message})`);
-  if (found === artefact.digest) return;
-  throw new OperationError(
-    `verifying the artefact of version ${artefact.version}`,
-    `its content is ${found}, not ${artefact.digest}: something was changed in ${artefact.location}`,
-    'delete that directory and build the version again',
-  );
 }
 
 const hex = (digest: string): string => digest.slice('sha256:'.length);

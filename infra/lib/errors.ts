@@ -10,7 +10,15 @@ export type ErrorCode =
   /** A database could not be reached, or refused the session. */
   | 'unreachable'
   /** A condition was not met within its time. */
-  | 'timeout';
+  | 'timeout'
+  /** Another process listens on the port that a server was to get: another port helps. */
+  | 'port-in-use';
+
+/** What to do about a failure whose words are known, and what kind it is. */
+export interface Cure {
+  todo: string;
+  code?: ErrorCode;
+}
 
 /**
  * An error that a person can act on: what was being done, what was found, what to do. Printed without a stack trace.

@@ -1,3 +1,4 @@
+import type { Cure } from '../lib/errors.ts';
 import type { EnvironmentName } from '../model.ts';
 
 /** What the Pulumi engine needs: backend, secrets provider, plug-ins. */
@@ -19,8 +20,8 @@ export interface EngineSettings {
   idOf(resource: { urn: string; type: string; inputs?: Record<string, unknown> }): string | undefined;
   /** By type, properties that change by themselves and so are no drift: `desiredCount`, or one of an object, `tags/Name`. */
   volatile: Record<string, string[]>;
-  /** What to do about words of a provider or of the backend that the platform knows: an expired token, a quota. */
-  cure?(words: string): string | undefined;
+  /** What to do about an error message of a provider or of the backend that the platform knows: an expired token, a quota. */
+  cure?(words: string): Cure | undefined;
   /** Environment variables for the engine's process (never printed: one is the passphrase). */
   env: Record<string, string>;
   pulumiCommand: string;

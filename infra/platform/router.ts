@@ -35,7 +35,7 @@ export interface Router {
   read(): Promise<RouterState>;
   /**
    * Applies a split at once (milliseconds), persisted so that a restarted balancer keeps it. Does not end a hold. Once `signal`
-   * aborts it changes nothing more but what it puts back, and rejects: nobody who gave it up is surprised by it later.
+   * aborts: reverts partial changes and rejects; nothing changes afterwards.
    */
   apply(split: Split, signal?: AbortSignal): Promise<void>;
   /** New writes wait, at most `leaseMs`: then they go to the live colour by themselves, even if this program died. */

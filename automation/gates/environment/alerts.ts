@@ -1,5 +1,5 @@
-import { setTimeout } from 'node:timers/promises';
 import { OperationError } from '../../../infra/lib/errors.ts';
+import { poll } from '../../../infra/lib/poll.ts';
 import type { AlertDelivery, Alerts } from '../../../infra/platform/alerts.ts';
 import type { Instances } from '../../../infra/platform/instances.ts';
 import { check, type Gate, type Measurement } from '../../journal/verdict.ts';
@@ -39,21 +39,21 @@ export function alertsGate(options: AlertsGate): Gate {
     async measure({ evidence, signal }) {
       const rules = await alerts.rules();
       await refuseUnlessRedundant(instances, instance, signal);
-      await poll(waitMs, pollMs, signal, async () => (await alerts.watches(instance)) || undefined);
+      const pace = { everyMs: pollMs, timeoutMs: waitMs, signal };
+      await poll(async () => (await alerts.watches(instance)) || undefined, pace);
       const stoppedAt = Date.now();
       let delivered: AlertDelivery | undefined;
       try {
         // Where the platform would take minutes to notice a loss, it raises the same alert itself.
         await (alerts.raise?.(instance) ?? instances.stop(instance));
-        delivered = await poll(waitMs, pollMs, signal, async () =>
-          (await alerts.deliveries(stoppedAt)).find((delivery) => isAbout(delivery, instance)),
-        );
+        const look = async () => (await alerts.deliveries(stoppedAt)).find((one) => isAbout(one, instance));
+        delivered = await poll(look, pace);
       } finally {
         await instances.start(instance);
       }
-      const back = await poll(waitMs, pollMs, signal, async () =>
-        (await instances.list()).find(({ id, state }) => id === instance && state === 'running'),
-      );
+      const running = async () =>
+        (await instances.list()).find(({ id, state }) => id === instance && state === 'running');
+      const back = await poll(running, pace);
       const raised = alerts.raise === undefined ? 'by stopping the instance' : 'as a test of the alarm itself';
       const failures = await alerts.failures(stoppedAt);
       const ms = delivered === undefined ? undefined : delivered.at - stoppedAt;
@@ -81,15 +81,18 @@ export function alertsGate(options: AlertsGate): Gate {
   };
 }
 
-/** Stopping the only instance of a service would be an outage: then the proof is not made. */
-/** Waits until the instance and another one of its service run; one that has just been started counts as starting. */
+/**
+ * Waits until no instance of the service is starting. Throws an OperationError unless this one and another one run then: to stop
+ * the only instance would be an outage.
+ */
 async function refuseUnlessRedundant(instances: Instances, instance: string, signal: AbortSignal): Promise<void> {
   const group = instance.slice(0, instance.lastIndexOf('.') + 1);
   const mine = async () => (await instances.list()).filter(({ id }) => id.startsWith(group));
-  const settled = await poll(settleMs, settlePollMs, signal, async () => {
+  const look = async () => {
     const all = await mine();
     return all.some(({ state }) => state === 'starting') ? undefined : all;
-  });
+  };
+  const settled = await poll(look, { everyMs: settlePollMs, timeoutMs: settleMs, signal });
   const running = (settled ?? (await mine())).filter(({ state }) => state === 'running');
   if (running.some(({ id }) => id === instance) && running.length > 1) return;
   throw new OperationError(
@@ -104,20 +107,6 @@ export function isAbout({ alert, status, labels }: AlertDelivery, instance: stri
   if (alert !== expectedAlert || status !== 'firing') return false;
   const values = Object.values(labels);
   return values.includes(instance) || instance.split('.').every((part) => values.includes(part));
-}
-
-async function poll<T>(
-  waitMs: number,
-  pollMs: number,
-  signal: AbortSignal,
-  look: () => Promise<T | undefined>,
-): Promise<T | undefined> {
-  const end = performance.now() + waitMs;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined || performance.now() >= end) return found;
-    await setTimeout(pollMs, undefined, { signal });
-  }
 }
 
 /** At least one rule for each of what has to be watched. */

@@ -7,6 +7,7 @@ import { execa } from 'execa';
 import { childEnvironment } from '../../../infra/lib/child-environment.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import { freePorts } from '../../../infra/lib/free-ports.ts';
+import { poll } from '../../../infra/lib/poll.ts';
 import { toolPath } from '../../../infra/lib/tools.ts';
 
 /** Where a daemon answers, on loopback. */
@@ -64,11 +65,9 @@ export async function startZap(program = toolPath('zap')): Promise<ZapDaemon> {
     process.off('exit', kill);
     await rm(home, { recursive: true, force: true });
   };
-  const deadline = performance.now() + startSeconds * 1000;
-  while (running && performance.now() < deadline) {
-    if (await answers(`http://${host}:${port}/JSON/core/view/version/`, apiKey)) return { host, port, apiKey, stop };
-    await setTimeout(250);
-  }
+  const url = `http://${host}:${port}/JSON/core/view/version/`;
+  const look = async () => (running ? (await answers(url, apiKey)) || undefined : false);
+  if (await poll(look, { everyMs: 250, timeoutMs: startSeconds * 1000 })) return { host, port, apiKey, stop };
   const early = !running;
   await stop(() => Promise.resolve(kill()));
   const { all } = await ended;

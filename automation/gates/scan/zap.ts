@@ -1,6 +1,6 @@
-import { setTimeout } from 'node:timers/promises';
 import ZapClient from 'zaproxy';
 import { OperationError } from '../../../infra/lib/errors.ts';
+import { poll } from '../../../infra/lib/poll.ts';
 import type { Finding, Scanner, ScanReport, ScanTarget, Severity } from './scanner.ts';
 import { startZap, type ZapDaemon } from './zap-daemon.ts';
 
@@ -71,23 +71,16 @@ async function scan(client: ZapClient, target: ScanTarget): Promise<ScanReport> 
 
 /** Waits until a scan says 100 percent; false where `end` came first. */
 async function complete(status: () => Promise<{ status: string }>, end: number, signal: AbortSignal): Promise<boolean> {
-  while (Number((await status()).status) < 100) {
-    if (performance.now() > end) return false;
-    await setTimeout(pollMs, undefined, { signal });
-  }
-  return true;
+  const look = async () => Number((await status()).status) >= 100 || undefined;
+  return (await poll(look, { everyMs: pollMs, timeoutMs: end - performance.now(), signal })) ?? false;
 }
 
 /** Seconds that the passive rules get for what the attack left to them. */
 const passiveSeconds = 20;
 
 async function passiveDone(client: ZapClient, signal: AbortSignal): Promise<boolean> {
-  const end = performance.now() + passiveSeconds * 1000;
-  while (Number((await client.pscan.recordsToScan()).recordsToScan) > 0) {
-    if (performance.now() > end) return false;
-    await setTimeout(pollMs, undefined, { signal });
-  }
-  return true;
+  const look = async () => Number((await client.pscan.recordsToScan()).recordsToScan) === 0 || undefined;
+  return (await poll(look, { everyMs: pollMs, timeoutMs: passiveSeconds * 1000, signal })) ?? false;
 }
 
 /** Names of the rules that were started: all but those that still wait. */

@@ -31,7 +31,7 @@ export function buildFrames(entries: readonly JournalEntry[], start: EntryOf<'re
       versions[start.to.colour] = start.to.version;
       add(`${capital(start.to.colour)} is ready, without traffic`, entry.at);
     }
-    if (entry.type === 'cutover.step' && /\bhold/i.test(entry.step) && !frames.at(-1)?.holding)
+    if (entry.type === 'cutover.step' && entry.step === 'hold' && !frames.at(-1)?.holding)
       add('Writes are held', entry.at, true);
     if (entry.type === 'traffic.set') {
       const same = split?.live === entry.split.live && split.percent === entry.split.percent;

@@ -56,8 +56,7 @@ export interface Waiting {
 const secondsPer: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
 /**
- * Requests under way of whose answer nothing has come yet, from an answer to `show sess all`. One that is being sent, or
- * is a tunnel, is none of them.
+ * Requests still waiting for a response header, from an answer to `show sess all`. Streaming responses and tunnels are excluded.
  */
 export function parseWaiting(answer: string): Waiting[] {
   return answer.split(/^(?=0x)/m).flatMap((stream) => {

@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { open, readFile, readlink, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import pg from 'pg';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { databaseUrl } from '../../application/database-url.ts';
-import { OperationError } from '../../lib/errors.ts';
+import { OperationError, type ErrorCode } from '../../lib/errors.ts';
+import { isFree } from '../../lib/free-ports.ts';
+import { poll, until } from '../../lib/poll.ts';
 import type { DatabaseAccess } from '../../platform/databases.ts';
 import {
   clusterAccess,
@@ -54,7 +55,7 @@ export async function startCluster(spec: ClusterSpec): Promise<void> {
   const failed = new AbortController();
   const outcome = await Promise.race([
     untilReady(spec, child.pid, failed.signal).catch((error: Error) => error),
-    ended.then((how) => startFailed(spec, how)),
+    ended.then(async (how) => startFailed(spec, how, (await isFree(spec.port)) ? 'failed' : 'port-in-use')),
   ]);
   failed.abort();
   if (outcome === undefined) return;
@@ -65,24 +66,25 @@ export async function startCluster(spec: ClusterSpec): Promise<void> {
 
 /** First what the server itself says, then a log-in: another server may answer at the same port. */
 async function untilReady(spec: ClusterSpec, pid: number | undefined, signal: AbortSignal): Promise<undefined> {
-  const deadline = Date.now() + startMs;
-  for (;;) {
+  const ready = async () => {
     const lines = (await readFile(pidFile(spec), 'utf8').catch(() => '')).split('\n');
-    if (lines[0] === String(pid) && lines[statusLine]?.trim() === 'ready') break;
-    if (signal.aborted || Date.now() >= deadline) throw await startFailed(spec, `it is not ready after ${startMs} ms`);
-    await sleep(pollMs);
-  }
+    return (lines[0] === String(pid) && lines[statusLine]?.trim() === 'ready') || undefined;
+  };
+  if (!(await poll(ready, { everyMs: pollMs, timeoutMs: startMs, signal })))
+    throw await startFailed(spec, `it is not ready after ${startMs} ms`, 'timeout');
   await waitUntilReady(clusterAccess(spec), startMs, signal);
 }
 
-async function startFailed(spec: ClusterSpec, how: string): Promise<OperationError> {
+async function startFailed(spec: ClusterSpec, how: string, code: ErrorCode): Promise<OperationError> {
   const log = await readFile(serverLog(spec), 'utf8').catch(() => '');
   const why = log
     .split('\n')
     .filter((line) => /FATAL|PANIC|ERROR|could not/.test(line))
     .slice(-3)
     .join('\n');
-  return new OperationError(`starting the database ${spec.name}`, why === '' ? how : why, `see ${serverLog(spec)}`);
+  return new OperationError(`starting the database ${spec.name}`, why === '' ? how : why, `see ${serverLog(spec)}`, {
+    code,
+  });
 }
 
 /** Stops the cluster if it runs: sessions are ended, data is flushed. */
@@ -90,17 +92,13 @@ export async function stopCluster(spec: Pick<ClusterSpec, 'directory'>): Promise
   const pid = await serverPid(spec);
   if (pid === undefined) return;
   process.kill(pid, 'SIGINT');
-  const deadline = Date.now() + stopMs;
-  while ((await serverPid(spec)) !== undefined) {
-    if (Date.now() >= deadline) {
-      throw new OperationError(
-        `stopping the database in ${spec.directory}`,
-        `process ${pid} still runs after ${stopMs} ms`,
-        'see its log, then repeat',
-      );
-    }
-    await sleep(pollMs);
-  }
+  const doing = `stopping the database in ${spec.directory}`;
+  await until(async () => (await serverPid(spec)) === undefined || `process ${pid} still runs`, {
+    everyMs: pollMs,
+    timeoutMs: stopMs,
+    doing,
+    todo: 'see its log, then repeat',
+  });
 }
 
 /**
@@ -130,20 +128,10 @@ export async function destroyCluster(spec: OwnCluster): Promise<void> {
 
 /** Resolves once `admin` can log in. Rejects after `timeoutMs` with the last reason, or when `signal` aborts. */
 export async function waitUntilReady(access: DatabaseAccess, timeoutMs: number, signal?: AbortSignal): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const problem = await tryLogin(access);
-    if (problem === undefined) return;
-    if (signal?.aborted === true || Date.now() >= deadline) {
-      throw new OperationError(
-        `waiting for the database on port ${access.port}`,
-        `not ready after ${timeoutMs} ms: ${problem.message}`,
-        "see the server's log for the reason",
-        { cause: problem },
-      );
-    }
-    await sleep(pollMs);
-  }
+  const loggedIn = async () => (await tryLogin(access))?.message ?? true;
+  const doing = `waiting for the database on port ${access.port}`;
+  const todo = "see the server's log for the reason";
+  await until(loggedIn, { everyMs: pollMs, timeoutMs, signal, doing, todo });
 }
 
 async function tryLogin(access: DatabaseAccess): Promise<Error | undefined> {

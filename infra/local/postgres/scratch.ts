@@ -12,6 +12,7 @@ import {
   stopCluster,
   type ClusterSpec,
 } from './cluster.ts';
+import { hasCode } from '../../lib/errors.ts';
 import { isAlive } from '../../lib/lifetimes.ts';
 
 /** Clusters for one purpose and one run. Their name holds the process that uses them: when it is gone, they may go. */
@@ -47,7 +48,7 @@ export async function openScratch(
       const directory = spec.directory;
       return { access: clusterAccess(spec), dispose: () => destroyCluster({ directory }) };
     } catch (error) {
-      if (attempt < portAttempts && error instanceof Error && /address already in use/i.test(error.message)) {
+      if (attempt < portAttempts && hasCode(error, 'port-in-use')) {
         spec = { ...spec, port: (await freePorts(1))[0] as number };
         await createCluster(spec);
         continue;

@@ -1,11 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { OperationError } from '../../lib/errors.ts';
+import { until } from '../../lib/poll.ts';
 import { balancerSocket } from '../haproxy/config.ts';
 import { parseShowStat, runtimeCommand } from '../haproxy/runtime.ts';
 import type { Layout } from '../lib/layout.ts';
 
 /** The balancer looks at a server that was down every 0.5 s. */
-const deadlineMs = 10_000;
+const timeoutMs = 10_000;
 
 /**
  * Waits until the balancer itself takes an instance for healthy: only then is it ready for requests. An instance is a
@@ -13,17 +12,11 @@ const deadlineMs = 10_000;
  */
 export async function untilBalanced(layout: Layout, name: string): Promise<void> {
   const doing = `waiting until the balancer takes ${name} for healthy`;
-  for (const deadline = Date.now() + deadlineMs; ; await sleep(50)) {
+  const up = async () => {
     const answer = await runtimeCommand(balancerSocket(layout), 'show stat -1 4 -1', doing).catch(() => '');
     const servers = parseShowStat(answer).filter(({ svname }) => svname === name);
     const down = servers.find(({ status }) => status?.startsWith('UP') !== true);
-    if (down === undefined) return;
-    if (Date.now() > deadline) {
-      throw new OperationError(
-        doing,
-        `it is ${down['status']} after ${deadlineMs} ms`,
-        'see balancer.log in the logs of the environment',
-      );
-    }
-  }
+    return down === undefined || `it is ${down['status']}`;
+  };
+  await until(up, { everyMs: 50, timeoutMs, doing, todo: 'see balancer.log in the logs of the environment' });
 }

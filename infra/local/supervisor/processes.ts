@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { Agent, request } from 'node:https';
 import { get } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { bareEnvironment } from '../../lib/child-environment.ts';
-import type { Probe } from './config.ts';
 import { connects } from '../../lib/free-ports.ts';
+import { poll } from '../../lib/poll.ts';
+import type { Probe } from './config.ts';
 
 /** Looking at processes from outside: is it ready, is it still the one that was recorded, make it go. */
 
@@ -66,11 +66,10 @@ export async function isAlive(recorded: RecordedProcess): Promise<boolean> {
 export async function end(recorded: RecordedProcess, signal: NodeJS.Signals, seconds: number): Promise<boolean> {
   if (!(await isAlive(recorded))) return false;
   send(recorded.pid, signal);
-  const deadline = Date.now() + seconds * 1000;
-  while (await isAlive(recorded)) {
-    if (Date.now() > deadline) send(recorded.pid, 'SIGKILL');
-    await sleep(50);
-  }
+  const gone = async () => !(await isAlive(recorded)) || undefined;
+  if (await poll(gone, { everyMs: 50, timeoutMs: seconds * 1000 })) return true;
+  send(recorded.pid, 'SIGKILL');
+  await poll(gone, { everyMs: 50, timeoutMs: Infinity });
   return true;
 }
 

@@ -1,10 +1,11 @@
 import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { replaceFile } from '../../lib/atomic-file.ts';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { OperationError } from '../../lib/errors.ts';
+import { isAlive } from '../../lib/lifetimes.ts';
+import { poll, until } from '../../lib/poll.ts';
 import { toolPath } from '../../lib/tools.ts';
 import type { Layout } from '../lib/layout.ts';
 import { sessionVariables } from '../lib/process-environment.ts';
@@ -70,13 +71,12 @@ export class Supervisor {
         result.all.trim().split('\n').at(-1) ?? '',
         `look at ${supervisorLog(this.files)}`,
       );
-    await waitUntil(
-      () => this.running(),
-      10_000,
-      'starting the supervisor',
-      'it does not answer',
-      supervisorLog(this.files),
-    );
+    await until(async () => (await this.running()) || 'it does not answer', {
+      everyMs: 30,
+      timeoutMs: 10_000,
+      doing: 'starting the supervisor',
+      todo: `look at ${supervisorLog(this.files)}`,
+    });
   }
 
   async running(): Promise<boolean> {
@@ -173,8 +173,14 @@ export class Supervisor {
     const recorded = await readFile(pidFile(this.files), 'utf8').catch(() => '');
     if (await this.running()) {
       await call(this.#socket, 'supervisor.shutdown');
-      const gone = async () => !(await this.running()) && !exists(Number(recorded));
-      await waitUntil(gone, 60_000, 'stopping the supervisor', 'it still runs', supervisorLog(this.files));
+      const pid = Number(recorded);
+      const gone = async () => !(await this.running()) && !(pid > 0 && isAlive(pid));
+      await until(async () => (await gone()) || 'it still runs', {
+        everyMs: 30,
+        timeoutMs: 60_000,
+        doing: 'stopping the supervisor',
+        todo: `look at ${supervisorLog(this.files)}`,
+      });
     }
     await this.endOrphans();
     await rm(this.files.directory, { recursive: true, force: true });
@@ -227,22 +233,20 @@ export class Supervisor {
 
   /** A crash loop is found at its third start, not at the deadline. */
   async #waitReady(program: Program): Promise<void> {
-    const deadline = Date.now() + program.readySeconds * 1000;
     const crashes = new Set<number>();
-    for (let reason: true | string = 'not yet asked'; ; await sleep(50)) {
+    let reason: true | string = 'not yet asked';
+    const ready = async () => {
       const state = await this.state(program.name);
       if (state?.state === 'BACKOFF') crashes.add(state.start);
-      if (state?.state === 'FATAL' || state?.state === 'EXITED' || crashes.size >= 3) {
+      if (state?.state === 'FATAL' || state?.state === 'EXITED' || crashes.size >= 3)
         throw await this.#notReady(program, 'it exits as soon as it is started');
-      }
-      if (state !== undefined && state.pid > 0) {
-        reason = await probe(program.ready);
-        const stays = program.ready.kind !== 'none' || state.state === 'RUNNING';
-        if (reason === true && stays) return;
-      }
-      if (Date.now() > deadline)
-        throw await this.#notReady(program, `not ready after ${program.readySeconds} s (${String(reason)})`);
-    }
+      if (state === undefined || state.pid === 0) return undefined;
+      reason = await probe(program.ready);
+      const stays = program.ready.kind !== 'none' || state.state === 'RUNNING';
+      return (reason === true && stays) || undefined;
+    };
+    if (await poll(ready, { everyMs: 50, timeoutMs: program.readySeconds * 1000 })) return;
+    throw await this.#notReady(program, `not ready after ${program.readySeconds} s (${String(reason)})`);
   }
 
   async #notReady(program: Program, found: string): Promise<OperationError> {
@@ -261,26 +265,6 @@ const toState = (info: Record<string, RpcValue>): ProgramState => ({
   start: Number(info['start']),
   now: Number(info['now']),
 });
-
-function exists(pid: number): boolean {
-  try {
-    return pid > 0 && process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
-
-async function waitUntil(
-  done: () => Promise<boolean>,
-  ms: number,
-  doing: string,
-  found: string,
-  log: string,
-): Promise<void> {
-  for (const deadline = Date.now() + ms; !(await done()); await sleep(30)) {
-    if (Date.now() > deadline) throw new OperationError(doing, found, `look at ${log}`);
-  }
-}
 
 /** A program whose port another one has would be started again and again, and the other one's answers taken for its own. */
 async function refuseTakenPort({ name, ready }: Program): Promise<void> {

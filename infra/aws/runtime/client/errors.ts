@@ -1,11 +1,13 @@
-import { OperationError, messageOf } from '../../../lib/errors.ts';
+import { hasCode, messageOf, OperationError, type Cure } from '../../../lib/errors.ts';
 
 const again = 'run it again; where a release had begun: npm run resume';
-export const logInAgain = `log in again (aws sso login), then ${again}`;
+const logInAgain = `log in again (aws sso login), then ${again}`;
+
+/** The credentials were valid once: what needs them can neither go on nor be undone. */
+const expired = /ExpiredToken|RequestExpired|TokenRefreshRequired|SSO session|SSO token|Token is expired/i;
 
 /** Errors of AWS that a person has to do something about, by their codes: what to do. The rest says itself. */
 const cures: [RegExp, string][] = [
-  [/ExpiredToken|RequestExpired|TokenRefreshRequired|SSO session|SSO token|Token is expired/i, logInAgain],
   [
     /CredentialsProviderError|NoCredentials|InvalidClientTokenId|UnrecognizedClient|InvalidAccessKeyId|AuthFailure|SignatureDoesNotMatch/,
     'give credentials: aws sso login, AWS_PROFILE, or AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY',
@@ -46,17 +48,21 @@ const cures: [RegExp, string][] = [
   ],
 ];
 
-/** What to do about words of AWS, by whatever program they came; undefined where they say it themselves. */
-export function cureOf(text: string): string | undefined {
+/** What to do about an error message of AWS, whichever program passed it on; undefined where the message says it. */
+export function cureOf(text: string): Cure | undefined {
+  if (expired.test(text)) return { todo: logInAgain, code: 'credentials-expired' };
   const profile = process.env['AWS_PROFILE'];
   if (profile !== undefined && /CredentialsProviderError|NoCredentials/.test(text))
-    return `the profile "${profile}" gives no credentials: aws configure list-profiles, or aws sso login --profile ${profile}`;
-  return cures.find(([pattern]) => pattern.test(text))?.[1];
+    return {
+      todo: `the profile "${profile}" gives no credentials: aws configure list-profiles, or aws sso login --profile ${profile}`,
+    };
+  const todo = cures.find(([pattern]) => pattern.test(text))?.[1];
+  return todo === undefined ? undefined : { todo };
 }
 
 /** Whether an error, or what caused it, says that the credentials have expired. */
 export const hasExpired = (error: unknown): boolean =>
-  error instanceof Error && (error.message.includes(logInAgain) || hasExpired(error.cause));
+  error instanceof Error && (hasCode(error, 'credentials-expired') || hasExpired(error.cause));
 
 /** The code that AWS gave, or the name of what was thrown. */
 export function codeOf(error: unknown): string {
@@ -90,7 +96,7 @@ export function asOperationError(doing: string, error: unknown, todo = 'see the 
   if (isNoAnswer(error)) return new OperationError(doing, 'what answered is not AWS', noAnswer, { cause: error });
   const code = codeOf(error);
   const text = `${code} ${messageOf(error)}`;
-  const cure = cureOf(text) ?? todo;
+  const cure = cureOf(text) ?? { todo };
   const found = code === '' ? messageOf(error) : `${code}: ${messageOf(error)}`;
-  return new OperationError(doing, found, cure, { cause: error });
+  return new OperationError(doing, found, cure.todo, { cause: error, ...(cure.code && { code: cure.code }) });
 }

@@ -18,10 +18,7 @@ class Screen extends EventEmitter {
   }
 }
 
-const show = (
-  outcome: Outcome,
-  options: { isTTY: boolean; env?: Record<string, string>; columns?: number; quiet?: boolean },
-) => {
+const show = (outcome: Outcome, options: { isTTY: boolean; env?: Record<string, string>; columns?: number }) => {
   const screen = new Screen();
   screen.columns = options.columns ?? 80;
   const all = journalOf(outcome);
@@ -31,7 +28,6 @@ const show = (
     stdout: screen as unknown as NodeJS.WritableStream,
     isTTY: options.isTTY,
     env: options.env ?? {},
-    ...(options.quiet && { quiet: true }),
     now: () => Date.parse(seen.at(-1)?.at ?? all[0]!.at) + 7_000,
   });
   terminal.follow({
@@ -79,15 +75,18 @@ describe('terminal as a log', () => {
     expect(screen.written.match(/waiting: for 50 requests/g)).to.have.length(1);
     expect(screen.written).to.include('waiting: for the replication');
   });
-
-  it('says only what is not good, and the summary, when it is to be quiet', () => {
-    const { screen, play } = show('no-go', { isTTY: false, quiet: true });
-    play();
-    expect(screen.written).to.include('✕ Load test').and.include('NO-GO').and.not.include('Unit tests');
-  });
 });
 
 describe('terminal that is alive', () => {
+  it('has 80 columns where the window says 0: nobody has set its size', () => {
+    const of = (columns: number) => {
+      const { screen, play } = show('go', { isTTY: true, env: { NO_COLOR: '1' }, columns });
+      play();
+      return screen.written;
+    };
+    expect(of(0) === of(80), 'the same text').to.equal(true);
+  });
+
   it('shows stage, elapsed of expected time and what is waited for in one line that is overwritten', () => {
     const { screen, play, terminal, all } = show('go', { isTTY: true, env: { NO_COLOR: '1' } });
     play(all.findIndex((e) => e.type === 'stage.started' && e.stage === 'canary') + 1);

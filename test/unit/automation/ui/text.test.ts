@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { expect } from 'chai';
 import stringWidth from 'string-width';
-import { fit, oneLine, painter, wantsColour, wrap } from '../../../../automation/ui/text.ts';
+import { columnsOf, fit, oneLine, painter, wantsColour, wrap } from '../../../../automation/ui/text.ts';
 
 describe('text for terminals', () => {
   it('uses colour only where it is wanted', () => {
@@ -15,6 +15,12 @@ describe('text for terminals', () => {
     expect(wants(true, { FORCE_COLOR: '0' })).to.equal(false);
     expect(painter(false)('bad', 'x')).to.equal('x');
     expect(painter(true)('bad', 'x')).to.equal('\x1b[31mx\x1b[39m');
+  });
+
+  it('takes a window of 0 columns for one whose size is not known', () => {
+    expect(columnsOf({ columns: 0 })).to.equal(80);
+    expect(columnsOf({ columns: 132 })).to.equal(132);
+    expect(columnsOf({})).to.equal(undefined);
   });
 
   it('lets nothing through that steers the terminal', () => {

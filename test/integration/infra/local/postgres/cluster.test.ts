@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { databaseEnvironment, databaseUrl } from '../../../../../infra/application/database-url.ts';
+import { hasCode } from '../../../../../infra/lib/errors.ts';
 import { createCertificates } from '../../../../../infra/local/lib/certificates.ts';
 import {
   clusterAccess,
@@ -193,6 +194,7 @@ describe('a local PostgreSQL cluster', () => {
     await createCluster(spec, { durable: false });
     const error = await rejection(startCluster(spec));
     expect(error.message).to.match(/^starting the database staging-green: .*Address already in use/s);
+    expect(hasCode(error, 'port-in-use')).to.equal(true);
     await destroyCluster(spec);
   });
 

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { OperationError } from '../../../../../../infra/lib/errors.ts';
 import { asOperationError, cureOf, hasExpired, isMissing } from '../../../../../../infra/aws/runtime/client/errors.ts';
 
 const error = (name: string, message = '') => Object.assign(new Error(message), { name });
@@ -31,11 +32,13 @@ describe('an error of AWS', () => {
     expect(hasExpired(new Error('cutover, step drain', { cause: expired }))).to.be.true;
     expect(hasExpired(asOperationError('reading the rules', error('AccessDenied')))).to.be.false;
     expect(hasExpired(undefined)).to.be.false;
+    const quoted = `somebody wrote: ${expired.todo}`;
+    expect(hasExpired(new OperationError('reading a log', quoted, 'read it')), 'words alone').to.be.false;
   });
 
   it('of the credentials says which profile has none, where one was named', () => {
     const before = process.env['AWS_PROFILE'];
-    const cure = () => cureOf('CredentialsProviderError: Could not resolve credentials using profile: [nope]');
+    const cure = () => cureOf('CredentialsProviderError: Could not resolve credentials using profile: [nope]')?.todo;
     try {
       delete process.env['AWS_PROFILE'];
       expect(cure()).to.include('give credentials');
