@@ -3,7 +3,7 @@ import { DescribeAccountAttributesCommand } from '@aws-sdk/client-rds';
 import { GetHostedZoneCommand } from '@aws-sdk/client-route-53';
 import { GetCallerIdentityCommand } from '@aws-sdk/client-sts';
 import { OperationError } from '../../../lib/errors.ts';
-import { asOperationError, codeOf, logInAgain } from '../client/errors.ts';
+import { asOperationError, codeOf, hasExpired } from '../client/errors.ts';
 import { GetBucketVersioningCommand, GetPublicAccessBlockCommand } from '@aws-sdk/client-s3';
 import type { AwsSettings } from '../../lib/settings.ts';
 import type { Clients } from '../client/clients.ts';
@@ -21,14 +21,16 @@ interface Asked {
  * comes first: where that is wrong, nothing else is asked, and the only sentence says so.
  */
 export async function checkAccount(account: Account): Promise<string[]> {
-  const stranger = await checkIdentity(account);
-  if (stranger.length > 0) return stranger;
-  const checks = [checkZones, checkHostedZone, checkStateBucket, checkQuotas];
-  const found = await Promise.all(checks.map((check) => check(account)));
-  const all = found.flat();
-  // A token that ends meanwhile stops them all, and is said once.
-  const over = all.find((each) => each.includes(logInAgain));
-  return over === undefined ? all : [over];
+  try {
+    const stranger = await checkIdentity(account);
+    if (stranger.length > 0) return stranger;
+    const checks = [checkZones, checkHostedZone, checkStateBucket, checkQuotas];
+    return (await Promise.all(checks.map((check) => check(account)))).flat();
+  } catch (error) {
+    // Expired credentials fail every check: they are reported once.
+    if (error instanceof OperationError && hasExpired(error)) return [sentence(error)];
+    throw error;
+  }
 }
 
 const checkIdentity = (account: Account): Promise<string[]> =>
@@ -166,7 +168,9 @@ export async function checking(doing: string, todo: string, check: () => Promise
   try {
     return await check();
   } catch (error) {
-    return [sentence(asOperationError(doing, error, todo))];
+    const problem = asOperationError(doing, error, todo);
+    if (hasExpired(problem)) throw problem;
+    return [sentence(problem)];
   }
 }
 

@@ -15,7 +15,7 @@ import { home, projectRoot } from '../../../lib/paths.ts';
 import { findTool } from '../../../lib/tools.ts';
 import { imageTag } from '../../lib/names.ts';
 import type { AwsSettings } from '../../lib/settings.ts';
-import { calling, isMissing } from '../client/errors.ts';
+import { calling, codeOf, isMissing } from '../client/errors.ts';
 import type { Setting } from '../client/setting.ts';
 
 /** Longest time for one build with its push, ms. */
@@ -100,7 +100,7 @@ async function find({ clients, foundation }: Setting, { digest }: Artefact): Pro
   try {
     await clients.images.send(new DescribeImagesCommand({ repositoryName, imageIds }));
   } catch (error) {
-    if (isMissing(error) && !/Repository/.test((error as Error).name)) return undefined;
+    if (isMissing(error) && codeOf(error) !== 'RepositoryNotFoundException') return undefined;
     throw error;
   }
   const command = new BatchGetImageCommand({ repositoryName, imageIds, acceptedMediaTypes: manifestTypes });
