@@ -18,7 +18,7 @@ interface Asked {
 
 /**
  * What is wrong with an account before anything in it is changed: a sentence each, with what to do. Reads only. Who it is
- * comes first: where that is wrong, nothing else is asked, and the only sentence says so.
+ * comes first: if the identity is wrong, nothing else is checked, and that is the only sentence.
  */
 export async function checkAccount(account: Account): Promise<string[]> {
   try {
@@ -39,7 +39,7 @@ const checkIdentity = (account: Account): Promise<string[]> =>
     return [];
   });
 
-/** Rejects with an OperationError where the credentials are those of another account, or of nobody. */
+/** Rejects with an OperationError if the credentials are invalid or belong to another account. */
 export async function refuseStranger({ clients, settings }: Asked): Promise<void> {
   const { accountId, region } = settings;
   const doing = 'asking AWS who this is';

@@ -59,7 +59,7 @@ async function provide(setting: Setting, artefact: Artefact): Promise<void> {
   await calling(doing, async () => {
     const there = await find(setting, artefact);
     if (there === undefined) await make(setting, artefact, doing);
-    // Read back, whoever made it: another machine may have been faster.
+    // Read back even after an own push: another machine may have pushed first.
     const found = there ?? (await find(setting, artefact));
     if (found === undefined)
       throw new OperationError(
@@ -132,7 +132,7 @@ export async function platformsOf(
     return found.filter((platform) => !platform.includes('unknown'));
   }
   if (parsed.config === undefined) return undefined;
-  // A registry that does not give it out says nothing about the image: a task that cannot run says it later.
+  // Without the configuration the platform stays unknown. A task that cannot run reports it later.
   const found = (await config(parsed.config.digest).catch(() => undefined)) as Platform | undefined;
   return found?.architecture === undefined ? undefined : [text(found)];
 }
