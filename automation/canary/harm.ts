@@ -9,7 +9,7 @@ export interface Counted {
 export interface HarmFacts {
   /** The minutes before the change. */
   before: Counted;
-  /** All since the change, and the last seconds alone: what begins late would drown in the hour before. */
+  /** Since the change, and in the last seconds alone: a failure that begins late would be diluted by the hour before. */
   since: Counted;
   recent: Counted;
 }
@@ -19,9 +19,9 @@ export interface HarmFacts {
  * below 5 %, as successive looks share nearly all of their requests.
  */
 const significance = 0.00001;
-/** Fewer failures than this are never a sign, however quiet it was before. */
+/** Fewer failures than this are never significant, however few there were before. */
 const leastErrors = 3;
-/** With fewer requests before, their share of failures is no measure: then the SLO is, if it is the milder one. */
+/** With fewer requests before the change, the baseline is the SLO or their error rate, whichever is higher. */
 const leastBefore = 100;
 
 /**

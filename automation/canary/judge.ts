@@ -34,7 +34,7 @@ export interface Judgement {
  * with 0.001 the chance of a false alarm in some fifty looks stays below 5 %.
  */
 const significance = 0.001;
-/** Records arrive within a second: when none came for so long, the measuring is broken or nobody is there. */
+/** Records arrive within a second. After this long without one, measuring is broken or there is no traffic. */
 const staleMs = 5_000;
 const quantile = 0.95;
 
@@ -80,7 +80,7 @@ const inconclusive = (measurement: Measurement): Judgement => ({
   measurements: [measurement],
 });
 
-/** Data that nothing can be concluded from, not even a failure. */
+/** Why the data allows no conclusion, not even a failure; undefined if it does. */
 function whyUnusable(colours: Record<string, ColourTraffic>, { now, newestAt }: Freshness): Measurement | undefined {
   const wanted = `newest record at most ${staleMs / 1000} s old`;
   if (newestAt === undefined || !Number.isFinite(newestAt)) {
@@ -93,7 +93,7 @@ function whyUnusable(colours: Record<string, ColourTraffic>, { now, newestAt }: 
       measured,
       wanted,
       verdict: 'inconclusive',
-      note: 'measuring is broken, or nobody is there',
+      note: 'measuring is broken, or there is no traffic',
     };
   }
   for (const [name, { requests, errors, latenciesMs, timed = 0 }] of Object.entries(colours)) {
@@ -103,14 +103,14 @@ function whyUnusable(colours: Record<string, ColourTraffic>, { now, newestAt }: 
       errors <= requests &&
       latenciesMs.every((ms) => ms >= 0 && ms < Infinity);
     if (!sound) {
-      const measured = 'counts or latencies that are not numbers, or cannot be';
+      const measured = 'counts or latencies that are impossible or not numbers';
       return { name: `measuring of the ${name}`, measured, wanted: 'sound data', verdict: 'inconclusive' };
     }
   }
   return undefined;
 }
 
-/** Requests that all is known of. */
+/** Requests whose latency is known too. */
 const known = ({ requests, latenciesMs, timed = latenciesMs.length }: ColourTraffic): number =>
   Math.min(requests, timed);
 const isEnough = (traffic: ColourTraffic, least: number): boolean => known(traffic) >= least;
@@ -145,11 +145,14 @@ function objectives(traffic: ColourTraffic, { slo, canary }: JudgeSettings): Mea
   return [errorRate, latency];
 }
 
-/** The verdict on a limit: beyond it by more than chance is a failure, beyond it by what may be chance is open. */
+/** The verdict on a limit: a significant excess fails, an excess that may be chance is inconclusive. */
 function beyond(isBeyond: boolean, probability: number): Pick<Measurement, 'verdict' | 'note'> {
   if (!isBeyond) return { verdict: 'pass' };
   if (probability < significance) return { verdict: 'fail' };
-  return { verdict: 'inconclusive', note: `may be chance, p = ${probability.toFixed(3)}; more requests would tell` };
+  return {
+    verdict: 'inconclusive',
+    note: `may be chance, p = ${probability.toFixed(3)}; more requests are needed to decide`,
+  };
 }
 
 function errorsAgainstLive(canary: ColourTraffic, live: ColourTraffic): Measurement {
@@ -166,7 +169,7 @@ function errorsAgainstLive(canary: ColourTraffic, live: ColourTraffic): Measurem
 function slowerThanLive(canary: ColourTraffic, live: ColourTraffic, settings: JudgeSettings): Measurement {
   const { maxP95Ratio, noticeableMs } = settings.canary;
   const [ours, theirs] = [percentile(canary.latenciesMs, quantile), percentile(live.latenciesMs, quantile)];
-  // Of two answers that are both quick, one can be several times as quick as the other, and nobody feels it.
+  // Between two fast answers even a large ratio is not noticeable, so a minimum difference is required too.
   const limit = Math.max(theirs * maxP95Ratio, theirs + noticeableMs);
   const shared = {
     name: 'p95 against the live colour',
@@ -180,7 +183,7 @@ function slowerThanLive(canary: ColourTraffic, live: ColourTraffic, settings: Ju
   const tail = fisherTail(above(canary), canary.latenciesMs.length, above(live), live.latenciesMs.length);
   const probability = Math.min(shift, tail);
   if (probability < significance) return { ...shared, verdict: 'fail' };
-  return { ...shared, verdict: 'pass', note: `beyond it, but it may be chance: p = ${probability.toFixed(3)}` };
+  return { ...shared, verdict: 'pass', note: `above the limit, but this may be chance: p = ${probability.toFixed(3)}` };
 }
 
 const milliseconds = (ms: number): string => `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;

@@ -10,8 +10,8 @@ export interface OpenEvidence extends EvidenceFolder {
 }
 
 /**
- * Makes `evidence/<gate>/` in a release's directory. A second run of the same gate gets `<gate>-2`: what an earlier
- * run left can neither be lost nor be taken for this run's.
+ * Makes `evidence/<gate>/` in a release's directory. A second run of the same gate gets `<gate>-2`, so that the evidence of
+ * the runs stays apart.
  */
 export async function openEvidence(releaseDirectory: string, gate: string, redactor: Redactor): Promise<OpenEvidence> {
   const directory = await freshDirectory(join(releaseDirectory, 'evidence'), gate);
@@ -34,7 +34,7 @@ export async function openEvidence(releaseDirectory: string, gate: string, redac
 async function redactFile(path: string, redactor: Redactor): Promise<void> {
   const bytes = await readFile(path);
   const before = bytes.toString('utf8');
-  // A binary file does not survive the way through text, and must not be changed.
+  // Decoding a binary file as text would damage it, so it is left as it is.
   if (!Buffer.from(before).equals(bytes)) return;
   const after = redactor.redact(before);
   if (after !== before) await writeFile(path, after);

@@ -4,7 +4,7 @@ import { passes, worst, type Findings, type Gate, type GateResult, type Measurem
 
 export type { Gate } from '../journal/verdict.ts';
 
-/** A gate that may fail until a day, and who answers for it (`waivers` of the release definition). */
+/** An accepted failure of a gate, with its expiry date and the person responsible (`waivers` of the release definition). */
 export interface Waiver {
   gate: string;
   reason: string;
@@ -55,8 +55,8 @@ function broken(error: unknown): Findings {
 }
 
 /**
- * The worst measurement wins. A waiver in force turns `fail` and `inconclusive` into `waived`; never `error`: a
- * measurement that broke says nothing about the risk that somebody accepted.
+ * The worst measurement wins. A valid waiver turns `fail` and `inconclusive` into `waived`. `error` cannot be waived: a broken
+ * measurement is not the accepted risk.
  */
 export function judge(
   gate: Pick<Gate, 'id' | 'title'>,
@@ -87,7 +87,7 @@ function summarise(measurements: Measurement[]): { measured: string; wanted: str
   if (measurements.length === 1 || !passes(verdict)) {
     const more = measurements.filter((m) => !passes(m.verdict)).length - 1;
     const others = more > 0 ? `, and ${more} more` : '';
-    // Of what broke, why is all that is known: it belongs into the one line that the release ends with.
+    // For a broken measurement the reason is all that is known, so the release's last line includes it.
     const why = verdict === 'error' && first.note !== undefined ? ` (${first.note})` : '';
     return { measured: `${first.name}: ${first.measured}${why}${others}`, wanted: first.wanted };
   }

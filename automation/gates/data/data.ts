@@ -57,7 +57,7 @@ export function judgeRestore(facts: RestoreFacts, limits: RecoveryLimits): Measu
       'not empty',
       `${facts.bytes} bytes`,
       facts.bytes > 0,
-      'An empty backup restores well, and saves nothing.',
+      'The backup is empty: restoring it would recover no data.',
     ),
     check(
       'configuration',
@@ -182,7 +182,7 @@ export function judgeSync(facts: SyncFacts, maxLagMs: number): Measurement[] {
       'reserved or extended',
       slot,
       slot === 'reserved' || slot === 'extended',
-      'Changes are lost for the copy: it has to be made again.',
+      'The copy has missed changes and must be created again.',
     ),
     within('lag', facts.lagMs, maxLagMs),
   ];

@@ -55,7 +55,7 @@ export function judgeWrites({ requests, writes, failures, load }: WritesGate): M
           measured: '0',
           wanted: '>= 1',
           verdict: 'inconclusive',
-          note: 'Without a write nothing can be said about writes.',
+          note: 'No write was made, so nothing is proven about writes.',
         }
       : check('lost writes', '0', `${writes.lost} of ${writes.acknowledged} acknowledged`, writes.lost === 0);
   const twice = check('writes made twice', '0', `${writes.duplicated}`, writes.duplicated === 0);

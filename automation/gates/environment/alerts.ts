@@ -151,7 +151,7 @@ export function judgeReceivers(failures: Record<string, number>): Measurement[] 
       'no failed notification',
       `${count} failed`,
       count === 0,
-      'It cannot be reached: its people would not be told.',
+      'This receiver cannot be reached: the people behind it would not be alerted.',
     ),
   );
 }

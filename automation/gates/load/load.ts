@@ -136,7 +136,7 @@ function judgeLength(numbers: LoadNumbers, { durationSeconds }: Asked): Measurem
   const note =
     numbers.seconds === undefined
       ? "k6's summary does not have it: let the script's handleSummary write all of its data."
-      : 'It ended before its time: check that the script uses DURATION, and what its log says.';
+      : 'k6 ended early: check that the script uses DURATION, and see its log.';
   return { ...base, verdict: 'inconclusive', note };
 }
 

@@ -123,7 +123,7 @@ export function judgeScan(
       `${traffic.unanswered}`,
       '<= 10 %',
       unanswered <= 0.1,
-      'The application broke down under the scan.',
+      'The application stopped answering during the scan.',
     ),
     known(
       'rules that ran',

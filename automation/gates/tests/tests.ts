@@ -84,7 +84,7 @@ export function judgeTests(report: JUnitReport | undefined, job: JobResult, time
     wanted: '>= 1',
     ...(report.ran > 0
       ? { verdict: 'pass' }
-      : { verdict: 'inconclusive', note: 'Not one test ran: check what the command selects.' }),
+      : { verdict: 'inconclusive', note: 'No test ran: check which tests the command selects.' }),
   });
   const { failures } = report;
   const more = failures.length > named ? `; and ${failures.length - named} more` : '';

@@ -21,7 +21,7 @@ const stepTitles: Record<string, string> = {
   flip: 'Flip reads and writes',
   release: 'Let the held writes go',
   fenced: 'Check that the old side stays fenced',
-  follow: 'End the old replication, start the way back',
+  follow: 'End the old replication, start the reverse replication',
   compare: 'Compare both databases',
 };
 

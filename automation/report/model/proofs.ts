@@ -98,13 +98,13 @@ export const bakeWatched: ProofOf = ({ stages }) => {
 };
 
 export const wayBackLossless: ProofOf = ({ rollback, data: { sync, extension } }) => {
-  const wanted = 'going back loses nothing, and leaves nothing behind';
+  const wanted = 'a rollback loses no write, and leaves none behind';
   if (rollback?.ms != null && rollback.loss !== null) {
     const measured = `rolled back in ${formatDuration(rollback.ms)}; ${describeLoss(rollback.loss)}`;
     if (rollback.lossless === null) return { verdict: 'inconclusive', measured, wanted };
     return { verdict: rollback.lossless ? 'pass' : 'fail', measured, wanted };
   }
-  if (rollback) return { verdict: 'inconclusive', measured: 'going back was begun, and is not finished', wanted };
+  if (rollback) return { verdict: 'inconclusive', measured: 'the rollback was started and has not finished', wanted };
   const reverse = sync.findLast((s) => s.direction === 'reverse');
   if (!reverse) return notMeasured(wanted);
   const beforehand = extension === null ? '' : `; ${describeExtension(extension)}`;

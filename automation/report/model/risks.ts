@@ -38,7 +38,7 @@ const register: readonly RiskLine[] = [
         text: 'A backup is proven before a contract migration takes anything away',
         gates: ['contract-backup'],
       },
-      { text: 'What follows is compared with what is live before any write is held', gates: ['following'] },
+      { text: 'The inactive database is compared with the live one before any write is held', gates: ['following'] },
       { text: 'Both databases are compared exactly at the instant of the cutover', proof: tablesEqual },
       { text: 'Every acknowledged write is looked up afterwards', proof: everyWriteOnce },
       { text: 'The old database follows the new one until the bake time ends', proof: wayBackLossless },
@@ -56,7 +56,7 @@ const register: readonly RiskLine[] = [
     id: 'performance',
     title: 'Poor performance',
     mitigations: [
-      { text: 'The expected peak is played through beforehand', gates: ['load'] },
+      { text: 'A load test at the expected peak runs beforehand', gates: ['load'] },
       { text: 'Capacity is measured against the growth that is planned for', gates: ['capacity'] },
       { text: 'The canary is compared with the live version before it gets more', proof: canaryJudged },
     ],
@@ -79,7 +79,7 @@ const register: readonly RiskLine[] = [
         gates: ['migration-rehearsal', 'rehearsal-acceptance', 'compatibility', 'contract-rehearsal'],
       },
       { text: 'The same release runs in staging first', gates: ['acceptance', 'parity'] },
-      { text: 'A way back stands ready, and what it would leave behind is known', proof: wayBackLossless },
+      { text: 'A rollback is ready, and the writes that it would leave behind are known', proof: wayBackLossless },
     ],
   },
   {

@@ -66,7 +66,7 @@ export function createAwsBackups(options: BackupsOptions): AwsBackups {
     });
   }
 
-  /** Bytes of the application's data; what the snapshot holds of the disk is not told. */
+  /** Bytes of the application's data: RDS does not report the size of a snapshot. */
   async function sizeOf(colour: Colour): Promise<number> {
     const { rows } = await inSession(await databases.of(colour), 'admin', (client) =>
       client.query<{ bytes: string }>('SELECT pg_database_size(current_database())::text AS bytes'),
@@ -83,7 +83,7 @@ export function createAwsBackups(options: BackupsOptions): AwsBackups {
 
   const deleteRecord = (id: string) => clients.objects.send(new DeleteObjectCommand(where(id)));
 
-  /** Undefined where the bucket says that it is not there: a bucket or a key that is gone says nothing of it. */
+  /** Undefined if the bucket says that the record does not exist. A missing bucket or key says nothing about the record. */
   const readRecord = async (id: string): Promise<BackupRecord | undefined> => {
     try {
       const { Body } = await clients.objects.send(new GetObjectCommand(where(id)));
@@ -127,7 +127,7 @@ export function createAwsBackups(options: BackupsOptions): AwsBackups {
     const old = (await list()).slice(keep);
     for (const { id } of old)
       await calling(`deleting backup ${id}`, async () => {
-        // In this order, what an interruption leaves is a whole backup, or a snapshot that the sweep deletes.
+        // In this order, an interruption leaves either a complete backup or a snapshot that the sweep deletes.
         await snapshots.giveUp(id);
         await deleteRecord(id);
         await snapshots.remove(id);
@@ -139,7 +139,7 @@ export function createAwsBackups(options: BackupsOptions): AwsBackups {
     return calling('looking for unfinished snapshots', async () => {
       const swept: string[] = [];
       for (const id of await snapshots.leftOver()) {
-        // A record that is damaged, or cannot be read now, is for people to look at.
+        // A damaged or unreadable record is kept, so that a person can look at it.
         const found = await readRecord(id).catch(() => 'not readable');
         if (found === 'not readable') continue;
         if (found === undefined) {

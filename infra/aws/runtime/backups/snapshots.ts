@@ -16,9 +16,9 @@ import { until } from '../client/waiting.ts';
 import { createHash } from 'node:crypto';
 import type { Backup } from '../../../platform/backups.ts';
 
-/** Its value is the id of the backup: a snapshot without it is none of ours. */
+/** Its value is the id of the backup. Greenlight ignores snapshots without this tag. */
 const backupIdTag = 'greenlight-backup';
-/** A snapshot that is not a backup after this time will not become one, ms. */
+/** Milliseconds after which an incomplete snapshot counts as abandoned. */
 const unfinishedMs = 12 * 3_600_000;
 
 /**
@@ -34,7 +34,7 @@ export interface Snapshots {
   describe(id: string): Promise<DBSnapshot | undefined>;
   /** Ids of all that this program, here or elsewhere, made of this environment. */
   ids(): Promise<string[]>;
-  /** Of them, those that are temporary and were left by a run that is over. */
+  /** The temporary ones among them that an ended run left behind. */
   leftOver(): Promise<string[]>;
   remove(id: string): Promise<void>;
 }
@@ -55,12 +55,12 @@ export function createSnapshots(setting: Setting, waits: InstanceWaits): Snapsho
       DBSnapshotIdentifier: snapshot,
       Tags: asTagList({ ...temporary(unfinishedMs), [backupIdTag]: id }),
     });
-    // AWS's own backup may just be running.
+    // RDS refuses a snapshot while its own backup is running.
     const retry = (error: unknown) => /InvalidDBInstanceState/.test(codeOf(error));
     const asked = { doing, deadlineMs: waits.settleMs, pollMs: waits.pollMs, todo: 'see the instance in the console' };
     await until({ ...asked, retry }, async () => {
       await databases.send(command).catch((error: unknown) => {
-        // An attempt whose answer was lost made it: the name is random.
+        // The name is random, so an earlier attempt of this call made the snapshot and its answer was lost.
         if (!/AlreadyExists/.test(codeOf(error))) throw error;
       });
       return {};
@@ -168,7 +168,7 @@ export function parseRecord(id: string, text: string): BackupRecord {
 export const damagedBackup = (id: string, found: string): OperationError =>
   new OperationError(`verifying backup ${id}`, found, 'take a new backup; do not restore this one');
 
-/** Time first, so that the order of names is that of time. Small letters: RDS writes names so. */
+/** The time comes first, so that sorting by name sorts by time. In lower case, as RDS stores names so. */
 export const backupId = (at: Date, colour: string, random: string): string =>
   `${at.toISOString().replaceAll(/[-:.]/g, '').toLowerCase()}-${colour}-${random}`;
 

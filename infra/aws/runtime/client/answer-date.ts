@@ -1,4 +1,4 @@
-/** A date has whole seconds: it is the begin of a second that has begun. */
+/** Resolution of the `Date` header, ms: the true time is up to one second later. */
 export const dateMs = 1000;
 
 /** A command of any client of the SDK. */

@@ -64,22 +64,32 @@ export function cureOf(text: string): Cure | undefined {
 export const hasExpired = (error: unknown): boolean =>
   error instanceof Error && (hasCode(error, 'credentials-expired') || hasExpired(error.cause));
 
-/** The code that AWS gave, or the name of what was thrown. */
+/** What was thrown below the OperationErrors that say what was being done. */
+export const causeOf = (error: unknown): unknown =>
+  error instanceof OperationError && error.cause !== undefined ? causeOf(error.cause) : error;
+
+/** The code that AWS gave, or the name of what was thrown; also through OperationErrors. */
 export function codeOf(error: unknown): string {
-  if (typeof error !== 'object' || error === null) return '';
-  const { name, Code, code } = error as { name?: unknown; Code?: unknown; code?: unknown };
+  const cause = causeOf(error);
+  if (typeof cause !== 'object' || cause === null) return '';
+  const { name, Code, code } = cause as { name?: unknown; Code?: unknown; code?: unknown };
   return [Code, code, name].find((text): text is string => typeof text === 'string' && text !== 'Error') ?? '';
 }
 
-/** What everything of its kind is in: where that is gone, nothing is known of the thing itself. */
+/** What holds the thing that was asked for. Where the holder is missing, nothing is known about the thing itself. */
 const isContainer = (code: string): boolean => code === 'NoSuchBucket' || code.startsWith('KMS.');
 
-/** Whether AWS said that something is not there. */
-export const isMissing = (error: unknown): boolean =>
-  !isContainer(codeOf(error)) && /NotFound|NoSuch|does not exist/.test(`${codeOf(error)} ${messageOf(error)}`);
+/** Whether AWS said that something does not exist. */
+export function isMissing(error: unknown): boolean {
+  const code = codeOf(error);
+  return !isContainer(code) && /NotFound|NoSuch|DoesNotExist|NonExistent/.test(code);
+}
 
-/** A page of a proxy, say: the SDK then tells of its parser, and of fields that a person cannot look at. */
-const isNoAnswer = (error: unknown): boolean => messageOf(error).includes('Deserialization error');
+/**
+ * Whether the SDK could not read an answer, such as a proxy's page: it keeps the answer in `$response`, and gives the error
+ * neither a fault nor the code of a network error.
+ */
+const isNoAnswer = (error: unknown): boolean => error instanceof Error && '$response' in error && !('$fault' in error);
 const noAnswer = 'see that no proxy answers in the place of AWS, and that region and AWS_ENDPOINT_URL are right';
 
 /** Runs a call, and says of its failure what was being done, what AWS answered and what to do. */

@@ -11,13 +11,13 @@ import { home } from '../../../lib/paths.ts';
 
 /** Its value is the purpose. */
 export const temporaryTag = 'greenlight-temporary';
-/** ISO 8601: from then on, nobody needs it; for people who find it. */
+/** ISO 8601. After this time nobody needs the resource; for people who find it. */
 export const expiresTag = 'greenlight-expires';
 /** Who made it: the machine, and the process there. */
 const runTag = 'greenlight-run';
 const environmentTag = 'environment';
 
-/** A thing that loses them is not temporary any more. */
+/** Removing these tags makes a resource permanent. */
 export const temporaryTagNames = [temporaryTag, expiresTag, runTag];
 
 export type Tags = Record<string, string>;

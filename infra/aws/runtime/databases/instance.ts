@@ -18,7 +18,7 @@ export interface InstanceWaits {
 
 export const instanceWaits: InstanceWaits = { pollMs: 15_000, readyMs: 3 * 3_600_000, settleMs: 30 * 60_000 };
 
-/** What a status of RDS means. Most are about a change that goes on while it serves. */
+/** The state behind a status of RDS. Most statuses name a change during which the instance goes on serving. */
 export function instanceState(status: string): InstanceState['state'] {
   if (['creating', 'starting', 'rebooting'].includes(status)) return 'starting';
   if (['stopped', 'stopping', 'deleting'].includes(status)) return 'stopped';
@@ -26,7 +26,7 @@ export function instanceState(status: string): InstanceState['state'] {
   return broken ? 'failed' : 'running';
 }
 
-/** Whether it does not come out of a status by itself. */
+/** Whether the instance needs a person to leave this status. */
 const isBroken = (status: string): boolean => status === 'stopped' || instanceState(status) === 'failed';
 
 /** Where it is reached. */
@@ -50,7 +50,7 @@ export async function describeInstance(clients: DatabaseClient, identifier: stri
   }
 }
 
-/** Waits until it serves. Rejects with an OperationError where it cannot come so far, or not in time. */
+/** Waits until the instance is available. Rejects with an OperationError if it failed, was deleted, or takes too long. */
 export function untilAvailable(
   clients: DatabaseClient,
   identifier: string,
@@ -82,7 +82,7 @@ export function deleteInstance(
 ): Promise<void> {
   const doing = `deleting the database ${identifier}`;
   const todo = `delete ${identifier} in the console: it costs money as long as it is there`;
-  // While it is being made or changed, RDS may refuse: then again a little later.
+  // RDS refuses while the instance is being created or changed: retry.
   const retry = (error: unknown) => /InvalidDBInstanceState/.test(codeOf(error));
   return calling(doing, async () => {
     await until({ doing, deadlineMs: settleMs, pollMs, todo, retry }, async () => {

@@ -70,7 +70,7 @@ function restored(
   });
 }
 
-/** The copy has its original's administrator; nobody but this program knows the new password. */
+/** The copy keeps its original's master user. It gets a new password that only this program knows. */
 async function takeOver(
   clients: Clients,
   instance: DBInstance,
@@ -84,7 +84,7 @@ async function takeOver(
   // RDS refuses a password while it manages one itself.
   const managed = instance.MasterUserSecret === undefined ? {} : { ManageMasterUserPassword: false };
   const password = { MasterUserPassword: access.admin.password, ApplyImmediately: true };
-  // The restore asks for it too; a copy that took its original's protection over could never be deleted.
+  // The restore call sets this as well. A copy that inherited its original's deletion protection could not be deleted.
   const deletable = { DeletionProtection: false };
   const command = new ModifyDBInstanceCommand({
     DBInstanceIdentifier: identifier,
@@ -96,14 +96,14 @@ async function takeOver(
   await calling(doing, () =>
     until({ doing, deadlineMs: settleMs, pollMs, todo, retry }, () => clients.databases.send(command)),
   );
-  // The change comes a little later than the answer, and the state is not always seen: a login tells.
+  // RDS applies the password after it has answered, and the status does not always show that. A login proves it.
   await until({ doing, deadlineMs: settleMs, pollMs, todo, retry: isRefusedLogin }, async () => {
     await untilAvailable(clients, identifier, doing, waits);
     return inSession(access, 'admin', () => Promise.resolve({}));
   });
 }
 
-/** Throws an OperationError where RDS would not know a time. */
+/** Throws an OperationError for a time that RDS cannot restore to. */
 export function checkTime(time: Date, latest: Date | undefined): void {
   const doing = `restoring to ${Number.isNaN(time.getTime()) ? 'that time' : time.toISOString()}`;
   if (Number.isNaN(time.getTime())) throw new OperationError(doing, 'it is no time', 'give a time as ISO 8601');

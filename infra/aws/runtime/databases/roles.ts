@@ -49,7 +49,7 @@ export async function inSession<T>(
   }
 }
 
-/** The databases have no address in the internet: whoever releases has to be near them. */
+/** The databases have no public address: Greenlight has to run inside the VPC, or reach it by VPN or tunnel. */
 export function whatToDo(error: unknown): string {
   const text = `${(error as { code?: string }).code ?? ''} ${messageOf(error)}`;
   if (/certificate|self.signed|unable to (get|verify)/i.test(text))
@@ -70,7 +70,7 @@ export async function ensureRoles(access: DatabaseAccess): Promise<void> {
   const admin = access.admin.user;
   await inSession(access, 'admin', async (client) => {
     const roles = [...roleStatements(passwords, admin), ownerReplicates];
-    // Privileges of tables that are there follow from default privileges; nothing of a complete database is touched.
+    // A complete database already has its privileges, by default privileges: only its roles are touched.
     await inOneTransaction(client, complete ? roles : [...roles, ...privilegeStatements(admin)]);
   });
 }
@@ -79,7 +79,7 @@ export async function ensureRoles(access: DatabaseAccess): Promise<void> {
 const replicators = 'rds_replication';
 const notReplicator = `EXISTS (SELECT FROM pg_roles WHERE rolname = '${replicators}') AND NOT EXISTS (
   SELECT FROM pg_auth_members m WHERE m.roleid = to_regrole('${replicators}') AND m.member = to_regrole('owner'))`;
-/** The attribute is for a plain PostgreSQL: RDS's administrator has it not, and may give only what it has. */
+/** For a plain PostgreSQL: RDS's master user lacks REPLICATION and so cannot grant it. */
 const withoutAttribute = `EXISTS (SELECT FROM pg_roles WHERE rolname = current_user
     AND (rolsuper OR rolreplication AND current_setting('server_version_num')::int >= 160000))
   AND NOT (SELECT rolreplication FROM pg_roles WHERE rolname = 'owner')`;
@@ -89,7 +89,7 @@ const ownerReplicates = `DO $do$ BEGIN
   IF ${withoutAttribute} THEN ALTER ROLE owner REPLICATION; END IF;
 END $do$`;
 
-/** The schema is what is made last. */
+/** The schema is created last, so its existence means that the roles are complete. */
 async function stateOf(client: pg.Client): Promise<{ complete: boolean; replicates: boolean }> {
   const [found] = (
     await client.query<{ complete: boolean }>(
@@ -131,7 +131,7 @@ async function inOneTransaction(client: pg.Client, statements: string[]): Promis
   }
 }
 
-/** A restored copy gets passwords of its own, is fenced, and loses every tie to other databases. */
+/** A restored copy gets its own passwords, may not be written to, and loses its subscriptions and slots. */
 export const cutLoose = (access: DatabaseAccess): Promise<void> =>
   inSession(access, 'admin', async (client) => {
     // Subscriptions first, each by itself: they are not dropped within a transaction that knows a slot.

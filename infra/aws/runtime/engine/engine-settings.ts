@@ -16,7 +16,7 @@ export interface EngineSettingsOptions {
   clients: Pick<Clients, 'objects'>;
 }
 
-/** Judges every resource before it is made. */
+/** The policy pack, which judges every resource before it is created. */
 const policyPack = join(projectRoot, 'infra', 'policies', 'pulumi-analyzer-greenlight');
 
 /** What scales or grows by itself, or by a schedule, which the programs ignore as well; and the lease of a hold, which is the run time's. */

@@ -44,7 +44,7 @@ export function createAwsArtefacts(options: ArtefactsOptions): Artefacts {
   };
 }
 
-/** In the store's own directory, so that what is large does not fill /tmp; deleted whatever happens. */
+/** A temporary folder in the store's own directory, as a large build could fill /tmp. It is always deleted. */
 async function inWorkDirectory<T>(directory: string, work: (folder: string) => Promise<T>): Promise<T> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const folder = await mkdtemp(join(directory, '.transfer-'));
@@ -123,7 +123,7 @@ async function download(
     await unpack(body, content).catch((error: Error) => {
       throw damaged(error.message, error);
     });
-    // What is stored is what was unpacked: its digest says whether that is the build.
+    // The digest of the unpacked files decides whether the archive is that build.
     const artefact = await local.publish(content, version);
     if (artefact.digest !== digest) throw damaged(`its content is ${artefact.digest}`);
     return artefact;

@@ -15,7 +15,7 @@ import { home, projectRoot } from '../../../lib/paths.ts';
 import { findTool } from '../../../lib/tools.ts';
 import { imageTag } from '../../lib/names.ts';
 import type { AwsSettings } from '../../lib/settings.ts';
-import { calling, isMissing } from '../client/errors.ts';
+import { calling, codeOf, isMissing } from '../client/errors.ts';
 import type { Setting } from '../client/setting.ts';
 
 /** Longest time for one build with its push, ms. */
@@ -59,7 +59,7 @@ async function provide(setting: Setting, artefact: Artefact): Promise<void> {
   await calling(doing, async () => {
     const there = await find(setting, artefact);
     if (there === undefined) await make(setting, artefact, doing);
-    // Read back, whoever made it: another machine may have been faster.
+    // Read back even after an own push: another machine may have pushed first.
     const found = there ?? (await find(setting, artefact));
     if (found === undefined)
       throw new OperationError(
@@ -100,7 +100,7 @@ async function find({ clients, foundation }: Setting, { digest }: Artefact): Pro
   try {
     await clients.images.send(new DescribeImagesCommand({ repositoryName, imageIds }));
   } catch (error) {
-    if (isMissing(error) && !/Repository/.test((error as Error).name)) return undefined;
+    if (isMissing(error) && codeOf(error) !== 'RepositoryNotFoundException') return undefined;
     throw error;
   }
   const command = new BatchGetImageCommand({ repositoryName, imageIds, acceptedMediaTypes: manifestTypes });
@@ -132,7 +132,7 @@ export async function platformsOf(
     return found.filter((platform) => !platform.includes('unknown'));
   }
   if (parsed.config === undefined) return undefined;
-  // A registry that does not give it out says nothing about the image: a task that cannot run says it later.
+  // Without the configuration the platform stays unknown. A task that cannot run reports it later.
   const found = (await config(parsed.config.digest).catch(() => undefined)) as Platform | undefined;
   return found?.architecture === undefined ? undefined : [text(found)];
 }

@@ -73,7 +73,7 @@ async function execute(setting: JobsOptions, waits: JobWaits, job: Job, log: Job
     const failure = startFailure(task, spec.container);
     const lines = await readLog(setting, streamName('job', spec.container, started.arn), {
       pollMs: waits.pollMs,
-      // Nobody writes its end where it was stopped, or never ran.
+      // A stopped task, or one that never ran, writes no end marker.
       waitMs: timedOut || failure !== undefined ? 0 : waits.logMs,
       complete: (all) => ended(parseOutput(all, marker)),
     });
@@ -100,7 +100,7 @@ const ranMs = ({ startedAt, stoppedAt }: Task): number | undefined =>
 const aborted = (job: Job): OperationError =>
   new OperationError(`running ${job.name}`, 'it was aborted', 'repeat the command', { cause: job.signal?.reason });
 
-/** Rejects where the command was never run: that is no result of it. Notes what would not be seen otherwise. */
+/** Rejects if the command never ran: then the exit code is not the command's. Notes in the log why a command was ended. */
 function checkRun(job: Job, container: Container | undefined, output: JobOutput, log: JobLog): void {
   const doing = `running ${job.name}`;
   if (output.refused === 'missing')
@@ -124,13 +124,13 @@ function checkRun(job: Job, container: Container | undefined, output: JobOutput,
     );
   }
   const reason = container?.reason ?? '';
-  // A program of another processor is not run, and ends with an exit code all the same.
+  // A binary for another processor ends with an exit code although it never ran.
   if (output.lines.some((line) => line.includes('exec format error'))) throw notStarted(doing, 'exec format error');
   if (reason !== '') log.note(`${job.name} was ended: ${reason}; ${cureOf(reason)}`);
   else log.note(`the end of this log did not come; what is missing is in the log group of the jobs`);
 }
 
-/** Looks at the task until it is stopped, by itself or because its time is over. Aborted, it is stopped, and this rejects. */
+/** Polls the task until it has ended. After its timeout the task is stopped. On abort it is stopped, and this rejects. */
 async function untilEnded(
   setting: Setting,
   waits: JobWaits,
@@ -202,7 +202,7 @@ async function specOf(setting: Setting, job: Job, marker: string, waits: JobWait
     artefact: job.artefact,
     image: job.image,
     command: wrappedCommand({ marker, directory, command, keepHome, results }),
-    // ECS takes no empty value from a secret.
+    // ECS rejects an empty value in a secret.
     environment: Object.fromEntries(entries.filter(isEmpty)),
     secrets: Object.fromEntries(entries.filter((entry) => !isEmpty(entry))),
     tags: temporaryTags(marks, job.name, job.timeoutMs + waits.startMs + waits.stopMs + waits.logMs),
@@ -223,7 +223,7 @@ export function containerEnv(env: Record<string, string>): Record<string, string
   );
 }
 
-/** Text of the authority that the job is to trust: only where the entry point's certificate is not a public one. */
+/** PEM text of the entry point's authority, if its certificate is not a public one. */
 async function entryAuthority(entry: string | undefined, job: Job): Promise<string | undefined> {
   const file = job.env['NODE_EXTRA_CA_CERTS'];
   if (entry === undefined || file === undefined) return undefined;

@@ -21,10 +21,10 @@ import { until } from '../client/waiting.ts';
 
 export const previewHeader = 'x-greenlight-preview';
 
-/** Behind the header routes of the colours, before the fence and everything else. */
+/** After the header routes of the colours, before the write hold and all other rules. */
 export const previewPriorities = { first: 300, last: 999 };
 
-/** DescribeTags takes as many. */
+/** Most resources that one DescribeTags call takes. */
 const perCall = 20;
 const deleteMs = 60_000;
 
@@ -39,7 +39,7 @@ export function freePriority(used: ReadonlySet<number>): number {
   );
 }
 
-/** Checked as the services of the colours are. */
+/** Its health check is that of the services of the colours. */
 export async function createGroup(
   { clients, foundation }: Setting,
   name: string,
@@ -101,11 +101,11 @@ async function listRules({ clients, foundation }: Setting): Promise<{ arn: strin
   return rules.map(({ RuleArn = '', Priority }) => ({ arn: RuleArn, priority: Number(Priority) }));
 }
 
-/** No error where it is gone. */
+/** No error if the rule is gone. */
 export const deleteRoute = ({ clients }: Setting, RuleArn: string): Promise<void> =>
   deleting(`deleting the rule ${RuleArn}`, () => clients.balancer.send(new DeleteRuleCommand({ RuleArn })));
 
-/** No error where it is gone. A balancer forgets its rules a little later: until then it is in use. */
+/** No error if the group is gone. A deleted rule keeps its group in use for a short time, so the deletion is retried. */
 export const deleteGroup = ({ clients }: Setting, TargetGroupArn: string): Promise<void> =>
   deleting(`deleting the target group ${TargetGroupArn}`, () =>
     clients.balancer.send(new DeleteTargetGroupCommand({ TargetGroupArn })),
@@ -124,7 +124,7 @@ async function deleting(doing: string, call: () => Promise<object>): Promise<voi
   );
 }
 
-/** Deletes rules, then target groups, that runs left which are over. Resolves to their ARNs. */
+/** Deletes the rules, then the target groups, that ended runs left behind. Resolves to their ARNs. */
 export const sweepRoutes = (setting: Setting): Promise<string[]> =>
   calling('looking for what is left of previews', async () => {
     const { clients } = setting;

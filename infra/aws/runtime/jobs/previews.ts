@@ -77,13 +77,13 @@ async function serve(
   const doing = `starting ${artefact.version} on a database of its own`;
   const marks = { environment, application: spec.application, owner: settings.owner };
   const tags = temporaryTags(marks, `preview of ${artefact.version}`, lifeMs);
-  // Letters and digits: in a rule `*` and `?` would match anything.
+  // Letters and digits only: `*` and `?` are wildcards in a rule's condition.
   const secret = randomBytes(24).toString('hex');
   const made = new Made(setting);
   try {
     await calling(doing, async () => {
       const groups = await made.routes(spec.services, secret, asTagList(tags));
-      // All of them are known before anything is undone: also those that start while another one fails.
+      // Wait for every start to settle before undoing: a task may still start while another one fails.
       const started = await Promise.allSettled(
         spec.services.map((service) => made.task(service, artefact, access, tags, { doing, waits })),
       );
@@ -111,7 +111,7 @@ async function serve(
   return { baseUrl, ...caFile, routeHeaders: { [previewHeader]: secret }, dispose: () => made.undo() };
 }
 
-/** What was made for one preview, and its end. */
+/** The resources of one preview, and their deletion. */
 class Made {
   readonly #setting: Setting;
   readonly #rules: string[] = [];
@@ -166,7 +166,7 @@ class Made {
     return started;
   }
 
-  /** What cannot be deleted now is swept later: a release does not fail by it. */
+  /** A failed deletion does not fail the release: the sweep deletes the resource later. */
   async undo(): Promise<void> {
     const all = (work: Promise<void>[]) => Promise.allSettled(work);
     await all(this.#rules.splice(0).map((rule) => deleteRoute(this.#setting, rule)));

@@ -11,11 +11,11 @@ import { deleteDefinition, deleteSecret, stopTask, taskFamily } from './task.ts'
 import type { Setting } from '../client/setting.ts';
 import { fromTagList, isLeftOver } from '../client/temporary.ts';
 
-/** DescribeTasks takes as many. */
+/** Most tasks that one DescribeTasks call takes. */
 const perCall = 100;
 
 /**
- * Stops the tasks of jobs and previews that runs left which are over, and deletes their definitions and secrets. Resolves to the
+ * Stops the tasks of jobs and previews that ended runs left behind, and deletes their definitions and secrets. Resolves to the
  * names of all. Call it while the environment is locked.
  */
 export const sweepTasks = (setting: Setting): Promise<string[]> =>

@@ -27,10 +27,10 @@ export interface TaskSpec {
   /** Name of its one container. */
   container: string;
   artefact: Artefact;
-  /** Another image than the artefact's: a third party's, whose entry point is passed over. */
+  /** A third party's image, used instead of the artefact's. Its entry point is overridden. */
   image?: string;
   command: string[];
-  /** What everybody who may look at definitions may see. */
+  /** Readable by everybody who may describe task definitions: no secrets. */
   environment: Record<string, string>;
   /** Variables whose values are secret: they go through a temporary secret. */
   secrets: Record<string, string>;
@@ -55,7 +55,7 @@ export function taskDefinition(
   const { jobs, repository } = foundation;
   const { cpu, memory, architecture } = settings.tasks;
   const scratch = 'scratch';
-  // A volume belongs to root where the image does not say otherwise: a third party's image keeps its own /tmp.
+  // A volume belongs to root unless the image declares its owner, so a third party's image keeps its own /tmp.
   const hasVolume = spec.kind === 'job' && spec.image === undefined;
   return {
     family: taskFamily(environment, spec.kind),
@@ -81,7 +81,7 @@ export function taskDefinition(
         portMappings: spec.port === undefined ? [] : [{ containerPort: spec.port, protocol: 'tcp' }],
         stopTimeout: stopSeconds,
         environment: Object.entries(spec.environment).map(([name, value]) => ({ name, value })),
-        // A key of the JSON object; the two last parts say: the newest version.
+        // Format: secret, key of the JSON object, stage, version. The last two are empty: the newest version.
         secrets: Object.keys(secretArn === undefined ? {} : spec.secrets).map((name) => ({
           name,
           valueFrom: `${secretArn}:${name}::`,
@@ -92,7 +92,7 @@ export function taskDefinition(
             'awslogs-group': jobs.logGroup,
             'awslogs-region': settings.region,
             'awslogs-stream-prefix': spec.kind,
-            // Results come by the log: the program waits rather than that a line of it is lost.
+            // Results are sent through the log: in blocking mode a slow log delays the program, and no line is lost.
             mode: spec.kind === 'job' ? 'blocking' : 'non-blocking',
           },
         },
@@ -115,7 +115,7 @@ export interface StartOptions {
   doing: string;
 }
 
-/** Starts one task of a definition of its own. Whatever goes wrong, nothing is left. */
+/** Starts one task with its own task definition. If that fails, definition and secret are deleted again. */
 export async function startTask(
   setting: Setting,
   spec: TaskSpec,
@@ -144,7 +144,7 @@ export async function startTask(
     const definition = new RegisterTaskDefinitionCommand(taskDefinition(setting, spec, secretArn));
     definitionArn = (await clients.containers.send(definition)).taskDefinition?.taskDefinitionArn;
     const deadline = { doing, deadlineMs: capacityMs, pollMs, todo: cureOf('capacity') };
-    // An attempt whose answer was lost must not become a second task; one that was refused is asked for anew.
+    // The same token makes a repeated call idempotent when its answer was lost. A refused call gets a new token.
     let clientToken = `${shortId()}${shortId()}`;
     const { arn } = await until(deadline, async () => {
       const command = new RunTaskCommand({
@@ -183,7 +183,7 @@ export async function describeTask({ clients, foundation }: Setting, arn: string
   return (await clients.containers.send(command)).tasks?.[0];
 }
 
-/** SIGTERM, and SIGKILL after its time. No error where it is gone. */
+/** Sends SIGTERM, and SIGKILL after the stop timeout. No error if the task is gone. */
 export async function stopTask({ clients, foundation }: Setting, task: string, reason: string): Promise<void> {
   try {
     await clients.containers.send(new StopTaskCommand({ cluster: foundation.cluster.arn, task, reason }));
@@ -192,7 +192,7 @@ export async function stopTask({ clients, foundation }: Setting, task: string, r
   }
 }
 
-/** At once: it holds what nobody needs any more. */
+/** Deletes the secret at once, without a recovery window: nobody needs its values any more. */
 export async function deleteSecret({ clients }: Pick<Setting, 'clients'>, arn: string): Promise<void> {
   try {
     await clients.secrets.send(new DeleteSecretCommand({ SecretId: arn, ForceDeleteWithoutRecovery: true }));
@@ -230,7 +230,7 @@ const cures: [RegExp, string][] = [
 export const cureOf = (reason: string): string =>
   cures.find(([pattern]) => pattern.test(reason))?.[1] ?? 'see the task in the console of ECS, then: npm run resume';
 
-/** The one that the definition has: AWS may put others beside it (GuardDuty's Runtime Monitoring does), in any order. */
+/** The container of that name. AWS may add sidecars in any order, as GuardDuty's Runtime Monitoring does. */
 export const containerOf = (task: Task, name: string): Container | undefined =>
   task.containers?.find((container) => container.name === name);
 

@@ -104,7 +104,7 @@ export function parseOutput(log: string[], marker: string): JobOutput {
   return output;
 }
 
-/** Undefined where a part is missing: half a file is none. */
+/** Undefined if a part of the file is missing. */
 function unpacked(packed: string): Buffer | undefined {
   try {
     return gunzipSync(Buffer.from(packed, 'base64'));
@@ -117,7 +117,7 @@ export interface LogWait {
   pollMs: number;
   /** How long the rest of the log is waited for, ms: lines come later than the end of their task. */
   waitMs: number;
-  /** Whether all is there. */
+  /** Whether the log is complete. */
   complete: (lines: string[]) => boolean;
 }
 
@@ -151,13 +151,13 @@ export async function readLog(
     try {
       await more();
     } catch (error) {
-      // The stream is made with its first line.
+      // The stream does not exist before its first line.
       if (!isMissing(error) && !mayPass(error)) throw error;
     }
     if (complete(lines) || Date.now() >= deadline) break;
     await sleep(pollMs);
   }
-  // What was written to the other stream at the end may come last.
+  // Standard output and standard error arrive separately: the last lines of one may come after the other's.
   await sleep(pollMs);
   await more().catch(() => undefined);
   return lines;

@@ -63,7 +63,7 @@ export function createAwsAlerts(options: AwsAlertsOptions): Alerts {
     return all.find(({ subject }) => subject.kind === 'tasks' && subject.part === service && subject.colour === colour);
   };
 
-  /** Deleted once it is kept here. A message that is not understood is no alarm of ours: nobody waits for it. */
+  /** Messages are deleted from the queue once they are stored here. A message that is no alarm of this environment is dropped. */
   const keep = async (messages: Message[]): Promise<void> => {
     for (const message of messages) {
       const delivery = parseMessage(place, queueReceiver, message);
@@ -106,18 +106,18 @@ export function createAwsAlerts(options: AwsAlertsOptions): Alerts {
     },
 
     async deliveries(since) {
-      // One after the other: two readers would take messages from each other.
+      // One reader at a time: two would take each other's messages.
       reading = reading.catch(() => undefined).then(readQueue);
       await reading;
       return received.filter(({ at }) => at >= since).toSorted((a, b) => a.at - b.at);
     },
 
-    /** An alarm that has had data, and finds nothing bad: an alarm that lacks data would not notice either. */
+    /** An alarm in the state OK. An alarm without data would not fire either, so it does not count as ready. */
     async watches(instance) {
       return (await tasksAlarm(instance))?.alarm.StateValue === 'OK';
     },
 
-    /** AWS counts by topic, not by receiver: what failed is told of all who are behind it. */
+    /** AWS counts failed deliveries per topic, so each is reported for every receiver of that topic. */
     async failures(since) {
       const names = spec.alertReceivers.map(({ name }) => name);
       if (names.length === 0) return {};

@@ -45,7 +45,7 @@ export async function metricData(
   return answers;
 }
 
-/** Asks again where the answer came in part: `StatusCode` says so of each series. */
+/** Asks again for each series whose `StatusCode` says that its answer is partial. */
 async function wholeSeries(client: CloudWatchClient, input: GetMetricDataCommandInput): Promise<Series[]> {
   const ids = (input.MetricDataQueries ?? []).map(({ Id }) => Id);
   for (let attempt = 1; ; attempt++) {

@@ -21,9 +21,9 @@ export interface AwsMetricsOptions {
   foundation: Pick<FoundationOutputs, 'balancerSuffix' | 'cluster' | 'spec'>;
   /** Those of both colours that there are now. */
   targetGroups: () => Promise<OwnedGroup[]>;
-  /** A load balancer tells its numbers each minute, says its guide. */
+  /** A load balancer publishes its metrics once a minute (its user guide). */
   periodSeconds?: number;
-  /** AWS promises no time; a minute's numbers are usually complete two minutes after its end. */
+  /** AWS promises no delay. The metrics of a minute are usually complete two minutes after its end. */
   delayMs?: number;
   /** ms since the epoch. */
   now?: () => number;
@@ -155,7 +155,7 @@ export function trafficOf(groups: Series[][], own: Series): ColourTraffic {
     for (const [period, given] of requests) {
       const byClass = answers.map((kind) => kind.get(period) ?? 0);
       const answered = byClass.reduce((sum, n) => sum + n, 0);
-      // A request is counted when it comes and its answer when it goes: at the border of a period there may be more answers.
+      // A request counts when it arrives, its answer when it leaves: a period may have more answers than requests.
       const count = Math.max(Math.round(given), answered);
       const unanswered = count - answered;
       traffic.requests += count;
@@ -167,7 +167,7 @@ export function trafficOf(groups: Series[][], own: Series): ColourTraffic {
   return { ...traffic, timed, latenciesMs: spread(times) };
 }
 
-/** Of each period by itself: a mean of quantiles would be none. */
+/** Per period: the mean of several quantiles is not a quantile. */
 function timesOf([samples, ...stats]: Series[]): Times[] {
   return [...(samples ?? [])].flatMap(([period, count]) => {
     const quantiles = stats.flatMap((series, index): Quantile[] => {
@@ -175,7 +175,7 @@ function timesOf([samples, ...stats]: Series[]): Times[] {
       const percent = [0, 100, ...askedPercents][index] ?? Number.NaN;
       return seconds === undefined ? [] : [{ percent, value: seconds * 1000 }];
     });
-    // Without the slowest nothing is known of the tail: then there are too few times, and the judge cannot conclude.
+    // Without the slowest value the tail is unknown. Too few latencies are reported, so that the judge is inconclusive.
     return quantiles.some(({ percent }) => percent === 100) ? [{ quantiles, count: Math.round(count) }] : [];
   });
 }

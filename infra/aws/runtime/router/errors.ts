@@ -11,7 +11,7 @@ export const rulesMissing = (doing: string, names: string[]): OperationError =>
 export const halfChanged = (doing: string, live: Colour[]): OperationError =>
   new OperationError(
     doing,
-    `some rules send writes to ${live.join(', others to ')}: a change of them was cut off, and writes stay held`,
+    `some rules send writes to ${live.join(', others to ')}: an earlier change was interrupted, and writes stay held`,
     'npm run resume makes them agree',
   );
 
@@ -21,13 +21,13 @@ export const nothingThere = (doing: string, { colour, service }: { colour: Colou
 export const notKept = (doing: string, names: string[]): OperationError =>
   new OperationError(
     doing,
-    `AWS took the change and says something else of ${names.join(', ')}`,
+    `AWS accepted the change, but these rules differ from it: ${names.join(', ')}`,
     'somebody else may have changed them; npm run status, then repeat the command',
   );
 
 export const heldNoMore = (doing: string): OperationError =>
   new OperationError(
     doing,
-    'the lease of the hold is over, and rules change one by one: writes would go to both colours',
+    'the lease of the write hold has expired: changing the rules one by one would send writes to both colours',
     'find out what was slow, or allow more time (cutover.holdMs); then repeat the command',
   );

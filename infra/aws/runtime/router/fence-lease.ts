@@ -10,22 +10,22 @@ import { leaseTag } from '../../lib/routing-plan.ts';
 import { dateMs, dateOfAnswer } from '../client/answer-date.ts';
 import { calling } from '../client/errors.ts';
 
-/** Behind the time in the tag of a lease: the function of the fence does not read such a one as a time, and holds. */
+/** Follows the time in the tag of a lease. The function cannot read such a value as a time, so it goes on holding writes. */
 export const underChange = 'under-change';
 
 export interface FenceState {
-  /** Until when the rules hold, ms since the epoch; 0 where they do not say so. */
+  /** End of the lease, ms since the epoch; 0 if the rules have none. */
   until: number;
-  /** By itself, when that time has come. */
+  /** Whether the hold ends by itself at that time. */
   ends: boolean;
-  /** The latest that it can be by AWS's clock, ms since the epoch: the function that ends a hold goes by that one too. */
+  /** Latest possible time by AWS's clock, ms since the epoch. The function that ends a hold uses that clock too. */
   now: number;
 }
 
-/** Of a fence that is down. */
+/** State of a write hold that is off. */
 export const resting: FenceState = { until: 0, ends: true, now: 0 };
 
-/** The lease of a hold, as a tag on the rules of the fence: the function behind them reads it (`fence/index.mjs`). */
+/** The lease of a write hold, as a tag on its rules. The function behind them reads it (`fence/index.mjs`). */
 export function fenceLease(balancer: ElasticLoadBalancingV2Client) {
   const arnsOf = (rules: Rule[]) => rules.flatMap(({ RuleArn }) => RuleArn ?? []);
   return {
@@ -54,6 +54,10 @@ export function fenceLease(balancer: ElasticLoadBalancingV2Client) {
 
 function latest(date: number, doing: string): number {
   if (Number.isNaN(date))
-    throw new OperationError(doing, 'the answer of AWS has no date', 'see that no proxy takes it away, then repeat');
+    throw new OperationError(
+      doing,
+      'the answer of AWS has no Date header',
+      'check that no proxy removes it, then repeat the command',
+    );
   return date + dateMs;
 }

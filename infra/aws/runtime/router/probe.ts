@@ -11,11 +11,11 @@ import { userAgent } from '../../../lib/user-agent.ts';
 import { routesOf } from '../../lib/routing-plan.ts';
 
 export interface ProbeAnswer {
-  /** 0: none came. */
+  /** 0: no answer. */
   status: number;
   /** What it says in `x-greenlight-colour`. */
   colour?: string | undefined;
-  /** What the fence says in `x-greenlight-fence`, where it answered. */
+  /** `x-greenlight-fence`, if the write hold answered. */
   fence?: string | undefined;
 }
 
@@ -27,7 +27,7 @@ export interface ProbeRequest {
 /** Asks the entry point as a client that it does not know yet: over a connection of its own, without cookies. */
 export interface Probe {
   (request: ProbeRequest, node?: LookupAddress): Promise<ProbeAnswer>;
-  /** A load balancer has several addresses, and a machine is told them in an order that it keeps for a while: each is asked by itself. */
+  /** Addresses of the load balancer's nodes. DNS answers are cached in one order, so each node is probed separately. */
   nodes?(): Promise<LookupAddress[]>;
 }
 
@@ -73,7 +73,7 @@ export function probePaths({ services, writes }: Pick<EnvironmentSpec, 'services
   });
 }
 
-/** Answers in a row that are all right, where one colour has all. */
+/** Correct answers in a row that are required when one colour gets all reads. */
 const inARow = 20;
 /** Of a share in between, answers that are looked at: three of the rarer colour on average, within these bounds. */
 const [fewest, most] = [60, 300];
@@ -116,14 +116,14 @@ export async function observe(options: ObserveOptions, done: (answers: ProbeAnsw
   const answers: (ProbeAnswer & { from: string | undefined })[] = [];
   const ask = async (node: LookupAddress | undefined) => ({ ...(await probe(request, node)), from: node?.address });
   for (;;) {
-    // A name that leads nowhere: the probe itself says so.
+    // If the name cannot be resolved, the probe's own failure is reported.
     const nodes = (await probe.nodes?.().catch(() => undefined)) ?? [undefined];
     answers.push(...(await Promise.all(nodes.flatMap((node) => Array.from({ length: parallel }, () => ask(node))))));
     if (nodes.every((node) => done(answers.filter(({ from }) => from === node?.address)))) return;
     if (Date.now() > deadline) {
       throw new OperationError(
         doing,
-        `AWS accepted it and does not do it: ${request.method} ${request.path} was answered by ${summary(answers)}`,
+        `AWS accepted the change, but it has no effect yet: ${request.method} ${request.path} was answered by ${summary(answers)}`,
         'look at the rules of the listener and the health of the targets, then: npm run resume',
       );
     }
@@ -134,8 +134,8 @@ export async function observe(options: ObserveOptions, done: (answers: ProbeAnsw
 /** `12 x blue, 3 x 503 without x-greenlight-colour`. */
 export function summary(answers: ProbeAnswer[]): string {
   const said = ({ status, colour, fence }: ProbeAnswer): string => {
-    if (fence !== undefined) return `the fence (${fence})`;
-    return colour ?? (status === 0 ? 'nobody' : `${status} without x-greenlight-colour`);
+    if (fence !== undefined) return `the write hold (${fence})`;
+    return colour ?? (status === 0 ? 'no answer' : `${status} without x-greenlight-colour`);
   };
   const counts = Map.groupBy(answers.slice(-most), said);
   return [...counts].map(([what, of]) => `${of.length} x ${what}`).join(', ');

@@ -40,11 +40,11 @@ export interface AwsRouterOptions {
   drainMs?: number;
 }
 
-/** AWS names no time within which its balancers follow; "usually seconds" in its forum. */
+/** AWS documents no time within which its balancers apply a change; its forum says "usually seconds". */
 const defaultObserveMs = 15_000;
 /** Probes at once at each node: new connections, so few enough not to be a load. */
 const parallel = 5;
-/** Answers of the fence in a row that say that a node of the balancer knows. */
+/** Answers of the write hold in a row that prove that a node of the balancer has applied it. */
 const fenceInARow = 20;
 
 /** The load balancer of an environment on AWS, by its API and by what is seen through it. Needs neither the engine nor its state. */
@@ -88,9 +88,9 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
   const ownersOf = async (present: Rule[]) => owners(await groups.of(present));
 
   /**
-   * AWS changes one rule per call. Who dies in between leaves rules to both colours: then a fence that went down by itself would
-   * let both databases be written to. So it stays up from the first change until all rules agree again, or a recovery makes them.
-   * `moves`: from one colour to the other, for which a hold must not have ended meanwhile.
+   * AWS changes one rule per call. A crash in between leaves rules to both colours. If the write hold ended by itself then, both
+   * databases would be written to. So it stays on from the first change until all rules agree, or a recovery has made them agree.
+   * `moves`: writes move to the other colour, for which the hold must not have ended meanwhile.
    */
   const keepingUp = async (
     { up }: MatchedRules,
@@ -107,7 +107,7 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
       return liveColours(matchRules(spec, present), (await ownersOf(present)).ownerOf).length < 2;
     };
     try {
-      // Its function may have seen the lease end before it was marked, and lower it now.
+      // The function may have seen the lease end before the mark was set, and may be ending the hold right now.
       const stillUp = async () => matchRules(spec, await rules(doing)).up.length >= up.length;
       if (moves && ((ends && marked >= until) || !(await stillUp()))) throw heldNoMore(doing);
       await work();
@@ -130,10 +130,10 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
     };
     const wanted = matched.routed.map((routed) => ({ ...routed, action: actionFor(routed, split, need) }));
     const toDo = wanted.filter(({ rule, action }) => !does(rule, action));
-    // Writes first: reads that are still at the old colour are those of a canary, which is a state that there may be.
+    // Writes first: reads that still go to the old colour are a valid state, that of a canary.
     const inTurn = [...toDo.filter(({ weighted }) => !weighted), ...toDo.filter(({ weighted }) => weighted)];
     const before = liveColours(matched, ownerOf);
-    // Where there are two already, a change was cut off: this ends it.
+    // Two live colours mean that an earlier change was interrupted: this call completes it.
     const moves = before.length === 1 && before[0] !== split.live;
     await keepingUp(matched, moves, doing, async () => {
       await change(inTurn, doing, signal);
@@ -156,7 +156,7 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
     );
   };
 
-  /** Moves all rules of the fence in one call, and waits until probes say that every node has followed. */
+  /** Moves all rules of the write hold in one call, to the priorities at which they are on or off. */
   const move = async (fence: Rule[], to: 'up' | 'down', doing: string): Promise<void> => {
     const from = to === 'up' ? priorities.fenceDown : priorities.fenceUp;
     const base = to === 'up' ? priorities.fenceUp : priorities.fenceDown;
@@ -185,7 +185,7 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
       await move(up, 'down', doing);
       await fenceSeen(false, Date.now() + observeMs, doing);
     }
-    // The last, so that a fence that is up always says until when.
+    // The tag is removed last, so that a hold that is on always has a lease.
     if (fence.length > 0) await lease.remove(fence, doing);
   };
 
@@ -226,7 +226,7 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
         const seenBy = Date.now() + leaseMs;
         const { fence, up, missing } = matchRules(spec, await rules(doing));
         if (missing.length > 0) throw rulesMissing(doing, missing);
-        // Where nothing is a write there is nothing to hold.
+        // Without a rule for writes there is nothing to hold.
         if (fence.length === 0) return;
         const { now: began } = await lease.read(fence, doing);
         await lease.set(fence, String(Math.round(began + leaseMs)), doing);
@@ -235,7 +235,7 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
           if (atRest.length > 0) await move(atRest, 'up', doing);
           await fenceSeen(true, Math.min(Date.now() + observeMs, seenBy), doing);
         } catch (error) {
-          // Never held for some clients only.
+          // A hold that not every node applies would hold the writes of some clients only.
           await lower(doing).catch(() => undefined);
           throw error;
         }
@@ -246,9 +246,9 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
     release: () => oneByOne(() => lower('releasing held writes')),
 
     /**
-     * A load balancer of AWS counts no requests that are under way. Once a hold was seen at the entry point no new write comes
-     * in, so those from before are taken to be under way for `drainMs`: then none is. Without a hold nobody can tell, and none
-     * is counted. What takes longer meets the fence of the database, which waits for it.
+     * A load balancer of AWS does not count requests in flight. Once the hold is seen at the entry point, no new write comes in:
+     * earlier ones count as in flight for `drainMs`. Without a hold the number is unknown, and reported as 0. A write that
+     * takes longer is waited for by the fence of the database.
      */
     writesInFlight: () => Promise.resolve(heldAt !== undefined && now() < heldAt + drainMs ? 1 : 0),
   };
@@ -256,10 +256,10 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
 
 type Changes = (Routed & { action: NonNullable<Rule['Actions']>[number] })[];
 
-/** Twice what 95 of 100 requests may take, and half a second at least: less than a cutover's default time for it. */
+/** Twice the p95 that the SLO allows, at least 500 ms: less than the default deadline of the drain. */
 const longestWriteMs = ({ slo }: EnvironmentSpec): number => Math.max(500, 2 * slo.p95Ms);
 
-/** A rule's actions as `ModifyRule` takes them: AWS says both forms, and accepts one. */
+/** A rule's actions as `ModifyRule` takes them: AWS returns both forms of a target, and accepts only one. */
 const forwardOf = ({ Actions = [] }: Rule): Rule['Actions'] =>
   Actions.map(({ ForwardConfig, TargetGroupArn, ...action }) =>
     ForwardConfig === undefined ? { ...action, TargetGroupArn } : { ...action, ForwardConfig },

@@ -27,9 +27,9 @@ export interface MatchedRules {
   routed: Routed[];
   /** Names of planned ones that are not there. */
   missing: string[];
-  /** Rules of the fence that are up: they hold writes. */
+  /** Rules of the write hold that are on. */
   up: Rule[];
-  /** All rules of the fence, up or at rest. */
+  /** All rules of the write hold, on or off. */
   fence: Rule[];
 }
 
@@ -40,7 +40,7 @@ export function matchRules(spec: EnvironmentSpec, rules: Rule[]): MatchedRules {
   const inOrder = rules
     .filter((rule) => rule.IsDefault !== true && Number(rule.Priority) >= priorities.fenceUp)
     .sort((a, b) => Number(a.Priority) - Number(b.Priority));
-  // The fence moves, and a path of it may have the conditions of a route: its rules are told by where they may be.
+  // A rule of the write hold may have the same conditions as a route, so it is recognised by its range of priorities.
   const byKey = Map.groupBy(inOrder, (rule) => keyOf(isOfFence(rule), (rule.Conditions ?? []).map(conditionKey)));
   const take = ({ to, conditions }: PlannedRule): Rule | undefined =>
     byKey.get(keyOf(to.kind === 'fence', conditions.map(plannedKey)))?.shift();
@@ -130,7 +130,7 @@ export const liveColours = ({ routed }: Pick<MatchedRules, 'routed'>, ownerOf: O
   return [...new Set(targets.flatMap(({ arn }) => ownerOf(arn)?.colour ?? []))];
 };
 
-/** Names of the routes that do not do what the split says: somebody died while changing them one after the other. */
+/** Names of the routes that differ from the split: a change of the rules was interrupted. */
 export function disagreeing({ routed }: Pick<MatchedRules, 'routed'>, split: Split, ownerOf: OwnerOf): string[] {
   const differs = (route: Routed): boolean => {
     const found = shares(route, ownerOf);
@@ -146,7 +146,7 @@ function shares({ name, rule }: Routed, ownerOf: OwnerOf): Partial<Record<Colour
   for (const { arn, weight } of targetsOf(rule)) {
     const owner = ownerOf(arn);
     if (owner === undefined) throw notUnderstood(`the rule ${name} sends to ${arn}, which is no colour's`);
-    // What has the weight 0 gets nothing new.
+    // A target group of weight 0 gets no new requests.
     if (weight > 0) found[owner.colour] = (found[owner.colour] ?? 0) + weight;
   }
   return found;

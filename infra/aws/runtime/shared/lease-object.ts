@@ -11,26 +11,26 @@ import type { LeaseHolder } from '../../../platform/lease.ts';
 import { dateMs, dateOfAnswer } from '../client/answer-date.ts';
 import { calling, codeOf } from '../client/errors.ts';
 
-/** What the object of a lease says. */
+/** Content of the object that is the lease. */
 export interface LeaseRecord extends LeaseHolder {
   /** Start time of the process, and where its number means it: see infra/lib/process-identity.ts. */
   processStart: string;
   place: string;
   leaseMs: number;
-  /** Counts up, so that no two writes of it are the same bytes: the object's ETag may be nothing but their hash. */
+  /** Counts up: the object's ETag may be a mere hash of its bytes, so no two writes may have the same bytes. */
   renewal: number;
 }
 
 export interface StoredLease {
   record: LeaseRecord;
-  /** What a write has to name that replaces exactly this one. */
+  /** ETag that a write names as its condition, to replace exactly this version. */
   etag: string;
   /** By the clock of S3 alone: when it ends, and whether it certainly had when it was read. */
   endsAt: number;
   ended: boolean;
 }
 
-/** One object of S3 that is replaced only by who read it, or wrote it last. */
+/** One object of S3. A write succeeds only if nobody has changed the object since it was read. */
 export class LeaseObject {
   readonly #objects: S3Client;
   readonly #at: { Bucket: string; Key: string };
@@ -42,7 +42,7 @@ export class LeaseObject {
     this.#doing = `locking ${environment} (s3://${bucket}/${this.#at.Key})`;
   }
 
-  /** Undefined where nobody has it. */
+  /** Undefined if nobody holds the lease. */
   read(signal?: AbortSignal): Promise<StoredLease | undefined> {
     return calling(this.#doing, async () => {
       const command = new GetObjectCommand(this.#at);
@@ -74,7 +74,7 @@ export class LeaseObject {
     };
   }
 
-  /** Writes it in the place of what has `over`, or where nothing is. Undefined where somebody else was quicker. */
+  /** Replaces the object whose ETag is `over`, or creates it. Undefined if another writer was faster. */
   async write(record: LeaseRecord, over: string | undefined, signal?: AbortSignal): Promise<string | undefined> {
     const condition = over === undefined ? { IfNoneMatch: '*' } : { IfMatch: over };
     const command = new PutObjectCommand({ ...this.#at, ...condition, Body: JSON.stringify(record) });
@@ -82,7 +82,7 @@ export class LeaseObject {
       async () => (await this.#objects.send(command, signal && { abortSignal: signal })).ETag,
     );
     if (done !== undefined) return done;
-    // Refused too where an attempt of ours was carried out, its answer was lost, and the SDK repeated it.
+    // The SDK repeats a write whose answer was lost. S3 refuses the repetition, although the first attempt succeeded.
     const now = await this.read(signal);
     return now?.record.token === record.token && now.record.renewal === record.renewal ? now.etag : undefined;
   }

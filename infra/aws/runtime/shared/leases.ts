@@ -13,7 +13,7 @@ import { LeaseObject, type LeaseRecord, type StoredLease } from './lease-object.
  */
 export type Leases = Pick<Shared, 'acquire' | 'holder'>;
 
-/** A machine that hosts a release is given up on after this long without a sign of life. As long as locally. */
+/** A machine that stopped renewing its lease counts as dead after this time, as on the local platform. */
 const defaultLeaseMs = 60_000;
 
 /** Longest time for one renewal, and from one that failed to the next, ms; less where the lease is short. So a lease outlives some that fail. */
@@ -68,7 +68,7 @@ function whyDead({ record, ended }: StoredLease): string | undefined {
 const took = ({ record }: StoredLease, why = ''): string =>
   `took over the lock of release ${record.release} by ${record.owner}: ${why}`;
 
-/** Now, by both clocks: one stands still while the machine sleeps, the other can be set. */
+/** Now, by both clocks: the monotonic one stops while the machine sleeps, the wall clock can be set. */
 const moment = (): { steady: number; wall: number } => ({ steady: performance.now(), wall: Date.now() });
 
 class HeldLease implements Lease {
@@ -106,7 +106,7 @@ class HeldLease implements Lease {
     this.#end.abort();
     await this.#renewing;
     if (this.#lost) return;
-    // If S3 cannot be reached, the lease ends by itself: no reason for what was done under it to fail.
+    // If S3 cannot be reached, the lease expires by itself. The work done under the lease does not fail because of that.
     await this.#object.remove(this.#etag).catch(() => undefined);
   }
 
@@ -140,7 +140,7 @@ class HeldLease implements Lease {
     }
   }
 
-  /** A renewal that was given up on may have been carried out after all: then the object is ours, by another ETag. */
+  /** A renewal that timed out here may have succeeded at S3. Then the object is still ours, with another ETag. */
   async #late(signal: AbortSignal): Promise<string | undefined> {
     const now = await this.#object.read(signal);
     return now?.record.token === this.holder.token ? this.#object.write(this.holder, now.etag, signal) : undefined;

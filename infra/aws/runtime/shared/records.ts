@@ -38,7 +38,7 @@ export function s3Records(objects: S3Client, bucket: string): Records {
     stored.set(key, sum);
   }
 
-  /** Only over a beginning of itself, also where another machine writes at this moment. */
+  /** Replaces only a prefix of the same journal, even if another machine writes at the same moment. */
   async function pushJournal(key: string, directory: string): Promise<void> {
     const ours = wholeLines(await readIfThere(join(directory, journal)));
     if (ours.length === 0) return;
@@ -71,7 +71,7 @@ export function s3Records(objects: S3Client, bucket: string): Records {
         const prefix = prefixOf(environment, id);
         const here = join(directory, id);
         const theirs = paths.includes(journal) ? await store.read(prefix + journal) : undefined;
-        // Without a journal it is no release: its machine ended before the first push did.
+        // Without a journal it is no release: its machine crashed before the first push ended.
         if (theirs === undefined) continue;
         const found = compare(wholeLines(await readIfThere(join(here, journal))), theirs.bytes);
         if (found === 'forked') throw forked(here, store.where(prefix));
@@ -103,7 +103,7 @@ function byRelease(paths: string[]): Map<string, string[]> {
   return releases;
 }
 
-/** How ours is to theirs: more of the same, less of the same, the same, or two journals that went apart. */
+/** How the local journal relates to the stored one: longer, shorter, equal, or diverged. */
 export function compare(ours: Buffer, theirs: Buffer): 'same' | 'ahead' | 'behind' | 'forked' {
   const common = Math.min(ours.length, theirs.length);
   if (!ours.subarray(0, common).equals(theirs.subarray(0, common))) return 'forked';

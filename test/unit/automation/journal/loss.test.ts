@@ -73,7 +73,7 @@ describe('what a way back lost', () => {
     } as unknown as Parameters<typeof wayBackLossless>[0];
     expect(wayBackLossless(facts)).to.include({
       verdict: 'inconclusive',
-      measured: 'going back was begun, and is not finished',
+      measured: 'the rollback was started and has not finished',
     });
   });
 

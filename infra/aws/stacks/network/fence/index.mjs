@@ -8,8 +8,8 @@ export const retryAfterSeconds = 1;
 const pauseMs = 1000;
 
 /**
- * Where the fence is, and the tag of its rules that says until when (ms since the epoch). From the function's environment:
- * the numbers are those of `routing-plan.ts`.
+ * The listener, the priorities of the write hold's rules (from `routing-plan.ts`), and the tag that says until when writes are
+ * held (ms since the epoch). From the function's environment.
  *
  * @param {Record<string, string | undefined>} environment
  */
@@ -22,7 +22,7 @@ export const settingsOf = (environment) => ({
 });
 
 /**
- * The rules of a fence that is up, with the priorities at which they rest. None where it is down.
+ * The rules of a write hold that is on, with the priorities that switch them off. Empty if the hold is off.
  *
  * @param {{ RuleArn?: string, Priority?: string }[]} rules
  * @param {{ up: number, end: number, down: number }} at
@@ -34,8 +34,8 @@ export const toLower = (rules, { up, end, down }) =>
     .map(({ RuleArn, Priority }) => ({ RuleArn, Priority: down + Priority - up }));
 
 /**
- * The end of the hold, ms since the epoch: the latest that a rule names. Undefined where none does, and then nobody knows
- * that it is over.
+ * The end of the hold, ms since the epoch: the latest one that a rule names. Undefined if no rule names one: then the hold
+ * does not end by itself.
  *
  * @param {{ Tags?: { Key?: string, Value?: string }[] }[]} descriptions
  * @param {string} tag
@@ -51,10 +51,9 @@ export function leaseEnd(descriptions, tag) {
 
 /**
  * Answers every write while writes are held. A load balancer's fixed response cannot carry a Retry-After header, so a
- * function answers instead. Where the lease of the hold is over, because the program that held them died, it lowers the fence:
- * this write is still refused, and the next one goes to the live colour. An instance does not look at its first write, but at
- * the first after the pause, as clients repeat what was refused; then not before the lease that it saw ends. Nothing of a
- * request is kept or logged.
+ * function answers instead. If the lease has expired, because the releasing program crashed, the function ends the hold: this
+ * write still gets 503, and the next one goes to the live colour. Clients repeat a refused write, so an instance reads the
+ * rules only after a pause, and then not before the lease that it saw ends. Nothing of a request is kept or logged.
  *
  * @param {{ settings: ReturnType<typeof settingsOf>, balancer: () => Promise<Balancer>, now?: () => number, log?: (line: string) => void }} options
  *
@@ -85,7 +84,7 @@ export function fence({ settings, balancer, now = Date.now, log = console.error 
   return async () => {
     if (now() < lookAt) return answer('up');
     lookAt = afterPause();
-    // Who cannot look goes on holding: a later write looks again.
+    // If the rules cannot be read, keep returning 503; the next write retries.
     const state = await look().catch((error) => {
       log(`looking at the lease: ${error?.name}: ${error?.message}`);
       return 'up';
@@ -112,7 +111,7 @@ const answer = (state) => ({
 /** The calls, by the SDK that comes with the runtime: loaded when a lease is looked at for the first time. */
 async function awsBalancer() {
   const { ElasticLoadBalancingV2, paginateDescribeRules } = await import('@aws-sdk/client-elastic-load-balancing-v2');
-  // What fails is done again at a later write.
+  // A failed call is repeated by a later write.
   const client = new ElasticLoadBalancingV2({ maxAttempts: 1 });
   return {
     async rules(ListenerArn) {

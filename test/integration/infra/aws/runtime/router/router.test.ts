@@ -160,7 +160,7 @@ describe('the router of AWS', function () {
   it('says so where AWS accepts a split and does not do it', async () => {
     const { router } = await make({ probe: () => Promise.resolve({ status: 200, colour: 'blue' }), observeMs: 200 });
     const error = await failure(router.apply({ live: 'green', percent: 0 }));
-    expect(error.found).to.contain('AWS accepted it and does not do it').and.to.contain('x blue');
+    expect(error.found).to.contain('AWS accepted the change, but it has no effect yet').and.to.contain('x blue');
   });
 
   it('says so where answers do not tell their colour', async () => {
@@ -240,7 +240,7 @@ describe('the router of AWS', function () {
     describe('whose lease has ended does not let writes go to the other colour, as rules change one by one', () => {
       const green = { live: 'green', percent: 0 } as const;
       const refused = async (listener: TestListener, router: Router) => {
-        expect((await failure(router.apply(green))).found).to.contain('the lease of the hold is over');
+        expect((await failure(router.apply(green))).found).to.contain('the lease of the write hold has expired');
         for (const path of ['/x', '/api/x']) {
           const { colour = 'the fence' } = await listener.probe({ method: 'POST', path });
           expect(colour).to.be.oneOf(['blue', 'the fence']);
@@ -287,7 +287,7 @@ describe('the router of AWS', function () {
     it('that is not seen at the entry point is taken back', async () => {
       const { listener } = await make();
       const blind = routerOf(listener, { probe: () => Promise.resolve({ status: 404 }), observeMs: 200 });
-      expect((await failure(blind.hold(30_000))).found).to.contain('AWS accepted it and does not do it');
+      expect((await failure(blind.hold(30_000))).found).to.contain('AWS accepted the change, but it has no effect yet');
       expect(await listener.probe(write)).to.deep.equal({ status: 200, colour: 'blue' });
     });
   });

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { OperationError } from '../../../../../../infra/lib/errors.ts';
 import { asOperationError, cureOf, hasExpired, isMissing } from '../../../../../../infra/aws/runtime/client/errors.ts';
+import { mayPass } from '../../../../../../infra/aws/runtime/client/waiting.ts';
 
 const error = (name: string, message = '') => Object.assign(new Error(message), { name });
 
@@ -14,7 +15,20 @@ describe('an error of AWS', () => {
       'ImageNotFoundException',
     ])
       expect(isMissing(error(name)), name).to.be.true;
-    expect(isMissing(error('ValidationError', 'rule x does not exist'))).to.be.true;
+    const wrapped = new OperationError('reading it', 'found', 'todo', { cause: error('NoSuchKey') });
+    expect(isMissing(wrapped)).to.be.true;
+    expect(isMissing(error('ValidationError', 'rule x does not exist, NoSuchRule'))).to.be.false;
+  });
+
+  it('may pass where it is throttling, a failure of AWS or of the network, whatever its text', () => {
+    const answered = (httpStatusCode: number) => Object.assign(error('x'), { $metadata: { httpStatusCode } });
+    const network = Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
+    for (const passing of [error('ThrottlingException'), error('TimeoutError'), answered(503), network]) {
+      expect(mayPass(passing), passing.name).to.be.true;
+      expect(mayPass(new OperationError('reading it', 'found', 'todo', { cause: passing }))).to.be.true;
+    }
+    for (const lasting of [error('AccessDenied', 'no ThrottlingException'), error('ExpiredToken'), answered(400)])
+      expect(mayPass(lasting), lasting.name).to.be.false;
   });
 
   it('does not say so where the bucket or the key around it is missing', () => {

@@ -131,7 +131,7 @@ describe('probes of the entry point', () => {
   it('are told in few words', () => {
     const seen = [...answers(2, 1), { status: 0 }, { status: 502 }, { status: 503, fence: 'up' }];
     expect(summary(seen)).to.equal(
-      '2 x blue, 1 x green, 1 x nobody, 1 x 502 without x-greenlight-colour, 1 x the fence (up)',
+      '2 x blue, 1 x green, 1 x no answer, 1 x 502 without x-greenlight-colour, 1 x the write hold (up)',
     );
   });
 });
