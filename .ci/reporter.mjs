@@ -16,5 +16,7 @@ export default class LineReporter {
     runner.on('fail', (test, error) => {
       write({ state: 'failed', ...describe(test), error: String(error.stack ?? error.message ?? error) });
     });
+    // Where this is missing the process ended before its tests did, with whatever exit code.
+    runner.on('end', () => write({ state: 'ended' }));
   }
 }

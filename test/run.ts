@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { slowest } from './slowest.ts';
 
@@ -43,7 +43,8 @@ interface Job {
   files: string[];
 }
 interface Result {
-  state: 'passed' | 'failed' | 'skipped';
+  /** `ended`: of all of them, the last line of a process. */
+  state: 'passed' | 'failed' | 'skipped' | 'ended';
   title: string;
   file?: string;
   error?: string;
@@ -126,13 +127,15 @@ async function run({ name, files }: Job): Promise<Result[]> {
   clearTimeout(timer);
   running.delete(child);
   const found = read(output);
-  const failed = found.some(({ state }) => state === 'failed');
-  if (found.length === 0 || (code !== 0 && !failed) || signal !== null) {
-    const how = `it ended with ${signal ?? `exit code ${code}`}, and ${found.length} results`;
+  const whole = found.at(-1)?.state === 'ended' && found.length > 1;
+  const told = found.filter(({ state }) => state !== 'ended');
+  const failed = told.some(({ state }) => state === 'failed');
+  if (!whole || signal !== null || (code !== 0 && !failed)) {
+    const how = `it ended with ${signal ?? `exit code ${code}`}, after ${told.length} results`;
     const said = Buffer.concat(log).toString().trimEnd().split('\n').slice(-tailLines);
-    found.push({ state: 'failed', title: name, file: join(root, name), error: [how, ...said].join('\n') });
+    told.push({ state: 'failed', title: name, file: resolve(root, name), error: [how, ...said].join('\n') });
   }
-  return found;
+  return told;
 }
 
 /** One result per line; of a process that was killed the last one may be cut off. */
@@ -145,7 +148,7 @@ function read(file: string): Result[] {
 const keep = (found: Result[]): void =>
   appendFileSync(all, found.map((result) => `${JSON.stringify(result)}\n`).join(''));
 
-const counts = { passed: 0, failed: 0, skipped: 0 };
+const counts = { passed: 0, failed: 0, skipped: 0, ended: 0 };
 const files = globSync(globs, { cwd: root }).toSorted();
 const queue = jobsOf(files);
 const gone = slowest.filter((file) => !existsSync(join(root, file)));
