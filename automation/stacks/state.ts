@@ -1,5 +1,5 @@
 import { OperationError } from '../../infra/lib/errors.ts';
-import type { EngineSettings } from '../../infra/platform/engine.ts';
+import type { EngineSettings, StateFiles } from '../../infra/platform/engine.ts';
 import { projectName } from '../../infra/stacks.ts';
 
 /** What the engine recorded about a stack. */
@@ -71,6 +71,7 @@ export async function recorded(settings: EngineSettings, stack: string): Promise
 export async function repairCheckpoint(settings: EngineSettings, stack: string): Promise<void> {
   const { state } = settings;
   const path = checkpointFile(stack);
+  for (const file of [path, copyOf(path)]) await removeCutOff(state, sumOf(file));
   const isWhole = async () => parseCheckpoint(await state.read(path)) !== undefined;
   const copy = await state.read(copyOf(path));
   if (copy === undefined || (await isWhole())) return;
@@ -96,6 +97,19 @@ export interface Encryption {
 
 const checkpointFile = (stack: string): string => `${stacksDirectory}/${stack}.json`;
 const copyOf = (path: string): string => `${path}.bak`;
+
+/** In a directory the backend keeps a file's checksum beside it. It writes that first, and reads no file whose sum is cut off. */
+const sumOf = (path: string): string => `${path}.attrs`;
+
+/** Removes a file that is there and no JSON. A sum that is missing is missed by nobody. */
+async function removeCutOff(state: StateFiles, path: string): Promise<void> {
+  try {
+    JSON.parse((await state.read(path)) ?? '{}');
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    await state.remove(path);
+  }
+}
 
 /**
  * The record; undefined where there is no such stack. The engine writes the file in place, after a copy of what it said before: while it

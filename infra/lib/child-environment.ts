@@ -7,8 +7,11 @@
 /** Where to find programs and files, who runs them, and in which language and time zone. No credentials, no settings of tools. */
 const general = ['PATH', 'HOME', 'USER', 'LOGNAME', 'TMPDIR', 'TZ', 'LANG', 'LANGUAGE', 'LC_*'];
 
-/** For programs of this project's own: where its files and tools are; and where Node.js is to write what tests covered. */
-export const ownVariables = ['GREENLIGHT_*', 'NODE_V8_COVERAGE'];
+/**
+ * For programs of this project's own: where its files and tools are, where Node.js is to write what tests covered, and where it
+ * keeps compiled code.
+ */
+export const ownVariables = ['GREENLIGHT_*', 'NODE_V8_COVERAGE', 'NODE_COMPILE_CACHE'];
 
 /** For what calls AWS: who is calling, where, and whom to trust. */
 export const awsVariables = ['AWS_*', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'];

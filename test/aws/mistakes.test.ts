@@ -26,7 +26,6 @@ interface Play {
 /** What a person gets wrong on the platform `aws`, with the real command line: one message that says what to do, and nothing done. */
 describe('mistakes on the platform aws', function () {
   this.timeout(90_000);
-  this.retries(0);
 
   let emulated: Emulated;
   let clients: Clients;

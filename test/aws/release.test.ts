@@ -13,7 +13,6 @@ import { startEmulated, stateBucket, type Emulated } from './emulated.ts';
 describe('a release on the platform aws, in an emulated account', function () {
   this.timeout(900_000);
   this.bail(true);
-  this.retries(0);
 
   let emulated: Emulated;
   let cli: CommandLine;

@@ -8,5 +8,6 @@ export default {
   security: { ...sample.security, maxSeconds: 40 },
   canary: { steps: [20, 50], stepSeconds: 8, minRequests: 20, maxP95Ratio: 4 },
   slo: { errorRate: 0.001, p95Ms: 2_000 },
-  bake: { seconds: 10, oldColour: 'release' as const },
+  // k6 needs some seconds to start on a busy machine; after that there must be time for the requests that are wanted.
+  bake: { seconds: 20, oldColour: 'release' as const },
 };

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { Metadata, Server, ServerCredentials, status, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
 import anyMessages from 'google-protobuf/google/protobuf/any_pb.js';
 import emptyMessages from 'google-protobuf/google/protobuf/empty_pb.js';
@@ -61,6 +62,8 @@ export async function serve(provider: ResourceProvider): Promise<void> {
       error === null ? resolve(bound) : reject(error),
     );
   });
+  // The engine kills plug-ins: what Node.js would keep of them at their end is kept now.
+  flushCompileCache();
   // The engine reads the port from the first line.
   process.stdout.write(`${port}\n`);
 }

@@ -21,17 +21,20 @@ const fileIn = (folder: string) => (extname(folder) === '' ? `${folder}/planted.
 /** A project without files: what is planted there is all that lint sees. */
 const empty = join(tmpdir(), 'greenlight-no-files');
 
-/** What lint says of `file` with this import. `root`: where the files on disk are. */
-function lint(file: string, target: string, root = empty): string[] {
-  const specifier = relative(dirname(file), target);
-  const code = `import '${specifier.startsWith('.') ? specifier : `./${specifier}`}';`;
+/** What lint says of `file` that imports these, in their order. `root`: where the files on disk are. */
+function lint(file: string, targets: string[], root = empty): string[] {
+  const imported = targets.map((target) => {
+    const specifier = relative(dirname(file), target);
+    return `import '${specifier.startsWith('.') ? specifier : `./${specifier}`}';`;
+  });
   const config = {
     files: ['**/*.js', '**/*.ts'],
     plugins: { layout: { rules: { imports } } },
     rules: { 'layout/imports': 'error' as const },
     settings: { layoutRoot: root },
   };
-  return new Linter({ cwd: root }).verify(code, config, { filename: join(root, file) }).map(({ message }) => message);
+  const filename = join(root, file);
+  return new Linter({ cwd: root }).verify(imported.join('\n'), config, { filename }).map(({ message }) => message);
 }
 
 describe('layout of the code', () => {
@@ -39,20 +42,20 @@ describe('layout of the code', () => {
     it(`${folder}: lint refuses what it may not import`, () => {
       const forbidden = folders.filter((other) => other !== folder && !layout[folder]?.may.includes(other));
       expect(forbidden).not.to.deep.equal([]);
-      for (const other of forbidden) {
-        const [problem, ...more] = lint(fileIn(folder), fileIn(other));
-        expect(problem).to.contain(`${folder} (${layout[folder]?.is}) may not import ${other}`);
-        expect(more).to.deep.equal([]);
-      }
-      for (const other of layout[folder]?.may ?? []) expect(lint(fileIn(folder), `${other}/x.js`)).to.deep.equal([]);
-      expect(lint(fileIn(folder), 'test/lib/own-home.ts').join()).to.contain(
+      const problems = lint(fileIn(folder), forbidden.map(fileIn));
+      expect(problems).to.have.length(forbidden.length);
+      for (const [index, other] of forbidden.entries())
+        expect(problems[index]).to.contain(`${folder} (${layout[folder]?.is}) may not import ${other}`);
+      const allowed = (layout[folder]?.may ?? []).map((other) => `${other}/x.js`);
+      expect(lint(fileIn(folder), allowed)).to.deep.equal([]);
+      expect(lint(fileIn(folder), ['test/lib/own-home.ts']).join()).to.contain(
         'may not import test (outside the product)',
       );
     });
   }
 
   it('a folder without a line in the layout is refused', () => {
-    expect(lint('automation/new/planted.js', 'infra/lib/x.js').join()).to.contain('lint/layout.js: add it');
+    expect(lint('automation/new/planted.js', ['infra/lib/x.js']).join()).to.contain('lint/layout.js: add it');
   });
 
   describe('on disk', () => {
@@ -78,7 +81,7 @@ describe('layout of the code', () => {
       write('infra/lib/a.ts', `import './b.ts';`);
       write('infra/lib/b.ts', `import type { C } from './c.ts';`);
       write('infra/lib/c.ts', `import './a.ts';`);
-      expect(lint('infra/lib/a.ts', 'infra/lib/b.ts', root)).to.deep.equal([
+      expect(lint('infra/lib/a.ts', ['infra/lib/b.ts'], root)).to.deep.equal([
         'imports in a circle: infra/lib/a.ts -> infra/lib/b.ts -> infra/lib/c.ts -> infra/lib/a.ts',
       ]);
     });

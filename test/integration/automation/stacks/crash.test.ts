@@ -112,6 +112,8 @@ describe('the engine after a crash', function () {
     };
     for (const cut of ['', (await readFile(file, 'utf8')).slice(0, 300)]) {
       await writeFile(file, cut);
+      // Of each file the backend keeps a sum beside it, which it writes first.
+      for (const sum of [`${file}.attrs`, `${file}.bak.attrs`]) await writeFile(sum, '');
       await leaveLock();
       expect(await names()).to.have.length.greaterThan(3);
       const config = { colour: 'blue', artefact: await fixture.artefact('1.0.0') } as const;

@@ -13,8 +13,8 @@ describe('the last line of .ci/run', () => {
   afterEach(() => rm(directory, { recursive: true, force: true }));
 
   interface Left {
-    /** Number of results by state; undefined: mocha wrote nothing. */
-    results?: Partial<Record<'passed' | 'failed' | 'skipped' | 'retried', number>>;
+    /** Number of results by state; undefined: nothing was written. */
+    results?: Partial<Record<'passed' | 'failed' | 'skipped', number>>;
     codes?: Partial<Record<'tests' | 'lint' | 'typecheck', number>>;
   }
 
@@ -33,61 +33,18 @@ describe('the last line of .ci/run', () => {
     }
     // The half line is what a killed run leaves.
     if (results !== undefined) await writeFile(join(directory, 'tests.jsonl'), `${linesOf(results)}{"sta`);
-    return run();
-  }
-
-  const run = (...more: string[]): Promise<{ code: number; lines: string[] }> =>
-    new Promise((resolve) => {
-      execFile(process.execPath, [join(projectRoot, '.ci/summary.mjs'), directory, ...more], (error, stdout) => {
+    return new Promise((resolve) => {
+      execFile(process.execPath, [join(projectRoot, '.ci/summary.mjs'), directory], (error, stdout) => {
         resolve({ code: error === null ? 0 : Number(error.code), lines: stdout.trimEnd().split('\n') });
       });
     });
+  }
 
   it('counts tests, lint and types', async () => {
     const { code, lines } = await summaryOf({ results: { passed: 10, skipped: 2 } });
     expect(lines.at(-1)).to.equal('12 passed, 0 failed');
     expect(lines.join('\n')).to.include('2 tests were skipped');
     expect(code).to.equal(0);
-  });
-
-  it('names what passed at the second try only, and counts it once', async () => {
-    const { code, lines } = await summaryOf({ results: { passed: 10, retried: 1 } });
-    expect(lines.at(-1)).to.equal('12 passed, 0 failed');
-    expect(lines).to.include('FAILED ONCE, tried again: retried 0');
-    expect(code).to.equal(0);
-  });
-
-  it('counts the end-to-end tests as they ended the second time, where they alone had failed', async () => {
-    const e2e = { file: '/x/test/e2e/release.test.ts', error: 'the disk was slow' };
-    const first = [
-      { state: 'passed', title: 'a' },
-      { ...e2e, state: 'passed', title: 'b' },
-      { ...e2e, state: 'failed', title: 'c' },
-    ];
-    const write = (name: string, results: object[], code: number) =>
-      Promise.all([
-        writeFile(join(directory, `${name}.jsonl`), results.map((result) => `${JSON.stringify(result)}\n`).join('')),
-        writeFile(join(directory, `${name}.code`), `${code}\n`),
-        writeFile(join(directory, `${name}.log`), `log of ${name}\n`),
-      ]);
-    for (const name of ['lint', 'typecheck']) await write(name, [], 0);
-    await write('tests', first, 1);
-    expect((await run('--only-e2e-failed')).code).to.equal(0);
-    await write(
-      'e2e',
-      [
-        { ...e2e, state: 'passed', title: 'b' },
-        { ...e2e, state: 'passed', title: 'c' },
-      ],
-      0,
-    );
-    const good = await run();
-    expect(good.lines.at(-1)).to.equal('5 passed, 0 failed');
-    expect(good.lines).to.include('FAILED ONCE, tried again: c');
-    await write('e2e', [{ ...e2e, state: 'failed', title: 'b' }], 1);
-    expect((await run()).lines.at(-1)).to.equal('3 passed, 1 failed');
-    await write('tests', [...first, { state: 'failed', title: 'd', error: 'x' }], 1);
-    expect((await run('--only-e2e-failed')).code).to.equal(1);
   });
 
   it('names failed tests', async () => {
@@ -97,7 +54,7 @@ describe('the last line of .ci/run', () => {
     expect(code).to.equal(1);
   });
 
-  it('does not pass when no test ran, or when mocha wrote nothing', async () => {
+  it('does not pass when no test ran, or when nothing was written', async () => {
     const nothing = await summaryOf({ codes: { tests: 137 } });
     expect(nothing.lines.at(-1)).to.equal('2 passed, 1 failed');
     expect(nothing.lines.join('\n')).to.include('no test ran').and.to.include('log of tests');

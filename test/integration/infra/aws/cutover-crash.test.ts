@@ -123,7 +123,7 @@ describe('a cutover on AWS that ends between two calls', function () {
       spec,
       routeSecret,
       probe: listener.probe,
-      observeMs: 2_000,
+      observeMs: 15_000,
       drainMs: 50,
     });
 

@@ -6,10 +6,14 @@ import { databaseUrl, type DatabaseRole } from '../../../../../infra/application
 import { createCertificates } from '../../../../../infra/local/lib/certificates.ts';
 import { Layout } from '../../../../../infra/local/lib/layout.ts';
 import { freePorts } from '../../../../../infra/lib/free-ports.ts';
-import { destroyCluster, startCluster, type ClusterSpec } from '../../../../../infra/local/postgres/cluster.ts';
+import {
+  createCluster,
+  destroyCluster,
+  startCluster,
+  type ClusterSpec,
+} from '../../../../../infra/local/postgres/cluster.ts';
 import type { Colour, EnvironmentSpec } from '../../../../../infra/model.ts';
 import type { DatabaseAccess } from '../../../../../infra/platform/databases.ts';
-import { createTestCluster } from '../../../../lib/template-cluster.ts';
 
 /** A local environment of which only the databases of some colours exist, in a folder with an awkward name. */
 export interface DatabaseEnvironment {
@@ -50,7 +54,7 @@ export async function openDatabaseEnvironment(...colours: Colour[]): Promise<Dat
   };
   try {
     for (const colour of colours) {
-      await createTestCluster(cluster[colour]);
+      await createCluster(cluster[colour], { durable: false });
       await startCluster(cluster[colour]);
     }
   } catch (error) {

@@ -1,0 +1,9 @@
+/** Files that take longest alone, the longest first: started early, none of them is the one that all others wait for. */
+export const slowest: string[] = [
+  'test/e2e/release.test.ts',
+  'test/integration/infra/aws/cutover-crash.test.ts',
+  'test/integration/infra/aws/stacks/programs.test.ts',
+  'test/integration/infra/aws/runtime/router/router.test.ts',
+  'test/integration/automation/data/cutover/broken-sessions.test.ts',
+  'test/integration/infra/aws/runtime/engine/state.test.ts',
+];
