@@ -7,13 +7,13 @@ import { LeaseHeldError, type LeaseHolder } from '../../infra/platform/lease.ts'
 import { processIdentity, whyGone } from '../../infra/lib/process-identity.ts';
 
 /**
- * One release per environment at a time. `lock.json` holds the first owner. Who takes over from a dead owner links
- * `lock.<owner's token>.json` beside it, which only one taker can do; the last file of that chain is the lock in force.
- * Nothing is ever renamed away or replaced, so no taker can remove the lock that another one has just taken.
+ * One release per environment at a time. The first owner creates `lock.json`. Takeover: hard-link
+ * `lock.<dead owner's token>.json`. `link` fails if the name exists, so one process wins. The last file of that chain is the lock in
+ * force. No file is renamed away or replaced, so no process can remove the lock that another one has just taken.
  */
 
 export const lockFile = 'lock.json';
-/** A machine that hosts a release is given up on after this long without a sign of life. */
+/** A lock that another machine holds expires this long after its last renewal, ms. */
 const defaultLeaseMs = 60_000;
 
 export interface LockHolder extends LeaseHolder {
@@ -23,9 +23,9 @@ export interface LockHolder extends LeaseHolder {
 
 export interface Lock {
   readonly holder: LockHolder;
-  /** One sentence where the lock was taken over from a dead owner: belongs in the journal. */
+  /** One sentence where the lock was taken over from a dead owner. */
   readonly note: string | undefined;
-  /** False once another machine took it over (this one was silent for longer than the lease): stop then. */
+  /** False once another machine took the lock over, as this one did not renew it in time: stop then. */
   held(): boolean;
   unlock(): void;
 }
@@ -39,8 +39,8 @@ export class LockedError extends LeaseHeldError {
 }
 
 /**
- * Takes the environment for one release and renews the lease until it is released. Throws a LockedError if a living
- * owner has it, an OperationError if the lock cannot be read.
+ * Locks the environment for one command, and renews the lock until `unlock`. Throws a LockedError if a living owner has it, an
+ * OperationError if the lock cannot be read.
  */
 export function acquireLock(
   environmentDirectory: string,
@@ -67,7 +67,7 @@ export function acquireLock(
     if (last && isAlive(last)) throw new LockedError(last, environmentDirectory);
     const file = at(last?.token);
     if (!createExclusively(file, holder)) continue;
-    // The owner before may have released in between: then this file follows nothing, and the race starts again.
+    // The owner before may have unlocked in between: then this file follows no other, and the race starts again.
     if (readChain(at).at(-1)?.token !== holder.token) {
       rmSync(file, { force: true });
       continue;
@@ -93,7 +93,7 @@ export function acquireLock(
         clearInterval(renewal);
         const chain = readChain(at);
         if (chain.at(-1)?.token !== holder.token) return;
-        // The first file first: without it the others mean nothing.
+        // `lock.json` first: the others count only behind it.
         rmSync(at(), { force: true });
         for (const link of chain) rmSync(at(link.token), { force: true });
       },
@@ -101,7 +101,7 @@ export function acquireLock(
   }
 }
 
-/** Who has the environment now; undefined if nobody does, or the owner is dead. Changes nothing. */
+/** Who holds the lock; undefined if nobody does, or the owner is dead. Changes nothing. */
 export function readLock(environmentDirectory: string): LockHolder | undefined {
   const last = readChain((token) => join(environmentDirectory, token ? `lock.${token}.json` : lockFile)).at(-1);
   return last && isAlive(last) ? last : undefined;
@@ -135,12 +135,12 @@ function unreadable(file: string, cause: unknown): OperationError {
   return new OperationError(
     `reading the lock ${file}`,
     cause instanceof Error ? cause.message : String(cause),
-    'make sure that no release runs in this environment, then delete that file',
+    'make sure that no release runs in this environment, then delete this file',
     { cause },
   );
 }
 
-/** Complete content or no file: written beside it and linked, which fails if the name is taken. */
+/** Atomic: the content is written to a draft and linked, which fails if the name is taken. False: it is taken. */
 function createExclusively(file: string, holder: LockHolder): boolean {
   const draft = `${file}.${holder.token}.draft`;
   writeFileSync(draft, JSON.stringify(holder), { mode: 0o600, flag: 'wx' });
@@ -163,7 +163,7 @@ function whyDead(holder: LockHolder): string | undefined {
   if (holder.host !== hostname()) {
     return Date.parse(holder.leaseUntil) > Date.now()
       ? undefined
-      : `no sign of life from ${holder.host} since its lease ended at ${holder.leaseUntil}`;
+      : `${holder.host} has not renewed it; it expired at ${holder.leaseUntil}`;
   }
   return whyGone(holder);
 }
