@@ -103,7 +103,10 @@ async function lookAt(session: CommandSession, nothing: EnvironmentStatus): Prom
   }
 }
 
-/** How the engine's state and what runs disagree. Not asked while a release runs or is unfinished, as both change; a release of production uses staging too. */
+/**
+ * How the engine's state and what runs disagree. Not asked while a release runs or is unfinished, as both change then. A release of
+ * production uses staging too.
+ */
 async function doubtBetweenReleases(session: CommandSession, name: EnvironmentName): Promise<string | undefined> {
   const users = name === 'production' ? [name] : environmentNames;
   const open = users.some((user) => pastReleases(user)[0]?.ended === undefined && pastReleases(user).length > 0);

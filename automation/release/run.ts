@@ -146,8 +146,8 @@ async function runStage(run: Run, { journal, signal }: ReleaseSettings, stage: S
 }
 
 /**
- * Undoes the started stages, newest first. One that cannot be undone does not keep the others from being undone. The release has not
- * ended then: this rejects, and `resume` tries again.
+ * Undoes the started stages, newest first. If a stage cannot be undone, the others still are. The release has not ended then: this
+ * rejects, and `resume` tries again.
  */
 async function undoAll(
   run: Run,

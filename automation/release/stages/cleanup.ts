@@ -161,7 +161,10 @@ function wasProven(entries: readonly JournalEntry[]): boolean {
   return last !== undefined && passes(last.gate.verdict);
 }
 
-/** Only the backup from before the contract migrations has what those deleted. It is kept, with all newer ones, however often the clean-up is repeated. */
+/**
+ * Deletes old backups. Only the backup from before the contract migrations has what those deleted: it is kept, with all newer ones,
+ * however often the clean-up is repeated.
+ */
 async function prune(context: ReleaseContext): Promise<void> {
   const { backups } = await context.connect();
   const proven = lastOf(context.journal.entries(), 'backup.restored');

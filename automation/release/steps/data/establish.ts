@@ -78,7 +78,10 @@ export async function takeDown(context: ReleaseContext, environment: Environment
   );
 }
 
-/** The next release empties the database that stays, and refuses that while the application may write. If it cannot be reached now, a rollback still goes on. */
+/**
+ * Takes the application's right to write. The next release empties this database, and refuses that while the application may write.
+ * If the database cannot be reached now, a rollback still goes on.
+ */
 async function takeWrites(context: ReleaseContext, environment: EnvironmentName, colour: Colour): Promise<void> {
   try {
     const access = await (await context.connect(environment)).databases.of(colour);

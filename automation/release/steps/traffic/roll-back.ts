@@ -19,7 +19,10 @@ export function beginRollback(
   journal.append({ type: 'rollback.started', reason, automatic });
 }
 
-/** What is known of the data where only reads had to go back: no write had moved, or an interrupted cutover back was finished without a comparison. */
+/**
+ * What is known of the data where only reads had to go back: no write had moved, or an interrupted cutover back was finished
+ * without a comparison.
+ */
 export function lossOfReads(entries: readonly JournalEntry[]): Loss {
   const moved = entries.some(
     (entry) => entry.type === 'cutover.done' || (entry.type === 'action.intent' && entry.id === 'cutover/rollback'),

@@ -133,6 +133,6 @@ describe('lock of an environment, with real processes', () => {
 
   it('that cannot be read stops everything, and says so', () => {
     writeFileSync(join(directory, 'lock.json'), '{"tok');
-    expect(() => acquireLock(directory, { owner: 'x', release: 'y' })).to.throw(OperationError, 'delete that file');
+    expect(() => acquireLock(directory, { owner: 'x', release: 'y' })).to.throw(OperationError, 'delete this file');
   });
 });
