@@ -35,7 +35,7 @@ export async function finish(options: CutoverOptions, prepared: Prepared, progre
   };
   step('release');
   // Where this fails the lease ends the hold: the writes go to the new colour all the same, only later.
-  await attempt('releasing the held writes', warnings, () => router.release());
+  await attempt('releasing the held writes', warnings, () => router.resumeWrites());
   const holdMs = performance.now() - progress.heldAt;
   step('fenced');
   await attempt('the fence was down for a moment, and is raised again', warnings, () => fence.commit());

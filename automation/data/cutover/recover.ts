@@ -87,14 +87,14 @@ export async function recoverCutover({ router, ...move }: { router: Router } & M
       await reopen(move);
       // A balancer that changes one rule after the other may have stopped in between; while it held the writes.
       if (disagreeing !== undefined) await router.apply(split);
-      await router.release();
+      await router.resumeWrites();
       const { revoked, replicating, problem } = await standDown(move);
       if (!revoked) return { ...recovery, problems: [`${to.colour} may still write: ${problem}`] };
       return { ...recovery, replicating, ...(problem === undefined ? {} : { warning: problem }) };
     }
     if (disagreeing !== undefined || split.percent !== 0) await router.apply({ live, percent: 0 });
     // Held writes go on once they cannot meet what the old colour may still have taken; or at once, where that cannot be had.
-    await leaveOld(move).finally(() => router.release());
+    await leaveOld(move).finally(() => router.resumeWrites());
     const { following } = await completeMove(move);
     const problem = `${from.colour} does not follow, and cannot be made to without a new copy: no way back`;
     return { ...recovery, replicating: following, problems: following || direction === 'rollback' ? [] : [problem] };

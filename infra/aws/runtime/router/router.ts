@@ -243,7 +243,7 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
       });
     },
 
-    release: () => oneByOne(() => lower('releasing held writes')),
+    resumeWrites: () => oneByOne(() => lower('releasing held writes')),
 
     /**
      * A load balancer of AWS counts no requests that are under way. Once a hold was seen at the entry point no new write comes

@@ -64,7 +64,7 @@ describe('a cutover whose sessions break', () => {
   for (const [what, fault] of Object.entries(faults)) {
     for (const colour of ['blue', 'green'] as const) {
       it(`N5: ends by itself where ${what} on ${colour} right after the flip: one direction at a time, no increment is lost`, async () => {
-        afterIt(router, 'release', () => fault(rig[colour]));
+        afterIt(router, 'resumeWrites', () => fault(rig[colour]));
         const there = await forward();
         expect(there.problems).to.deep.equal([]);
         expect(router.split.live).to.equal('green');
@@ -95,7 +95,7 @@ describe('a cutover whose sessions break', () => {
     it(`N5: goes back where ${what} on green right after the flip and the program stands still`, async () => {
       // Nothing of what comes after the flip is done when the way back begins.
       const broken = new Promise<void>((resolve) =>
-        afterIt(router, 'release', async () => {
+        afterIt(router, 'resumeWrites', async () => {
           await fault(rig.green);
           resolve();
           await new Promise<never>(() => undefined);
@@ -142,7 +142,7 @@ describe('a cutover whose sessions break', () => {
         await administrator.query(
           `SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE application_name LIKE 'greenlight%' AND backend_type = 'client backend'`,
         );
-        await router.release();
+        await router.resumeWrites();
       }
       return read();
     };
