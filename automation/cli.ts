@@ -40,29 +40,32 @@ const verb = (name: string, description: string) =>
     .option('--platform <name>', 'local or aws; default: as the definition says');
 
 verb('release', 'take the version live on production')
-  .option('--dry-run', 'print the plan and change nothing')
-  .option('--yes', 'approve beforehand')
-  .option('--version <version>', 'release another version than the definition names')
+  .option('--dry-run', 'print the steps of the release, and change nothing')
+  .option('--yes', 'approve beforehand, without being asked')
+  .option('--version <version>', 'version to release; default: as the definition says')
   .action(run(release));
-verb('rehearse', 'the whole release on staging')
-  .option('--version <version>', 'rehearse another version than the definition names')
+verb('rehearse', 'run the whole release on staging')
+  .option('--version <version>', 'version to rehearse; default: as the definition says')
   .action(run(rehearse));
-verb('rollback', 'bring the old version back, with the writes made meanwhile; possible until clean-up').action(
+verb('rollback', 'bring the old version back, with the writes made since; possible until the clean-up').action(
   run(rollback),
 );
-verb('resume', 'go on with an interrupted release').option('--yes', 'approve beforehand').action(run(resume));
-verb('status', 'environments, colours, versions, traffic, replication, health').action(run(status));
+verb('resume', 'finish an interrupted release').option('--yes', 'approve beforehand').action(run(resume));
+verb('status', 'show environments, colours, versions, traffic, replication and health').action(run(status));
 verb('destroy', 'take environments down')
   .option('--environment <name>', 'staging or production; default: both')
   .option('--all', 'also delete backups and reports')
   .option('--yes', 'do not ask')
   .action(run(destroy));
-program.command('doctor').description('every tool: where, which version, what to do').action(run(runDoctor));
+program
+  .command('doctor')
+  .description('show every tool: where it is, its version, and what to do about it')
+  .action(run(runDoctor));
 program
   .command('init')
   .description('write an annotated release definition for your own application')
-  .option('--directory <path>', 'where', '.')
-  .option('--force', 'write over an existing one')
+  .option('--directory <path>', 'folder to write it to', '.')
+  .option('--force', 'overwrite an existing one')
   .action(run(runInit));
 
 // The PostgreSQL client would take a user, a host or options for each of its sessions from them.

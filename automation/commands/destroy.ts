@@ -18,7 +18,7 @@ export interface DestroyOptions extends CommandOptions {
   all?: boolean;
 }
 
-/** `npm run destroy`: no process, port or file stays but what it says it keeps. Asks first, as data goes with it. */
+/** `npm run destroy`: takes environments down. Nothing stays but what it prints as kept. Asks first, as data is deleted. */
 export async function destroy(options: DestroyOptions): Promise<number> {
   const environments = chosen(options.environment);
   const session = await openSession(options);
@@ -47,7 +47,7 @@ export async function destroy(options: DestroyOptions): Promise<number> {
   }
 }
 
-/** What is taken down is looked for on the platform: the engine's record may be lost, and is not needed. Resolves to those that have anything. */
+/** Prints what will be taken down, as the platform finds it: the engine's state may be lost. Resolves to the environments that have anything. */
 async function sayWhatRuns(session: CommandSession, environments: EnvironmentName[]): Promise<Set<EnvironmentName>> {
   const running = new Set<EnvironmentName>();
   for (const environment of environments) {
@@ -58,13 +58,13 @@ async function sayWhatRuns(session: CommandSession, environments: EnvironmentNam
       const live = found.live === undefined ? '' : ` ${found.live} is live, and goes with its database.`;
       session.terminal.print(`${environment}: ${describeFound(found)}.${live}`);
     } catch (error) {
-      session.terminal.print(`${environment}: what runs could not be looked for: ${messageOf(error)}`);
+      session.terminal.print(`${environment}: it could not be found out what runs: ${messageOf(error)}`);
     }
   }
   return running;
 }
 
-/** A release that was interrupted can neither go on nor back any more. */
+/** An interrupted release ends here: without its environment it can neither go on nor be rolled back. */
 async function endUnfinished(session: CommandSession, environment: EnvironmentName): Promise<void> {
   const [open] = pastReleases(environment);
   if (open === undefined || open.ended !== undefined || open.started.platform !== session.platform.name) return;
@@ -75,19 +75,19 @@ async function endUnfinished(session: CommandSession, environment: EnvironmentNa
   session.terminal.print(`Release ${open.id}, which was not finished, has ended with it.`);
 }
 
-/** What a run that was cut off left stands in the way: a scratch database is in the foundation's network. */
+/** Temporary resources of an interrupted run go first: a scratch database would keep the network of the foundation from being deleted. */
 async function sweep(session: CommandSession, environment: EnvironmentName): Promise<void> {
   if (session.platform.wipesAll || !(await session.engine.exists(environment, 'foundation'))) return;
   const running = await connectTo(session, environment);
   try {
     const swept = (await running.sweep?.()) ?? [];
-    if (swept.length > 0) session.terminal.print(`An earlier run had left, and it is deleted: ${swept.join(', ')}`);
+    if (swept.length > 0) session.terminal.print(`Deleted temporary resources of an earlier run: ${swept.join(', ')}`);
   } finally {
     await running.close();
   }
 }
 
-/** What the environments shared: builds and the engine's state. The tools stay, they are no part of any environment. */
+/** Deletes what the environments shared: builds and the engine's state. The tools stay. */
 async function removeShared({ terminal }: CommandSession): Promise<void> {
   const directories = [artefactsDirectory(), stateDirectory(), join(home(), 'engine'), join(home(), 'environments')];
   for (const directory of [...directories, join(home(), 'passphrase')])

@@ -68,7 +68,7 @@ export function acquireLock(
     if (last && isAlive(last)) throw new LockedError(last, environmentDirectory);
     const file = at(last?.token);
     if (!createFileSync(file, JSON.stringify(holder))) continue;
-    // The owner before may have released in between: then this file follows nothing, and the race starts again.
+    // The owner before may have unlocked in between: then this file follows no other, and the race starts again.
     if (readChain(at).at(-1)?.token !== holder.token) {
       rmSync(file, { force: true });
       continue;

@@ -47,7 +47,7 @@ export function goLive(session: CommandSession, version: string, live: Live | un
   return startRelease(session, { environment: 'production', version, ...what });
 }
 
-/** What an interrupted release left has to be settled first. Asked under the lock: one that runs now is not unfinished. */
+/** An interrupted release has to be ended first. Asked under the lock, so that one that runs now is not taken for it. */
 function refuseUnfinished(session: CommandSession): void {
   const open = unfinishedRelease('production', session.definition);
   if (open === undefined) return;
@@ -87,7 +87,7 @@ async function dryRun(session: CommandSession, version: string): Promise<number>
   return 0;
 }
 
-/** A plan can be looked at before there is an account: then it is the one of a first go-live. */
+/** A remote platform may not be reachable yet. Then the plan is the one of a first go-live, and says so. */
 async function readLiveIfPossible(session: CommandSession): Promise<Live | undefined> {
   const { platform, terminal } = session;
   try {

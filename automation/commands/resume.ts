@@ -6,7 +6,7 @@ import { exitCodeOf } from '../ui/exit-codes.ts';
 import { goLive } from './release.ts';
 import { openSession, withLocks, type CommandOptions } from './session.ts';
 
-/** `npm run resume`: goes on with a release that was interrupted, after a look at what is really live. */
+/** `npm run resume`: finishes an interrupted release, after a check of what is really live. */
 export async function resume(options: CommandOptions): Promise<number> {
   const session = await openSession(options);
   try {

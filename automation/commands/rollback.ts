@@ -52,8 +52,8 @@ function tooLate(): OperationError {
 const stopped = (id: string): OperationError =>
   new OperationError(
     'rolling back',
-    `release ${id}, which had been asked for it, has stopped without an end`,
-    'see why at its terminal; then: npm run rollback',
+    `release ${id} was asked to roll back, and stopped before it had`,
+    'its terminal says why; then: npm run rollback',
   );
 
 /** The release runs in another terminal: it is asked to roll back, and this one waits for its end. */
@@ -63,7 +63,7 @@ async function askRunningRelease(session: CommandSession, running: PastRelease):
     for (;;) {
       session.waiting(`release ${running.id} is rolling back`);
       await sleep(500, undefined, { signal: session.signal });
-      // Who holds the lock is asked first: a release ends before it gives it back.
+      // The lock is read before the journal: a release writes its end before it unlocks.
       const gone = readLock(environmentDirectory('production')) === undefined;
       const now = pastReleases('production').find(({ id }) => id === running.id);
       if (now?.ended === undefined && gone) throw stopped(running.id);

@@ -99,7 +99,7 @@ export class Interrupted extends OperationError {
   }
 }
 
-/** The first Ctrl-C or SIGTERM stops at the next safe point; the second ends the program at once: `resume` settles it. */
+/** The first Ctrl-C or SIGTERM stops at the next safe point. The second ends the program at once; `resume` settles what is left then. */
 function abortOnSignals(say: (text: string) => void, afterInterrupt: string | undefined) {
   const controller = new AbortController();
   const stop = () => {

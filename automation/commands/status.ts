@@ -6,6 +6,7 @@ import type { InstanceState } from '../../infra/platform/instances.ts';
 import { linkBetween } from '../data/link.ts';
 import { syncStatus, type SyncStatus } from '../data/replication/sync.ts';
 import { connectTo } from '../release/context/context.ts';
+import { lastOf } from '../journal/entries.ts';
 import { pastReleases } from '../journal/history.ts';
 import { readLock } from './lock.ts';
 import { doubtOf, readArtefact } from '../release/context/live.ts';
@@ -25,7 +26,7 @@ export async function status(options: CommandOptions): Promise<number> {
     );
     const paint = painter(wantsColour({ isTTY: process.stdout.isTTY, env: process.env }));
     session.terminal.print(renderStatus({ environments }, paint));
-    // Who asks from a script must not take it for an answer.
+    // A script must not take a doubtful answer for a good one.
     const doubtful = environments.some(({ doubt }) => doubt !== undefined);
     return doubtful || environments.every(({ problem }) => problem !== undefined) ? exitCodes.problem : exitCodes.go;
   } finally {
@@ -33,7 +34,7 @@ export async function status(options: CommandOptions): Promise<number> {
   }
 }
 
-/** What cannot be found out is said, and does not hide the rest: this is looked at when something is wrong. */
+/** A problem with one environment does not hide the others: this is read when something is wrong. */
 async function statusOrProblem(session: CommandSession, name: EnvironmentName): Promise<EnvironmentStatus> {
   try {
     return await statusOf(session, name);
@@ -62,14 +63,14 @@ function lastReleaseOf(name: EnvironmentName, running: boolean): EnvironmentStat
   const [latest] = pastReleases(name);
   if (latest === undefined) return undefined;
   const { id, started, ended, entries } = latest;
-  const back = entries.findLast((entry) => entry.type === 'rollback.done');
+  const back = lastOf(entries, 'rollback.done');
   const verdict = ended?.verdict ?? (running ? 'running' : 'not finished (npm run resume)');
   return {
     id,
     version: started.to.version,
     verdict,
     endedAt: ended?.at,
-    loss: back?.type === 'rollback.done' ? lossIn(back) : undefined,
+    loss: back === undefined ? undefined : lossIn(back),
   };
 }
 
@@ -77,7 +78,7 @@ async function statusOf(session: CommandSession, name: EnvironmentName): Promise
   await pullReleases(session, name);
   const doubt = await doubtBetweenReleases(session, name);
   const nothing = { ...(await notUp(session, name)), ...(doubt === undefined ? {} : { doubt }) };
-  // Who serves users is shown also where the engine's record of them is lost, if it can be reached without it.
+  // The balancer is asked even where the engine's state is lost, if it can be reached without it.
   if (doubt === undefined && !(await session.engine.exists(name, 'foundation'))) return nothing;
   return lookAt(session, nothing).catch((error: unknown) => {
     if (doubt === undefined) throw error;
@@ -102,7 +103,10 @@ async function lookAt(session: CommandSession, nothing: EnvironmentStatus): Prom
   }
 }
 
-/** How record and fact disagree. While a release runs or is unfinished, what it uses is between the two: a release of production uses staging, too. */
+/**
+ * How the engine's state and what runs disagree. Not asked while a release runs or is unfinished, as both change then. A release of
+ * production uses staging too.
+ */
 async function doubtBetweenReleases(session: CommandSession, name: EnvironmentName): Promise<string | undefined> {
   const users = name === 'production' ? [name] : environmentNames;
   const open = users.some((user) => pastReleases(user)[0]?.ended === undefined && pastReleases(user).length > 0);

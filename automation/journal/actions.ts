@@ -2,8 +2,8 @@ import type { JournalEntry } from './events.ts';
 import type { Journal } from './journal.ts';
 
 /**
- * Announces an action, runs it, and records its end. Rethrows its error. What a crash leaves behind is an intent
- * without an end: see `unfinishedActions`.
+ * Records the intent of an action, runs it, and records its end. Rethrows its error. A crash leaves an intent without an end: see
+ * `unfinishedActions`.
  */
 export async function action<T>(
   journal: Pick<Journal, 'append'>,

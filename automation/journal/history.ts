@@ -4,6 +4,7 @@ import { OperationError } from '../../infra/lib/errors.ts';
 import type { EnvironmentName } from '../../infra/model.ts';
 import { releasesDirectory } from '../../infra/lib/paths.ts';
 import type { ReleaseDefinition } from '../config/schema.ts';
+import { allOf, firstOf, lastOf, type EntryOf } from './entries.ts';
 import type { JournalEntry } from './events.ts';
 import { journalFile, readJournal } from './journal.ts';
 
@@ -11,9 +12,9 @@ export interface PastRelease {
   id: string;
   directory: string;
   entries: readonly JournalEntry[];
-  started: Extract<JournalEntry, { type: 'release.started' }>;
+  started: EntryOf<'release.started'>;
   /** Absent: it was interrupted, or it still runs. */
-  ended: Extract<JournalEntry, { type: 'release.ended' }> | undefined;
+  ended: EntryOf<'release.ended'> | undefined;
 }
 
 /** Releases of an environment, newest first. A directory without a readable start is left out. */
@@ -27,8 +28,8 @@ export function pastReleases(environment: EnvironmentName): PastRelease[] {
 }
 
 /**
- * The release that was begun last and has no end; undefined where the last one ended. Throws an OperationError where
- * its journal was changed: nobody can say then how far it got; and where it is not of this application and platform.
+ * The last release, if it has not ended. Throws an OperationError where its journal was altered, as it cannot be known how far it
+ * got, and where it belongs to another application or platform.
  */
 export function unfinishedRelease(
   environment: EnvironmentName,
@@ -55,10 +56,7 @@ export function lastDurations(environment: EnvironmentName, kind: string, platfo
   const done = pastReleases(environment).find(
     ({ started, ended }) => started.kind === kind && started.platform === platform && ended?.verdict === 'go',
   );
-  const stages = done?.entries.flatMap((entry) =>
-    entry.type === 'stage.ended' ? [[entry.stage, entry.ms] as const] : [],
-  );
-  return new Map(stages);
+  return new Map(allOf(done?.entries ?? [], 'stage.ended').map(({ stage, ms }) => [stage, ms]));
 }
 
 function refuseAltered(environment: EnvironmentName): void {
@@ -78,10 +76,9 @@ function readRelease(directory: string, id: string): PastRelease | undefined {
   const file = join(directory, journalFile);
   if (!existsSync(file)) return undefined;
   const { entries } = readJournal(file);
-  const started = entries.find((entry) => entry.type === 'release.started');
-  if (started?.type !== 'release.started') return undefined;
-  const ended = entries.findLast((entry) => entry.type === 'release.ended');
-  return { id, directory, entries, started, ended: ended?.type === 'release.ended' ? ended : undefined };
+  const started = firstOf(entries, 'release.started');
+  if (started === undefined) return undefined;
+  return { id, directory, entries, started, ended: lastOf(entries, 'release.ended') };
 }
 
 /** How one command reaches a release that runs in another terminal: a file in its directory. */

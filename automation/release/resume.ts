@@ -15,8 +15,8 @@ import { finish, finished, leaveReport, settingsOf, type FinishedRelease, type S
 import { stagesFor } from './stages/index.ts';
 
 /**
- * Goes on with an interrupted release. First what is live is compared with the journal and a half-done cutover is
- * settled (finished if the balancer had flipped, else undone); then the first stage that had not passed begins anew.
+ * Goes on with an interrupted release. First a half-done cutover is settled: finished if the balancer had flipped, else undone.
+ * Then the first stage that had not passed is repeated from its first step.
  */
 export async function resumeRelease(session: Session, open: PastRelease): Promise<FinishedRelease> {
   if (undoStarted(open.entries) !== undefined) return abandonRelease(session, open, 'npm run resume');
@@ -37,7 +37,7 @@ export async function abandonRelease(session: Session, open: PastRelease, reason
   if (pastNoReturn(open.entries)) {
     throw new OperationError(
       `rolling back release ${open.id}`,
-      'its clean-up has ended the way back',
+      'its clean-up has ended the replication to the old version: there is no way back',
       'finish it: npm run resume',
     );
   }
@@ -62,13 +62,13 @@ async function reopen(session: Session, { id, directory, entries, started }: Pas
     if (doubt !== undefined) throw doubt;
     throw new OperationError(
       `resuming release ${id}`,
-      `${started.from.colour}, which was live, is not up any more`,
+      `${started.from.colour}, which was live when it began, does not run any more`,
       'look at: npm run status; then start a new release: npm run release',
     );
   }
   const journal = openJournal(directory);
   session.show(journal);
-  // The clean-up takes the old colour down, and needs nothing of its version.
+  // The old colour may be down already; the clean-up needs nothing of its version.
   const gone = { version: started.from?.version ?? '', digest: '', location: '' };
   const old = artefact === undefined ? gone : await located(session.platform, artefact);
   const replaced: Kind =
@@ -80,7 +80,7 @@ async function reopen(session: Session, { id, directory, entries, started }: Pas
   return settings;
 }
 
-/** What the program that died was using. That it cannot be found keeps nobody from going on or back. */
+/** Deletes temporary resources of the run that died. If they cannot be looked for, the release still goes on. */
 async function sweepAll(settings: ReleaseSettings): Promise<void> {
   const run = openRun(settings);
   const { context } = run.at('preflight');
@@ -88,13 +88,13 @@ async function sweepAll(settings: ReleaseSettings): Promise<void> {
     for (const environment of environmentNames)
       if (await settings.engine.exists(environment, 'foundation')) await sweep(context, environment);
   } catch (error) {
-    context.note(`what the interrupted run left could not be looked for: ${messageOf(error)}`, 'warning');
+    context.note(`temporary resources of the interrupted run could not be looked for: ${messageOf(error)}`, 'warning');
   } finally {
     await run.close();
   }
 }
 
-/** Compares the journal with what is live, and resolves to what was found. A held or half-moved write path is freed. */
+/** Settles an interrupted cutover, so that writes flow again. Resolves to what was found, for the journal. */
 async function settle(settings: ReleaseSettings): Promise<string> {
   const { journal, environment, from, to } = settings;
   const entries = journal.entries();
@@ -119,7 +119,7 @@ async function settle(settings: ReleaseSettings): Promise<string> {
       throw new OperationError(
         'settling the interrupted cutover',
         recovered.problems.join('; '),
-        'mend that, then: npm run resume',
+        'correct the cause, then: npm run resume',
       );
     }
     const live = recovered.outcome === 'finished' ? target : source;

@@ -48,15 +48,20 @@ export async function runRelease(settings: ReleaseSettings, stages: readonly Sta
 /** The end of marked traffic where the stage that ends it was not reached. */
 const settleTraffic = (run: Run): Promise<void> => endSynthetic(run.at('preflight').context);
 
-/** Nothing is undone any more: what is left to do is done by `resume`. */
+/** The error of a failed clean-up, which is not undone: `resume` does what is left. */
 function unfinished(doing: string, error: unknown): OperationError {
   if (error instanceof OperationError) return error;
-  return new OperationError(doing, messageOf(error), 'the new version is live; mend that, then: npm run resume', {
-    cause: error,
-  });
+  return new OperationError(
+    doing,
+    messageOf(error),
+    'the new version is live and stays live. Correct the cause, then: npm run resume',
+    {
+      cause: error,
+    },
+  );
 }
 
-/** Ends an interrupted release by undoing it. Where it was being undone already, the reason for that stays. */
+/** Ends an interrupted release by undoing it. If it was being undone already, that reason stays. */
 export async function abandon(
   settings: ReleaseSettings,
   stages: readonly Stage[],
@@ -141,8 +146,8 @@ async function runStage(run: Run, { journal, signal }: ReleaseSettings, stage: S
 }
 
 /**
- * Undoes the started stages, newest first. One that cannot be undone does not keep the others from being undone. The release has not
- * ended then: this rejects, and `resume` tries again.
+ * Undoes the started stages, newest first. If a stage cannot be undone, the others still are. The release has not ended then: this
+ * rejects, and `resume` tries again.
  */
 async function undoAll(
   run: Run,
@@ -164,7 +169,7 @@ async function undoAll(
       journal.append({ type: 'stage.undone', stage: stage.id, what, ms: Math.round(performance.now() - started) });
     } catch (undoError) {
       signal.throwIfAborted();
-      // Who is live is not known then: the others must not decide by what the balancer says at the moment.
+      // It is not known who is live. The other stages would decide by what the balancer happens to say now.
       if (undoError instanceof CutoverAborted && !undoError.undone) throw undoError;
       problems.push(`${stage.title} was not undone: ${messageOf(undoError)}`);
       context.note(problems.at(-1) as string, 'warning');
@@ -175,7 +180,7 @@ async function undoAll(
     throw new OperationError(
       `undoing the release, which had stopped (${why.reason})`,
       problems.join('; '),
-      'see what is live: npm run status; mend that, then: npm run resume',
+      'see what is live: npm run status. Correct the cause, then: npm run resume',
     );
   }
   return { verdict: rolledBack ? 'rolled-back' : why.outcome, reason: why.reason };

@@ -27,7 +27,7 @@ export interface Session {
   show: (journal: Journal) => void;
   ask: ReleaseSettings['ask'];
   approved: boolean;
-  /** Whether this program still has the environments; set by who locks them. */
+  /** Whether this program still holds the locks of the environments. */
   hasLock: () => boolean;
 }
 
@@ -88,7 +88,7 @@ export async function finish(settings: ReleaseSettings): Promise<FinishedRelease
     outcome = await runRelease(settings, stagesFor(settings));
   } catch (error) {
     journal.close();
-    // What stopped the release is what has to be said; the report can be written again from the journal.
+    // The caller needs the error that stopped the release. The report can be written again from the journal.
     await leaveReport(settings).catch(() => undefined);
     throw error;
   }
@@ -97,7 +97,7 @@ export async function finish(settings: ReleaseSettings): Promise<FinishedRelease
   return finished(settings, outcome);
 }
 
-/** Hands all of the release to the other machines that release here, and writes the report: it can be missing, the end cannot. */
+/** Writes the report, and shares the release's files with other machines. They are shared before too: the journal's end must not be lost if writing the report fails. */
 export async function leaveReport({
   platform,
   environment,

@@ -8,16 +8,15 @@ import { UntrustedState } from './state.ts';
 export interface DestroyResult {
   /** Resources that the engine deleted, by stack kind. */
   deleted: Record<string, number>;
-  /** Stacks that the engine could not take down, and why; what they stand for was stopped without it. */
+  /** Stacks that the engine could not take down, and why. Their resources were stopped without it. */
   withoutEngine: { kind: StackKind; why: string }[];
   /** What stays, and where. */
   kept: string[];
 }
 
 /**
- * Takes an environment down: its stacks in reverse order, then whatever is left of it on the machine. Works too when half
- * of it is missing, or when the engine's state is lost. Backups, reports
- * and the stacks' history stay unless `keepBackups` is false.
+ * Takes an environment down: its stacks in reverse order, then whatever is left of it on the machine. Works also when half
+ * of it is missing, or when the engine's state is lost. Backups, reports and the stacks' history stay unless `keepBackups` is false.
  */
 export async function destroyEnvironment(
   engine: Engine,
@@ -25,7 +24,7 @@ export async function destroyEnvironment(
   environment: EnvironmentName,
   options: { keepBackups: boolean; signal?: AbortSignal },
 ): Promise<DestroyResult> {
-  // What is protected stops the engine half-way, when what serves users is gone already: so it is looked for first.
+  // Asked first: at a protected resource the engine would stop half-way, with what serves users gone already.
   if (!platform.wipesAll) await refuseProtected(engine, environment);
   await refuseElsewhereIfKnown(engine, environment);
   const result: DestroyResult = { deleted: {}, withoutEngine: [], kept: [] };
@@ -39,7 +38,7 @@ export async function destroyEnvironment(
       result.deleted[kind] = changes['delete'] ?? 0;
     } catch (error) {
       options.signal?.throwIfAborted();
-      // Forgotten, it would go on without anybody knowing.
+      // The state is all that knows these resources: they would go on running, unknown.
       if (!platform.wipesAll) throw error;
       result.withoutEngine.push({ kind, why: (error as Error).message });
     }
@@ -50,7 +49,7 @@ export async function destroyEnvironment(
   return result;
 }
 
-/** A record that is damaged says nothing, and what is on disk here is taken down without it. */
+/** A damaged state cannot say where it was recorded. What is on this disk is taken down without it. */
 async function refuseElsewhereIfKnown(engine: Engine, environment: EnvironmentName): Promise<void> {
   const known = await recordedElsewhere(engine, environment).catch((error: unknown) => {
     if (error instanceof UntrustedState) return undefined;

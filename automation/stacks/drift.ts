@@ -9,7 +9,7 @@ export interface Drift {
   what: string;
 }
 
-/** What the record says now that it did not say before; `volatile` properties may change as they like. */
+/** The differences between the state before a refresh and after it. Changes of `volatile` properties are not drift. */
 export function drifts(
   before: RecordedResource[],
   after: RecordedResource[],
@@ -31,7 +31,7 @@ export function drifts(
 
 type Properties = Record<string, unknown>;
 
-/** `tags/Name` is a property of `tags`. What has nothing left is left out: it may not have been there before. */
+/** Removes properties by their paths; `tags/Name` is a property of `tags`. An object that is empty then is removed too. */
 function without(properties: Properties, paths: string[]): Properties {
   return paths.reduce((rest, path) => {
     const [key = '', ...inner] = path.split('/');
@@ -43,8 +43,8 @@ function without(properties: Properties, paths: string[]): Properties {
 }
 
 /**
- * A secret is encrypted anew whenever the state is written, so its text says nothing about a change; of files and archives the
- * engine keeps the contents or not, but always the hash.
+ * A value in a form that can be compared. A secret is encrypted anew whenever the state is written, so its text is left out. Of
+ * files and archives the engine always keeps the hash, but not always the contents.
  */
 function readable(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(readable);

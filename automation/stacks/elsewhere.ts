@@ -5,8 +5,8 @@ import type { Engine } from './engine.ts';
 import { UntrustedState } from './state.ts';
 
 /**
- * The directory that an environment was recorded in, where that is not this one's: the project was moved or copied with its state. What
- * is changed by such a record is changed there, in the environment of another copy. Undefined where the record is of here.
+ * The directory that an environment was recorded in, if it is not this project's: the project was moved or copied with its state.
+ * Such a state would change the environment of the other copy. Undefined where it was recorded here.
  */
 export async function recordedElsewhere(
   engine: Pick<Engine, 'resources'>,
@@ -33,7 +33,7 @@ export async function refuseElsewhere(
   if (elsewhere === undefined) return;
   throw new UntrustedState(
     doing,
-    `the engine's state is of the environment in ${elsewhere}: the project was moved or copied`,
-    'nothing was changed. Move it back; a copy never takes a state along',
+    `the engine's state belongs to the environment in ${elsewhere}: the project was moved or copied`,
+    'nothing was changed. Move the project back; a copy of a project must not take the state along',
   );
 }

@@ -131,7 +131,7 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
     return { changes: events.changes, ms: Date.now() - started, outputs: (await read(name)).outputs, orphans };
   };
 
-  /** Who is live goes down with the traffic stack, which is the first to go where a whole environment is taken down. */
+  /** Refuses to destroy the live colour. To take a whole environment down, its traffic stack is destroyed first. */
   const refuseLive = async (environment: EnvironmentName, kind: StackKind): Promise<void> => {
     const { split } = (await read(stackName(environment, 'traffic'))).outputs as { split?: Split };
     if (split?.live !== kind) return;

@@ -6,10 +6,9 @@ import { isAlive } from '../../infra/lib/lifetimes.ts';
 import { OperationError } from '../../infra/lib/errors.ts';
 
 /**
- * Settles what a killed engine left. What it was creating may be there or not: it is put into the state, and a refresh
- * then looks at it and drops what is not there. What it was changing or deleting is in the state already, and the
- * same refresh finds out how far that got. So nothing is forgotten that may exist, but for what has an id that only the
- * provider knew: resolves to the URNs of those, for a person to look for.
+ * Resolves pending operations after a crash: resources being created are added to the state, and a refresh drops the missing ones.
+ * The same refresh finds out how far changes and deletions got. A resource whose id only the provider knew cannot be added:
+ * resolves to the URNs of those, for a person to look for.
  */
 export async function settlePending(
   stack: Stack,
@@ -35,7 +34,7 @@ export async function settlePending(
   return orphans;
 }
 
-/** As the backend writes it, in files and in S3 alike: it has no expiry, so a killed engine leaves it for ever. */
+/** A lock as the backend writes it, in files and in S3 alike. It has no expiry, so a killed engine leaves it behind. */
 interface Lock {
   pid: number;
   username: string;
@@ -44,7 +43,7 @@ interface Lock {
 }
 
 /**
- * Locks of engines that are dead: their process was on this host and is gone. Rejects with an OperationError where the
+ * Paths of the locks of dead engines: their process ran on this host and is gone. Rejects with an OperationError where the
  * holder lives, or may live on another host.
  */
 export async function deadLocks(settings: EngineSettings, stack: string): Promise<string[]> {
@@ -52,7 +51,7 @@ export async function deadLocks(settings: EngineSettings, stack: string): Promis
   const paths = (await state.list(lockDirectory(stack))).filter((path) => path.endsWith('.json'));
   for (const path of paths) {
     const lock = await readLock(state, path);
-    if (lock !== undefined && !isDead(lock)) throw held(stack, lock, locationOf(settings, path));
+    if (lock !== undefined && !isDead(lock)) throw lockedBy(stack, lock, locationOf(settings, path));
   }
   return paths;
 }
@@ -61,7 +60,7 @@ export async function removeLocks({ state }: EngineSettings, paths: readonly str
   for (const path of paths) await state.remove(path);
 }
 
-/** Undefined where it is gone, or is no lock: an engine that was killed while it wrote it. */
+/** Undefined where it is gone, or cut off: its engine was killed while it wrote it. */
 async function readLock(state: StateFiles, path: string): Promise<Lock | undefined> {
   const text = await state.read(path);
   try {
@@ -76,9 +75,11 @@ function isDead(lock: Lock): boolean {
   return lock.hostname === hostname() && !isAlive(lock.pid);
 }
 
-const held = (stack: string, { pid, username, hostname: host, timestamp }: Lock, path: string): OperationError =>
+const lockedBy = (stack: string, { pid, username, hostname: host, timestamp }: Lock, path: string): OperationError =>
   new OperationError(
     `locking the stack ${stack}`,
     `process ${pid} of ${username} on ${host} has worked on it since ${timestamp}`,
-    host === hostname() ? 'wait until it ends' : `wait until it ends; if that host is gone, delete ${path}`,
+    host === hostname()
+      ? 'wait until that process ends'
+      : `wait until that process ends; if the host ${host} is gone, delete ${path}`,
   );

@@ -47,14 +47,14 @@ export async function stackFiles({ state }: EngineSettings, stack: string): Prom
 export const locationOf = ({ backendUrl }: EngineSettings, path: string): string =>
   `${backendUrl.replace(/^file:\/\//, '').replace(/\?.*$/, '')}/${path}`;
 
-/** What the engine recorded cannot be relied on: it is damaged, or says something else than what runs. Nobody may take it for "nothing is there". */
+/** The engine's state is damaged, or contradicts what runs. It must not be taken for "nothing is there". */
 export class UntrustedState extends OperationError {
   override readonly name = 'UntrustedState';
 }
 
 /**
  * What was recorded about a stack; undefined where there is no such stack.
- * Rejects with an `UntrustedState` where the record is damaged: then nobody may take it for an empty one.
+ * Rejects with an `UntrustedState` where the record is damaged, and so not empty.
  */
 export async function recorded(settings: EngineSettings, stack: string): Promise<Recorded | undefined> {
   const latest = await readEither(settings, stack);
@@ -112,9 +112,9 @@ async function removeCutOff(state: StateFiles, path: string): Promise<void> {
 }
 
 /**
- * The record; undefined where there is no such stack. The engine writes the file in place, after a copy of what it said before: while it
- * writes, or where it was killed meanwhile, the copy holds. Its lock tells that. A file that is cut off without one was damaged later: its copy
- * is of before the last step, so it can lack a version that serves users, or name an older one.
+ * The record; undefined where there is no such stack. The engine writes the file in place, after it has copied it. While it writes,
+ * or if it was killed meanwhile, its lock is there, and the copy is valid. A file that is cut off without a lock was damaged later:
+ * the copy is one step behind then, and may name an older version than the one that serves users.
  */
 async function readEither(settings: EngineSettings, stack: string): Promise<Deployment | undefined> {
   const { state } = settings;

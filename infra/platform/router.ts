@@ -41,7 +41,7 @@ export interface Router {
   /** New writes wait, at most `leaseMs`: then they go to the live colour by themselves, even if this program died. */
   hold(leaseMs: number): Promise<void>;
   /** Lets the held writes go, to whatever is live now. */
-  release(): Promise<void>;
+  resumeWrites(): Promise<void>;
   /** Writes that were passed to `colour` and are not answered yet. */
   writesInFlight(colour: Colour): Promise<number>;
   /**

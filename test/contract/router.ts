@@ -14,7 +14,7 @@ export function routerContract(makeRouter: () => Promise<Router>, { leaseMs = 50
     before(async () => {
       router = await makeRouter();
     });
-    afterEach(() => router.release());
+    afterEach(() => router.resumeWrites());
 
     it('reads back each split that it applies', async () => {
       const splits: Split[] = [
@@ -42,7 +42,7 @@ export function routerContract(makeRouter: () => Promise<Router>, { leaseMs = 50
       await router.hold(60_000);
       await router.apply({ live: 'green', percent: 0 });
       expect((await router.read()).holdMs).to.be.within(1, 60_000);
-      await router.release();
+      await router.resumeWrites();
       expect((await router.read()).holdMs).to.equal(0);
     });
 
@@ -71,8 +71,8 @@ export function routerContract(makeRouter: () => Promise<Router>, { leaseMs = 50
     });
 
     it('releases and holds again, as often as it is asked', async () => {
-      await router.release();
-      await router.release();
+      await router.resumeWrites();
+      await router.resumeWrites();
       await router.hold(60_000);
       await router.hold(30_000);
       expect((await router.read()).holdMs).to.be.within(1, 30_000);

@@ -33,7 +33,7 @@ export async function finish(
 
   const holdMs = await walk.step('release', async () => {
     // If this fails, the lease ends the hold: the writes reach the new colour later.
-    await attempt('releasing the held writes', warnings, () => router.release());
+    await attempt('releasing the held writes', warnings, () => router.resumeWrites());
     return performance.now() - heldAt;
   });
 

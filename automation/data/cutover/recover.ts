@@ -35,14 +35,14 @@ export async function recoverCutover({ router, ...move }: { router: Router } & M
       await reopen(move);
       // A balancer that changes its rules one by one may have stopped between two, while writes were held.
       if (disagreeing !== undefined) await router.apply(split);
-      await router.release();
+      await router.resumeWrites();
       const { revoked, replicating, problem } = await standDown(move);
       if (!revoked) return { ...recovery, problems: [`${to.colour} may still write: ${problem}`] };
       return { ...recovery, replicating, ...(problem === undefined ? {} : { warning: problem }) };
     }
     if (disagreeing !== undefined || split.percent !== 0) await router.apply({ live, percent: 0 });
     // Releases held writes once the new colour has everything from the old one, or at once if that fails.
-    await leaveOld(move).finally(() => router.release());
+    await leaveOld(move).finally(() => router.resumeWrites());
     const { following } = await completeMove(move);
     const problem = `${from.colour} does not follow, and cannot be made to without a new copy: no way back`;
     return { ...recovery, replicating: following, problems: following || direction === 'rollback' ? [] : [problem] };

@@ -46,7 +46,7 @@ export async function undo(options: CutoverOptions, { prepared, held, granted }:
     ));
   await prepared.close();
   if (!flipped) await attempt('letting the live colour write', () => reopen(options));
-  if (held) await attempt('releasing writes', () => options.router.release());
+  if (held) await attempt('releasing writes', () => options.router.resumeWrites());
   if (!flipped)
     await attempt('putting the other colour back', async () => {
       const stood = await standDown(options);

@@ -14,14 +14,14 @@ export interface Record {
 }
 
 /**
- * What the record and the platform say differently, a sentence each. That something does not run is no disagreement: it is
- * started again on its data. That there is data which the record does not know, or that lacks where it should be, is one.
+ * Where the state and the platform disagree, a sentence each. A service that does not run is no disagreement: it is started
+ * again on its data. A database that the state does not know, or that is missing, is one.
  */
 export function disagreements(record: Record, found: Found): string[] {
   const { live } = record;
   const differences: string[] = [];
   if (record.elsewhere !== undefined)
-    differences.push(`the state is of the environment in ${record.elsewhere}: the project was moved or copied`);
+    differences.push(`the state belongs to the environment in ${record.elsewhere}: the project was moved or copied`);
   if (!record.foundation && (live !== undefined || Object.keys(record.colours).length > 0))
     differences.push('colours are recorded, and the foundation that they stand on is not');
   if (found.live !== undefined && found.live !== live)

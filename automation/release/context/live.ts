@@ -37,8 +37,8 @@ export async function readLive(engine: Engine, environment: EnvironmentName): Pr
 type Seen = { engine: Engine; platform: Platform; definition: ReleaseDefinition };
 
 /**
- * What is live on an environment, by the record and by what runs, which is looked for first. Rejects with an `UntrustedState` that lists
- * both where they disagree: a release that is planned by a record that is lost or old harms what serves users.
+ * What is live on an environment, by the engine's state and by what runs. Rejects with an `UntrustedState` that lists both where
+ * they disagree: a release that is planned by a lost or old state harms what serves users.
  */
 export async function findLive(session: Seen, environment: EnvironmentName): Promise<Live | undefined> {
   const doubt = await doubtOf(session, environment);
@@ -46,7 +46,7 @@ export async function findLive(session: Seen, environment: EnvironmentName): Pro
   return readLive(session.engine, environment);
 }
 
-/** As `findLive`; by the record alone while a release runs or is unfinished, as that is between record and fact. */
+/** As `findLive`, but by the state alone while a release runs or is unfinished: state and facts both change then. */
 export const findLiveMeanwhile = (session: Seen, environment: EnvironmentName): Promise<Live | undefined> =>
   unfinishedRelease(environment, session.definition) === undefined
     ? findLive(session, environment)
@@ -67,7 +67,7 @@ export async function doubtOf(session: Seen, environment: EnvironmentName): Prom
   return differences.length === 0 ? undefined : sayBoth({ environment, differences, record, found: seen, ...session });
 }
 
-/** Where the balancer is found by the record alone, it still says itself who is live. One that does not answer is no disagreement. */
+/** Some platforms find the balancer by the state alone; it still says itself who is live. If it does not answer, that is no disagreement. */
 async function askBalancer(
   { engine, platform, definition }: Seen,
   environment: EnvironmentName,

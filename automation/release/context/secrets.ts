@@ -3,8 +3,8 @@ import type { Environment } from '../../../infra/platform/environment.ts';
 import { secrets } from '../../../infra/lib/redact.ts';
 
 /**
- * The environment, with every secret that it hands out known to the redactor from then on: what an application's own
- * command, a tool or an error says of it is masked in journal, logs, evidence and terminal.
+ * The environment, with every secret that it hands out registered with the redactor. From then on the secret is masked in journal,
+ * logs, evidence and terminal, whoever prints it.
  */
 export function withSecretsMasked(environment: Environment): Environment {
   const { databases, backups, router } = environment;

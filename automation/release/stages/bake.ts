@@ -74,14 +74,14 @@ const judgeJourney: Step = {
   do: endSynthetic,
 };
 
-/** Whether the old colour has followed until the end of the bake time: what a rollback rests on. */
+/** Whether the old colour has received all writes until the end of the bake time: a rollback needs them. */
 async function lookBack(context: ReleaseContext, { from, to }: Replacement): Promise<void> {
   const found = await syncStatus(await linkOf(context, to.colour, from.colour));
   const { tablesReady, tables, lagBytes, lagMs, problem } = found;
   context.journal.append({ type: 'sync.progress', direction: 'reverse', tablesReady, tables, lagBytes, lagMs });
   if (found.state === 'broken') {
     context.note(
-      `${from.colour} does not follow any more (${problem}): a rollback would lose what was written since`,
+      `${from.colour} no longer receives the writes of ${to.colour} (${problem}): a rollback would lose what was written since`,
       'warning',
     );
   }

@@ -22,8 +22,8 @@ const proof: BackupProof = {
 const endOfTheWayBack = 'cleanup/end-reverse';
 
 /**
- * The declared point of no return. A backup is proven while the way back is still open; then the way back ends, the contract
- * migrations run, and the old colour is let go.
+ * The point of no return. A backup is proven while a rollback is still possible. Then the replication to the old colour ends, the
+ * contract migrations run, and the old colour is taken down or kept warm.
  */
 export const cleanup = (release: Replacement): Stage => {
   const { definition, from, to } = release;
@@ -101,7 +101,7 @@ const finalBackup = ({ definition, to }: Release): Step[] => [
   { says: `keep the newest ${leastOf(definition)} backups`, do: prune },
 ];
 
-/** Proving a backup takes its time, and until now the way back was open: a rollback that was asked for meanwhile comes first. */
+/** A rollback may have been asked for while the backup was proven; it is still possible here, and comes first. */
 async function endWayBack(context: ReleaseContext, { from, to }: Replacement): Promise<void> {
   if (!pastNoReturn(context.journal.entries()) && context.rollbackRequested())
     throw new StageStopped('rolled-back', 'rollback was asked for by npm run rollback');
@@ -109,7 +109,7 @@ async function endWayBack(context: ReleaseContext, { from, to }: Replacement): P
   await context.act('end-reverse', `end the replication back to ${from.colour}`, () => stopSync(link));
 }
 
-/** Whether a run that was cut off later has ended the way back: the old colour may be gone since. */
+/** Whether an interrupted run has ended the replication already: the old colour may be gone since. */
 const ended = (entries: readonly JournalEntry[]): boolean =>
   allOf(entries, 'action.done').some(({ id }) => id === endOfTheWayBack);
 
@@ -125,8 +125,8 @@ export function pastNoReturn(entries: readonly JournalEntry[]): boolean {
 }
 
 /**
- * A contract migration takes away what no way back restores: a backup of the time before it is proven first. Not again where a run
- * that was cut off had proven one: half of the migrations may have run since, and what a backup would hold now is no net.
+ * A contract migration deletes what a rollback cannot restore, so a backup is proven first. Not again if an interrupted run had
+ * proven one: some of the migrations may have run since, and a new backup would lack what they deleted.
  */
 async function proveNet(context: ReleaseContext): Promise<void> {
   const entries = context.journal.entries();
@@ -144,7 +144,7 @@ async function proveNet(context: ReleaseContext): Promise<void> {
   throw new OperationError(
     'cleaning up after the release',
     `the backup before the contract migrations could not be proven, so they do not run (${pending.join(', ')})`,
-    `see the gate ${proof.id} in the report; mend that, then: npm run resume${open}`,
+    `see the gate ${proof.id} in the report. Correct the cause, then: npm run resume${open}`,
   );
 }
 
@@ -162,8 +162,8 @@ function wasProven(entries: readonly JournalEntry[]): boolean {
 }
 
 /**
- * The backup of before a contract migration is all that has what it took away: it is kept with all that came after it, however often
- * the clean-up was repeated since.
+ * Deletes old backups. Only the backup from before the contract migrations has what those deleted: it is kept, with all newer ones,
+ * however often the clean-up is repeated.
  */
 async function prune(context: ReleaseContext): Promise<void> {
   const { backups } = await context.connect();
@@ -177,7 +177,7 @@ async function prune(context: ReleaseContext): Promise<void> {
   if (gone.length > 0) context.note(`deleted backups: ${gone.map(({ id }) => id).join(', ')}`);
 }
 
-/** With contract migrations two: the backup of before them, and the one of after them. */
+/** With contract migrations at least two: the backup from before them, and the one from after them. */
 const leastOf = (definition: ReleaseDefinition): number =>
   Math.max(hasContract(definition) ? 2 : 1, definition.data.backupRetention);
 

@@ -101,7 +101,7 @@ async function rollBack(context: ReleaseContext, move: Move, why: Reason): Promi
   return endRollback(context, move.to, { ms, loss, detail });
 }
 
-/** A cutover back that was aborted for what may pass (a server that starts again) is tried again: users have the bad version. */
+/** Retries a cutover back that was aborted and undone, e.g. while a server restarts: users have the bad version meanwhile. */
 async function persistently<T>(context: ReleaseContext, move: () => Promise<T>): Promise<T> {
   const deadline = performance.now() + backMs;
   for (;;) {
@@ -109,7 +109,7 @@ async function persistently<T>(context: ReleaseContext, move: () => Promise<T>):
       return await move();
     } catch (error) {
       if (!(error instanceof CutoverAborted && error.undone) || performance.now() > deadline) throw error;
-      context.note(`the way back was aborted, and is tried again: ${error.message}`, 'warning');
+      context.note(`the cutover back was aborted, and is tried again: ${error.message}`, 'warning');
       await sleep(backPauseMs, undefined, { signal: context.signal });
     }
   }

@@ -18,7 +18,7 @@ interface Check {
   readonly find: (context: ReleaseContext) => Promise<string[]>;
 }
 
-/** What can be known to be wrong before anything is changed; all of it is said at once. */
+/** Finds what would stop the release before anything is changed, and reports all of it at once. */
 export const preflight = (release: Release): Stage => ({
   id: 'preflight',
   title: 'Preflight',
@@ -84,8 +84,8 @@ async function deadIntegrations(context: ReleaseContext): Promise<string[]> {
 }
 
 /**
- * Drift is reconciled by making again what is recorded: a lost database would come back empty, an old record would put an old version
- * before users. On staging nobody has anything to lose, if it is this one's.
+ * Drift is repaired by applying what is recorded. With a state that is wrong, a lost database would come back empty, and users
+ * would get an old version. So that is refused for production. Staging has nothing to lose, if it is this project's.
  */
 async function refuseDoubt(context: ReleaseContext): Promise<void> {
   await refuseElsewhere(context.engine, 'staging', 'comparing staging with what is recorded');
@@ -126,7 +126,7 @@ function withReceivers(context: ReleaseContext, environment: EnvironmentName, re
   return { ...recorded, spec: { ...recorded.spec, alertReceivers } };
 }
 
-/** Weights are put right; the live colour is not: who writes where is moved by a cutover alone, which takes the data along. */
+/** Drift of the weights is repaired, drift of the live colour is not: only a cutover moves writes, as it takes the data along. */
 async function refuseToMoveWrites(
   context: ReleaseContext,
   environment: EnvironmentName,

@@ -116,7 +116,7 @@ async function fillEmpty(context: ReleaseContext): Promise<void> {
   await seed(context, environment, running, access, artefact);
 }
 
-/** From now until the clean-up two colours run: what that costs belongs to the decision how long to bake. */
+/** From now until the clean-up two colours run. What that costs matters for how long to bake. */
 async function noteCost(context: ReleaseContext): Promise<void> {
   const cost = await context.platform.cost?.(context.environment, context.spec());
   if (cost !== undefined) context.note(cost);

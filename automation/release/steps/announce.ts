@@ -1,5 +1,6 @@
 import { stackName } from '../../../infra/model.ts';
 import type { ReleaseSettings } from '../context/context.ts';
+import { firstOf, lastOf } from '../../journal/entries.ts';
 import type { JournalEntry, ReleaseVerdict } from '../../journal/events.ts';
 import { lossForUsers, lossIn } from '../../journal/loss.ts';
 import { messageOf } from '../../../infra/lib/errors.ts';
@@ -40,11 +41,10 @@ export async function announceEnd(
 /** How a release ended, for users: the end of a sentence. Of the data it says what was compared at the way back, and no more. */
 export function endFor(entries: readonly JournalEntry[], verdict: ReleaseVerdict): string {
   if (verdict === 'go') return 'is live';
-  const back = entries.findLast((entry) => entry.type === 'rollback.done');
-  if (back?.type === 'rollback.done')
-    return `was taken back; the version before is live, ${lossForUsers(lossIn(back))}`;
-  const started = entries.find((entry) => entry.type === 'release.started');
-  if (started?.type !== 'release.started' || started.from !== undefined) return 'was not released';
+  const back = lastOf(entries, 'rollback.done');
+  if (back !== undefined) return `was taken back; the version before is live, ${lossForUsers(lossIn(back))}`;
+  const started = firstOf(entries, 'release.started');
+  if (started === undefined || started.from !== undefined) return 'was not released';
   // A first go-live is not taken back once its entry point is open: there is nothing to go back to.
   const traffic = stackName(started.environment, 'traffic');
   return entries.some((entry) => entry.type === 'stack.applied' && entry.stack === traffic)

@@ -35,7 +35,7 @@ export async function qualification(
   const byOrdinaryTraffic = { entry, headers: {} };
   const divided = {
     segments,
-    // On this machine, unless more than it can give is wanted of a platform that has more of them.
+    // Load comes from this machine, unless it is divided, and the platform can run the segments as jobs.
     ...(segments > 1 && platform.loadImage !== undefined
       ? { runner: segmentsByJobs({ jobs, artefact, image: platform.loadImage }) }
       : {}),
@@ -71,12 +71,12 @@ export async function qualification(
   ];
 }
 
-/** The shell's proxy is for calls to the world outside: that load and scans do not use it is said where somebody may expect it. */
+/** Load and scans do not use the shell's proxy. Where one is set, a note says so. */
 function noteDirect(context: ReleaseContext, { baseUrl }: EntryPoint): void {
   const named = proxiesNamed();
   if (named.length === 0 || ['localhost', '127.0.0.1', '[::1]'].includes(new URL(baseUrl).hostname)) return;
   context.note(
-    `load and scans reach ${baseUrl} directly: the proxy of the environment (${named.join(', ')}) is not used`,
+    `load and scans reach ${baseUrl} directly, without the proxy that is set in the shell (${named.join(', ')})`,
   );
 }
 

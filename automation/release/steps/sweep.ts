@@ -1,7 +1,7 @@
 import type { EnvironmentName } from '../../../infra/model.ts';
 import type { ReleaseContext } from '../context/context.ts';
 
-/** Deletes what an interrupted run left on an environment: it costs money, and may hold a copy of the data. */
+/** Deletes temporary resources that an interrupted run left on an environment: they cost money, and may hold a copy of the data. */
 export async function sweep(
   { act, note, connect }: Pick<ReleaseContext, 'act' | 'note' | 'connect'>,
   environment: EnvironmentName,
@@ -10,8 +10,8 @@ export async function sweep(
   if (running.sweep === undefined) return;
   const swept = await act(
     `sweep-${environment}`,
-    `look for what earlier runs left on ${environment}`,
+    `look for temporary resources of earlier runs on ${environment}`,
     () => running.sweep?.() ?? Promise.resolve([]),
   );
-  if (swept.length > 0) note(`an earlier run had left, and it is deleted: ${swept.join(', ')}`, 'warning');
+  if (swept.length > 0) note(`deleted temporary resources of an earlier run: ${swept.join(', ')}`, 'warning');
 }

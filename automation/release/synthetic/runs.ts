@@ -6,8 +6,8 @@ import { replaceFileSync } from '../../../infra/lib/atomic-file.ts';
 import type { CounterLedger } from '../../data/comparison/ledger.ts';
 
 /**
- * A request that the end of the traffic cut off, and that had waited so long already, had no answer; any other one of
- * those says nothing. k6 counts neither. Milliseconds.
+ * The end of the traffic cancels requests, and k6 does not count those. One that had waited for so long already counts as failed,
+ * milliseconds.
  */
 const hungMs = 2_000;
 /** What k6 may take of a run before the first request of the journey: its start and the script's set-up. Milliseconds. */
@@ -57,9 +57,9 @@ export const runFiles = (directory: string) => ({
 });
 
 /**
- * Adds all runs up. A run without a summary was killed, and nobody knows all that its clients felt: that is a failure. But
- * not of a run that another one followed: it ended with its release, and k6 is told so more than once where the threads of
- * that died one by one, which ends it without a summary. Its log counts then: every write and every failed request.
+ * Adds all runs up. The last run must have left a summary: without one k6 was killed, and not all failed requests are known, which
+ * counts as a failure. An earlier run may lack it: it ended with a release that was killed, and k6 gets several signals then.
+ * Its log counts instead: every write and every failed request.
  */
 export async function readRuns(evidence: string): Promise<SyntheticRuns> {
   const runs: SyntheticRuns = {

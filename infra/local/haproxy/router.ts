@@ -95,7 +95,7 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
       await change(doing, 'hold', (state) => ({ ...state, holdUntil: Math.round(Date.now() + leaseMs) }));
     },
 
-    async release(): Promise<void> {
+    async resumeWrites(): Promise<void> {
       await change('releasing held writes', 'hold', (state) => ({ ...state, holdUntil: 0 }));
     },
 

@@ -78,7 +78,10 @@ export async function takeDown(context: ReleaseContext, environment: Environment
   );
 }
 
-/** The next release empties the database that stays, and only where the application may not write. One that cannot be reached keeps nobody from going back. */
+/**
+ * Takes the application's right to write. The next release empties this database, and refuses that while the application may write.
+ * If the database cannot be reached now, a rollback still goes on.
+ */
 async function takeWrites(context: ReleaseContext, environment: EnvironmentName, colour: Colour): Promise<void> {
   try {
     const access = await (await context.connect(environment)).databases.of(colour);
@@ -89,8 +92,8 @@ async function takeWrites(context: ReleaseContext, environment: EnvironmentName,
 }
 
 /**
- * Empties the database of a colour that is not live: by the balancer, by the application's rights, and by what the database says that
- * it is. `evenIfLive`: of staging, where nobody has anything to lose.
+ * Empties the database of a colour. Refuses it while the balancer says that the colour is live, while the application may write, or
+ * where the database says that it belongs to another colour. `evenIfLive` skips the first two, for staging.
  */
 export const empty = (
   context: Pick<ReleaseContext, 'act' | 'connect'>,
@@ -104,7 +107,7 @@ export const empty = (
     await resetDatabase(access, stackName(environment, colour), { evenIfLive });
   });
 
-/** By the balancer, never by what was recorded. */
+/** Asks the balancer, as the record may be old. */
 async function refuseLive(
   context: Pick<ReleaseContext, 'connect'>,
   environment: EnvironmentName,
@@ -143,7 +146,7 @@ export async function seed(
   );
 }
 
-/** A backup that was damaged, and that its own release refused, is passed over: an older one is good enough for staging. */
+/** The newest backup that passes its checksums; for staging an older one is good enough. */
 async function newestSound(context: ReleaseContext, backups: Backups): Promise<Backup | undefined> {
   for (const backup of await backups.list()) {
     try {

@@ -8,7 +8,7 @@ import type { ReleaseContext } from '../../context/context.ts';
 import { StageStopped } from '../../context/stage.ts';
 import { linkOf } from './link.ts';
 
-/** What a change of the live colour's database costs its users is looked for once a second, and compared with the minutes before. */
+/** Milliseconds between two looks at the failed requests of the live colour; they are compared with the minutes before. */
 const lookMs = 1_000;
 const beforeMs = 5 * 60_000;
 const recentMs = 20_000;
@@ -16,16 +16,17 @@ const recentMs = 20_000;
 export interface Guarded {
   metrics: Metrics;
   live: Colour;
-  /** The SLO's share of failed requests: the measure where too few requests were there before. */
+  /** The SLO's share of failed requests: the baseline where there were too few requests before. */
   errorRate: number;
-  /** Takes back what harms, at once. May be called again. */
+  /** Drops the publication at once. Idempotent. */
   withdraw: () => Promise<unknown>;
   note: (text: string, level?: 'info' | 'warning') => void;
 }
 
 /**
- * Does `work`, which publishes the live database, and watches the live colour meanwhile. Once it fails more often than before, the publication is taken away,
- * `work` is asked to end (its signal), and this rejects with StageStopped. Metrics that are missing or late end nothing: that is noted.
+ * Does `work`, which publishes the live database, and watches the live colour meanwhile. Once more of its requests fail than before,
+ * the publication is dropped, `work` is aborted by its signal, and this rejects with StageStopped. Missing or late metrics do not
+ * stop the release; a note says so.
  */
 export async function whileLiveIsWell<T>(guarded: Guarded, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const { live, note } = guarded;
@@ -44,7 +45,7 @@ export async function whileLiveIsWell<T>(guarded: Guarded, work: (signal: AbortS
   over.abort();
   const seen = await watching;
   if (seen !== undefined) {
-    // What `work` was making when it was asked to end.
+    // Again: `work` may have published once more before it ended.
     await withdraw(guarded);
     throw new StageStopped(
       'no-go',
@@ -68,7 +69,7 @@ export async function guardLive<T>(
   const { to, definition, note } = context;
   const { metrics } = await context.connect();
   const withdraw = async (): Promise<void> => {
-    // Who has lost the environment to another machine changes nothing in it.
+    // Another machine may have taken the environment over: then nothing may be changed.
     if (context.hasLock?.() === false) throw new Error('another machine has the environment');
     await withdrawSync(await linkOf(context, live, to.colour));
   };
@@ -114,13 +115,13 @@ async function untilHarm({ metrics, live, errorRate, note }: Guarded, over: Abor
   };
   while (!over.aborted) {
     await sleep(lookMs, undefined, { signal: over }).catch(() => undefined);
-    // Not waited for once the work is over: where metrics are late, one look can take minutes.
+    // The last look is not awaited once the work is over: with late metrics it can take minutes.
     const seen = await Promise.race([look().catch(miss), ended(over)]);
     if (seen !== undefined) return seen;
   }
   if (looks > 0 || Date.now() - since < lookMs) return undefined;
   const why = missed ?? `its metrics are ${metrics.delayMs / 1000} s late, and it took less`;
-  note(`nobody saw how ${live} did since it was published: ${why}`, 'warning');
+  note(`the failed requests of ${live} could not be watched while it was published: ${why}`, 'warning');
   return undefined;
 
   function miss(error: unknown): undefined {

@@ -4,12 +4,12 @@ import { noTries, reviveLink } from '../../../data/replication/revive.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import { linkOf } from './link.ts';
 
-/** Milliseconds between two looks: a replication that lost its connection is off for so long at most. */
+/** Milliseconds between two looks: a lost connection stops the replication for so long at most. */
 const lookMs = 5_000;
 
 /**
- * While `work` is under way, starts the replication from one colour to the other again whenever a lost connection has
- * stopped it, and notes that. What cannot be started again is found by who needs it: the sync gate, the cutover, the bake time's end.
+ * While `work` runs, restarts the replication between the colours whenever a lost connection has stopped it, and notes that. If it
+ * cannot be restarted, the next one that needs it reports that: the sync gate, the cutover, or the end of the bake time.
  */
 export async function keepFollowing<T>(
   context: ReleaseContext,
@@ -28,7 +28,7 @@ export async function keepFollowing<T>(
   const keeping = (async () => {
     while (!end.signal.aborted) {
       await sleep(lookMs, undefined, { signal: end.signal }).catch(() => undefined);
-      // A database that cannot be reached now is looked at again.
+      // A database that cannot be reached now is tried again at the next look.
       if (!end.signal.aborted && context.hasLock?.() !== false) await look().catch(() => undefined);
     }
   })();

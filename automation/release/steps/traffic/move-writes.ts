@@ -19,8 +19,8 @@ export interface Move {
 }
 
 /**
- * Moves the writes between the colours, and records every step. Rejects where it did not happen; forward also where
- * it happened with a problem, for which the way is back. That the databases are equal is for the gate to say.
+ * Moves the writes between the colours, and records every step. Rejects where they did not move. Forward it also rejects where they
+ * moved with a problem, so that the release is rolled back. A gate judges whether the databases are equal.
  */
 export async function moveWrites(context: ReleaseContext, { from, to, direction }: Move): Promise<CutoverResult> {
   const { journal, definition } = context;
@@ -55,8 +55,8 @@ export async function moveWrites(context: ReleaseContext, { from, to, direction 
 }
 
 /**
- * After a cutover that was finished by `resume`, or that a server crashed in: its snapshots are lost, and the new colour is
- * written to. Every row that does not change now must be on the old colour, which follows.
+ * Compares the databases after a cutover whose snapshots are lost: `resume` finished it, or a server crashed. The new colour is
+ * written to meanwhile, so every row that does not change now must be on the old colour, which follows.
  */
 export async function compareMoved(context: ReleaseContext, from: Colour, to: Colour): Promise<void> {
   const link = await linkOf(context, to, from);

@@ -10,7 +10,7 @@ export function wasRollingBack(entries: readonly JournalEntry[]): boolean {
   return last?.type === 'rollback.started';
 }
 
-/** Says that traffic is taken back, and why. One that was interrupted goes on: it was said already. */
+/** Records that traffic is taken back, and why. Not again where an interrupted rollback goes on. */
 export function beginRollback(
   { journal }: Pick<ReleaseContext, 'journal'>,
   { reason, automatic }: Pick<Reason, 'reason' | 'automatic'>,
@@ -19,7 +19,10 @@ export function beginRollback(
   journal.append({ type: 'rollback.started', reason, automatic });
 }
 
-/** What a way back can say of the data that had no cutover to make: none was needed, or one was cut off and only its end is left. */
+/**
+ * What is known of the data where only reads had to go back: no write had moved, or an interrupted cutover back was finished
+ * without a comparison.
+ */
 export function lossOfReads(entries: readonly JournalEntry[]): Loss {
   const moved = entries.some(
     (entry) => entry.type === 'cutover.done' || (entry.type === 'action.intent' && entry.id === 'cutover/rollback'),
@@ -29,7 +32,7 @@ export function lossOfReads(entries: readonly JournalEntry[]): Loss {
     : { kind: 'none', because: 'no write had moved' };
 }
 
-/** Traffic is back at the balancer: the stack's configuration says so too, and then the rollback is done. Resolves to what to say. */
+/** Ends a rollback, once the balancer has the traffic back: records it in the stack too. Resolves to one sentence for a person. */
 export async function endRollback(
   context: ReleaseContext,
   live: Colour,

@@ -7,10 +7,10 @@ import { judgeCanary, judgeLive, type Judgement } from '../../../canary/judge.ts
 import type { ReleaseContext } from '../../context/context.ts';
 import { StageStopped } from '../../context/stage.ts';
 
-/** Milliseconds between two looks at the traffic: what a failing colour costs at most before it is noticed. */
+/** Milliseconds between two looks at the traffic: a failing colour serves users for so long at most before it is noticed. */
 const lookMs = 1_000;
 
-/** Looks in a row that may be missed: what measures can be out for a moment, and says nothing of the colour then. */
+/** Looks in a row that may fail: metrics can be unavailable for a moment, which says nothing about the colour. */
 const mostMissed = 2;
 
 /** Where the platform counts in periods, a shorter time than this may hold no whole one. */
@@ -85,7 +85,7 @@ async function untilJudged(context: ReleaseContext, metrics: Metrics, options: W
   }
 }
 
-/** When there is more to see than at `now`: where the platform counts in periods, it tells one when its delay after it is over. */
+/** The time of the next look, ms: with periods, when the next one is complete and its delay has passed. */
 function nextLook({ delayMs, periodMs }: Metrics, now: number): number {
   const period = periodMs === 0 ? 0 : (Math.floor((now - delayMs) / periodMs) + 1) * periodMs + delayMs;
   return Math.max(now + lookMs, period);

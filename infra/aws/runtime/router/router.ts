@@ -243,7 +243,7 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
       });
     },
 
-    release: () => oneByOne(() => lower('releasing held writes')),
+    resumeWrites: () => oneByOne(() => lower('releasing held writes')),
 
     /**
      * A load balancer of AWS does not count requests in flight. Once the hold is seen at the entry point, no new write comes in:

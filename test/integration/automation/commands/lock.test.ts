@@ -116,7 +116,7 @@ describe('lock of an environment, with real processes', () => {
     expect(old.held()).to.equal(true);
     change({ leaseUntil: new Date(Date.now() - 1).toISOString() });
     const lock = acquireLock(directory, { owner: 'second', release: 'r2' });
-    expect(lock.note).to.include('no sign of life');
+    expect(lock.note).to.include('has not renewed it');
     expect(old.held()).to.equal(false);
     old.unlock();
     expect(lock.held(), 'the old owner cannot release what is not its own').to.equal(true);
@@ -133,6 +133,6 @@ describe('lock of an environment, with real processes', () => {
 
   it('that cannot be read stops everything, and says so', () => {
     writeFileSync(join(directory, 'lock.json'), '{"tok');
-    expect(() => acquireLock(directory, { owner: 'x', release: 'y' })).to.throw(OperationError, 'delete that file');
+    expect(() => acquireLock(directory, { owner: 'x', release: 'y' })).to.throw(OperationError, 'delete this file');
   });
 });

@@ -36,7 +36,11 @@ export const answers = (side: Side): Promise<void> =>
   whileLost(performance.now() + 30_000, () => withClient(side.access, 'admin', () => Promise.resolve()));
 
 /** Does something once, right after the router has done this. */
-export function after(router: MemoryRouter, method: 'hold' | 'apply' | 'release', fault: () => Promise<void>): void {
+export function after(
+  router: MemoryRouter,
+  method: 'hold' | 'apply' | 'resumeWrites',
+  fault: () => Promise<void>,
+): void {
   const original = router[method].bind(router) as (...args: unknown[]) => Promise<void>;
   router[method] = async (...args: unknown[]) => {
     router[method] = original;

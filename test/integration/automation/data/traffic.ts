@@ -32,12 +32,12 @@ export class MemoryRouter implements Router {
     this.#heldUntil = performance.now() + leaseMs;
     const until = this.#heldUntil;
     setTimeout(() => {
-      if (this.#heldUntil === until) void this.release();
+      if (this.#heldUntil === until) void this.resumeWrites();
     }, leaseMs).unref();
     return Promise.resolve();
   }
 
-  release(): Promise<void> {
+  resumeWrites(): Promise<void> {
     this.#heldUntil = 0;
     for (const go of this.#waiting.splice(0)) go();
     return Promise.resolve();

@@ -166,7 +166,9 @@ describe('an environment that serves users while the engine’s state is lost or
     ]) {
       const { exitCode, all } = await command(args, copy);
       expect(exitCode, all).to.equal(1);
-      expect(all).to.include(`is of the environment in ${fixture.layout.directory}: the project was moved or copied`);
+      expect(all).to.include(
+        `belongs to the environment in ${fixture.layout.directory}: the project was moved or copied`,
+      );
     }
     await unharmed();
   });

@@ -43,7 +43,7 @@ describe('a cutover whose sessions break', () => {
   for (const [what, fault] of Object.entries(faults)) {
     for (const colour of ['blue', 'green'] as const) {
       it(`finishes if ${what} on ${colour} right after the flip: one direction at a time, no increment lost`, async () => {
-        afterIt(scene.router, 'release', () => fault(scene.rig[colour]));
+        afterIt(scene.router, 'resumeWrites', () => fault(scene.rig[colour]));
         const there = await scene.forward();
         expect(there.problems).to.deep.equal([]);
         expect(scene.router.split.live).to.equal('green');
@@ -74,7 +74,7 @@ describe('a cutover whose sessions break', () => {
     it(`rolls back if ${what} on green right after the flip and the program hangs`, async () => {
       // Nothing of what comes after the flip is done when the way back begins.
       const broken = new Promise<void>((resolve) =>
-        afterIt(scene.router, 'release', async () => {
+        afterIt(scene.router, 'resumeWrites', async () => {
           await fault(scene.rig.green);
           resolve();
           await new Promise<never>(() => undefined);
@@ -122,7 +122,7 @@ describe('a cutover whose sessions break', () => {
         await administrator.query(
           `SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE application_name LIKE 'greenlight%' AND backend_type = 'client backend'`,
         );
-        await router.release();
+        await router.resumeWrites();
       }
       return read();
     };

@@ -14,7 +14,7 @@ export interface Order {
 }
 export interface Call {
   id: number;
-  method: 'read' | 'apply' | 'hold' | 'release' | 'writesInFlight';
+  method: 'read' | 'apply' | 'hold' | 'resumeWrites' | 'writesInFlight';
   args: unknown[];
 }
 export interface Answer {
@@ -38,7 +38,7 @@ const router: Router = {
   // A signal does not go from process to process.
   apply: (split) => call('apply')(split),
   hold: call('hold'),
-  release: call('release'),
+  resumeWrites: call('resumeWrites'),
   writesInFlight: call('writesInFlight'),
 };
 

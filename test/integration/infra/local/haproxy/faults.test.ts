@@ -112,7 +112,7 @@ describe('faults around the balancer', () => {
       () => bed.router.read(),
       () => bed.router.apply({ live: 'green', percent: 0 }),
       () => bed.router.hold(1000),
-      () => bed.router.release(),
+      () => bed.router.resumeWrites(),
       () => bed.router.writesInFlight('blue'),
     ];
     for (const attempt of attempts) {

@@ -14,7 +14,7 @@ describe('holding writes', () => {
   });
   after(() => bed?.dispose());
   beforeEach(() => bed.router.apply({ live: 'blue', percent: 0 }));
-  afterEach(() => bed.router.release());
+  afterEach(() => bed.router.resumeWrites());
 
   const write = (headers: Record<string, string> = {}) => send(bed, agent, '/api/x', { method: 'POST', headers });
   const colourOf = (answer: Answer) => answer.headers['x-greenlight-colour'];
@@ -41,7 +41,7 @@ describe('holding writes', () => {
       await sleep(20);
       // What was answered since the drain was under way to the client already; nothing new was.
       expect(await bed.router.writesInFlight(to)).to.equal(0);
-      await bed.router.release();
+      await bed.router.resumeWrites();
       return drained;
     };
     for (const to of ['green', 'blue', 'green'] as const) {
@@ -63,7 +63,7 @@ describe('holding writes', () => {
     expect(await inFlight()).to.equal(0);
     await bed.router.apply({ live: 'green', percent: 0 });
     expect(await now(Promise.any(held))).to.equal(undefined);
-    await bed.router.release();
+    await bed.router.resumeWrites();
     expect(new Set((await Promise.all(held)).map(colourOf))).to.deep.equal(new Set(['green']));
   });
 
@@ -92,7 +92,7 @@ describe('holding writes', () => {
     expect(state.holdMs).to.be.above(0);
     const held = write();
     expect(await now(held)).to.equal(undefined);
-    await bed.router.release();
+    await bed.router.resumeWrites();
     expect(colourOf(await held)).to.equal('green');
   });
 
@@ -106,7 +106,7 @@ describe('holding writes', () => {
     leaving.abort();
     expect(await Promise.all(gone)).to.deep.equal(Array(5).fill('AbortError'));
     await sleep(200);
-    await bed.router.release();
+    await bed.router.resumeWrites();
     expect((await toWeb()).body.writes).to.equal(before + 1);
   });
 
@@ -122,7 +122,7 @@ describe('holding writes', () => {
       await sleep(100);
       stream.close(constants.NGHTTP2_CANCEL);
       await sleep(200);
-      await bed.router.release();
+      await bed.router.resumeWrites();
       expect((await toWeb()).body.writes).to.equal(before + 1);
     } finally {
       session.destroy();
@@ -158,7 +158,7 @@ describe('holding writes', () => {
     await until(async () => expect(await inFlight()).to.equal(0));
     expect((await Promise.all(others)).map(({ status }) => status)).to.deep.equal(Array(4).fill(200));
     expect(await now(held)).to.equal(undefined);
-    await bed.router.release();
+    await bed.router.resumeWrites();
     expect((await held).status).to.equal(200);
   });
 });

@@ -57,6 +57,6 @@ describe('reloading the balancer', () => {
     const last = await send(bed, idle, '/api/x', { method: 'POST' });
     expect([last.status, last.headers.connection]).to.deep.equal([200, 'close']);
     await hold;
-    await bed.router.release();
+    await bed.router.resumeWrites();
   });
 });

@@ -185,7 +185,7 @@ describe('what is live, by the record and by what runs', () => {
       'M7: the project was copied with its state',
       { ...record, elsewhere: '/old' },
       running,
-      /^the state is of the environment in \/old: the project was moved or copied$/,
+      /^the state belongs to the environment in \/old: the project was moved or copied$/,
     ],
     [
       'M7: the foundation is lost',

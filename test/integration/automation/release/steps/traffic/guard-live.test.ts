@@ -99,11 +99,11 @@ describe('the live colour, watched while it is published', () => {
     expect(notes).to.have.length(3);
     expect(notes[0]).to.include('is not known (no log)');
     expect(notes[1]).to.include('was missed: no log');
-    expect(notes[2]).to.include('nobody saw how blue did');
+    expect(notes[2]).to.include('the failed requests of blue could not be watched');
     notes.length = 0;
     await watched(metricsOf(writer, { delayMs: 180_000 }), copy);
     expect(notes).to.deep.equal([
-      'nobody saw how blue did since it was published: its metrics are 180 s late, and it took less',
+      'the failed requests of blue could not be watched while it was published: its metrics are 180 s late, and it took less',
     ]);
     expect(writer.failures).to.deep.equal([]);
     await stopSync(link());

@@ -73,7 +73,7 @@ describe('the router of AWS', function () {
       { colour: 'green', service: 'api', instance: 2, healthy: true },
     ]);
     expect((await failure(router.apply({ live: 'blue', percent: 0 }))).found).to.contain('no rule for');
-    await router.release();
+    await router.resumeWrites();
   });
 
   it('changes every rule of a split in full, and no other', async () => {
@@ -186,10 +186,10 @@ describe('the router of AWS', function () {
       await router.hold(30_000);
       expect(await listener.probe(write)).to.deep.equal({ status: 503, fence: 'up' });
       expect((await listener.probe({ method: 'GET', path: '/api/x' })).colour).to.equal('blue');
-      await router.release();
+      await router.resumeWrites();
       expect(await listener.probe(write)).to.deep.equal({ status: 200, colour: 'blue' });
       expect(moves).to.deep.equal([2, 2]);
-      await router.release();
+      await router.resumeWrites();
       expect(moves).to.deep.equal([2, 2]);
     });
 
@@ -201,7 +201,7 @@ describe('the router of AWS', function () {
       expect(await router.writesInFlight('blue')).to.equal(1);
       clock += 700;
       expect(await router.writesInFlight('blue')).to.equal(0);
-      await router.release();
+      await router.resumeWrites();
     });
 
     it('that nobody releases ends with the lease: one more 503, then the live colour', async () => {
@@ -214,7 +214,7 @@ describe('the router of AWS', function () {
       expect((await another.read()).holdMs).to.equal(0);
       await another.hold(120_000);
       expect((await another.read()).holdMs).to.be.above(100_000);
-      await another.release();
+      await another.resumeWrites();
     });
 
     it('lasts as long as it was asked for, though the clock of this machine is wrong', async () => {
@@ -230,7 +230,7 @@ describe('the router of AWS', function () {
           expect(await listener.probe(write)).to.deep.equal({ status: 503, fence: 'up' });
           listener.later(35_000);
           expect(await listener.probe(write)).to.deep.equal({ status: 503, fence: 'lowered' });
-          await router.release();
+          await router.resumeWrites();
         } finally {
           Date.now = real;
         }
@@ -245,7 +245,7 @@ describe('the router of AWS', function () {
           const { colour = 'the fence' } = await listener.probe({ method: 'POST', path });
           expect(colour).to.be.oneOf(['blue', 'the fence']);
         }
-        await router.release();
+        await router.resumeWrites();
         await router.apply(green);
         expect((await router.read()).split).to.deep.equal(green);
       };
@@ -381,7 +381,7 @@ describe('the router of AWS, through a balancer that runs', function () {
       Array(4).fill('503 fence'),
     );
     expect(await ask('GET', '/api/x')).to.equal('200 blue');
-    await router.release();
+    await router.resumeWrites();
     expect(await ask('POST', '/api/x')).to.equal('200 blue');
     const { heard } = entry;
     expect(heard.filter(({ method }) => method !== 'GET')).to.deep.equal([
@@ -393,7 +393,7 @@ describe('the router of AWS, through a balancer that runs', function () {
     const router = make();
     await router.hold(30_000);
     expect(await ask('POST', '/api/x', router.entry.routeHeaders('green'))).to.equal('200 green');
-    await router.release();
+    await router.resumeWrites();
   });
 });
 
