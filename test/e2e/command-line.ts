@@ -29,6 +29,8 @@ export class CommandLine {
   readonly home: string;
   readonly #config: string;
   readonly #env: Record<string, string>;
+  /** Commands that have not ended, with what ends them. */
+  readonly #running = new Set<() => Promise<Finished>>();
 
   constructor(home: string, config: string, env: Record<string, string> = {}) {
     this.home = home;
@@ -51,6 +53,12 @@ export class CommandLine {
     child.stdout.on('data', (part: Buffer) => (output += part.toString()));
     child.stderr.on('data', (part: Buffer) => (output += part.toString()));
     const done = new Promise<Finished>((resolve) => child.on('close', (code) => resolve({ code, output })));
+    const end = () => {
+      child.kill('SIGKILL');
+      return done;
+    };
+    this.#running.add(end);
+    void done.then(() => this.#running.delete(end));
     const until = async (text: string) => {
       while (!output.includes(text)) {
         if (child.exitCode !== null) throw new Error(`it ended without "${text}":\n${output}`);
@@ -62,6 +70,11 @@ export class CommandLine {
 
   run(...args: string[]): Promise<Finished> {
     return this.start(...args).done;
+  }
+
+  /** Ends what a test that took too long has left running: it would keep the environment from being taken down. */
+  async end(): Promise<void> {
+    await Promise.all([...this.#running].map((end) => end()));
   }
 
   /** Directory of the latest release of production. */

@@ -6,7 +6,7 @@ import { CommandLine, goesOnAfterKill, rollsBackInTheBakeTime } from '../command
 
 /** What may happen to releases after the first one: each is a whole one, so that `npm run test:e2e:all` alone runs them. */
 describe('further releases from the command line', function () {
-  this.timeout(600_000);
+  this.timeout(900_000);
   // The steps build on each other: after one that failed, neither it nor the next ones could tell anything.
   this.bail(true);
 
@@ -19,9 +19,11 @@ describe('further releases from the command line', function () {
     expect(code, output).to.equal(0);
   });
   after(async () => {
+    await cli.end();
     const { code, output } = await run('destroy', '--all', '--yes');
-    rmSync(home, { recursive: true, force: true });
+    // Where that failed its files are all that says what still runs.
     expect(code, output).to.equal(0);
+    rmSync(home, { recursive: true, force: true });
   });
 
   it('rolls back in the bake time when asked from another terminal, with every write', () =>
