@@ -8,13 +8,13 @@ import { LeaseHeldError, type LeaseHolder } from '../../infra/platform/lease.ts'
 import { processIdentity, whyGone } from '../../infra/lib/process-identity.ts';
 
 /**
- * One release per environment at a time. `lock.json` holds the first owner. Who takes over from a dead owner links
- * `lock.<owner's token>.json` beside it, which only one taker can do; the last file of that chain is the lock in force.
- * Nothing is ever renamed away or replaced, so no taker can remove the lock that another one has just taken.
+ * One release per environment at a time. The first owner creates `lock.json`. Takeover: hard-link
+ * `lock.<dead owner's token>.json`. `link` fails if the name exists, so one process wins. The last file of that chain is the lock in
+ * force. No file is renamed away or replaced, so no process can remove the lock that another one has just taken.
  */
 
 export const lockFile = 'lock.json';
-/** A machine that hosts a release is given up on after this long without a sign of life. */
+/** A lock that another machine holds expires this long after its last renewal, ms. */
 const defaultLeaseMs = 60_000;
 
 export interface LockHolder extends LeaseHolder {
@@ -24,9 +24,9 @@ export interface LockHolder extends LeaseHolder {
 
 export interface Lock {
   readonly holder: LockHolder;
-  /** One sentence where the lock was taken over from a dead owner: belongs in the journal. */
+  /** One sentence where the lock was taken over from a dead owner. */
   readonly note: string | undefined;
-  /** False once another machine took it over (this one was silent for longer than the lease): stop then. */
+  /** False once another machine took the lock over, as this one did not renew it in time: stop then. */
   held(): boolean;
   unlock(): void;
 }
@@ -40,8 +40,8 @@ export class LockedError extends LeaseHeldError {
 }
 
 /**
- * Takes the environment for one release and renews the lease until it is released. Throws a LockedError if a living
- * owner has it, an OperationError if the lock cannot be read.
+ * Locks the environment for one command, and renews the lock until `unlock`. Throws a LockedError if a living owner has it, an
+ * OperationError if the lock cannot be read.
  */
 export function acquireLock(
   environmentDirectory: string,
@@ -92,7 +92,7 @@ export function acquireLock(
         clearInterval(renewal);
         const chain = readChain(at);
         if (chain.at(-1)?.token !== holder.token) return;
-        // The first file first: without it the others mean nothing.
+        // `lock.json` first: the others count only behind it.
         rmSync(at(), { force: true });
         for (const link of chain) rmSync(at(link.token), { force: true });
       },
@@ -100,7 +100,7 @@ export function acquireLock(
   }
 }
 
-/** Who has the environment now; undefined if nobody does, or the owner is dead. Changes nothing. */
+/** Who holds the lock; undefined if nobody does, or the owner is dead. Changes nothing. */
 export function readLock(environmentDirectory: string): LockHolder | undefined {
   const last = readChain((token) => join(environmentDirectory, token ? `lock.${token}.json` : lockFile)).at(-1);
   return last && isAlive(last) ? last : undefined;
@@ -134,7 +134,7 @@ function unreadable(file: string, cause: unknown): OperationError {
   return new OperationError(
     `reading the lock ${file}`,
     cause instanceof Error ? cause.message : String(cause),
-    'make sure that no release runs in this environment, then delete that file',
+    'make sure that no release runs in this environment, then delete this file',
     { cause },
   );
 }
@@ -147,7 +147,7 @@ function whyDead(holder: LockHolder): string | undefined {
   if (holder.host !== hostname()) {
     return Date.parse(holder.leaseUntil) > Date.now()
       ? undefined
-      : `no sign of life from ${holder.host} since its lease ended at ${holder.leaseUntil}`;
+      : `${holder.host} has not renewed it; it expired at ${holder.leaseUntil}`;
   }
   return whyGone(holder);
 }
