@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { bareEnvironment } from '../../infra/lib/child-environment.ts';
 import { OperationError, messageOf } from '../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../infra/platform/databases.ts';
+import { databaseEnvironment } from '../../infra/application/database-url.ts';
 import {
   privilegeStatements,
   revokeWrites,
@@ -127,16 +128,12 @@ async function pipe(from: DatabaseAccess, to: DatabaseAccess, options: string[])
     });
     // The target already has a `greenlight` schema of its own. Nothing else exists on both sides.
     const sql = dump.stdout.replace(/^CREATE SCHEMA greenlight;$/m, 'CREATE SCHEMA IF NOT EXISTS greenlight;');
-    await execa(
-      toolPath('psql'),
-      ['--no-psqlrc', '--quiet', '--single-transaction', '--set=ON_ERROR_STOP=1', '--file=-'],
-      {
-        ...settings,
-        ...bareEnvironment(clientEnvironment(to)),
-        input: sql,
-        stdout: 'ignore',
-      },
-    );
+    await execa(toolPath('psql'), loadOptions, {
+      ...settings,
+      ...bareEnvironment(clientEnvironment(to)),
+      input: sql,
+      stdout: 'ignore',
+    });
   } catch (error) {
     const text = (error as { stderr?: string }).stderr?.trim();
     const found = text === undefined || text === '' ? messageOf(error) : text.split('\n').slice(0, 5).join('\n');
@@ -149,16 +146,13 @@ async function pipe(from: DatabaseAccess, to: DatabaseAccess, options: string[])
   }
 }
 
+/** Options of `psql` that loads a dump from its input: all of it, or nothing. */
+const loadOptions = ['--no-psqlrc', '--quiet', '--single-transaction', '--set=ON_ERROR_STOP=1', '--file=-'];
+
 /** Environment for PostgreSQL's own programs. Every user can read argument lists, so the password is not passed in one. */
 const clientEnvironment = (access: DatabaseAccess): Record<string, string> => ({
   LC_ALL: 'C',
-  PGHOST: access.host,
-  PGPORT: String(access.port),
-  PGDATABASE: access.database,
-  PGUSER: access.admin.user,
-  PGPASSWORD: access.admin.password,
-  PGSSLMODE: 'verify-full',
-  PGSSLROOTCERT: access.caFile,
+  ...databaseEnvironment(access, 'admin'),
   PGCONNECT_TIMEOUT: '10',
   PGAPPNAME: 'greenlight',
 });
@@ -192,7 +186,7 @@ export async function copyDatabase(from: DatabaseAccess, to: DatabaseAccess): Pr
       ...settings,
       ...bareEnvironment(clientEnvironment(from)),
       buffer: { stdout: false },
-    }).pipe(toolPath('psql'), ['--no-psqlrc', '--quiet', '--single-transaction', '--set=ON_ERROR_STOP=1', '--file=-'], {
+    }).pipe(toolPath('psql'), loadOptions, {
       ...settings,
       ...bareEnvironment(clientEnvironment(to)),
       stdout: 'ignore',
