@@ -264,7 +264,7 @@ describe('mistakes on the platform aws', function () {
     let first: CommandLine;
 
     it('a second release at once, from another machine: it is told who has it', async function () {
-      this.timeout(300_000);
+      this.timeout(900_000);
       first = await machine();
       const release = first.start('release', '--version', '1.0.0');
       await release.until('Build and test');

@@ -26,6 +26,7 @@ export async function startGateway(options: { moto: string; hooks?: Hook[]; port
   const hooks = [...(options.hooks ?? [])];
   const faults = new Faults();
   const hookErrors: unknown[] = [];
+  const inTurn = turns();
 
   const answerTo = async (call: Call): Promise<Answer> => {
     const mine = hooks.filter(({ service, actions }) => service === call.service && actions.includes(call.action));
@@ -33,7 +34,7 @@ export async function startGateway(options: { moto: string; hooks?: Hook[]; port
       const answer = await hook.before?.(call);
       if (answer !== undefined) return answer;
     }
-    let answer = await forward(call, upstream, agent);
+    let answer = await inTurn(call, () => forward(call, upstream, agent));
     for (const hook of answer.status < 300 ? mine : []) answer = (await hook.after?.(call, answer)) ?? answer;
     return answer;
   };
@@ -76,6 +77,25 @@ export async function startGateway(options: { moto: string; hooks?: Hook[]; port
       server.closeAllConnections();
       await once(server, 'close');
     },
+  };
+}
+
+/**
+ * Writes of one S3 object reach moto one after another. S3 judges a conditional write atomically; moto judges and writes in two
+ * steps, so that two writers at once may both meet `If-None-Match: *`.
+ */
+function turns() {
+  const last = new Map<string, Promise<unknown>>();
+  return async (call: Call, work: () => Promise<Answer>): Promise<Answer> => {
+    if (call.service !== 's3' || call.method === 'GET' || call.method === 'HEAD') return work();
+    const path = call.url.split('?')[0] ?? call.url;
+    const mine = (last.get(path) ?? Promise.resolve()).then(work, work);
+    last.set(path, mine);
+    try {
+      return await mine;
+    } finally {
+      if (last.get(path) === mine) last.delete(path);
+    }
   };
 }
 

@@ -151,6 +151,32 @@ describe('the gateway in front of moto', function () {
       expect(codeOf(taken)).to.equal('PreconditionFailed');
     });
 
+    it('writes of one object one after another, as moto does not judge their conditions atomically', async () => {
+      let [now, most] = [0, 0];
+      const store = createServer((_, response) => {
+        most = Math.max(most, (now += 1));
+        setTimeout(() => {
+          now -= 1;
+          response.setHeader('etag', '"0"').end();
+        }, 20);
+      });
+      store.listen(0, '127.0.0.1');
+      await eventOnce(store, 'listening');
+      const front = await startGateway({ moto: `http://127.0.0.1:${(store.address() as AddressInfo).port}` });
+      const { objects } = createClients({ region, endpoint: front.endpoint, credentials });
+      const put = (Key: string) => objects.send(new PutObjectCommand({ Bucket: 'races', Key, Body: Key }));
+      try {
+        await Promise.all(['a', 'a', 'a', 'a'].map(put));
+        expect(most).to.equal(1);
+        await Promise.all(['a', 'b', 'c', 'd'].map(put));
+        expect(most).to.be.greaterThan(1);
+      } finally {
+        objects.destroy();
+        await front.close();
+        store.close();
+      }
+    });
+
     it('queues, whose addresses lead back through the gateway', async () => {
       const { QueueUrl } = await clients.queues.send(new CreateQueueCommand({ QueueName: 'back' }));
       expect(QueueUrl).to.equal(`${gateway.endpoint}/${accountId}/back`);
