@@ -20,7 +20,7 @@ import { slowest } from './slowest.ts';
  * Runs test files side by side, each in a process of its own with a home of its own, the slowest first. A process that ends
  * without saying why is a failed test. Nothing is tried twice. The last line is `N passed, N failed`.
  *
- *     node test/run.ts [--jobs N] [--results <directory>] <glob>...
+ *     node test/run.ts [--jobs N] [--minutes N] [--results <directory>] <glob>...
  */
 
 const root = join(import.meta.dirname, '..');
@@ -28,13 +28,14 @@ const { values: options, positionals: globs } = parseArgs({
   options: {
     // Most tests wait for servers half of their time.
     jobs: { type: 'string', default: String(2 * availableParallelism()) },
+    /** The longest that one file may take. */
+    minutes: { type: 'string', default: '20' },
     results: { type: 'string' },
   },
   allowPositionals: true,
 });
 
-/** Longest time for one process, ms: the longest takes a quarter of it on a busy machine. */
-const longestMs = 20 * 60_000;
+const longestMs = Number(options.minutes) * 60_000;
 /** Lines of what a process printed that are shown where it ended badly. */
 const tailLines = 40;
 
