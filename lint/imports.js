@@ -25,11 +25,19 @@ export const mustHaveFolder = (file) => /^(infra|automation)\//.test(file);
 /** Why `from` may not import `to`; undefined where it may. */
 export function forbidden(from, to) {
   const [here, there] = [folderOf(from), folderOf(to)];
-  if (here === undefined) return mustHaveFolder(from) ? `${dirname(from)} is not in lint/layout.js: add it` : undefined;
+  if (here === undefined)
+    return mustHaveFolder(from)
+      ? `${dirname(from)} is not in lint/layout.js: add \`{ is, may }\` after the folders that it imports`
+      : undefined;
   if (here === there || layout[here].may.includes(there)) return undefined;
   const target = there ?? to.split('/')[0];
   const what = there === undefined ? 'outside the product' : layout[there].is;
-  return `${here} (${layout[here].is}) may not import ${target} (${what}). It rests on ${layout[here].may.join(', ') || 'nothing'}: see lint/layout.js`;
+  const may = layout[here].may.join(', ');
+  const instead =
+    may === ''
+      ? 'It may import nothing. Pass what it needs as a parameter'
+      : `It may import only ${may}. Move the shared part down into one of these, or pass it as a parameter`;
+  return `${here} (${layout[here].is}) may not import ${target} (${what}). ${instead}; a new arrow is a line in lint/layout.js, for review.`;
 }
 
 /** Groups of two or more names that reach each other, by Tarjan's algorithm. `edges`: name -> names. */

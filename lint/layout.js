@@ -1,8 +1,12 @@
 /**
- * The layout of the code: every folder, from the ground up. A folder may import what its `may` names, and only folders that
- * stand before it in this list. So nothing imports upwards, and no two folders import each other. `lint/rule.js` checks each import,
- * `npm run graph` prints and checks the whole. A new folder, or a new arrow, is a line here: a decision to be reviewed.
- * Files that stand beside folders (`infra/model.ts`) are folders of their own here.
+ * The layout of the code: every folder, from the ground up. A folder may import what its `may` names, and only folders
+ * that stand before it in this list. So nothing imports upwards, and no two folders import each other. `lint/rule.js`
+ * checks each import, `npm run graph` prints and checks the whole. A new folder, or a new arrow, is a line in this
+ * file: a decision to be reviewed.
+ *
+ * An entry does not include sub-folders that have an entry of their own: a folder that may import `infra/local` may not
+ * import `infra/local/haproxy`. A sub-folder without an entry belongs to the nearest folder above it that has one. A
+ * file that stands beside folders (`infra/model.ts`) has an entry like a folder.
  */
 const ground = ['infra/model.ts', 'infra/lib'];
 const platform = [...ground, 'infra/platform'];

@@ -46,6 +46,10 @@ describe('layout of the code', () => {
       expect(problems).to.have.length(forbidden.length);
       for (const [index, other] of forbidden.entries())
         expect(problems[index]).to.contain(`${folder} (${layout[folder]?.is}) may not import ${other}`);
+      const only = layout[folder]?.may.join(', ');
+      expect(problems[0]).to.contain(
+        only === '' ? 'It may import nothing.' : `It may import only ${only}. Move the shared`,
+      );
       const allowed = (layout[folder]?.may ?? []).map((other) => `${other}/x.js`);
       expect(lint(fileIn(folder), allowed)).to.deep.equal([]);
       expect(lint(fileIn(folder), ['test/lib/own-home.ts']).join()).to.contain(
@@ -55,7 +59,9 @@ describe('layout of the code', () => {
   }
 
   it('a folder without a line in the layout is refused', () => {
-    expect(lint('automation/new/planted.js', ['infra/lib/x.js']).join()).to.contain('lint/layout.js: add it');
+    expect(lint('automation/new/planted.js', ['infra/lib/x.js']).join()).to.equal(
+      'automation/new is not in lint/layout.js: add `{ is, may }` after the folders that it imports',
+    );
   });
 
   describe('on disk', () => {
