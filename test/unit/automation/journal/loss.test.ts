@@ -73,7 +73,7 @@ describe('what a way back lost', () => {
     } as unknown as Parameters<typeof wayBackLossless>[0];
     expect(wayBackLossless(facts)).to.include({
       verdict: 'inconclusive',
-      measured: 'the rollback was started and has not finished',
+      measured: 'the rollback has not finished',
     });
   });
 
