@@ -215,7 +215,7 @@ describe('an environment that serves users while the engine’s state is lost or
     await mkdir(join(fixture.layout.backups(), '1'), { recursive: true });
     const { exitCode, all } = await command(['destroy', '--environment', environment, '--yes']);
     expect(exitCode, all).to.equal(0);
-    expect(all).to.include('sends writes to blue').and.include('blue is live, and goes with its database');
+    expect(all).to.include('sends writes to blue').and.include('blue is live, and is deleted with its database');
     expect(all).to.include('production is gone. Kept: ').and.include(fixture.layout.backups());
     expect((await findEnvironment(environment)).facts).to.deep.equal([]);
     expect(await storedTraffic(fixture.layout.balancer())).to.equal(undefined);
