@@ -19,11 +19,9 @@ describe('increments in what is told of a release', () => {
     return { page: renderHtml(buildReport(entries)).replaceAll(/\s+/g, ' '), log };
   };
 
-  it('N5: are told of where some are lost, with how many there were', () => {
+  it('are told of where some are lost, with how many there were', () => {
     const { page, log } = told({ increments: 100, incrementsLost: 16, incrementsDoubled: 2 });
-    expect(page).to.include(
-      '100 incremented a row that other writes increment too: 16 are lost, 2 were made twice.',
-    );
+    expect(page).to.include('100 incremented a row that other writes increment too: 16 are lost, 2 were made twice.');
     expect(log).to.match(/^✕ .*16 of 200 writes, 16 of 100 increments lost/);
   });
 
