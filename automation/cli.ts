@@ -13,10 +13,12 @@ import { printError } from './ui/error.ts';
 import { exitCodes } from './ui/exit-codes.ts';
 import { refuseTakenByNpm } from './ui/taken-by-npm.ts';
 
-/** The command line: one verb per file in `commands/`. Exit codes: `ui/exit-codes.ts`. */
-const program = new Command('greenlight').description('Takes a web application live, and back.').showHelpAfterError();
+/** The command line. Each command is a file in `commands/`. Exit codes: `ui/exit-codes.ts`. */
+const program = new Command('greenlight')
+  .description('Zero-downtime blue/green releases of a web application and its PostgreSQL database')
+  .showHelpAfterError();
 
-/** Runs a verb; what it resolves to, or what its error means, is the exit code. */
+/** Runs a command. The exit code is what it resolves to, or follows from its error. */
 const run =
   <T>(verb: (options: T) => Promise<number>) =>
   async (options: T): Promise<void> => {
@@ -39,15 +41,15 @@ const verb = (name: string, description: string) =>
     .option('--config <file>', 'release definition; default: greenlight.config.ts of this project')
     .option('--platform <name>', 'local or aws; default: as the definition says');
 
-verb('release', 'take the version live on production')
+verb('release', 'release the version to production')
   .option('--dry-run', 'print the steps of the release, and change nothing')
-  .option('--yes', 'approve beforehand, without being asked')
+  .option('--yes', 'approve beforehand, without a question')
   .option('--version <version>', 'version to release; default: as the definition says')
   .action(run(release));
-verb('rehearse', 'run the whole release on staging')
+verb('rehearse', 'make the whole release on staging')
   .option('--version <version>', 'version to rehearse; default: as the definition says')
   .action(run(rehearse));
-verb('rollback', 'bring the old version back, with the writes made since; possible until the clean-up').action(
+verb('rollback', 'make the old version live again, with the writes made since; possible until the clean-up').action(
   run(rollback),
 );
 verb('resume', 'finish an interrupted release').option('--yes', 'approve beforehand').action(run(resume));
@@ -68,9 +70,9 @@ program
   .option('--force', 'overwrite an existing one')
   .action(run(runInit));
 
-// The PostgreSQL client would take a user, a host or options for each of its sessions from them.
+// The PostgreSQL client would take user, host or options of its sessions from PG variables of the shell.
 setAside('PG');
-// Node.js would then take any server for the right one.
+// With this variable Node.js would not verify certificates.
 setAside('NODE_TLS_REJECT_UNAUTHORIZED');
 
 try {

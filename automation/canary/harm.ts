@@ -1,32 +1,34 @@
 import { binomialTail, fisherTail } from './statistics.ts';
 
-/** Requests and how many of them failed. */
 export interface Counted {
   requests: number;
   errors: number;
 }
 
 export interface HarmFacts {
-  /** The minutes before the change. */
+  /** Requests in the minutes before the change. */
   before: Counted;
-  /** Since the change, and in the last seconds alone: a failure that begins late would be diluted by the hour before. */
+  /** All requests since the change. */
   since: Counted;
+  /** Requests of the last seconds: in `since` a failure that begins late is diluted by the requests before it. */
   recent: Counted;
 }
 
 /**
- * What still counts as chance. Two windows are looked at about once a second, for an hour at most: with 0.00001 the chance of a false alarm stays
- * below 5 %, as successive looks share nearly all of their requests.
+ * Significance level. Two windows are tested about once a second, for an hour at most. With 0.00001 the probability of
+ * a false alarm stays below 5 %, because successive tests share nearly all of their requests.
  */
 const significance = 0.00001;
-/** Fewer failures than this are never significant, however few there were before. */
+/** Fewer failures than this never count as harm. */
 const leastErrors = 3;
-/** With fewer requests before the change, the baseline is the SLO or their error rate, whichever is higher. */
+/**
+ * With fewer requests than this before the change, the baseline is the SLO or their error rate, whichever is higher.
+ */
 const leastBefore = 100;
 
 /**
- * Whether a colour that serves everybody fails more often since something was changed about it, by more than chance. Pure. Resolves to what was seen, for
- * people; undefined where nothing was, or where the counts are not sound.
+ * Whether the live colour fails significantly more often since a change than before it. Pure. Returns a text for
+ * people; undefined if it does not, or if the counts are not valid. `errorRate` is the SLO, a share from 0 to 1.
  */
 export function judgeHarm({ before, since, recent }: HarmFacts, errorRate: number): string | undefined {
   if (![before, since, recent].every(isSound)) return undefined;

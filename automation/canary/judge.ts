@@ -6,11 +6,10 @@ import { binomialTail, fisherTail, mannWhitneyGreater, percentile } from './stat
 export { percentile } from './statistics.ts';
 
 /**
- * Judges a window of traffic. Pure: the same traffic gives the same verdict. Against the SLOs a colour is judged by
- * itself; against the live colour, which had the same minutes and the same kind of requests, by comparison. As in
- * Kayenta (the judge of Netflix and Google), a comparison fails only where the difference is both large and significant
- * by a rank test (Mann-Whitney): noise alone does not stop a release. Missing, thin, stale or broken data is
- * `inconclusive`, and so is what lies beyond an SLO, but by so little or on so few requests that it may be chance.
+ * Judges a window of traffic. Pure. A colour is judged by the SLOs, and a canary is also compared with the live colour,
+ * which had the same kind of requests at the same time. As in Kayenta (Netflix and Google), a difference in latency
+ * fails only if it is both large and significant, by a rank test (Mann-Whitney) or by the count of slow requests.
+ * Missing, thin, stale or invalid data is `inconclusive`, and so is an excess over an SLO that is not significant.
  */
 
 export type JudgeSettings = Pick<ReleaseDefinition, 'slo' | 'canary'>;
@@ -18,7 +17,7 @@ export type JudgeSettings = Pick<ReleaseDefinition, 'slo' | 'canary'>;
 export interface Freshness {
   /** ms since the epoch. */
   now: number;
-  /** Time of the newest record seen at all, ms since the epoch; undefined where there is none. */
+  /** Time of the newest record, ms since the epoch; undefined if there is none. */
   newestAt: number | undefined;
 }
 
@@ -30,15 +29,15 @@ export interface Judgement {
 }
 
 /**
- * What still counts as chance. A window is looked at about once a second and fails at the first look that says so:
- * with 0.001 the chance of a false alarm in some fifty looks stays below 5 %.
+ * Significance level. A window is judged about once a second, and the first failure counts. With 0.001 the probability
+ * of a false alarm in about fifty judgements stays below 5 %.
  */
 const significance = 0.001;
-/** Records arrive within a second. After this long without one, measuring is broken or there is no traffic. */
+/** Records arrive within a second. Without one for this long, measuring is broken or there is no traffic. */
 const staleMs = 5_000;
 const quantile = 0.95;
 
-/** Judges the colour that is to go live beside the live one. */
+/** Judges the new colour by the SLOs and by comparison with the live colour. */
 export function judgeCanary(
   { live, canary }: { live: ColourTraffic; canary: ColourTraffic },
   settings: JudgeSettings,
@@ -56,7 +55,7 @@ export function judgeCanary(
   ]);
 }
 
-/** Judges the colour that serves everybody, during the bake time: by the SLOs alone. */
+/** Judges the live colour during the bake time, by the SLOs only. */
 export function judgeLive(traffic: ColourTraffic, settings: JudgeSettings, freshness: Freshness): Judgement {
   const unusable = whyUnusable({ 'live colour': traffic }, freshness);
   if (unusable !== undefined) return inconclusive(unusable);
@@ -80,7 +79,7 @@ const inconclusive = (measurement: Measurement): Judgement => ({
   measurements: [measurement],
 });
 
-/** Why the data allows no conclusion, not even a failure; undefined if it does. */
+/** Why the data allows no verdict at all; undefined if it is usable. */
 function whyUnusable(colours: Record<string, ColourTraffic>, { now, newestAt }: Freshness): Measurement | undefined {
   const wanted = `newest record at most ${staleMs / 1000} s old`;
   if (newestAt === undefined || !Number.isFinite(newestAt)) {
@@ -103,14 +102,14 @@ function whyUnusable(colours: Record<string, ColourTraffic>, { now, newestAt }: 
       errors <= requests &&
       latenciesMs.every((ms) => ms >= 0 && ms < Infinity);
     if (!sound) {
-      const measured = 'counts or latencies that are impossible or not numbers';
-      return { name: `measuring of the ${name}`, measured, wanted: 'sound data', verdict: 'inconclusive' };
+      const measured = 'impossible counts or latencies';
+      return { name: `measuring of the ${name}`, measured, wanted: 'valid data', verdict: 'inconclusive' };
     }
   }
   return undefined;
 }
 
-/** Requests whose latency is known too. */
+/** Number of requests whose latency is known. */
 const known = ({ requests, latenciesMs, timed = latenciesMs.length }: ColourTraffic): number =>
   Math.min(requests, timed);
 const isEnough = (traffic: ColourTraffic, least: number): boolean => known(traffic) >= least;
@@ -121,7 +120,10 @@ function enoughRequests(name: string, traffic: ColourTraffic, least: number): Me
   return { name, measured: String(count), wanted: `>= ${least}`, verdict };
 }
 
-/** The SLOs. Errors are judged however few requests there are: a colour that answers nothing right needs no sample. */
+/**
+ * Judges by the SLOs. Errors are judged with few requests too, because the test of significance accounts for the
+ * number.
+ */
 function objectives(traffic: ColourTraffic, { slo, canary }: JudgeSettings): Measurement[] {
   const { requests, errors, latenciesMs } = traffic;
   const errorShare = requests === 0 ? 0 : errors / requests;
@@ -145,7 +147,7 @@ function objectives(traffic: ColourTraffic, { slo, canary }: JudgeSettings): Mea
   return [errorRate, latency];
 }
 
-/** The verdict on a limit: a significant excess fails, an excess that may be chance is inconclusive. */
+/** A significant excess over a limit fails; an excess that may be chance is inconclusive. */
 function beyond(isBeyond: boolean, probability: number): Pick<Measurement, 'verdict' | 'note'> {
   if (!isBeyond) return { verdict: 'pass' };
   if (probability < significance) return { verdict: 'fail' };
@@ -165,11 +167,15 @@ function errorsAgainstLive(canary: ColourTraffic, live: ColourTraffic): Measurem
   };
 }
 
-/** Fails where the p95 is too many times the live colour's, and either all latencies or the slow ones have shifted. */
+/**
+ * Fails if the p95 is above the limit relative to the live colour, and a rank test or the count of slow requests is
+ * significant.
+ */
 function slowerThanLive(canary: ColourTraffic, live: ColourTraffic, settings: JudgeSettings): Measurement {
   const { maxP95Ratio, noticeableMs } = settings.canary;
   const [ours, theirs] = [percentile(canary.latenciesMs, quantile), percentile(live.latenciesMs, quantile)];
-  // Between two fast answers even a large ratio is not noticeable, so a minimum difference is required too.
+  // For fast answers a large ratio may be a few milliseconds that nobody notices, so a minimum difference is required
+  // too.
   const limit = Math.max(theirs * maxP95Ratio, theirs + noticeableMs);
   const shared = {
     name: 'p95 against the live colour',
@@ -177,7 +183,8 @@ function slowerThanLive(canary: ColourTraffic, live: ColourTraffic, settings: Ju
     wanted: `<= ${maxP95Ratio} times, or ${noticeableMs} ms more`,
   };
   if (ours <= limit) return { ...shared, verdict: 'pass' };
-  // The rank test sees a shift of all requests; a slow tail alone hardly moves ranks, so it is counted as well.
+  // The rank test detects a shift of all latencies. A slow tail hardly changes the ranks, so slow requests are counted
+  // too.
   const shift = mannWhitneyGreater(canary.latenciesMs, live.latenciesMs);
   const above = (traffic: ColourTraffic) => traffic.latenciesMs.filter((ms) => ms > limit).length;
   const tail = fisherTail(above(canary), canary.latenciesMs.length, above(live), live.latenciesMs.length);

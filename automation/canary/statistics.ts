@@ -1,11 +1,10 @@
 /**
- * The few statistics that a canary is judged by. Pure functions over plain numbers. Not by @stdlib: its distributions bring
- * 223 packages, 26 MB and native add-ons.
+ * The statistics that a canary is judged by. Pure functions. The alternative @stdlib was rejected: its distributions
+ * bring 223 packages, 26 MB and native add-ons.
  */
 
 /**
- * The `p`-th quantile (0 to 1) of unsorted values, interpolated linearly between neighbours, as k6 does for `p(95)`.
- * NaN for no values at all.
+ * The `p`-quantile (0 to 1) of unsorted values, interpolated linearly as k6 does for `p(95)`. NaN for no values.
  */
 export function percentile(values: readonly number[], p: number): number {
   const sorted = Float64Array.from(values).sort();
@@ -16,7 +15,7 @@ export function percentile(values: readonly number[], p: number): number {
   return below + (above - below) * (position - Math.floor(position));
 }
 
-/** ln(n!) by Stirling's series; exact to 1e-10 from 10 on, and summed below that. */
+/** ln(n!): summed for n < 10, otherwise by Stirling's series with an error below 1e-10. */
 function logFactorial(n: number): number {
   if (n < 10) {
     let sum = 0;
@@ -31,7 +30,7 @@ function logFactorial(n: number): number {
 
 const logChoose = (n: number, k: number): number => logFactorial(n) - logFactorial(k) - logFactorial(n - k);
 
-/** Sums a falling series from its first term on, until what is left cannot matter. */
+/** Sums a decreasing series until its terms are below 1e-12 of the sum. */
 function sumTail(first: number, last: number, logTerm: (i: number) => number): number {
   let sum = 0;
   for (let i = first; i <= last; i++) {
@@ -42,18 +41,19 @@ function sumTail(first: number, last: number, logTerm: (i: number) => number): n
   return Math.min(1, sum);
 }
 
-/** Exact binomial test, one-sided: how likely `k` or more of `n` are, if each happens with probability `p`. */
+/** Exact binomial test, one-sided: the probability of `k` or more events in `n` trials of probability `p`. */
 export function binomialTail(k: number, n: number, p: number): number {
   if (k <= 0) return 1;
   if (p <= 0) return 0;
-  // At or below the mean the tail is about a half or more: never significant, and the series does not fall yet.
+  // At or below the mean the tail is about one half or more, so it is not significant; also, the series does not
+  // decrease there.
   if (p >= 1 || k <= n * p) return 1;
   return sumTail(k, n, (i) => logChoose(n, i) + i * Math.log(p) + (n - i) * Math.log1p(-p));
 }
 
 /**
- * Fisher's exact test, one-sided: how likely the first group has `a` or more of all the events, if both groups have
- * the same rate. `a` of `n` in the first group, `b` of `m` in the second.
+ * Fisher's exact test, one-sided: the probability that the first group has `a` or more of all events if both groups
+ * have the same rate. `a` of `n` in the first group, `b` of `m` in the second.
  */
 export function fisherTail(a: number, n: number, b: number, m: number): number {
   const events = a + b;
@@ -62,7 +62,7 @@ export function fisherTail(a: number, n: number, b: number, m: number): number {
   return sumTail(a, Math.min(n, events), (i) => logChoose(n, i) + logChoose(m, events - i) - all);
 }
 
-/** Upper tail of the standard normal distribution; Abramowitz and Stegun 26.2.17, absolute error below 7.5e-8. */
+/** Upper tail of the standard normal distribution. Abramowitz and Stegun 26.2.17; absolute error below 7.5e-8. */
 function normalTail(z: number): number {
   if (z < 0) return 1 - normalTail(-z);
   const t = 1 / (1 + 0.2316419 * z);
@@ -71,9 +71,9 @@ function normalTail(z: number): number {
 }
 
 /**
- * Mann-Whitney U test, one-sided: how likely `left` lies as far above `right` as it does, if both come from one
+ * Mann-Whitney U test, one-sided: the probability that `left` is at least this far above `right` if both have the same
  * distribution. Normal approximation with corrections for ties and continuity, good from about 20 values each. It
- * compares ranks, so a few extreme latencies do not decide it.
+ * compares ranks, so a few extreme values have little effect.
  */
 export function mannWhitneyGreater(left: readonly number[], right: readonly number[]): number {
   const [n, m] = [left.length, right.length];
@@ -97,7 +97,7 @@ export function mannWhitneyGreater(left: readonly number[], right: readonly numb
   }
   const u = rankSum - (n * (n + 1)) / 2;
   const variance = ((n * m) / 12) * (total + 1 - ties / (total * (total - 1)));
-  // All values are equal: nothing is above anything.
+  // All values are equal.
   if (!(variance > 0)) return 1;
   return normalTail((u - (n * m) / 2 - 0.5) / Math.sqrt(variance));
 }

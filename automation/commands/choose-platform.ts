@@ -8,14 +8,17 @@ type Redact = (text: string) => string;
 const create: Record<PlatformName, (definition: ReleaseDefinition, redact: Redact) => Promise<Platform>> = {
   local: (_, redact) => Promise.resolve(createLocalPlatform({ redact })),
   async aws({ aws }, redact) {
-    // The schema wants it where the platform is aws.
+    // The schema requires it for this platform.
     if (aws === undefined) throw new Error('a release definition for aws has no section "aws"');
-    // Loaded only where it is used: the packages of AWS are large.
+    // Imported only if needed, because the AWS packages are large.
     const { createAwsPlatform } = await import('../../infra/aws/platform.ts');
     return createAwsPlatform({ settingsOf: (environment) => awsSettingsOf(aws, environment), redact });
   },
 };
 
-/** The platform that a release definition names. `redact` takes secrets out of the logs of jobs. Calls nothing yet. */
+/**
+ * The platform that a release definition names. `redact` masks secrets in the logs of jobs. Makes no call to the
+ * platform.
+ */
 export const choosePlatform = (definition: ReleaseDefinition, redact: Redact): Promise<Platform> =>
   create[definition.platform](definition, redact);

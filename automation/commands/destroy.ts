@@ -18,7 +18,7 @@ export interface DestroyOptions extends CommandOptions {
   all?: boolean;
 }
 
-/** `npm run destroy`: takes environments down. Nothing stays but what it prints as kept. Asks first, as data is deleted. */
+/** `npm run destroy`: deletes environments with their databases, after a confirmation. Prints what is kept. */
 export async function destroy(options: DestroyOptions): Promise<number> {
   const environments = chosen(options.environment);
   const session = await openSession(options);
@@ -47,7 +47,10 @@ export async function destroy(options: DestroyOptions): Promise<number> {
   }
 }
 
-/** Prints what will be taken down, as the platform finds it: the engine's state may be lost. Resolves to the environments that have anything. */
+/**
+ * Prints what runs, as found on the platform, because the engine's state may be lost. Resolves to the environments that
+ * have anything.
+ */
 async function sayWhatRuns(session: CommandSession, environments: EnvironmentName[]): Promise<Set<EnvironmentName>> {
   const running = new Set<EnvironmentName>();
   for (const environment of environments) {
@@ -55,16 +58,16 @@ async function sayWhatRuns(session: CommandSession, environments: EnvironmentNam
       const found = await lookFor(session, environment);
       if (found.facts.length === 0) continue;
       running.add(environment);
-      const live = found.live === undefined ? '' : ` ${found.live} is live, and goes with its database.`;
+      const live = found.live === undefined ? '' : ` ${found.live} is live, and is deleted with its database.`;
       session.terminal.print(`${environment}: ${describeFound(found)}.${live}`);
     } catch (error) {
-      session.terminal.print(`${environment}: it could not be found out what runs: ${messageOf(error)}`);
+      session.terminal.print(`${environment}: what runs could not be read: ${messageOf(error)}`);
     }
   }
   return running;
 }
 
-/** An interrupted release ends here: without its environment it can neither go on nor be rolled back. */
+/** Ends an interrupted release: without its environment it can be neither resumed nor rolled back. */
 async function endUnfinished(session: CommandSession, environment: EnvironmentName): Promise<void> {
   const [open] = pastReleases(environment);
   if (open === undefined || open.ended !== undefined || open.started.platform !== session.platform.name) return;
@@ -72,10 +75,13 @@ async function endUnfinished(session: CommandSession, environment: EnvironmentNa
   end({ journal }, { verdict: 'aborted', reason: `${environment} was destroyed` });
   journal.close();
   await leaveReport({ ...session, environment, id: open.id, directory: open.directory });
-  session.terminal.print(`Release ${open.id}, which was not finished, has ended with it.`);
+  session.terminal.print(`Release ${open.id} was not finished. It is now recorded as aborted.`);
 }
 
-/** Temporary resources of an interrupted run go first: a scratch database would keep the network of the foundation from being deleted. */
+/**
+ * Deletes temporary resources of an interrupted run. A scratch database would prevent the deletion of the foundation's
+ * network.
+ */
 async function sweep(session: CommandSession, environment: EnvironmentName): Promise<void> {
   if (session.platform.wipesAll || !(await session.engine.exists(environment, 'foundation'))) return;
   const running = await connectTo(session, environment);
@@ -87,7 +93,7 @@ async function sweep(session: CommandSession, environment: EnvironmentName): Pro
   }
 }
 
-/** Deletes what the environments shared: builds and the engine's state. The tools stay. */
+/** Deletes what the environments share: builds, the engine's state and the passphrase. The tools are kept. */
 async function removeShared({ terminal }: CommandSession): Promise<void> {
   const directories = [artefactsDirectory(), stateDirectory(), join(home(), 'engine'), join(home(), 'environments')];
   for (const directory of [...directories, join(home(), 'passphrase')])
@@ -115,7 +121,7 @@ async function confirmed(
   if (session.ask === undefined) {
     throw new OperationError(
       `destroying ${what}`,
-      'nobody can be asked here',
+      'there is no terminal to ask for a confirmation',
       'if you mean it: npm run destroy -- --yes',
     );
   }

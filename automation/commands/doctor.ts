@@ -4,15 +4,15 @@ import { inspectTool, isWanted, loadTools, type Inspection } from '../toolchain/
 import { describeOrigin } from '../toolchain/origin.mjs';
 import { packagesCurrent } from '../toolchain/packages.mjs';
 
-/** One line of the table. What is `optional` does not stop a release. */
+/** One line of the table. An `optional` finding does not stop a release. */
 export interface Finding {
   name: string;
   state: 'good' | 'optional' | 'problem';
   version: string;
   wanted: string;
-  /** Path where it was found, or what is wrong with it. */
+  /** Path, and the problem if there is one. */
   where: string;
-  /** Which way it came here. */
+  /** How it was installed. */
   origin?: string;
   todo?: string;
 }
@@ -20,8 +20,8 @@ export interface Finding {
 const nodeWanted = { min: '24.0.0', below: '25' };
 
 /**
- * Shows every tool: where it was found, in which version, which is wanted, and what to do where it does not fit.
- * Resolves with the exit code: 0 when everything that a release needs is there, else 1. Changes nothing.
+ * Prints every tool: path, version, wanted version, and what to do if it does not fit. Changes nothing. Resolves to the
+ * exit code: 0 if everything that a release needs is installed, otherwise 1.
  */
 export async function runDoctor(): Promise<number> {
   const findings = await examine();
@@ -31,7 +31,7 @@ export async function runDoctor(): Promise<number> {
   return findings.some(({ state }) => state === 'problem') ? 1 : 0;
 }
 
-/** Versions are asked in parallel. */
+/** Inspects Node.js, the npm packages and all tools. */
 export async function examine(): Promise<Finding[]> {
   const tools = loadTools().map(async (tool) => {
     const inspection = await inspectTool(tool, toolsDirectory());
@@ -69,7 +69,7 @@ function packagesFinding(current: boolean): Finding {
   return current ? finding : { ...finding, todo: 'npm ci' };
 }
 
-/** What an inspection means for a release, and what to do about it. */
+/** Turns the inspection of a tool into a line of the table. */
 export function toolFinding({ tool, state, version, wanted, paths, problem }: Inspection, origin?: string): Finding {
   const path = paths[tool.programs[0] ?? ''] ?? 'not found';
   const base = {
@@ -93,7 +93,7 @@ function cure({ source, byHand }: Inspection['tool']): string {
 
 const mark = { good: 'ok', optional: '--', problem: '!!' } as const;
 
-/** The table, with what to do below each line that needs it. */
+/** The table as text. What to do is below the line of the tool. */
 export function renderFindings(findings: readonly Finding[]): string {
   const rows = findings.map(({ state, name, version, wanted, where, origin }) => [
     mark[state],
@@ -117,8 +117,6 @@ export function renderFindings(findings: readonly Finding[]): string {
   });
   const problems = findings.filter(({ state }) => state === 'problem').length;
   const verdict =
-    problems === 0
-      ? 'Everything that a release needs is there.'
-      : `${problems} to be put right: see the lines with "!!".`;
+    problems === 0 ? 'Everything that a release needs is installed.' : `${problems} to fix: see the lines with "!!".`;
   return `${withTodo.join('\n')}\n\n${verdict}\n`;
 }

@@ -9,12 +9,12 @@ import { releaseDefinition } from '../config/schema.ts';
 
 const fileName = 'greenlight.config.ts';
 
-/** The annotated release definition that `npm run init` writes. `importPath` is where `defineRelease` comes from. */
+/** The annotated release definition that `npm run init` writes. `importPath`: module of `defineRelease`. */
 export function renderReleaseDefinition(importPath: string): string {
   return [
     `import { defineRelease } from '${importPath}';`,
     '',
-    '// Release definition. Settings below are examples to be changed; comments show what holds without them.',
+    '// Release definition. The settings below are examples: change them. The commented settings show the defaults.',
     'export default defineRelease({',
     ...annotate(releaseDefinition),
     '});',
@@ -23,8 +23,8 @@ export function renderReleaseDefinition(importPath: string): string {
 }
 
 /**
- * Writes an annotated `greenlight.config.ts` into `directory`. Resolves with the exit code. Rejects with an
- * OperationError where there is one already and `force` is not set, or it cannot be written.
+ * Writes an annotated `greenlight.config.ts` into `directory`. Resolves to the exit code. Rejects with an
+ * OperationError if it exists and `force` is not set, or if it cannot be written.
  */
 export async function runInit(
   options: { directory: string; force?: boolean },
@@ -49,7 +49,7 @@ export async function runInit(
     throw new OperationError(doing, messageOf(error), 'choose another --directory', { cause: error });
   }
   print(`Written: ${path}`);
-  // What is read without --config.
+  // The definition at the project's root is read without --config.
   const named = directory === projectRoot ? '' : `--config ${path} `;
   print(`Change the examples in it, then see what a release would do: npm run release -- ${named}--dry-run`);
   return 0;

@@ -8,25 +8,27 @@ import { LeaseHeldError, type LeaseHolder } from '../../infra/platform/lease.ts'
 import { processIdentity, whyGone } from '../../infra/lib/process-identity.ts';
 
 /**
- * One release per environment at a time. The first owner creates `lock.json`. Takeover: hard-link
- * `lock.<dead owner's token>.json`. `link` fails if the name exists, so one process wins. The last file of that chain is the lock in
- * force. No file is renamed away or replaced, so no process can remove the lock that another one has just taken.
+ * One command per environment at a time. The first owner creates `lock.json`. Takeover: hard-link `lock.<dead owner's
+ * token>.json`. `link` fails if the name exists, so one process wins. The last file of that chain is the lock in force.
+ * No file is renamed away or replaced, so no process can remove the lock that another one has just taken.
  */
 
 export const lockFile = 'lock.json';
-/** A lock that another machine holds expires this long after its last renewal, ms. */
+/** A lock of another machine expires this long after its last renewal, ms. */
 const defaultLeaseMs = 60_000;
 
 export interface LockHolder extends LeaseHolder {
-  /** Start time of the process, as the system tells it: another process with the same pid has another one. */
+  /** Identity of the process from the system: a later process with the same pid has another one. */
   processStart: string;
 }
 
 export interface Lock {
   readonly holder: LockHolder;
-  /** One sentence where the lock was taken over from a dead owner. */
+  /** One sentence if the lock was taken over from a dead owner; otherwise undefined. */
   readonly note: string | undefined;
-  /** False once another machine took the lock over, as this one did not renew it in time: stop then. */
+  /**
+   * False once another machine has taken the lock over, because it was not renewed in time. The command must stop then.
+   */
   held(): boolean;
   unlock(): void;
 }
@@ -40,8 +42,8 @@ export class LockedError extends LeaseHeldError {
 }
 
 /**
- * Locks the environment for one command, and renews the lock until `unlock`. Throws a LockedError if a living owner has it, an
- * OperationError if the lock cannot be read.
+ * Locks the environment for one command, and renews the lock until `unlock`. Throws a LockedError if a living owner has
+ * it, an OperationError if the lock cannot be read.
  */
 export function acquireLock(
   environmentDirectory: string,
@@ -68,7 +70,7 @@ export function acquireLock(
     if (last && isAlive(last)) throw new LockedError(last, environmentDirectory);
     const file = at(last?.token);
     if (!createFileSync(file, JSON.stringify(holder))) continue;
-    // The owner before may have unlocked in between: then this file follows no other, and the race starts again.
+    // If the previous owner unlocked in between, no chain leads to this file, so it does not lock. Try again.
     if (readChain(at).at(-1)?.token !== holder.token) {
       rmSync(file, { force: true });
       continue;
@@ -92,7 +94,7 @@ export function acquireLock(
         clearInterval(renewal);
         const chain = readChain(at);
         if (chain.at(-1)?.token !== holder.token) return;
-        // `lock.json` first: the others count only behind it.
+        // `lock.json` first: without it the rest of the chain is not read.
         rmSync(at(), { force: true });
         for (const link of chain) rmSync(at(link.token), { force: true });
       },
@@ -100,13 +102,13 @@ export function acquireLock(
   }
 }
 
-/** Who holds the lock; undefined if nobody does, or the owner is dead. Changes nothing. */
+/** The holder of the lock; undefined if it is free or the owner is dead. Changes nothing. */
 export function readLock(environmentDirectory: string): LockHolder | undefined {
   const last = readChain((token) => join(environmentDirectory, token ? `lock.${token}.json` : lockFile)).at(-1);
   return last && isAlive(last) ? last : undefined;
 }
 
-/** All owners, oldest first; the last is the one in force. */
+/** All owners, oldest first. The last one holds the lock. */
 function readChain(at: (token?: string) => string): LockHolder[] {
   const chain: LockHolder[] = [];
   for (let next = readHolder(at()); next; next = readHolder(at(next.token))) chain.push(next);

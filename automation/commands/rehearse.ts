@@ -6,11 +6,11 @@ import { exitCodeOf } from '../ui/exit-codes.ts';
 import { openSession, versionOf, withLocks, type CommandOptions } from './session.ts';
 
 /**
- * `npm run rehearse`: the whole release on staging, from what is live on production (or the baseline) to the version
- * that is to be released. For cron or CI: exits with the verdict.
+ * `npm run rehearse`: makes the whole release on staging, from the version that is live on production (or the baseline)
+ * to the version to release. For cron or CI: the exit code is the verdict.
  */
 export async function rehearse(options: CommandOptions & { version?: string }): Promise<number> {
-  const session = await openSession(options, 'begin anew: npm run rehearse; staging can be used again at once');
+  const session = await openSession(options, 'start again: npm run rehearse; staging can be used at once');
   const { definition, engine, platform, signal } = session;
   try {
     const version = versionOf(session, options.version);

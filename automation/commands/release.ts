@@ -19,7 +19,7 @@ export interface ReleaseOptions extends CommandOptions {
   version?: string;
 }
 
-/** `npm run release`: takes a version live on production. An empty production gets the baseline version first. */
+/** `npm run release`: releases a version to production. An empty production gets the baseline version first. */
 export async function release(options: ReleaseOptions): Promise<number> {
   const session = await openSession(options);
   try {
@@ -47,7 +47,10 @@ export function goLive(session: CommandSession, version: string, live: Live | un
   return startRelease(session, { environment: 'production', version, ...what });
 }
 
-/** An interrupted release has to be ended first. Asked under the lock, so that one that runs now is not taken for it. */
+/**
+ * Refuses to start while an interrupted release is not finished. Called under the lock, so a running release is not
+ * meant.
+ */
 function refuseUnfinished(session: CommandSession): void {
   const open = unfinishedRelease('production', session.definition);
   if (open === undefined) return;
@@ -58,7 +61,7 @@ function refuseUnfinished(session: CommandSession): void {
   );
 }
 
-/** Prints what a release would do: the steps that a run takes, from the same stages. */
+/** Prints the plan of a release. It is made from the same stages as the release. */
 async function dryRun(session: CommandSession, version: string): Promise<number> {
   const { definition, platform, terminal } = session;
   const live = await readLiveIfPossible(session);
@@ -87,7 +90,7 @@ async function dryRun(session: CommandSession, version: string): Promise<number>
   return 0;
 }
 
-/** A remote platform may not be reachable yet. Then the plan is the one of a first go-live, and says so. */
+/** What is live. If a remote platform cannot be reached: undefined, with a line that says so. */
 async function readLiveIfPossible(session: CommandSession): Promise<Live | undefined> {
   const { platform, terminal } = session;
   try {
@@ -100,7 +103,7 @@ async function readLiveIfPossible(session: CommandSession): Promise<Live | undef
   }
 }
 
-/** What both environments would be made of, and what that would cost, where anything is billed. */
+/** Prints the resources and the costs of both environments, on a platform that bills. */
 async function printEstimate({ definition, platform, terminal }: CommandSession): Promise<void> {
   for (const environment of environmentNames) {
     const estimate = await platform.estimate?.(environment, environmentSpec(definition, environment));

@@ -6,7 +6,7 @@ import { exitCodeOf } from '../ui/exit-codes.ts';
 import { goLive } from './release.ts';
 import { openSession, withLocks, type CommandOptions } from './session.ts';
 
-/** `npm run resume`: finishes an interrupted release, after a check of what is really live. */
+/** `npm run resume`: finishes an interrupted release, after comparing the journal with what is live. */
 export async function resume(options: CommandOptions): Promise<number> {
   const session = await openSession(options);
   try {
@@ -17,7 +17,7 @@ export async function resume(options: CommandOptions): Promise<number> {
       }
       const done = await resumeRelease(session, open);
       const { version } = session.definition.application;
-      // A first go-live is the baseline's: the release that it was made for follows.
+      // A first go-live of the baseline is followed by the release of the version.
       if (done.verdict !== 'go' || open.started.kind !== 'go-live' || open.started.to.version === version) {
         return exitCodeOf(done.verdict, done.approvalRefused);
       }

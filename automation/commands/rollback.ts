@@ -13,7 +13,7 @@ import { abandonRelease } from '../release/resume.ts';
 import { exitCodes } from '../ui/exit-codes.ts';
 import { openSession, pullReleases, withLocks, type CommandOptions, type CommandSession } from './session.ts';
 
-/** `npm run rollback`: the old version is live again, with the writes made since; possible until clean-up. */
+/** `npm run rollback`: makes the old version live again, with the writes made since. Possible until the clean-up. */
 export async function rollback(options: CommandOptions): Promise<number> {
   const session = await openSession(options);
   try {
@@ -52,18 +52,18 @@ function tooLate(): OperationError {
 const stopped = (id: string): OperationError =>
   new OperationError(
     'rolling back',
-    `release ${id} was asked to roll back, and stopped before it had`,
+    `release ${id} was asked to roll back, and ended without doing so`,
     'its terminal says why; then: npm run rollback',
   );
 
-/** The release runs in another terminal: it is asked to roll back, and this one waits for its end. */
+/** Asks the release that runs in another process to roll back, and waits for its end. */
 async function askRunningRelease(session: CommandSession, running: PastRelease): Promise<number> {
   requestRollback(running.directory);
   try {
     for (;;) {
       session.waiting(`release ${running.id} is rolling back`);
       await sleep(500, undefined, { signal: session.signal });
-      // The lock is read before the journal: a release writes its end before it unlocks.
+      // The lock is read before the journal, because a release writes its end before it unlocks.
       const gone = readLock(environmentDirectory('production')) === undefined;
       const now = pastReleases('production').find(({ id }) => id === running.id);
       if (now?.ended === undefined && gone) throw stopped(running.id);

@@ -17,7 +17,7 @@ import { createTerminal, type Terminal } from '../ui/terminal.ts';
 export interface CommandOptions {
   config?: string;
   yes?: boolean;
-  /** Instead of the release definition's. */
+  /** Overrides the platform of the release definition. */
   platform?: string;
 }
 
@@ -26,7 +26,10 @@ export interface CommandSession extends Session {
   close(): void;
 }
 
-/** Loads the release definition and connects platform, engine and terminal; Ctrl-C aborts the session's signal. */
+/**
+ * Loads the release definition and creates platform, engine and terminal. Ctrl-C and SIGTERM abort the session's
+ * signal.
+ */
 export async function openSession(options: CommandOptions, afterInterrupt?: string): Promise<CommandSession> {
   const definition = await loadRelease(gatesOf, options.config, options.platform);
   const redact = (text: string): string => secrets.redact(text);
@@ -52,7 +55,7 @@ export async function openSession(options: CommandOptions, afterInterrupt?: stri
   };
 }
 
-/** The version that a command is about: the option, or what the release definition names. */
+/** The version to release: the option, or else that of the release definition. */
 export function versionOf({ definition }: Session, option: string | undefined): string {
   if (option === undefined) return definition.application.version;
   if (semanticVersion.test(option)) return option;
@@ -60,8 +63,9 @@ export function versionOf({ definition }: Session, option: string | undefined): 
 }
 
 /**
- * Runs `work` while this program alone has the environments. A release of production uses staging as well, so both are
- * locked, always in the same order: on this machine, and where several machines release, among them.
+ * Runs `work` while this process holds the locks of the environments: on this machine, and on a platform that several
+ * machines use also between machines. A release of production uses staging too and locks both, always in the same
+ * order.
  */
 export async function withLocks<T>(
   session: CommandSession,
@@ -86,12 +90,12 @@ export async function withLocks<T>(
   }
 }
 
-/** Brings releases here that another machine has made; does nothing where this machine has them all. */
+/** Copies the journals of releases by other machines to this one, on a platform that several machines use. */
 export async function pullReleases({ platform }: CommandSession, environment: EnvironmentName): Promise<void> {
   await platform.shared?.pullReleases(environment, releasesDirectory(environment));
 }
 
-/** Ctrl-C or SIGTERM: everything is left as it is for `resume`. */
+/** The command was stopped by Ctrl-C or SIGTERM. Everything is left as it is, for `resume`. */
 export class Interrupted extends OperationError {
   constructor(todo = 'go on: npm run resume; or go back: npm run rollback') {
     super('releasing', 'it was interrupted', todo);
@@ -99,7 +103,7 @@ export class Interrupted extends OperationError {
   }
 }
 
-/** The first Ctrl-C or SIGTERM stops at the next safe point. The second ends the program at once; `resume` settles what is left then. */
+/** The first Ctrl-C or SIGTERM stops at the next safe point. The second ends the process at once. */
 function abortOnSignals(say: (text: string) => void, afterInterrupt: string | undefined) {
   const controller = new AbortController();
   const stop = () => {

@@ -17,7 +17,7 @@ import { renderStatus, type ColourStatus, type EnvironmentStatus } from '../ui/s
 import { painter, wantsColour } from '../ui/text.ts';
 import { openSession, pullReleases, type CommandOptions, type CommandSession } from './session.ts';
 
-/** `npm run status`: environments, colours, versions, weights, replication lag, health, on one screen. */
+/** `npm run status`: environments, colours, versions, traffic, replication and health. */
 export async function status(options: CommandOptions): Promise<number> {
   const session = await openSession(options);
   try {
@@ -26,7 +26,7 @@ export async function status(options: CommandOptions): Promise<number> {
     );
     const paint = painter(wantsColour({ isTTY: process.stdout.isTTY, env: process.env }));
     session.terminal.print(renderStatus({ environments }, paint));
-    // A script must not take a doubtful answer for a good one.
+    // Exit code 1, so that a script does not rely on a state that disagrees with what runs.
     const doubtful = environments.some(({ doubt }) => doubt !== undefined);
     return doubtful || environments.every(({ problem }) => problem !== undefined) ? exitCodes.problem : exitCodes.go;
   } finally {
@@ -34,7 +34,7 @@ export async function status(options: CommandOptions): Promise<number> {
   }
 }
 
-/** A problem with one environment does not hide the others: this is read when something is wrong. */
+/** A problem with one environment must not hide the other one. */
 async function statusOrProblem(session: CommandSession, name: EnvironmentName): Promise<EnvironmentStatus> {
   try {
     return await statusOf(session, name);
@@ -53,7 +53,10 @@ const notUp = async (session: CommandSession, name: EnvironmentName): Promise<En
   lastRelease: lastReleaseOf(name, await isRunning(session, name)),
 });
 
-/** Whether a command has the environment, here or on another machine; one that cannot be asked is not counted. */
+/**
+ * Whether a command holds the lock of the environment, on this or another machine. An unreadable shared lock counts as
+ * free.
+ */
 async function isRunning({ platform }: CommandSession, name: EnvironmentName): Promise<boolean> {
   if (readLock(environmentDirectory(name)) !== undefined) return true;
   return (await platform.shared?.holder(name).catch(() => undefined)) !== undefined;
@@ -78,7 +81,7 @@ async function statusOf(session: CommandSession, name: EnvironmentName): Promise
   await pullReleases(session, name);
   const doubt = await doubtBetweenReleases(session, name);
   const nothing = { ...(await notUp(session, name)), ...(doubt === undefined ? {} : { doubt }) };
-  // The balancer is asked even where the engine's state is lost, if it can be reached without it.
+  // With a doubtful state the balancer is asked all the same: it may be reachable without the state.
   if (doubt === undefined && !(await session.engine.exists(name, 'foundation'))) return nothing;
   return lookAt(session, nothing).catch((error: unknown) => {
     if (doubt === undefined) throw error;
@@ -104,8 +107,8 @@ async function lookAt(session: CommandSession, nothing: EnvironmentStatus): Prom
 }
 
 /**
- * How the engine's state and what runs disagree. Not asked while a release runs or is unfinished, as both change then. A release of
- * production uses staging too.
+ * How the engine's state and what runs disagree. Not checked while a release runs or is unfinished, because both change
+ * then. A release of production uses staging too.
  */
 async function doubtBetweenReleases(session: CommandSession, name: EnvironmentName): Promise<string | undefined> {
   const users = name === 'production' ? [name] : environmentNames;
@@ -124,7 +127,7 @@ interface Seen {
 async function colourOf(session: CommandSession, environment: Environment, seen: Seen): Promise<ColourStatus> {
   const { colour, split, instances } = seen;
   const artefact = await readArtefact(session.engine, environment.name, colour).catch((error: unknown) => {
-    // Said as the doubt about the whole environment; the rest is shown.
+    // Reported as the doubt about the environment.
     if (error instanceof UntrustedState) return undefined;
     throw error;
   });
@@ -146,7 +149,7 @@ async function colourOf(session: CommandSession, environment: Environment, seen:
   };
 }
 
-/** The replication into `colour`; undefined where there is none, or one of the databases is not up. */
+/** The replication into `colour`; undefined if there is none, or if a database is not up. */
 async function replicationTo(
   { databases }: Environment,
   colour: Colour,

@@ -2,11 +2,9 @@ import type { z } from 'zod';
 import { defaultOf, elementOf, isOptional, metaOf, shapeOf, unwrap } from './reflect.ts';
 
 /**
- * Writes a release definition with every key that the schema knows, each with its description. Nothing is written here
- * by hand: descriptions, examples and defaults are the schema's, so file and schema cannot drift apart.
- *
- * What has to be decided for an application is a setting, with an example. What has a default stands as a comment that
- * can be uncommented as it is.
+ * The lines of a release definition with every key of the schema and its description. Descriptions, examples and
+ * defaults come from the schema. Required keys are settings with an example. Keys with a default are comments that can
+ * be uncommented as they are.
  */
 export function annotate(schema: z.ZodType): string[] {
   return members(schema, '  ');
@@ -25,7 +23,7 @@ function members(schema: z.ZodType, indent: string): string[] {
   });
 }
 
-/** `//` stands where the text begins, so that removing it (and a space) gives the setting back. */
+/** `//` is inserted after the indentation, so that removing it and a space gives the setting. */
 const commentOut = (text: string): string => text.replace(/^(\s*)/, '$1// ');
 
 function describe(schema: z.ZodType, indent: string): string[] {
@@ -46,7 +44,9 @@ function member(key: string, schema: z.ZodType, indent: string): Line[] {
   return literal(key, fallback, indent, false);
 }
 
-/** A group whose keys all have defaults: it is opened, and its keys are comments. */
+/**
+ * A group that may be left out because its keys have defaults. It is written as a setting, with its keys as comments.
+ */
 const isPrefault = (schema: z.ZodType): boolean => !isOptional(schema);
 
 function literal(key: string, value: unknown, indent: string, active: boolean): Line[] {
@@ -69,7 +69,7 @@ function listOfGroups(key: string, element: z.ZodType, indent: string, active: b
   ];
 }
 
-/** As Prettier would write it: single quotes where they need no escape. */
+/** A value as Prettier formats it: single quotes unless the text contains one. */
 function toSource(value: unknown): string {
   if (typeof value === 'string') return value.includes("'") ? JSON.stringify(value) : `'${value}'`;
   if (Array.isArray(value)) return `[${value.map(toSource).join(', ')}]`;

@@ -9,10 +9,10 @@ import { describeIssues, type ConfigProblem } from './problems.ts';
 import { filesOf } from './platforms.ts';
 import { platforms, releaseDefinition, type ReleaseDefinition } from './schema.ts';
 
-/** Ids of the gates that releases by a definition have: waivers may name these alone. */
+/** Ids of the gates of a definition's releases. Waivers may name only these. */
 export type KnownGates = (definition: ReleaseDefinition) => string[];
 
-/** A release definition that cannot be used. `problems` are all that was found, not the first alone. */
+/** A release definition that cannot be used. `problems` has all problems. */
 export class ConfigError extends OperationError {
   readonly problems: readonly ConfigProblem[];
 
@@ -31,13 +31,13 @@ const relativeName = (path: string): string => {
   return inside.startsWith('..') ? path : inside;
 };
 
-/** A path as a person wrote it: from the folder that they are in, which npm leaves for the project's root and names in INIT_CWD. */
+/** Resolves a path of the command line. npm changes to the project's root and gives the caller's folder in INIT_CWD. */
 export const givenPath = (path: string): string => resolve(process.env['INIT_CWD'] ?? '.', path);
 
 /**
- * Loads and checks a release definition: `greenlight.config.ts` at the project's root, or `path` (relative to the
- * folder in which the command was started). `platform` takes the place of the one that it names. Changes nothing.
- * Rejects with a ConfigError that lists every problem.
+ * Loads and checks a release definition: `greenlight.config.ts` at the project's root, or `path`, relative to the
+ * caller's folder. `platform` replaces the definition's. Rejects with a ConfigError that lists every problem, or with
+ * an OperationError for an unknown platform.
  */
 export async function loadRelease(gates: KnownGates, path?: string, platform?: string): Promise<ReleaseDefinition> {
   const file = path === undefined ? join(projectRoot, 'greenlight.config.ts') : givenPath(path);
@@ -54,7 +54,7 @@ export async function loadRelease(gates: KnownGates, path?: string, platform?: s
 const onPlatform = (input: unknown, platform: string | undefined): unknown =>
   platform === undefined || typeof input !== 'object' ? input : { ...input, platform };
 
-/** Checks a definition that is already in memory; `file` is what messages name. Throws a ConfigError. */
+/** Checks a definition that is already loaded. `file` is named in messages. Throws a ConfigError. */
 export function checkRelease(file: string, input: unknown, gates: KnownGates): ReleaseDefinition {
   const checked = releaseDefinition.safeParse(input);
   if (!checked.success) throw new ConfigError(file, describeIssues(releaseDefinition, checked.error.issues, input));
@@ -63,7 +63,7 @@ export function checkRelease(file: string, input: unknown, gates: KnownGates): R
   return checked.data;
 }
 
-/** Files of the project that a release takes; what is in the artefact is only there after the build. */
+/** Missing files that a release reads from the project. Files of the artefact exist only after the build. */
 function missingFiles(definition: ReleaseDefinition): ConfigProblem[] {
   const files: [string, string | undefined][] = [
     ['load.script', definition.load.script],
@@ -72,29 +72,29 @@ function missingFiles(definition: ReleaseDefinition): ConfigProblem[] {
   ];
   return files.flatMap(([path, name]) => {
     if (name === undefined || existsSync(resolve(projectRoot, name))) return [];
-    return [{ path, message: `found "${name}", and no such file in the project; write it or correct the path` }];
+    return [{ path, message: `found "${name}", but the project has no such file; write it or correct the path` }];
   });
 }
 
-/** A waiver of a gate that no release has would be found out when the gate that was meant stops one. */
+/** Waivers of gates that do not exist. Otherwise a typing error would only show when the gate stops a release. */
 function unknownGates({ waivers }: ReleaseDefinition, known: readonly string[]): ConfigProblem[] {
   return waivers.flatMap(({ gate }, index) => {
     if (known.includes(gate)) return [];
     const hint = didYouMean(gate, known) || `; the gates are ${known.join(', ')}`;
-    return [{ path: `waivers[${index}].gate`, message: `found "${gate}", and there is no such gate${hint}` }];
+    return [{ path: `waivers[${index}].gate`, message: `found "${gate}", but there is no such gate${hint}` }];
   });
 }
 
 async function importDefault(file: string): Promise<unknown> {
   if (!existsSync(file)) {
-    const message = 'there is no such file; "npm run init" writes one to begin with, --config names another one';
+    const message = 'there is no such file; "npm run init" writes one, --config names another one';
     throw new ConfigError(file, [{ path: '', message }]);
   }
   if (!statSync(file).isFile())
     throw new ConfigError(file, [{ path: '', message: 'it is not a file; give the path of one' }]);
   let module: Record<string, unknown>;
   try {
-    // A file that was corrected has another content: without it, Node would give the old module again.
+    // The hash of the content makes Node load a changed file again instead of returning the cached module.
     const content = createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 16);
     module = (await import(`${pathToFileURL(file).href}?${content}`)) as Record<string, unknown>;
   } catch (error) {
@@ -108,7 +108,7 @@ async function importDefault(file: string): Promise<unknown> {
   return module['default'];
 }
 
-/** A mistake in the file itself, without the stack: what and, where it is known, in which line. */
+/** Why the file could not be imported, with the line if known, without the stack trace. */
 function whyNotLoaded(file: string, error: unknown): ConfigProblem {
   if (!(error instanceof Error)) return { path: '', message: `it threw ${JSON.stringify(error)}` };
   const trace = error.stack ?? '';
@@ -127,7 +127,7 @@ function whyNotLoaded(file: string, error: unknown): ConfigProblem {
     const name = isAbsolute(wanted) ? relativeName(wanted) : wanted;
     return {
       path: where,
-      message: `it imports "${name}", which is not there; correct the path, or install the package`,
+      message: `it imports "${name}", which does not exist; correct the path, or install the package`,
     };
   }
   return { path: where, message: `it threw while it was loaded: ${text}` };

@@ -1,9 +1,9 @@
 import type { IntegrationSpec } from '../../infra/model.ts';
 import type { PlatformName, ReleaseDefinition } from './schema.ts';
 
-/** What a definition means on one platform. */
+/** How one platform interprets a definition. */
 interface Meaning {
-  /** Files of the project that it needs, by the setting that names them. */
+  /** Files of the project that the platform reads: setting and path. */
   files(definition: ReleaseDefinition): [string, string | undefined][];
   integrations(definition: ReleaseDefinition): IntegrationSpec[];
 }
@@ -19,7 +19,7 @@ const meanings: Record<PlatformName, Meaning> = {
       ['aws.authorities.entry', aws?.authorities.entry],
       ['aws.authorities.databases', aws?.authorities.databases],
     ],
-    // A stand-in of this machine cannot take a third party's place there: each has the address that the definition gives.
+    // A stand-in on this machine is not reachable from AWS, so each integration has the address of the definition.
     integrations: ({ application, aws }) =>
       application.integrations.map(({ standIn: _local, ...integration }) => {
         const url = aws?.integrations[integration.name] ?? integration.url;

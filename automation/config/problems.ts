@@ -2,14 +2,14 @@ import type { z } from 'zod';
 import { didYouMean, nearest } from '../../infra/lib/nearest.ts';
 import { knownKeys, metaOf, schemaAt } from './reflect.ts';
 
-/** One thing to correct. `path` is as a user would write it: `application.services[1].routes[0]`. */
+/** One problem of a definition. `path` in the notation of TypeScript: `application.services[1].routes[0]`. */
 export interface ConfigProblem {
   path: string;
-  /** What was found and what to do, one sentence. */
+  /** What was found and what to do. */
   message: string;
 }
 
-/** What was found wrong, put into words; every issue of the validation, none left out. */
+/** The messages for all issues of the validation. */
 export function describeIssues(
   schema: z.ZodType,
   issues: readonly z.core.$ZodIssue[],
@@ -47,7 +47,8 @@ function describeIssue(
     case 'too_big':
       return one(`found ${show(found)}; give ${bound(issue.origin, 'at most', issue.maximum, issue.inclusive)}`);
     case 'custom':
-      // Rules over several values say themselves what they found; rules of one value do not.
+      // Messages of rules over several values name what they found. Those of rules for one value do not, so it is
+      // added.
       return one(
         isScalar(found) && issue.params?.['complete'] !== true
           ? `found ${show(found)}; ${issue.message}`
@@ -82,7 +83,7 @@ function bound(origin: string, side: string, limit: number | bigint, inclusive: 
   return `${side} ${limit}`;
 }
 
-/** Of a union's forms the one that was meant: fewest keys that it does not know, then fewest problems. */
+/** The form of a union that was probably meant: fewest unknown keys, then fewest issues. */
 function bestForm(forms: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] {
   const strange = (issues: readonly z.core.$ZodIssue[]): number =>
     issues.filter((i) => i.code === 'unrecognized_keys').reduce((sum, i) => sum + i.keys.length, 0);

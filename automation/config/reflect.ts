@@ -1,10 +1,10 @@
 import { z } from 'zod';
 
-/** Looks into the schema: for messages (which keys are known here?) and for the annotated file of `npm run init`. */
+/** Reads the schema, for messages and for the annotated file of `npm run init`. */
 
 type Shape = Record<string, z.ZodType>;
 
-/** The schema inside of optional, default and prefault, one step at a time. */
+/** The schema inside one wrapper (optional, default or prefault); undefined if it is none. */
 function inner(schema: z.ZodType): z.ZodType | undefined {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault) {
     return schema.unwrap() as z.ZodType;
@@ -17,27 +17,27 @@ export function unwrap(schema: z.ZodType): z.ZodType {
   return next === undefined ? schema : unwrap(next);
 }
 
-/** What `.meta()` and `.describe()` say, wherever in the chain of wrappers it was said. */
+/** The metadata of `.meta()` and `.describe()`, of all wrappers together. */
 export function metaOf(schema: z.ZodType): Record<string, unknown> {
   const next = inner(schema);
   return { ...(next === undefined ? {} : metaOf(next)), ...schema.meta() };
 }
 
-/** Whether the key may be left out and nothing stands for it then. */
+/** Whether the key may be left out without a default. */
 export function isOptional(schema: z.ZodType): boolean {
   if (schema instanceof z.ZodOptional) return true;
   const next = inner(schema);
   return next !== undefined && isOptional(next);
 }
 
-/** The default, where there is one that is written in the schema. */
+/** The value of `.default()`; undefined if there is none. */
 export function defaultOf(schema: z.ZodType): unknown {
   if (schema instanceof z.ZodDefault) return schema.def.defaultValue;
   const next = inner(schema);
   return next === undefined ? undefined : defaultOf(next);
 }
 
-/** Keys of an object; of a union, the first form's. */
+/** The keys of an object schema; of a union those of its first form. */
 export function shapeOf(schema: z.ZodType): Shape | undefined {
   const plain = unwrap(schema);
   if (plain instanceof z.ZodObject) return plain.shape;
@@ -50,7 +50,7 @@ export function elementOf(schema: z.ZodType): z.ZodType | undefined {
   return plain instanceof z.ZodArray ? (plain.element as z.ZodType) : undefined;
 }
 
-/** Keys known at `path`, of all forms of a union. */
+/** The keys that are allowed at `path`, in all forms of a union. */
 export function knownKeys(root: z.ZodType, path: readonly PropertyKey[]): string[] {
   let candidates = [root];
   for (const part of path) {
@@ -72,7 +72,7 @@ function step(schema: z.ZodType, part: PropertyKey): z.ZodType[] {
   return next === undefined ? [] : [next];
 }
 
-/** The schema at `path`, or undefined where the path leaves what is known. */
+/** The schema at `path`; undefined if there is none. */
 export function schemaAt(root: z.ZodType, path: readonly PropertyKey[]): z.ZodType | undefined {
   let schema: z.ZodType | undefined = root;
   for (const part of path) schema = schema === undefined ? undefined : step(unwrap(schema), part)[0];

@@ -1,12 +1,11 @@
 import type { z } from 'zod';
 
 /**
- * Rules that need more than one value. Each reports the path that the user has to change. They
- * also run where some values are wrong (`evenIfBroken`), and pass over those: so a message lists all mistakes,
- * not one layer of them at a time.
+ * Rules about more than one value. Each reports the path that the user has to change. They also run if other values are
+ * invalid (`evenIfBroken`), and skip those, so that one message lists all problems.
  */
 
-/** Marks a message that says by itself what was found. */
+/** Marks a message that already names what was found. */
 export const completeMessage = { complete: true };
 
 export type Context = z.RefinementCtx;
@@ -15,14 +14,14 @@ type Path = (string | number)[];
 export const report = (ctx: Context, path: Path, message: string): void =>
   ctx.addIssue({ code: 'custom', path, message, params: completeMessage });
 
-/** A value that may lack what it should have, because it is wrong itself and reported as such. */
+/** A value whose keys may be missing, because it is invalid itself and reported as such. */
 export type Unsure<T> = { [K in keyof T]?: T[K] | undefined } | null | undefined;
 
 export const evenIfBroken = {
   when: ({ value }: { value: unknown }): boolean => typeof value === 'object' && value !== null,
 };
 
-/** Reports every entry whose key an earlier one has, at `at` inside of it. */
+/** Reports every entry with the key of an earlier one, at the path `at` inside the entry. */
 function reportTwice<T>(
   ctx: Context,
   all: readonly T[],
@@ -36,7 +35,7 @@ function reportTwice<T>(
     if (value === undefined) return;
     const before = first.get(value);
     if (before === undefined) first.set(value, index);
-    else report(ctx, [index, ...at], `${what} "${value}" is already at [${before}]; remove or rename one`);
+    else report(ctx, [index, ...at], `${what} "${value}" is already at [${before}]; remove or rename one of them`);
   });
 }
 
@@ -58,7 +57,7 @@ export const uniqueWaivers = (all: readonly Unsure<{ gate: string }>[], ctx: Con
 export const uniqueValues = (all: readonly string[], ctx: Context): void =>
   reportTwice(ctx, all, (value) => value, [], 'the entry');
 
-/** What Greenlight itself sets for a service. */
+/** Environment variables that Greenlight sets for a service. */
 const reserved = /^(HOST|PORT|PUBLIC_URL|DATABASE_URL|GREENLIGHT_.*)$/;
 const reservedMessage = 'Greenlight sets this variable itself; choose another name';
 
@@ -104,11 +103,11 @@ export function integrationsAreUsable(all: readonly IntegrationInput[], ctx: Con
   });
 }
 
-/** The command form takes a command: the name of a file there is a mix-up of the two forms. */
+/** In the command form `contract` is a command. A file name there belongs to the directory form. */
 export function contractIsACommand(migrations: Unsure<{ contract: string[] }>, ctx: Context): void {
   const first = listOf(migrations?.contract)[0];
   if (typeof first === 'string' && first.endsWith('.sql')) {
-    report(ctx, ['contract', 0], `"${first}" is the name of a file; names need "directory" in place of "expand"`);
+    report(ctx, ['contract', 0], `"${first}" is the name of a file; file names need "directory" in place of "expand"`);
   }
 }
 
@@ -122,7 +121,7 @@ export function contractNamesAreFiles(migrations: Unsure<{ contract: string[] }>
   });
 }
 
-/** Only the numbers: which of two pre-releases is older is nobody's mistake. */
+/** The numbers of a version, without the pre-release part, whose order is not checked. */
 function core(version: string): number[] {
   return (version.split('-')[0] ?? '').split('.').map(Number);
 }
@@ -131,13 +130,13 @@ export function baselineIsOlder(application: Unsure<{ version: string; baseline:
   const { version, baseline } = application ?? {};
   if (typeof baseline !== 'string' || typeof version !== 'string') return;
   if (baseline === version) {
-    report(ctx, ['baseline'], `is the version to release (${version}); give the one before, or leave it out`);
+    report(ctx, ['baseline'], `is the version to release (${version}); give an older version, or leave it out`);
     return;
   }
   const [next, before] = [core(version), core(baseline)];
   const different = next.findIndex((part, index) => part !== before[index]);
   if (different !== -1 && (before[different] ?? 0) > (next[different] ?? 0)) {
-    report(ctx, ['baseline'], `${baseline} is newer than the version to release (${version}); exchange them`);
+    report(ctx, ['baseline'], `${baseline} is newer than the version to release (${version}); give an older version`);
   }
 }
 
@@ -157,14 +156,14 @@ export function stepsAscend(steps: readonly number[], ctx: Context): void {
 export function drainFitsHold(cutover: Unsure<{ holdMs: number; drainMs: number }>, ctx: Context): void {
   const { holdMs, drainMs } = cutover ?? {};
   if (isNumber(holdMs) && isNumber(drainMs) && drainMs > holdMs) {
-    report(ctx, ['drainMs'], `${drainMs} is longer than holdMs (${holdMs}), in which it happens; shorten it`);
+    report(ctx, ['drainMs'], `${drainMs} is longer than holdMs (${holdMs}), which includes it; shorten it`);
   }
 }
 
 export function percentilesAscend(thresholds: Unsure<{ p95Ms: number; p99Ms: number }>, ctx: Context): void {
   const { p95Ms, p99Ms } = thresholds ?? {};
   if (isNumber(p95Ms) && isNumber(p99Ms) && p99Ms < p95Ms) {
-    report(ctx, ['p99Ms'], `${p99Ms} is lower than p95Ms (${p95Ms}), which cannot be; raise it`);
+    report(ctx, ['p99Ms'], `${p99Ms} is lower than p95Ms (${p95Ms}), which is impossible; raise it`);
   }
 }
 
@@ -209,7 +208,7 @@ export function sectionsAgree(definition: Sections, ctx: Context): void {
   }
   const { synthetic, data } = definition ?? {};
   if ((synthetic?.requestsPerSecond ?? 0) > 0 && data != null && data.ledger === undefined) {
-    const why = "without it nobody can tell whether the synthetic traffic's writes arrived";
+    const why = 'without it the writes of the synthetic traffic cannot be looked up';
     report(ctx, ['data', 'ledger'], `is missing: ${why}; add it, or set synthetic.requestsPerSecond to 0`);
   }
 }

@@ -1,9 +1,15 @@
 import { z } from 'zod';
 import { completeMessage } from './rules.ts';
 
-/** The small types that a release definition is made of. What they refuse could break a path, a rule or a command. */
+/**
+ * The scalar types of a release definition. They refuse values that would be unsafe in a path, a balancer rule or a
+ * command.
+ */
 
-/** Names become parts of file names, database names and balancer rules, so only what is safe in all of them is allowed. */
+/**
+ * Names are used in file names, database names and balancer rules, so only characters that are safe in all of them are
+ * allowed.
+ */
 export const name = z
   .string()
   .regex(/^[a-z][a-z0-9-]{0,30}$/, 'use 1 to 31 lower-case letters, digits and hyphens, starting with a letter');
@@ -11,7 +17,7 @@ export const name = z
 export const semanticVersion = /^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?$/;
 export const version = z.string().regex(semanticVersion, 'write a semantic version such as 2.0.0');
 
-/** A program and its arguments. No shell is involved: quotes, `;` and `$` mean nothing. */
+/** A program and its arguments, run without a shell: quotes, `;` and `$` have no special meaning. */
 export const argv = z.array(z.string().min(1)).min(1);
 
 export const relativePath = z
@@ -39,7 +45,7 @@ export const webUrl = z.url({ protocol: /^https?$/, error: 'give a URL that star
 
 export const seconds = (fallback: number, max = 86_400) => z.number().int().min(0).max(max).default(fallback);
 
-/** A part of one: 0.001 is 0.1 %. */
+/** A share from 0 to 1: 0.001 is 0.1 %. */
 export const share = z.number().min(0).max(1);
 
 export const sqlIdentifier = z.string().regex(/^[a-z_][a-z0-9_]*$/, 'give a plain lower-case SQL name');
@@ -55,10 +61,10 @@ export const timeZone = z.string().refine((zone) => {
   }
 }, 'give an IANA time zone such as Europe/Berlin');
 
-/** Last day, UTC, on which something holds. A past one is an error: what was accepted for a while is accepted no more. */
+/** Last day, UTC, on which a waiver or an accepted risk is valid. A past day is an error. */
 export const expiry = z.iso
   .date({ error: 'write a date such as 2031-12-31' })
   .refine((date) => date >= new Date().toISOString().slice(0, 10), {
-    error: (issue) => `expired on ${String(issue.input)}: decide again, or remove it`,
+    error: (issue) => `expired on ${String(issue.input)}: decide on a new date, or remove it`,
     params: completeMessage,
   });

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import * as rule from './rules.ts';
 import { argv, environmentVariable, name, relativePath, seconds, urlPath, version, webUrl } from './scalars.ts';
 
-/** The application and the environments that it runs in. `meta.examples` is what `npm run init` writes. */
+/** The application and its environments. `npm run init` writes the first of `meta.examples`. */
 
 const service = z
   .strictObject({
@@ -11,7 +11,7 @@ const service = z
       description: 'program and arguments, run in the artefact directory; listens on $HOST:$PORT; ends on SIGTERM',
       examples: [['node', 'server.js']],
     }),
-    health: urlPath.default('/healthz').describe('answers 200 when the instance can serve'),
+    health: urlPath.default('/healthz').describe('path that answers 200 when the instance can serve'),
     routes: z
       .array(urlPath)
       .min(1)
@@ -35,12 +35,15 @@ const integration = z
     }),
     url: webUrl
       .optional()
-      .meta({ description: 'the real one; leave out to use the stand-in', examples: ['https://payments.example.com'] }),
+      .meta({
+        description: 'URL of the third party; leave it out to use the stand-in',
+        examples: ['https://payments.example.com'],
+      }),
     standIn: argv.optional().meta({
       description: 'a local stand-in, run at the project’s root, once per environment, with HOST and PORT set',
       examples: [['node', 'stand-ins/payments.js']],
     }),
-    health: urlPath.default('/healthz').describe('answers 200 when the integration works'),
+    health: urlPath.default('/healthz').describe('path that answers 200 when the integration works'),
   })
   .describe('a third party that the services call');
 
@@ -54,7 +57,7 @@ const directoryMigrations = z
       .array(z.string())
       .default([])
       .describe(
-        'names of the files that only run after the bake time, past the point of no return; rehearsed on the copy, and after a proven backup',
+        'names of the files that run only after the bake time, past the point of no return; they are rehearsed on a copy, and run after a backup that was restored and compared',
       ),
   })
   .superRefine(rule.contractNamesAreFiles, rule.evenIfBroken);
@@ -64,7 +67,9 @@ const commandMigrations = z
     expand: argv.describe(
       "the application's own command, run in the artefact directory with DATABASE_URL of the owner role",
     ),
-    contract: argv.optional().describe('its command for what only runs after the bake time; rehearsed on the copy'),
+    contract: argv
+      .optional()
+      .describe('command for the migrations that run only after the bake time; rehearsed on a copy'),
   })
   .superRefine(rule.contractIsACommand, rule.evenIfBroken);
 
@@ -74,14 +79,14 @@ export const application = z
     version: version.meta({ description: 'the version to release', examples: ['1.0.0'] }),
     baseline: version
       .optional()
-      .meta({ description: 'the version that an empty production gets first', examples: ['0.9.0'] }),
+      .meta({ description: 'version that is released first to an empty production', examples: ['0.9.0'] }),
     build: z
       .strictObject({
         command: argv.meta({
           description: 'writes everything that runs into $GREENLIGHT_OUT, for version $GREENLIGHT_VERSION',
           examples: [['npm', 'run', 'build']],
         }),
-        timeoutSeconds: seconds(300).describe('longest time that the build may take'),
+        timeoutSeconds: seconds(300).describe('longest duration of the build'),
       })
       .describe("run at the project's root"),
     services: z
@@ -89,7 +94,7 @@ export const application = z
       .min(1)
       .superRefine(rule.uniqueNames, rule.evenIfBroken)
       .superRefine(rule.routesAreDistinct, rule.evenIfBroken)
-      .describe('what runs, released as one unit'),
+      .describe('process types, released as one unit'),
     migrations: z
       .union([directoryMigrations, commandMigrations])
       .describe('changes of the database: a directory of SQL files, or commands: { expand, contract }'),
@@ -103,14 +108,14 @@ export const application = z
         methods: z
           .array(z.enum(['POST', 'PUT', 'PATCH', 'DELETE']))
           .default(['POST', 'PUT', 'PATCH', 'DELETE'])
-          .describe('methods that write'),
+          .describe('HTTP methods that write'),
         paths: z.array(urlPath).default([]).describe('path prefixes that write whatever their method'),
       })
       .prefault({})
-      .describe('which requests write; they go to the live colour alone until the cutover'),
+      .describe('which requests write; only the live colour gets them'),
   })
   .superRefine(rule.baselineIsOlder, rule.evenIfBroken)
-  .describe('what is released');
+  .describe('the application that is released');
 
 const environment = z.strictObject({
   instances: z
@@ -136,13 +141,13 @@ const environment = z.strictObject({
 
 export const environments = z
   .strictObject({
-    staging: environment.prefault({}).describe('mirror of production, in other sizes'),
-    // An example port of its own: two environments cannot share one.
+    staging: environment.prefault({}).describe('the same components as production, in other sizes'),
+    // Another example: two environments cannot share a port.
     production: environment
       .extend({ port: environment.shape.port.meta({ ...environment.shape.port.meta(), examples: [9443] }) })
       .prefault({})
-      .describe('what users see'),
+      .describe('the environment that users use'),
   })
   .superRefine(rule.portsDiffer, rule.evenIfBroken)
   .prefault({})
-  .describe('where it runs');
+  .describe('the environments');

@@ -8,7 +8,7 @@ import { report, type Context, type Unsure } from './rules.ts';
 
 const { cidrBlock: _ofOneEnvironment, ...shared } = awsShape;
 
-/** Networks that share addresses cannot be peered, and a release has to reach both. */
+/** The address ranges must not overlap, because the networks are peered: a release reaches both. */
 const cidrBlocks = z
   .strictObject({
     staging: cidrBlock.default('10.0.0.0/16').describe('of staging'),
@@ -20,7 +20,7 @@ const cidrBlocks = z
   .prefault({})
   .describe('addresses of the networks');
 
-/** The part of a release definition that only `platform: 'aws'` needs: the settings of `infra/aws`, and a name per environment. */
+/** The section for `platform: 'aws'`: the settings of `infra/aws`, with address range and domain per environment. */
 export const aws = consistent(
   z.strictObject({
     ...shared,
@@ -30,17 +30,17 @@ export const aws = consistent(
         staging: domain.meta({ description: 'of staging', examples: ['staging.example.org'] }),
         production: domain.meta({ description: 'of production', examples: ['app.example.org'] }),
       })
-      // An address is no name in a zone: an emulated account has both environments at one, with ports of their own.
+      // Two environments may share an IP address (emulated account, different ports), but not a name in the zone.
       .refine(({ staging, production }) => staging !== production || isIP(staging) !== 0, {
         path: ['production'],
-        message: 'is the name of staging too; both are up at once, so choose another one',
+        message: 'is the name of staging too; both are up at the same time, so choose another name',
       })
       .describe('names of the entry points, in the hosted zone'),
     integrations: z
       .record(name, webUrl)
       .default({})
       .describe(
-        'addresses of integrations that locally are stand-ins, by name: tasks cannot reach a process of this machine',
+        'URLs, by name, of integrations that have a local stand-in: tasks on AWS cannot reach a process on this machine',
       ),
   }),
 );
@@ -57,7 +57,7 @@ type Definition = Unsure<{
   alerts: Unsure<{ receivers: (Unsure<{ name: string; webhook: string }> | undefined)[] }>;
 }>;
 
-/** What the platform aws needs beside what every platform does. */
+/** Rules that apply only to the platform aws. */
 export function fitsAws(definition: Definition, ctx: Context): void {
   if (definition?.aws === undefined)
     return report(ctx, ['aws'], 'is missing: platform "aws" needs it; npm run init shows all its settings');
@@ -68,7 +68,7 @@ export function fitsAws(definition: Definition, ctx: Context): void {
     report(
       ctx,
       path,
-      'is missing: tasks on AWS cannot reach a stand-in of this machine; give the address of a real one',
+      'is missing: tasks on AWS cannot reach a stand-in on this machine; give the URL of the third party',
     );
   });
   list(definition.alerts?.receivers).forEach((receiver, index) => {
@@ -76,7 +76,7 @@ export function fitsAws(definition: Definition, ctx: Context): void {
     report(
       ctx,
       ['alerts', 'receivers', index, 'webhook'],
-      'is not https, and SNS sends to nothing else; give an https address',
+      'is not https, and SNS supports only https; give an https address',
     );
   });
 }

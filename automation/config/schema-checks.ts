@@ -2,7 +2,7 @@ import { z } from 'zod';
 import * as rule from './rules.ts';
 import { argv, expiry, relativePath, seconds, share, urlPath } from './scalars.ts';
 
-/** What is run against a version before and while it goes live. */
+/** Tests, load, synthetic traffic and security checks. */
 
 const testCommand = (example: string, description: string) =>
   z
@@ -11,7 +11,7 @@ const testCommand = (example: string, description: string) =>
         description: 'run in the artefact directory; {results} is replaced by the path of the JUnit XML to write',
         examples: [['node', 'tests/run.js', example, '{results}']],
       }),
-      timeoutSeconds: seconds(120).describe('longest time that they may take'),
+      timeoutSeconds: seconds(120).describe('longest duration of the tests'),
     })
     .describe(description);
 
@@ -44,7 +44,7 @@ export const load = z
       .max(64)
       .default(1)
       .describe(
-        'parts that run at once: processes on this machine, tasks on AWS; needs a script built on loadtests/lib',
+        'number of k6 processes (on AWS: tasks) that share the load; more than 1 needs a script built on loadtests/lib',
       ),
     growth: z.number().min(1).max(10).default(1.5).describe('capacity wanted, as a multiple of the expected peak'),
     thresholds: z
@@ -61,14 +61,14 @@ export const load = z
         errorRate: share.default(0.001).describe('share of requests that may fail'),
       })
       .superRefine(rule.percentilesAscend, rule.evenIfBroken)
-      .describe('what the load test has to keep'),
+      .describe('limits for the load test'),
   })
   .describe('load test of the new colour');
 
 export const synthetic = z
   .strictObject({
     script: relativePath.meta({
-      description: 'k6 script that gives marked traffic to production during a release',
+      description: 'k6 script that sends marked traffic to production during a release',
       examples: ['loadtests/journey.ts'],
     }),
     requestsPerSecond: z
@@ -77,9 +77,9 @@ export const synthetic = z
       .min(0)
       .max(1000)
       .default(50)
-      .describe('0: no synthetic traffic, real users give it; else data.ledger is needed'),
+      .describe('0: no synthetic traffic, only that of real users; otherwise data.ledger is required'),
   })
-  .describe('traffic of our own, so that a release is judged on enough requests');
+  .describe('traffic that Greenlight sends, so that a release is judged on enough requests');
 
 const acceptedRisk = z.strictObject({
   rule: z
@@ -103,21 +103,27 @@ const acceptedRisk = z.strictObject({
 
 export const security = z
   .strictObject({
-    scanner: z.enum(['auto', 'zap', 'wapiti']).default('auto').describe('auto: ZAP where it is complete, else Wapiti'),
-    maxSeconds: seconds(60, 7200).describe('longest time of the scan'),
+    scanner: z
+      .enum(['auto', 'zap', 'wapiti'])
+      .default('auto')
+      .describe('auto: ZAP if it is installed with its rules, otherwise Wapiti'),
+    maxSeconds: seconds(60, 7200).describe('longest duration of the scan'),
     failOn: z
       .enum(['low', 'medium', 'high'])
       .default('medium')
-      .describe('findings of this risk and above fail the gate'),
-    acceptedRisks: z.array(acceptedRisk).default([]).describe('findings that do not fail the gate, for a while'),
-    startPaths: z.array(urlPath).default(['/']).describe('pages the scan starts from'),
+      .describe('findings of this severity and above fail the gate'),
+    acceptedRisks: z.array(acceptedRisk).default([]).describe('findings that do not fail the gate until a date'),
+    startPaths: z.array(urlPath).default(['/']).describe('paths of the pages that the scan starts from'),
     authentication: z
       .strictObject({
         protectedPaths: z
           .array(urlPath)
           .min(1)
-          .meta({ description: 'must answer 401 or 403 to a stranger', examples: [['/api/account']] }),
-        loginPath: urlPath.meta({ description: 'where a login is sent', examples: ['/api/login'] }),
+          .meta({
+            description: 'paths that must answer 401 or 403 without a valid session',
+            examples: [['/api/account']],
+          }),
+        loginPath: urlPath.meta({ description: 'path that a login is sent to', examples: ['/api/login'] }),
         loginBody: z.record(z.string(), z.string()).meta({
           description: 'a wrong login, sent as JSON',
           examples: [{ email: 'nobody@example.com', password: 'wrong' }],
@@ -128,10 +134,10 @@ export const security = z
           .min(3)
           .max(100)
           .default(10)
-          .describe('after so many wrong logins the answer must be 429'),
+          .describe('number of wrong logins after which the answer must be 429'),
       })
       .optional()
-      .describe('what the authentication check tries'),
+      .describe('settings of the authentication gate'),
   })
   .prefault({})
   .describe('security scan');

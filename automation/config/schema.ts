@@ -6,9 +6,8 @@ import { application, environments } from './schema-application.ts';
 import { load, security, synthetic, tests } from './schema-checks.ts';
 
 /**
- * The one schema of a release definition. It gives the types, the defaults, the messages and the documentation:
- * every key that a user may write is described here (and in the files named `schema-*`) and nowhere else. Unknown keys
- * are errors.
+ * The schema of a release definition, with `schema-*.ts`. Types, defaults, messages and the documentation of every key
+ * come from it. Unknown keys are errors.
  */
 
 const maskRule = z.strictObject({
@@ -37,7 +36,7 @@ const data = z
       .array(invariant)
       .superRefine(rule.uniqueNames, rule.evenIfBroken)
       .default([])
-      .describe('what must always hold in the data'),
+      .describe('conditions that must always hold in the data'),
     personal: z
       .array(maskRule)
       .superRefine(rule.uniqueMasks, rule.evenIfBroken)
@@ -63,12 +62,12 @@ const data = z
           }),
       })
       .optional()
-      .meta({ description: 'how the writes of the synthetic traffic are found again', active: true }),
+      .meta({ description: 'how the writes of the synthetic traffic are looked up in the database', active: true }),
     maxLagSeconds: z.number().min(0).max(3600).default(5).describe('replication lag up to which a cutover may begin'),
     backupRetention: z.number().int().min(1).max(365).default(7).describe('backups kept'),
   })
   .prefault({})
-  .describe('what is known about the data');
+  .describe('properties of the data');
 
 const slo = z
   .strictObject({
@@ -88,7 +87,12 @@ const canary = z
       .describe('percent of reads on the new colour'),
     stepSeconds: seconds(20).describe('length of a step'),
     minRequests: z.number().int().min(1).default(50).describe('per colour and step; fewer is inconclusive'),
-    maxP95Ratio: z.number().min(1).max(100).default(2).describe("new colour's p95 against the live colour's"),
+    maxP95Ratio: z
+      .number()
+      .min(1)
+      .max(100)
+      .default(2)
+      .describe("highest ratio of the new colour's p95 to the live colour's"),
     noticeableMs: z
       .number()
       .min(0)
@@ -97,7 +101,7 @@ const canary = z
       .describe('a p95 that is higher by less than this (milliseconds) is no regression, whatever the ratio'),
   })
   .prefault({})
-  .describe('how the reads move to the new colour');
+  .describe('how reads are moved to the new colour');
 
 const cutover = z
   .strictObject({
@@ -118,15 +122,15 @@ const cutover = z
   })
   .superRefine(rule.drainFitsHold, rule.evenIfBroken)
   .prefault({})
-  .describe('the moment at which writes move');
+  .describe('limits of the switch of writes');
 
 const bake = z
   .strictObject({
-    seconds: seconds(30, 604_800).describe('how long the new colour is watched, with the way back open'),
+    seconds: seconds(30, 604_800).describe('how long the new colour is watched while a rollback is possible'),
     oldColour: z
       .enum(['release', 'keep-warm'])
       .default('release')
-      .describe('what becomes of the old colour after the bake time'),
+      .describe('release: take the old colour down after the bake time; keep-warm: leave it running'),
   })
   .prefault({})
   .describe('after the cutover');
@@ -137,9 +141,12 @@ const window = z
       .array(z.enum(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']))
       .min(1)
       .superRefine(rule.uniqueValues, rule.evenIfBroken)
-      .meta({ description: 'days on which it opens', examples: [['tue', 'wed', 'thu']] }),
-    from: timeOfDay.meta({ description: 'opens', examples: ['22:00'] }),
-    to: timeOfDay.meta({ description: 'closes; earlier than from: on the next day', examples: ['05:00'] }),
+      .meta({ description: 'days on which the window opens', examples: [['tue', 'wed', 'thu']] }),
+    from: timeOfDay.meta({ description: 'time at which the window opens', examples: ['22:00'] }),
+    to: timeOfDay.meta({
+      description: 'time at which the window closes; earlier than from: on the next day',
+      examples: ['05:00'],
+    }),
     timeZone: timeZone.meta({ description: 'IANA name of the time zone', examples: ['Europe/Berlin'] }),
   })
   .superRefine(rule.windowIsOpen, rule.evenIfBroken);
@@ -157,21 +164,24 @@ const waiver = z.strictObject({
   reason: z
     .string()
     .min(10, 'say why in at least ten characters')
-    .meta({ description: 'why the release may pass without it', examples: ['capacity is doubled next week'] }),
+    .meta({
+      description: 'why the release may go on although the gate does not pass',
+      examples: ['capacity is doubled next week'],
+    }),
   by: z
     .string()
     .min(1)
     .meta({ description: 'who decided', examples: ['product owner'] }),
-  expires: expiry.meta({ description: 'last day (UTC) on which it holds', examples: ['2099-12-31'] }),
+  expires: expiry.meta({ description: 'last day (UTC) on which the waiver is valid', examples: ['2099-12-31'] }),
 });
 
 export const platforms = ['local', 'aws'] as const;
 export type PlatformName = (typeof platforms)[number];
 
-/** Reports what a platform needs beside what every platform does. */
+/** Rules that apply only to one platform. */
 const fits: Record<PlatformName, typeof fitsAws> = { local: () => undefined, aws: fitsAws };
 
-/** Keys and types alone; `releaseDefinition` adds the rules between sections. */
+/** Keys and types. `releaseDefinition` adds the rules between sections. */
 const sections = z.strictObject({
   platform: z.enum(platforms).default('local').describe('local: real processes on this machine; aws: ECS, ALB and RDS'),
   aws: aws.optional().describe('accounts, sizes and names on AWS; needed where the platform is aws'),
@@ -186,8 +196,11 @@ const sections = z.strictObject({
   canary,
   cutover,
   bake,
-  window: window.optional().describe('when a release of production may start; leave out for any time'),
-  approval: z.enum(['ask', 'auto']).default('ask').describe('auto: go when every gate passes, without asking a person'),
+  window: window.optional().describe('when a release of production may start; leave it out for any time'),
+  approval: z
+    .enum(['ask', 'auto'])
+    .default('ask')
+    .describe('ask: a person approves; auto: approved if every gate passes'),
   alerts: z
     .strictObject({
       receivers: z
@@ -197,21 +210,21 @@ const sections = z.strictObject({
         .describe('who gets alerts'),
     })
     .prefault({})
-    .describe('who is told when something is wrong'),
+    .describe('receivers of alerts'),
   announcements: z
     .strictObject({
       webhook: webUrl
         .optional()
         .meta({ description: 'gets announcements by POST', examples: ['https://chat.example.com/hook'] }),
-      expectedDowntime: z.string().default('none').describe('what users are told to expect'),
+      expectedDowntime: z.string().default('none').describe('downtime that announcements tell users to expect'),
     })
     .prefault({})
-    .describe('who is told that a release begins and ends'),
+    .describe('announcements of the begin and the end of a release'),
   waivers: z
     .array(waiver)
     .superRefine(rule.uniqueWaivers, rule.evenIfBroken)
     .default([])
-    .describe('gates that may fail, for a while'),
+    .describe('gates that may fail until a date'),
 });
 
 export const releaseDefinition = sections

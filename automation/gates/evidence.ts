@@ -3,15 +3,15 @@ import { join, relative } from 'node:path';
 import type { Redactor } from '../../infra/lib/redact.ts';
 import type { EvidenceFolder } from '../journal/verdict.ts';
 
-/** An open folder of evidence; `seal` removes the secrets from what tools wrote, and says what is there. */
+/** An evidence folder that a gate writes to. `seal` redacts the secrets in the files that tools wrote. */
 export interface OpenEvidence extends EvidenceFolder {
-  /** Paths relative to the release's directory, sorted. */
+  /** Resolves to the paths of all files, relative to the release's directory, sorted. */
   seal(): Promise<string[]>;
 }
 
 /**
- * Makes `evidence/<gate>/` in a release's directory. A second run of the same gate gets `<gate>-2`, so that the evidence of
- * the runs stays apart.
+ * Makes `evidence/<gate>/` in a release's directory. A second run of the same gate gets `<gate>-2`, so that no evidence
+ * is overwritten.
  */
 export async function openEvidence(releaseDirectory: string, gate: string, redactor: Redactor): Promise<OpenEvidence> {
   const directory = await freshDirectory(join(releaseDirectory, 'evidence'), gate);
@@ -34,7 +34,7 @@ export async function openEvidence(releaseDirectory: string, gate: string, redac
 async function redactFile(path: string, redactor: Redactor): Promise<void> {
   const bytes = await readFile(path);
   const before = bytes.toString('utf8');
-  // Decoding a binary file as text would damage it, so it is left as it is.
+  // A binary file is left unchanged: decoding it as text would damage it.
   if (!Buffer.from(before).equals(bytes)) return;
   const after = redactor.redact(before);
   if (after !== before) await writeFile(path, after);

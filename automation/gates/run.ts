@@ -4,10 +4,11 @@ import { passes, worst, type Findings, type Gate, type GateResult, type Measurem
 
 export type { Gate } from '../journal/verdict.ts';
 
-/** An accepted failure of a gate, with its expiry date and the person responsible (`waivers` of the release definition). */
+/** An accepted failure of a gate (`waivers` of the release definition). */
 export interface Waiver {
   gate: string;
   reason: string;
+  /** Who is responsible. */
   by: string;
   /** ISO date: valid to the end of that day, UTC. */
   expires: string;
@@ -18,11 +19,14 @@ export interface GateOptions {
   waivers?: readonly Waiver[];
   now?: Date;
   signal?: AbortSignal;
-  /** Masks secrets in the evidence and in messages; default: every secret that this program has seen. */
+  /** Masks secrets in the evidence and in messages; default: all secrets registered in this process. */
   redactor?: Redactor;
 }
 
-/** Runs one gate. Never rejects for what the gate does: a measurement that throws is the verdict `error`. */
+/**
+ * Runs one gate. An exception from `measure` becomes the verdict `error`. Rejects only if the evidence folder cannot be
+ * made or read.
+ */
 export async function runGate(gate: Gate, options: GateOptions): Promise<GateResult> {
   const { releaseDirectory, waivers = [], now = new Date(), redactor = secrets } = options;
   const evidence = await openEvidence(releaseDirectory, gate.id, redactor);
@@ -55,8 +59,8 @@ function broken(error: unknown): Findings {
 }
 
 /**
- * The worst measurement wins. A valid waiver turns `fail` and `inconclusive` into `waived`. `error` cannot be waived: a broken
- * measurement is not the accepted risk.
+ * The worst measurement is the verdict. A valid waiver turns `fail` and `inconclusive` into `waived`. `error` cannot be
+ * waived: a broken measurement is not the accepted risk.
  */
 export function judge(
   gate: Pick<Gate, 'id' | 'title'>,
@@ -87,7 +91,7 @@ function summarise(measurements: Measurement[]): { measured: string; wanted: str
   if (measurements.length === 1 || !passes(verdict)) {
     const more = measurements.filter((m) => !passes(m.verdict)).length - 1;
     const others = more > 0 ? `, and ${more} more` : '';
-    // For a broken measurement the reason is all that is known, so the release's last line includes it.
+    // The release's last line shows this summary. Of a broken measurement nothing but the reason is known.
     const why = verdict === 'error' && first.note !== undefined ? ` (${first.note})` : '';
     return { measured: `${first.name}: ${first.measured}${why}${others}`, wanted: first.wanted };
   }

@@ -1,8 +1,8 @@
 import type { ReportModel } from './model/model.ts';
 
 /**
- * `report.json`. Stable for programs (within one `schemaVersion`): verdict, release, environment, from, to, requests,
- * writes, hold, gates, stages, rollback, overhead. The rest is what the HTML shows and may grow.
+ * `report.json`. Stable for programs within one `schemaVersion`: verdict, reason, release, environment, from, to,
+ * requests, writes, hold, gates, stages, rollback, overhead. The other keys are data of the HTML report and may change.
  */
 export function renderJson(model: ReportModel): string {
   const {

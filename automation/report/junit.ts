@@ -2,7 +2,7 @@ import { XMLBuilder } from 'fast-xml-parser';
 import type { ReportModel, GateRow } from './model/model.ts';
 import { wayBackLossless } from './model/proofs.ts';
 
-/** One element as XMLBuilder takes it: `@` begins an attribute, `#text` is the content. */
+/** Children of a test case for XMLBuilder: `@` begins an attribute name, `#text` is the content. */
 type Outcome = Partial<Record<'failure' | 'error' | 'skipped' | 'system-out', Record<string, string>>>;
 interface TestCase extends Outcome {
   '@classname': string;
@@ -11,8 +11,8 @@ interface TestCase extends Outcome {
 }
 
 /**
- * `junit.xml`: one test case per gate and stage, so that any CI shows a release like a test run. `fail` is a failure,
- * `error` and `inconclusive` are errors (nothing was proven), `not-run` is skipped, `waived` passes and says so.
+ * `junit.xml`: one test case per gate and stage, so that a CI shows a release like a test run. `fail` is a failure,
+ * `error` and `inconclusive` are errors, `not-run` is skipped, `waived` passes with the waiver in `system-out`.
  */
 export function renderJUnit(model: ReportModel): string {
   const byStage = Map.groupBy(model.gates, (gate) => gate.stage ?? 'release');
@@ -72,7 +72,10 @@ function gateCase(gate: GateRow): TestCase {
   return testCase(gate.id, gate.title, gate.ms, outcome(gate.verdict, lines.join('\n'), gate.waiver));
 }
 
-/** A rollback that kept every write is a passed test. Writes that it lost, or that nobody could count, are a failure or an error. */
+/**
+ * A rollback that kept every write is a passed test. Lost writes are a failure; an unknown or unfinished result is an
+ * error.
+ */
 function rollbackCase(model: ReportModel): TestCase {
   const { verdict, measured } = wayBackLossless(model);
   return testCase('stages', 'Rollback', model.rollback?.ms ?? 0, outcome(verdict, measured));
@@ -110,7 +113,7 @@ function outcome(verdict: GateRow['verdict'], text: string, waiver?: GateRow['wa
 
 const seconds = (ms: number): string => (ms / 1000).toFixed(3);
 
-/** Replaces the characters that XML 1.0 cannot hold: the builder escapes, and lets these through. */
+/** Replaces characters that XML 1.0 forbids. XMLBuilder escapes markup but does not remove them. */
 const valid = (text: string): string =>
   // eslint-disable-next-line no-control-regex -- these are what XML forbids
   text.toWellFormed().replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g, '\ufffd');

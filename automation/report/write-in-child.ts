@@ -6,9 +6,9 @@ import { OperationError } from '../../infra/lib/errors.ts';
 const timeoutMs = 60_000;
 
 /**
- * Writes the report of the release in `directory`, in a process of its own: drawing takes more memory than all the
- * rest of a release, and what goes wrong in it must not reach the release. The journal holds no secret, so neither
- * does what is made of it. Resolves to the path of report.html.
+ * Writes the report of the release in `directory`, in a child process: drawing the charts takes more memory than the
+ * rest of a release, and its failure must not end the release. Secrets need no masking, because the journal has none.
+ * Resolves to the path of report.html.
  */
 export async function writeReportApart(directory: string): Promise<string> {
   try {
@@ -22,7 +22,7 @@ export async function writeReportApart(directory: string): Promise<string> {
     throw new OperationError(
       `writing the report of ${directory}`,
       found.split('\n').slice(-3).join(' '),
-      `the journal is whole: see that the disk has room, then run: node automation/report/main.ts ${directory}`,
+      `the journal is not affected: check for free disk space, then run: node automation/report/main.ts ${directory}`,
       { cause: error },
     );
   }

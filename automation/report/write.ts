@@ -16,8 +16,8 @@ export interface WrittenReport {
 }
 
 /**
- * Reads the journal in `directory` and writes report.html, report.json and junit.xml beside it, each whole or not at
- * all; also while the release runs. Throws an OperationError where there is no journal or no release in it.
+ * Reads the journal in `directory` and writes report.html, report.json and junit.xml beside it, each atomically. May be
+ * called while the release runs. Throws an OperationError if there is no journal or it has no start of a release.
  */
 export function writeReport(directory: string): WrittenReport {
   const { entries, damage } = readJournal(join(directory, journalFile));

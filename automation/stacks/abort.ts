@@ -1,9 +1,9 @@
-/** How long Ctrl-C may take to reach the engine by itself. */
+/** How long Ctrl-C at a terminal may take to reach the engine, ms. */
 const graceMs = 500;
 
 /**
- * Passes an abort on to the engine as one interrupt, never two: it takes the second one for "stop at once", and would
- * leave resources half made. At a terminal, Ctrl-C has reached it already by itself; it says so in its output.
+ * Passes an abort on to the engine as exactly one interrupt. The engine stops at once on a second one and would leave
+ * resources half made. Ctrl-C at a terminal reaches the engine directly, which its output shows; then none is sent.
  */
 export function forwardAbort(signal: AbortSignal | undefined): {
   signal: AbortSignal;

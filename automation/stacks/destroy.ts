@@ -8,15 +8,16 @@ import { UntrustedState } from './state.ts';
 export interface DestroyResult {
   /** Resources that the engine deleted, by stack kind. */
   deleted: Record<string, number>;
-  /** Stacks that the engine could not take down, and why. Their resources were stopped without it. */
+  /** Stacks that the engine could not destroy, and why. The platform removed their resources without it. */
   withoutEngine: { kind: StackKind; why: string }[];
-  /** What stays, and where. */
+  /** What was kept, and where. */
   kept: string[];
 }
 
 /**
- * Takes an environment down: its stacks in reverse order, then whatever is left of it on the machine. Works also when half
- * of it is missing, or when the engine's state is lost. Backups, reports and the stacks' history stay unless `keepBackups` is false.
+ * Destroys an environment: its stacks in reverse order, then what is left of it. On a platform that can remove
+ * everything itself (`wipesAll`) this works without the engine's state; on others a failure of the engine rejects.
+ * Backups, reports and the history of the stacks are kept unless `keepBackups` is false.
  */
 export async function destroyEnvironment(
   engine: Engine,
@@ -24,7 +25,7 @@ export async function destroyEnvironment(
   environment: EnvironmentName,
   options: { keepBackups: boolean; signal?: AbortSignal },
 ): Promise<DestroyResult> {
-  // Asked first: at a protected resource the engine would stop half-way, with what serves users gone already.
+  // Checked first: the engine would stop at a protected resource, after it has deleted what serves users.
   if (!platform.wipesAll) await refuseProtected(engine, environment);
   await refuseElsewhereIfKnown(engine, environment);
   const result: DestroyResult = { deleted: {}, withoutEngine: [], kept: [] };
@@ -38,7 +39,7 @@ export async function destroyEnvironment(
       result.deleted[kind] = changes['delete'] ?? 0;
     } catch (error) {
       options.signal?.throwIfAborted();
-      // The state is all that knows these resources: they would go on running, unknown.
+      // Only the state knows these resources. Without it they would go on running unnoticed.
       if (!platform.wipesAll) throw error;
       result.withoutEngine.push({ kind, why: (error as Error).message });
     }
@@ -49,7 +50,10 @@ export async function destroyEnvironment(
   return result;
 }
 
-/** A damaged state cannot say where it was recorded. What is on this disk is taken down without it. */
+/**
+ * Refuses a state of another copy of the project. A damaged state cannot tell; then only what is on this disk is
+ * removed.
+ */
 async function refuseElsewhereIfKnown(engine: Engine, environment: EnvironmentName): Promise<void> {
   const known = await recordedElsewhere(engine, environment).catch((error: unknown) => {
     if (error instanceof UntrustedState) return undefined;
@@ -64,7 +68,7 @@ async function refuseProtected(engine: Engine, environment: EnvironmentName): Pr
   if (names.size === 0) return;
   throw new OperationError(
     `taking ${environment} down`,
-    `it is protected from that: ${[...names].join(', ')}`,
-    'nothing was changed; where you mean it, see "Teardown" in docs/aws.md',
+    `resources are protected against deletion: ${[...names].join(', ')}`,
+    'nothing was changed; to delete them, see "Teardown" in docs/aws.md',
   );
 }

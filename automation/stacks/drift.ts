@@ -3,13 +3,13 @@ import type { EngineSettings } from '../../infra/platform/engine.ts';
 import { resourceName } from './events.ts';
 import type { RecordedResource } from './state.ts';
 
-/** A resource that is not as the state says. */
+/** A resource that differs from the state. */
 export interface Drift {
   resource: string;
   what: string;
 }
 
-/** The differences between the state before a refresh and after it. Changes of `volatile` properties are not drift. */
+/** The differences between the states before and after a refresh. Changes of `volatile` properties are not drift. */
 export function drifts(
   before: RecordedResource[],
   after: RecordedResource[],
@@ -31,7 +31,7 @@ export function drifts(
 
 type Properties = Record<string, unknown>;
 
-/** Removes properties by their paths; `tags/Name` is a property of `tags`. An object that is empty then is removed too. */
+/** Removes properties by path: `tags/Name` is `Name` in `tags`. An object that becomes empty is removed too. */
 function without(properties: Properties, paths: string[]): Properties {
   return paths.reduce((rest, path) => {
     const [key = '', ...inner] = path.split('/');
@@ -43,8 +43,8 @@ function without(properties: Properties, paths: string[]): Properties {
 }
 
 /**
- * A value in a form that can be compared. A secret is encrypted anew whenever the state is written, so its text is left out. Of
- * files and archives the engine always keeps the hash, but not always the contents.
+ * A value in a comparable form. A secret is encrypted anew whenever the state is written, so its ciphertext is left
+ * out. Of files and archives the state always has the hash, but not always the contents.
  */
 function readable(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(readable);
@@ -55,6 +55,6 @@ function readable(value: unknown): unknown {
   return Object.fromEntries(Object.entries(properties).map(([key, inner]) => [key, readable(inner)]));
 }
 
-/** How the engine marks files and archives in its state. */
+/** The key and the values by which the state marks assets and archives (Pulumi SDK, `sig` properties). */
 const signatureKey = '4dabf18193072939515e22adb298388d';
 const assetSignatures: unknown[] = ['c44067f5952c0a294b673a41bacd8c21', '0def7320c3a5731c473e5ecbe6d01bc7'];

@@ -5,8 +5,9 @@ import type { Engine } from './engine.ts';
 import { UntrustedState } from './state.ts';
 
 /**
- * The directory that an environment was recorded in, if it is not this project's: the project was moved or copied with its state.
- * Such a state would change the environment of the other copy. Undefined where it was recorded here.
+ * The directory of the environment in the state, if it is not the one of this project: the project was moved or copied
+ * with its state. Applying such a state would change the environment of the other copy. Undefined if it is this
+ * project's.
  */
 export async function recordedElsewhere(
   engine: Pick<Engine, 'resources'>,
@@ -21,7 +22,7 @@ export async function recordedElsewhere(
   return undefined;
 }
 
-/** The same directory may have several names: a link, another mount. */
+/** Resolves symbolic links, so that two names of one directory are equal. */
 const placeOf = (directory: string): Promise<string> => realpath(directory).catch(() => directory);
 
 export async function refuseElsewhere(

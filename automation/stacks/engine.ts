@@ -27,19 +27,19 @@ export type { Progress } from './events.ts';
 export interface StackRequest {
   environment: EnvironmentName;
   kind: StackKind;
-  /** Ends the run as soon as what is under way allows. */
+  /** Stops the run at the next safe point. */
   signal?: AbortSignal;
 }
 export type UpRequest = StackConfig & { environment: EnvironmentName; signal?: AbortSignal };
 
 export interface UpResult {
-  /** Resources by what was done with them: `create`, `update`, `delete`, `replace`, `same`. */
+  /** Number of resources by operation: `create`, `update`, `delete`, `replace`, `same`. */
   changes: Record<string, number>;
   ms: number;
   outputs: Record<string, unknown>;
   /**
-   * Resources (URNs) that a killed engine began to create, and of which nobody knows the id: they may exist unknown to the
-   * state, and are made anew.
+   * URNs of resources that a killed engine began to create and whose id is not known. They may exist without being in
+   * the state, and are created again.
    */
   orphans: string[];
 }
@@ -48,34 +48,42 @@ export interface RecordedInputs {
   type: string;
   name: string;
   inputs: Record<string, unknown>;
-  /** The engine refuses to delete it. */
+  /** The engine refuses to delete this resource. */
   protect?: true;
 }
 
-/** The Pulumi engine. Every method rejects with an OperationError that names the resource and gives the provider's message. */
+/**
+ * The Pulumi engine. A failed run rejects with an OperationError that has the resource's name and the provider's
+ * message.
+ */
 export interface Engine {
-  /** Stores the configuration and makes the stack what it says. What an interrupted run left is settled first. */
+  /**
+   * Stores the configuration and applies it to the stack. Pending operations of an interrupted run are resolved first.
+   */
   up(request: UpRequest): Promise<UpResult>;
   /**
-   * Compares the state with what is really there, and records it: the next `up` repairs what this returns. What changes by
-   * itself (`EngineSettings.volatile`) is none of it.
+   * Updates the state from the real resources and returns the differences, which the next `up` repairs. Properties that
+   * change by themselves (`EngineSettings.volatile`) are ignored.
    */
   refresh(request: StackRequest): Promise<Drift[]>;
-  /** Takes everything of the stack down. Its history stays. Refuses a colour that is live by the record of the traffic stack. */
+  /**
+   * Deletes all resources of the stack and keeps its history. Refuses a colour that is live by the state of the traffic
+   * stack.
+   */
   destroy(request: StackRequest): Promise<UpResult>;
-  /** Removes the stack's record and history, whatever is in it: for what was taken down without the engine. */
+  /** Deletes the stack's state and history, for a stack whose resources were removed without the engine. */
   forget(environment: EnvironmentName, kind: StackKind): Promise<void>;
   outputs(environment: EnvironmentName, kind: StackKind): Promise<Record<string, unknown>>;
-  /** What the stack was last made to be as a whole. */
+  /** The configuration of the last complete `up`. */
   config(environment: EnvironmentName, kind: StackKind): Promise<StackConfig>;
-  /** What was recorded of the stack's resources: what they were asked to be. Secret inputs are encrypted. */
+  /** The inputs of the stack's resources, from the state. Secret inputs are encrypted. */
   resources(environment: EnvironmentName, kind: StackKind): Promise<RecordedInputs[]>;
   /** Whether the stack has any resource. */
   exists(environment: EnvironmentName, kind: StackKind): Promise<boolean>;
 }
 
 export interface EngineOptions {
-  /** Takes secrets out of what goes into the log. */
+  /** Masks secrets in the log. */
   redact?: (text: string) => string;
   onProgress?: (progress: Progress) => void;
 }
@@ -94,7 +102,7 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
     secret: toSecretConfig(config),
   });
 
-  /** What every run has in common: lock, left-overs, log, events, errors. */
+  /** The common part of every run: lock, pending operations, log, events, errors. */
   const run = async (
     doing: string,
     name: string,
@@ -131,7 +139,10 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
     return { changes: events.changes, ms: Date.now() - started, outputs: (await read(name)).outputs, orphans };
   };
 
-  /** Refuses to destroy the live colour. To take a whole environment down, its traffic stack is destroyed first. */
+  /**
+   * Refuses to destroy the live colour. `destroyEnvironment` destroys the traffic stack first, after which no colour is
+   * live.
+   */
   const refuseLive = async (environment: EnvironmentName, kind: StackKind): Promise<void> => {
     const { split } = (await read(stackName(environment, 'traffic'))).outputs as { split?: Split };
     if (split?.live !== kind) return;
@@ -204,11 +215,14 @@ interface Handlers {
   signal: AbortSignal;
 }
 
-/** A stack's outputs say what it was made to be, once all of it was up; its configuration says what was asked for. */
+/**
+ * Reads the configuration from the outputs, which exist only after a complete `up`. The stack's own may never have been
+ * applied.
+ */
 function fromOutputs(name: string, kind: StackKind, outputs: Record<string, unknown>): StackConfig {
   const required = (key: string): unknown => {
     if (outputs[key] !== undefined) return outputs[key];
-    const found = 'it was never up as a whole';
+    const found = 'it was never applied completely';
     throw new OperationError(`reading the stack ${name}`, found, 'run: npm run resume, or repeat what was interrupted');
   };
   switch (kind) {

@@ -1,7 +1,7 @@
 import type { EngineEvent } from '@pulumi/pulumi/automation/index.js';
 import { OperationError, type Cure } from '../../infra/lib/errors.ts';
 
-/** A resource that the engine began or ended to change. */
+/** The engine began or ended to change a resource. */
 export interface Progress {
   stack: string;
   /** The resource's name: `api.blue.1`. */
@@ -16,9 +16,9 @@ export const resourceName = (urn: string): string => urn.split('::').at(-1) ?? u
 const nameOf = (urn: string | undefined): string | undefined =>
   urn === undefined || urn === '' ? undefined : resourceName(urn);
 
-/** Collects what a run of the engine says about itself. */
+/** Collects the events of one run of the engine. */
 export class EventCollector {
-  /** Resources by what was done with them: `create`, `update`, `delete`, `replace`, `same`. */
+  /** Number of resources by operation: `create`, `update`, `delete`, `replace`, `same`. */
   changes: Record<string, number> = {};
   readonly #errors: { resource: string | undefined; message: string }[] = [];
   readonly #stack: string;
@@ -55,7 +55,9 @@ export class EventCollector {
     this.#onProgress?.({ stack: this.#stack, resource: resourceName(urn), operation: op, state });
   }
 
-  /** What went wrong, from the resource that it went wrong with; the engine's own last words where it names none. */
+  /**
+   * The error of a failed run: that of the first resource, or the engine's own last error line if it names no resource.
+   */
   error(doing: string, cause: unknown, log: string): OperationError {
     const [first, ...more] = this.#errors.filter(({ message }) => message !== 'update failed');
     if (first === undefined) return unnamed(doing, cause, log, this.#cure);
@@ -73,7 +75,7 @@ export class EventCollector {
   }
 }
 
-/** Words of the engine for what a person can put right. */
+/** An error that names no resource. */
 function unnamed(
   doing: string,
   cause: unknown,
@@ -90,7 +92,7 @@ function unnamed(
   return new OperationError(doing, line, known.todo, { cause, ...(known.code && { code: known.code }) });
 }
 
-/** The rule's name, its description and what it found, in one line. */
+/** Rule name, description and finding in one line. */
 const policyMessage = ({ policyName, message }: { policyName: string; message: string }): string =>
   [
     policyName,

@@ -6,9 +6,10 @@ import { isAlive } from '../../infra/lib/lifetimes.ts';
 import { OperationError } from '../../infra/lib/errors.ts';
 
 /**
- * Resolves pending operations after a crash: resources being created are added to the state, and a refresh drops the missing ones.
- * The same refresh finds out how far changes and deletions got. A resource whose id only the provider knew cannot be added:
- * resolves to the URNs of those, for a person to look for.
+ * Resolves pending operations after a crash. Resources that were being created are added to the state, and a refresh
+ * removes those that do not exist. The same refresh finds the result of interrupted updates and deletions. A resource
+ * whose id only the provider knew cannot be added. Resolves to the URNs of such resources, so that a person can look
+ * for them.
  */
 export async function settlePending(
   stack: Stack,
@@ -34,7 +35,7 @@ export async function settlePending(
   return orphans;
 }
 
-/** A lock as the backend writes it, in files and in S3 alike. It has no expiry, so a killed engine leaves it behind. */
+/** A lock file of the backend, the same on disk and in S3. It does not expire, so a killed engine leaves it behind. */
 interface Lock {
   pid: number;
   username: string;
@@ -43,8 +44,8 @@ interface Lock {
 }
 
 /**
- * Paths of the locks of dead engines: their process ran on this host and is gone. Rejects with an OperationError where the
- * holder lives, or may live on another host.
+ * Paths of the locks of dead engines: their process on this host has ended, or the file is incomplete because the
+ * engine was killed while writing it. Rejects with an OperationError if a holder is alive or on another host.
  */
 export async function deadLocks(settings: EngineSettings, stack: string): Promise<string[]> {
   const { state } = settings;
@@ -60,7 +61,7 @@ export async function removeLocks({ state }: EngineSettings, paths: readonly str
   for (const path of paths) await state.remove(path);
 }
 
-/** Undefined where it is gone, or cut off: its engine was killed while it wrote it. */
+/** Undefined if the file is gone or incomplete. */
 async function readLock(state: StateFiles, path: string): Promise<Lock | undefined> {
   const text = await state.read(path);
   try {

@@ -2,11 +2,11 @@ import { OperationError } from '../../infra/lib/errors.ts';
 import type { EngineSettings, StateFiles } from '../../infra/platform/engine.ts';
 import { projectName } from '../../infra/stacks.ts';
 
-/** What the engine recorded about a stack. */
+/** The state of a stack. */
 export interface Recorded {
   resources: RecordedResource[];
   outputs: Record<string, unknown>;
-  /** Operations that began and whose end the engine never saw: it was killed meanwhile. */
+  /** Operations that had begun when the engine was killed. */
   pending: { type: string; resource: RecordedResource }[];
 }
 
@@ -15,7 +15,7 @@ export interface RecordedResource {
   type: string;
   custom?: boolean;
   external?: boolean;
-  /** The engine refuses to delete it. */
+  /** The engine refuses to delete this resource. */
   protect?: boolean;
   id?: string;
   inputs?: Record<string, unknown>;
@@ -28,12 +28,12 @@ export interface Deployment {
   secrets_providers?: { type: string; state?: { url: string; encryptedkey: string } };
 }
 
-/** Where the backend keeps the locks of a stack, one file per holder. Every backend of files has the same layout. */
+/** The backend's folder of locks for a stack, one file per holder. The layout is the same on disk and in S3. */
 export const lockDirectory = (stack: string): string => `.pulumi/locks/organization/${projectName}/${stack}`;
 
 const stacksDirectory = `.pulumi/stacks/${projectName}`;
 
-/** Everything that the backend has of a stack. */
+/** Paths of all files that the backend has of a stack. */
 export async function stackFiles({ state }: EngineSettings, stack: string): Promise<string[]> {
   const own = ['.json', '.json.attrs', '.json.bak', '.json.bak.attrs'].map(
     (end) => `${stacksDirectory}/${stack}${end}`,
@@ -43,18 +43,17 @@ export async function stackFiles({ state }: EngineSettings, stack: string): Prom
   return [...own, ...lists.flat()];
 }
 
-/** Where a file of the backend is, for a person: below its URL, without the query. */
+/** Location of a backend file for messages: backend URL without query, and path. */
 export const locationOf = ({ backendUrl }: EngineSettings, path: string): string =>
   `${backendUrl.replace(/^file:\/\//, '').replace(/\?.*$/, '')}/${path}`;
 
-/** The engine's state is damaged, or contradicts what runs. It must not be taken for "nothing is there". */
+/** The engine's state is damaged or contradicts what runs. It must not be treated as an empty state. */
 export class UntrustedState extends OperationError {
   override readonly name = 'UntrustedState';
 }
 
 /**
- * What was recorded about a stack; undefined where there is no such stack.
- * Rejects with an `UntrustedState` where the record is damaged, and so not empty.
+ * The state of a stack; undefined if there is no such stack. Rejects with an `UntrustedState` if it is damaged.
  */
 export async function recorded(settings: EngineSettings, stack: string): Promise<Recorded | undefined> {
   const latest = await readEither(settings, stack);
@@ -65,8 +64,9 @@ export async function recorded(settings: EngineSettings, stack: string): Promise
 }
 
 /**
- * Puts the copy back where the engine was killed while it wrote the state. The copy is one step behind; making that
- * step again adopts what is there. Only call it when no engine works on the stack, and before the dead engine's lock is removed.
+ * Restores the state from its copy if the engine was killed while writing it. The copy is one step behind; repeating
+ * that step adopts the existing resource. Call it only when no engine works on the stack, and before the dead engine's
+ * lock is removed.
  */
 export async function repairCheckpoint(settings: EngineSettings, stack: string): Promise<void> {
   const { state } = settings;
@@ -80,8 +80,8 @@ export async function repairCheckpoint(settings: EngineSettings, stack: string):
 }
 
 /**
- * Key and URL of the secrets provider that encrypted a stack, from its state: on another machine than the one that made it
- * nothing else knows them. Undefined where there is no such stack, or a passphrase encrypted it.
+ * Key and URL of the secrets provider that encrypted a stack, from its state. On a machine that did not create the
+ * stack they are nowhere else. Undefined if there is no such stack, or if a passphrase encrypted it.
  */
 export async function encryptionOf(settings: EngineSettings, stack: string): Promise<Encryption | undefined> {
   const provider = (await readEither(settings, stack))?.secrets_providers;
@@ -98,10 +98,13 @@ export interface Encryption {
 const checkpointFile = (stack: string): string => `${stacksDirectory}/${stack}.json`;
 const copyOf = (path: string): string => `${path}.bak`;
 
-/** In a directory the backend keeps a file's checksum beside it. It writes that first, and reads no file whose sum is cut off. */
+/**
+ * On disk the backend keeps a checksum file beside each file. It writes the checksum first, and fails if it is
+ * incomplete.
+ */
 const sumOf = (path: string): string => `${path}.attrs`;
 
-/** Removes a file that is there and no JSON. A sum that is missing is missed by nobody. */
+/** Removes a file that is not valid JSON. The backend does not need the checksum files. */
 async function removeCutOff(state: StateFiles, path: string): Promise<void> {
   try {
     JSON.parse((await state.read(path)) ?? '{}');
@@ -112,9 +115,10 @@ async function removeCutOff(state: StateFiles, path: string): Promise<void> {
 }
 
 /**
- * The record; undefined where there is no such stack. The engine writes the file in place, after it has copied it. While it writes,
- * or if it was killed meanwhile, its lock is there, and the copy is valid. A file that is cut off without a lock was damaged later:
- * the copy is one step behind then, and may name an older version than the one that serves users.
+ * The state; undefined if there is no such stack. The engine copies the file, then writes it in place. While it writes,
+ * or if it was killed meanwhile, its lock exists and the copy is valid. An incomplete file without a lock was damaged
+ * later. Then the copy is not used, because it is one step behind and may name an older version than the one that
+ * serves users.
  */
 async function readEither(settings: EngineSettings, stack: string): Promise<Deployment | undefined> {
   const { state } = settings;
@@ -125,7 +129,7 @@ async function readEither(settings: EngineSettings, stack: string): Promise<Depl
   if (latest !== undefined || (text === undefined && copy === undefined)) return latest;
   const before = parseCheckpoint(copy);
   if (before !== undefined && (await state.list(lockDirectory(stack))).length > 0) return before;
-  // The engine may have ended since the first look: then the file is whole.
+  // The engine may have finished writing since the first read.
   const again = parseCheckpoint(await state.read(path));
   if (again === undefined) throw await damaged(settings, stack, text);
   return again;
@@ -139,11 +143,14 @@ async function damaged(settings: EngineSettings, stack: string, text: string | u
   return new UntrustedState(
     `reading the state of the stack ${stack}`,
     `${file} ${how}`,
-    `nothing was changed. ${last === undefined ? `Put back one of its backups (${locationOf(settings, '.pulumi/backups')})` : `Put back what the last run of the engine recorded: copy ${last} to ${file}`}; see "The state of a stack is damaged" in docs/runbook.md`,
+    `nothing was changed. ${last === undefined ? `Restore one of its backups (${locationOf(settings, '.pulumi/backups')})` : `Restore the state after the last run of the engine: copy ${last} to ${file}`}; see "The state of a stack is damaged" in docs/runbook.md`,
   );
 }
 
-/** The engine keeps the state after each of its runs in the history: where the newest of them is, if it is whole. */
+/**
+ * Location of the newest checkpoint in the history, where the engine saves the state after each run; undefined if it is
+ * damaged.
+ */
 async function lastCheckpoint(settings: EngineSettings, stack: string): Promise<string | undefined> {
   const files = await settings.state.list(`.pulumi/history/${projectName}/${stack}`);
   const newest = files
@@ -154,7 +161,7 @@ async function lastCheckpoint(settings: EngineSettings, stack: string): Promise<
   return locationOf(settings, newest);
 }
 
-/** Undefined where it is missing, cut off, or no record of the engine. */
+/** Undefined if the text is missing, incomplete or not a checkpoint. */
 function parseCheckpoint(text: string | undefined): Deployment | undefined {
   if (text === undefined) return undefined;
   try {
@@ -165,11 +172,11 @@ function parseCheckpoint(text: string | undefined): Deployment | undefined {
   }
 }
 
-/** Stands for something: no provider, component or reference to another stack. */
+/** Whether it is a real resource: not a provider, a component or a reference to another stack. */
 export const isReal = ({ type, custom, external }: RecordedResource): boolean =>
   custom === true && external !== true && !type.startsWith('pulumi:');
 
-/** Random values are nowhere but in the state: what was cut off left nothing. */
+/** Random values exist only in the state, so an interrupted creation leaves nothing behind. */
 export const onlyRecorded = ({ type }: RecordedResource): boolean => type.startsWith('random:');
 
 export const realResources = ({ resources }: Recorded): RecordedResource[] => resources.filter(isReal);

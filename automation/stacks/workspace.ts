@@ -21,10 +21,10 @@ import type { EngineSettings } from '../../infra/platform/engine.ts';
 import { projectName } from '../../infra/stacks.ts';
 import { encryptionOf, stackFiles } from './state.ts';
 
-/** Files of the command line itself (one per call) that are kept for the case that somebody has to look. */
+/** How many log files of the Pulumi command (one per call) are kept. */
 const logsKept = 50;
 
-/** Of a stack: values by key. The engine encrypts the secret ones. */
+/** Configuration values of a stack by key. The engine encrypts the secret ones. */
 export interface Configuration {
   plain: Record<string, string>;
   secret: Record<string, string>;
@@ -32,7 +32,7 @@ export interface Configuration {
 
 export const engineDirectory = (): string => join(home(), 'engine');
 
-/** A workspace of the Automation API: its project and stack settings are in `.greenlight/engine/`, not among the sources. */
+/** A workspace of the Automation API. Its project and stack settings are in `.greenlight/engine/`. */
 export class EngineWorkspace {
   readonly #settings: EngineSettings;
   #workspace: Promise<LocalWorkspace> | undefined;
@@ -42,7 +42,7 @@ export class EngineWorkspace {
     this.#settings = settings;
   }
 
-  /** The stack, made if it is not there, with the configuration that it is to have from now on. */
+  /** The stack, created if missing. `configuration` replaces its stored configuration. */
   async stack(name: string, configuration?: Configuration): Promise<Stack> {
     this.#workspace ??= this.#open();
     const workspace = await this.#workspace;
@@ -59,7 +59,10 @@ export class EngineWorkspace {
     return stack;
   }
 
-  /** Deletes all that is recorded about a stack. From the files: the command line does it only where it can decrypt them. */
+  /**
+   * Deletes the state, history and settings of a stack as files. The Pulumi command can do that only if it can decrypt
+   * them.
+   */
   async forget(name: string): Promise<void> {
     this.#stacks.delete(name);
     for (const path of await stackFiles(this.#settings, name)) await this.#settings.state.remove(path);
@@ -70,9 +73,10 @@ export class EngineWorkspace {
     const pulumiHome = join(engineDirectory(), 'pulumi');
     mkdirSync(pulumiHome, { recursive: true, mode: 0o700 });
     prune(join(pulumiHome, 'logs'));
-    // A passphrase of the user's own shell would win over the file, and any option of the command line can be set there too.
+    // A passphrase in the user's shell would take precedence over the file. PULUMI_ variables can also set any option.
     setAside('PULUMI_');
-    // Programs run in this process and talk to the engine at loopback; the library would ask a proxy to do that.
+    // Programs run in this process and talk to the engine on loopback. Without this the library would use the shell's
+    // proxy.
     const proxy = proxySettings();
     Object.assign(process.env, proxy);
     const { backendUrl, secretsProvider, plugins, env, pulumiCommand } = this.#settings;
@@ -93,8 +97,9 @@ export class EngineWorkspace {
   }
 
   /**
-   * A stack that another machine made: the file with its settings is there. Without this the engine would encrypt anew, by
-   * a passphrase. The state wins over a file that is left from an earlier stack of this name.
+   * Writes the encryption settings of the state into the local settings file, which a stack made on another machine
+   * lacks. Without them the engine would encrypt with a new key. The state also replaces settings of an earlier stack
+   * of this name.
    */
   async #adoptEncryption(name: string, workspace: LocalWorkspace): Promise<void> {
     const encryption = await encryptionOf(this.#settings, name);
@@ -106,18 +111,23 @@ export class EngineWorkspace {
     await workspace.saveStackSettings(name, { ...(config && { config }), secretsProvider, encryptedKey });
   }
 
-  /** `up` asks the command line for outputs and summary, three times 0.3 s: the state has them at once. */
+  /**
+   * `up` would call the Pulumi command three times, 0.3 s each, for outputs and summary. They are read from the state
+   * instead.
+   */
   async #find(name: string, workspace: LocalWorkspace): Promise<Stack> {
     const stack = await Stack.createOrSelect(name, workspace);
     return Object.assign(stack, { outputs: () => Promise.resolve({}), info: () => Promise.resolve(undefined) });
   }
 }
 
-/** What the engine and its plug-ins see: no setting of Pulumi's that is in the shell, and of the rest what they need. */
+/**
+ * Environment of the engine and its plug-ins: no PULUMI_ variable of the shell, and of the others only those they need.
+ */
 function engineVariables(own: Record<string, string>): Record<string, string> {
   const fixed = { PULUMI_SKIP_UPDATE_CHECK: 'true', PULUMI_DISABLE_CI_DETECTION: 'true' };
   const list = childEnvironment({ ...fixed, ...own }, [...awsVariables, ...ownVariables]);
-  // The library's type says that it cannot be undefined; it hands the value on as it is.
+  // The library's type forbids undefined, but the library passes the values on unchanged.
   return withoutTheShell(list) as Record<string, string>;
 }
 

@@ -1,23 +1,23 @@
-// Official archives: which one fits this machine, whether it can be had, and whether it is the one that was published.
+// Downloads official archives and verifies their SHA-256.
 import { createHash } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import { SetupProblem, Unreachable } from './problem.mjs';
 import { get } from './request.mjs';
 
-/** Who has no route must know it soon: the other way takes minutes already. */
+/** Longest wait for an answer. Short, because the alternative, a build, takes minutes itself. */
 const answerMs = 5_000;
-/** A download in which nothing comes for so long is dead. */
+/** A download without data for this long is aborted. */
 const silenceMs = 15_000;
-/** More than any tool of ours has: a server that never ends must not fill the disk. */
+/** Limits of a download of unknown size, larger than any of the archives: a faulty server must not fill the disk. */
 const mostBytes = 2 ** 30;
 const mostChecksums = 2 ** 20;
 
 const network = 'Check the network, HTTPS_PROXY and GREENLIGHT_MIRROR, and run it again.';
 const suspicious =
-  'Nothing of it was installed. Try it on another network or without the mirror. If it stays, do not install this file by hand either: report it.';
+  'Nothing of it was installed. Try another network, or without the mirror. If it happens again, do not install this file by hand: report it.';
 
 /**
- * The archive of `source` for this machine, or undefined where none is published. With GREENLIGHT_MIRROR its address is
+ * The archive of `source` for `platform`; undefined if none is published. With GREENLIGHT_MIRROR its address is
  * `<mirror>/<host>/<path>`, as `wget -x` stores files.
  */
 export function archiveOf(source, platform = `${process.platform}-${process.arch}`) {
@@ -37,13 +37,13 @@ function mirrored(url) {
   return new URL(`${mirror.replace(/\/+$/, '')}/${url.host}${url.pathname}`);
 }
 
-/** Without a password that stands in a mirror's address. */
+/** An address for messages, without a user name and a password. */
 const shown = ({ origin, pathname }) => origin + pathname;
 
-/** What went wrong underneath; what an abort was for. */
+/** The cause of an error; of an abort its reason. */
 const reason = (error) => error.cause?.message ?? error.code ?? error.message;
 
-/** What the checksums file of the publisher says of an archive. */
+/** The SHA-256 of an archive in the publisher's checksums file. */
 export async function publishedDigest({ name, checksums }, signal) {
   const response = await get(checksums, signal);
   let text = '';
@@ -59,9 +59,9 @@ export async function publishedDigest({ name, checksums }, signal) {
 }
 
 /**
- * Asks for an archive, and for its digest where none is pinned. The answer is there, and not yet read.
+ * Requests an archive, and its published digest if none is pinned. The body of the response is not read yet.
  * @param {{ answerMs?: number }} [limits]
- * @throws Unreachable where there is no answer in time; SetupProblem where nothing can vouch for it
+ * @throws Unreachable without an answer in time; SetupProblem if no digest is published
  */
 export async function openArchive(archive, limits = {}) {
   const limit = limits.answerMs ?? answerMs;
@@ -81,9 +81,9 @@ export async function openArchive(archive, limits = {}) {
 }
 
 /**
- * Writes an opened archive to `target`: afterwards the whole, right file is there, or none is.
+ * Writes an opened archive to `target`. Afterwards the complete, verified file exists, or none.
  * @param {{ silenceMs?: number }} [limits]
- * @throws Unreachable where it is cut off; SetupProblem where it is not the file that was published
+ * @throws Unreachable if the download is cut off; SetupProblem if it is not the published file
  */
 export async function storeArchive({ archive, response, sha256 }, target, limits = {}) {
   const doing = `downloading ${shown(archive.url)}`;
@@ -122,5 +122,5 @@ export async function storeArchive({ archive, response, sha256 }, target, limits
 
 const write = (file, chunk, doing) =>
   file.write(chunk).catch((error) => {
-    throw new SetupProblem(doing, `writing it: ${error.code}`, 'Make room on the disk, and run it again.');
+    throw new SetupProblem(doing, `writing it: ${error.code}`, 'Free disk space, and run it again.');
   });

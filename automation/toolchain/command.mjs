@@ -1,4 +1,4 @@
-// Runs the programs that install something: quiet while it goes well, the last lines of the log when it does not.
+// Runs the programs that install something. Their output goes to a log; a failure shows its last lines.
 import { spawn } from 'node:child_process';
 import { createWriteStream, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -8,8 +8,8 @@ const tailLines = 12;
 const running = new Set();
 
 /**
- * Whoever stops the set-up stops what it started: a compiler that goes on would fight with the next one. For the set-up's
- * own program to call, and no other: a release that is interrupted has more to do than to end.
+ * Ends the child processes on a signal, because a compiler that goes on would interfere with the next set-up. Only for
+ * the program of the set-up: it ends the process, and an interrupted release has more to do.
  */
 export function endOnSignals() {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
@@ -22,7 +22,7 @@ export function endOnSignals() {
 
 /**
  * Runs one command with its output in `log`.
- * @throws SetupProblem with the end of the log
+ * @throws SetupProblem with the last lines of the log
  */
 export async function run(doing, command, argv, { cwd, env, log }) {
   mkdirSync(dirname(log), { recursive: true });

@@ -1,4 +1,4 @@
-// Debian's packages: which commands install them, and the installation itself where this process is root.
+// Debian packages: the commands that install them, and the installation if this process is root.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,11 +19,14 @@ const isInstalled = (name) => {
   }
 };
 
-/** Whether Debian's package would make and start a database cluster of its own; not our business once it is installed. */
+/**
+ * Whether the installation would create and start a PostgreSQL cluster. If `postgresql-common` is installed already,
+ * its setting stays.
+ */
 const wouldMakeCluster = (packages) =>
   packages.some((name) => name.startsWith('postgresql')) && !isInstalled('postgresql-common');
 
-/** What a person without the rights to install packages has to have run, line by line. */
+/** The commands that a person has to run if this process is not root, one per line. */
 export function debianCommands(packages) {
   const services = debianServices.filter((name) => packages.includes(name));
   return [
@@ -36,7 +39,10 @@ export function debianCommands(packages) {
   ];
 }
 
-/** Installs Debian packages as root. None of the services in them is started, now or at boot. */
+/**
+ * Installs Debian packages as root. Their services are not started: policy-rc.d denies it now, and they are disabled at
+ * boot.
+ */
 export async function installDebian(packages, { root }) {
   const doing = 'installing system packages';
   const options = { env: { DEBIAN_FRONTEND: 'noninteractive' }, log: join(root, '.greenlight', 'setup-system.log') };

@@ -1,17 +1,17 @@
-// What is installed, and in which version. Plain JavaScript on Node built-ins: the set-up runs it on Node 20.
+// Which tools are installed, and in which version. JavaScript with Node built-ins only: the set-up runs it on Node 20.
 import { execFile } from 'node:child_process';
 import { readFileSync, realpathSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { findProgram, searchPath } from '../../infra/lib/search.mjs';
 
-/** The pinned list: `tools.json`. */
+/** The tools in `tools.json`. */
 export function loadTools() {
   return JSON.parse(readFileSync(new URL('tools.json', import.meta.url), 'utf8')).tools;
 }
 
 const numbers = (version) => version.split('.').map(Number);
 
-/** -1, 0 or 1; missing parts count as 0, so 15 equals 15.0. */
+/** -1, 0 or 1. Missing parts count as 0: 15 equals 15.0. */
 export function compareVersions(a, b) {
   const [left, right] = [numbers(a), numbers(b)];
   for (let i = 0; i < Math.max(left.length, right.length); i++) {
@@ -32,7 +32,10 @@ export const describeWanted = ({ min, below }) => `>= ${min}${below === undefine
 /** First version number in what a program printed. */
 export const parseVersion = (text) => /\bv?(\d+(?:\.\d+){1,3})/.exec(text)?.[1] ?? /\bv?(\d+)\b/.exec(text)?.[1];
 
-/** Tools that this project installed are in `<name>-<version>/`: no need to wait for Java to start. */
+/**
+ * The version of a tool that the set-up installed, from its folder `<name>-<version>/`: starting Java for it would be
+ * slow.
+ */
 function ownVersion(path, toolsDirectory) {
   let inside;
   try {
@@ -52,8 +55,8 @@ function output(program, argv) {
 }
 
 /**
- * Looks for one tool. `state` is `good`, `old` (a version that is not wanted), `incomplete` (not all of its programs,
- * or a feature is missing) or `missing`. Never rejects.
+ * Looks for one tool. `state` is `good`, `old` (a version outside of the wanted range), `incomplete` (a program or a
+ * feature is missing, or it does not run) or `missing`. Never rejects.
  */
 export async function inspectTool(tool, toolsDirectory) {
   const directories = searchPath(join(toolsDirectory, 'bin'));

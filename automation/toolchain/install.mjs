@@ -1,4 +1,4 @@
-// How each kind of tool is installed into `.greenlight/tools`: made whole in a temporary folder, then renamed.
+// Installs tools into `.greenlight/tools`, each in a temporary folder that is renamed when it is complete.
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { archiveOf, openArchive, storeArchive } from './archive.mjs';
@@ -9,7 +9,7 @@ import { run } from './command.mjs';
 
 const temporary = '.tmp-';
 
-/** What a killed set-up left behind. Only while the lock is held. */
+/** Removes temporary folders of a killed set-up. Call it only while the lock is held. */
 export function clearLeftovers(toolsDirectory) {
   mkdirSync(join(toolsDirectory, 'bin'), { recursive: true });
   for (const name of readdirSync(toolsDirectory)) {
@@ -17,7 +17,7 @@ export function clearLeftovers(toolsDirectory) {
   }
 }
 
-/** Fills a temporary folder, then makes it `<name>-<version>/` and `bin/<program>` a link into it, in one rename each. */
+/** Fills a temporary folder, renames it to `<name>-<version>/`, and replaces the link `bin/<program>` atomically. */
 async function installed(tool, { toolsDirectory }, fill) {
   const folder = mkdtempSync(join(toolsDirectory, temporary));
   try {
@@ -40,13 +40,13 @@ async function installed(tool, { toolsDirectory }, fill) {
 const logOf = (tool, { root }) => join(root, '.greenlight', `setup-${tool.name}.log`);
 
 /**
- * Nobody debugs these programs, and half of what a compiler allocates is worth no collection: without the two settings a
- * build takes a fifth more of the processor. The programs are the same.
+ * No debug information, and less garbage collection in the compiler. Without the two settings a build takes a fifth
+ * more processor time.
  */
 const goFlags = ['-trimpath', '-gcflags=all=-dwarf=false'];
 const goEnvironment = { GOGC: '400' };
 
-/** Go modules carry their checksums (go.sum, and Go's checksum database): what is built is what was published. */
+/** Go verifies the modules by go.sum and by its checksum database. */
 const goBuilds = {
   'go-module': ({ source, name }, folder, { root }) => ({
     argv: ['build', ...goFlags, '-ldflags', source.build.ldflags, '-o', join(folder, name), source.build.package],
@@ -80,12 +80,12 @@ function unpack(tool, context, opened) {
   return installed(tool, context, async (folder) => {
     const file = join(folder, archive.name);
     await storeArchive(opened, file);
-    // On macOS, where archives are zip files, tar reads these too. Root would give the files to whoever packed them.
+    // tar of macOS also reads zip files. --no-same-owner: as root, tar would set the owner recorded in the archive.
     const argv = ['-x', '--no-same-owner', '-f', file, '-C', folder];
     await run(`unpacking ${tool.name}`, 'tar', argv, { log: logOf(tool, context) });
     rmSync(file);
     if (!existsSync(join(folder, archive.program))) {
-      const todo = 'Report this: tools.json names another path.';
+      const todo = 'Report this: the path in tools.json is wrong.';
       throw new SetupProblem(`unpacking ${tool.name}`, `${archive.program} is not in it`, todo);
     }
     const origin = {
@@ -97,7 +97,7 @@ function unpack(tool, context, opened) {
   });
 }
 
-/** Deletes the rest, so that the same programs are there whichever way the tool came. */
+/** Keeps only the program itself, as a build by Go makes only that. */
 function keepOnly(path, folder) {
   const [top, program] = [path.split('/')[0], path.split('/').at(-1)];
   renameSync(join(folder, path), join(folder, '.kept'));
@@ -107,8 +107,8 @@ function keepOnly(path, folder) {
 }
 
 /**
- * Whether the official archive of a tool can be had: opened, or the problem. Asked of all tools at once, before anything
- * is changed.
+ * Requests the official archive of a tool. Resolves to the opened archive or to the problem. Called for all tools at
+ * once, before anything is changed.
  */
 export async function askForArchive({ name, source }) {
   try {
@@ -124,7 +124,7 @@ export async function askForArchive({ name, source }) {
   }
 }
 
-/** How a build is shown, and why it is no download. */
+/** The progress step of a build, and why it is not a download. */
 export const goStep = ({ name, source: { version, build } }, { doing, found }) => ({
   name,
   what: `${version} built by Go`,
@@ -135,7 +135,7 @@ export const goStep = ({ name, source: { version, build } }, { doing, found }) =
 
 export const noGo = 'Go 1.26 or newer, which could build it, is not on PATH';
 
-/** A file that is not the published one ends it: only what cannot be had is built instead. */
+/** Installs from the archive. Builds the tool only if the archive is unreachable, not if it is the wrong file. */
 async function archive(tool, context, { opened, problem }, change) {
   const { build: fallback } = tool.source;
   let why = problem;

@@ -1,11 +1,11 @@
 // Not infra/lib/: set-up runs on Node.js 20, which does not read TypeScript, before any package is installed.
-// One set-up at a time: `npm test` and `npm run release` in two terminals must not install into the same folder.
+// One set-up at a time: `npm test` and `npm run release` in two terminals must not install into one folder at once.
 import { mkdirSync, readFileSync, rmdirSync, statSync, unlinkSync, writeFileSync, linkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const pollMs = 200;
-/** Clearing a dead lock takes microseconds: a guard this old was left by a crash in between. */
+/** Clearing a dead lock takes microseconds. A guard older than this was left by a crash. */
 const guardMs = 5000;
 
 function alive(pid) {
@@ -25,7 +25,7 @@ function holder(path) {
   }
 }
 
-/** Creates the lock whole (written elsewhere, then linked), so that nobody ever reads an empty one. */
+/** Creates the lock atomically: written to another file, then linked, so that nobody reads an empty one. */
 function take(path) {
   const own = `${path}.${process.pid}`;
   writeFileSync(own, String(process.pid));
@@ -40,7 +40,7 @@ function take(path) {
   }
 }
 
-/** Removes a lock whose holder died. Under a guard: else a second process could remove the first one's new lock. */
+/** Removes the lock of a dead process. Without the guard a second process could remove the new lock of the first. */
 function clearDead(path) {
   const guard = `${path}.clearing`;
   try {
@@ -49,7 +49,7 @@ function clearDead(path) {
     try {
       if (Date.now() - statSync(guard).mtimeMs > guardMs) rmdirSync(guard);
     } catch {
-      // The other one has just finished.
+      // The other process has just removed the guard.
     }
     return;
   }
@@ -64,7 +64,7 @@ function clearDead(path) {
 /**
  * Waits until this process holds the lock, then runs `work`. A lock whose process is dead is taken over.
  * @param {string} path
- * @param {(pid: number) => void} waiting told once, when somebody else holds it
+ * @param {(pid: number) => void} waiting called once if another process holds the lock
  * @param {() => Promise<T>} work
  * @template T
  */

@@ -1,6 +1,6 @@
 export interface Origin {
   way: 'pinned' | 'checksums' | 'go' | 'pypi';
-  /** Host that it was downloaded from, and the host that its publisher uses: they differ with a mirror. */
+  /** Host of the download, and host of the publisher. They differ with a mirror. */
   from?: string;
   publisher?: string;
 }

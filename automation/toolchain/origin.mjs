@@ -1,4 +1,4 @@
-// Which way a tool came here: recorded beside what the set-up installs, asked of the system for the rest.
+// How a tool was installed: recorded by the set-up for its own tools, otherwise asked of the system.
 import { execFile } from 'node:child_process';
 import { readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
@@ -15,7 +15,7 @@ function recorded(real) {
     try {
       return JSON.parse(readFileSync(join(folder, record), 'utf8'));
     } catch {
-      // Not this folder.
+      // The record is not in this folder.
     }
   }
   return undefined;
@@ -39,7 +39,7 @@ const debianPackage = (path) =>
   });
 
 /**
- * In words for `doctor`.
+ * The origin as text, for `doctor`.
  * @param {string} path where the program was found
  */
 export async function describeOrigin(path, toolsDirectory) {

@@ -1,4 +1,4 @@
-// The packages of package-lock.json, Node 24 among them.
+// The packages of package-lock.json. Node.js 24 is one of them.
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './command.mjs';
@@ -21,8 +21,8 @@ export function packagesPresent(root) {
 }
 
 /**
- * Whether what is installed is what package-lock.json says. npm lists what it installed in
- * `node_modules/.package-lock.json`, and writes it last: after an interrupted installation it is absent.
+ * Whether the installed packages are those of package-lock.json. npm writes `node_modules/.package-lock.json` last, so
+ * it is absent after an interrupted installation.
  */
 export function packagesCurrent(root) {
   const wanted = lockedPackages(join(root, 'package-lock.json'));
@@ -37,7 +37,7 @@ export function packagesCurrent(root) {
   );
 }
 
-/** `npm ci` with the npm that runs this, or the one on PATH. Throws a SetupProblem. */
+/** Runs `npm ci` with the npm that started this process, or the one on PATH. Throws a SetupProblem. */
 export async function installPackages(root, offline, progress) {
   const npm = process.env['npm_execpath'];
   const [command, ...first] = npm === undefined ? ['npm'] : [process.execPath, npm];

@@ -1,5 +1,5 @@
-// Pins in tools.json the digests that publishers' checksums files have now: `node automation/toolchain/pin.mjs`.
-// For a machine that reaches them, after a version was changed and its old digests removed. A person reads the change.
+// `node automation/toolchain/pin.mjs` writes the digests from the publishers' checksums files into tools.json. Run it
+// after a version was changed and its old digests were removed, and compare the result with a second source.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { archiveOf, publishedDigest } from './archive.mjs';
 import { loadTools } from './inspect.mjs';
@@ -13,7 +13,9 @@ for (const { name, source } of loadTools().filter((tool) => tool.source.checksum
     if (archive.sha256 === undefined) {
       text = text.replace(`"name": "${archive.name}"`, `"name": "${archive.name}", "sha256": "${digest}"`);
     } else if (archive.sha256 !== digest) {
-      throw new Error(`${name}, ${platform}: pinned is ${archive.sha256}, its publisher now says ${digest}`);
+      throw new Error(
+        `${name}, ${platform}: pinned is ${archive.sha256}, but the publisher's checksums file has ${digest}`,
+      );
     }
   }
 }

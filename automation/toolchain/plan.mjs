@@ -1,4 +1,4 @@
-// What is missing, which way each tool will come, and what stands against it: all known before anything is changed.
+// Plans the set-up before anything is changed: what is missing, how each tool will be installed, and what prevents it.
 import { findProgram, searchPath } from '../../infra/lib/search.mjs';
 import { debianCommands } from './debian.mjs';
 import { inspectTool } from './inspect.mjs';
@@ -7,9 +7,9 @@ import { SetupProblem, Unreachable } from './problem.mjs';
 import { usablePythons } from './python.mjs';
 
 /**
- * @returns {Promise<{ missing: object[], leftOut: object[], systemPackages: string[], go?: string, pythons: string[] }>}
- * `missing` are inspections, those with an archive with what was answered to it; `leftOut` are optional tools
- * @throws SetupProblem with all that a person has to do
+ * @returns {Promise<{ missing: object[], leftOut: object[], systemPackages: string[], go?: string, pythons: string[]
+ * }>} `missing`: inspections, with the opened archive or its problem; `leftOut`: optional tools that are not installed
+ * @throws SetupProblem with everything that a person has to do
  */
 export async function planTools(tools, toolsDirectory, offline) {
   const directories = searchPath(toolsDirectory);

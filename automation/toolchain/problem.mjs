@@ -1,4 +1,4 @@
-/** Something that the user has to do. `message` is complete; no stack trace is shown for it. */
+/** A problem that the user has to solve. It is shown without a stack trace. */
 export class SetupProblem extends Error {
   constructor(doing, found, todo) {
     super(`${doing}: ${found}\n${todo.replace(/^/gm, '  ')}`);
@@ -8,5 +8,5 @@ export class SetupProblem extends Error {
   }
 }
 
-/** A place cannot be reached, or did not deliver: another way may be tried. Never for a file that is not the published one. */
+/** A download failed, so another way may be tried. Not for a file with a wrong digest. */
 export class Unreachable extends SetupProblem {}

@@ -2,9 +2,9 @@ export interface Step {
   name: string;
   what: string;
   lane: string;
-  /** How long it usually takes. */
+  /** Usual duration. */
   seconds: number;
-  /** What is unusual about it. */
+  /** Why this way was taken, if it is not the usual one. */
   why?: string;
 }
 

@@ -1,9 +1,9 @@
-// What a person sees of the set-up: on a terminal one line that is rewritten, in a log a few lines.
+// Shows the progress of the set-up: one line that is rewritten on a terminal, a few lines in a log.
 const everyMs = { terminal: 500, log: 60_000 };
 
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`;
 
-/** Steps of one lane run one after the other, or share the processor; lanes run beside each other. */
+/** Steps of one lane run one after the other or share the processors, so their times add up. Lanes run in parallel. */
 function expectedSeconds(steps) {
   const lanes = new Map();
   for (const { lane, seconds } of steps) lanes.set(lane, (lanes.get(lane) ?? 0) + seconds);
@@ -48,8 +48,8 @@ export function createProgress(stream = process.stderr, now = Date.now) {
   const begun = (own) => line(own, `${own.what} (about ${own.seconds} s)${own.why ? `: ${own.why}` : ''}`);
 
   /**
-   * In a log one line when it begins; one when it is done. `why` says what is unusual about it, and is shown in any case.
-   * `work` may `change` what is done, and how long that takes.
+   * Runs `work` as a step. A log gets a line at the begin and one at the end; a terminal gets the first one only if
+   * there is a `why`. `work` may `change` the step.
    */
   async function step(begin, work) {
     const start = now();
@@ -63,7 +63,7 @@ export function createProgress(stream = process.stderr, now = Date.now) {
       line(own, `${own.what}: done in ${Math.round((now() - start) / 1000)} s`);
       return result;
     } finally {
-      // From here on the expectation goes by what it really took.
+      // The expected total is now based on the real duration.
       Object.assign(own, { running: false, seconds: (now() - start) / 1000 });
       if (!steps.some(({ running }) => running)) stop();
     }

@@ -1,4 +1,4 @@
-// Tools from PyPI: each in a virtual environment of its own.
+// Tools from PyPI, each in its own virtual environment.
 import { execFileSync } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { findProgram, searchPath } from '../../infra/lib/search.mjs';
 import { isWanted } from './inspect.mjs';
 import { run } from './command.mjs';
 
-/** Interpreters in a version that `range` allows and that can make virtual environments, best first. */
+/** Interpreters with a version in `range` that can make virtual environments, preferred first. */
 export function usablePythons(range) {
   const directories = searchPath('/nonexistent').filter((directory) => !directory.includes('postgresql'));
   const paths = ['python3', 'python3.12', 'python3.11', 'python3.10'].map((name) => findProgram(name, directories));
@@ -21,7 +21,7 @@ export function usablePythons(range) {
   });
 }
 
-/** Fills `folder` with a virtual environment that holds the tool, and a launcher named like the tool. */
+/** Fills `folder` with a virtual environment with the tool, and a launcher of the tool's name. */
 export async function makeEnvironment(tool, folder, { root, pythons, log }) {
   const { package: name, version, entry, constraints } = tool.source;
   const venv = join(folder, 'venv');
@@ -35,7 +35,7 @@ export async function makeEnvironment(tool, folder, { root, pythons, log }) {
   const pinned = ['-c', join(root, constraints), `${name}==${version}`];
   const argv = ['-m', 'pip', 'install', '--no-input', '--disable-pip-version-check', '--quiet', ...pinned];
   await run(`installing ${tool.name}`, inside, argv, { log });
-  // pip's own launcher holds an absolute path, which the rename would break.
+  // pip's launcher contains an absolute path, which would be wrong after the folder is renamed.
   const start = `import sys; sys.argv[0] = "${tool.name}"; ${entry}; sys.exit(main())`;
   const launcher = `#!/bin/sh\nexec "$(dirname "$(readlink -f "$0")")/venv/bin/python3" -I -c '${start}' "$@"\n`;
   writeFileSync(join(folder, tool.name), launcher, { mode: 0o755 });

@@ -1,4 +1,4 @@
-// One GET with Node built-ins. `fetch` does not look at HTTPS_PROXY before Node 24, and the set-up runs on Node 20.
+// GET with Node built-ins. `fetch` supports HTTPS_PROXY only from Node 24 on, and the set-up runs on Node 20.
 import { Buffer } from 'node:buffer';
 import http from 'node:http';
 import https from 'node:https';
@@ -31,13 +31,13 @@ function proxyHeaders({ username, password }) {
   return { 'proxy-authorization': `Basic ${Buffer.from(user).toString('base64')}` };
 }
 
-/** A connection to `target` through the proxy, which sees only the name and the port. */
+/** A CONNECT tunnel to `target` through the proxy, which sees only name and port. */
 function tunnel(proxy, target, signal) {
   const path = `${target.hostname}:${target.port || 443}`;
   const headers = { host: path, ...proxyHeaders(proxy) };
   const { hostname: host, port } = proxy;
   return new Promise((resolve, reject) => {
-    // An agent of its own: Node's common one has a proxy itself where NODE_USE_ENV_PROXY is set.
+    // Not Node's global agent, which uses a proxy itself if NODE_USE_ENV_PROXY is set.
     const options = { host, port, method: 'CONNECT', path, headers, signal, agent: false };
     const request = modules[proxy.protocol].request(options);
     request.once('connect', ({ statusCode }, socket) => {
@@ -50,7 +50,7 @@ function tunnel(proxy, target, signal) {
   });
 }
 
-/** How `target` is reached: by its own address, through a tunnel, or, unencrypted, by asking the proxy for it. */
+/** Request options that reach `target` directly, through a tunnel (HTTPS), or by a request to the proxy (HTTP). */
 async function connectionTo(target, signal) {
   const proxy = proxyFor(target);
   if (proxy === undefined) return { agent: false };
@@ -72,8 +72,8 @@ async function send(target, signal) {
 /**
  * Follows redirects, but never from HTTPS to HTTP.
  * @param {string | URL} url
- * @param {AbortSignal} signal also ends an answer that is being read
- * @returns {Promise<http.IncomingMessage>} an answer with status 200, not yet read
+ * @param {AbortSignal} signal also aborts reading the response
+ * @returns {Promise<http.IncomingMessage>} a response with status 200; its body is not read yet
  */
 export async function get(url, signal, redirects = redirectsFollowed) {
   const target = new URL(url);

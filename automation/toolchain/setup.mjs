@@ -1,6 +1,6 @@
-// Everything that a fresh clone needs before a command can run: npm packages (Node 24 among them), then tools.
+// Installs what a command needs: npm packages (Node.js 24 is one of them) and tools.
 // Run by the `pre` scripts of package.json: `node automation/toolchain/setup.mjs <profile> [--again]`.
-// Node built-ins only, and Node 20 is enough. Costs milliseconds when all is there.
+// Uses Node built-ins only and runs on Node 20. Takes milliseconds if everything is installed.
 import { createHash } from 'node:crypto';
 import { accessSync, constants, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -19,15 +19,15 @@ const root = resolve(import.meta.dirname ?? new URL('.', import.meta.url).pathna
 const toolsDirectory = join(root, '.greenlight', 'tools');
 const stampFile = join(toolsDirectory, 'setup.json');
 /**
- * packages: what a command that inspects needs. operate: a rollback must not wait for a network, so packages that
- * are a little old are good enough. release, test: packages, and every tool that `tools.json` lists for it.
+ * packages: the npm packages. operate: the same, but outdated packages are accepted, because a rollback must not wait
+ * for a network. release, test: the npm packages and the tools that `tools.json` lists for the profile.
  */
 const profiles = ['packages', 'operate', 'release', 'test'];
 const offline = process.env['GREENLIGHT_OFFLINE'] === '1';
 const progress = createProgress();
 const { say } = progress;
 
-/** Changes with the pinned list and with the code that installs. */
+/** Hash of the files below. If it changes, the tools are inspected again. */
 function stampKey() {
   const hash = createHash('sha256');
   for (const name of [
@@ -51,7 +51,7 @@ function readStamp() {
   }
 }
 
-/** Whether an earlier set-up found all tools of the profile and their programs are still there. Starts no process. */
+/** Whether an earlier set-up found all tools of the profile, and their programs still exist. Starts no process. */
 function toolsKnown(profile, key) {
   const stamp = readStamp()[profile];
   if (stamp?.key !== key) return false;
@@ -70,7 +70,7 @@ function rememberTools(profile, key, inspections) {
   renameSync(next, stampFile);
 }
 
-/** How a tool comes, for the line that shows it. */
+/** The progress step of a tool's installation. */
 function stepOf({ tool, answer }) {
   const { name, source } = tool;
   const { version, seconds } = source;
@@ -81,7 +81,10 @@ function stepOf({ tool, answer }) {
 
 const leaveOut = ({ name, use }, why) => say(`  ${name.padEnd(14)} left out: ${why}. Optional: ${use}`);
 
-/** In parallel: downloads, compilers, pip and apt wait for different things. All end before a failure is told. */
+/**
+ * Installs in parallel, because downloads, compilers, pip and apt wait for different things. All end before a failure
+ * is reported.
+ */
 async function installTools({ missing, leftOut, systemPackages, go, pythons }) {
   for (const { tool, lacking } of leftOut) {
     if (lacking !== undefined) leaveOut(tool, `it needs ${lacking}`);
@@ -99,7 +102,7 @@ async function installTools({ missing, leftOut, systemPackages, go, pythons }) {
       await installers[kind](tool, context, answer, change);
     });
   };
-  // Optional tools never stop a set-up: what cannot be had is said in a line, and `doctor` says it again.
+  // A failed optional tool does not stop the set-up. It is reported in one line, and by `doctor`.
   const tryTo = async (inspection) => {
     try {
       if (inspection.answer.problem !== undefined) throw inspection.answer.problem;
@@ -113,7 +116,7 @@ async function installTools({ missing, leftOut, systemPackages, go, pythons }) {
     system,
     ...own.map((inspection) => (inspection.tool.optional ? tryTo(inspection) : install(inspection))),
   ]);
-  // The tools that waited for the system packages failed with the same words.
+  // Tools that waited for the system packages failed with the same message, which is shown once.
   const failures = new Set(results.filter(({ status }) => status === 'rejected').map(({ reason }) => reason.message));
   if (failures.size > 0) throw new SetupProblem('setting up', `${failures.size} failed`, [...failures].join('\n'));
 }
@@ -139,7 +142,9 @@ async function setUpTools(profile, key, plan) {
 async function setUpPackages(profile) {
   if (packagesCurrent(root)) return;
   if (profile === 'operate' && packagesPresent(root)) {
-    say('The npm packages are not those of package-lock.json; going on with what is there (npm ci installs them).');
+    say(
+      'The npm packages are not those of package-lock.json; continuing with the installed ones (npm ci installs the others).',
+    );
     return;
   }
   await installPackages(root, offline, progress);

@@ -5,8 +5,8 @@ import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { columnsOf, oneLine, pad, painter, wantsColour, wrap, type Environment, type Paint } from './text.ts';
 
 /**
- * Writes an error for a person and returns the exit code that it means. An OperationError is three lines; anything else
- * is a defect of Greenlight. Stack traces only with DEBUG=greenlight.
+ * Writes an error to stderr and returns its exit code. An OperationError is shown as doing, found and to do. Any other
+ * error is reported as a defect of Greenlight. Stack traces are added with DEBUG=greenlight.
  */
 export function printError(
   error: unknown,
@@ -20,7 +20,7 @@ export function printError(
   return error instanceof OperationError ? exitCodes.problem : exitCodes.bug;
 }
 
-/** `columns` of the window; none where it is no terminal: then lines are as long as they are. */
+/** `columns`: width of the terminal. Without it no line is broken. */
 export function renderError(error: unknown, paint: Paint, debug: boolean, columns = Infinity): string {
   const stack = debug && error instanceof Error ? [error.stack ?? '', ...causes(error)] : [];
   const labelled = (label: string, text: string): string[] => withLabel(label, text, paint, columns);
@@ -38,7 +38,7 @@ export function renderError(error: unknown, paint: Paint, debug: boolean, column
   return [
     paint('bad', '! This is a defect of Greenlight'),
     ...labelled('found:', message),
-    ...labelled('to do:', 'look at what is live (npm run status), and go on with: npm run resume'),
+    ...labelled('to do:', 'see what is live: npm run status; then continue: npm run resume'),
     ...labelled('', 'to report it, run it with DEBUG=greenlight and add the journal of the release'),
     ...stack,
   ].join('\n');
@@ -46,7 +46,7 @@ export function renderError(error: unknown, paint: Paint, debug: boolean, column
 
 const labelWidth = 9;
 
-/** A text of several lines, such as a list of wrong keys, keeps them. No secret may be broken in two before it is found. */
+/** Line breaks of the text are kept. Secrets are masked before wrapping, which could split a secret. */
 function withLabel(label: string, text: string, paint: Paint, columns: number): string[] {
   const lines = secrets
     .redact(text)

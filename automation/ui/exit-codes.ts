@@ -1,18 +1,18 @@
 import type { ReleaseVerdict } from '../journal/events.ts';
 
-/** What a program that calls Greenlight learns from its exit code. */
+/** The exit codes of all commands; also documented in README.md. */
 export const exitCodes = {
-  /** Released, or the command did what it was asked. */
+  /** Released, or the command succeeded. */
   go: 0,
-  /** The user's mistake, a missing tool, or a stage that broke: the message says what to do. */
+  /** A mistake in the input, a missing tool, a stage that failed, or a damaged state. The message says what to do. */
   problem: 1,
-  /** A gate did not pass; traffic is where it was. */
+  /** A gate did not pass. Traffic was not changed, or was moved back before the cutover. */
   noGo: 2,
   /** The new version went live and the old one is live again. */
   rolledBack: 3,
-  /** Nobody approved, or somebody refused. */
+  /** The release was refused, or nobody approved it. */
   notApproved: 4,
-  /** Another release has the environment. */
+  /** Another command holds the lock of the environment. */
   locked: 5,
   /** A defect of Greenlight (EX_SOFTWARE of sysexits.h). */
   bug: 70,
@@ -22,7 +22,7 @@ export const exitCodes = {
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
-/** The exit code of a release that ended; `approvalRefused` tells that kind of no-go from a gate's. */
+/** The exit code of a release that ended. `approvalRefused`: it stopped at the approval, not at a gate. */
 export function exitCodeOf(verdict: ReleaseVerdict, approvalRefused = false): ExitCode {
   switch (verdict) {
     case 'go':

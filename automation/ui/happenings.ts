@@ -6,7 +6,7 @@ import { describeLoss, lossIn, lossless } from '../journal/loss.ts';
 import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../journal/format.ts';
 import type { Tone } from './text.ts';
 
-/** What the terminal says about one journal entry. */
+/** A line of the terminal about a journal entry. */
 export interface Happening {
   tone: Tone;
   text: string;
@@ -23,7 +23,7 @@ export const signs: Record<Verdict, { sign: string; tone: Tone }> = {
   fail: { sign: '✕', tone: 'bad' },
 };
 
-/** Lines that stay. Entries that are only progress have none: see `progressOf`. */
+/** The permanent lines for an entry. Entries that are only progress have none: see `progressOf`. */
 export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => string): Happening[] {
   const say = (tone: Tone, text: string, depth: Happening['depth'] = 1): Happening[] => [{ tone, text, depth }];
   switch (entry.type) {
@@ -46,7 +46,7 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
     }
     case 'stage.undone':
       return say('warn', `undone: ${entry.what} (${formatDuration(entry.ms)})`);
-    // Why is said by the stage that stopped.
+    // The reason is in the line of the stage that stopped.
     case 'undo.started':
       return [];
     case 'action.failed':
@@ -79,7 +79,7 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
       const alone = entry.tables.filter((table) => table.only !== undefined && table.equal);
       const unequal = entry.tables.filter((table) => !table.equal);
       const rows = both.reduce((sum, table) => sum + table.rows.right, 0);
-      const other = alone.length === 0 ? '' : `; on one side alone: ${alone.map((t) => t.table).join(', ')}`;
+      const other = alone.length === 0 ? '' : `; on one side only: ${alone.map((t) => t.table).join(', ')}`;
       return unequal.length === 0
         ? say(
             'plain',
@@ -158,7 +158,7 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
 
 type Judged = Extract<JournalEntry, { type: 'gate.judged' }>['gate'];
 
-/** Measured against wanted; every measurement that is not good below it, with what to do. */
+/** One line for the gate, and one for each measurement that did not pass. */
 function gateLines(gate: Judged): Happening[] {
   const { sign, tone } = signs[gate.verdict];
   const waiver = gate.waiver ? `; waived by ${gate.waiver.by} until ${gate.waiver.expires}` : '';
@@ -178,7 +178,7 @@ function gateLines(gate: Judged): Happening[] {
   ];
 }
 
-/** What is going on, for the line that is overwritten; undefined where the entry says nothing about it. */
+/** Text for the progress line, which is overwritten; undefined if the entry does not change it. */
 export function progressOf(entry: JournalEntry): string | undefined {
   switch (entry.type) {
     case 'action.intent':

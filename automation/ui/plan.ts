@@ -2,13 +2,12 @@ import { wrap } from './text.ts';
 import type { PlannedStage } from '../release/plan.ts';
 
 interface Page {
-  /** Width of the terminal; absent: it is no terminal, and no line is broken. */
+  /** Width of the terminal. Without it no line is broken. */
   columns?: number | undefined;
-  /** Why it is not known how long the stages take, where it is not. */
+  /** Why no duration is known. */
   noEstimate?: string | undefined;
 }
 
-/** The plan as text. */
 export function renderPlan(
   planned: readonly PlannedStage[],
   heading: string,
@@ -18,7 +17,7 @@ export function renderPlan(
   const total = planned.reduce((sum, stage) => sum + stage.expectedMs, 0);
   const expected =
     total === 0
-      ? `How long this takes is known after the first release there${noEstimate === undefined ? '' : `: ${noEstimate}`}.`
+      ? `The duration is known after the first release${noEstimate === undefined ? '' : `: ${noEstimate}`}.`
       : `Expected: about ${Math.ceil(total / 60_000)} minutes.`;
   const lines = planned.flatMap((stage, index) => [
     `${String(index + 1).padStart(2)}. ${stage.title}${seconds(stage.expectedMs)}`,

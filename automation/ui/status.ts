@@ -4,7 +4,7 @@ import { formatBytes, formatDuration, formatTime } from '../journal/format.ts';
 import { oneLine, pad, type Paint, type Tone } from './text.ts';
 import stringWidth from 'string-width';
 
-/** What `npm run status` shows, as it was read from what is live. */
+/** What `npm run status` shows, as read from the running environments. */
 export interface StatusModel {
   environments: EnvironmentStatus[];
 }
@@ -16,12 +16,12 @@ export interface EnvironmentStatus {
   /** Undefined before the first go-live. */
   split: Split | undefined;
   colours: ColourStatus[];
-  /** Milliseconds that the hold of writes still lasts; 0 when they flow. */
+  /** Milliseconds until the write hold ends; 0: writes are not held. */
   holdMs: number;
   alerts: { alert: string; since: number }[];
-  /** Why it could not be looked at. */
+  /** Why the environment could not be examined. */
   problem?: string;
-  /** How the engine's record and what runs disagree, and what to do. */
+  /** How the engine's state and the running environment disagree, and what to do. */
   doubt?: string;
   lastRelease:
     { id: string; version: string; verdict: string; endedAt: string | undefined; loss?: Loss | undefined } | undefined;
@@ -31,16 +31,17 @@ export interface ColourStatus {
   colour: Colour;
   version: string | undefined;
   role: 'live' | 'idle' | 'canary';
-  /** Of the reads. */
+  /** Percent of the reads. */
   weightPercent: number;
   instances: { up: number; total: number };
-  /** `streaming from blue` where it follows the other colour, else the state of its instance (`running`), or `none`. */
+  /**
+   * `streaming from blue` while it replicates from the other colour; otherwise the state of its instance, or `none`.
+   */
   database: string;
   lagBytes: number | undefined;
   lagMs: number | undefined;
 }
 
-/** One screen of text. */
 export function renderStatus(model: StatusModel, paint: Paint): string {
   if (model.environments.length === 0) return 'No environment exists yet. Start with: npm run release';
   return model.environments.map((environment) => renderEnvironment(environment, paint).join('\n')).join('\n\n');
@@ -49,7 +50,7 @@ export function renderStatus(model: StatusModel, paint: Paint): string {
 function renderEnvironment(environment: EnvironmentStatus, paint: Paint): string[] {
   const { name, entry, colours, holdMs, alerts, lastRelease } = environment;
   const release = lastRelease && `  release  ${describeRelease(lastRelease)}`;
-  // The history of releases is known even where the environment is gone or cannot be asked.
+  // The last release is shown even if the environment is gone or cannot be examined.
   const known = release === undefined ? [] : [release];
   const doubt = (environment.doubt?.split('\n') ?? []).map(
     (line, i) => `  ${i === 0 ? paint('bad', '✕') : ' '} ${oneLine(line)}`,
@@ -108,7 +109,10 @@ function colourRow(status: ColourStatus): Cell[] {
   ];
 }
 
-/** Not by cli-table3: without borders it takes more settings than this has lines, and it leaves spaces at the ends of lines. */
+/**
+ * Not by cli-table3: without borders it takes more settings than this has lines, and it leaves spaces at the ends of
+ * lines.
+ */
 function columns(rows: readonly Cell[][], paint: Paint): string[] {
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => stringWidth(row[i]!.text))));
   return rows.map((row) =>

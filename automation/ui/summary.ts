@@ -12,7 +12,7 @@ const verdictLines: Record<ReportModel['verdict'], { tone: Tone; text: string }>
   'in-progress': { tone: 'warn', text: '▸ NOT FINISHED' },
 };
 
-/** The end of a release in a few lines: what users felt, what it cost, where the report is. */
+/** The last lines of a release: verdict, reason, key figures and path of the report. */
 export function renderSummary(model: ReportModel, reportPath: string, paint: Paint): string[] {
   const { requests, writes, hold, overhead, rollback, gates } = model;
   const { tone, text } = verdictLines[model.verdict];
@@ -42,7 +42,7 @@ export function renderSummary(model: ReportModel, reportPath: string, paint: Pai
     `${paint(tone, text)}  ${model.application} ${model.to.version} in ${model.environment}`,
     ...(model.emulatedBy === undefined
       ? []
-      : [paint('warn', `  emulated: ${model.platform} was answered for by ${model.emulatedBy}`)]),
+      : [paint('warn', `  emulated: the control plane of ${model.platform} was emulated by ${model.emulatedBy}`)]),
     model.reason,
     '',
     ...rows.map(([name, value, tone]) => `  ${paint('soft', pad(name, 16))}${paint(tone ?? 'plain', value)}`),

@@ -2,14 +2,14 @@ import type { Command, Option } from 'commander';
 import { OperationError } from '../../infra/lib/errors.ts';
 import type { Environment } from './text.ts';
 
-/** Settings of npm's own that a person may have in an .npmrc: they count only for a command that has such an option. */
+/** npm settings that may come from a user's .npmrc. They count only if the command has an option of that name. */
 const oftenConfigured = ['yes', 'all', 'force'];
 
 /**
- * Throws an OperationError where npm kept an option that was meant for `command`: without `--` before it,
- * `npm run release --dry-run` would be a release. npm 10 and 11 hand on what they keep as variables alone, such as
- * npm_config_dry_run=true (https://docs.npmjs.com/cli/v11/using-npm/scripts#environment), and warn of unknown ones at most;
- * npm 12 refuses unknown ones itself. An option of another command counts as well: what it asks for would not be done.
+ * Throws an OperationError if npm consumed an option that was meant for `command`. Without `--` before the option, `npm
+ * run release --dry-run` would make a release. npm 10 and 11 pass such options on only as variables, such as
+ * npm_config_dry_run=true (https://docs.npmjs.com/cli/v11/using-npm/scripts#environment), and at most warn of unknown
+ * ones. npm 12 refuses unknown ones itself. An option of another command counts too, because it would be ignored.
  */
 export function refuseTakenByNpm(command: Command, args: readonly string[], env: Environment): void {
   const script = command.name();
@@ -33,11 +33,11 @@ export function refuseTakenByNpm(command: Command, args: readonly string[], env:
   );
 }
 
-/** Empty where it is not set, or off. */
+/** npm's value of the option; empty if it is not set or off. */
 const valueOf = (option: Option, env: Environment): string =>
   env[`npm_config_${option.name().replaceAll('-', '_')}`] ?? '';
 
-/** Of `--platform aws`, npm keeps `true`, and takes `aws` for an argument of the script. */
+/** The option as it should be typed. Of `--platform aws` npm keeps `true` and passes `aws` on as an argument. */
 function written(option: Option, env: Environment): string {
   const value = valueOf(option, env);
   return value === 'true' ? option.flags : `${option.long} ${value}`;

@@ -16,22 +16,25 @@ export interface TerminalOptions {
 }
 
 export interface Terminal {
-  /** Shows a journal's entries from now on; what it holds already only sets the scene. Returns the way out. */
+  /**
+   * Shows entries that are appended from now on. Existing ones only set stage and titles. Returns a function that ends
+   * it.
+   */
   follow(journal: Pick<Journal, 'entries' | 'subscribe' | 'file'>): () => void;
-  /** What is being waited for: overwritten by the next one, in no journal. */
+  /** Shows what is being waited for, in the progress line. It is not in the journal. */
   waiting(text: string): void;
-  /** Lines that stay. */
+  /** Writes permanent lines. */
   print(text: string): void;
-  /** Leaves the window to a question, until `resume`. */
+  /** Stops drawing the progress line, for a question, until `resume`. */
   pause(): void;
   resume(): void;
   close(): void;
 }
 
 /**
- * Shows a release. In a terminal, the last line is alive: stage, what is waited for, elapsed against expected time.
- * Elsewhere (pipe, CI, TERM=dumb) it is a log: one line per happening, with its time.
- * Not by log-update: one line is erased with one sequence, and log-update hides the cursor and wraps what is to be cut.
+ * Shows a release. In a terminal the last line shows progress: stage, current action, elapsed and expected time.
+ * Elsewhere (pipe, CI, TERM=dumb) the output is a log with a time on each line. The package log-update is not used,
+ * because it hides the cursor and wraps lines that have to be cut.
  */
 export function createTerminal(options: TerminalOptions): Terminal {
   const { stdout, isTTY, env, now = Date.now } = options;
@@ -47,14 +50,14 @@ export function createTerminal(options: TerminalOptions): Terminal {
   let closed = false;
   let broken = false;
 
-  // Who closes the pipe (`| head`) must not end the release with it.
+  // A reader that closes the pipe (`| head`) must not end the release.
   stdout.on('error', () => {
     broken = true;
   });
   const write = (text: string): void => {
     if (!broken) stdout.write(text);
   };
-  // One column less: some terminals break a line that fills the last one.
+  // One column less, because some terminals break a line that fills the last column.
   const width = (): number => Math.max(1, (columnsOf(stdout) ?? 80) - 1);
   const titleOf = (id: StageId): string => stages.get(id)?.title ?? id;
 
@@ -125,7 +128,7 @@ export function createTerminal(options: TerminalOptions): Terminal {
     waiting(text) {
       doing = oneLine(text);
       if (alive) return draw();
-      // Counters move on all the time: a log only says what is new.
+      // A text that differs only in its numbers is logged once.
       const kind = doing.replace(/\d+/g, '');
       if (kind === loggedWaiting) return;
       loggedWaiting = kind;

@@ -2,7 +2,7 @@ import { stripVTControlCharacters, styleText } from 'node:util';
 import stringWidth from 'string-width';
 import wrapAnsi from 'wrap-ansi';
 
-/** Text for terminals: safe, in colour where wanted, never wider than the window. */
+/** Text for terminals: without control sequences from outside, with colour if wanted, and not wider than the window. */
 
 export type Tone = 'good' | 'warn' | 'bad' | 'soft' | 'title' | 'plain';
 export type Paint = (tone: Tone, text: string) => string;
@@ -10,7 +10,7 @@ export type Environment = Record<string, string | undefined>;
 
 const formats = { good: 'green', warn: 'yellow', bad: 'red', soft: 'dim', title: 'bold' } as const;
 
-/** FORCE_COLOR decides first, then NO_COLOR (no-color.org), then a dumb terminal or none. */
+/** In this order: FORCE_COLOR, NO_COLOR (no-color.org), whether stdout is a terminal that is not `dumb`. */
 export function wantsColour({ isTTY, env }: { isTTY: boolean; env: Environment }): boolean {
   const force = env['FORCE_COLOR'];
   if (force !== undefined) return force !== '0' && force !== 'false';
@@ -25,7 +25,7 @@ export function painter(colour: boolean): Paint {
   };
 }
 
-/** On one line, without anything that could steer the terminal: measured texts come from anywhere. */
+/** One line without terminal control sequences: measured texts are not trusted. */
 export function oneLine(text: string): string {
   return (
     stripVTControlCharacters(text)
@@ -36,21 +36,24 @@ export function oneLine(text: string): string {
   );
 }
 
-/** Columns of a window; undefined where it is no terminal. 0 is a pseudo-terminal whose size nobody has set: taken as 80. */
+/** Columns of a terminal; undefined if it is none. A pseudo-terminal whose size was never set says 0: 80 then. */
 export const columnsOf = ({ columns }: { columns?: number }): number | undefined => (columns === 0 ? 80 : columns);
 
-/** Cuts `text` to `width` columns; `…` stands for the rest. */
+/** Cuts `text` to `width` columns, with `…` in place of the rest. */
 export function fit(text: string, width: number): string {
   if (stringWidth(text) <= width) return text;
   if (width < 1) return '';
   const [cut = ''] = wrapAnsi(text, Math.max(1, width - 1), { ...asItIs, wordWrap: false }).split('\n');
-  // The first row holds one character at least, however wide that is.
+  // The first line has at least one character, which may be wider than `width`.
   return stringWidth(cut) < width ? `${cut.trimEnd()}…` : '…';
 }
 
-/** Breaks `text` into lines of at most `width` columns, between words where it can; later lines begin with `hangingIndent`. */
+/**
+ * Breaks `text` into lines of at most `width` columns, between words if possible. Later lines begin with
+ * `hangingIndent`.
+ */
 export function wrap(text: string, width: number, hangingIndent: string): string[] {
-  // A window of one column cannot show a wide character. Lines of two columns end, and the terminal breaks them.
+  // At least 2: with one column wrap-ansi could not place a character that is two columns wide.
   const columns = Math.max(2, width);
   const indent = columns < 4 ? '' : hangingIndent.slice(0, Math.floor(columns / 2));
   const [first = '', ...others] = wrapAnsi(text, columns, asItIs).split('\n');
@@ -59,7 +62,7 @@ export function wrap(text: string, width: number, hangingIndent: string): string
   return [first.trimEnd(), ...later.map((line) => indent + line)].filter((line) => line !== '');
 }
 
-/** Words longer than a line are broken, and no space is lost: what is broken can be joined again. */
+/** Breaks words that are longer than a line and keeps spaces, so that the lines can be joined again. */
 const asItIs = { hard: true, trim: false };
 
 /** Pads to `width` columns, on the left for numbers. */

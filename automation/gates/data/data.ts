@@ -10,26 +10,27 @@ import {
 } from '../../journal/verdict.ts';
 import type { SyncFacts } from '../../data/replication/sync-facts.ts';
 
-/** An invariant of the release definition, checked: rows where it is broken. */
+/** Result of one invariant of the release definition. */
 export interface InvariantResult {
   name: string;
+  /** Rows that break it. */
   rows: number;
 }
 
-/** What a restore into a scratch cluster showed. */
+/** Result of restoring a backup into a scratch cluster. */
 export interface RestoreFacts {
   /** The restored tables (right) against the state that was backed up (left). */
   tables: TableComparison[];
-  /** From the start of the restore until the database answered: RTO measured. */
+  /** The measured RTO: from the start of the restore until the database answered. */
   recoveryTimeMs: number;
-  /** Age of the restored state when the backup was complete: what would have been lost. RPO measured. */
+  /** The measured RPO: age of the restored state when the backup was complete. Later writes would have been lost. */
   recoveryPointMs: number;
   bytes: number;
-  /** Whether the configuration came back as it was backed up. */
+  /** Whether the restored configuration equals the one that was backed up. */
   configurationEqual: boolean;
 }
 
-/** Longest times that are acceptable, milliseconds. */
+/** Longest acceptable recovery time (RTO) and recovery point (RPO), milliseconds. */
 export interface RecoveryLimits {
   timeMs: number;
   pointMs: number;
@@ -37,7 +38,7 @@ export interface RecoveryLimits {
 
 const defaultLimits: RecoveryLimits = { timeMs: 15 * 60_000, pointMs: 5 * 60_000 };
 
-/** The newest backup is restored and compared: the only proof that there is one. */
+/** Restores a backup and compares it with the state that was backed up. */
 export function backupRestoreGate(options: {
   id: string;
   title: string;
@@ -70,26 +71,29 @@ export function judgeRestore(facts: RestoreFacts, limits: RecoveryLimits): Measu
   ];
 }
 
-/** What applying the migrations to restored data showed. */
+/** Result of applying the migrations to restored data. */
 export interface RehearsalFacts {
-  /** Names of the migrations that the version brings and the data did not have yet, in order. */
+  /** Names of the version's migrations that were not yet applied to the data, in order. */
   expected: string[];
   applied: { name: string; ms: number }[];
-  /** Relations (tables, views) of the schema afterwards; none means that the wrong database was looked at. */
+  /** Tables and views of the schema afterwards. 0: an empty or wrong database was examined. */
   relations: number;
   invariants: InvariantResult[];
-  /** Why changes could not flow between the old schema and this one, both ways: one sentence for each table. */
+  /**
+   * Why changes could not be replicated between the old schema and this one, in either direction: one sentence per
+   * table.
+   */
   obstacles?: string[];
 }
 
-/** The migrations on a copy of the real data, timed, and the invariants after them. */
+/** Applies the migrations to a copy of the real data, measures their duration and checks the invariants afterwards. */
 export function migrationRehearsalGate(options: { rehearse: () => Promise<RehearsalFacts> }): Gate {
   return dataGate('migration-rehearsal', 'Migrations rehearsed on real data', options.rehearse, judgeRehearsal);
 }
 
 /**
- * The contract migrations on the same copy, and the new version's acceptance tests on what they leave. Where none is pending there
- * is nothing to try, and that is said.
+ * Applies the contract migrations to the same copy and runs the new version's acceptance tests on the result. Passes if
+ * no contract migration is pending.
  */
 export function contractRehearsalGate(options: {
   rehearse: () => Promise<RehearsalFacts>;
@@ -132,7 +136,7 @@ export function judgeRehearsal(facts: RehearsalFacts): Measurement[] {
           measured: 'empty',
           wanted: 'not empty',
           verdict: 'inconclusive',
-          note: 'Nothing was there to migrate.',
+          note: 'The database has no tables or views: check that it is the right one.',
         },
     ...judgeInvariants(facts.invariants),
     ...(facts.obstacles ?? []).map((obstacle) =>
@@ -140,17 +144,15 @@ export function judgeRehearsal(facts: RehearsalFacts): Measurement[] {
     ),
   ];
 }
-/** The replication to the inactive colour is alive and close. */
+
+/** The replication to the inactive colour is running, and its lag is below the limit. */
 export function syncGate(options: { probe: () => Promise<SyncFacts>; maxLagSeconds: number }): Gate {
   return dataGate('sync', 'Replication to the inactive colour', options.probe, (facts) =>
     judgeSync(facts, options.maxLagSeconds * 1000),
   );
 }
 
-/**
- * Judges a replication. That every table is ready is not enough: it stays so when the slot is lost or the worker is
- * dead.
- */
+/** Judges a replication. Tables stay `ready` when the slot is lost or the worker is dead, so both are checked too. */
 export function judgeSync(facts: SyncFacts, maxLagMs: number): Measurement[] {
   const waiting = facts.tables.filter(({ ready }) => !ready).map(({ table }) => table);
   const slot = facts.slotStatus ?? 'no slot';
@@ -161,7 +163,7 @@ export function judgeSync(facts: SyncFacts, maxLagMs: number): Measurement[] {
           measured: 'none is replicated',
           wanted: '>= 1',
           verdict: 'inconclusive',
-          note: 'Nothing is published.',
+          note: 'No table is published: check the publication.',
         }
       : check(
           'tables copied',
@@ -188,12 +190,12 @@ export function judgeSync(facts: SyncFacts, maxLagMs: number): Measurement[] {
   ];
 }
 
-/** The side that follows holds what the live one holds, which is written to meanwhile. */
+/** Compares the inactive database with the live one, which is written to meanwhile. */
 export function followingGate(options: { title: string; compare: () => Promise<TableComparison[]> }): Gate {
   return dataGate('following', options.title, options.compare, judgeComparison);
 }
 
-/** Two databases, or a database and what it is copied from, hold the same. */
+/** Compares two databases, or a database and its copy, and checks the invariants. */
 export function dataComparisonGate(options: {
   compare: () => Promise<{ tables: TableComparison[]; invariants: InvariantResult[] }>;
 }): Gate {
@@ -203,7 +205,7 @@ export function dataComparisonGate(options: {
   ]);
 }
 
-/** One measurement for each table that differs, one for all that are equal. Nothing compared is no proof. */
+/** One measurement for all tables, and one for each table that differs. No table, or only empty ones: inconclusive. */
 export function judgeComparison(tables: TableComparison[]): Measurement[] {
   const name = 'tables compared';
   const wanted = 'equal, with rows in them';
@@ -224,7 +226,8 @@ export function judgeComparison(tables: TableComparison[]): Measurement[] {
       },
     ];
   }
-  // A table that one side alone has counts as equal and says so in its detail; other counts must be the same.
+  // A table that exists on one side only has `equal: true` and a `detail`. All others must have the same number of
+  // rows.
   const different = tables.filter(
     ({ equal, detail, rows: { left, right } }) => !equal || (left !== right && detail === undefined),
   );
@@ -235,7 +238,7 @@ export function judgeComparison(tables: TableComparison[]): Measurement[] {
       wanted,
       `${same} of ${tables.length} equal, ${rows} rows`,
       different.length === 0,
-      'See the tables below.',
+      'The tables that differ are listed below.',
     ),
     ...different.map(({ table, rows: { left, right }, detail }) =>
       check(
@@ -249,7 +252,7 @@ export function judgeComparison(tables: TableComparison[]): Measurement[] {
   ];
 }
 
-/** One measurement per invariant; none at all is nothing to judge, as a release definition may have none. */
+/** One measurement per invariant. A release definition may have none, so none is not inconclusive. */
 export function judgeInvariants(invariants: InvariantResult[]): Measurement[] {
   return invariants.map(({ name, rows }) =>
     check(
@@ -257,7 +260,7 @@ export function judgeInvariants(invariants: InvariantResult[]): Measurement[] {
       'no row breaks it',
       rows === 0 ? 'holds' : `${rows} rows break it`,
       rows === 0,
-      'The data is not as the application needs it.',
+      'Look for the rows that break it: the application relies on this invariant.',
     ),
   );
 }
@@ -265,12 +268,12 @@ export function judgeInvariants(invariants: InvariantResult[]): Measurement[] {
 function within(name: string, ms: number | undefined, maxMs: number): Measurement {
   const wanted = `<= ${maxMs / 1000} s`;
   if (ms === undefined || !Number.isFinite(ms)) {
-    return { name, measured: 'unknown', wanted, verdict: 'inconclusive', note: 'It could not be measured.' };
+    return { name, measured: 'unknown', wanted, verdict: 'inconclusive', note: 'This could not be measured.' };
   }
   return check(name, wanted, ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`, ms <= maxMs);
 }
 
-/** A gate whose facts come from elsewhere: keeps them as evidence, and judges them. */
+/** A gate that reads facts, writes them to the evidence and judges them. */
 function dataGate<Facts>(
   id: string,
   title: string,

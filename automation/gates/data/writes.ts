@@ -2,12 +2,12 @@ import type { WriteLedger } from '../../journal/events.ts';
 import { check, type Gate, type Measurement } from '../../journal/verdict.ts';
 
 export interface WritesGate {
-  /** As the clients counted. */
+  /** Counted by the clients. */
   requests: { total: number; failed: number };
   writes: WriteLedger;
   /** The first failed requests, for the evidence. */
   failures: string[];
-  /** What was asked of the clients, and what they did; left out where that is not known. */
+  /** Load that was asked of the clients, and the load they sent; left out where unknown. */
   load?: { asked: Load; done: Load };
 }
 
@@ -16,10 +16,10 @@ interface Load {
   requests: number;
 }
 
-/** Share of the time and of the requests asked for below which the traffic says little about a release. */
+/** Smallest share of the seconds and of the requests asked for. Less traffic proves too little about the release. */
 const enough = 0.5;
 
-/** What the users of a release felt: not one failed request, every acknowledged write there exactly once. */
+/** During the release no request failed, and every acknowledged write is in the database exactly once. */
 export function writesGate(seen: WritesGate): Gate {
   return {
     id: 'user-journey',
@@ -55,7 +55,7 @@ export function judgeWrites({ requests, writes, failures, load }: WritesGate): M
           measured: '0',
           wanted: '>= 1',
           verdict: 'inconclusive',
-          note: 'No write was made, so nothing is proven about writes.',
+          note: 'No write was acknowledged, so nothing is proven about writes.',
         }
       : check('lost writes', '0', `${writes.lost} of ${writes.acknowledged} acknowledged`, writes.lost === 0);
   const twice = check('writes made twice', '0', `${writes.duplicated}`, writes.duplicated === 0);
@@ -63,7 +63,7 @@ export function judgeWrites({ requests, writes, failures, load }: WritesGate): M
   return [traffic, acknowledged, twice, ...judgeIncrements(writes), ...asAsked];
 }
 
-/** Traffic that ended early or that hardly came has not been there when the release did what might hurt. */
+/** Traffic that ended early or was too thin may have missed the stages that can hurt users: inconclusive. */
 function judgeTraffic({ asked, done }: { asked: Load; done: Load }): Measurement {
   const show = ({ seconds, requests }: Load, share = 1) =>
     `${Math.round(requests * share)} requests in ${Math.round(seconds * share)} s`;
@@ -79,15 +79,15 @@ function judgeTraffic({ asked, done }: { asked: Load; done: Load }): Measurement
   return { ...base, verdict: 'inconclusive', note };
 }
 
-/** Of writes that change a row that others change, too: the row is there whatever became of them, only its value tells. */
+/** Judges writes that increment a shared row. The row exists even if a write is lost, so its value is compared. */
 function judgeIncrements({ increments, incrementsLost: lost, incrementsDoubled: doubled }: WriteLedger): Measurement[] {
   if (increments === undefined) return [];
   const inconclusive = (measured: string, note: string): Measurement[] => [
     { name: 'acknowledged increments', measured, wanted: '>= 1, looked up', verdict: 'inconclusive', note },
   ];
   if (lost === undefined || doubled === undefined)
-    return inconclusive(`${increments}, none looked up`, 'data.ledger.counters does not say how to find them.');
-  if (increments === 0) return inconclusive('0', 'The traffic’s script names no counter.');
+    return inconclusive(`${increments}, none looked up`, 'Set data.ledger.counters: it says how to find them.');
+  if (increments === 0) return inconclusive('0', 'The script of synthetic.script names no counter.');
   return [
     check('lost increments', '0', `${lost} of ${increments} acknowledged`, lost === 0),
     check('increments made twice', '0', `${doubled}`, doubled === 0),

@@ -7,12 +7,14 @@ import { check, type Gate, type Measurement } from '../../journal/verdict.ts';
 export interface AlertsGate {
   alerts: Alerts;
   instances: Instances;
-  /** A redundant one, such as `api.green.1`: it is stopped for the time of the proof. */
+  /** A redundant instance, such as `api.green.1`. It is stopped while the alert is proven. */
   instance: string;
-  /** Longest wait for the delivery, and again for the instance to be back; milliseconds. Default: the platform's. */
+  /**
+   * Longest wait for each of: monitoring sees the instance, delivery, instance is back; ms. Default: the platform's.
+   */
   waitMs?: number;
   pollMs?: number;
-  /** Told about the delivery: for the journal. */
+  /** Called for the journal when the alert was delivered. */
   onDelivered?: (delivery: { alert: string; receiver: string; ms: number }) => void;
 }
 
@@ -20,7 +22,7 @@ export interface AlertsGate {
 const settleMs = 10_000;
 const settlePollMs = 100;
 
-/** What has to be watched, and how its rules are recognised by their names. */
+/** What has to be watched, and the pattern of the names of its rules. */
 const kinds: Record<string, RegExp> = {
   uptime: /down/i,
   'response times': /slow|latency|response|p95/i,
@@ -30,7 +32,7 @@ const kinds: Record<string, RegExp> = {
 /** The alert that a stopped instance raises. */
 const expectedAlert = 'InstanceDown';
 
-/** Monitoring works from end to end: a stopped instance becomes an alert that a receiver acknowledges. */
+/** Proves monitoring end to end: an instance is stopped, and a receiver has to acknowledge the alert about it. */
 export function alertsGate(options: AlertsGate): Gate {
   const { alerts, instances, instance, waitMs = alerts.deliveryMs, pollMs = 250, onDelivered } = options;
   return {
@@ -44,7 +46,7 @@ export function alertsGate(options: AlertsGate): Gate {
       const stoppedAt = Date.now();
       let delivered: AlertDelivery | undefined;
       try {
-        // Where the platform would take minutes to notice a loss, it raises the same alert itself.
+        // A platform that would take minutes to notice the loss raises the same alert itself.
         await (alerts.raise?.(instance) ?? instances.stop(instance));
         const look = async () => (await alerts.deliveries(stoppedAt)).find((one) => isAbout(one, instance));
         delivered = await poll(look, pace);
@@ -82,8 +84,8 @@ export function alertsGate(options: AlertsGate): Gate {
 }
 
 /**
- * Waits until no instance of the service is starting. Throws an OperationError unless this one and another one run then: to stop
- * the only instance would be an outage.
+ * Waits until no instance of the service is starting. Throws an OperationError unless this instance and another one run
+ * then, because stopping the only instance would be an outage.
  */
 async function refuseUnlessRedundant(instances: Instances, instance: string, signal: AbortSignal): Promise<void> {
   const group = instance.slice(0, instance.lastIndexOf('.') + 1);
@@ -102,14 +104,14 @@ async function refuseUnlessRedundant(instances: Instances, instance: string, sig
   );
 }
 
-/** Whether an alert tells of this instance: by its id in a label, or by its service, colour and number in several. */
+/** Whether an alert is about this instance: a label has its id, or labels have its service, colour and number. */
 export function isAbout({ alert, status, labels }: AlertDelivery, instance: string): boolean {
   if (alert !== expectedAlert || status !== 'firing') return false;
   const values = Object.values(labels);
   return values.includes(instance) || instance.split('.').every((part) => values.includes(part));
 }
 
-/** At least one rule for each of what has to be watched. */
+/** One measurement per kind: at least one loaded rule has a matching name. */
 export function judgeRules(rules: string[]): Measurement[] {
   return Object.entries(kinds).map(([kind, pattern]) => {
     const found = rules.filter((rule) => pattern.test(rule));
@@ -118,7 +120,7 @@ export function judgeRules(rules: string[]): Measurement[] {
       '>= 1',
       found.length === 0 ? 'none' : found.join(', '),
       found.length > 0,
-      'No loaded rule has such a name.',
+      `No loaded rule has a name that matches ${pattern}.`,
     );
   });
 }
@@ -143,7 +145,7 @@ function judgeDelivery(
   return check(name, wanted, `${delivered.receiver} after ${(ms / 1000).toFixed(1)} s`, ms <= waitMs);
 }
 
-/** No receiver missed a notification. */
+/** One measurement per receiver: every notification was delivered. */
 export function judgeReceivers(failures: Record<string, number>): Measurement[] {
   return Object.entries(failures).map(([receiver, count]) =>
     check(

@@ -4,11 +4,11 @@ import { check, type Gate, type Measurement } from '../../journal/verdict.ts';
 export interface ParityGate {
   staging: EnvironmentSpec;
   production: EnvironmentSpec;
-  /** Other facts of both, such as versions of tools and settings; compared the same way. */
+  /** Other facts of both, such as tool versions; compared in the same way. */
   facts?: { staging: Record<string, unknown>; production: Record<string, unknown> };
 }
 
-/** Settings in which staging may differ, and why. `*` stands for one part of a path. */
+/** Settings in which staging may differ, and why. `*` matches one part of a path. */
 const intended: Record<string, string> = {
   environment: 'its name',
   port: 'both can run on one machine',
@@ -17,16 +17,16 @@ const intended: Record<string, string> = {
   seed: 'test data instead of real data',
 };
 
-/** One setting that is not the same in both. */
+/** A setting that differs between staging and production. */
 export interface Difference {
   path: string;
   staging: unknown;
   production: unknown;
-  /** Why it is meant to differ; undefined: it is not. */
+  /** Why the difference is intended; undefined: it is not. */
   reason: string | undefined;
 }
 
-/** Staging is production in small: each difference is listed, and each one is intended. */
+/** Staging has the settings of production. Every difference is listed and has to be an intended one. */
 export function parityGate({ staging, production, facts }: ParityGate): Gate {
   return {
     id: 'parity',
@@ -41,7 +41,7 @@ export function parityGate({ staging, production, facts }: ParityGate): Gate {
   };
 }
 
-/** Compares two trees of settings leaf by leaf. Lists of named things are compared by name, not by place. */
+/** Compares two trees of settings leaf by leaf. List items are matched by `name`, or by index if they have none. */
 export function compareSettings(staging: object, production: object): { compared: number; differences: Difference[] } {
   const left = leaves(staging);
   const right = leaves(production);
@@ -57,7 +57,7 @@ export function compareSettings(staging: object, production: object): { compared
   return { compared: paths.length, differences };
 }
 
-/** Judges the differences; one measurement for each that is not intended. */
+/** One measurement for all settings, and one for each difference that is not intended. */
 export function judgeParity(compared: number, differences: Difference[]): Measurement[] {
   if (compared === 0) {
     return [{ name: 'settings compared', measured: 'none', wanted: '>= 1', verdict: 'inconclusive' }];
@@ -79,7 +79,7 @@ export function judgeParity(compared: number, differences: Difference[]): Measur
         `as in production: ${show(production)}`,
         show(staging),
         false,
-        'A release that passes here may fail there.',
+        'A release that passes on staging may fail on production.',
       ),
     ),
   ];

@@ -1,29 +1,29 @@
 import { check, type Gate, type Measurement } from '../../journal/verdict.ts';
 import { judgeResources, type ResourceFacts } from './resource-policies.ts';
 
-/** What the policies look at. A fact that could not be found out is undefined, and then inconclusive. */
+/** What the policies judge. A fact that could not be read is undefined. */
 export interface PolicyFacts {
-  /** Client connections of the databases over the network, from `pg_stat_ssl`. */
+  /** Client connections of the live database, from `pg_stat_ssl`. */
   databaseConnections?: { encrypted: number; plain: number } | undefined;
-  /** `password_encryption` of the databases. */
+  /** Setting `password_encryption` of the live database. */
   passwordEncryption?: string | undefined;
   /** Secret files with their permission bits. */
   secretFiles?: { path: string; mode: number }[] | undefined;
   /** Addresses on which the environment's ports are open, as `host:port`. */
   listeners?: string[] | undefined;
-  /** Ports meant for everybody, such as the entry point's. */
+  /** Ports that may be open on every address, such as the entry point's. */
   publicPorts?: number[] | undefined;
-  /** Per personal column outside production: values that are not masked. Undefined: this is production. */
+  /** Per personal column: values checked, and how many are not masked. Undefined: not checked. */
   unmasked?: { column: string; rows: number; checked: number }[] | undefined;
   /** Whether the volume under the data is encrypted; undefined: the platform cannot tell. */
   volumeEncrypted?: boolean | undefined;
 }
 
-/** A rule of security or privacy: looks at the facts, and says nothing where it does not apply. Pure. */
+/** A rule of security or privacy. Pure; returns no measurement if the rule does not apply. */
 export type Policy = (facts: PolicyFacts) => Measurement[];
 
 const unknown = (name: string, wanted: string): Measurement[] => [
-  { name, measured: 'unknown', wanted, verdict: 'inconclusive', note: 'The fact could not be found out.' },
+  { name, measured: 'unknown', wanted, verdict: 'inconclusive', note: 'This could not be read.' },
 ];
 
 const encryptedConnections: Policy = ({ databaseConnections: seen }) => {
@@ -44,7 +44,15 @@ const encryptedConnections: Policy = ({ databaseConnections: seen }) => {
 const scramPasswords: Policy = ({ passwordEncryption }) => {
   const [name, wanted] = ['passwords in the database', 'scram-sha-256'];
   if (passwordEncryption === undefined) return unknown(name, wanted);
-  return [check(name, wanted, passwordEncryption, passwordEncryption === wanted, 'Set password_encryption.')];
+  return [
+    check(
+      name,
+      wanted,
+      passwordEncryption,
+      passwordEncryption === wanted,
+      'Set password_encryption to scram-sha-256, then set the passwords again.',
+    ),
+  ];
 };
 
 const privateSecrets: Policy = ({ secretFiles }) => {
@@ -85,18 +93,18 @@ const maskedOutsideProduction: Policy = ({ unmasked }) => {
   if (unmasked === undefined) return [];
   return unmasked.map(({ column, rows, checked }) => {
     const [name, wanted] = [`personal data in ${column}`, 'masked'];
-    if (checked === 0) return { name, measured: 'no value to look at', wanted, verdict: 'inconclusive' };
+    if (checked === 0) return { name, measured: 'no value to check', wanted, verdict: 'inconclusive' };
     return check(
       name,
       wanted,
       rows === 0 ? `${checked} values masked` : `${rows} of ${checked} not masked`,
       rows === 0,
-      'Real personal data is outside production.',
+      'Real personal data may be outside production: check the rule of this column in data.personal.',
     );
   });
 };
 
-/** Says nothing where the platform cannot tell: what is below a disk (its own encryption, a host's) is not seen from above. */
+/** Returns nothing if the platform cannot tell: encryption by the disk or by the host is not visible to the machine. */
 const encryptedAtRest: Policy = ({ volumeEncrypted }) => {
   const [name, wanted] = ['data at rest', 'on an encrypted volume'];
   if (volumeEncrypted === undefined) return [];
@@ -104,7 +112,7 @@ const encryptedAtRest: Policy = ({ volumeEncrypted }) => {
   return [check(name, wanted, volumeEncrypted ? 'encrypted' : 'not encrypted', volumeEncrypted, todo)];
 };
 
-/** Of a platform whose secrets and ports are files and sockets of this machine: what an audit asks first. */
+/** For a platform whose secrets and ports are files and sockets of this machine. */
 export const localPolicies: readonly Policy[] = [
   encryptedConnections,
   scramPasswords,
@@ -112,12 +120,14 @@ export const localPolicies: readonly Policy[] = [
   loopbackOnly,
   encryptedAtRest,
 ];
-/** Of one whose secrets, ports and volumes are resources: rules for resources judge those. */
+
+/** For a platform whose secrets, ports and volumes are resources, which the rules for resources judge. */
 export const cloudPolicies: readonly Policy[] = [encryptedConnections, scramPasswords];
+
 /** For environments that hold personal data. */
 export const privacyPolicies: readonly Policy[] = [maskedOutsideProduction];
 
-/** Judges facts by policies, and resources by the rules of the policy pack. */
+/** Judges facts by `policies`, and the resources of the stacks by the rules of the policy pack. */
 export function policiesGate(options: {
   facts: () => Promise<PolicyFacts>;
   policies: readonly Policy[];

@@ -3,7 +3,7 @@ import type { Resource } from '../../../infra/policies/rule.ts';
 import { judge, rules, type Violation } from '../../../infra/policies/rules.ts';
 import type { Measurement } from '../../journal/verdict.ts';
 
-/** One stack, as the engine recorded it. */
+/** The resources of one stack in the engine's state. */
 export interface StackResources {
   environment: EnvironmentName;
   kind: StackKind;
@@ -11,10 +11,10 @@ export interface StackResources {
 }
 
 export interface ResourceFacts {
-  /** Whether the rules must find something to apply to: the platform is the one that they are about. */
+  /** Whether at least one rule has to apply: true on the platform that the rules are written for. */
   expected: boolean;
   stacks: StackResources[];
-  /** What staging would not show of production, a sentence each; undefined: not compared. */
+  /** Differences of production that staging would not show, one sentence each; undefined: not compared. */
   parity?: string[] | undefined;
 }
 
@@ -23,8 +23,8 @@ interface Judged extends Violation {
 }
 
 /**
- * Judges what the engine made by the policy pack's rules: they judged it before it was made too, but for the values that were
- * not known yet. Pure.
+ * Judges the resources that the engine made by the rules of the policy pack. The pack also runs before resources are
+ * made, but some values are unknown then. Pure.
  */
 export function judgeResources({ expected, stacks, parity }: ResourceFacts): Measurement[] {
   const violations: Judged[] = [];
@@ -46,7 +46,7 @@ function coverage(expected: boolean, applied: number, resources: number): Measur
   const name = 'rules for resources';
   if (!expected) return { name, measured, wanted: 'as far as they apply', verdict: 'pass' };
   const nothing = applied === 0;
-  const note = 'Nothing was there to be judged: the stacks are not up, or their state could not be read.';
+  const note = 'No rule applied to any resource: the stacks are not up, or their state could not be read.';
   return { name, measured, wanted: '>= 1', verdict: nothing ? 'inconclusive' : 'pass', ...(nothing ? { note } : {}) };
 }
 

@@ -5,7 +5,6 @@ import { judgeLoad, milliseconds, ofSegments, percent, type LoadGate, type LoadT
 export interface CapacityGate extends Omit<LoadGate, 'durationSeconds' | 'metrics'> {
   /** Capacity wanted, as a multiple of the expected peak. */
   growth: number;
-  /** Seconds per step. */
   stepSeconds: number;
 }
 
@@ -16,14 +15,16 @@ export interface CapacityStep {
   requestsPerSecond: number;
   numbers: LoadNumbers;
   met: boolean;
-  /** The load was not the one that was asked for, or is not known: then it says nothing about the edge. */
+  /** The load sent was not the load asked for, or is unknown. Such a step says nothing about the capacity. */
   inconclusive?: true;
 }
 
-/** Multiples of the wanted growth that are tried: at it, and beyond it to see how far it is to the edge. */
+/** Multiples of the wanted growth that are tried. Those above 1 measure the headroom. */
 const beyond = [1, 1.5, 2];
 
-/** Raises the load in steps until the thresholds are no longer met: how much headroom is there over the peak? */
+/**
+ * Raises the load in steps until a step does not meet the thresholds, and judges the headroom over the expected peak.
+ */
 export function capacityGate(options: CapacityGate): Gate {
   return {
     id: 'capacity',
@@ -66,7 +67,7 @@ export function capacityGate(options: CapacityGate): Gate {
   };
 }
 
-/** Judges a capacity curve: the highest step that met the thresholds has to be at `growth` or above. */
+/** Judges a capacity curve: the highest step that met the thresholds has to be at least `growth`. */
 export function judgeCapacity(steps: CapacityStep[], growth: number, thresholds: LoadThresholds): Measurement[] {
   const wanted = `>= ${growth} x the expected peak`;
   if (steps.length === 0) return [{ name: 'headroom', measured: 'no step', wanted, verdict: 'inconclusive' }];
@@ -85,7 +86,7 @@ export function judgeCapacity(steps: CapacityStep[], growth: number, thresholds:
   const at = limit ?? steps.at(-1);
   const note = `At ${at?.requestsPerSecond} requests/s${ofSegments(at?.numbers)}: p95 ${milliseconds(at?.numbers.p95Ms)} (limit ${thresholds.p95Ms} ms), errors ${percent(at?.numbers.errorRate)}.`;
   if (best === undefined && limit?.inconclusive) {
-    const why = 'The load was not the one that was asked for: see its measurements.';
+    const why = 'The load sent was not the load asked for: see its measurements.';
     return [{ name: 'headroom', measured, wanted, verdict: 'inconclusive', note: `${note} ${why}` }];
   }
   return [
@@ -94,7 +95,7 @@ export function judgeCapacity(steps: CapacityStep[], growth: number, thresholds:
       wanted,
       measured,
       (best?.factor ?? 0) >= growth,
-      `${note} Add instances, or find the bottleneck that the load test names.`,
+      `${note} Add instances, or remove the bottleneck that the load test names.`,
     ),
   ];
 }

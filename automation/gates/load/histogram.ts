@@ -1,18 +1,18 @@
 /**
- * Response times by logarithmic bucket, as a load script counts them: bucket n holds `fromMs * (1 + resolution) ^ n` and
- * up to the next one. Counts of several segments add up exactly; their percentiles would not.
+ * Response times in logarithmic buckets, counted by the load script. Bucket n begins at `fromMs * (1 + resolution) ^ n`
+ * ms. Counts of several segments can be added exactly; their percentiles cannot.
  */
 export interface Histogram {
   fromMs: number;
-  /** Width of a bucket relative to where it begins: 0.02 is 2 %. */
+  /** Width of a bucket relative to its lower bound: 0.02 is 2 %. */
   resolution: number;
-  /** By the bucket's number; empty ones are left out. */
+  /** By bucket number; empty buckets are left out. */
   counts: Record<string, number>;
 }
 
 export const countOf = ({ counts }: Histogram): number => Object.values(counts).reduce((sum, count) => sum + count, 0);
 
-/** Adds histograms up; undefined where they have not all the same buckets, or there is none. */
+/** The sum of the histograms; undefined if their buckets differ or there is no histogram. */
 export function addHistograms(histograms: Histogram[]): Histogram | undefined {
   const [first] = histograms;
   if (first === undefined) return undefined;
@@ -25,8 +25,8 @@ export function addHistograms(histograms: Histogram[]): Histogram | undefined {
 }
 
 /**
- * The `p`-th quantile (0 to 1), ms, as k6 interpolates it; undefined without a value. A bucket stands for the middle of
- * what it holds, so it is wrong by half of the resolution at most.
+ * The `p`-quantile (0 to 1) in ms, interpolated like k6's; undefined for an empty histogram. Each value counts as the
+ * middle of its bucket, so the relative error is at most about half of the resolution.
  */
 export function quantileOf(histogram: Histogram, p: number): number | undefined {
   const total = countOf(histogram);
@@ -36,7 +36,7 @@ export function quantileOf(histogram: Histogram, p: number): number | undefined 
   return below + (above - below) * (at - Math.floor(at));
 }
 
-/** The value of a rank, from 0. */
+/** The value of a rank, counted from 0, in ms. */
 function valueAt({ fromMs, resolution, counts }: Histogram, rank: number): number {
   let seen = 0;
   let middle = 0;

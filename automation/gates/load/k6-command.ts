@@ -1,42 +1,45 @@
 import { join } from 'node:path';
 import { projectRoot } from '../../../infra/lib/paths.ts';
 
-/** k6's settings, in K6_CONFIG: none. It would read a file in the caller's home else. */
+/** An empty settings file for K6_CONFIG. Without it k6 reads a file in the caller's home. */
 export const k6Settings = join(projectRoot, 'loadtests', 'k6.json');
 
-/** One run of k6 as data: what to call, and with which environment. */
+/** One run of k6, as data. */
 export interface K6Command {
-  /** Absolute path of the k6 script: reads BASE_URL, RATE, DURATION, ROUTE_HEADERS, writes its summary (JSON) to SUMMARY. */
+  /**
+   * Absolute path of the k6 script. It reads BASE_URL, RATE, DURATION and ROUTE_HEADERS, and writes its summary as JSON
+   * to the path in SUMMARY.
+   */
   script: string;
   baseUrl: string;
   caFile: string | undefined;
-  /** Requests per second, of all segments together. */
+  /** Requests per second of all segments together. */
   rate: number;
   durationSeconds: number;
-  /** Sent with every request. Their values are secrets. */
+  /** Sent with every request. The values are secrets. */
   routeHeaders: Record<string, string>;
   summaryFile: string;
-  /** Where lines that the script logs go; undefined: to k6's own output. */
+  /** File for the lines that the script logs; undefined: k6's own output. */
   consoleFile?: string;
   /** The part of the load that this run is; undefined: all of it. */
   segment?: Segment;
 }
 
 export interface Segment {
-  /** From 0. */
+  /** Counted from 0. */
   index: number;
   count: number;
-  /** When all segments begin, ms since the epoch. */
+  /** Time at which all segments begin, ms since the epoch. */
   startAt: number;
 }
 
 /** The arguments and the environment of one run of k6. Pure. */
 export function k6Command(run: K6Command): { argv: string[]; env: Record<string, string> } {
   const trend = ['--summary-trend-stats', 'avg,med,p(90),p(95),p(99),max,count'];
-  // Raw: what the script logged and nothing else; k6's own format would wrap the ledger's lines.
+  // k6's default format would put fields around the lines of the ledger.
   const log = run.consoleFile === undefined ? [] : ['--log-format', 'raw', '--console-output', run.consoleFile];
   return {
-    // Without its API server: a second k6 on the same machine would find the port taken.
+    // `--address=` disables the API server: a second k6 on the same machine would find its port taken.
     argv: [
       'k6',
       'run',
@@ -49,7 +52,7 @@ export function k6Command(run: K6Command): { argv: string[]; env: Record<string,
       ...log,
       run.script,
     ],
-    // The headers hold a secret, and arguments can be seen by everybody on the machine: so the environment it is.
+    // The route headers are secret. Every user of the machine can see a program's arguments, but not its environment.
     env: {
       BASE_URL: run.baseUrl,
       RATE: String(run.rate),
@@ -64,7 +67,9 @@ export function k6Command(run: K6Command): { argv: string[]; env: Record<string,
   };
 }
 
-/** The same sequence for all segments: k6 deals the iterations out by it, so that each of them is in exactly one. */
+/**
+ * All segments get the same sequence. k6 distributes the iterations by it, so that each runs in exactly one segment.
+ */
 function segmentArguments(segment: Segment | undefined): string[] {
   if (segment === undefined) return [];
   const { index, count } = segment;

@@ -14,27 +14,28 @@ export interface K6Run {
   requestsPerSecond: number;
   durationSeconds: number;
   headers: Record<string, string>;
-  /** Absolute paths of what the run leaves. With several segments the summary is theirs together, and each has files of its own. */
+  /** Absolute path. With several segments this is the merged summary; each segment also has its own summary and log. */
   summaryFile: string;
+  /** Absolute path. */
   logFile: string;
   signal: AbortSignal;
-  /** Into how many parts that run at once the load is divided; default 1. */
+  /** Number of k6 processes that share the load; default 1. */
   segments?: number | undefined;
-  /** Where they run; default: as processes of this machine. */
+  /** Where the segments run; default: as processes of this machine. */
   runner?: SegmentRunner | undefined;
   /** Default: the installed k6. */
   program?: string;
 }
 
-/** Seconds that k6 gets beyond the load itself: start, set-up, last answers, summary. */
+/** Seconds that k6 may run longer than the load: start, set-up, last answers, summary. */
 const graceSeconds = 60;
 
-/** k6's exit code for crossed thresholds (k6 source, `errext/exitcodes`). Any other but 0 is a failed run. */
+/** k6's exit code for crossed thresholds (k6 source, `errext/exitcodes`). Every other code except 0 is a failed run. */
 const thresholdsCrossed = 99;
 
 /**
- * Runs one load. Throws an OperationError when k6 is killed, breaks, or leaves no readable summary: of several segments
- * the first one that does so ends the others, as what they saw is not the load that was asked for.
+ * Runs one load. Throws an OperationError if k6 is killed, fails or leaves no readable summary. The first segment that
+ * fails stops the others, because the rest would not be the load that was asked for.
  */
 export async function runK6(run: K6Run): Promise<LoadNumbers> {
   for (const value of Object.values(run.headers)) secrets.register(value);
@@ -64,7 +65,7 @@ export async function runK6(run: K6Run): Promise<LoadNumbers> {
   return { ...readSummary(merged, doing), exitCode, segments: jobs.length };
 }
 
-/** What each segment has to do. All get the same time to begin at. */
+/** One job per segment. All have the same start time. */
 function segmentJobs(run: K6Run, runner: SegmentRunner, signal: AbortSignal): SegmentJob[] {
   const count = run.segments ?? 1;
   const leadMs = count === 1 ? 0 : runner.leadMs(count);
@@ -90,7 +91,7 @@ function segmentJobs(run: K6Run, runner: SegmentRunner, signal: AbortSignal): Se
   });
 }
 
-/** Runs one segment; resolves to its summary and exit code (0 or 99). Throws an OperationError for any other end. */
+/** Runs one segment. Resolves to its summary and exit code (0 or 99); throws an OperationError for any other end. */
 async function runSegment(job: SegmentJob, runner: SegmentRunner, stop: AbortSignal) {
   const { name, command, logFile } = job;
   const doing = `load of ${command.rate} requests/s${command.segment === undefined ? '' : `, ${name}`}`;
@@ -109,7 +110,7 @@ async function runSegment(job: SegmentJob, runner: SegmentRunner, stop: AbortSig
   if (exitCode !== 0 && exitCode !== thresholdsCrossed)
     throw new OperationError(doing, `k6 failed with exit code ${exitCode}: ${detail}`, `see ${logFile}`);
   const text = await readFile(command.summaryFile, 'utf8').catch(() => '');
-  // Read at once: where it cannot count, the others need not run to their end.
+  // Read when this segment ends: if its summary is unusable, the other segments are stopped.
   const segment = command.segment === undefined ? undefined : readSegmentSummary(text, doing);
   return { text, segment, exitCode };
 }

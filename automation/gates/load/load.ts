@@ -4,7 +4,7 @@ import { check, type Gate, type Measurement } from '../../journal/verdict.ts';
 import { runK6, type LoadNumbers } from './k6.ts';
 import type { SegmentRunner } from './segments.ts';
 
-/** The part of the release definition's `load` that a judge needs. Milliseconds; share 0-1. */
+/** Limits from `load` of the release definition. `errorRate` is a share, 0 to 1. */
 export interface LoadThresholds {
   p95Ms: number;
   p99Ms?: number | undefined;
@@ -21,15 +21,15 @@ export interface LoadGate {
   /** For the header route; `{}` for ordinary traffic. */
   headers: Record<string, string>;
   metrics: Pick<Metrics, 'cpuSeconds'>;
-  /** Into how many parts that run at once the load is divided; default 1. */
+  /** Number of k6 processes that share the load; default 1. */
   segments?: number;
-  /** Where they run; default: as processes of this machine. */
+  /** Where the segments run; default: as processes of this machine. */
   runner?: SegmentRunner;
   /** Default: the installed k6. */
   program?: string;
 }
 
-/** Expected peak for a while: enough requests, fast enough, few enough errors; names the bottleneck. */
+/** Sends the expected peak load, judges it by the thresholds, and names the part that used the most CPU time. */
 export function loadGate(options: LoadGate): Gate {
   return {
     id: 'load',
@@ -57,12 +57,13 @@ export function loadGate(options: LoadGate): Gate {
   };
 }
 
-/** Share of the planned requests, and of the planned time, below which a load says nothing about the planned one. */
+/** Smallest share of the planned requests and of the planned time at which a load counts as the planned one. */
 const enough = 0.9;
 
 /**
- * Judges one load against what was asked for. A number that is missing is inconclusive, and so is a load that was shorter or
- * thinner without having been held up; no request at all is an error.
+ * Judges one load against the load that was asked for. Inconclusive: a number is missing, the load was too short, or
+ * requests are missing although no iteration was dropped. Fail: requests are missing because iterations were dropped.
+ * Error: no request.
  */
 export function judgeLoad(numbers: LoadNumbers, asked: Asked, thresholds: LoadThresholds): Measurement[] {
   const measurements = [judgeRequests(numbers, asked), judgeLength(numbers, asked)];
@@ -70,7 +71,7 @@ export function judgeLoad(numbers: LoadNumbers, asked: Asked, thresholds: LoadTh
   const limit = (name: string, value: number | undefined, max: number, show: (n: number | undefined) => string) => {
     const wanted = `<= ${show(max)}`;
     if (value === undefined) {
-      const note = "k6's summary does not have it: check the script's handleSummary.";
+      const note = "k6's summary does not have this number: check the script's handleSummary.";
       measurements.push({ name, measured: 'nothing', wanted, verdict: 'inconclusive', note });
     } else {
       measurements.push(check(name, wanted, show(value), value <= max));
@@ -87,7 +88,7 @@ export function judgeLoad(numbers: LoadNumbers, asked: Asked, thresholds: LoadTh
       'held (exit code 0)',
       numbers.exitCode === 0 ? 'held' : `crossed (exit code ${numbers.exitCode})`,
       numbers.exitCode === 0,
-      "k6's log among the evidence names them.",
+      "k6's log among the evidence names the thresholds.",
     ),
   );
   return measurements;
@@ -115,16 +116,21 @@ function judgeRequests(numbers: LoadNumbers, { requestsPerSecond, durationSecond
   if (requests >= least) return { ...base, verdict: 'pass' };
   const measured = `${base.measured}, ${droppedIterations} iterations dropped`;
   return droppedIterations > 0
-    ? { ...base, measured, verdict: 'fail', note: 'Answers took so long that the rest could not be sent in time.' }
+    ? {
+        ...base,
+        measured,
+        verdict: 'fail',
+        note: 'Answers took so long that k6 could not send the remaining requests in time.',
+      }
     : {
         ...base,
         measured,
         verdict: 'inconclusive',
-        note: 'The script sent less than asked for without being held up.',
+        note: 'The script sent less than asked for, and not because of slow answers: check that it uses RATE and DURATION.',
       };
 }
 
-/** As many requests as were asked for can be sent in a second, too, and that is another load. */
+/** All planned requests sent within a few seconds would not be the planned load, so its duration is judged too. */
 function judgeLength(numbers: LoadNumbers, { durationSeconds }: Asked): Measurement {
   const least = durationSeconds * enough;
   const base = {
@@ -135,12 +141,14 @@ function judgeLength(numbers: LoadNumbers, { durationSeconds }: Asked): Measurem
   if (numbers.seconds !== undefined && numbers.seconds >= least) return { ...base, verdict: 'pass' };
   const note =
     numbers.seconds === undefined
-      ? "k6's summary does not have it: let the script's handleSummary write all of its data."
+      ? "k6's summary does not say: let the script's handleSummary write all of its data."
       : 'k6 ended early: check that the script uses DURATION, and see its log.';
   return { ...base, verdict: 'inconclusive', note };
 }
 
-/** CPU seconds that each part used between two readings, largest first. A part that restarted counts from zero. */
+/**
+ * CPU seconds that each part used between two readings, largest first. After a restart a part's counter begins at 0.
+ */
 export function cpuShares(
   before: Record<string, number>,
   after: Record<string, number>,
@@ -153,7 +161,7 @@ export function cpuShares(
   return used.map((u) => ({ ...u, share: total > 0 ? u.seconds / total : 0 })).sort((a, b) => b.seconds - a.seconds);
 }
 
-/** Names the part that used most CPU: the first to give out when the load grows. It cannot fail, but be unknown. */
+/** Names the part that used the most CPU time. Never `fail`; inconclusive if no CPU time is known. */
 export function judgeBottleneck(cpu: { part: string; seconds: number; share: number }[]): Measurement {
   const [largest] = cpu;
   const base = { name: 'bottleneck', wanted: 'known' };
@@ -169,7 +177,7 @@ export function judgeBottleneck(cpu: { part: string; seconds: number; share: num
   return { ...base, measured, verdict: 'pass' };
 }
 
-/** For the report's text; empty where the load was not divided. */
+/** Text for the report; empty if the load was not divided. */
 export const ofSegments = (numbers: LoadNumbers | undefined): string =>
   numbers?.segments === undefined ? '' : ` from ${numbers.segments} segments`;
 export const milliseconds = (n: number | undefined): string =>

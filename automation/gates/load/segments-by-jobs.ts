@@ -14,22 +14,22 @@ import type { SegmentRunner } from './segments.ts';
 
 export interface SegmentsByJobs {
   jobs: Jobs;
-  /** A job belongs to an artefact; the segment uses nothing of it. */
+  /** A job needs an artefact; the segment does not use it. */
   artefact: Artefact;
-  /** Image that has k6 and a shell, where the platform runs images. */
+  /** Image with k6 and a shell, for platforms that run images. */
   image?: string;
-  /** k6 where the job runs; default: found by its name. */
+  /** Path of k6 in the job; default: `k6`. */
   program?: string;
-  /** Time until a job that is asked for runs, ms: a task has to find its place and to fetch its image. */
+  /** Longest time from the request for a job until it runs, ms: a task is placed and its image is pulled. */
   leadMs?: number;
 }
 
-/** Most that a script may take, packed, in the definition of a task: that may have 64 KiB with everything in it. */
+/** Largest packed script, in bytes of base64. A whole ECS task definition may have 64 KiB. */
 const mostBytes = 40_000;
 
 /**
- * Segments as one-off tasks of the platform. The script travels as an archive of k6's own (script, what it imports,
- * options) in the environment; the summary comes back as the job's result.
+ * Runs segments as one-off tasks of the platform. The script is sent in the environment as a k6 archive (script,
+ * imports, options). The summary is the job's result.
  */
 export function segmentsByJobs(options: SegmentsByJobs): SegmentRunner {
   const { jobs, artefact, image, program = 'k6', leadMs = 180_000 } = options;
@@ -63,15 +63,16 @@ export function segmentsByJobs(options: SegmentsByJobs): SegmentRunner {
 }
 
 /**
- * Unpacks what came in the environment and becomes k6, so that a signal reaches k6 itself. All files are open before
- * they are deleted: nothing is left behind, however it ends. Arguments: the file of the summary, the program, its arguments.
+ * Unpacks the archive from the environment and replaces itself by k6 (`exec`), so that signals reach k6. The files are
+ * opened and then deleted, so that none is left behind if the job is killed. Arguments: path of the summary, k6, k6's
+ * arguments.
  */
 const unpack = [
   'set -e',
   'dir=$(mktemp -d)',
   'printf %s "$GREENLIGHT_SCRIPT" | base64 -d | gunzip > "$dir/script.tar"',
   'exec < "$dir/script.tar"',
-  // No settings from a file in somebody's home.
+  // Without K6_CONFIG k6 reads a settings file in the user's home.
   'echo "{}" > "$dir/k6.json"; exec 4< "$dir/k6.json"; export K6_CONFIG=/dev/fd/4',
   'if [ -n "$GREENLIGHT_CA" ]; then',
   '  printf %s "$GREENLIGHT_CA" > "$dir/ca.pem"; exec 3< "$dir/ca.pem"; export SSL_CERT_FILE=/dev/fd/3',
@@ -79,7 +80,7 @@ const unpack = [
   'rm -r "$dir"',
   'export SUMMARY="$1"; shift',
   'unset GREENLIGHT_SCRIPT GREENLIGHT_CA',
-  // The script comes by standard input.
+  // `-`: k6 reads the archive from standard input.
   'exec "$@" -',
 ].join('\n');
 
@@ -92,7 +93,7 @@ async function segmentJob(command: K6Command, archive: string, program: string):
   };
 }
 
-/** The script with all that it imports, packed as text. Options of the load are part of it, secrets are not. */
+/** The script with its imports and the options of the load, compressed, as base64. It contains no secret. */
 async function pack(command: K6Command): Promise<string> {
   const doing = `packing ${command.script} for tasks elsewhere`;
   const directory = await mkdtemp(join(tmpdir(), 'greenlight-script-'));

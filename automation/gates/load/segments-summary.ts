@@ -2,22 +2,22 @@ import { z } from 'zod';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import { addHistograms, countOf, quantileOf, type Histogram } from './histogram.ts';
 
-/** What k6 measured. A number that it did not give is undefined, never zero. */
+/** Numbers that k6 measured. A number missing in its summary is undefined, not 0. */
 export interface LoadNumbers {
   requests: number | undefined;
-  /** How long the load was, seconds: as the script says, else the whole run of k6 (with the script's set-up). */
+  /** Duration of the load, from the script; if it gives none, of the whole run of k6, including the script's set-up. */
   seconds: number | undefined;
-  /** Iterations that k6 could not start in time, as those before them took too long. */
+  /** Iterations that k6 could not start in time, because earlier ones took too long. */
   droppedIterations: number;
   p95Ms: number | undefined;
   p99Ms: number | undefined;
-  /** Share (0-1) of requests without an answer, or with one of status 400 and up. */
+  /** Share (0 to 1) of requests without an answer, or with a status of 400 or higher. */
   errorRate: number | undefined;
-  /** Share (0-1) of the script's checks that held; undefined where it has none. */
+  /** Share (0 to 1) of the script's checks that passed; undefined if it has none. */
   checkRate: number | undefined;
-  /** 0; 99: a threshold of the script's own was crossed. */
+  /** 0, or 99: a threshold of the script was crossed. */
   exitCode: number;
-  /** Into how many parts the load was divided; left out where it was not. */
+  /** Number of k6 processes that shared the load; left out if it was one. */
   segments?: number;
 }
 
@@ -36,8 +36,8 @@ const parse = (text: string, doing: string): unknown => {
 };
 
 /**
- * Reads the data of k6's `handleSummary`. A script may put the numbers of the journey alone (without its set-up) in
- * `greenlight`: then these count. Throws an OperationError if it is empty or not JSON.
+ * Reads the data of k6's `handleSummary`. A script may give the numbers without its set-up in `greenlight`, which then
+ * take precedence. Throws an OperationError if the text is empty or not JSON.
  */
 export function readSummary(text: string, doing: string): Omit<LoadNumbers, 'exitCode'> {
   const summary = parse(text, doing) as {
@@ -73,7 +73,7 @@ const count = z.number().int().nonnegative();
 const part = z.object({ requests: count, failed: count });
 const parts = z.record(z.string(), part).default({});
 
-/** What has to be in a segment's summary so that it can be added to the others'. */
+/** What a segment's summary must contain so that it can be merged with the others. */
 const segmentSummary = z.object({
   greenlight: part.extend({
     seconds: z.number().nonnegative(),
@@ -93,10 +93,10 @@ const segmentSummary = z.object({
 });
 export type SegmentSummary = z.output<typeof segmentSummary>;
 
-/** How much later than the others a segment may begin, ms. */
+/** How long after the common start time a segment may begin, ms. */
 const mostLateMs = 1000;
 
-/** Reads the summary of one of several segments. Throws an OperationError where it cannot be added to the others'. */
+/** Reads the summary of one of several segments. Throws an OperationError if it cannot be merged with the others. */
 export function readSegmentSummary(text: string, doing: string): SegmentSummary {
   const data = parse(text, doing);
   const { success, data: summary, error } = segmentSummary.safeParse(data);
@@ -106,7 +106,7 @@ export function readSegmentSummary(text: string, doing: string): SegmentSummary 
     if (builtOnLib?.histogram === undefined || builtOnLib.lateMs === undefined) {
       throw new OperationError(
         doing,
-        'its summary has no histogram or no start, so it cannot be added to the other segments',
+        'its summary has no histogram or no lateMs, so it cannot be merged with the other segments',
         'build the script on loadtests/lib/greenlight.ts as loadtests/journey.ts is (journeyOptions, send, startTogether, summary), or set load.segments to 1',
       );
     }
@@ -120,7 +120,7 @@ export function readSegmentSummary(text: string, doing: string): SegmentSummary 
   if (greenlight.lateMs > mostLateMs) {
     throw new OperationError(
       doing,
-      `it began ${(greenlight.lateMs / 1000).toFixed(1)} s after the others, so the load was never the one asked for`,
+      `it began ${(greenlight.lateMs / 1000).toFixed(1)} s after the common start, so the load was not the one asked for`,
       'make the set-up of the script shorter, or use fewer segments',
     );
   }
@@ -135,13 +135,13 @@ export function readSegmentSummary(text: string, doing: string): SegmentSummary 
   return summary;
 }
 
-/** What all segments of a load saw together, in the shape of one summary. */
+/** The numbers of all segments, in the shape of one summary. */
 export interface MergedSummary {
   greenlight: {
     segments: number;
     requests: number;
     failed: number;
-    /** Of the longest one: they take turns, and the last visit belongs to one of them. */
+    /** Duration of the longest segment: they share the visits, and only one of them has the last visit. */
     seconds: number;
     retries: number;
     droppedIterations: number;
@@ -149,7 +149,7 @@ export interface MergedSummary {
     p95Ms: number | undefined;
     p99Ms: number | undefined;
     maxMs: number | undefined;
-    /** How late the last one was. */
+    /** The largest delay of a segment after the common start time. */
     lateMs: number;
     histogram: Histogram;
     endpoints: Record<string, { requests: number; failed: number }>;
@@ -159,8 +159,8 @@ export interface MergedSummary {
 }
 
 /**
- * Adds the summaries of `expected` segments up: counts exactly, percentiles from the sum of the histograms. Throws an
- * OperationError where one is missing, or where they are of different kinds.
+ * Merges the summaries of `expected` segments. Counts are exact; percentiles come from the sum of the histograms.
+ * Throws an OperationError if a summary is missing or the histograms have different buckets.
  */
 export function mergeSummaries(summaries: SegmentSummary[], expected: number, doing: string): MergedSummary {
   if (summaries.length !== expected) {
@@ -170,7 +170,11 @@ export function mergeSummaries(summaries: SegmentSummary[], expected: number, do
   const all = summaries.map(({ greenlight }) => greenlight);
   const histogram = addHistograms(all.map((one) => one.histogram));
   if (histogram === undefined)
-    throw new OperationError(doing, 'its segments have different histograms', 'run all with the same script');
+    throw new OperationError(
+      doing,
+      'its segments have histograms with different buckets',
+      'run all with the same script',
+    );
   const quantile = (p: number) => quantileOf(histogram, p);
   const longest = all.flatMap(({ maxMs }) => (maxMs === undefined ? [] : [maxMs]));
   const checks = summaries.flatMap(({ metrics }) => (metrics.checks === undefined ? [] : [metrics.checks.values]));

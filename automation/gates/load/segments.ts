@@ -5,38 +5,38 @@ import { endsWithParent } from '../../../infra/lib/lifetimes.ts';
 import { toolPath } from '../../../infra/lib/tools.ts';
 import { k6Command, k6Settings, type K6Command } from './k6-command.ts';
 
-/** One segment of a load: a run of k6 that does its share of the iterations. */
+/** One segment of a load: a run of k6 that executes its share of the iterations. */
 export interface SegmentJob {
-  /** `k6`, or `k6 2 of 4`. */
+  /** `k6`, or `segment 2 of 4`. */
   name: string;
   command: K6Command;
-  /** Absolute path; the summary's is in the command. */
+  /** Absolute path. */
   logFile: string;
   timeoutMs: number;
   signal: AbortSignal;
 }
 
-/** How a segment ended; its summary is in the command's `summaryFile` then. */
+/** How a segment ended. If it ended by itself, its summary is in the command's `summaryFile`. */
 export interface SegmentOutcome {
-  /** Undefined: it did not end by itself. */
+  /** Undefined if it did not end by itself. */
   exitCode: number | undefined;
   end: 'ended' | 'stopped' | 'timeout' | 'killed';
-  /** What is known of it, for messages: the signal, the log's last line. */
+  /** For messages: the signal, or the last line of the log. */
   detail: string;
 }
 
 /** Where segments run. */
 export interface SegmentRunner {
-  /** Time that the segments need until all are ready to begin, ms. */
+  /** Time from now until all segments are ready to begin, ms. */
   leadMs(count: number): number;
-  /** Rejects if it cannot be run at all. */
+  /** Rejects if the segment cannot be started. */
   run(job: SegmentJob): Promise<SegmentOutcome>;
 }
 
 /** Segments as processes of this machine. */
 export function processSegments(options: { program?: string; leadMs?: number } = {}): SegmentRunner {
   return {
-    // Sign-ups of a set-up are slow on purpose, and here all segments do theirs at the same time.
+    // A set-up signs users up, which hashes passwords and is slow. All segments do it at the same time on one machine.
     leadMs: (count) => options.leadMs ?? 5000 + 1000 * count,
     async run({ command, logFile, timeoutMs, signal }) {
       const { argv, env } = k6Command(command);

@@ -7,12 +7,13 @@ import { createProxyServer } from 'httpxy';
 import type { EntryPoint } from '../../../infra/platform/router.ts';
 
 /**
- * A way for a scanner to the entry point, on loopback. It adds the header route, so that its secret is in no argument
- * and in no report, and it counts what arrives: a scanner's own word that it has looked is no proof.
+ * A proxy on loopback between a scanner and the entry point. It adds the secret header of the header route, so that the
+ * secret is in no argument and no report. It also counts requests, which proves that the scanner reached the
+ * application.
  */
 export interface ScanForwarder {
   origin: string;
-  /** What has passed so far. */
+  /** Traffic so far. */
   seen(): ScanTraffic;
   close(): Promise<void>;
 }
@@ -27,7 +28,7 @@ export interface ScanTraffic {
   paths: string[];
 }
 
-/** Milliseconds without a byte after which the application counts as not answering. */
+/** Milliseconds without a byte after which a request counts as unanswered. */
 const patienceMs = 15_000;
 
 export async function openScanForwarder(
@@ -53,7 +54,7 @@ export async function openScanForwarder(
     const status = answer.statusCode ?? 0;
     traffic.statuses[status] = (traffic.statuses[status] ?? 0) + 1;
     if (status < 400) paths.add(url.split('?', 1)[0] ?? url);
-    // As text, as a location that answers a scanner need not be a URL.
+    // Replaced as text: the `location` of an answer to a scanner may not be a valid URL.
     const { location } = answer.headers;
     if (location !== undefined) answer.headers.location = location.replace(base.origin, origin);
   });
@@ -65,9 +66,9 @@ export async function openScanForwarder(
   });
   const server = http.createServer((incoming, outgoing) => {
     traffic.requests += 1;
-    // Scanners send what no browser would: bytes that must not stand in a request line are encoded.
+    // Scanners send characters that are not allowed in a request line; those are encoded.
     incoming.url = (incoming.url ?? '/').replace(/[^\x21-\x7e]/g, (c) => encodeURIComponent(c.toWellFormed()));
-    // It rejects when the scanner hangs up. A failure of the application is the event `error`.
+    // Rejects if the scanner closes the connection. A failure of the application is the event `error` above.
     proxy.web(incoming, outgoing).catch(() => undefined);
   });
   server.listen(0, '127.0.0.1');

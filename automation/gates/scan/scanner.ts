@@ -1,12 +1,11 @@
 import type { EvidenceFolder } from '../../journal/verdict.ts';
 
 export const severities = ['info', 'low', 'medium', 'high'] as const;
-/** From harmless to grave. */
+/** From least to most severe, in the order of `severities`. */
 export type Severity = (typeof severities)[number];
 
-/** Something that a scanner found. */
 export interface Finding {
-  /** The rule's name as the scanner gives it: accepted risks refer to it. */
+  /** Name of the rule as the scanner gives it. Accepted risks refer to this name. */
   rule: string;
   severity: Severity;
   /** URL path. */
@@ -21,7 +20,7 @@ export interface ScanTarget {
   origin: string;
   /** Pages from which the scan starts. */
   startPaths: string[];
-  /** Seconds that the scan should take at most; twice of it ends it by force. */
+  /** Longest duration of the scan, seconds. Wapiti is killed after twice this time. */
   maxSeconds: number;
   evidence: EvidenceFolder;
   signal: AbortSignal;
@@ -29,9 +28,9 @@ export interface ScanTarget {
 
 export interface ScanReport {
   findings: Finding[];
-  /** Names of the rules or modules that ran. */
+  /** Names of the rules or modules that were started. */
   ran: string[];
-  /** Those of them that ran out of time. */
+  /** Phases (`crawl`, `attack`, `passive scan`) and modules that ran out of time. */
   cut: string[];
 }
 
@@ -39,9 +38,9 @@ export interface ScanReport {
 export interface Scanner {
   readonly name: string;
   version(): Promise<string>;
-  /** Names of the rules or modules that it would run; none means that it can find nothing. */
+  /** Names of the rules or modules that a scan would run. With none it cannot find anything. */
   rules(): Promise<string[]>;
   scan(target: ScanTarget): Promise<ScanReport>;
-  /** Ends what the scanner started. May be called again. */
+  /** Ends the processes of the scanner. Idempotent. */
   close(): Promise<void>;
 }

@@ -8,7 +8,7 @@ import { severities, type Finding, type Scanner, type ScanReport, type Severity 
 import { wapiti } from './wapiti.ts';
 import { zap } from './zap.ts';
 
-/** A finding that somebody answers for until a day (`security.acceptedRisks` of the release definition). */
+/** An accepted finding (`security.acceptedRisks` of the release definition). */
 export interface AcceptedRisk {
   rule: string;
   path?: string | undefined;
@@ -27,14 +27,14 @@ export interface SecurityScanGate {
     acceptedRisks: readonly AcceptedRisk[];
     startPaths: string[];
   };
-  /** For the header route; default: ordinary traffic. */
+  /** Headers that select the header route; default: ordinary traffic. */
   headers?: Record<string, string>;
   now?: () => Date;
   /** Default: chosen by `settings.scanner` among what is installed. */
   open?: () => Promise<Scanner>;
 }
 
-/** A real scanner attacks the running application: nothing of `failOn` or graver that nobody answers for. */
+/** Scans the running application actively. Fails on a finding of severity `failOn` or higher that is not accepted. */
 export function securityScanGate(options: SecurityScanGate): Gate {
   const { entry, settings, headers = {}, now = () => new Date() } = options;
   return {
@@ -68,14 +68,14 @@ export function securityScanGate(options: SecurityScanGate): Gate {
           await scanner.close();
         }
       } finally {
-        // Also when the scanner could not be closed: an open way to the application must not be left.
+        // Also if closing the scanner failed: the proxy to the application must not stay open.
         await forwarder.close();
       }
     },
   };
 }
 
-/** The rules that a scanner would run. Throws an OperationError if it has none: such a scan always finds nothing. */
+/** The rules that a scanner would run. Throws an OperationError if it has none, because it could not find anything. */
 async function rulesOf(scanner: Scanner): Promise<string[]> {
   const rules = await scanner.rules();
   if (rules.length > 0) return rules;
@@ -86,19 +86,19 @@ async function rulesOf(scanner: Scanner): Promise<string[]> {
   );
 }
 
-/** ZAP where it is complete, else Wapiti; or the one that was asked for, whatever its state. */
+/** `auto`: ZAP if it is installed and has active rules, otherwise Wapiti. Else the scanner asked for. */
 export async function chooseScanner(wanted: 'auto' | 'zap' | 'wapiti'): Promise<Scanner> {
   if (wanted === 'wapiti' || (wanted === 'auto' && findTool('zap') === undefined)) return wapiti();
   const started = await zap();
   if (wanted === 'zap') return started;
-  // Unknown counts as none: then the other scanner works.
+  // If ZAP cannot be asked for its rules, Wapiti is used.
   const rules = await started.rules().catch(() => []);
   if (rules.length > 0) return started;
   await started.close();
   return wapiti();
 }
 
-/** Judges one scan: did it look, with which rules, and what is left of its findings once accepted risks are out? */
+/** Judges one scan: coverage of the application, rules that ran, and the findings that are not accepted. */
 export function judgeScan(
   scanner: string,
   rules: string[],
@@ -116,7 +116,7 @@ export function judgeScan(
       `${traffic.requests} requests, ${traffic.paths.length} pages`,
       `every start path (${settings.startPaths.length})`,
       traffic.requests > 0 && missed.length === 0,
-      `The scanner did not see: ${missed.join(', ') || 'anything'}.`,
+      `The scanner did not reach: ${missed.join(', ') || 'any page'}.`,
     ),
     known(
       'requests without an answer',
@@ -130,7 +130,7 @@ export function judgeScan(
       `${scanner}: ${report.ran.length} of ${rules.length}`,
       `all of ${rules.length}, >= 1`,
       report.ran.length > 0 && notRun.length === 0,
-      `Did not run: ${notRun.join(', ') || 'any'}.`,
+      `Did not run: ${notRun.join(', ') || 'no rule was started'}.`,
     ),
     known(
       'rules that ended in time',
@@ -143,12 +143,12 @@ export function judgeScan(
   ];
 }
 
-/** A condition without which findings prove nothing. */
+/** A condition that must hold for the findings to be meaningful: inconclusive if it does not. */
 function known(name: string, measured: string, wanted: string, ok: boolean, note: string): Measurement {
   return ok ? { name, measured, wanted, verdict: 'pass' } : { name, measured, wanted, verdict: 'inconclusive', note };
 }
 
-/** One measurement per finding that fails or is accepted; the harmless rest is counted. */
+/** One measurement for all findings, and one for each of severity `failOn` or higher, accepted or not. */
 export function judgeFindings(
   findings: Finding[],
   { failOn, acceptedRisks }: Pick<SecurityScanGate['settings'], 'failOn' | 'acceptedRisks'>,
@@ -174,5 +174,5 @@ export function judgeFindings(
   });
   const open = listed.filter(({ verdict }) => verdict === 'fail').length;
   const total = `${findings.length} findings, ${grave.length} from ${failOn} up, ${open} open`;
-  return [check('findings', wanted, total, open === 0, 'See the findings below.'), ...listed];
+  return [check('findings', wanted, total, open === 0, 'The findings are listed below.'), ...listed];
 }

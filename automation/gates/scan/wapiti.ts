@@ -8,10 +8,10 @@ import { projectRoot } from '../../../infra/lib/paths.ts';
 import { toolPath } from '../../../infra/lib/tools.ts';
 import type { Finding, Scanner, ScanReport, ScanTarget, Severity } from './scanner.ts';
 
-/** Names of the modules to run, and why the others do not: beside this list. */
+/** Names of the modules to run. The file README.md beside it says why the others do not run. */
 const modulesFile = join(projectRoot, 'securitytests', 'wapiti-modules.json');
 
-/** Wapiti 3: an active scanner in Python. Its modules are its rules. */
+/** Wapiti 3, an active scanner. Its modules count as rules. */
 export function wapiti(program = toolPath('wapiti')): Scanner {
   const modules = async () => Object.keys(JSON.parse(await readFile(modulesFile, 'utf8')) as Record<string, string>);
   return {
@@ -21,7 +21,7 @@ export function wapiti(program = toolPath('wapiti')): Scanner {
       return /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? 'unknown';
     },
     async rules() {
-      // Only what the installed version knows: it leaves out unknown modules without an error.
+      // Wapiti ignores unknown modules without an error, so only those of the installed version count.
       const { stdout } = await execa(program, ['--list-modules'], { ...childEnvironment(), stdin: 'ignore' });
       const known = new Set([...stdout.matchAll(/^\t(\w+)/gm)].map(([, name]) => name));
       return (await modules()).filter((name) => known.has(name));
@@ -44,7 +44,7 @@ export function wapitiArguments(
   modules: string[],
   files: { report: string; work: string },
 ): string[] {
-  // A quarter for the crawl, and at most a quarter for each module: most of them take a second or two.
+  // A quarter of the time for the crawl, and at most a quarter for each module: most take a second or two.
   const quarter = String(Math.max(1, Math.floor(target.maxSeconds / 4)));
   return [
     '--url',
@@ -81,7 +81,7 @@ async function run(program: string, modules: string[], target: ScanTarget, work:
   const report = target.evidence.file('wapiti.json');
   const log = target.evidence.file('wapiti.log');
   const scan = await execa(program, wapitiArguments(target, modules, { report, work }), {
-    // Without the shell's proxy: it would get every request of the scan, and could not reach loopback.
+    // Without the proxy variables of the caller's shell: a proxy could not reach this machine's loopback address.
     ...childEnvironment(),
     stdin: 'ignore',
     stdout: { file: log },
@@ -110,10 +110,10 @@ interface Entry {
   module: string;
 }
 
-/** Wapiti's levels are 1 (low) to 4 (critical); everything under `additionals` is for information. */
+/** Wapiti's levels are 1 (low) to 4 (critical). Everything under `additionals` is information. */
 const severityOf: Record<number, Severity> = { 1: 'low', 2: 'medium', 3: 'high', 4: 'high' };
 
-/** Reads Wapiti's JSON report. Throws an OperationError if it is empty or not a report. */
+/** Reads Wapiti's JSON report. Throws an OperationError if it is empty, not JSON or has no list of vulnerabilities. */
 export function readWapitiReport(text: string): Finding[] {
   type Entries = Record<string, Entry[]>;
   let report: { vulnerabilities?: Entries; anomalies?: Entries; additionals?: Entries };
@@ -143,7 +143,7 @@ export function readWapitiReport(text: string): Finding[] {
   return [...findings(report.vulnerabilities), ...findings(report.anomalies), ...findings(report.additionals, 'info')];
 }
 
-/** Which modules were launched, and which of them ran out of time, from Wapiti's own log. */
+/** From Wapiti's log: the modules that were started, and those that ran out of time (`crawl` among them). */
 export function readWapitiLog(log: string): { ran: string[]; cut: string[] } {
   const names = (pattern: RegExp) => [...new Set([...log.matchAll(pattern)].map(([, name]) => name ?? ''))];
   const cut = names(/Max attack time was reached for module (\w+)/g);

@@ -10,26 +10,26 @@ import { freePorts } from '../../../infra/lib/free-ports.ts';
 import { poll } from '../../../infra/lib/poll.ts';
 import { toolPath } from '../../../infra/lib/tools.ts';
 
-/** Where a daemon answers, on loopback. */
+/** A running ZAP daemon and the address of its API, on loopback. */
 export interface ZapDaemon {
   host: string;
   port: number;
   apiKey: string;
-  /** Asks it to end by `shutdown`, and ends it by force if it does not. */
+  /** Calls `shutdown`, and kills the daemon if it is still running after 10 s. */
   stop(shutdown: () => Promise<unknown>): Promise<void>;
 }
 
-/** Seconds that a daemon gets to start: three on an idle machine, many more on a busy one. */
+/** Longest time for the start, seconds. It takes about three on an idle machine and many more on a busy one. */
 const startSeconds = 90;
 const stopMs = 10_000;
 
-/** Starts ZAP with a home of its own and a random API key. Throws an OperationError if it does not come up. */
+/** Starts ZAP with a temporary home folder and a random API key. Throws an OperationError if it does not start. */
 export async function startZap(program = toolPath('zap')): Promise<ZapDaemon> {
   const home = await mkdtemp(join(tmpdir(), 'greenlight-zap-'));
   const host = '127.0.0.1';
   const [port = 0] = await freePorts(1);
   const apiKey = randomBytes(24).toString('hex');
-  // In a file, as arguments can be seen by everybody on the machine.
+  // The key is in a file, because every user of the machine can see a program's arguments.
   const settings = join(home, 'greenlight.properties');
   await writeFile(settings, `api.key=${apiKey}\n`, { mode: 0o600 });
   const daemon = execa(
@@ -50,10 +50,10 @@ export async function startZap(program = toolPath('zap')): Promise<ZapDaemon> {
     return result;
   });
   const kill = () => {
-    // Its group: the program is a script that starts Java.
+    // The whole process group: the program is a script that starts Java.
     if (running && daemon.pid !== undefined) process.kill(-daemon.pid, 'SIGKILL');
   };
-  // A program that ends early must not leave a daemon behind.
+  // If this process exits early, the daemon must not be left behind.
   process.once('exit', kill);
   const stop = async (shutdown: () => Promise<unknown>): Promise<void> => {
     if (running) {
@@ -78,7 +78,7 @@ export async function startZap(program = toolPath('zap')): Promise<ZapDaemon> {
       .at(-1) ?? '';
   throw new OperationError(
     'starting ZAP',
-    early ? `it ended at once: ${last}` : `no answer within ${startSeconds} s`,
+    early ? `it ended during its start: ${last}` : `no answer within ${startSeconds} s`,
     'check its installation and Java: npm run doctor',
   );
 }

@@ -4,7 +4,7 @@ import { poll } from '../../../infra/lib/poll.ts';
 import type { Finding, Scanner, ScanReport, ScanTarget, Severity } from './scanner.ts';
 import { startZap, type ZapDaemon } from './zap-daemon.ts';
 
-/** OWASP ZAP, as a daemon that is started now and stopped by `close`. */
+/** Starts OWASP ZAP as a daemon; `close` stops it. */
 export async function zap(program?: string): Promise<Scanner> {
   return zapAt(await startZap(program));
 }
@@ -20,7 +20,7 @@ export function zapAt(daemon: ZapDaemon): Scanner {
     version: () => asking('version', async () => (await client.core.version()).version),
     async rules() {
       const active = await asking('active rules', async () => enabled(await client.ascan.scanners({})));
-      // Passive rules look at what passes by, and attack nothing: alone they are no scan.
+      // Passive rules only inspect traffic and attack nothing, so they alone do not count as a scan.
       return active.length === 0 ? [] : [...active, ...(await passiveRules(client))];
     },
     scan: (target) => asking('scan', () => scan(client, target)),
@@ -31,7 +31,7 @@ export function zapAt(daemon: ZapDaemon): Scanner {
 const enabled = ({ scanners }: { scanners: { name: string; enabled: string }[] }): string[] =>
   scanners.filter((rule) => rule.enabled === 'true').map(({ name }) => name);
 
-/** The passive scanner is an add-on: without it the daemon answers `no_implementor`. */
+/** The passive scanner is an add-on. Without it the daemon answers `no_implementor`. */
 async function passiveRules(client: ZapClient): Promise<string[]> {
   try {
     return enabled(await client.pscan.scanners());
@@ -48,7 +48,7 @@ async function scan(client: ZapClient, target: ScanTarget): Promise<ScanReport> 
 
   const cut: string[] = [];
   const { scan: crawl } = await client.spider.scan({ url: `${origin}/`, recurse: true });
-  // A quarter for the crawl, as with every scanner: the rest is for the attack.
+  // A quarter of the time for the crawl; the attack may use the rest.
   const crawlEnd = performance.now() + maxSeconds * 250;
   if (!(await complete(() => client.spider.status({ scanid: crawl }), crawlEnd, signal))) {
     cut.push('crawl');
@@ -69,13 +69,13 @@ async function scan(client: ZapClient, target: ScanTarget): Promise<ScanReport> 
   return { findings: alerts.map(readAlert), ran: [...launched(scanProgress), ...passive], cut };
 }
 
-/** Waits until a scan says 100 percent; false where `end` came first. */
+/** Waits until a scan has reached 100 percent. False if `end` (`performance.now()` time, ms) comes first. */
 async function complete(status: () => Promise<{ status: string }>, end: number, signal: AbortSignal): Promise<boolean> {
   const look = async () => Number((await status()).status) >= 100 || undefined;
   return (await poll(look, { everyMs: pollMs, timeoutMs: end - performance.now(), signal })) ?? false;
 }
 
-/** Seconds that the passive rules get for what the attack left to them. */
+/** Longest wait for the passive rules to process the traffic of the attack, seconds. */
 const passiveSeconds = 20;
 
 async function passiveDone(client: ZapClient, signal: AbortSignal): Promise<boolean> {
@@ -83,7 +83,7 @@ async function passiveDone(client: ZapClient, signal: AbortSignal): Promise<bool
   return (await poll(look, { everyMs: pollMs, timeoutMs: passiveSeconds * 1000, signal })) ?? false;
 }
 
-/** Names of the rules that were started: all but those that still wait. */
+/** Names of the rules that were started: all whose status is not `Pending`. */
 export function launched(progress: (string | { HostProcess: { Plugin: string[] }[] })[]): string[] {
   return progress.flatMap((part) =>
     typeof part === 'string'
@@ -96,7 +96,7 @@ export function launched(progress: (string | { HostProcess: { Plugin: string[] }
 
 const severityOf: Record<string, Severity> = { Informational: 'info', Low: 'low', Medium: 'medium', High: 'high' };
 
-/** One alert of ZAP's as a finding. */
+/** Converts an alert of ZAP into a finding. */
 export function readAlert(alert: Record<string, string>): Finding {
   const { url = '/', param = '' } = alert;
   return {
@@ -118,7 +118,7 @@ async function asking<T>(what: string, ask: () => Promise<T>): Promise<T> {
     throw new OperationError(
       `asking ZAP for its ${what}`,
       message + answer,
-      'see whether ZAP is installed completely: npm run doctor',
+      'check that ZAP is installed completely: npm run doctor',
       { cause: error },
     );
   }

@@ -1,4 +1,7 @@
-/** The part of the official ZAP client that Greenlight uses: the package brings no types. ZAP answers with text only. */
+/**
+ * The part of the official ZAP client that Greenlight uses. The package has no types of its own. All values are
+ * strings.
+ */
 declare module 'zaproxy' {
   type Answer<Key extends string> = Promise<Record<Key, string>>;
 
@@ -20,7 +23,7 @@ declare module 'zaproxy' {
       scan(args: { url: string; recurse: boolean; inscopeonly: boolean }): Answer<'scan'>;
       status(args: { scanid: string }): Answer<'status'>;
       stop(args: { scanid: string }): Promise<unknown>;
-      /** The name of the host, then its plug-ins: name, id, quality, status, ... */
+      /** A host name followed by its plug-ins. Each plug-in is a list: name, id, quality, status, ... */
       scanProgress(args: {
         scanid: string;
       }): Promise<{ scanProgress: (string | { HostProcess: { Plugin: string[] }[] })[] }>;

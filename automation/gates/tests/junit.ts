@@ -2,7 +2,7 @@ import { XMLParser, XMLValidator } from 'fast-xml-parser';
 import { OperationError } from '../../../infra/lib/errors.ts';
 
 export interface JUnitReport {
-  /** Test cases that ran: without the skipped ones. */
+  /** Test cases that ran, without the skipped ones. */
   ran: number;
   skipped: number;
   /** `suite › test: message` of each case that failed or broke. */
@@ -13,8 +13,8 @@ type Node = Record<string, unknown>;
 const list = (value: unknown): Node[] => (Array.isArray(value) ? value : value === undefined ? [] : [value]) as Node[];
 
 /**
- * Reads JUnit XML as the common runners write it (nested suites, cases without a suite). Counts the cases themselves;
- * a suite that declares more failures than it lists counts as failed too. Throws an OperationError for broken XML.
+ * Reads JUnit XML as common test runners write it, with nested suites. Counts the cases themselves. A suite that
+ * declares more failures than it lists counts as failed too. Throws an OperationError if the XML is not well formed.
  */
 export function parseJUnit(xml: string): JUnitReport {
   const valid = XMLValidator.validate(xml);
@@ -25,7 +25,7 @@ export function parseJUnit(xml: string): JUnitReport {
       'check that the test command writes the whole file, and nothing else into it',
     );
   }
-  // Every value stays text, and DOCTYPE entities are not expanded: a report is not trusted.
+  // A report is not trusted: the number of expanded entities is limited, so that it cannot exhaust the memory.
   const root = new XMLParser({
     ignoreAttributes: false,
     attributeNamePrefix: '@',

@@ -6,19 +6,19 @@ import { check, type Gate, type Measurement } from '../../journal/verdict.ts';
 import { parseJUnit, type JUnitReport } from './junit.ts';
 
 export interface TestsGate {
-  /** `unit-tests`, `integration-tests`, `acceptance`, `smoke`, `compatibility`. */
+  /** For example `unit-tests`, `integration-tests`, `acceptance`, `smoke` or `compatibility`. */
   id: string;
   title: string;
   jobs: Jobs;
-  /** The version whose own tests run: for `compatibility` the old one. */
+  /** The version whose tests run; for `compatibility` the old version. */
   artefact: Artefact;
-  /** Program and arguments; `{results}` is where the JUnit XML goes. */
+  /** Program and arguments. `{results}` is replaced by the path for the JUnit XML. */
   command: string[];
   env: Record<string, string>;
   timeoutMs: number;
 }
 
-/** Runs a version's own tests. Passes only if they ran, were recorded, and none failed. */
+/** Runs a version's own tests. Passes only if at least one ran, the results were written, and none failed. */
 export function testsGate(options: TestsGate): Gate {
   const { id, title, jobs, artefact, command, env, timeoutMs } = options;
   return {
@@ -37,7 +37,7 @@ export function testsGate(options: TestsGate): Gate {
         log: evidence.file('log.txt'),
         signal,
       });
-      // Tests that did not end by themselves leave half a file at best, which says nothing.
+      // Tests that were killed or timed out may have left an incomplete file, so it is not read.
       const report = job.exitCode === undefined || job.timedOut ? undefined : await readReport(results);
       const measurements = judgeTests(report, job, timeoutMs);
       const ran = report?.ran ?? 0;
@@ -46,7 +46,7 @@ export function testsGate(options: TestsGate): Gate {
   };
 }
 
-/** What the contract gives to tests in confidence: a test that prints it must not leave it among the evidence. */
+/** Registers the secrets that the contract passes to tests, so that they are masked if a test prints them. */
 function registerSecrets({ DATABASE_URL, ROUTE_HEADERS }: Record<string, string | undefined>): void {
   const headers = JSON.parse(ROUTE_HEADERS ?? '{}') as Record<string, string>;
   for (const value of Object.values(headers)) secrets.register(value);
@@ -61,10 +61,10 @@ async function readReport(file: string): Promise<JUnitReport | undefined> {
   return xml.trim() === '' ? undefined : parseJUnit(xml);
 }
 
-/** How many failing tests a note names; the rest is in the evidence. */
+/** How many failing tests a note names. The evidence has all. */
 const named = 5;
 
-/** Judges one run of tests; `report` is undefined where the JUnit XML is missing or empty. */
+/** Judges one run of tests. `report` is undefined if the JUnit XML is missing or empty. */
 export function judgeTests(report: JUnitReport | undefined, job: JobResult, timeoutMs: number): Measurement[] {
   const measurements = [judgeExit(report, job, timeoutMs)];
   if (job.exitCode === undefined || job.timedOut) return measurements;
@@ -74,7 +74,7 @@ export function judgeTests(report: JUnitReport | undefined, job: JobResult, time
       measured: 'no results file',
       wanted: '>= 1',
       verdict: 'inconclusive',
-      note: 'The command must write JUnit XML to the path that replaces {results}.',
+      note: 'The test command must write JUnit XML to the path that replaces {results}.',
     });
     return measurements;
   }
@@ -109,11 +109,11 @@ function judgeExit(report: JUnitReport | undefined, job: JobResult, timeoutMs: n
       ...base,
       measured: 'was killed',
       verdict: 'error',
-      note: `It did not end by itself. Last output: ${last}`,
+      note: `It was killed before it ended. Last output: ${last}`,
     };
   }
   const measured = `exit code ${job.exitCode}`;
   if (job.exitCode === 0) return { ...base, measured, verdict: 'pass' };
-  // Without results the command itself broke: it never got as far as judging the version.
+  // Without results the test command itself failed, so nothing is known about the version.
   return { ...base, measured, verdict: report === undefined ? 'error' : 'fail', note: `Last output: ${last}` };
 }

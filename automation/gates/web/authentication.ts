@@ -13,11 +13,14 @@ export interface AuthenticationGate {
     loginBody: Record<string, string>;
     maxAttempts: number;
   };
-  /** For the header route; `{}` for ordinary traffic. */
+  /** Headers that select the header route; `{}` for ordinary traffic. */
   headers: Record<string, string>;
 }
 
-/** Whether strangers stay outside: protected paths, forged sessions, guessed passwords, guessed accounts. */
+/**
+ * Tries protected paths without a session and with forged ones, wrong passwords up to the limit, and an unknown
+ * account.
+ */
 export function authenticationGate({ entry, settings, headers }: AuthenticationGate): Gate {
   return {
     id: 'authentication',
@@ -32,7 +35,7 @@ export function authenticationGate({ entry, settings, headers }: AuthenticationG
   };
 }
 
-/** Statuses of a protected path for somebody without and with a forged session. */
+/** Statuses of a protected path without a session (`stranger`) and with forged ones. */
 export interface Door {
   path: string;
   stranger: number;
@@ -41,7 +44,7 @@ export interface Door {
 }
 
 async function tryDoors(ask: Ask, paths: string[]): Promise<Door[]> {
-  // A well-formed token that claims to need no signature (RFC 7519, section 6), under the usual cookie names.
+  // An unsecured JWT (`alg: none`, RFC 7519 section 6), sent under common names of session cookies.
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const token = `${part({ alg: 'none', typ: 'JWT' })}.${part({ sub: '1', role: 'admin' })}.`;
   const cookie = ['session', 'sid', 'token', 'connect.sid'].map((name) => `${name}=${token}`).join('; ');
@@ -55,31 +58,31 @@ async function tryDoors(ask: Ask, paths: string[]): Promise<Door[]> {
   return doors;
 }
 
-/** A protected path answers 401 or 403, whatever is forged. 404 or 5xx is no proof: the path may be wrong. */
+/** Passes if all three statuses are 401 or 403. 404 or 5xx is inconclusive: the path may be wrong. */
 export function judgeDoor({ path, stranger, forgedCookie, forgedToken }: Door): Measurement {
   const statuses = [stranger, forgedCookie, forgedToken];
   const name = `${path} without a valid session`;
   const measured = `stranger ${stranger}, forged cookie ${forgedCookie}, forged token ${forgedToken}`;
   const wanted = '401 or 403';
   if (statuses.some((s) => s < 400))
-    return check(name, wanted, measured, false, 'It lets in somebody who has not logged in.');
+    return check(name, wanted, measured, false, 'The path answers somebody who has not logged in.');
   if (statuses.every((s) => s === 401 || s === 403)) return check(name, wanted, measured, true);
   return {
     name,
     measured,
     wanted,
     verdict: 'inconclusive',
-    note: 'It refuses for another reason: check protectedPaths, or that the application is healthy.',
+    note: 'The path was refused for another reason: check protectedPaths, and that the application is healthy.',
   };
 }
 
-/** Statuses of wrong logins, in order: first an account that cannot exist, then the configured one. */
+/** Answers to wrong logins, in the order of asking: first an account that does not exist, then the configured one. */
 export interface Logins {
   unknownAccount: { status: number; body: string };
   attempts: { status: number; body: string }[];
 }
 
-/** Seconds that the gate waits for the end of a limit that was in force before its first question. */
+/** Longest wait, seconds, for the end of a rate limit that was in force before the first login. */
 const longestWait = 60;
 
 async function tryLogins(ask: Ask, settings: AuthenticationGate['settings'], signal: AbortSignal): Promise<Logins> {
@@ -99,7 +102,7 @@ async function tryLogins(ask: Ask, settings: AuthenticationGate['settings'], sig
   };
   let unknownAccount = await login(unknown(loginBody));
   if (unknownAccount.status === 429 && unknownAccount.waitSeconds <= longestWait) {
-    // An earlier run used the limit up. Its end is announced, so the question can be asked properly.
+    // An earlier run has used up the rate limit. `Retry-After` says when it ends, so the login is sent again then.
     await setTimeout(unknownAccount.waitSeconds * 1000, undefined, { signal });
     unknownAccount = await login(unknown(loginBody));
   }
@@ -112,7 +115,7 @@ async function tryLogins(ask: Ask, settings: AuthenticationGate['settings'], sig
   return { unknownAccount, attempts };
 }
 
-/** The same login for an account that nobody has: the fields that name the account get a random value. */
+/** The same login for an account that does not exist: fields that are not passwords or codes get a random value. */
 export function unknown(body: Record<string, string>): Record<string, string> {
   const nobody = `nobody-${randomUUID()}`;
   const names = Object.keys(body).filter((key) => !/pass|secret|pin|code/i.test(key));
@@ -122,19 +125,28 @@ export function unknown(body: Record<string, string>): Record<string, string> {
   };
 }
 
-/** Judges wrong logins: refused, limited by 429 after `maxAttempts`, and silent about whether the account exists. */
+/**
+ * Judges wrong logins: refused, limited by 429 after `maxAttempts`, and the same answer whether or not the account
+ * exists.
+ */
 export function judgeLogins({ unknownAccount, attempts }: Logins, maxAttempts: number): Measurement[] {
   const refused = attempts.filter((a) => a.status !== 429);
   const accepted = attempts.find((a) => a.status < 400);
   const first = attempts[0];
   if (accepted !== undefined || unknownAccount.status < 400) {
     return [
-      check('wrong login', '4xx', `${accepted?.status ?? unknownAccount.status}`, false, 'A wrong login is accepted.'),
+      check(
+        'wrong login',
+        '4xx',
+        `${accepted?.status ?? unknownAccount.status}`,
+        false,
+        'A login with a wrong password is accepted.',
+      ),
     ];
   }
   if ([unknownAccount, ...attempts].some((a) => a.status >= 500 || a.status === 404 || a.status === 405)) {
     const note =
-      'The login does not work as configured: check loginPath and loginBody, or that the application is healthy.';
+      'The login does not work as configured: check loginPath and loginBody, and that the application is healthy.';
     const measured = [unknownAccount, ...attempts].map((a) => a.status).join(', ');
     return [{ name: 'wrong login', measured, wanted: '4xx, then 429', verdict: 'inconclusive', note }];
   }
@@ -145,18 +157,19 @@ export function judgeLogins({ unknownAccount, attempts }: Logins, maxAttempts: n
       `429 after at most ${maxAttempts}`,
       limited ? `429 after ${refused.length}` : `none in ${refused.length}`,
       limited,
-      'Passwords can be guessed at full speed.',
+      'Passwords can be guessed without a rate limit.',
     ),
   ];
   const name = 'unknown account and wrong password';
   const wanted = 'the same answer';
   if (first === undefined || first.status === 429 || unknownAccount.status === 429) {
-    const note = 'The limit was in force from the start, so the two could not be compared: wait until it ends.';
+    const note =
+      'The rate limit was in force from the start, so the answers could not be compared: wait until it ends, then repeat.';
     measurements.push({ name, measured: 'limited (429)', wanted, verdict: 'inconclusive', note });
     return measurements;
   }
   const same = first.status === unknownAccount.status && first.body === unknownAccount.body;
   const measured = same ? `both ${first.status}` : `${unknownAccount.status} and ${first.status}, or another text`;
-  measurements.push(check(name, wanted, measured, same, 'The answer tells whether an account exists.'));
+  measurements.push(check(name, wanted, measured, same, 'The answer reveals whether an account exists.'));
   return measurements;
 }

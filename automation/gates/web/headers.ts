@@ -4,13 +4,13 @@ import { clientOf, type Answer } from './http-client.ts';
 
 export interface HeadersGate {
   entry: EntryPoint;
-  /** Pages to look at; redirects are judged as they are. */
+  /** Pages to ask for. Redirects are judged, not followed. */
   paths: string[];
-  /** For the header route; `{}` for ordinary traffic. */
+  /** Headers that select the header route; `{}` for ordinary traffic. */
   headers: Record<string, string>;
 }
 
-/** Response headers that protect the users of a web application (OWASP Secure Headers Project). */
+/** Judges the security headers of responses (OWASP Secure Headers Project). */
 export function headersGate({ entry, paths, headers }: HeadersGate): Gate {
   return {
     id: 'headers',
@@ -30,10 +30,10 @@ export function headersGate({ entry, paths, headers }: HeadersGate): Gate {
   };
 }
 
-/** Least time that a browser shall remember to use HTTPS: 180 days, in seconds. */
+/** Smallest accepted `max-age` of Strict-Transport-Security, seconds: 180 days. */
 const leastHsts = 15_552_000;
 
-/** One measurement for one page: everything that is missing is named in its note. */
+/** One measurement per page; its note names every problem. An error page is inconclusive. */
 export function judgePage(path: string, answer: Pick<Answer, 'status' | 'headers'>): Measurement {
   const name = `headers of ${path}`;
   const wanted = 'all protections';
@@ -43,7 +43,7 @@ export function judgePage(path: string, answer: Pick<Answer, 'status' | 'headers
       measured: `status ${answer.status}`,
       wanted,
       verdict: 'inconclusive',
-      note: 'Such an error page says nothing about the application: check startPaths.',
+      note: 'The headers of an error page prove nothing: check startPaths, and that the application is healthy.',
     };
   }
   const problems = problemsOf(answer.headers);
@@ -51,7 +51,7 @@ export function judgePage(path: string, answer: Pick<Answer, 'status' | 'headers
   return check(name, wanted, measured, problems.length === 0, `${problems.join('; ')}.`);
 }
 
-/** What is wrong with one answer's headers, in words; empty is good. */
+/** Problems of one answer's headers, one text each; empty if there is none. */
 export function problemsOf(headers: Answer['headers']): string[] {
   const problems: string[] = [];
   const want = (ok: boolean, problem: string) => {
@@ -67,7 +67,7 @@ export function problemsOf(headers: Answer['headers']): string[] {
   want(framed, 'frame protection (frame-ancestors or X-Frame-Options)');
   const referrer = text('referrer-policy');
   want(referrer !== '' && !/unsafe-url|no-referrer-when-downgrade/.test(referrer), 'Referrer-Policy');
-  // Scripts run in documents: an answer of data has nothing that the policy could forbid.
+  // Script sources matter in HTML documents only; in an answer with data no script runs.
   if (text('content-type').includes('html')) problems.push(...scriptProblems(policy));
   want(!/\d/.test(text('server')), 'Server banner shows a version');
   want(headers['x-powered-by'] === undefined, 'X-Powered-By is sent');
@@ -92,7 +92,7 @@ function directivesOf(policy: string): Map<string, string[]> {
   const directives = new Map<string, string[]>();
   for (const part of policy.split(';')) {
     const [name = '', ...values] = part.trim().split(/\s+/);
-    // Of two directives with one name, the first is in force.
+    // If a directive occurs twice, browsers use the first one.
     if (!directives.has(name)) directives.set(name, values);
   }
   return directives;
@@ -111,7 +111,7 @@ function cookieProblems(cookie: string): string[] {
   return missing.length > 0 ? [`cookie ${name} without ${missing.join(', ')}`] : [];
 }
 
-/** A cookie's value can be a session, which has no place among the evidence. */
+/** Cookie values can be sessions, which must not be in the evidence. */
 function withoutCookieValues(headers: Answer['headers']): Answer['headers'] {
   const cookies = headers['set-cookie']?.map((cookie) => cookie.replace(/=[^;]*/, '=...'));
   return cookies === undefined ? headers : { ...headers, 'set-cookie': cookies };

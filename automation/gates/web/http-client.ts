@@ -4,7 +4,7 @@ import { OperationError } from '../../../infra/lib/errors.ts';
 import type { EntryPoint } from '../../../infra/platform/router.ts';
 import { userAgent } from '../../../infra/lib/user-agent.ts';
 
-/** By name in lower case; a header that came several times is a list, and `set-cookie` always is. */
+/** By lower-case name. A header that occurred several times is a list; `set-cookie` always is one. */
 export type AnswerHeaders = Record<string, string | string[] | undefined> & { 'set-cookie'?: string[] };
 
 export interface Answer {
@@ -19,15 +19,15 @@ export interface Question {
   body?: string;
 }
 
-/** Asks an entry point. Redirects are not followed, so that each answer can be judged. */
+/** Sends one request to an entry point. Redirects are not followed, so that each answer can be judged. */
 export type Ask = (path: string, question?: Question) => Promise<Answer>;
 
-/** Milliseconds without a byte after which an answer counts as missing. */
+/** Milliseconds without a byte after which a request fails. */
 const patienceMs = 10_000;
 
 /**
- * A client of one entry point that trusts its authority, and uses no proxy, whatever the shell says. `Ask` rejects with an
- * OperationError without an answer.
+ * A client of one entry point. It trusts the entry point's CA, and ignores proxy variables of the shell. `Ask` rejects
+ * with an OperationError if there is no answer.
  */
 export async function clientOf(
   entry: Pick<EntryPoint, 'baseUrl' | 'caFile'>,

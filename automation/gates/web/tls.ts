@@ -11,12 +11,12 @@ export interface TlsGate {
   now?: () => Date;
 }
 
-/** A certificate this near to its end fails: renewal has gone wrong, as it is due long before. */
+/** Days. A certificate that ends sooner fails: it should have been renewed long before. */
 const leastDays = 14;
 const dayMs = 86_400_000;
 const handshakeMs = 5000;
 
-/** The entry point's encryption, as a client meets it: certificate, versions, redirect. */
+/** Judges the TLS of the entry point: certificate, protocol versions, and the redirect from plain HTTP. */
 export function tlsGate({ entry, httpUrl, now = () => new Date() }: TlsGate): Gate {
   return {
     id: 'tls',
@@ -31,11 +31,11 @@ export function tlsGate({ entry, httpUrl, now = () => new Date() }: TlsGate): Ga
         };
       }
       const ca = entry.caFile === undefined ? undefined : await readFile(entry.caFile);
-      // Said, as a variable of the shell (NODE_TLS_REJECT_UNAUTHORIZED) sets what is not.
+      // `rejectUnauthorized` is explicit, because NODE_TLS_REJECT_UNAUTHORIZED of the shell changes its default.
       const modern = await handshake(url, { ca, minVersion: 'TLSv1.2', rejectUnauthorized: true });
       const old: [string, Handshake][] = [];
       for (const version of ['TLSv1', 'TLSv1.1'] as const) {
-        // Level 0, as the client itself would refuse such a version otherwise, whatever the server does.
+        // Security level 0: at a higher level the client itself would refuse these versions.
         const options = {
           ca,
           minVersion: version,
@@ -56,13 +56,13 @@ export function tlsGate({ entry, httpUrl, now = () => new Date() }: TlsGate): Ga
   };
 }
 
-/** What came of one TLS handshake: either a version, or why not. */
+/** Result of one TLS handshake: the protocol version, or the error. */
 export interface Handshake {
   version?: string | undefined;
-  /** End of the certificate, as OpenSSL writes it: `Nov 21 12:00:00 2027 GMT`. */
+  /** End of the certificate's validity in OpenSSL's format: `Nov 21 12:00:00 2027 GMT`. */
   validTo?: string | undefined;
   subject?: string | undefined;
-  /** OpenSSL's or the system's code, e.g. `CERT_HAS_EXPIRED`. */
+  /** Error code of OpenSSL or of the system, such as `CERT_HAS_EXPIRED`. */
   code?: string;
   message?: string;
 }
@@ -93,10 +93,10 @@ async function handshake(url: URL, options: tls.ConnectionOptions): Promise<Hand
   return promise.finally(() => socket.destroy());
 }
 
-/** Errors of a connection that never came to TLS: they say nothing about the certificate. */
+/** Errors before the TLS handshake. They say nothing about the certificate. */
 const unreachable = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENOTFOUND', 'ETIMEDOUT', 'EAI_AGAIN']);
 
-/** Judges the handshake of an ordinary client: chain and host name by OpenSSL's own verification, and the days left. */
+/** Judges the handshake of an ordinary client: chain and host name (verified by OpenSSL), and the days left. */
 export function judgeCertificate(modern: Handshake, now: Date): Measurement[] {
   const wanted = 'chain and host name verified, TLS 1.2 or newer';
   if (modern.code !== undefined) {
@@ -123,7 +123,7 @@ export function judgeCertificate(modern: Handshake, now: Date): Measurement[] {
   ];
 }
 
-/** Judges the offer of an outdated version, which RFC 8996 forbids. Only a refusal by the server is a pass. */
+/** Judges a handshake with an outdated version, which RFC 8996 forbids. Passes only if the server refused it. */
 export function judgeOldVersion(version: string, answer: Handshake): Measurement {
   const name = `${version.replace('TLSv1', 'TLS 1').replace(/ 1$/, ' 1.0')} offered`;
   if (answer.code === undefined)
@@ -151,7 +151,7 @@ async function redirectOf(httpUrl: string): Promise<Redirect> {
   return { status, location: [headers['location']].flat()[0] };
 }
 
-/** Plain HTTP must lead to the same host by HTTPS, for good (301, 308) or for now (302, 307). */
+/** Plain HTTP must redirect to the same host by HTTPS, permanently (301, 308) or temporarily (302, 307). */
 export function judgeRedirect({ status, location }: Redirect, hostname: string): Measurement {
   const target = location !== undefined && URL.canParse(location) ? new URL(location) : undefined;
   const ok = [301, 302, 307, 308].includes(status) && target?.protocol === 'https:' && target.hostname === hostname;

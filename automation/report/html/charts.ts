@@ -3,8 +3,9 @@ import type { ReportModel, TrafficPoint } from '../model/model.ts';
 import { escapeText, raw, type Html } from './html.ts';
 
 /**
- * Line charts as SVG text, drawn by ECharts without a browser. ECharts only knows fixed colours, so it gets stand-ins
- * that are then replaced by the page's CSS variables: the same drawing serves light, dark and paper.
+ * Placeholder colours. ECharts draws the charts as SVG without a browser and accepts fixed colours only. Each
+ * placeholder is replaced by a CSS variable of the page, so that one drawing works in light mode, in dark mode and on
+ * paper.
  */
 const ink = {
   '--ink': '#010101',
@@ -26,7 +27,7 @@ export interface Line {
 
 export interface Chart {
   id: string;
-  /** What it shows, for those who do not see it. */
+  /** Text for screen readers. */
   description: string;
   unit: string;
   lines: Line[];
@@ -105,7 +106,7 @@ function themed(svg: string, chart: Chart, variant: string): string {
       /<svg [^>]*?(viewBox="[^"]*")[^>]*>/,
       `<svg $1 xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="${id}">\n<title id="${id}">${escapeText(chart.description)}</title>`,
     )
-    // Styles for the mouse, under names that are counted per process: not needed, and different at each rendering.
+    // Mouse styles are not needed, and their names contain a counter, so that two renderings would differ.
     .replace(/<style[^]*?<\/style>/g, '')
     .replace(/ class="zr[^"]*"/g, '')
     .replace(/\bzr\d+-/g, `${id}-`)
@@ -114,7 +115,7 @@ function themed(svg: string, chart: Chart, variant: string): string {
   return text;
 }
 
-/** Breaks the line where nothing was observed for longer than two windows. */
+/** Points of a line. It is interrupted where nothing was observed for longer than two windows. */
 function over(
   points: readonly TrafficPoint[],
   value: (point: TrafficPoint) => number | null,

@@ -9,17 +9,17 @@ export function renderCutovers({ cutovers }: ReportModel): Html {
   return section('cutover', 'Cutover', cutovers.map(one));
 }
 
-/** What the steps of `automation/data/cutover/cutover.ts` are, for those who did not write it. */
+/** Titles of the steps of `automation/data/cutover/cutover.ts`. */
 const stepTitles: Record<string, string> = {
   prepare: 'Prepare both databases',
   hold: 'Hold new writes',
   drain: 'Drain writes in flight',
   fence: 'Fence the old side read-only',
-  replay: 'Wait until the new side has everything',
+  replay: 'Wait until the new side has replayed everything',
   'carry-over': 'Set sequences',
   grant: 'Let the new side write',
   flip: 'Flip reads and writes',
-  release: 'Let the held writes go',
+  release: 'Release the held writes',
   fenced: 'Check that the old side stays fenced',
   follow: 'End the old replication, start the reverse replication',
   compare: 'Compare both databases',
@@ -30,7 +30,7 @@ function one({ direction, steps, done }: Cutover): Html {
   const outcome = done
     ? html`${title}, from ${colourName(done.from)} to ${colourName(done.to)} at ${formatClock(done.at)} UTC: writes
         waited for at most <b>${formatDuration(done.holdMs)}</b>; ${formatDuration(done.totalMs)} in all.`
-    : html`${title}: begun, and not finished.`;
+    : html`${title}: started, not finished.`;
   const rows = steps.map(
     (s) =>
       html`<tr>
@@ -59,12 +59,12 @@ export function renderRollback({ rollback }: ReportModel): Html {
   const end =
     rollback.ms === null || rollback.loss === null
       ? html`It is not finished.`
-      : html`It took ${formatDuration(rollback.ms)}: ${rollback.detail}. Of the data: ${describeLoss(rollback.loss)}.`;
+      : html`It took ${formatDuration(rollback.ms)}: ${rollback.detail}. Data: ${describeLoss(rollback.loss)}.`;
   return section(
     'rollback',
     'Rollback',
     html`<p>
-        ${rollback.automatic ? 'Automatic' : 'Asked for by a person'}, ${formatTime(rollback.startedAt)}:
+        ${rollback.automatic ? 'Automatic' : 'Requested by a person'}, ${formatTime(rollback.startedAt)}:
         ${rollback.reason}
       </p>
       <p>${end}</p> `,

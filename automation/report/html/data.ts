@@ -7,7 +7,7 @@ import { html, type Html } from './html.ts';
 import { colourName, section, stateCell, table } from './parts.ts';
 import { figure } from './traffic.ts';
 
-/** Backups, migrations, replication and comparisons: what became of the users' data. */
+/** Backups, migrations, replication and comparisons. */
 export function renderData(model: ReportModel): Html {
   const { backups, restores, migrations, comparisons, sync } = model.data;
   const nothing = backups.length + restores.length + migrations.length + comparisons.length + sync.length === 0;
@@ -32,17 +32,17 @@ function ledger({ writes }: ReportModel): Html | '' {
   if (writes.acknowledged === null) return '';
   return html`<p>
     Of ${formatCount(writes.acknowledged)} acknowledged writes, ${formatCount(writes.lost ?? 0)} are lost and
-    ${formatCount(writes.duplicated ?? 0)} are there twice. ${formatCount(writes.unknown ?? 0)} got no answer, so they
-    may or may not be there. ${increments(writes)}
+    ${formatCount(writes.duplicated ?? 0)} exist twice. ${formatCount(writes.unknown ?? 0)} got no answer, so they may
+    or may not exist. ${increments(writes)}
   </p> `;
 }
 
 function wayBack({ data: { extension } }: ReportModel): Html | '' {
   if (extension === null) return '';
-  return html`<p>Of the schema: ${describeExtension(extension)}.</p> `;
+  return html`<p>Schema: ${describeExtension(extension)}.</p> `;
 }
 
-/** An increment that was overwritten by an older value takes no row away. */
+/** Increments are listed apart: a lost increment changes a value and removes no row. */
 function increments({
   increments: count,
   incrementsLost: lost,
@@ -51,9 +51,9 @@ function increments({
   if (count == null) return '';
   const found =
     lost == null
-      ? 'nobody looked for these increments'
-      : `${formatCount(lost)} of these increments are lost, ${formatCount(doubled ?? 0)} were made twice`;
-  return `Of the acknowledged ones, ${formatCount(count)} incremented a row that other writes increment, too: ${found}.`;
+      ? 'they were not looked up'
+      : `${formatCount(lost)} are lost, ${formatCount(doubled ?? 0)} were made twice`;
+  return `Of the acknowledged writes, ${formatCount(count)} incremented a row that other writes increment too: ${found}.`;
 }
 
 function backupLines({ data: { backups, restores } }: ReportModel): Html | '' {
@@ -64,7 +64,7 @@ function backupLines({ data: { backups, restores } }: ReportModel): Html | '' {
         (b) =>
           html`<li>
             Backup <code>${b.id}</code>: ${formatBytes(b.bytes)} in ${formatDuration(b.ms)}, consistent at LSN
-            <code>${b.lsn ?? 'not told'}</code>
+            <code>${b.lsn ?? 'not known'}</code>
           </li> `,
       )}${restores.map(
         (r) =>
@@ -105,10 +105,10 @@ function tables(caption: string, compared: readonly TableComparison[]): Html {
   );
 }
 
-/** A table of one side alone was not compared with anything. */
+/** A table that exists on one side only was not compared. */
 function contents({ equal, only }: TableComparison): Html {
   if (only === undefined || !equal) return stateCell(equal ? 'pass' : 'fail', equal ? 'Equal' : 'Differs');
-  return stateCell('not-run', only === 'left' ? 'In the source alone' : 'In the copy alone');
+  return stateCell('not-run', only === 'left' ? 'In the source only' : 'In the copy only');
 }
 
 function migrationTable({ data: { migrations } }: ReportModel): Html | '' {

@@ -3,7 +3,6 @@ import type { ReportModel } from '../model/model.ts';
 import { html, type Html } from './html.ts';
 import { links, section, stateCell, table } from './parts.ts';
 
-/** The checklist, and who answers for what is not proven. */
 export function renderChecklist({ checklist }: ReportModel): Html {
   const rows = checklist.map(
     (line) =>
@@ -21,7 +20,7 @@ export function renderChecklist({ checklist }: ReportModel): Html {
     'Go-live checklist',
     html`<div class="checklist">
       ${table(
-        'Each requirement for going live, judged by the gates and measurements of this release',
+        'Requirements for going live, judged by the gates and measurements of this release',
         columns,
         html`<tbody>
           ${rows}

@@ -2,7 +2,7 @@ import { colours, type Colour } from '../../../infra/model.ts';
 import { html, type Html } from './html.ts';
 import type { Frame } from '../model/model.ts';
 
-/** One state of the traffic: the entry point above, the colours below, lines as thick as the share of reads. */
+/** Draws one state of the traffic: entry point above, colours below. The width of a line is the share of reads. */
 export function renderFrame(frame: Frame, id: string): Html {
   return html`<svg viewBox="0 0 260 164" role="img" aria-labelledby="${id}">
     <title id="${id}">${describeFrame(frame)}</title>
@@ -14,7 +14,7 @@ export function renderFrame(frame: Frame, id: string): Html {
   </svg>`;
 }
 
-/** The picture in words, for those who do not see it. */
+/** The diagram as text, for screen readers. */
 export function describeFrame(frame: Frame): string {
   const parts = colours.map((colour) => {
     const { version, readsPercent, writes } = frame.colours[colour];
@@ -40,7 +40,7 @@ function branch(frame: Frame, colour: Colour, x: number): Html {
       stroke="var(--${colour})"
       stroke-width="${width}"
     />`;
-  // While writes are held, their line ends at a bar.
+  // While writes are held, their line ends at a bar below the entry point.
   const held = html`<path d="M${top} 34 V42" class="writes" />
     <path d="M${top - 12} 43 h24" stroke="var(--ink)" stroke-width="3" />
     <text x="${top + side * 32}" y="47">held</text>`;

@@ -3,7 +3,6 @@ import type { GateRow, ReportModel } from '../model/model.ts';
 import { html, type Html } from './html.ts';
 import { links, section, stateCell, table } from './parts.ts';
 
-/** Every gate with every measurement. */
 export function renderGates({ gates }: ReportModel): Html {
   if (gates.length === 0) return section('gates', 'Gates', html`<p>No gate has been judged.</p>`);
   const columns = [
@@ -22,7 +21,7 @@ export function renderGates({ gates }: ReportModel): Html {
   return section(
     'gates',
     'Gates',
-    table('Each gate, its worst or summed-up measurement, and below it every single one', columns, bodies, true),
+    table('Each gate with its worst measurement or a summary, followed by all measurements', columns, bodies, true),
   );
 }
 

@@ -1,6 +1,6 @@
 /**
- * Markup that is safe to put into a page as it is: only `html` and `raw` make it. Not by a template engine: those tell safe
- * markup apart by how a template writes it, here the type does.
+ * Markup that is safe to insert into a page unescaped. Only `html` and `raw` make it. No template engine, because with
+ * one the template decides what is escaped; with this class the type does.
  */
 export class Html {
   readonly text: string;
@@ -11,12 +11,12 @@ export class Html {
 
 export type Content = Html | string | number | null | undefined | false | readonly Content[];
 
-/** Template tag: everything that is filled in is escaped, except what is `Html` already. Lists are joined. */
+/** Template tag. Inserted values are escaped, except `Html`. Lists are joined. */
 export function html(parts: TemplateStringsArray, ...values: Content[]): Html {
   return new Html(parts.map((part, i) => (i === 0 ? '' : escaped(values[i - 1])) + part).join(''));
 }
 
-/** Takes markup as it is. Only for markup that this program made. */
+/** Marks text as safe. Only for markup that this program made. */
 export const raw = (text: string): Html => new Html(text);
 
 function escaped(value: Content): string {
@@ -27,7 +27,7 @@ function escaped(value: Content): string {
   return value.map(escaped).join('');
 }
 
-/** Escapes for text and quoted attributes. Control characters and those that reverse the direction of text become visible. */
+/** Escapes for text and quoted attributes. Control characters and bidirectional overrides are replaced by U+FFFD. */
 export function escapeText(text: string): string {
   return (
     text
@@ -38,8 +38,8 @@ export function escapeText(text: string): string {
 }
 
 /**
- * A link to a file of the release. Only relative paths that stay in its directory become links: the page is opened from
- * a disk, where a link can reach anything.
+ * A link to a file of the release. Only relative paths inside its directory become links: the page is opened from disk,
+ * where a link could lead to any file.
  */
 export function fileLink(path: string): Html {
   const segments = path.split('/');

@@ -29,8 +29,8 @@ const contents = {
 };
 
 /**
- * `report.html`: one file that needs nothing else, neither network nor script. It forbids both to itself, so that
- * nothing that came in through a measured text can reach out.
+ * `report.html`: one file that needs neither network nor scripts. Its Content-Security-Policy forbids both, so that a
+ * measured text with markup in it could do nothing.
  */
 export function renderHtml(model: ReportModel): string {
   const title = `${headline[model.verdict].text}: ${model.application} ${model.to.version}, ${model.environment}`;
@@ -63,8 +63,7 @@ export function renderHtml(model: ReportModel): string {
             ${renderTraffic(model)} ${renderData(model)} ${renderCutovers(model)} ${renderGates(model)}
             ${renderRisks(model)} ${renderRollback(model)} ${renderNotRun(model)} ${renderProvenance(model)}
             <footer class="soft small">
-              Made from the release's journal, state of ${formatTime(model.endedAt)}. What is not in the journal is not
-              in this report.
+              Made from the release's journal as of ${formatTime(model.endedAt)}, and from nothing else.
             </footer>
           </main>
         </body>

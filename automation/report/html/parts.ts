@@ -2,7 +2,7 @@ import type { Colour } from '../../../infra/model.ts';
 import type { ReportModel, Risk, StageRow } from '../model/model.ts';
 import { fileLink, html, type Content, type Html } from './html.ts';
 
-/** Pieces that several sections use. */
+/** Markup that several sections use. */
 
 export type Tone = 'good' | 'warn' | 'bad' | 'none';
 interface Sign {
@@ -33,7 +33,7 @@ export const headline: Record<ReportModel['verdict'], { tone: Tone; text: string
   'in-progress': { tone: 'warn', text: '▸ Not finished' },
 };
 
-/** The cell of a verdict: sign, word and colour; `word` where another one says it better. */
+/** A table cell with a verdict: sign, word and colour. `word` replaces the default word. */
 export function stateCell(state: StageRow['verdict'] | Risk['status'], word?: string): Html {
   const { tone, sign, text } = signs[state];
   return html`<td class="state tone-${tone}" data-sign="${sign}">${word ?? text}</td>`;
@@ -55,7 +55,7 @@ interface Column {
   number?: boolean;
 }
 
-/** A table that scrolls where it must (reachable by keyboard) or, with `stack`, folds into blocks on a narrow screen. */
+/** A table that scrolls sideways (also by keyboard), or with `stack` becomes blocks on a narrow screen. */
 export function table(caption: string, columns: readonly Column[], rows: Content, stack = false): Html {
   const head = columns.map((c) => html`<th scope="col" ${c.number && html` class="number"`}>${c.title}</th>`);
   return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table${stack && html` class="stack"`}>

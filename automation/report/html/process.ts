@@ -5,7 +5,7 @@ import type { ReportModel, StageRow } from '../model/model.ts';
 import { html, type Html } from './html.ts';
 import { section, stateCell, table, toneOf } from './parts.ts';
 
-/** The deployment, drawn from what happened. */
+/** The states of the traffic, one diagram each. */
 export function renderDiagram({ frames }: ReportModel): Html {
   const items = frames.map((frame, i) => {
     const seen = frame.observed;
@@ -20,8 +20,8 @@ export function renderDiagram({ frames }: ReportModel): Html {
     'deployment',
     'Deployment',
     html`<p>
-        Every state of the traffic in this release, in order. Solid lines are reads, as thick as their share; dashed
-        lines are writes.
+        Every state of the traffic in this release, in order. Solid lines are reads, and their width is the share of
+        reads. Dashed lines are writes.
       </p>
       <ol class="frames" aria-label="${frames.map(describeFrame).join(' Then: ')}">
         ${items}

@@ -3,7 +3,7 @@ import type { ReportModel } from '../model/model.ts';
 import { html, type Html } from './html.ts';
 import { section, table } from './parts.ts';
 
-/** Everything planned that did not happen: it is not proven, whatever the verdict says. */
+/** Everything planned that was not run, and so is not proven. */
 export function renderNotRun({ stages, gates, checklist, unfinished }: ReportModel): Html {
   const lines = [
     ...stages.filter((s) => s.verdict === 'not-run').map((s) => html`<li>Stage: ${s.title}</li>`),
@@ -11,7 +11,7 @@ export function renderNotRun({ stages, gates, checklist, unfinished }: ReportMod
       .filter((g) => g.verdict === 'not-run')
       .map((g) => html`<li>Gate: ${g.title} <span class="soft">${g.stage}</span></li>`),
     ...checklist.filter((c) => c.verdict === 'not-run').map((c) => html`<li>Requirement: ${c.title}</li>`),
-    ...unfinished.map((a) => html`<li>Begun and without an end in the journal: ${a.what}</li>`),
+    ...unfinished.map((a) => html`<li>Started, without an end in the journal: ${a.what}</li>`),
   ];
   return section(
     'not-run',
@@ -24,7 +24,7 @@ export function renderNotRun({ stages, gates, checklist, unfinished }: ReportMod
   );
 }
 
-/** Where it all comes from. */
+/** Versions, sources, stacks, notes and settings of the release. */
 export function renderProvenance(model: ReportModel): Html {
   const { source, artefacts, stacks, announcements, alerts, notes, settings, journal } = model;
   const facts: [string, Html | string][] = [

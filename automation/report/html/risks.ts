@@ -2,7 +2,6 @@ import type { ReportModel } from '../model/model.ts';
 import { html, type Html } from './html.ts';
 import { section, stateCell, table } from './parts.ts';
 
-/** The risk register, live: a mitigation counts as far as this release proved it. */
 export function renderRisks({ risks }: ReportModel): Html {
   const columns = ['Risk and mitigation', 'Status', 'Proof in this release', 'Gates'].map((title) => ({ title }));
   const bodies = risks.map(
@@ -29,7 +28,7 @@ export function renderRisks({ risks }: ReportModel): Html {
     'risks',
     'Risk register',
     table(
-      'Each risk with its mitigations: held where all are proven, occurred where the damage was measured',
+      'Risks with their mitigations. Held: all are proven. Occurred: the damage was measured.',
       columns,
       bodies,
       true,

@@ -1,8 +1,8 @@
 import { raw } from './html.ts';
 
 /**
- * The report's only style sheet. Two colours carry meaning (the environments' blue and green), three the verdicts;
- * none of them is ever the only sign.
+ * The report's only style sheet. Colour is never the only sign: the colours blue and green and the verdicts are also
+ * named in text.
  */
 export const style = raw(`
 :root {

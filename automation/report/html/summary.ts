@@ -4,7 +4,7 @@ import type { ReportModel } from '../model/model.ts';
 import { html, type Content, type Html } from './html.ts';
 import { colourName, headline, type Tone } from './parts.ts';
 
-/** What is read first: the verdict, why, and the numbers that users would have felt. */
+/** The head of the report: verdict, reason and key figures. */
 export function renderSummary(model: ReportModel): Html {
   const { tone, text } = headline[model.verdict];
   const from = model.from
@@ -23,8 +23,8 @@ export function renderSummary(model: ReportModel): Html {
       html`<div class="verdict tone-warn">
         <strong>! Emulated</strong>
         <p>
-          The control plane of ${model.platform} was emulated by ${model.emulatedBy}, and what it made ran on one
-          machine. This report says how the release works, and nothing about what really serves users.
+          The control plane of ${model.platform} was emulated by ${model.emulatedBy}, and its resources ran on one
+          machine. This report shows how the release works. It proves nothing about a real account.
         </p>
       </div>`
     }
@@ -36,7 +36,7 @@ export function renderSummary(model: ReportModel): Html {
       model.journal.damage !== null &&
       html`<div class="verdict tone-bad">
         <strong>! The journal is damaged</strong>
-        <p>${model.journal.damage}. This report shows what stands before it.</p>
+        <p>${model.journal.damage}. This report shows the entries before it.</p>
       </div>`
     }
     <dl class="figures">

@@ -5,7 +5,7 @@ import type { ReportModel } from '../model/model.ts';
 import { html, type Html } from './html.ts';
 import { colourName, section, stateCell, table } from './parts.ts';
 
-/** Who got which requests, how fast and how well they were answered. */
+/** Requests, errors and response times of each colour, and the canary steps. */
 export function renderTraffic(model: ReportModel): Html {
   if (model.traffic.length === 0)
     return section('traffic', 'Traffic', html`<p>No traffic was observed.</p>`, canary(model));
@@ -13,7 +13,7 @@ export function renderTraffic(model: ReportModel): Html {
     'traffic',
     'Traffic',
     clients(model),
-    figure('Requests per second', 'as the entry point counted them', trafficChart(model)),
+    figure('Requests per second', 'counted at the entry point', trafficChart(model)),
     figure('Response time, median', 'p50 at the entry point', latencyChart(model, 'p50Ms')),
     figure('Response time, slow end', 'p95 at the entry point', latencyChart(model, 'p95Ms')),
     table(

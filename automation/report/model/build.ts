@@ -14,14 +14,14 @@ import { buildRisks } from './risks.ts';
 import { buildMarks, buildTraffic } from './traffic.ts';
 
 /**
- * Reads a journal as a report. Pure: the same entries give the same report, also while the release still runs.
- * `damage` says what is wrong with the journal's file. Throws an OperationError where it has no start of a release.
+ * Makes the report model of a journal, also of a release that still runs. Pure. `damage` says what is wrong with the
+ * journal's file. Throws an OperationError if the journal has no start of a release.
  */
 export function buildReport(entries: readonly JournalEntry[], damage?: string): ReportModel {
   const start = firstOf(entries, 'release.started');
   if (!start) {
     throw new OperationError(
-      'making the report',
+      'writing the report',
       'the journal has no start of a release',
       'start one: npm run release',
     );
@@ -94,7 +94,7 @@ export function buildReport(entries: readonly JournalEntry[], damage?: string): 
   };
 }
 
-/** The report is also read while a person is asked: then the sentence says what there is to decide on. */
+/** The reason of a release that has not ended. During the approval it summarises what the decision is based on. */
 function reasonSoFar(lastAt: string, stages: StageRow[], gates: GateRow[], extension: Extension | null): string {
   const running = stages.find((stage) => stage.verdict === 'running');
   if (running?.id === 'approval') {
@@ -105,13 +105,13 @@ function reasonSoFar(lastAt: string, stages: StageRow[], gates: GateRow[], exten
     const back = extension === null ? '' : ` Once it is live, ${describeExtension(extension)}.`;
     return `Ready for the decision: ${told}. No traffic has moved yet.${back}`;
   }
-  const where = running ? `It is at “${running.title}”` : 'It is between two stages';
-  return `${where}; the last entry in its journal is of ${formatClock(lastAt)} UTC. If nothing is running any more, it was interrupted: resume it.`;
+  const where = running ? `The stage “${running.title}” has begun` : 'The release is between two stages';
+  return `${where}; the last journal entry is from ${formatClock(lastAt)} UTC. If no process runs this release any more, it was interrupted: npm run resume.`;
 }
 
-/** Clients counted where there was synthetic traffic; else the balancer did. */
+/** Counts of the synthetic clients, if there were any; otherwise of the balancer. */
 function buildRequests(entries: readonly JournalEntry[]): Requests {
-  // Each counts every run until then, so the last one is the whole.
+  // Each entry counts all runs so far, so the last one is the total.
   const synthetic = allOf(entries, 'synthetic.ended').at(-1);
   if (synthetic !== undefined) {
     const { requests, perSecond, failures } = synthetic;
@@ -185,7 +185,7 @@ function sum<T>(items: readonly T[], of: (item: T) => number): number {
   return items.reduce((total, item) => total + of(item), 0);
 }
 
-/** Groups the steps of each change of the live colour; what is left open was begun and not finished. */
+/** Groups the steps by cutover. A cutover without a `cutover.done` entry is not finished: `done` is null. */
 export function buildCutovers(entries: readonly JournalEntry[]): Cutover[] {
   const all: Cutover[] = [];
   let open: Cutover | undefined;

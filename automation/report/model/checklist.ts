@@ -17,12 +17,12 @@ import {
 interface Line {
   id: string;
   title: string;
-  /** Stable ids of the gates that judge it; a gate `smoke-green` belongs to `smoke`. */
+  /** Ids of the gates that judge it. A gate `smoke-green` belongs to `smoke`. */
   gates: string[];
   proofs?: ProofOf[];
 }
 
-/** The requirements for going live, in the order in which stakeholders ask for them. */
+/** The requirements for going live, in the order of the report. */
 export const requirements: readonly Line[] = [
   { id: 'unit', title: 'Unit tests', gates: ['unit-tests'] },
   { id: 'integration', title: 'Integration tests', gates: ['integration-tests'] },
@@ -52,7 +52,7 @@ export const requirements: readonly Line[] = [
   { id: 'announcements', title: 'Users are told', gates: [], proofs: [usersTold] },
 ];
 
-/** Judges every requirement by the gates and proofs of this release. Gates that no requirement names get a line of their own. */
+/** Judges every requirement by the gates and proofs of this release. Gates that no requirement names share one line. */
 export function buildChecklist(facts: Facts): Requirement[] {
   const claimed = new Set<string>();
   const lines = requirements.map((line): Requirement => {

@@ -4,8 +4,7 @@ import { allOf, type EntryOf } from '../../journal/entries.ts';
 import type { Frame } from './model.ts';
 
 /**
- * The release as a sequence of pictures: one for each state of the traffic, drawn from what was set and what was then
- * observed, never from the plan.
+ * One frame for each state of the traffic, in order, from the journalled settings and observations, not from the plan.
  */
 export function buildFrames(entries: readonly JournalEntry[], start: EntryOf<'release.started'>): Frame[] {
   const versions: Record<Colour, string | null> = { blue: null, green: null };
@@ -40,7 +39,7 @@ export function buildFrames(entries: readonly JournalEntry[], start: EntryOf<'re
       split = entry.split;
       add(titleOf(split, start.to.colour, rollingBack), entry.at);
     }
-    // A first go-live moves no traffic: the entry point opens.
+    // A first go-live has no `traffic.set` entry: its cutover opens the entry point.
     if (
       entry.type === 'stage.ended' &&
       entry.stage === 'cutover' &&
@@ -67,7 +66,7 @@ function titleOf(split: Split, to: Colour, rollingBack: boolean): string {
   return rollingBack ? 'Rolled back' : `${capital(split.live)} has all traffic`;
 }
 
-/** Of the windows that lie wholly within the frame, how many requests each colour answered, as percent. */
+/** Percent of the requests that each colour answered, from the windows that lie wholly within the frame. */
 function observed(windows: EntryOf<'traffic.observed'>[], from: string, to: string | undefined): Frame['observed'] {
   const end = to === undefined ? Infinity : Date.parse(to);
   const mine = windows.filter((w) => w.from >= Date.parse(from) && w.to <= end);

@@ -6,26 +6,26 @@ import type { Loss } from '../../journal/loss.ts';
 import type { EntryOf } from '../../journal/entries.ts';
 
 /**
- * What a report says, as plain data: `buildReport` makes it of a journal, the renderers only lay it out. Times are
- * ISO 8601, UTC; durations milliseconds; `null` is "not known from this journal", never zero.
+ * The report as plain data. `buildReport` makes it from a journal; the renderers only format it. Times are ISO 8601 in
+ * UTC, durations are milliseconds, and `null` means that the journal does not say.
  */
 export interface ReportModel {
   schemaVersion: 1;
   verdict: ReleaseVerdict | 'in-progress';
-  /** One sentence: why. */
+  /** Why this verdict, in one sentence. */
   reason: string;
   release: string;
   kind: 'go-live' | 'release' | 'rehearsal';
   application: string;
   environment: string;
   platform: string;
-  /** Who answered in place of the platform's own control plane; undefined: nobody did. */
+  /** What emulated the platform's control plane; undefined: it was the real one. */
   emulatedBy: string | undefined;
   from: Placement | null;
   to: Placement;
   source: { commit: string; branch: string; dirty: boolean };
   startedAt: string;
-  /** Of the last entry, where the release has not ended. */
+  /** Time of the last entry. */
   endedAt: string;
   requests: Requests;
   writes: { [K in keyof WriteLedger]: number | null };
@@ -50,13 +50,13 @@ export interface ReportModel {
   alerts: EntryOf<'alert.delivered'>[];
   announcements: EntryOf<'announcement.sent'>[];
   notes: { at: string; level: 'info' | 'warning'; text: string }[];
-  /** Announced and never ended: may or may not have happened. */
+  /** Actions announced in the journal without an end: they may or may not have been executed. */
   unfinished: { id: string; what: string }[];
   settings: Record<string, unknown>;
   journal: { entries: number; damage: string | null };
 }
 
-/** What the checklist and the risk register are judged by. */
+/** The data that the checklist and the risk register are judged by. */
 export type Facts = Pick<
   ReportModel,
   'gates' | 'stages' | 'canary' | 'requests' | 'writes' | 'hold' | 'rollback' | 'alerts' | 'announcements' | 'data'
@@ -70,7 +70,7 @@ export interface Placement {
 export interface Requests {
   total: number | null;
   failed: number | null;
-  /** `synthetic`: counted by the clients; `balancer`: there were none, so what the entry point saw. */
+  /** `synthetic`: counted by the synthetic clients. `balancer`: counted by the entry point, because there were none. */
   countedBy: 'synthetic' | 'balancer' | null;
   perSecond: number | null;
   failures: string[];
@@ -96,14 +96,14 @@ export interface Rollback {
   startedAt: string;
   /** Null while it runs. */
   ms: number | null;
-  /** Null: not known (yet). Follows from `loss`, for programs. */
+  /** Derived from `loss`, for programs. Null: not known, or not known yet. */
   lossless: boolean | null;
   /** Null while it runs. */
   loss: Loss | null;
   detail: string | null;
 }
 
-/** A line of the go-live checklist: what the product owner decides by. */
+/** A line of the go-live checklist. */
 export interface Requirement {
   id: string;
   title: string;
@@ -117,7 +117,7 @@ export interface Requirement {
 export interface Risk {
   id: string;
   title: string;
-  /** `held`: every mitigation that this release could prove is proven. */
+  /** `held`: every mitigation is proven. `occurred`: the damage was measured. Otherwise `open`. */
   status: 'held' | 'open' | 'occurred';
   mitigations: { text: string; verdict: Verdict; proof: string; gates: string[] }[];
 }
@@ -130,13 +130,13 @@ export interface Approval {
   note: string | null;
 }
 
-/** Who got which requests from `at` on. */
+/** Distribution of the traffic from `at` on. */
 export interface Frame {
   title: string;
   at: string;
   holding: boolean;
   colours: Record<Colour, { version: string | null; readsPercent: number; writes: boolean }>;
-  /** Percent of requests that each colour really got while this held; null without traffic. */
+  /** Percent of the requests that each colour answered during this frame; null without traffic. */
   observed: Record<Colour, number> | null;
 }
 
@@ -152,13 +152,13 @@ export interface DataSection {
   migrations: EntryOf<'migration.applied'>[];
   comparisons: EntryOf<'data.compared'>[];
   sync: EntryOf<'sync.progress'>[];
-  /** What the migrations add, and a way back would leave behind; null: not known. */
+  /** What the migrations add to the schema, which a rollback would leave behind; null: not known. */
   extension: Extension | null;
 }
 
 export interface Cutover {
   direction: 'forward' | 'rollback';
   steps: { step: string; ms: number; detail: string | null; at: string }[];
-  /** Null where it was begun and not finished. */
+  /** Null if it was started and not finished. */
   done: { from: Colour; to: Colour; holdMs: number; totalMs: number; at: string } | null;
 }

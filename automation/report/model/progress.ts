@@ -5,8 +5,8 @@ import type { GateRow, StageRow } from './model.ts';
 type Start = EntryOf<'release.started'>;
 
 /**
- * Every gate's last result per stage, in the order in which they were judged first; then those that the release is to
- * pass and has not reached.
+ * The last result of every gate per stage, in the order of their first results, followed by the planned gates that have
+ * no result.
  */
 export function buildGates(entries: readonly JournalEntry[], known: NonNullable<Start['gates']>): GateRow[] {
   const judged = new Map<string, GateRow>();
@@ -22,7 +22,7 @@ export function buildGates(entries: readonly JournalEntry[], known: NonNullable<
   return [...judged.values(), ...missing];
 }
 
-/** All planned stages. One that was begun and not ended is running, or broke off if the release has ended. */
+/** All planned stages. A stage without an end is running, or an error if the release is `over`. */
 export function buildStages(entries: readonly JournalEntry[], planned: Start['stages'], over: boolean): StageRow[] {
   return planned.map(({ id, title, expectedMs }): StageRow => {
     const mine = entries.filter((entry) => 'stage' in entry && entry.stage === id);
@@ -37,7 +37,7 @@ export function buildStages(entries: readonly JournalEntry[], planned: Start['st
     }
     if (!started) return { ...row, verdict: 'not-run', reason: null, ms: null, observationMs: 0 };
     return over
-      ? { ...row, verdict: 'error', reason: 'It was begun and never ended.', ms: null, observationMs: 0 }
+      ? { ...row, verdict: 'error', reason: 'It began and did not end.', ms: null, observationMs: 0 }
       : { ...row, verdict: 'running', reason: null, ms: null, observationMs: 0 };
   });
 }

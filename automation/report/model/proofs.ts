@@ -4,7 +4,7 @@ import { describeLoss } from '../../journal/loss.ts';
 import { formatCount, formatDuration, plural } from '../../journal/format.ts';
 import type { Facts, GateRow } from './model.ts';
 
-/** What one part of the journal proves. Undefined verdicts do not exist: what was not measured is `not-run`. */
+/** What one part of the journal proves. The verdict is `not-run` if nothing was measured. */
 export interface Proof {
   verdict: Verdict;
   measured: string;
@@ -23,7 +23,7 @@ export const noFailedRequest: ProofOf = ({ requests: { total, failed, countedBy 
 };
 
 export const everyWriteOnce: ProofOf = ({ writes: { acknowledged, lost, duplicated } }) => {
-  const wanted = 'every acknowledged write is there, once';
+  const wanted = 'every acknowledged write exists exactly once';
   if (acknowledged === null) return notMeasured(wanted);
   const measured = `${formatCount(acknowledged)} acknowledged, ${formatCount(lost ?? 0)} lost, ${formatCount(duplicated ?? 0)} twice`;
   return {
@@ -34,14 +34,14 @@ export const everyWriteOnce: ProofOf = ({ writes: { acknowledged, lost, duplicat
 };
 
 export const tablesEqual: ProofOf = ({ data: { comparisons } }) => {
-  const wanted = 'every table that both versions know equal, by count and checksum';
+  const wanted = 'every table that both versions have is equal, by count and checksum';
   const last = comparisons.at(-1);
   if (!last) return notMeasured(wanted);
   const unequal = comparisons.flatMap((c) => c.tables.filter((t) => !t.equal).map((t) => `${t.table} (${c.moment})`));
   if (unequal.length > 0) return { verdict: 'fail', measured: `not equal: ${unequal.join(', ')}`, wanted };
   const both = last.tables.filter((table) => table.only === undefined);
   const rows = both.reduce((sum, table) => sum + table.rows.right, 0);
-  const alone = both.length === last.tables.length ? '' : `, ${last.tables.length - both.length} of one side alone`;
+  const alone = both.length === last.tables.length ? '' : `, ${last.tables.length - both.length} on one side only`;
   const measured = `${plural(both.length, 'table')}, ${plural(rows, 'row')} equal at the ${last.moment}${alone}; ${plural(comparisons.length, 'comparison')}`;
   return { verdict: both.length === 0 ? 'inconclusive' : 'pass', measured, wanted };
 };
@@ -56,7 +56,7 @@ export const backupRestored: ProofOf = ({ data: { restores } }) => {
 };
 
 export const alertArrived: ProofOf = ({ alerts }) => {
-  const wanted = 'a real alert reaches a receiver';
+  const wanted = 'an alert reaches a receiver';
   const first = alerts[0];
   if (!first) return notMeasured(wanted);
   return {
@@ -104,7 +104,7 @@ export const wayBackLossless: ProofOf = ({ rollback, data: { sync, extension } }
     if (rollback.lossless === null) return { verdict: 'inconclusive', measured, wanted };
     return { verdict: rollback.lossless ? 'pass' : 'fail', measured, wanted };
   }
-  if (rollback) return { verdict: 'inconclusive', measured: 'the rollback was started and has not finished', wanted };
+  if (rollback) return { verdict: 'inconclusive', measured: 'the rollback has not finished', wanted };
   const reverse = sync.findLast((s) => s.direction === 'reverse');
   if (!reverse) return notMeasured(wanted);
   const beforehand = extension === null ? '' : `; ${describeExtension(extension)}`;
@@ -113,19 +113,19 @@ export const wayBackLossless: ProofOf = ({ rollback, data: { sync, extension } }
   return { verdict: ready ? 'pass' : 'inconclusive', measured, wanted };
 };
 
-/** What could not go back with a rollback is known before anybody decides on the release. */
+/** Whether the journal says what a rollback would leave behind. Recorded before the approval. */
 export const wayBackKnown: ProofOf = ({ data: { extension } }) => {
-  const wanted = 'known what a way back leaves behind';
+  const wanted = 'known before the decision';
   if (extension === null) return notMeasured(wanted);
   return { verdict: 'pass', measured: describeExtension(extension), wanted };
 };
 
-/** The gates with one of these ids, also where a stage or colour follows: `smoke` finds `smoke-green`. */
+/** The gates with one of these ids, also with a suffix: `smoke` matches `smoke-green`. */
 export function gatesOf(facts: Pick<Facts, 'gates'>, ids: readonly string[]): GateRow[] {
   return facts.gates.filter((gate) => ids.some((id) => gate.id === id || gate.id.startsWith(`${id}-`)));
 }
 
-/** Gates and proofs together: the worst speak; where all is well, each does, on a line of its own. */
+/** Combines gates and proofs. The worst verdict counts. The texts are those with that verdict, one per line. */
 export function summarise(gates: readonly GateRow[], proofs: readonly Proof[]): Proof {
   const all: (Proof & { title?: string })[] = [...proofs, ...gates];
   const verdict = all.length === 0 ? 'not-run' : worst(all.map((one) => one.verdict));

@@ -18,11 +18,11 @@ interface RiskLine {
   id: string;
   title: string;
   mitigations: { text: string; gates?: string[]; proof?: ProofOf }[];
-  /** What shows that the risk has become real in this release. */
+  /** A verdict `fail` means that the damage occurred in this release. */
   occurred?: ProofOf;
 }
 
-/** The register: each risk with what is done about it, and what in this release proves that it was done. */
+/** The risk register: each risk with its mitigations and their proofs in this release. */
 const register: readonly RiskLine[] = [
   {
     id: 'data-loss',
@@ -35,11 +35,11 @@ const register: readonly RiskLine[] = [
         proof: backupRestored,
       },
       {
-        text: 'A backup is proven before a contract migration takes anything away',
+        text: 'A backup is restored and compared before a contract migration removes anything',
         gates: ['contract-backup'],
       },
       { text: 'The inactive database is compared with the live one before any write is held', gates: ['following'] },
-      { text: 'Both databases are compared exactly at the instant of the cutover', proof: tablesEqual },
+      { text: 'Both databases are compared exactly at the cutover', proof: tablesEqual },
       { text: 'Every acknowledged write is looked up afterwards', proof: everyWriteOnce },
       { text: 'The old database follows the new one until the bake time ends', proof: wayBackLossless },
     ],
@@ -57,7 +57,7 @@ const register: readonly RiskLine[] = [
     title: 'Poor performance',
     mitigations: [
       { text: 'A load test at the expected peak runs beforehand', gates: ['load'] },
-      { text: 'Capacity is measured against the growth that is planned for', gates: ['capacity'] },
+      { text: 'Capacity is measured against the planned growth', gates: ['capacity'] },
       { text: 'The canary is compared with the live version before it gets more', proof: canaryJudged },
     ],
   },
@@ -67,7 +67,7 @@ const register: readonly RiskLine[] = [
     occurred: noFailedRequest,
     mitigations: [
       { text: 'Traffic moves in steps; writes wait for milliseconds instead of failing', proof: noFailedRequest },
-      { text: 'Users and team are told', proof: usersTold },
+      { text: 'Users and team are informed', proof: usersTold },
     ],
   },
   {
@@ -75,11 +75,11 @@ const register: readonly RiskLine[] = [
     title: 'Unforeseen technical challenges',
     mitigations: [
       {
-        text: 'Migrations and both versions are tried on a restored copy of the real data',
+        text: 'Migrations and both versions are tested on a restored copy of the real data',
         gates: ['migration-rehearsal', 'rehearsal-acceptance', 'compatibility', 'contract-rehearsal'],
       },
       { text: 'The same release runs in staging first', gates: ['acceptance', 'parity'] },
-      { text: 'A rollback is ready, and the writes that it would leave behind are known', proof: wayBackLossless },
+      { text: 'A rollback is possible, and it is known which data it would leave behind', proof: wayBackLossless },
     ],
   },
   {
@@ -96,8 +96,8 @@ const register: readonly RiskLine[] = [
     id: 'servers',
     title: 'Failure of servers',
     mitigations: [
-      { text: 'A planted failure raises a real alert', gates: ['alerts'], proof: alertArrived },
-      { text: 'Backups are known to restore', proof: backupRestored },
+      { text: 'An instance is stopped to prove that the alert arrives', gates: ['alerts'], proof: alertArrived },
+      { text: 'Backups are restored to prove them', proof: backupRestored },
       { text: 'Capacity is left when instances are lost', gates: ['capacity'] },
     ],
   },

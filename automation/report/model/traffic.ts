@@ -3,12 +3,12 @@ import type { JournalEntry, ObservedTraffic } from '../../journal/events.ts';
 import { allOf } from '../../journal/entries.ts';
 import type { TrafficPoint } from './model.ts';
 
-/** More points than this cannot be told apart in the charts. */
+/** The charts cannot show more points than this distinctly. */
 const maxPoints = 240;
 
 /**
- * Observed traffic over time. A long release is thinned: neighbouring windows become one point with their summed
- * requests and their worst latencies, so that no peak disappears.
+ * Observed traffic over time. In a long release neighbouring windows are merged into one point, with the sum of their
+ * requests and their highest latencies, so that peaks stay visible.
  */
 export function buildTraffic(entries: readonly JournalEntry[]): TrafficPoint[] {
   const windows = allOf(entries, 'traffic.observed')
@@ -42,7 +42,7 @@ function highest(observed: ObservedTraffic[], key: 'p50Ms' | 'p95Ms'): number | 
   return known.length > 0 ? Math.max(...known) : null;
 }
 
-/** What happened to the traffic, to be marked in the charts. */
+/** Changes of the traffic, as marks for the charts. */
 export function buildMarks(entries: readonly JournalEntry[]): { at: number; label: string }[] {
   return entries.flatMap((entry) => {
     const at = Date.parse(entry.at);

@@ -105,7 +105,7 @@ describe('sample application: k6 journey', function () {
     }
   });
 
-  it('N5: shows an increment that an older value has overwritten, which no key shows', async () => {
+  it('shows an increment that an older value has overwritten, which no key shows', async () => {
     const { counters } = await readRuns(join(shop.directory, 'full'));
     const sql = release.data?.ledger?.counters ?? '';
     const change = (by: string) =>

@@ -24,7 +24,7 @@ const wrong = (checks: Check[]): string[] => checks.filter(({ ok }) => !ok).map(
 describe('drills: the clients’ own books', () => {
   const counter = (acknowledged: number, unknown = 0) => ({ email: 'a', lesson: 'b', acknowledged, unknown });
 
-  it('N5: count what a row lacks and what it has too many, each row apart', () => {
+  it('count what a row lacks and what it has too many, each row apart', () => {
     const counters = [counter(10), counter(10, 2), counter(10)];
     const values = [7, 12, 11];
     expect(difference(counters, (one) => values[counters.indexOf(one)] ?? 0)).to.deep.equal({
@@ -84,7 +84,7 @@ describe('drills: a command that has to refuse', () => {
     expect(result.reason).to.match(/^✕ planning the release\s+found: blue runs/);
   });
 
-  it('M7: not, where it went on, said nothing, or the live colour was touched', () => {
+  it('not, where it went on, said nothing, or the live colour was touched', () => {
     expect(failed({ exitCode: 2 })).to.deep.equal(['exit code']);
     const another = { ...refusal, said: '✕ starting a release\n  found: another one runs\n' };
     const about = { ...scenario, expect: { ...scenario.expect, says: /\bblue\b/ } };

@@ -43,7 +43,7 @@ describe('the stacks of a local environment', function () {
     }
   });
 
-  it("K1, K2: come up one after the other, and every part is ready when its stack is, whatever the caller's shell says", async () => {
+  it("come up one after the other, and every part is ready when its stack is, whatever the caller's shell says", async () => {
     const foundation = await up({ environment, kind: 'foundation', spec: fixture.spec });
     expect(foundation.changes['create']).to.be.greaterThan(10);
     await up({ environment, kind: 'blue', colour: { colour: 'blue' } });

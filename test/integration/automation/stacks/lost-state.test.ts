@@ -103,7 +103,7 @@ describe('an environment that serves users while the engine’s state is lost or
 
   for (const kind of ['blue', 'traffic', 'foundation']) {
     for (const percent of [0, 10, 60, 99]) {
-      it(`M7: is never a first go-live where the state of ${kind} is cut off at ${percent} %, and is whole again by the copy that the message names`, async () => {
+      it(`is never a first go-live where the state of ${kind} is cut off at ${percent} %, and is whole again by the copy that the message names`, async () => {
         const file = stackFile(kind);
         const whole = await readFile(file);
         await truncate(file, Math.floor((whole.length * percent) / 100));
@@ -121,7 +121,7 @@ describe('an environment that serves users while the engine’s state is lost or
     }
   }
 
-  it('M7: is refused with both sides where the state folder is gone, and nothing is touched', async () => {
+  it('is refused with both sides where the state folder is gone, and nothing is touched', async () => {
     const away = `${stateDirectory()}.away`;
     await rename(stateDirectory(), away);
     await refusedEverywhere(/the engine's state and what is there disagree[^]*says: nothing is recorded/);
@@ -131,7 +131,7 @@ describe('an environment that serves users while the engine’s state is lost or
   });
 
   for (const kind of ['blue', 'traffic', 'foundation']) {
-    it(`M7: is refused where all that was recorded of ${kind} is gone`, async () => {
+    it(`is refused where all that was recorded of ${kind} is gone`, async () => {
       const away = `${stateDirectory()}.whole`;
       await execa('cp', ['-a', stateDirectory(), away]);
       await fixture.engine.forget(environment, kind as 'blue');
@@ -145,7 +145,7 @@ describe('an environment that serves users while the engine’s state is lost or
     });
   }
 
-  it('M7: is refused where the passphrase is gone and the state is there, and makes no other one', async () => {
+  it('is refused where the passphrase is gone and the state is there, and makes no other one', async () => {
     const passphrase = join(fixture.home, 'passphrase');
     await rename(passphrase, `${passphrase}.away`);
     const { exitCode, all } = await command(['release', '--yes', '--version', '2.0.0']);
@@ -156,7 +156,7 @@ describe('an environment that serves users while the engine’s state is lost or
     await unharmed();
   });
 
-  it('M7: is left alone by a copy of the project that has its state', async () => {
+  it('is left alone by a copy of the project that has its state', async () => {
     const copy = join(fixture.home, 'copy');
     await mkdir(copy);
     for (const part of ['state', 'passphrase']) await execa('cp', ['-a', join(fixture.home, part), copy]);
@@ -173,7 +173,7 @@ describe('an environment that serves users while the engine’s state is lost or
     await unharmed();
   });
 
-  it('M7: keeps its live colour from being taken down, by the record and by the balancer’s file', async () => {
+  it('keeps its live colour from being taken down, by the record and by the balancer’s file', async () => {
     const { engine } = fixture;
     expect(await refusal(engine.destroy({ environment, kind: 'blue' }))).to.include('it is live by the configuration');
     await unharmed();
@@ -195,7 +195,7 @@ describe('an environment that serves users while the engine’s state is lost or
     await unharmed();
   });
 
-  it('M7: initialises nothing where the marker of the live database is lost', async () => {
+  it('initialises nothing where the marker of the live database is lost', async () => {
     const marker = join(fixture.layout.database('blue'), 'greenlight-cluster.json');
     const text = await readFile(marker);
     await rm(marker);
@@ -210,12 +210,12 @@ describe('an environment that serves users while the engine’s state is lost or
     await unharmed();
   });
 
-  it('M7: is taken down without its state by destroy, which says what is live, and keeps backups', async () => {
+  it('is taken down without its state by destroy, which says what is live, and keeps backups', async () => {
     await rm(stateDirectory(), { recursive: true });
     await mkdir(join(fixture.layout.backups(), '1'), { recursive: true });
     const { exitCode, all } = await command(['destroy', '--environment', environment, '--yes']);
     expect(exitCode, all).to.equal(0);
-    expect(all).to.include('sends writes to blue').and.include('blue is live, and goes with its database');
+    expect(all).to.include('sends writes to blue').and.include('blue is live, and is deleted with its database');
     expect(all).to.include('production is gone. Kept: ').and.include(fixture.layout.backups());
     expect((await findEnvironment(environment)).facts).to.deep.equal([]);
     expect(await storedTraffic(fixture.layout.balancer())).to.equal(undefined);

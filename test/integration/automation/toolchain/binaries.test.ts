@@ -188,7 +188,7 @@ describe('the set-up with official binaries', () => {
         () => expect.fail('it was replaced'),
         (reason: Error) => reason,
       );
-      expect(error.message).to.include(`its publisher now says ${sha256}`);
+      expect(error.message).to.include(`the publisher's checksums file has ${sha256}`);
       expect(await list()).to.equal(before);
     });
   });

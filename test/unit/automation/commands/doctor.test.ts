@@ -63,7 +63,7 @@ describe('what the doctor says', () => {
       '!!  k6    -        >= 1.8.1  not found',
       '      -> npm run setup',
       '',
-      '1 to be put right: see the lines with "!!".',
+      '1 to fix: see the lines with "!!".',
       '',
     ]);
   });

@@ -119,12 +119,12 @@ describe('loading a release definition', () => {
     [
       'an import that is not there',
       `import x from './nowhere.ts';\nexport default x;\n`,
-      /it imports ".*nowhere\.ts", which is not there/,
+      /it imports ".*nowhere\.ts", which does not exist/,
     ],
     [
       'a package that is not there',
       `import x from 'greenlight-nowhere';\nexport default x;\n`,
-      /it imports "greenlight-nowhere", which is not there/,
+      /it imports "greenlight-nowhere", which does not exist/,
     ],
     [
       'a wrong definition',

@@ -80,7 +80,7 @@ const cases: [string, (draft: Draft) => void, string][] = [
   [
     'a script that is not there',
     (d) => (d.load.script = 'loadtests/nowhere.ts'),
-    'load.script: found "loadtests/nowhere.ts", and no such file',
+    'load.script: found "loadtests/nowhere.ts", but the project has no such file',
   ],
   [
     'a route with a rule of the balancer in it',
@@ -140,7 +140,7 @@ const cases: [string, (draft: Draft) => void, string][] = [
   [
     'contract names with the command form',
     (d) => (d.application.migrations = { expand: ['migrate'], contract: ['004.sql'] }),
-    'application.migrations.contract[0]: "004.sql" is the name of a file; names need "directory"',
+    'application.migrations.contract[0]: "004.sql" is the name of a file; file names need "directory"',
   ],
   [
     'a contract name with a folder',
@@ -214,7 +214,7 @@ const cases: [string, (draft: Draft) => void, string][] = [
   [
     'an expired waiver',
     (d) => (d.waivers = [{ ...validWaiver, expires: '2020-01-31' }]),
-    'waivers[0].expires: expired on 2020-01-31: decide again, or remove it',
+    'waivers[0].expires: expired on 2020-01-31: decide on a new date, or remove it',
   ],
   [
     'an accepted risk that has expired',
@@ -265,7 +265,7 @@ const cases: [string, (draft: Draft) => void, string][] = [
   [
     'synthetic traffic without a ledger',
     (d) => delete d.data.ledger,
-    'data.ledger: is missing: without it nobody can tell',
+    'data.ledger: is missing: without it the writes of the synthetic traffic',
   ],
   [
     'two receivers of one name',
@@ -363,8 +363,8 @@ describe('what a release takes from outside of its definition', () => {
       d.aws.image = { dockerfile: 'nowhere/Dockerfile' };
     };
     expect(problemsOf(onAws('aws'))).to.deep.equal([
-      'aws.image.dockerfile: found "nowhere/Dockerfile", and no such file in the project; write it or correct the path',
-      'aws.authorities.entry: found "nowhere.pem", and no such file in the project; write it or correct the path',
+      'aws.image.dockerfile: found "nowhere/Dockerfile", but the project has no such file; write it or correct the path',
+      'aws.authorities.entry: found "nowhere.pem", but the project has no such file; write it or correct the path',
     ]);
     expect(problemsOf(onAws('local'))).to.deep.equal([]);
   });
@@ -373,7 +373,7 @@ describe('what a release takes from outside of its definition', () => {
     const waiver = (gate: string) => (d: Draft) => (d.waivers = [{ ...validWaiver, gate }]);
     expect(problemsOf(waiver('data-comparison'))).to.deep.equal([]);
     expect(problemsOf(waiver('capcity'))).to.deep.equal([
-      'waivers[0].gate: found "capcity", and there is no such gate (did you mean "capacity"?)',
+      'waivers[0].gate: found "capcity", but there is no such gate (did you mean "capacity"?)',
     ]);
     expect(problemsOf(waiver('everything'))[0]).to.include('there is no such gate; the gates are unit-tests, ');
   });

@@ -174,7 +174,7 @@ describe('running a release', () => {
     expect(types()).not.to.contain('release.ended').and.not.to.contain('undo.started');
   });
 
-  it('D8: is undone where the clean-up stops for a rollback that was asked for', async () => {
+  it('is undone where the clean-up stops for a rollback that was asked for', async () => {
     const asked = stage('cleanup', () => Promise.reject(new StageStopped('rolled-back', 'asked for')));
     expect((await runRelease(settings(), [stage('cutover'), asked])).verdict).to.equal('rolled-back');
     expect(calls).to.deep.equal(['apply cutover', 'apply cleanup', 'undo cleanup', 'undo cutover']);
@@ -204,7 +204,7 @@ describe('running a release', () => {
     expect((await runRelease(settings(), [canary])).verdict).to.equal('rolled-back');
   });
 
-  it('D9: tells users what was compared at the way back, and never more', async () => {
+  it('tells users what was compared at the way back, and never more', async () => {
     const back = (loss: Loss): Stage => ({
       ...stage('cutover', () => Promise.reject(new StageStopped('rolled-back', 'p95 is too high'))),
       undo: () => {

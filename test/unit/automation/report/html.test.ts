@@ -109,7 +109,7 @@ describe('report.html', () => {
     expect(text('go')).to.include('✓ Go: released').and.include('no request failed');
     expect(text('no-go')).to.include('✕ No-go: not released').and.include('612 ms');
     expect(text('rolled-back')).to.include('↩ Rolled back').and.include('4.1 %');
-    expect(text('unfinished')).to.include('▸ Not finished').and.include('Begun and without an end');
+    expect(text('unfinished')).to.include('▸ Not finished').and.include('Started, without an end');
   });
 
   it('says so when the journal is damaged', () => {

@@ -42,7 +42,7 @@ describe('taking an environment down', () => {
     expect(asked).to.deep.equal([]);
   });
 
-  it('M7: changes nothing where the state is of another copy of the project', async () => {
+  it('changes nothing where the state is of another copy of the project', async () => {
     const { engine, asked } = engineWith(false, false, '/old/environments/production');
     const refused = String(await failure(take(engine, true)));
     expect(refused).to.contain('/old/environments/production').and.contain('nothing was changed');

@@ -68,7 +68,7 @@ describe('the record of a stack', () => {
     ['that is gone while its copy is there', undefined],
   ];
   for (const [how, text] of damages) {
-    it(`M7: ${how} is damaged, never "not there", and never its copy of before`, async () => {
+    it(`${how} is damaged, never "not there", and never its copy of before`, async () => {
       if (text === undefined) await rm(file());
       else await writeFile(file(), text);
       for (const read of [recorded, encryptionOf, repairCheckpoint]) {

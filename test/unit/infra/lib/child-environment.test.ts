@@ -30,7 +30,7 @@ describe('the environment of a child process', () => {
     process.env = { ...before };
   });
 
-  it('K1: is a list, and what the program is given', () => {
+  it('is a list, and what the program is given', () => {
     const { env, extendEnv } = childEnvironment({ RATE: '5', LEFT_OUT: undefined, TZ: 'CET' });
     expect(env).to.deep.equal({ PATH: '/bin', HOME: '/home/x', LC_ALL: 'C', TZ: 'CET', RATE: '5' });
     expect(extendEnv).to.equal(false);
@@ -38,23 +38,23 @@ describe('the environment of a child process', () => {
     expect(childEnvironment({}, awsVariables).env).to.include({ AWS_PROFILE: 'p' }).and.not.have.property('PGHOST');
   });
 
-  it("K1: is the caller's own for the application's build alone", () => {
+  it("is the caller's own for the application's build alone", () => {
     expect(callersEnvironment({ GREENLIGHT_VERSION: '1' }).env).to.include({ PGHOST: 'elsewhere' });
   });
 
-  it('K1: keeps what the libraries of this program would read for the build alone', () => {
+  it('keeps what the libraries of this program would read for the build alone', () => {
     setAside('PG');
     expect(process.env).not.to.have.property('PGHOST');
     expect(callersEnvironment().env).to.include({ PGHOST: 'elsewhere' });
   });
 
-  it('K1: takes away what a library would add from the shell', () => {
+  it('takes away what a library would add from the shell', () => {
     const changed = withoutTheShell(childEnvironment({ PULUMI_SKIP_UPDATE_CHECK: 'true' }));
     const seen = JSON.parse(JSON.stringify({ ...process.env, ...changed })) as Record<string, string>;
     expect(Object.keys(seen).sort()).to.deep.equal(['HOME', 'LC_ALL', 'PATH', 'PULUMI_SKIP_UPDATE_CHECK', 'TZ']);
   });
 
-  it('K2: never sends what is for this machine through a proxy', () => {
+  it('never sends what is for this machine through a proxy', () => {
     expect(proxySettings()).to.deep.equal({
       HTTP_PROXY: 'http://127.0.0.1:9',
       NO_PROXY: 'x,localhost,127.0.0.1,::1',

@@ -89,7 +89,7 @@ describe('the load gate with k6', () => {
   const seconds = (result: { measurements: { name: string; measured: string }[] }) =>
     result.measurements.find(({ name }) => name === 'length of the load')?.measured;
 
-  it("K1: runs what was asked for, whatever the caller's shell says to k6", async () => {
+  it("runs what was asked for, whatever the caller's shell says to k6", async () => {
     let requests = 0;
     const shell = { K6_VUS: '1', K6_DURATION: '1s', K6_NO_SETUP: 'true', RATE: '1' };
     const result = await withShell(shell, () => load((_, response) => void (requests++, response.end())));
@@ -97,7 +97,7 @@ describe('the load gate with k6', () => {
     expect(requests).to.be.within(38, 42);
   });
 
-  it("K1: runs what was asked for, whatever k6's own file of settings says", async () => {
+  it("runs what was asked for, whatever k6's own file of settings says", async () => {
     const home = join(directory, 'home');
     for (const place of ['loadimpact/k6', 'k6', 'Library/Application Support/k6']) {
       await mkdir(join(home, place), { recursive: true });
@@ -110,13 +110,13 @@ describe('the load gate with k6', () => {
     expect(requests).to.be.within(38, 42);
   });
 
-  it('K1: a script that brings its own load is inconclusive: it was far shorter than asked for', async () => {
+  it('a script that brings its own load is inconclusive: it was far shorter than asked for', async () => {
     const result = await load((_, response) => response.end(), { script: fixture('own-options.ts') });
     expect(result.verdict).to.equal('inconclusive');
     expect(seconds(result)).to.match(/^1(\.\d)? s$/);
   });
 
-  it('K2: reaches the application directly, whatever proxy the shell names', async () => {
+  it('reaches the application directly, whatever proxy the shell names', async () => {
     const shell = { HTTP_PROXY: 'http://127.0.0.1:9', HTTPS_PROXY: 'http://127.0.0.1:9', NO_PROXY: 'elsewhere' };
     expect((await withShell(shell, () => load((_, response) => response.end()))).verdict).to.equal('pass');
   });

@@ -106,7 +106,7 @@ describe('load in segments with k6', function () {
       const numbers = await runK6(run);
       expect(visits.sort(), `${segments} segments`).to.deep.equal(allVisits);
       expect(numbers).to.include({ requests: 300, droppedIterations: 0, errorRate: 0, exitCode: 0 });
-      expect(numbers.seconds, 'K1: the length of the load').to.be.within(2.7, 3);
+      expect(numbers.seconds, 'the length of the load').to.be.within(2.7, 3);
       const times = await timesOf(run);
       expect(times).to.have.length(300);
       for (const [value, p] of [

@@ -128,6 +128,6 @@ describe('the security scan with ZAP', function () {
 
   it('is an error when ZAP does not start', async () => {
     const error: unknown = await zap('/bin/false').catch((reason: unknown) => reason);
-    expect(String(error)).to.contain('it ended at once');
+    expect(String(error)).to.contain('it ended during its start');
   });
 });

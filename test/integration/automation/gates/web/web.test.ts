@@ -62,7 +62,7 @@ describe('the gates of the web', () => {
       ).to.equal('fail');
     });
 
-    it('K1: fails one of a stranger also where the shell tells Node.js to trust everybody', async () => {
+    it('fails one of a stranger also where the shell tells Node.js to trust everybody', async () => {
       const entry = await secure(await certificate(directory, 'mine-too'), {
         trusted: (await certificate(directory, 'another', { host: 'elsewhere' })).cert,
       });

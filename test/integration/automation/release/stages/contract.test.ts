@@ -169,7 +169,7 @@ describe('contract migrations', () => {
       await take(backup(facts));
     };
 
-    it('D8: are rehearsed last, and the new version is tested on what they leave', async () => {
+    it('are rehearsed last, and the new version is tested on what they leave', async () => {
       await rehearse('DROP TABLE settings');
       expect(gate('contract-rehearsal')?.verdict).to.equal('pass');
       expect(calls.filter((call) => call.startsWith('test'))).to.deep.equal([
@@ -182,7 +182,7 @@ describe('contract migrations', () => {
       expect(said.filter((text) => all.includes(text))).to.deep.equal(all);
     });
 
-    it('D8: are not tried where the expand migrations failed there', async () => {
+    it('are not tried where the expand migrations failed there', async () => {
       await release('DROP TABLE settings', { live: 'blue', copy: 'green' });
       await writeFile(join(directory, '2.0.0', 'migrations', '002_expand.sql'), 'SELECT 1 / 0');
       await take(backup(facts));
@@ -191,20 +191,20 @@ describe('contract migrations', () => {
       expect(calls.filter((call) => call.startsWith('test'))).to.deep.equal([]);
     });
 
-    it('D8: that fail there never come to the live database', async () => {
+    it('that fail there never come to the live database', async () => {
       await rehearse('DROP TABLE settings; SELECT 1 / 0');
       expect(gate('contract-rehearsal')?.verdict).to.equal('error');
       expect(gate('contract-rehearsal')?.measured).to.contain('division by zero');
     });
 
-    it('D8: that break the new version fail there', async () => {
+    it('that break the new version fail there', async () => {
       verdictOf = (_, gone) => !gone;
       await rehearse('DROP TABLE settings');
       expect(gate('compatibility')?.verdict).to.equal('pass');
       expect(gate('contract-rehearsal')?.verdict).to.equal('fail');
     });
 
-    it('D8: are said to be none where there are none, and cost nothing', async () => {
+    it('are said to be none where there are none, and cost nothing', async () => {
       await rehearse(undefined);
       expect(gate('contract-rehearsal')).to.include({
         verdict: 'pass',
@@ -213,7 +213,7 @@ describe('contract migrations', () => {
       expect(calls.filter((call) => call.startsWith('test'))).to.have.length(2);
     });
 
-    it('D9: what a way back would leave behind is known from there', async () => {
+    it('what a way back would leave behind is known from there', async () => {
       await rehearse(undefined);
       const extended = journal.entries().find(({ type }) => type === 'schema.extended');
       expect(extended).to.deep.include({ tables: [], columns: [{ table: 'public.accounts', columns: ['points'] }] });
@@ -244,7 +244,7 @@ describe('contract migrations', () => {
         (error: Error) => error.message,
       );
 
-    it('D8: run after a backup that was restored and compared, while the way back was open', async () => {
+    it('run after a backup that was restored and compared, while the way back was open', async () => {
       await start('DROP TABLE settings');
       await take(cleanup(facts));
       expect(calls).to.deep.equal([
@@ -268,7 +268,7 @@ describe('contract migrations', () => {
       expect(await contracted()).to.equal(true);
     });
 
-    it('D8: do not run where the backup cannot be proven; the way back stays open, and resume goes on', async () => {
+    it('do not run where the backup cannot be proven; the way back stays open, and resume goes on', async () => {
       await start('DROP TABLE settings');
       damaged = true;
       expect(await refusal())
@@ -284,7 +284,7 @@ describe('contract migrations', () => {
       expect(pastNoReturn(journal.entries())).to.equal(true);
     });
 
-    it('D8: that were cut off go on with the backup of before them', async () => {
+    it('that were cut off go on with the backup of before them', async () => {
       await start('SELECT 1 / 0');
       expect(await refusal()).to.contain('division by zero');
       await writeFile(join(directory, '2.0.0', 'migrations', '009_contract.sql'), 'DROP TABLE settings');
@@ -293,7 +293,7 @@ describe('contract migrations', () => {
       expect(await contracted()).to.equal(true);
     });
 
-    it('D8: do not run where a rollback is asked for while the backup is proven: the way back is open still', async () => {
+    it('do not run where a rollback is asked for while the backup is proven: the way back is open still', async () => {
       await start('DROP TABLE settings');
       const rollbackRequested = () => calls.includes('restore');
       expect(await refusal({ rollbackRequested })).to.contain('npm run rollback');
@@ -301,7 +301,7 @@ describe('contract migrations', () => {
       expect(pastNoReturn(journal.entries())).to.equal(false);
     });
 
-    it('D8: the backup of before them is kept, however often the clean-up is repeated', async () => {
+    it('the backup of before them is kept, however often the clean-up is repeated', async () => {
       await start('DROP TABLE settings');
       await take(cleanup(facts));
       await take(cleanup(facts));
@@ -309,7 +309,7 @@ describe('contract migrations', () => {
       expect(calls.filter((call) => call.startsWith('keep'))).to.deep.equal(['keep 2', 'keep 3', 'keep 4']);
     });
 
-    it('D8: that are none need one backup alone, and that one is checked', async () => {
+    it('that are none need one backup alone, and that one is checked', async () => {
       await start(undefined);
       await take(cleanup(facts));
       expect(calls).to.deep.equal(['back up, before the contract', 'verify', 'keep 1']);

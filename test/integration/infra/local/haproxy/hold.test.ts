@@ -138,7 +138,7 @@ describe('holding writes', () => {
     await until(async () => expect(await inFlight()).to.equal(0));
   });
 
-  it('M1: cuts the writes to one colour at once: their clients get a 502, and nobody else feels it', async () => {
+  it('cuts the writes to one colour at once: their clients get a 502, and nobody else feels it', async () => {
     const never = { 'x-test-wait': '60000' };
     const hung = [
       ...Array.from({ length: 5 }, () => write(never)),

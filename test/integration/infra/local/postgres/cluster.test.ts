@@ -236,7 +236,7 @@ describe('a local PostgreSQL cluster', () => {
     expect(await readdir(folder)).to.deep.equal(['file']);
   });
 
-  it('M7: takes the place of nothing: data without its marker, a marker without data, other files', async () => {
+  it('takes the place of nothing: data without its marker, a marker without data, other files', async () => {
     const spec = { ...blue(), directory: environment.layout.database('green'), name: 'staging-green' };
     for (const [file, found] of [
       ['data/PG_VERSION', 'has data of PostgreSQL'],
@@ -254,7 +254,7 @@ describe('a local PostgreSQL cluster', () => {
     }
   });
 
-  it('M7: is neither taken for another one nor deleted in its place', async () => {
+  it('is neither taken for another one nor deleted in its place', async () => {
     const pid = await serverPid(blue());
     const settings = await readFile(join(blue().directory, 'postgresql.conf'), 'utf8');
     for (const name of ['production-blue', 'staging-green']) {

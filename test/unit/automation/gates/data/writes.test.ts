@@ -30,7 +30,7 @@ describe('the gate of requests and writes', () => {
     expect(verdicts({ duplicated: 1 })['writes made twice']).to.equal('fail');
   });
 
-  it('N5: fails where increments are lost or double, although every row is there', () => {
+  it('fails where increments are lost or double, although every row is there', () => {
     const increments = { increments: 100, incrementsLost: 0, incrementsDoubled: 0 };
     expect(verdicts({ ...increments, incrementsLost: 16 })['lost increments']).to.equal('fail');
     expect(verdicts({ ...increments, incrementsDoubled: 1 })['increments made twice']).to.equal('fail');

@@ -62,7 +62,7 @@ describe('parity', () => {
       measured: '"/other"',
       wanted: 'as in production: "/healthz"',
       verdict: 'fail',
-      note: 'A release that passes here may fail there.',
+      note: 'A release that passes on staging may fail on production.',
     });
   });
 
@@ -97,7 +97,7 @@ describe('policies', () => {
     ['an open database', { listeners: ['0.0.0.0:5432'] }, 'fail'],
     ['an open database on IPv6', { listeners: ['[::]:5432'] }, 'fail'],
     ['real data outside production', { unmasked: [{ column: 'users.email', rows: 1, checked: 9 }] }, 'fail'],
-    ['no value to look at', { unmasked: [{ column: 'users.email', rows: 0, checked: 0 }] }, 'inconclusive'],
+    ['no value to check', { unmasked: [{ column: 'users.email', rows: 0, checked: 0 }] }, 'inconclusive'],
     ['an unencrypted volume', { volumeEncrypted: false }, 'fail'],
     ['a volume that nobody can tell of', { volumeEncrypted: undefined }, 'pass'],
   ] as [string, PolicyFacts, string][])

@@ -31,9 +31,9 @@ describe('judging a load', () => {
     ["a crossed threshold of the script's own", { exitCode: 99 }, 'fail'],
     ['dropped iterations', { requests: 899, droppedIterations: 101 }, 'fail'],
     ['too few requests without a cause', { requests: 899 }, 'inconclusive'],
-    ['K1: as many requests in a tenth of the time', { seconds: 1 }, 'inconclusive'],
-    ['K1: a length that is not known', { seconds: undefined }, 'inconclusive'],
-    ['K1: a load that was a little shorter', { seconds: 9 }, 'pass'],
+    ['as many requests in a tenth of the time', { seconds: 1 }, 'inconclusive'],
+    ['a length that is not known', { seconds: undefined }, 'inconclusive'],
+    ['a load that was a little shorter', { seconds: 9 }, 'pass'],
     ['a missing percentile', { p95Ms: undefined }, 'inconclusive'],
     ['a missing error rate', { errorRate: undefined }, 'inconclusive'],
     ['no request', { requests: 0 }, 'error'],
@@ -69,7 +69,7 @@ describe("k6's summary", () => {
     expect(read).to.include({ requests: 40, p95Ms: 7, p99Ms: 8, errorRate: 0.05 });
   });
 
-  it("K1: knows the length of the load from the script, else from k6's whole run", () => {
+  it("knows the length of the load from the script, else from k6's whole run", () => {
     const state = { testRunDurationMs: 9_000 };
     expect(readSummary(JSON.stringify({ state }), 'x').seconds).to.equal(9);
     expect(readSummary(JSON.stringify({ state, greenlight: { seconds: 2 } }), 'x').seconds).to.equal(2);
@@ -134,7 +134,7 @@ describe('the capacity', () => {
     expect(judgeCapacity([], 1.5, thresholds)[0]?.verdict).to.equal('inconclusive');
   });
 
-  it('K1: is inconclusive, and not too small, where the load was not the one that was asked for', () => {
+  it('is inconclusive, and not too small, where the load was not the one that was asked for', () => {
     const [headroom] = judgeCapacity([{ ...step(1.5, false), inconclusive: true }], 1.5, thresholds);
     expect(headroom).to.include({ verdict: 'inconclusive', measured: 'unknown, inconclusive at 150 requests/s' });
   });

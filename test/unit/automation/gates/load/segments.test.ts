@@ -98,7 +98,7 @@ describe('summaries of segments', () => {
 
   it('are refused when they have different histograms', () => {
     const other = read(summary([1], { histogram: { fromMs: 1, resolution: 0.02, counts: { 1: 1 } } }));
-    expect(() => mergeSummaries([read(summary([1])), other], 2, 'load')).to.throw('different histograms');
+    expect(() => mergeSummaries([read(summary([1])), other], 2, 'load')).to.throw('different buckets');
   });
 
   const cases: [string, string, string][] = [

@@ -53,7 +53,7 @@ const refusal = (promise: Promise<unknown>): Promise<OperationError> =>
   );
 
 describe('what is live, by the record', () => {
-  it('M7: is refused where an old record names another colour than the balancer, which only the record leads to', async () => {
+  it('is refused where an old record names another colour than the balancer, which only the record leads to', async () => {
     const onAws: Found = {
       where: 'the account 1',
       live: undefined,
@@ -75,7 +75,7 @@ describe('what is live, by the record', () => {
     expect(await at(() => Promise.reject(new Error('no answer')))).to.equal(undefined);
   });
 
-  it('M7: is never "nothing" where the traffic stack names a colour whose stack is lost or names no version', async () => {
+  it('is never "nothing" where the traffic stack names a colour whose stack is lost or names no version', async () => {
     const { foundation, traffic } = whole;
     for (const stacks of [
       { foundation, traffic },
@@ -96,7 +96,7 @@ describe('what is live, by the record', () => {
 });
 
 describe('what is live, by the record and by what runs', () => {
-  it('M7: is refused with both sides where the record is lost and something runs', async () => {
+  it('is refused with both sides where the record is lost and something runs', async () => {
     const { name, found, todo } = await refusal(findLive(session(engineWith({}), running), 'production'));
     expect(name).to.equal('UntrustedState');
     expect(found).to.include('blue is live, and the state knows nothing of it');
@@ -105,7 +105,7 @@ describe('what is live, by the record and by what runs', () => {
     expect(todo).to.include('nothing was changed').and.include('npm run destroy -- --environment production');
   });
 
-  it('M7: says what runs beside a record that is damaged', async () => {
+  it('says what runs beside a record that is damaged', async () => {
     const { UntrustedState } = await import('../../../../../automation/stacks/state.ts');
     const damaged = () =>
       Promise.reject(new UntrustedState('reading', '/state/production-blue.json is empty', 'put it back'));
@@ -139,60 +139,50 @@ describe('what is live, by the record and by what runs', () => {
       undefined,
     ],
     [
-      'M7: another colour is live',
+      'another colour is live',
       record,
       { ...running, live: 'green', databases: ['blue', 'green'] },
       /^green is live, not blue; there is a database of green/,
     ],
     [
-      'M7: nobody is recorded as live',
+      'nobody is recorded as live',
       { ...record, live: undefined },
       running,
       /^blue is live, and the state knows nothing of it$/,
     ],
     [
-      'M7: nobody is live at the balancer, and a database is not known',
+      'nobody is live at the balancer, and a database is not known',
       { ...record, live: undefined, colours: {} },
       { ...nothing, databases: ['green'] },
       /^there is a database of green that the state does not know$/,
     ],
-    ['M7: the live database is gone', record, { ...nothing }, /^blue is live, and its database is gone$/],
+    ['the live database is gone', record, { ...nothing }, /^blue is live, and its database is gone$/],
+    ['the record is an old one', record, { ...running, versions: { blue: '2.0.0' } }, /^blue runs 2.0.0, not 1.0.0$/],
     [
-      'M7: the record is an old one',
-      record,
-      { ...running, versions: { blue: '2.0.0' } },
-      /^blue runs 2.0.0, not 1.0.0$/,
-    ],
-    [
-      'M7: the traffic stack is lost, and nothing else tells who is live',
+      'the traffic stack is lost, and nothing else tells who is live',
       { ...record, live: undefined },
       { ...nothing, databases: ['blue'] },
       /^1.0.0 is recorded on blue, and nobody as live$/,
     ],
     [
-      'M7: what runs on the live colour is not recorded',
+      'what runs on the live colour is not recorded',
       { ...record, colours: { blue: { version: undefined } } },
       running,
       /^blue is live, and no version is recorded on it$/,
     ],
     [
-      'M7: the stack of the live colour is lost',
+      'the stack of the live colour is lost',
       { ...record, colours: {} },
       running,
       /^there is a database of blue that .*; blue is live, and no version is recorded on it$/,
     ],
     [
-      'M7: the project was copied with its state',
+      'the project was copied with its state',
       { ...record, elsewhere: '/old' },
       running,
       /^the state belongs to the environment in \/old: the project was moved or copied$/,
     ],
-    [
-      'M7: the foundation is lost',
-      { ...record, foundation: false },
-      running,
-      /^colours are recorded, and the foundation/,
-    ],
+    ['the foundation is lost', { ...record, foundation: false }, running, /^colours are recorded, and the foundation/],
   ];
   for (const [what, recorded, found, wanted] of cases) {
     it(`${wanted === undefined ? 'agree' : 'disagree'}: ${what}`, () => {

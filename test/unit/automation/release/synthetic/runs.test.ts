@@ -48,7 +48,7 @@ describe('runs of marked traffic', () => {
     return judgeWrites({ requests, failures, load, writes }).at(-1);
   };
 
-  it('K1: say nothing where k6 went on for a second of two minutes, or sent a few requests', async () => {
+  it('say nothing where k6 went on for a second of two minutes, or sent a few requests', async () => {
     addRun(1, [], { requests: 3000, failed: 0, seconds: 1 });
     recordAsked(runDirectory(evidence, 1), { requestsPerSecond: 20, from: 0, to: 120_000 });
     expect(await traffic()).to.include({ verdict: 'inconclusive', measured: '3000 requests in 1 s' });
@@ -57,7 +57,7 @@ describe('runs of marked traffic', () => {
     expect(await traffic()).to.include({ verdict: 'inconclusive' });
   });
 
-  it('K1: are judged without their set-up, and not at all where this program did not end them', async () => {
+  it('are judged without their set-up, and not at all where this program did not end them', async () => {
     addRun(1, [], { requests: 1500, failed: 0, seconds: 80 });
     recordAsked(runDirectory(evidence, 1), { requestsPerSecond: 20, from: 0, to: 120_000 });
     addRun(2, [], { requests: 1, failed: 0, seconds: 1 });
@@ -65,7 +65,7 @@ describe('runs of marked traffic', () => {
     expect(await traffic()).to.include({ verdict: 'pass', measured: '1500 requests in 80 s' });
   });
 
-  it('N5: count increments by counter, over all runs', async () => {
+  it('count increments by counter, over all runs', async () => {
     const line = (ledger: string, counter: string, more = {}) => JSON.stringify({ ledger, counter, ...more });
     addRun(1, [line('sent', 'a', { from: 7 }), line('ack', 'a', { key: '1' }), line('sent', 'b')]);
     addRun(2, [

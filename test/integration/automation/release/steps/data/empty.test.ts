@@ -49,7 +49,7 @@ describe('emptying a database', function () {
     );
   };
 
-  it('M7: is refused for the live one, by the balancer or by the application’s rights, which stay as they are', async () => {
+  it('is refused for the live one, by the balancer or by the application’s rights, which stay as they are', async () => {
     await admin(`COMMENT ON DATABASE app IS 'greenlight: production-blue'`);
     expect(await refusal(emptyBlue(liveOnBlue))).to.include('it is live by the balancer');
     await unharmed();
@@ -59,7 +59,7 @@ describe('emptying a database', function () {
     }
   });
 
-  it('M7: is refused where the balancer does not tell who is live', async () => {
+  it('is refused where the balancer does not tell who is live', async () => {
     await admin(revokeWrites);
     const refused = await refusal(emptyBlue(new OperationError('reading the split', 'it does not answer', 'start it')));
     expect(refused).to.include('it does not answer');
@@ -67,7 +67,7 @@ describe('emptying a database', function () {
     await unharmed();
   });
 
-  it('M7: is refused for the database of another environment or colour', async () => {
+  it('is refused for the database of another environment or colour', async () => {
     for (const other of ['staging-blue', 'production-green']) {
       await admin(`COMMENT ON DATABASE app IS 'greenlight: ${other}'`);
       expect(await refusal(emptyBlue(liveOnGreen))).to.include(`it says that it is ${other}, not production-blue`);

@@ -86,7 +86,7 @@ describe('databases of RDS', () => {
     expect(await refusal(far.of('blue'))).to.match(/ECONNREFUSED.*\n.*run Greenlight in the VPC/);
   });
 
-  it('M7: are found by their names without the engine’s record', async () => {
+  it('are found by their names without the engine’s record', async () => {
     const find = (environment: 'staging' | 'production', application = 'sample') =>
       findAwsEnvironment(account.clients, account.settings, environment, { application });
     const found = await find('staging');
@@ -97,7 +97,7 @@ describe('databases of RDS', () => {
     expect(await find('staging', 'another')).to.deep.include({ databases: [], facts: [] });
   });
 
-  it('M7: are emptied where the application may not write, and say then whose they are', async () => {
+  it('are emptied where the application may not write, and say then whose they are', async () => {
     const access = await databases.of('blue');
     await query(access, 'admin', grantWrites);
     expect(await refusal(resetDatabase(access, 'staging-blue'))).to.include('the application may write to it');

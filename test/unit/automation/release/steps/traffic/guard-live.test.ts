@@ -3,7 +3,7 @@ import { whileLiveIsWell } from '../../../../../../automation/release/steps/traf
 import type { Metrics } from '../../../../../../infra/platform/metrics.ts';
 
 describe('the watch of the live colour', () => {
-  it('A2: counts each minute once however long it watches, as the log of hours cannot be read each second', async () => {
+  it('counts each minute once however long it watches, as the log of hours cannot be read each second', async () => {
     const nothing = { requests: 0, errors: 0, writes: 0, splitReads: 0, latenciesMs: [] };
     const asked: [from: number, to: number][] = [];
     let enough: () => void = () => undefined;
