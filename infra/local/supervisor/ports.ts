@@ -1,10 +1,10 @@
 import { OperationError } from '../../lib/errors.ts';
 import { colours, type EnvironmentSpec } from '../../model.ts';
 import type { Ports } from '../lib/layout.ts';
-import { claimPort, isFree, passingLast } from '../../lib/free-ports.ts';
+import { claimPort, isFree, temporaryPortsEnd } from '../../lib/free-ports.ts';
 
 /** Below the range from which the system takes ports for outgoing connections (32768 on Linux, 49152 on macOS). */
-const first = passingLast;
+const first = temporaryPortsEnd;
 const last = 32_000;
 /** An environment's ports are together: two instances of six services on both colours still fit. */
 const blockSize = 50;
