@@ -8,22 +8,24 @@ export interface FrontendInputs {
   ports: Ports;
   /** Certificate and key, PEM. */
   certificate: string;
-  /** Holds the secret of the header route, on one line. */
+  /** File with the secret of the header route, one line. */
   secretFile: string;
-  /** Unix socket between the TLS frontend and the rules. */
+  /** Unix socket between the TLS frontend and the frontend with the routing rules. */
   innerSocket: string;
 }
 
-/** Seconds for which a client that has written reads from the live colour: longer than the replication lag. */
+/** Seconds for which reads of a client that has written go to the live colour. Longer than the replication lag. */
 const wroteSeconds = 5;
 
 /**
- * The entry point's rules, in the order in which HAProxy applies them to a request. What was decided stays in variables of
- * the transaction, from which the access log and the answer's headers are made.
+ * The routing rules of the entry point, in the order in which HAProxy applies them to a request. Decisions are stored
+ * in
+ * transaction variables, which the access log and the response headers use.
  *
- * TLS ends in a frontend of its own, which hands each request on by a connection of its own. For on a kept connection
- * HAProxy passes a server's failure on by closing the client's, without an answer and without a line in the log, so that
- * the client repeats the request: a failed write would be invisible, and done twice.
+ * TLS ends in a separate frontend, which passes each request on through a new connection. On a kept-alive connection,
+ * HAProxy
+ * reports a server failure by closing the client's connection, without a response and without a log line, so that the
+ * client repeats the request. A failed write would then be invisible and could be executed twice.
  */
 export function renderFrontend({ spec, ports, certificate, secretFile, innerSocket }: FrontendInputs): string {
   return `frontend tls
@@ -98,7 +100,7 @@ frontend metrics
 `;
 }
 
-/** Longest prefix first; the first that matches stays. */
+/** Longest prefix first: the first match sets the service. */
 function routes(spec: EnvironmentSpec): string {
   return spec.services
     .flatMap((service) => service.routes.map((prefix) => ({ prefix, name: service.name })))
@@ -117,7 +119,7 @@ function writes({ writes: { methods, paths } }: EnvironmentSpec): string {
   return rules.map((rule) => `  http-request set-var(txn.kind) str(write) if ${rule}\n`).join('');
 }
 
-/** Reads whose slot is below the percent go to the other colour, while it has a server that is up. */
+/** Reads whose slot is below the percent go to the other colour if it has a healthy server for the service. */
 function canary(spec: EnvironmentSpec): string {
   const moved = '{ var(txn.by) -m str split } { var(txn.kind) -m str read } { var(txn.slot),sub(txn.percent) lt 0 }';
   return spec.services
@@ -130,5 +132,5 @@ function canary(spec: EnvironmentSpec): string {
     .join('');
 }
 
-/** A word of the configuration that HAProxy takes as it stands. */
+/** A word of the configuration, quoted so that HAProxy takes it literally. */
 export const quote = (word: string): string => `'${word.replaceAll("'", String.raw`'\''`)}'`;
