@@ -1,4 +1,4 @@
-/** What a local cluster's server is told, as text. Files are outside the data directory, so backups hold data alone. */
+/** Values for the server's settings. The files are outside the data directory, so that backups contain only data. */
 export interface ServerSettings {
   port: number;
   name: string;
@@ -10,15 +10,15 @@ export interface ServerSettings {
   key: string;
 }
 
-/** Replication connections: two directions with their initial copies, and a base backup, with much to spare. */
+/** Replication connections: two directions with initial copies, and a base backup. Generous. */
 const replicationSlots = 20;
 
-/** Connections that are the administrator's alone: a cutover needs five on a side. */
+/** Connections reserved for the superuser. A cutover needs five on each side. */
 const reserved = 10;
 
 const quote = (value: string): string => `'${value.replaceAll("'", "''")}'`;
 
-/** `postgresql.conf`: sized for many clusters on one small machine; durable as in production. */
+/** `postgresql.conf`: small memory settings for many clusters on one machine, but full durability. */
 export const serverSettings = (s: ServerSettings): string =>
   `# Written by Greenlight; changes here are lost.
 data_directory = ${quote(s.data)}
@@ -65,7 +65,7 @@ log_checkpoints = off
 lc_messages = 'C'
 `;
 
-/** `pg_hba.conf`: TLS and a password for everyone; the first line that matches decides, and no match is a refusal. */
+/** `pg_hba.conf`: TLS and a password for everybody. The first matching line applies; no match means refused. */
 export const hostBasedAuthentication = `# Written by Greenlight; changes here are lost.
 hostssl  all          all    127.0.0.1/32  scram-sha-256
 hostssl  replication  admin  127.0.0.1/32  scram-sha-256

@@ -16,7 +16,7 @@ interface Computed {
   ports: Ports;
 }
 
-/** The environment's ports, in `ports.json`. They keep their numbers as long as the environment lives. */
+/** The environment's ports, in `ports.json`. They do not change during the life of the environment. */
 export const ports: Handler<Inputs, Computed> = {
   inputs,
   async create(wanted) {

@@ -240,8 +240,8 @@ describe('a local PostgreSQL cluster', () => {
     const spec = { ...blue(), directory: environment.layout.database('green'), name: 'staging-green' };
     for (const [file, found] of [
       ['data/PG_VERSION', 'has data of PostgreSQL'],
-      ['greenlight-cluster.json', 'lacks PG_VERSION'],
-      ['notes', 'lacks PG_VERSION'],
+      ['greenlight-cluster.json', 'PG_VERSION is missing'],
+      ['notes', 'PG_VERSION is missing'],
     ] as const) {
       await mkdir(join(spec.directory, 'data'), { recursive: true });
       await writeFile(join(spec.directory, file), file.endsWith('.json') ? '{"cluster":"staging-green"}' : '15');
@@ -259,8 +259,8 @@ describe('a local PostgreSQL cluster', () => {
     const settings = await readFile(join(blue().directory, 'postgresql.conf'), 'utf8');
     for (const name of ['production-blue', 'staging-green']) {
       const other = { ...blue(), name, port: 1 };
-      expect((await rejection(createCluster(other))).message).to.include('says that it is staging-blue');
-      expect((await rejection(destroyCluster(other))).message).to.include('says that it is staging-blue');
+      expect((await rejection(createCluster(other))).message).to.include('contains the cluster staging-blue');
+      expect((await rejection(destroyCluster(other))).message).to.include('contains the cluster staging-blue');
     }
     expect(await readFile(join(blue().directory, 'postgresql.conf'), 'utf8')).to.equal(settings);
     expect(await serverPid(blue())).to.equal(pid);
