@@ -232,14 +232,14 @@ describe('a local PostgreSQL cluster', () => {
     const folder = join(environment.layout.directory, 'precious');
     await mkdir(folder);
     await writeFile(join(folder, 'file'), 'x');
-    expect((await rejection(destroyCluster({ directory: folder }))).message).to.match(/not one of Greenlight's/);
+    expect((await rejection(destroyCluster({ directory: folder }))).message).to.match(/not a Greenlight cluster/);
     expect(await readdir(folder)).to.deep.equal(['file']);
   });
 
   it('M7: takes the place of nothing: data without its marker, a marker without data, other files', async () => {
     const spec = { ...blue(), directory: environment.layout.database('green'), name: 'staging-green' };
     for (const [file, found] of [
-      ['data/PG_VERSION', 'has data of PostgreSQL'],
+      ['data/PG_VERSION', 'has PostgreSQL data'],
       ['greenlight-cluster.json', 'PG_VERSION is missing'],
       ['notes', 'PG_VERSION is missing'],
     ] as const) {
@@ -247,7 +247,7 @@ describe('a local PostgreSQL cluster', () => {
       await writeFile(join(spec.directory, file), file.endsWith('.json') ? '{"cluster":"staging-green"}' : '15');
       const refused = await rejection(createCluster(spec, { durable: false }));
       expect(refused.message).to.include(spec.directory).and.include(found).and.include('nothing was changed');
-      expect((await rejection(destroyCluster(spec))).message).to.match(/not one of Greenlight's/);
+      expect((await rejection(destroyCluster(spec))).message).to.match(/not a Greenlight cluster/);
       expect(await readFile(join(spec.directory, file), 'utf8')).to.not.equal('');
       expect(await readdir(dirname(spec.directory))).to.have.members(['blue', 'green']);
       await rm(spec.directory, { recursive: true });
