@@ -50,8 +50,7 @@ export function toSecretConfig(config: StackConfig): Record<string, string> {
 
 /**
  * Parses the configuration that is not secret. `value` returns the value of a key in the namespace `greenlight`. Throws
- * an
- * Error if a value is missing or invalid.
+ * an Error if a value is missing or invalid.
  */
 export function fromPulumiConfig(kind: StackKind, value: (key: string) => string): StackConfig {
   switch (kind) {

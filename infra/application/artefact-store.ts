@@ -11,8 +11,7 @@ import { isAlive } from '../lib/lifetimes.ts';
 
 /**
  * Stores builds as content-addressed directories: `artefacts/<hex>/`, with the version in `<hex>.json` beside it. The
- * digest
- * covers files and symbolic links. Empty directories are not stored.
+ * digest covers files and symbolic links. Empty directories are not stored.
  */
 
 interface Entry {

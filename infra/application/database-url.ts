@@ -5,8 +5,7 @@ export type DatabaseRole = 'admin' | 'owner' | 'app';
 
 /**
  * Connection URL for one role, for libpq and node-postgres. TLS verifies the server's certificate and name. The URL
- * contains
- * the password: pass it in an environment variable, never in arguments or logs.
+ * contains the password: pass it in an environment variable, never in arguments or logs.
  */
 export function databaseUrl(access: DatabaseAccess, role: DatabaseRole): string {
   const { user, password } = access[role];

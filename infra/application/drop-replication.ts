@@ -1,9 +1,8 @@
 /**
  * Statements, one line each, that drop all subscriptions and publications of a restored copy, so that it does not
- * connect to
- * the live databases. DROP SUBSCRIPTION may connect to the publisher to drop table synchronisation slots; so each
- * subscription first gets an address where nothing listens. The password has no meaning: PostgreSQL requires one in the
- * connection string from a role that is not a superuser.
+ * connect to the live databases. DROP SUBSCRIPTION may connect to the publisher to drop table synchronisation slots; so
+ * each subscription first gets an address where nothing listens. The password has no meaning: PostgreSQL requires one
+ * in the connection string from a role that is not a superuser.
  */
 export const dropReplication = [
   `DO $do$ DECLARE s name; BEGIN

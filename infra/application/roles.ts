@@ -1,7 +1,6 @@
 /**
  * SQL that creates the roles of an application's database. The same statements run locally and on RDS, so that rights
- * do not
- * depend on the platform. See "Database" in `docs/architecture/contract.md`.
+ * do not depend on the platform. See "Database" in `docs/architecture/contract.md`.
  */
 
 /** Group of which `app` is always a member: may read everything that the owner creates. */
@@ -35,8 +34,7 @@ export const passwordStatement = (role: string, password: string): string =>
 
 /**
  * Statements, one line each, that create the roles. Run as `admin` in any database. Idempotent. `admin` becomes a
- * member of
- * `owner`: on RDS it is not a superuser, and only a member may act for a role.
+ * member of `owner`: on RDS it is not a superuser, and only a member may act for a role.
  */
 export const roleStatements = (passwords: { owner: string; app: string }, admin = 'admin'): string[] => [
   createRole(readerRole, 'NOLOGIN'),
@@ -51,8 +49,7 @@ export const roleStatements = (passwords: { owner: string; app: string }, admin 
 
 /**
  * Statements, one line each, that grant the roles their rights. Run as `admin` in the application's database.
- * Idempotent.
- * Default privileges are not limited to a schema, so that they also apply to schemas created later.
+ * Idempotent. Default privileges are not limited to a schema, so that they also apply to schemas created later.
  */
 export const privilegeStatements = (admin = 'admin'): string[] => {
   const byOwner = 'ALTER DEFAULT PRIVILEGES FOR ROLE owner GRANT';

@@ -1,11 +1,8 @@
 /**
  * Environment variables of the programs that Greenlight starts. Tools read settings from variables, so a variable in
- * the
- * caller's shell could change a result: `K6_VUS` the load, `PGHOST` the database, `NODE_OPTIONS` the code, `HTTP_PROXY`
- * the
- * route. A program therefore gets a list of variables instead of the shell's. A lint rule requires one of these
- * functions
- * wherever a process is started.
+ * the caller's shell could change a result: `K6_VUS` the load, `PGHOST` the database, `NODE_OPTIONS` the code,
+ * `HTTP_PROXY` the route. A program therefore gets a list of variables instead of the shell's. A lint rule requires one
+ * of these functions wherever a process is started.
  */
 
 /** Paths, user, locale and time zone. No credentials and no tool settings. */

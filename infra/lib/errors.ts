@@ -22,8 +22,7 @@ export interface Cure {
 
 /**
  * An error that a person can act on: what was being done, what was found, what to do. It is printed without a stack
- * trace.
- * `message` is two lines: `<doing>: <found>`, then the indented `<todo>`.
+ * trace. `message` is two lines: `<doing>: <found>`, then the indented `<todo>`.
  */
 export class OperationError extends Error {
   readonly doing: string;

@@ -15,8 +15,8 @@ const answerMs = 2000;
 
 /**
  * Random free ports of 127.0.0.1 for servers that live no longer than one command, claimed until this program ends.
- * They
- * are outside the system's ephemeral range, from which an outgoing connection could take one before the server listens.
+ * They are outside the system's ephemeral range, from which an outgoing connection could take one before the server
+ * listens.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();
@@ -24,8 +24,8 @@ export async function freePorts(count: number): Promise<number[]> {
     if (tries > temporaryPortsEnd - temporaryPortsFrom) {
       throw new OperationError(
         'finding free ports',
-        `none from ${temporaryPortsFrom} to ${temporaryPortsEnd}`,
-        'stop what uses them',
+        `no port from ${temporaryPortsFrom} to ${temporaryPortsEnd} is free`,
+        'stop the programs that use them',
       );
     }
     const port = randomInt(temporaryPortsFrom, temporaryPortsEnd);
@@ -37,8 +37,7 @@ export async function freePorts(count: number): Promise<number[]> {
 /**
  * Keeps other Greenlight programs from choosing `port` before a server listens on it. Resolves to false if the port is
  * already claimed, by this program or another one. The claim is a socket on the UDP port of the same number, which
- * Greenlight
- * does not use otherwise: the system grants it to one process and releases it however that process ends.
+ * Greenlight does not use otherwise: the system grants it to one process and releases it however that process ends.
  */
 export function claimPort(port: number): Promise<boolean> {
   return new Promise((resolve) => {

@@ -2,8 +2,7 @@ import { distance } from 'fastest-levenshtein';
 
 /**
  * The known word with the smallest Levenshtein distance, ignoring case. Undefined if the distance is more than a third
- * of
- * the length of `word`, rounded up. Two swapped neighbouring characters are a distance of two.
+ * of the length of `word`, rounded up. Two swapped neighbouring characters are a distance of two.
  */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const ranked = known

@@ -36,8 +36,7 @@ export interface Wait extends Pace {
 
 /**
  * Calls `condition` until it returns true. A returned text says what was found instead. After the timeout, rejects with
- * an
- * OperationError (`timeout`) that contains the last text.
+ * an OperationError (`timeout`) that contains the last text.
  */
 export async function until(condition: () => Promise<true | string>, wait: Wait): Promise<void> {
   let last = '';

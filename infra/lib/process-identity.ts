@@ -5,8 +5,7 @@ import { bareEnvironment } from './child-environment.ts';
 
 /**
  * Distinguishes a process from a later one with the same pid: its start time, in the system's own format. Undefined if
- * no
- * such process exists or it is a zombie.
+ * no such process exists or it is a zombie.
  */
 export function processIdentity(pid: number): string | undefined {
   return process.platform === 'linux' ? fromProc(pid) : fromPs(pid);
@@ -54,8 +53,7 @@ export function whyGone({ pid, processStart }: { pid: number; processStart: stri
 
 /**
  * Identifies the set of processes within which a pid is unique: host name, boot and, on Linux, PID namespace. The host
- * name
- * alone is not enough for a lock that several machines share, because many are called `localhost`.
+ * name alone is not enough for a lock that several machines share, because many are called `localhost`.
  */
 export function placeOfProcesses(): string {
   if (process.platform === 'linux') {

@@ -1,9 +1,7 @@
 /**
  * Keeps secrets out of journal, logs, terminal and report. Code that creates or reads a secret registers its value, and
- * every
- * writer passes its text through `redact`. No library does this: they mask known object keys, but a secret has to be
- * found by
- * its value in any text.
+ * every writer passes its text through `redact`. No library does this: they mask known object keys, but a secret has to
+ * be found by its value in any text.
  */
 
 /** Minimum length in characters. Shorter values occur by chance in ordinary text. */

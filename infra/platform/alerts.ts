@@ -19,14 +19,12 @@ export interface Alerts {
   watches(instance: string): Promise<boolean>;
   /**
    * Number of failed notifications per configured receiver since `since` (ms since the epoch). A platform that counts
-   * per
-   * minute counts from the start of that minute.
+   * per minute counts from the start of that minute.
    */
   failures(since: number): Promise<Record<string, number>>;
   /**
    * Raises the alert for the loss of this instance without stopping it; the alert ends by itself. Only for platforms
-   * where
-   * an alert takes minutes. Absent: the instance is stopped, which proves more.
+   * where an alert takes minutes. Absent: the instance is stopped, which proves more.
    */
   raise?(instance: string): Promise<void>;
 }

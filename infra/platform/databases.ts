@@ -22,8 +22,7 @@ export interface DatabaseAccess {
   app: Login;
   /**
    * Login of the other database's server, for replication. The password must stay valid as long as the subscription
-   * exists.
-   * Absent: `admin`.
+   * exists. Absent: `admin`.
    */
   replication?: Login;
 }
@@ -37,8 +36,8 @@ export interface ScratchDatabase {
 export interface Databases {
   of(colour: Colour): Promise<DatabaseAccess>;
   /**
-   * A new cluster with an empty database and the three roles. `dispose` removes it; after a crash, the next start of
-   * Greenlight does.
+   * A new cluster with an empty database and the three roles. `dispose` removes it; after a crash, a later
+   * release does.
    */
   scratch(purpose: string): Promise<ScratchDatabase>;
 }

@@ -15,8 +15,7 @@ export interface EngineSettings {
   policyPacks: string[];
   /**
    * The id of a resource whose creation was interrupted before the engine recorded it. Derived from URN, type and
-   * inputs;
-   * undefined if only the provider knew it.
+   * inputs; undefined if only the provider knew it.
    */
   idOf(resource: { urn: string; type: string; inputs?: Record<string, unknown> }): string | undefined;
   /**

@@ -22,8 +22,8 @@ export interface Environment {
   provide(artefact: Artefact): Promise<void>;
   /**
    * Removes what earlier runs left behind (scratch databases, tasks, secrets) and resolves to their names. The caller
-   * must
-   * hold the lease of the environment. Absent: such things end with the program or are removed at its next start.
+   * must hold the lease of the environment. Absent: nothing to call, because the platform removes leftovers itself when
+   * it next creates such things.
    */
   sweep?(): Promise<string[]>;
   /** Facts for the policy gate. */

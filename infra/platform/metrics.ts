@@ -9,10 +9,8 @@ export interface ColourTraffic {
   splitReads: number;
   /**
    * Latency of each request at the balancer, ms, unsorted. A platform that knows only quantiles returns values
-   * distributed
-   * according to them: one per request, or a few thousand that represent `timed` requests. Statistical tests are then
-   * less
-   * sensitive.
+   * distributed according to them: one per request, or a few thousand that represent `timed` requests. Statistical
+   * tests are then less sensitive.
    */
   latenciesMs: number[];
   /** Number of requests with a known latency, if `latenciesMs` has fewer values. */

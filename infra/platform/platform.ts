@@ -6,8 +6,8 @@ import type { Environment } from './environment.ts';
 
 /**
  * What a platform provides while a release runs. The Pulumi programs in `local/` and `aws/` create the resources; the
- * stages
- * of a release use them through these interfaces. Every method rejects with an `OperationError` (see `errors.ts`).
+ * stages of a release use them through these interfaces. Every method rejects with an `OperationError` (see
+ * `errors.ts`).
  */
 export interface Platform {
   readonly name: 'local' | 'aws';
@@ -35,8 +35,7 @@ export interface Platform {
   problems(): Promise<string[]>;
   /**
    * Whether the error means that this program cannot continue at all, such as expired credentials. Nothing is undone
-   * then,
-   * because undoing would fail too; `resume` continues the release. Absent: never.
+   * then, because undoing would fail too; `resume` continues the release. Absent: never.
    */
   stopsHere?(error: unknown): boolean;
   /**
@@ -55,8 +54,7 @@ export interface Platform {
   connect(environment: EnvironmentName, spec: EnvironmentSpec, outputs: StackOutputs): Promise<Environment>;
   /**
    * Finds what exists of an environment without the engine's state, so that lost or damaged state does not make a
-   * running
-   * environment look empty. Rejects if the search is impossible.
+   * running environment look empty. Rejects if the search is impossible.
    */
   found(environment: EnvironmentName, spec: Pick<EnvironmentSpec, 'application'>): Promise<Found>;
   /**

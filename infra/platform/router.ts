@@ -38,8 +38,7 @@ export interface Router {
   read(): Promise<RouterState>;
   /**
    * Applies a split and persists it, so that a restarted balancer keeps it. Does not end a hold. On abort: reverts
-   * partial
-   * changes and rejects; nothing changes afterwards.
+   * partial changes and rejects; nothing changes afterwards. A platform that switches in one step ignores `signal`.
    */
   apply(split: Split, signal?: AbortSignal): Promise<void>;
   /** Holds new writes for at most `leaseMs`. The hold ends by itself then, even if this program has died. */
@@ -50,8 +49,7 @@ export interface Router {
   writesInFlight(colour: Colour): Promise<number>;
   /**
    * Cuts the connections of writes that were passed to `colour` and have no response yet. Their clients get an error,
-   * and the
-   * outcome of these writes is unknown. Resolves to their number. Absent: the balancer cannot do it.
+   * and the outcome of these writes is unknown. Resolves to their number. Absent: the balancer cannot do it.
    */
   cutWrites?(colour: Colour): Promise<number>;
 }

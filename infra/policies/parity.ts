@@ -52,8 +52,7 @@ export interface ParityInput {
 
 /**
  * Differences that make staging a poor rehearsal for production, a sentence each: resources that only one of them has,
- * and
- * properties that must not differ. Pure.
+ * and properties that must not differ. Pure.
  */
 export function parity(staging: ParityInput, production: ParityInput): string[] {
   const [staged, live] = [byName(staging), byName(production)];

@@ -45,8 +45,7 @@ const chunkBytes = 1 << 20;
 
 /**
  * Reads the balancer's log incrementally. The supervisor rotates it by renaming (`balancer.log`, `.1`, `.2`, ...).
- * Records are
- * in the order in which the requests ended.
+ * Records are in the order in which the requests ended.
  */
 export class AccessLog {
   readonly #file: string;
@@ -63,8 +62,7 @@ export class AccessLog {
 
   /**
    * All requests that ended at `from` (ms since the epoch) or later. Rejects with an OperationError if the log does not
-   * exist
-   * or if a part of that time was rotated away, because a partial window would be misleading.
+   * exist or if a part of that time was rotated away, because a partial window would be misleading.
    */
   since(from: number): Promise<AccessRecord[]> {
     return this.#inOrder(async () => {
@@ -169,8 +167,7 @@ const rotatedAway = (from: number, first: number): OperationError =>
  * One line per request, written when the request has ended: `greenlight`, time of the end (ms since the epoch), colour,
  * service, kind, routed by, status, milliseconds from the first byte of the request to the last byte of the response,
  * termination state, synthetic, held. Absent values are `-`. `held`: the request ended during the write hold. The line
- * has
- * no personal data: no query strings, cookies or addresses.
+ * has no personal data: no query strings, cookies or addresses.
  */
 export const accessLogFormat = [
   'greenlight',

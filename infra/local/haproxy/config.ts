@@ -41,11 +41,9 @@ export function renderBalancer(inputs: BalancerInputs): Record<string, string> {
 
 /**
  * Foreground command line of HAProxy's master process, which starts the worker. SIGUSR2 reloads the configuration
- * without
- * refusing connections; if the new configuration is invalid, the old worker continues. SIGUSR1 finishes the requests in
- * flight and stops. stdout is the access log. File names in the configuration are relative to the directory of `-C`, so
- * that
- * spaces in the path and its length do not matter.
+ * without refusing connections; if the new configuration is invalid, the old worker continues. SIGUSR1 finishes the
+ * requests in flight and stops. stdout is the access log. File names in the configuration are relative to the directory
+ * of `-C`, so that spaces in the path and its length do not matter.
  */
 export function balancerCommand(layout: Layout): string[] {
   const directory = layout.balancer();
@@ -82,8 +80,7 @@ function renderConfiguration(inputs: BalancerInputs): string {
 
 /**
  * `nbthread 1`: a runtime API command then runs between two requests. No request can be past the hold and not yet
- * counted
- * when the command answers.
+ * counted when the command answers.
  */
 function renderDefaults(socket: string): string {
   return `global
@@ -123,10 +120,8 @@ defaults
 
 /**
  * Two backends over the same servers, so that writes in flight can be counted. The second one uses the health checks of
- * the
- * first. A read is retried if its instance dies without a response. A write is retried only if the connection failed.
- * It
- * never uses a kept-alive connection, because the instance might be closing it at that moment.
+ * the first. A read is retried if its instance dies without a response. A write is retried only if the connection
+ * failed. It never uses a kept-alive connection, because the instance might be closing it at that moment.
  */
 function renderBackends(service: ServiceSpec, colour: Colour, ports: number[]): string {
   const read = backendName(service.name, colour, 'read');

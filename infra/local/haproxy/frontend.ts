@@ -19,13 +19,11 @@ const wroteSeconds = 5;
 
 /**
  * The routing rules of the entry point, in the order in which HAProxy applies them to a request. Decisions are stored
- * in
- * transaction variables, which the access log and the response headers use.
+ * in transaction variables, which the access log and the response headers use.
  *
  * TLS ends in a separate frontend, which passes each request on through a new connection. On a kept-alive connection,
- * HAProxy
- * reports a server failure by closing the client's connection, without a response and without a log line, so that the
- * client repeats the request. A failed write would then be invisible and could be executed twice.
+ * HAProxy reports a server failure by closing the client's connection, without a response and without a log line, so
+ * that the client repeats the request. A failed write would then be invisible and could be executed twice.
  */
 export function renderFrontend({ spec, ports, certificate, secretFile, innerSocket }: FrontendInputs): string {
   return `frontend tls

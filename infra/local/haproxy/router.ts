@@ -122,8 +122,7 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
 
 /**
  * Waits until old workers have ended. After a reload the old worker serves its remaining clients with its own traffic
- * map. A
- * hold would not affect it, and its writes would not be counted.
+ * map. A hold would not affect it, and its writes would not be counted.
  */
 async function untilOneWorker(layout: Layout, doing: string): Promise<void> {
   const alone = async () => {

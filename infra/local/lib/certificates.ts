@@ -12,8 +12,7 @@ const authorityDays = 3650;
 /**
  * Creates a certificate authority and one server certificate for loopback in `directory`: `ca.pem`, `server.crt`,
  * `server.key`, `server.pem`. Replaces what is there. The authority's key is deleted after it has signed, so that
- * nobody can
- * sign with it again.
+ * nobody can sign with it again.
  */
 export async function createCertificates(directory: string, commonName = 'localhost'): Promise<void> {
   await mkdir(dirname(directory), { recursive: true });

@@ -6,8 +6,7 @@ import { environmentDirectory } from '../../lib/paths.ts';
 
 /**
  * Paths of the files of a local environment. The resource provider writes these files and the platform's interfaces
- * read
- * them. A flip or rollback therefore needs neither the engine nor its state.
+ * read them. A flip or rollback therefore needs neither the engine nor its state.
  */
 
 /** Loopback ports of an environment. The foundation stack allocates them once and records them in `ports.json`. */

@@ -6,15 +6,13 @@ import { OperationError } from '../../lib/errors.ts';
 
 /**
  * Maximum length of a socket path in bytes. The limit is 104 on macOS and 108 on Linux, minus `.<pid>.tmp`, which
- * HAProxy
- * appends while it binds.
+ * HAProxy appends while it binds.
  */
 const longest = 90;
 
 /**
  * Path of the unix socket `name` of a component whose files are in `directory`. It is in `directory`, or, if that path
- * is too
- * long, in a directory below the system's temporary directory whose name contains a hash of `directory`.
+ * is too long, in a directory below the system's temporary directory whose name contains a hash of `directory`.
  */
 export function socketPath(directory: string, name: string): string {
   const wanted = join(directory, name);

@@ -60,10 +60,8 @@ export function createLocalAlerts(layout: Layout, spec: EnvironmentSpec): Alerts
 
 /**
  * Number of notifications by receiver that failed since `since` (ms since the epoch) and did not succeed in a later
- * attempt.
- * From Alertmanager's log (logfmt), because its metrics do not distinguish receivers before version 0.28. It logs the
- * first
- * failed attempt and the success of a later one.
+ * attempt. From Alertmanager's log (logfmt), because its metrics do not distinguish receivers before version 0.28. It
+ * logs the first failed attempt and the success of a later one.
  */
 export function countFailures(log: string, since: number): Map<string, number> {
   const failures = new Map<string, number>();

@@ -7,9 +7,8 @@ import { accepts, readTrafficMap, renderExposition } from './exposition.ts';
 
 /**
  * Program: the environment's own alert receiver and exporter. `POST /alerts` acknowledges notifications of Alertmanager
- * once
- * they are on disk. `GET /metrics` reports which colour is live and whether the databases accept connections.
- * `GET /healthz` reports that the program runs.
+ * once they are on disk. `GET /metrics` reports which colour is live and whether the databases accept connections. `GET
+ * /healthz` reports that the program runs.
  */
 
 const maxBodyBytes = 1024 * 1024;

@@ -20,9 +20,8 @@ const answers = 'haproxy_backend_http_responses_total';
 
 /**
  * Alert rules, per colour. A colour is in use if it is live or gets a share of the reads. On a colour that is not in
- * use, a
- * server that is down raises an alert only while another server of the colour is up: otherwise the colour may just be
- * shutting down.
+ * use, a server that is down raises an alert only while another server of the colour is up: otherwise the colour may
+ * just be shutting down.
  */
 export function alertRules(slo: EnvironmentSpec['slo']): AlertRule[] {
   return [

@@ -11,10 +11,8 @@ import { findTool } from '../../lib/tools.ts';
 
 /**
  * Content of `backup.json`. A backup also has `data/`, with PostgreSQL's manifest, and `configuration.json`. The
- * manifest has
- * checksums of all data files except the write-ahead log. `backup.json` has the checksums of all other files and of its
- * own
- * content.
+ * manifest has checksums of all data files except the write-ahead log. `backup.json` has the checksums of all other
+ * files and of its own content.
  */
 export interface BackupRecord {
   backup: Omit<Backup, 'location'>;

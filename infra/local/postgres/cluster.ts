@@ -103,8 +103,7 @@ export async function stopCluster(spec: Pick<ClusterSpec, 'directory'>): Promise
 
 /**
  * Process id of the cluster's server. Undefined if it is not running. The pid file is not enough: after a crash the pid
- * may
- * belong to another server, which must not be stopped.
+ * may belong to another server, which must not be stopped.
  */
 export async function serverPid(spec: Pick<ClusterSpec, 'directory'>): Promise<number | undefined> {
   const data = dataDirectory(spec);

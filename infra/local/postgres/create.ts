@@ -59,12 +59,9 @@ export const clusterAccess = (spec: ClusterSpec): DatabaseAccess => ({
 
 /**
  * Creates the cluster with its database and roles, without starting it. An existing cluster keeps its data and
- * passwords and
- * gets new settings (port, connections, certificate), which take effect at its next start. Rejects without changing
- * anything
- * if the directory contains something else, such as another or an incomplete cluster. `durable: false` skips flushing
- * the
- * new files, for temporary clusters.
+ * passwords and gets new settings (port, connections, certificate), which take effect at its next start. Rejects
+ * without changing anything if the directory contains something else, such as another or an incomplete cluster.
+ * `durable: false` skips flushing the new files, for temporary clusters.
  */
 export async function createCluster(spec: ClusterSpec, options: { durable?: boolean } = {}): Promise<void> {
   const there = await clusterName(spec.directory);
@@ -86,8 +83,7 @@ export async function createCluster(spec: ClusterSpec, options: { durable?: bool
 
 /**
  * Creates the cluster's directory with settings, certificate and the data that `fill` writes into an empty directory of
- * the
- * server's user. Atomic: it is built under another name and then renamed.
+ * the server's user. Atomic: it is built under another name and then renamed.
  */
 export async function layOut(spec: ClusterSpec, fill: (data: string) => Promise<void>): Promise<void> {
   await refuseForeign(spec);
@@ -144,8 +140,7 @@ async function removeAbandoned(directory: string): Promise<void> {
 
 /**
  * Command that runs the server in the foreground. Stop it with SIGINT (fast shutdown: rolls back open transactions),
- * never
- * with SIGKILL. `endWithParent`: the server stops when the program that started it ends.
+ * never with SIGKILL. `endWithParent`: the server stops when the program that started it ends.
  */
 export function serverCommand(
   spec: Pick<ClusterSpec, 'directory'>,

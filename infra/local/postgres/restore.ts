@@ -11,8 +11,7 @@ import { serverUser } from './unprivileged.ts';
 
 /**
  * Creates the cluster of `spec` from the data directory of a backup. Before its server first starts, it is recovered to
- * the
- * consistent state and gets the passwords of `spec`; subscriptions and publications are dropped, and `app` may not
+ * the consistent state and gets the passwords of `spec`; subscriptions and publications are dropped, and `app` may not
  * write.
  */
 export async function restoreInto(spec: ClusterSpec, backupData: string): Promise<void> {

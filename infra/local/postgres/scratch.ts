@@ -17,8 +17,7 @@ import { isAlive } from '../../lib/lifetimes.ts';
 
 /**
  * Temporary clusters. Their names contain the pid of the program that uses them, so that they can be deleted when it
- * has
- * ended.
+ * has ended.
  */
 
 /** Another program can take a free port before the server uses it. Another port is tried then. */

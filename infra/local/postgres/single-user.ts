@@ -7,8 +7,7 @@ import { unprivileged } from './unprivileged.ts';
 /**
  * Runs statements in PostgreSQL's single-user mode, in a data directory that no server uses: without network, login or
  * background workers. Each statement is one line. Stops at the first error. Statements may contain passwords: they are
- * passed
- * through stdin and do not appear in the log or the error.
+ * passed through stdin and do not appear in the log or the error.
  */
 export async function runSingleUser(data: string, database: string, statements: string[]): Promise<void> {
   const broken = statements.find((statement) => statement.includes('\n'));

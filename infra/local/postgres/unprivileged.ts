@@ -7,8 +7,7 @@ import { setprivPath } from '../../lib/lifetimes.ts';
 
 /**
  * PostgreSQL refuses to run as root. If Greenlight runs as root, servers run as another user. If that user cannot reach
- * the
- * data, for example because the clone is in root's home, the server keeps a single capability to get there.
+ * the data, for example because the clone is in root's home, the server keeps a single capability to get there.
  */
 
 export interface ServerUser {
@@ -54,8 +53,7 @@ function lookUp(): ServerUser {
 
 /**
  * Command that runs `argv` as the server's user in `directory`: unchanged, or with setpriv if this program is root.
- * Throws an
- * OperationError if the server's user cannot reach the directory.
+ * Throws an OperationError if the server's user cannot reach the directory.
  */
 export function unprivileged(argv: string[], directory: string): string[] {
   const user = serverUser();

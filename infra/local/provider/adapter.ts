@@ -15,8 +15,7 @@ type State = Place & { drift?: string };
 
 /**
  * A change of one of these replaces the resource. The old one is deleted first, because both would use the same names
- * and
- * ports.
+ * and ports.
  */
 const identifying = ['environment', 'directory', 'name', 'colour'];
 

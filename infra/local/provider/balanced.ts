@@ -8,8 +8,7 @@ const timeoutMs = 10_000;
 
 /**
  * Waits until the balancer considers an instance healthy, because only then does it get requests. The instance is the
- * server
- * with the same name. Resolves at once if the balancer does not run or has no such server.
+ * server with the same name. Resolves at once if the balancer does not run or has no such server.
  */
 export async function untilBalanced(layout: Layout, name: string): Promise<void> {
   const doing = `waiting until the balancer considers ${name} healthy`;

@@ -86,8 +86,7 @@ const programOf = (of: Inputs): Program => ({
 
 /**
  * Writes the files. The new configuration is validated under another name first, so that an invalid one never replaces
- * the
- * one in use. An existing traffic map is kept, because the router owns it.
+ * the one in use. An existing traffic map is kept, because the router owns it.
  */
 async function writeFiles(of: Inputs): Promise<void> {
   const directory = layoutOf(of).balancer();

@@ -59,8 +59,7 @@ export const cluster: Handler<Inputs> = {
 
 /**
  * Last protection before data is deleted, based on the traffic map on disk. When a whole environment is taken down,
- * `routing`
- * has cleared the map before.
+ * `routing` has cleared the map before.
  */
 async function refuseLive(layout: Layout, colour: Colour): Promise<void> {
   if ((await storedTraffic(layout.balancer()))?.split?.live !== colour) return;

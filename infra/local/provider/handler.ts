@@ -3,8 +3,7 @@ import { Layout } from '../lib/layout.ts';
 
 /**
  * Implements a resource type. All methods are idempotent: after a crash, repeating the call completes what the first
- * one
- * started. They reject with `OperationError`s, whose message the engine shows.
+ * one started. They reject with `OperationError`s, whose message the engine shows.
  */
 export interface Handler<Inputs extends Place = Place, Computed extends object = object> {
   /** Schema of the inputs. Unknown keys are errors. */

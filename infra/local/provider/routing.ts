@@ -35,8 +35,7 @@ export const routing: Handler<Inputs> = {
   },
   /**
    * Records in the traffic map on disk that no colour is live, because the database of a live colour cannot be deleted.
-   * The
-   * running balancer is not changed: until it is stopped, requests are routed as before.
+   * The running balancer is not changed: until it is stopped, requests are routed as before.
    */
   async delete(state) {
     const directory = layoutOf(state).balancer();

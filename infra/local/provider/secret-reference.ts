@@ -5,8 +5,8 @@ import type { Layout, Ports, SecretName } from '../lib/layout.ts';
 
 /**
  * Placeholder for a secret. The provider replaces it by the value when it starts the process, so that neither Pulumi
- * program
- * nor state contains the value. It has no characters that URL encoding changes, because database URLs contain secrets.
+ * program nor state contains the value. It has no characters that URL encoding changes, because database URLs contain
+ * secrets.
  */
 export const secretReference = (name: SecretName): string => `secret~${name}~`;
 

@@ -34,8 +34,7 @@ const listening = '0A';
 
 /**
  * Addresses (`host:port`) of listeners on these ports, from the kernel's table on Linux and from lsof elsewhere.
- * Undefined if
- * neither is available.
+ * Undefined if neither is available.
  */
 export async function listenersOf(ports: readonly number[]): Promise<string[] | undefined> {
   const [v4, v6] = await Promise.all(
@@ -82,8 +81,7 @@ function readAddress(hex: string): string {
 
 /**
  * True if a path is on a volume encrypted by Linux (dm-crypt). Undefined if unknown: on another system, or if the
- * volume is
- * not encrypted by Linux but may be by its disk or host.
+ * volume is not encrypted by Linux but may be by its disk or host.
  */
 export async function volumeEncrypted(path: string, sysfs = '/sys/dev/block'): Promise<true | undefined> {
   const found = await stat(path).catch(() => undefined);

@@ -20,8 +20,7 @@ const drainMs = 500;
 
 /**
  * Runs each job as a process group on this machine, and ends the whole group with it. Rejects if the job cannot be
- * started
- * (missing program or artefact) or is aborted, but not if it fails or times out.
+ * started (missing program or artefact) or is aborted, but not if it fails or times out.
  */
 export function createLocalJobs(options: { redact?: (text: string) => string } = {}): Jobs {
   const redact = options.redact ?? ((text: string) => text);

@@ -56,10 +56,8 @@ export function createLocalMetrics(
 
 /**
  * Counts the traffic of each colour within [from, to), ms since the epoch. Excluded are requests routed by header,
- * requests
- * without a colour, and requests that the client aborted before `patienceMs` without a response. A later abort counts
- * as an
- * error.
+ * requests without a colour, and requests that the client aborted before `patienceMs` without a response. A later abort
+ * counts as an error.
  */
 export function summarize(records: AccessRecord[], from: number, to: number, patienceMs: number): TrafficWindow {
   const traffic: Record<Colour, ColourTraffic> = { blue: noTraffic(), green: noTraffic() };
@@ -79,8 +77,7 @@ export function summarize(records: AccessRecord[], from: number, to: number, pat
 
 /**
  * Adds each hanging request as an error. Such requests are not in the log until they end, so a colour that stopped
- * responding
- * would otherwise look healthy.
+ * responding would otherwise look healthy.
  */
 export function withHung(window: TrafficWindow, waiting: Waiting[], { services, slo }: EnvironmentSpec): TrafficWindow {
   const minSeconds = Math.max(hung.minSeconds, (hung.timesP95 * slo.p95Ms) / 1000);
@@ -105,10 +102,8 @@ export function withHung(window: TrafficWindow, waiting: Waiting[], { services, 
 
 /**
  * HAProxy's termination state. First letter, the side that ended the request: `C` or `c` the client, `S` or `s` the
- * server by
- * abort or timeout, which is an error even if the status had been sent. Second letter `D` or `L`: the response was
- * already
- * being sent.
+ * server by abort or timeout, which is an error even if the status had been sent. Second letter `D` or `L`: the
+ * response was already being sent.
  */
 function judge({ status, state, ms }: AccessRecord, patienceMs: number): 'answered' | 'error' | 'left' {
   if (/^[Cc][^DL]/.test(state)) return ms < patienceMs ? 'left' : 'error';
@@ -128,8 +123,7 @@ interface Process {
 
 /**
  * CPU seconds used so far by each process and its descendants; 0 if it has ended. On Linux this includes descendants
- * that
- * have ended, so that PostgreSQL's closed connections count.
+ * that have ended, so that PostgreSQL's closed connections count.
  */
 export async function cpuSecondsOf(pids: number[]): Promise<Map<number, number>> {
   const processes = process.platform === 'linux' ? await linuxProcesses() : await otherProcesses();

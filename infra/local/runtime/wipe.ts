@@ -11,8 +11,7 @@ import { Supervisor } from '../supervisor/supervisor.ts';
 
 /**
  * Stops and removes what is left of an environment, using only its files. Ends only processes that the environment
- * recorded
- * and that are still the same ones. Resolves to the paths that it keeps.
+ * recorded and that are still the same ones. Resolves to the paths that it keeps.
  */
 export async function wipeEnvironment(
   environment: EnvironmentName,

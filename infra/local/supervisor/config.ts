@@ -4,8 +4,7 @@ import { socketPath } from '../lib/socket-path.ts';
 /**
  * supervisord's configuration files, as pure functions. Environment and arguments of a program are in a separate shell
  * script (mode 0600) that ends with `exec`. supervisord's format cannot express values with quotes, newlines or ` ;`,
- * and
- * secrets in the script appear neither in argument lists nor in supervisord's answers.
+ * and secrets in the script appear neither in argument lists nor in supervisord's answers.
  */
 
 export type Probe =
@@ -99,8 +98,7 @@ stdout_logfile_backups=2
 
 /**
  * The script that starts the program with `exec`. It first records pid and start time, so that a process whose
- * supervisor
- * was killed can be found and distinguished from a later process with the same pid.
+ * supervisor was killed can be found and distinguished from a later process with the same pid.
  */
 export function renderScript(files: SupervisorFiles, program: Program): string {
   const variables = Object.entries(program.env).sort(([a], [b]) => (a < b ? -1 : 1));

@@ -26,8 +26,7 @@ export const portsWanted = (spec: EnvironmentSpec): PortsWanted => ({
 
 /**
  * Allocates all wanted ports. Ports in `recorded` are kept; others are the next free ones from `preferred` on. Rejects
- * with
- * an OperationError if the wanted entry port is in use or no port is free.
+ * with an OperationError if the wanted entry port is in use or no port is free.
  */
 export async function allocatePorts(wanted: PortsWanted, preferred: number, recorded?: Ports): Promise<Ports> {
   const used = new Set(recorded === undefined ? [] : allPorts(recorded));
@@ -40,7 +39,11 @@ export async function allocatePorts(wanted: PortsWanted, preferred: number, reco
       used.add(port);
       return port;
     }
-    throw new OperationError('allocating ports', `none is free from ${first} to ${last}`, 'stop what uses them');
+    throw new OperationError(
+      'allocating ports',
+      `no port from ${first} to ${last} is free`,
+      'stop the programs that use them',
+    );
   };
   const keep = async (port: number | undefined): Promise<number> => port ?? (await next());
   const list = async (ports: number[] | undefined, count: number): Promise<number[]> => {
@@ -70,10 +73,8 @@ export async function allocatePorts(wanted: PortsWanted, preferred: number, reco
 
 /**
  * First port of the first block from `preferred` on in which every port is free. A partly used block may belong to
- * another
- * environment whose idle colour needs its ports later. A claimed block is being allocated by another program that does
- * not
- * listen yet. Without a free block, resolves to `preferred`, and single free ports are used.
+ * another environment whose idle colour needs its ports later. A claimed block is being allocated by another program
+ * that does not listen yet. Without a free block, resolves to `preferred`, and single free ports are used.
  */
 async function freeBlock(preferred: number): Promise<number> {
   const blocks = Math.floor((last - first) / blockSize);

@@ -3,8 +3,7 @@ import { XMLParser } from 'fast-xml-parser';
 
 /**
  * Client for supervisord's XML-RPC interface on its unix socket. Avoids `supervisorctl`, which starts a Python
- * interpreter
- * for each call.
+ * interpreter for each call.
  */
 
 export type RpcValue = string | number | boolean | RpcValue[] | { [name: string]: RpcValue };

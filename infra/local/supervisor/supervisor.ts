@@ -127,9 +127,8 @@ export class Supervisor {
 
   /**
    * Adds a program, or replaces it if its definition changed, and waits until it is ready. With an unchanged
-   * definition, only
-   * starts it if it is stopped. Does not affect other programs. Rejects with an OperationError if it is not ready in
-   * time.
+   * definition, only starts it if it is stopped. Does not affect other programs. Rejects with an OperationError if it
+   * is not ready in time.
    */
   async put(program: Program): Promise<void> {
     const known = await this.state(program.name);
