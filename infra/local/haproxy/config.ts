@@ -100,9 +100,9 @@ defaults
   log global
   option dontlognull
   option abortonclose
-  # A reload closes no connection that a client may be sending on: the old worker says so with its next answer.
+  # During a reload, idle client connections stay open: a client may be sending. They are closed with the next response.
   option idle-close-on-response
-  # Where an instance is gone, the next one is tried at once.
+  # If a connection to an instance fails, the next instance is tried at once.
   option redispatch 1
   retries 3
   timeout connect 2s
