@@ -27,7 +27,7 @@ export interface DatabaseAccess {
   replication?: Login;
 }
 
-/** A temporary database cluster with a single user, for rehearsals and tests. */
+/** A temporary database cluster for one rehearsal or test. */
 export interface ScratchDatabase {
   access: DatabaseAccess;
   dispose(): Promise<void>;

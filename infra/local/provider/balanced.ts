@@ -3,7 +3,7 @@ import { balancerSocket } from '../haproxy/config.ts';
 import { parseShowStat, runtimeCommand } from '../haproxy/runtime.ts';
 import type { Layout } from '../lib/layout.ts';
 
-/** The balancer checks a server that is down every 0.5 s (`downinter`), ms. */
+/** Timeout, ms. The balancer checks a server that is down every 0.5 s (`downinter`). */
 const timeoutMs = 10_000;
 
 /**

@@ -16,7 +16,7 @@ interface Computed {
   ports: Ports;
 }
 
-/** The environment's ports, in `ports.json`. They do not change during the life of the environment. */
+/** The environment's ports, in `ports.json`. Allocated ports are kept when others are added. */
 export const ports: Handler<Inputs, Computed> = {
   inputs,
   async create(wanted) {
