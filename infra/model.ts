@@ -38,14 +38,14 @@ export interface IntegrationSpec {
   health: string;
 }
 
-/** Configuration of the foundation stack (`greenlight:environment`, JSON). The colours' slots follow from it too. */
+/** Configuration of the foundation stack (`greenlight:environment`, JSON). */
 export interface EnvironmentSpec {
   application: string;
   environment: EnvironmentName;
   services: ServiceSpec[];
   integrations: IntegrationSpec[];
   writes: { methods: string[]; paths: string[] };
-  /** HTTPS port of the entry point; absent: allocated. */
+  /** HTTPS port of the entry point. Absent: a free port is allocated. */
   port?: number;
   database: { maxConnections: number };
   slo: { errorRate: number; p95Ms: number };
@@ -64,18 +64,18 @@ export interface Artefact {
 /** Configuration of a colour's stack (`greenlight:colour`, JSON). */
 export interface ColourSpec {
   colour: Colour;
-  /** Absent: only the database, to be filled and migrated before a version starts on it. */
+  /** Absent: the stack has only the database, which is filled and migrated before a version starts on it. */
   artefact?: Artefact;
-  /** The platform's settings that it was last made with, where it is made again as it was. Absent: the definition's. */
+  /** Platform settings that replace those of the release definition: a colour with users keeps those it runs with. */
   settings?: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Configuration of the traffic stack: who gets which requests. Promoting a release is a change of this and nothing
- * else. Writes go to `live` alone; of the reads, `percent` go to the other colour.
+ * Configuration of the traffic stack: who gets which requests. A release is promoted by changing only this.
+ * All writes go to `live`; `percent` of the reads go to the other colour.
  */
 export interface Split {
   live: Colour;
-  /** Percent of reads (0-100) that the colour that is not live gets. */
+  /** Percent of reads (0-100) that go to the colour that is not live. */
   percent: number;
 }

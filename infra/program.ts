@@ -5,7 +5,10 @@ import { fromPulumiConfig, pipelineStack, type StackConfig } from './stacks.ts';
 type Outputs = Record<string, pulumi.Input<unknown>>;
 export type Program = () => Promise<Outputs>;
 
-/** Stack name -> program, for the Automation API and `Pulumi.yaml` alike. What it declares follows from its configuration. */
+/**
+ * The program of a stack, for the Automation API and for `Pulumi.yaml`. It reads everything else from the stack
+ * configuration.
+ */
 export function programFor(environment: EnvironmentName, kind: StackKind): Program {
   return async () => {
     const config = new pulumi.Config('greenlight');
@@ -22,7 +25,7 @@ export function programFor(environment: EnvironmentName, kind: StackKind): Progr
   };
 }
 
-/** Secret: the path of a webhook's URL is often all that protects it. */
+/** Secret, because a webhook is often protected only by a token in the path of its URL. */
 const alertReceivers = () =>
   new pulumi.Config('greenlight').getSecretObject<EnvironmentSpec['alertReceivers']>('alertReceivers') ?? [];
 
@@ -38,7 +41,7 @@ async function localProgram(environment: EnvironmentName, stack: StackConfig): P
   }
 }
 
-/** Loaded only where it is used: the packages of AWS are large. */
+/** Imports the AWS packages only when they are needed, because they are large. */
 async function awsProgram(environment: EnvironmentName, stack: StackConfig): Promise<Outputs> {
   const { awsSettingsKey, parseAwsSettings } = await import('./aws/lib/settings.ts');
   const settings = parseAwsSettings(new pulumi.Config('greenlight').requireObject(awsSettingsKey));
@@ -53,7 +56,10 @@ async function awsProgram(environment: EnvironmentName, stack: StackConfig): Pro
   }
 }
 
-/** For `pulumi preview` by hand, with a Pulumi that has its language host (Pulumi.yaml): the program of the selected stack. */
+/**
+ * The program of the selected stack, for `pulumi preview` by hand. That needs Pulumi's Node.js language host
+ * (Pulumi.yaml).
+ */
 export default async function selectedStack(): Promise<Record<string, pulumi.Input<unknown>>> {
   const selected = pulumi.getStack();
   for (const environment of ['staging', 'production'] as const) {
@@ -62,5 +68,5 @@ export default async function selectedStack(): Promise<Record<string, pulumi.Inp
   }
   if (selected === pipelineStack) return (await import('./aws/pipeline/pipeline.ts')).pipelineProgram();
   const names = `<staging|production>-<${stackKinds.join('|')}>, or ${pipelineStack}`;
-  throw new Error(`${selected} is no stack of Greenlight: use ${names}`);
+  throw new Error(`${selected} is not a Greenlight stack: select ${names}`);
 }

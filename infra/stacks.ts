@@ -8,23 +8,27 @@ import {
   type StackKind,
 } from './model.ts';
 
-/** What a stack is configured with, by its kind. */
+/** The configuration of a stack, by its kind. */
 export type StackConfig =
   | { kind: 'foundation'; spec: EnvironmentSpec }
   | { kind: 'blue' | 'green'; colour: ColourSpec }
   | { kind: 'traffic'; split: Split };
 
-/** The stack of an account, beside those of its environments: what releases by itself. */
+/** The AWS stack with the pipeline that runs releases. An account has one, for both environments. */
 export const pipelineStack = 'pipeline';
 
 /** The project's name in `Pulumi.yaml`. */
 export const projectName = 'greenlight';
 
-/** Name by which another stack of the project refers to it; file and S3 backends have one organisation, of this name. */
+/**
+ * Fully qualified name for a `StackReference`. File and S3 backends have a single organisation, named `organization`.
+ */
 export const stackReference = (environment: EnvironmentName, kind: StackKind): string =>
   `organization/${projectName}/${stackName(environment, kind)}`;
 
-/** The configuration as Pulumi stores it and shows it in the stack's history. */
+/**
+ * The part of the configuration that is not secret. Pulumi stores it as plain text and shows it in the stack's history.
+ */
 export function toPulumiConfig(platform: string, config: StackConfig): Record<string, string> {
   const values = { 'greenlight:platform': platform };
   switch (config.kind) {
@@ -38,13 +42,16 @@ export function toPulumiConfig(platform: string, config: StackConfig): Record<st
   }
 }
 
-/** The part of the configuration that Pulumi stores encrypted: addresses of alert receivers often hold a token. */
+/** The part of the configuration that Pulumi stores encrypted: URLs of alert receivers often contain a token. */
 export function toSecretConfig(config: StackConfig): Record<string, string> {
   if (config.kind !== 'foundation' || config.spec.alertReceivers.length === 0) return {};
   return { 'greenlight:alertReceivers': JSON.stringify(config.spec.alertReceivers) };
 }
 
-/** Reads it back, without the secret part. `value` gives a key of the namespace `greenlight`; throws an Error where one is missing or wrong. */
+/**
+ * Parses the configuration that is not secret. `value` returns the value of a key in the namespace `greenlight`. Throws
+ * an Error if a value is missing or invalid.
+ */
 export function fromPulumiConfig(kind: StackKind, value: (key: string) => string): StackConfig {
   switch (kind) {
     case 'foundation':
@@ -61,7 +68,7 @@ export function fromPulumiConfig(kind: StackKind, value: (key: string) => string
     case 'green': {
       const colour = JSON.parse(value('colour')) as ColourSpec;
       if (colour.colour !== kind)
-        throw new Error(`greenlight:colour is for ${colour.colour}, and this is the stack of ${kind}`);
+        throw new Error(`greenlight:colour is for ${colour.colour}, but this is the stack of ${kind}`);
       return { kind, colour };
     }
   }

@@ -10,19 +10,22 @@ import type { Artefacts } from '../platform/artefacts.ts';
 import { isAlive } from '../lib/lifetimes.ts';
 
 /**
- * Builds as directories addressed by their content: `artefacts/<hex>/`, and beside it `<hex>.json` with the version.
- * The digest is over files and symbolic links; empty directories do not count and are not kept.
+ * Stores builds as content-addressed directories: `artefacts/<hex>/`, with the version in `<hex>.json` beside it. The
+ * digest covers files and symbolic links. Empty directories are not stored.
  */
 
 interface Entry {
   path: string;
   kind: 'file' | 'program' | 'link';
   size: number;
-  /** SHA-256 of the content; of a link, of where it points. */
+  /** SHA-256 of the content, or of the target path of a link. */
   sha256: string;
 }
 
-/** A build that copied the whole project would carry the environment's secrets with it. */
+/**
+ * Not allowed in a build: it contains the environment's secrets. A build that copies the whole project would include
+ * it.
+ */
 const reservedName = '.greenlight';
 
 export function createLocalArtefacts(directory = artefactsDirectory()): Artefacts {
@@ -33,12 +36,12 @@ export function createLocalArtefacts(directory = artefactsDirectory()): Artefact
         throw refused(
           build,
           error.message,
-          'let the build command write to $GREENLIGHT_OUT, readable for its user',
+          'make the build command write to $GREENLIGHT_OUT, readable by the user who runs the release',
           error,
         );
       });
       if (entries.length === 0) {
-        throw refused(build, 'it is empty', 'let the build command write everything that runs into $GREENLIGHT_OUT');
+        throw refused(build, 'it is empty', 'make the build command write everything that runs into $GREENLIGHT_OUT');
       }
       const digest = digestOf(entries);
       const location = join(directory, hex(digest));
@@ -73,7 +76,7 @@ const digestOf = (entries: Entry[]): string => {
 const isIntact = async (location: string, digest: string): Promise<boolean> =>
   (await contents(location).then(digestOf, () => undefined)) === digest;
 
-/** Everything in a build, in an order that does not depend on the machine. */
+/** All files and links of a build, sorted by path so that the digest does not depend on the machine. */
 async function contents(build: string): Promise<Entry[]> {
   const found = await readdir(build, { recursive: true, withFileTypes: true });
   const entries: Entry[] = [];
@@ -89,7 +92,11 @@ async function describe(build: string, file: string): Promise<Entry> {
   const path = relative(build, file).split(sep).join('/');
   const shown = JSON.stringify(path);
   if (path.split('/').includes(reservedName)) {
-    throw refused(build, `it contains ${shown}, where Greenlight keeps secrets`, 'copy only what runs');
+    throw refused(
+      build,
+      `it contains ${shown}, where Greenlight keeps secrets`,
+      'make the build command copy only what runs',
+    );
   }
   // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   if (/[\u0000-\u001f\u007f\ufffd]/.test(path)) {
@@ -99,12 +106,16 @@ async function describe(build: string, file: string): Promise<Entry> {
   if (status.isSymbolicLink()) {
     const target = await readlink(file);
     const inside = normalize(join(dirname(path), target));
-    // The text alone does not tell: a part of it may be a link too.
+    // The text of the link is not enough: a directory in its path may be a link too.
     const root = await realpath(build);
     const reached = await realpath(file).catch(() => root);
     const escapes = reached !== root && !reached.startsWith(root + sep);
     if (isAbsolute(target) || inside === '..' || inside.startsWith(`..${sep}`) || escapes) {
-      throw refused(build, `the link ${shown} points out of the build, to ${target}`, 'copy what it points to');
+      throw refused(
+        build,
+        `the link ${shown} points out of the build, to ${target}`,
+        'make the build command copy the target instead',
+      );
     }
     return { path, kind: 'link', size: target.length, sha256: createHash('sha256').update(target).digest('hex') };
   }
@@ -115,7 +126,7 @@ async function describe(build: string, file: string): Promise<Entry> {
   return { path, kind, size: status.size, sha256: hash.digest('hex') };
 }
 
-/** Copies a build aside, checks the copy, and renames it into place; what was damaged there makes way. */
+/** Copies a build to a temporary directory, verifies the copy and renames it into place. Replaces a damaged copy. */
 async function store(build: string, entries: Entry[], digest: string, location: string): Promise<void> {
   const temporary = (what: string): string => `${location}.${process.pid}-${randomBytes(4).toString('hex')}.${what}`;
   const [work, old] = [temporary('new'), temporary('old')];
@@ -130,7 +141,7 @@ async function store(build: string, entries: Entry[], digest: string, location: 
     }
     if (!(await isIntact(work, digest))) throw new Error('it changed while it was copied');
     while (!(await placed(work, location))) {
-      // Another publisher may have been faster; what it stored stays, as something may use it already.
+      // Another publisher was faster. Its intact copy stays, because it may be in use already.
       if (await isIntact(location, digest)) return;
       await move(location, old).catch(unless('ENOENT'));
     }
@@ -138,7 +149,7 @@ async function store(build: string, entries: Entry[], digest: string, location: 
     throw refused(
       build,
       (error as Error).message,
-      'see that the disk has space and the build has ended, then repeat',
+      'check that the disk has space and that the build has finished, then repeat the command',
       error,
     );
   } finally {
@@ -146,7 +157,7 @@ async function store(build: string, entries: Entry[], digest: string, location: 
   }
 }
 
-/** Whether a directory took its place: it does not where a file stands, or a directory with anything in it. */
+/** Renames a directory into place. False if there is a file, or a directory that is not empty. */
 const placed = (work: string, location: string): Promise<boolean> =>
   move(work, location).then(() => true, unless('ENOTEMPTY', 'EEXIST', 'ENOTDIR'));
 
@@ -157,7 +168,7 @@ const unless =
     throw error;
   };
 
-/** What publishers that are gone left half-made. */
+/** Removes temporary directories of publishers whose process has ended. */
 async function removeLeftovers(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
     const owner = /\.(\d+)-[0-9a-f]{8}\.(?:new|old)$/.exec(name)?.[1];

@@ -4,8 +4,8 @@ import type { DatabaseAccess } from '../platform/databases.ts';
 export type DatabaseRole = 'admin' | 'owner' | 'app';
 
 /**
- * URL of a database for one of its roles; libpq and node-postgres read it alike. TLS with the server's certificate
- * and name verified. It holds the password: pass it in an environment variable, never in arguments or logs.
+ * Connection URL for one role, for libpq and node-postgres. TLS verifies the server's certificate and name. The URL
+ * contains the password: pass it in an environment variable, never in arguments or logs.
  */
 export function databaseUrl(access: DatabaseAccess, role: DatabaseRole): string {
   const { user, password } = access[role];
@@ -13,11 +13,16 @@ export function databaseUrl(access: DatabaseAccess, role: DatabaseRole): string 
   return `${url}?sslmode=verify-full&sslrootcert=${encode(access.caFile)}`;
 }
 
-/** `encodeURIComponent` leaves `'` and others, which are safe in a URL but not where a shell or SQL quotes it. */
+/**
+ * Also encodes `!'()*`, which `encodeURIComponent` keeps: they are valid in a URL, but not safe within shell or SQL
+ * quotes.
+ */
 const encode = (text: string): string =>
   encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 
-/** The same as environment variables of libpq, for PostgreSQL's own programs: keeps the password out of arguments. */
+/**
+ * The same connection as libpq environment variables, for PostgreSQL's programs. Keeps the password out of arguments.
+ */
 export const databaseEnvironment = (access: DatabaseAccess, role: DatabaseRole): Record<string, string> => ({
   PGHOST: access.host,
   PGPORT: String(access.port),

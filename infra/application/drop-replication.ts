@@ -1,7 +1,8 @@
 /**
- * Takes from a restored copy what would connect to the live databases and disturb them. Dropping a subscription may call its
- * publisher, to drop the slots of tables in sync there; so it is first pointed nowhere. Who is no superuser has to give a
- * password with an address, whatever it is. Each statement is one line.
+ * Statements, one line each, that drop all subscriptions and publications of a restored copy, so that it does not
+ * connect to the live databases. DROP SUBSCRIPTION may connect to the publisher to drop table synchronisation slots; so
+ * each subscription first gets an address where nothing listens. The password has no meaning: PostgreSQL requires one
+ * in the connection string from a role that is not a superuser.
  */
 export const dropReplication = [
   `DO $do$ DECLARE s name; BEGIN

@@ -1,29 +1,29 @@
 import type { Colour, IntegrationSpec, ServiceSpec } from '../model.ts';
 
-/** What only the platform knows of the place where a service runs. */
+/** Platform-specific values for a service's environment. */
 export interface ServicePlace<Secret> {
   host: string;
   port: number;
   /** The entry point through which the services of this version reach each other. */
   publicUrl: string;
   urlOf: (integration: IntegrationSpec) => string;
-  /** `DATABASE_URL`, or how the platform refers to it: it holds a password. */
+  /** `DATABASE_URL`, or the platform's reference to it. It contains a password. */
   databaseUrl: Secret;
   /** PEM file of the authority that signed the entry point's certificate. Absent: the machine trusts it already. */
   caFile?: string;
-  /** `PATH`. Absent: the image has its own. */
+  /** `PATH`. Absent: the image defines it. */
   searchPath?: string;
 }
 
 export interface ServiceEnvironment<Secret> {
   variables: Record<string, string>;
-  /** Kept apart: a platform may hand them over in another way than the variables. */
+  /** Separate, because a platform may pass them in another way than the variables. */
   secrets: Record<string, Secret>;
 }
 
 /**
- * Environment of a service, as "Service" in ARCHITECTURE.md promises it: for instances and previews of every platform. What the
- * definition says (`service.env`) never replaces a variable of Greenlight's.
+ * Environment variables of a service, for instances and previews of every platform. The contract is in
+ * `docs/architecture/contract.md`. `service.env` cannot override a variable that Greenlight sets.
  */
 export function serviceEnvironment<Secret>(
   { environment, integrations }: { environment: string; integrations: IntegrationSpec[] },

@@ -1,39 +1,40 @@
 /**
- * The roles of an application's database, as SQL. The same statements run locally and on RDS, so that what is allowed
- * where does not depend on the platform. See "Database" in ARCHITECTURE.md.
+ * SQL that creates the roles of an application's database. The same statements run locally and on RDS, so that rights
+ * do not depend on the platform. See "Database" in `docs/architecture/contract.md`.
  */
 
-/** Group that `app` is always in: may read everything that the owner makes. */
+/** Group of which `app` is always a member: may read everything that the owner creates. */
 export const readerRole = 'app_reader';
-/** Group that `app` is in on the live colour only: may write. */
+/** Group of which `app` is a member on the live colour only: may write. */
 export const writerRole = 'app_writer';
 /** Name of the application's database. */
 export const applicationDatabase = 'app';
 
-/** Lifts and lowers the fence. Open sessions feel it with their next statement; reads go on. Run as `admin`. */
+/**
+ * Give and take the right to write. They affect the next statement of open sessions; reads continue. Run as `admin`.
+ */
 export const grantWrites = `GRANT ${writerRole} TO app`;
 export const revokeWrites = `REVOKE ${writerRole} FROM app`;
 
-/** A string as an SQL literal on one line, whatever is in it. Throws on NUL, which PostgreSQL cannot store. */
+/** An SQL string literal without line breaks. Throws a TypeError on NUL, which PostgreSQL cannot store. */
 export function sqlLiteral(text: string): string {
   if (text.includes('\0')) throw new TypeError('a string for PostgreSQL must not contain NUL');
   const escaped = text.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\n', '\\n').replaceAll('\r', '\\r');
   return `E'${escaped}'`;
 }
 
-/** A name as an SQL identifier. */
+/** A quoted SQL identifier. */
 export const sqlIdentifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 const createRole = (role: string, options: string): string =>
   `DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${role}') THEN CREATE ROLE ${role} ${options}; END IF; END $do$`;
 
-/** Sets a role's password. */
 export const passwordStatement = (role: string, password: string): string =>
   `ALTER ROLE ${sqlIdentifier(role)} PASSWORD ${sqlLiteral(password)}`;
 
 /**
- * Statements that make the roles, to be run as `admin` in any database; each is one line. May be run again. The
- * administrator becomes a member of `owner`: on RDS it is no superuser, and only a member may act for a role.
+ * Statements, one line each, that create the roles. Run as `admin` in any database. Idempotent. `admin` becomes a
+ * member of `owner`: on RDS it is not a superuser, and only a member may act for a role.
  */
 export const roleStatements = (passwords: { owner: string; app: string }, admin = 'admin'): string[] => [
   createRole(readerRole, 'NOLOGIN'),
@@ -47,8 +48,8 @@ export const roleStatements = (passwords: { owner: string; app: string }, admin 
 ];
 
 /**
- * Statements that give the roles their rights, to be run as `admin` in the application's database; each is one line.
- * May be run again. Default privileges are not bound to a schema, so that they hold for schemas made later too.
+ * Statements, one line each, that grant the roles their rights. Run as `admin` in the application's database.
+ * Idempotent. Default privileges are not limited to a schema, so that they also apply to schemas created later.
  */
 export const privilegeStatements = (admin = 'admin'): string[] => {
   const byOwner = 'ALTER DEFAULT PRIVILEGES FOR ROLE owner GRANT';

@@ -4,8 +4,8 @@ import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Files that are whole, old or new, whatever ends meanwhile: this program, or the machine. Own code, as `write-file-atomic`
- * does not flush the directory: after a power cut the new name may be missing.
+ * Atomic file writes: after a crash of this program or of the machine, a file has either its old or its new content.
+ * The package `write-file-atomic` is not enough: it does not flush the directory, so a power cut can lose the new name.
  */
 
 export interface FileOptions {
@@ -14,10 +14,13 @@ export interface FileOptions {
   owner?: { uid: number; gid: number } | undefined;
 }
 
-/** Where a file is written first. Whoever lists the directory sees by `.new` that it is none of the files there. */
+/** Path of the temporary file. Code that lists the directory recognises it by `.new`. */
 const draftOf = (path: string): string => `${path}.${process.pid}-${randomBytes(4).toString('hex')}.new`;
 
-/** Writes a file, or replaces it. Rejects with the system's error; then the old file is as it was. */
+/**
+ * Creates or replaces a file. Rejects with the system's error. The old file is then unchanged, unless only flushing the
+ * directory failed.
+ */
 export async function replaceFile(
   path: string,
   content: string | Uint8Array,
@@ -40,12 +43,12 @@ export async function replaceFile(
   }
 }
 
-/** As `replaceFile`, for what must be on disk before this program does anything else. */
+/** Synchronous `replaceFile`, for content that must be on disk before this program does anything else. */
 export function replaceFileSync(path: string, content: string): void {
   writeDraft(path, content, (draft) => renameSync(draft, path));
 }
 
-/** Writes a file unless there is one; false where there is. Of several processes one alone makes it. */
+/** Creates a file. Returns false if it exists. If several processes try at once, exactly one succeeds. */
 export function createFileSync(path: string, content: string): boolean {
   try {
     writeDraft(path, content, (draft) => linkSync(draft, path));
@@ -75,13 +78,13 @@ function writeDraft(path: string, content: string, place: (draft: string) => voi
   }
 }
 
-/** Renames a file or a directory, and flushes the directories of both names. What is in it has to be flushed already. */
+/** Renames a file or directory and flushes both parent directories. The caller flushes the content first. */
 export async function move(from: string, to: string): Promise<void> {
   await rename(from, to);
   for (const directory of new Set([dirname(to), dirname(from)])) await flush(directory);
 }
 
-/** Writes a file's content, or a directory's names, through to the disk. */
+/** fsync of a file or directory. */
 export async function flush(path: string): Promise<void> {
   const file = await open(path, 'r');
   try {

@@ -1,22 +1,23 @@
 /**
- * What a program that Greenlight starts sees of the caller's shell. Tools take settings from variables: `K6_VUS` makes a
- * load test of one user, `PGHOST` means another database, `NODE_OPTIONS` other code, `HTTP_PROXY` another way. So a
- * program gets a list of variables and never the shell; lint refuses a start without one of these functions.
+ * Environment variables of the programs that Greenlight starts. Tools read settings from variables, so a variable in
+ * the caller's shell could change a result: `K6_VUS` the load, `PGHOST` the database, `NODE_OPTIONS` the code,
+ * `HTTP_PROXY` the route. A program therefore gets a list of variables instead of the shell's. A lint rule requires one
+ * of these functions wherever a process is started.
  */
 
-/** Where to find programs and files, who runs them, and in which language and time zone. No credentials, no settings of tools. */
+/** Paths, user, locale and time zone. No credentials and no tool settings. */
 const general = ['PATH', 'HOME', 'USER', 'LOGNAME', 'TMPDIR', 'TZ', 'LANG', 'LANGUAGE', 'LC_*'];
 
 /**
- * For programs of this project's own: where its files and tools are, where Node.js is to write what tests covered, and where it
- * keeps compiled code.
+ * For Greenlight's own programs: locations of files and tools, and Node.js's directories for coverage data and for its
+ * compile cache.
  */
 export const ownVariables = ['GREENLIGHT_*', 'NODE_V8_COVERAGE', 'NODE_COMPILE_CACHE'];
 
-/** For what calls AWS: who is calling, where, and whom to trust. */
+/** For programs that call AWS: credentials, region and trusted certificate authorities. */
 export const awsVariables = ['AWS_*', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'];
 
-/** Where Docker's engine is, how it builds, and what logs it in to a registry. */
+/** Address of the Docker engine, build settings and registry credentials. */
 const dockerVariables = ['DOCKER_*', 'BUILDX_*', 'BUILDKIT_*', 'XDG_RUNTIME_DIR', 'SSH_AUTH_SOCK'];
 
 const proxyVariables = [
@@ -30,32 +31,42 @@ const proxyVariables = [
 ];
 const loopback = ['localhost', '127.0.0.1', '::1'];
 
-/** Options of execa and of `node:child_process`. */
+/** Options for execa and `node:child_process`. */
 export interface ChildEnvironment {
   env: Record<string, string>;
-  /** Of execa: `env` is everything. */
+  /** execa: do not add this process's own variables. */
   extendEnv: false;
 }
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
-const aside: Record<string, string | undefined> = {};
+const removed: Record<string, string | undefined> = {};
 
-/** The general variables, those named in `also` (`AWS_*`: all that begin so), and the program's `own`, which win. */
+/**
+ * The general variables, those named in `also` (`AWS_*` is a prefix), and the program's `own`, which override the
+ * others.
+ */
 export const childEnvironment = (own: Variables = {}, also: readonly string[] = []): ChildEnvironment =>
-  only({ ...chosen([...general, ...also]), ...own });
+  isolated({ ...picked([...general, ...also]), ...own });
 
-/** PATH and the program's own variables: for servers, and for what runs as another user. */
-export const bareEnvironment = (own: Variables = {}): ChildEnvironment => only({ ...chosen(['PATH']), ...own });
+/** PATH and the program's own variables: for servers, and for programs that run as another user. */
+export const bareEnvironment = (own: Variables = {}): ChildEnvironment => isolated({ ...picked(['PATH']), ...own });
 
-/** The caller's whole shell: for the application's own build alone, which may need anything, and which no gate rests on. */
-export const callersEnvironment = (own: Variables = {}): ChildEnvironment => only({ ...aside, ...process.env, ...own });
+/**
+ * All variables of the caller's shell. Only for the application's build, which may need any of them; no gate depends on
+ * it.
+ */
+export const callersEnvironment = (own: Variables = {}): ChildEnvironment =>
+  isolated({ ...removed, ...process.env, ...own });
 
-/** Takes variables that begin so out of this program's own environment, where its libraries read them; the build still sees them. */
+/**
+ * Removes variables with this prefix from `process.env`, where libraries would read them. The application's build still
+ * gets them.
+ */
 export function setAside(prefix: string): void {
   for (const [name, value] of Object.entries(process.env)) {
     if (!name.startsWith(prefix)) continue;
-    aside[name] = value;
+    removed[name] = value;
     delete process.env[name];
   }
 }
@@ -63,23 +74,25 @@ export function setAside(prefix: string): void {
 export const dockerEnvironment = (): ChildEnvironment =>
   childEnvironment(proxySettings(), [...dockerVariables, ...awsVariables, ...ownVariables]);
 
-/** The shell's proxy for a program that calls the world outside, and never for this machine itself. */
+/** The shell's proxy variables, for programs that use the network. Loopback addresses are always excluded. */
 export function proxySettings(): Record<string, string> {
-  const proxies = chosen(proxyVariables);
+  const proxies = picked(proxyVariables);
   if (Object.keys(proxies).length === 0) return {};
   const direct = [process.env['NO_PROXY'] ?? process.env['no_proxy'] ?? '', ...loopback].filter(Boolean).join(',');
   return { ...proxies, NO_PROXY: direct, no_proxy: direct };
 }
 
-/** Variables of this shell that name a proxy. */
-export const proxiesNamed = (): string[] => Object.keys(chosen(proxyVariables));
+/** Names of the proxy variables that are set in the caller's shell. */
+export const proxiesNamed = (): string[] => Object.keys(picked(proxyVariables));
 
-/** For a library that adds its variables to the shell's: undefined is not passed on to a process. */
+/**
+ * For a library that merges its `env` with `process.env`: every other variable is set to undefined, which removes it.
+ */
 export function withoutTheShell({ env }: ChildEnvironment): Record<string, string | undefined> {
   return { ...Object.fromEntries(Object.keys(process.env).map((name) => [name, undefined])), ...env };
 }
 
-function chosen(names: readonly string[]): Record<string, string> {
+function picked(names: readonly string[]): Record<string, string> {
   const wanted = (name: string) =>
     names.some((one) => (one.endsWith('*') ? name.startsWith(one.slice(0, -1)) : name === one));
   return defined(
@@ -87,7 +100,7 @@ function chosen(names: readonly string[]): Record<string, string> {
   );
 }
 
-const only = (variables: Variables): ChildEnvironment => ({ env: defined(variables), extendEnv: false });
+const isolated = (variables: Variables): ChildEnvironment => ({ env: defined(variables), extendEnv: false });
 
 const defined = (variables: Variables): Record<string, string> =>
   Object.fromEntries(

@@ -1,28 +1,28 @@
 /**
- * What kind of failure an error is, where something decides by it, or a person looks it up. Control flow asks for the code
- * and never for the wording of a message.
+ * The kind of a failure, for code that handles it and for people who look it up. Control flow tests the code, never the
+ * wording of a message.
  */
 export type ErrorCode =
-  /** No kind of its own: the message says everything. */
+  /** No specific kind. */
   | 'failed'
-  /** The credentials of the caller ended while they were used: nothing can be undone with them either. */
+  /** The caller's credentials expired during use, so nothing can be undone with them either. */
   | 'credentials-expired'
-  /** A database could not be reached, or refused the session. */
+  /** A database could not be reached or refused the session. */
   | 'unreachable'
   /** A condition was not met within its time. */
   | 'timeout'
-  /** Another process listens on the port that a server was to get: another port helps. */
+  /** Another process listens on the port that a server needs. Trying another port helps. */
   | 'port-in-use';
 
-/** What to do about a failure whose words are known, and what kind it is. */
+/** Advice for a known error message, and the kind of the failure. */
 export interface Cure {
   todo: string;
   code?: ErrorCode;
 }
 
 /**
- * An error that a person can act on: what was being done, what was found, what to do. Printed without a stack trace.
- * `message` is the three in one line each.
+ * An error that a person can act on: what was being done, what was found, what to do. It is printed without a stack
+ * trace. `message` is two lines: `<doing>: <found>`, then the indented `<todo>`.
  */
 export class OperationError extends Error {
   readonly doing: string;
@@ -40,9 +40,9 @@ export class OperationError extends Error {
   }
 }
 
-/** Whether something that was thrown is an OperationError of this kind. */
+/** Whether a thrown value is an OperationError of this kind. */
 export const hasCode = (error: unknown, code: ErrorCode): boolean =>
   error instanceof OperationError && error.code === code;
 
-/** What to say of anything that was thrown. */
+/** The message of any thrown value. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -3,42 +3,46 @@ import { createSocket } from 'node:dgram';
 import { connect, createServer, type Server } from 'node:net';
 import { OperationError } from './errors.ts';
 
-/** Ports for what lives no longer than one command. The ports of environments begin above them. */
-const passingFirst = 10_000;
-export const passingLast = 18_000;
+/**
+ * Range of ports for servers that live no longer than one command. The end is exclusive; environments use the ports
+ * from there on.
+ */
+const temporaryPortsFrom = 10_000;
+export const temporaryPortsEnd = 18_000;
 
-/** Longest wait for an answer of this machine itself, ms. */
+/** Connect timeout on loopback, ms. */
 const answerMs = 2000;
 
 /**
- * Ports of 127.0.0.1 that are free now, at random, and claimed until this program ends: for what lives no longer than one
- * command. Not those that the system would give: an outgoing connection could have one of them before it is listened at.
+ * Random free ports of 127.0.0.1 for servers that live no longer than one command, claimed until this program ends.
+ * They are outside the system's ephemeral range, from which an outgoing connection could take one before the server
+ * listens.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();
   for (let tries = 0; ports.size < count; tries += 1) {
-    if (tries > passingLast - passingFirst) {
+    if (tries > temporaryPortsEnd - temporaryPortsFrom) {
       throw new OperationError(
         'finding free ports',
-        `none from ${passingFirst} to ${passingLast}`,
-        'stop what uses them',
+        `no port from ${temporaryPortsFrom} to ${temporaryPortsEnd} is free`,
+        'stop the programs that use them',
       );
     }
-    const port = randomInt(passingFirst, passingLast);
+    const port = randomInt(temporaryPortsFrom, temporaryPortsEnd);
     if (!ports.has(port) && (await isFree(port)) && (await claimPort(port))) ports.add(port);
   }
   return [...ports];
 }
 
 /**
- * Keeps other programs of Greenlight from choosing `port` before it is listened at; false where one of them, or this one, has
- * claimed it. The claim is the UDP port of the same number, which nothing here uses: the system gives it to one process, and
- * takes it back however that ends.
+ * Keeps other Greenlight programs from choosing `port` before a server listens on it. Resolves to false if the port is
+ * already claimed, by this program or another one. The claim is a socket on the UDP port of the same number, which
+ * Greenlight does not use otherwise: the system grants it to one process and releases it however that process ends.
  */
 export function claimPort(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const claim = createSocket('udp4');
-    // Where there is no such socket to be had at all, nobody can claim anything.
+    // Any other error: no such socket is available, so no program can claim a port, and the port counts as claimed.
     claim.once('error', (error: NodeJS.ErrnoException) => {
       claim.close();
       resolve(error.code !== 'EADDRINUSE');
@@ -50,7 +54,10 @@ export function claimPort(port: number): Promise<boolean> {
   });
 }
 
-/** Whether nobody listens at `port`. Connecting too: macOS lets one bind to 127.0.0.1 beside a server on all addresses. */
+/**
+ * Whether nothing listens on `port`. Also tries to connect: macOS allows binding 127.0.0.1 beside a server on all
+ * addresses.
+ */
 export async function isFree(port: number): Promise<boolean> {
   try {
     await close(await listen(port));
@@ -60,7 +67,7 @@ export async function isFree(port: number): Promise<boolean> {
   return (await connects(port)) !== true;
 }
 
-/** Whether something accepts connections at a port of 127.0.0.1; the reason where nothing does. */
+/** True if a server accepts connections on this port of 127.0.0.1, otherwise the reason why not. */
 export function connects(port: number): Promise<true | string> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port, timeout: answerMs });

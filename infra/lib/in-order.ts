@@ -1,4 +1,6 @@
-/** Gives a function that runs what it is given one after the other, for tasks that read, change and write the same thing. */
+/**
+ * Returns a function that runs tasks one at a time, in the order of the calls. For read-modify-write of shared state.
+ */
 export function inOrder(): <T>(task: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
   return (task) => {

@@ -5,18 +5,18 @@ import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { stripVTControlCharacters } from 'node:util';
 
-/** Most that a log file holds; what comes later is left out, but for the last lines. */
+/** Size limit of a log file, bytes. Output beyond it is dropped, except the last lines. */
 const maxBytes = 10 * 1024 * 1024;
-/** Longest line that is kept whole; a secret that begins within it is redacted even where the line is cut. */
+/** Longer lines are cut to this many characters. A secret that the cut would split is redacted first. */
 const maxLine = 32 * 1024;
 const tailLines = 20;
 
-/** The output of a job, redacted line by line before it reaches the disk, and bounded. */
+/** Log file of a job: redacted line by line before it is written, and limited in size. */
 export class JobLog {
   readonly #file: WriteStream;
   readonly #redact: (text: string) => string;
   readonly #last: string[] = [];
-  /** What each stream has written of a line that is not complete. */
+  /** One function per stream, which writes its incomplete last line. */
   readonly #flushes: (() => void)[] = [];
   #failure: Error | undefined;
   #written = 0;
@@ -34,13 +34,13 @@ export class JobLog {
     file.on('error', (error) => (this.#failure = error));
   }
 
-  /** Writes down what comes from `stream`, line by line. */
+  /** Logs everything that `stream` emits. */
   follow(stream: Readable): void {
     const decoder = new StringDecoder('utf8');
     let pending = '';
     stream.on('data', (chunk: Buffer) => {
       const lines = (pending + decoder.write(chunk)).split('\n');
-      // A line without end must not fill the memory: twice its limit is enough to redact what is kept of it.
+      // Limits memory. Twice the line limit is enough to redact secrets in the part that is kept.
       pending = (lines.pop() ?? '').slice(0, 2 * maxLine);
       for (const line of lines) this.note(line);
     });
@@ -52,7 +52,6 @@ export class JobLog {
     });
   }
 
-  /** One line. */
   note(raw: string): void {
     const line = this.#redact(raw.slice(0, 2 * maxLine).replace(/\r$/, '')).slice(0, maxLine);
     this.#last.push(line);
@@ -66,13 +65,13 @@ export class JobLog {
     this.#file.write(`${line}\n`);
   }
 
-  /** The last lines, without colours. */
+  /** The last lines, without terminal escape sequences. */
   tail(): string {
     for (const flush of this.#flushes.splice(0)) flush();
     return stripVTControlCharacters(this.#last.join('\n'));
   }
 
-  /** Rejects where the log could not be written. */
+  /** Rejects if the log could not be written. */
   async close(): Promise<void> {
     const tail = this.tail();
     if (this.#leftOut > 0) this.#file.write(`... ${this.#leftOut} bytes left out; the last lines:\n${tail}\n`);

@@ -2,9 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { bareEnvironment } from './child-environment.ts';
 
-/** How long processes live: whether one still does, and how one is made to end with this program. */
-
-/** Whether a process with this id exists, whoever runs it. */
+/** Whether a process with this id exists, owned by any user. A zombie counts. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -14,17 +12,17 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Where util-linux is; not searched for in PATH, as a command must not depend on who runs it. */
-const places = ['/usr/bin/setpriv', '/bin/setpriv'];
+/** Fixed paths instead of PATH, so that the command line does not depend on the user's shell. */
+const setprivPaths = ['/usr/bin/setpriv', '/bin/setpriv'];
 
-/** Absolute path of setpriv (Linux); undefined where it is not installed. */
-export const setprivPath = (): string | undefined => places.find((path) => existsSync(path));
+/** Absolute path of setpriv (Linux); undefined if it is not installed. */
+export const setprivPath = (): string | undefined => setprivPaths.find((path) => existsSync(path));
 
 let supported: boolean | undefined;
 
 /**
- * Arguments that run `argv` so that the kernel sends it `signal` when this program ends, however it ends. Where that
- * is not to be had (macOS, BusyBox), `argv` as it is.
+ * Command line that runs `argv` so that the kernel sends it `signal` when this program ends for any reason. Returns
+ * `argv` unchanged where that is not available (macOS, BusyBox).
  */
 export function endsWithParent(argv: string[], signal: 'INT' | 'KILL'): string[] {
   const setpriv = setprivPath();

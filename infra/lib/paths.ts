@@ -1,10 +1,10 @@
 import { join, resolve } from 'node:path';
 import type { EnvironmentName } from '../model.ts';
 
-/** Root of the project: everything that Greenlight writes is below it. */
+/** Root directory of the project. */
 export const projectRoot = resolve(import.meta.dirname, '..', '..');
 
-/** `.greenlight/`; another place by GREENLIGHT_HOME (tests run beside a real environment that way). */
+/** `.greenlight/`, or GREENLIGHT_HOME, which tests set so that they do not touch a real environment. */
 export const home = (): string => resolve(process.env['GREENLIGHT_HOME'] ?? join(projectRoot, '.greenlight'));
 
 export const toolsDirectory = (): string => join(projectRoot, '.greenlight', 'tools');

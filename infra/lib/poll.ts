@@ -2,23 +2,23 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationError } from './errors.ts';
 
 export interface Pace {
-  /** Pause between two looks, ms. */
+  /** Pause between two calls, ms. */
   everyMs: number;
-  /** The last look begins when this time is over, ms. */
+  /** The last call starts when this time is over, ms. */
   timeoutMs: number;
   /** Ends the wait at once; the promise rejects with an AbortError. */
   signal?: AbortSignal | undefined;
 }
 
 /**
- * Calls `look` until it gives anything but undefined, and resolves to that; resolves to undefined after the timeout. Looks at
- * least once, and never while an earlier look is unfinished. What `look` throws ends the wait.
+ * Calls `look` until it returns something other than undefined, and resolves to that. Resolves to undefined after the
+ * timeout. Calls at least once, and one call at a time. Rejects with what `look` throws.
  */
 export async function poll<T>(
   look: () => Promise<T | undefined> | T | undefined,
   { everyMs, timeoutMs, signal }: Pace,
 ): Promise<T | undefined> {
-  // The monotonic clock: a corrected system time must not end a wait.
+  // Monotonic clock: a change of the system time must not end the wait.
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const found = await look();
@@ -29,14 +29,14 @@ export async function poll<T>(
 }
 
 export interface Wait extends Pace {
-  /** What is waited for, and what to do where it does not come: parts of the error's message. */
+  /** Parts of the error message after a timeout: what was awaited, and what to do. */
   doing: string;
   todo: string;
 }
 
 /**
- * Calls `condition` until it gives true. A text says what it found instead; the last one is in the error. Rejects with an
- * OperationError (`timeout`) after the timeout.
+ * Calls `condition` until it returns true. A returned text says what was found instead. After the timeout, rejects with
+ * an OperationError (`timeout`) that contains the last text.
  */
 export async function until(condition: () => Promise<true | string>, wait: Wait): Promise<void> {
   let last = '';

@@ -4,8 +4,8 @@ import { hostname } from 'node:os';
 import { bareEnvironment } from './child-environment.ts';
 
 /**
- * What tells a process from a later one with the same pid: its start time, as the system gives it. Undefined if no
- * such process lives (a zombie does not).
+ * Distinguishes a process from a later one with the same pid: its start time, in the system's own format. Undefined if
+ * no such process exists or it is a zombie.
  */
 export function processIdentity(pid: number): string | undefined {
   return process.platform === 'linux' ? fromProc(pid) : fromPs(pid);
@@ -18,7 +18,8 @@ function fromProc(pid: number): string | undefined {
   } catch {
     return undefined;
   }
-  // The second field is the program's name in parentheses and may hold spaces; fields 3 (state) and 22 (start) count on from it.
+  // proc(5): field 2, the program's name in parentheses, may contain spaces. Field 3 is the state, field 22 the start
+  // time.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[22 - 3];
 }
@@ -38,18 +39,21 @@ function fromPs(pid: number): string | undefined {
   }
 }
 
-/** Why the owner of a lock is dead: one sentence's end, or undefined if its process lives. Only for processes of this host. */
+/**
+ * Why the owner of a lock is dead, as the end of a sentence. Undefined if its process lives. Only for processes of this
+ * host.
+ */
 export function whyGone({ pid, processStart }: { pid: number; processStart: string }): string | undefined {
   const identity = processIdentity(pid);
   if (identity === undefined) return `its process ${pid} is dead`;
   if (processStart !== 'unknown' && identity !== processStart)
-    return `its process ${pid} is dead, and the number belongs to another one`;
+    return `its process ${pid} is dead, and its pid belongs to another process`;
   return undefined;
 }
 
 /**
- * Where process numbers are the same ones: this start of this machine and, of containers, this one. Names of machines are
- * not enough where several share a lock: many are called `localhost`.
+ * Identifies the set of processes within which a pid is unique: host name, boot and, on Linux, PID namespace. The host
+ * name alone is not enough for a lock that several machines share, because many are called `localhost`.
  */
 export function placeOfProcesses(): string {
   if (process.platform === 'linux') {
@@ -72,5 +76,8 @@ export function placeOfProcesses(): string {
   }
 }
 
-/** Equal to no other place: then only the end of a lease says that its owner is dead. */
+/**
+ * The place could not be determined. It must not be compared: whether an owner is dead then follows from its lease
+ * only.
+ */
 export const unknownPlace = 'unknown';

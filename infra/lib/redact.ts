@@ -1,18 +1,21 @@
 /**
- * Keeps secrets out of everything that is written: journal, logs, terminal, report. Whoever makes or reads a secret
- * registers its value; every writer passes its text through `redact`. Own code: libraries mask known keys of objects, and a
- * secret has to be found by its value in any text.
+ * Keeps secrets out of journal, logs, terminal and report. Code that creates or reads a secret registers its value, and
+ * every writer passes its text through `redact`. No library does this: they mask known object keys, but a secret has to
+ * be found by its value in any text.
  */
 
-/** Shorter values occur by chance in ordinary text, so masking them would hide more than it protects. */
+/** Minimum length in characters. Shorter values occur by chance in ordinary text. */
 const shortest = 6;
 const mask = '***';
 
 export interface Redactor {
-  /** From now on `value` is masked, also URL-encoded, JSON-escaped and line by line. Shorter than 6 characters: ignored. */
+  /**
+   * Masks `value` from now on, also URL-encoded, JSON-escaped, and each of its lines. Ignores values below 6
+   * characters.
+   */
   register(value: string): void;
   redact(text: string): string;
-  /** Masks every string in plain data, keys included; the shape stays. */
+  /** Returns a copy of plain data in which every string is redacted, keys included. */
   redactDeep<T>(data: T): T;
 }
 
@@ -22,7 +25,7 @@ export function createRedactor(): Redactor {
 
   const redact = (text: string): string => {
     if (forms.size === 0) return text;
-    // Longest first: a form that holds another one must go as a whole.
+    // Longest first: a form that contains another one must be masked as a whole.
     pattern ??= new RegExp(
       [...forms]
         .sort((a, b) => b.length - a.length)
@@ -50,10 +53,10 @@ export function createRedactor(): Redactor {
   };
 }
 
-/** The one that the program uses. */
+/** The redactor of this program. */
 export const secrets: Redactor = createRedactor();
 
-/** How a value can look once it is in a URL, in JSON (also JSON within JSON), or in a log that is read by lines. */
+/** The forms of a value in a URL, in JSON (also JSON within JSON), and in a log that is redacted line by line. */
 function formsOf(value: string): string[] {
   const lines = value.split(/\r?\n/).filter((line) => line.length >= shortest && !line.startsWith('-----'));
   return [value, ...lines].flatMap((text) => {

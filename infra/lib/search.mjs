@@ -1,15 +1,15 @@
-// Where programs are looked for. Plain JavaScript, because the set-up runs it on Node 20, before Node 24 is there.
+// Finds programs. Plain JavaScript, because the set-up runs it on Node 20, before Node 24 is installed.
 import { accessSync, constants, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** Other file names of the same program: Debian's prefix, and the browsers that are Chromium. */
+/** Alternative file names: Debian's prefix, other builds of Chromium, ZAP's start script. */
 const aliases = {
   alertmanager: ['prometheus-alertmanager'],
   chromium: ['chromium-browser', 'google-chrome-stable', 'google-chrome'],
   zap: ['zap.sh'],
 };
 
-/** PostgreSQL's server programs are not on PATH on Debian, nor are Homebrew's versioned ones. Newest first. */
+/** PostgreSQL's programs, newest first. Debian and Homebrew do not put them on PATH. */
 function postgresDirectories() {
   const roots = [
     { root: '/usr/lib/postgresql', pattern: /^(\d+)$/ },
@@ -21,7 +21,7 @@ function postgresDirectories() {
     try {
       names = readdirSync(root);
     } catch {
-      return []; // Not this system.
+      return []; // The directory does not exist on this system.
     }
     return names
       .map((name) => ({ name, major: Number(pattern.exec(name)?.[1] ?? 0) }))
@@ -34,8 +34,9 @@ function postgresDirectories() {
 const directoriesOf = (variable) => (process.env[variable] ?? '').split(delimiter).filter(Boolean);
 
 /**
- * Directories searched, best first: GREENLIGHT_TOOLS (another version of a tool, or a stand-in that breaks on purpose),
- * the project's own tools, PostgreSQL's, PATH, and where servers are put.
+ * Directories to search, in order: GREENLIGHT_TOOLS (other versions of tools, or stand-ins for tests), the project's
+ * own
+ * tools, PostgreSQL's, PATH, and directories for servers that may be missing from PATH.
  */
 export function searchPath(ownBin) {
   const path = directoriesOf('PATH');
@@ -50,7 +51,7 @@ export function searchPath(ownBin) {
   ];
 }
 
-/** Absolute path of the first executable of that name, or undefined. */
+/** Absolute path of the first executable with this name or an alias, or undefined. */
 export function findProgram(name, directories) {
   for (const directory of directories) {
     for (const file of [name, ...(aliases[name] ?? [])]) {
@@ -59,7 +60,7 @@ export function findProgram(name, directories) {
         accessSync(path, constants.X_OK);
         return path;
       } catch {
-        // Look on.
+        // Not found: try the next one.
       }
     }
   }

@@ -3,7 +3,7 @@ import { OperationError } from './errors.ts';
 import { toolsDirectory } from './paths.ts';
 import { findProgram, searchPath } from './search.mjs';
 
-/** Programs that Greenlight runs. Which versions are wanted, and where they come from: `automation/toolchain/tools.json`. */
+/** Programs that Greenlight runs. Their versions and sources are in `automation/toolchain/tools.json`. */
 export type ToolName =
   | 'pulumi'
   | 'k6'
@@ -33,7 +33,7 @@ export function findTool(name: ToolName): string | undefined {
   return findProgram(name, searchPath(join(toolsDirectory(), 'bin')));
 }
 
-/** Absolute path of a tool. Throws an OperationError where it is missing. */
+/** Absolute path of a tool. Throws an OperationError if it is not installed. */
 export function toolPath(name: ToolName): string {
   const path = findTool(name);
   if (path === undefined) throw new OperationError(`looking for ${name}`, 'it is not installed', 'run: npm run doctor');

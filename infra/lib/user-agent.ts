@@ -1,5 +1,5 @@
 /**
- * What every client of Greenlight says that it is. A request that says nothing is refused by many firewalls, AWS's managed
- * rules among them (`NoUserAgent_HEADER` of AWSManagedRulesCommonRuleSet).
+ * Sent by every HTTP client of Greenlight. Many firewalls refuse requests without a user agent, AWS's managed rules
+ * among them (`NoUserAgent_HEADER` of AWSManagedRulesCommonRuleSet).
  */
 export const userAgent = { 'user-agent': 'greenlight' } as const;

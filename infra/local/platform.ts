@@ -17,7 +17,7 @@ import { createLocalPreviews } from './runtime/preview.ts';
 import { wipeEnvironment } from './runtime/wipe.ts';
 import { findTool, type ToolName } from '../lib/tools.ts';
 
-/** Real processes on this machine. `redact` takes secrets out of the logs of jobs. */
+/** The platform that runs everything as processes of this machine. `redact` removes secrets from job logs. */
 export function createLocalPlatform(options: { redact?: (text: string) => string } = {}): Platform {
   const { redact } = options;
   return {
@@ -35,7 +35,7 @@ export function createLocalPlatform(options: { redact?: (text: string) => string
   };
 }
 
-/** Throws an OperationError where the environment's foundation is not up. */
+/** Throws an OperationError if the environment's foundation is not up. */
 function connect(layout: Layout, spec: EnvironmentSpec, redact: ((text: string) => string) | undefined): Environment {
   layout.ports();
   const instances = createLocalInstances(layout);
@@ -51,17 +51,17 @@ function connect(layout: Layout, spec: EnvironmentSpec, redact: ((text: string) 
     alerts: createLocalAlerts(layout, spec),
     instances,
     previews: createLocalPreviews(layout, spec),
-    // Services run from where the artefact is stored.
+    // Nothing to prepare: services run from the directory in the artefact store.
     provide: () => Promise.resolve(),
     audit: () => auditLocal(layout),
     close: () => Promise.resolve(),
   };
 }
 
-/** `api.blue.1` is a part of `api.blue`. */
+/** `api.blue.1` -> `api.blue`. */
 const partOf = (id: string): string => id.replace(/\.\d+$/, '');
 
-/** Programs without which a local release cannot end well: looked for before anything starts. */
+/** Programs that every local release needs. Checked before a release starts. */
 const neededTools: ToolName[] = [
   'pulumi',
   'k6',
@@ -74,7 +74,7 @@ const neededTools: ToolName[] = [
   'pg_verifybackup',
 ];
 
-/** One sentence where any of them is missing. */
+/** A sentence that names the missing programs, or an empty array. */
 export function missingTools(): string[] {
   const missing = neededTools.filter((name) => findTool(name) === undefined);
   return missing.length === 0 ? [] : [`missing tools: ${missing.join(', ')}; run: npm run doctor`];

@@ -6,12 +6,12 @@ export interface Backup {
   environment: EnvironmentName;
   colour: Colour;
   version: string;
-  /** ISO 8601, UTC: the state of the data is of this instant or a little later. */
+  /** ISO 8601, UTC. The backup contains everything committed by then, and possibly slightly later commits. */
   takenAt: string;
   bytes: number;
-  /** LSN at which the backup is consistent; absent where the platform does not tell. */
+  /** LSN at which the backup is consistent. Absent if the platform does not provide it. */
   lsn?: string;
-  /** Where it is, for a person. */
+  /** Where it is stored, for a person. */
   location: string;
 }
 
@@ -20,10 +20,10 @@ export interface Backups {
   take(colour: Colour, version: string, configuration: unknown): Promise<Backup>;
   /** Newest first. */
   list(): Promise<Backup[]>;
-  /** Checks every stored byte against its checksum; rejects with what is damaged. Returns the configuration. */
+  /** Verifies the checksums of everything stored and resolves to the configuration. Rejects with what is damaged. */
   verify(backup: Backup): Promise<unknown>;
-  /** Restores into a scratch cluster of its own; the roles' passwords are those of the returned access. */
+  /** Restores into a new scratch cluster. The roles have the passwords in the returned access. */
   restore(backup: Backup): Promise<ScratchDatabase>;
-  /** Deletes all but the newest `keep`; returns what was deleted. */
+  /** Deletes all but the newest `keep`. Resolves to the deleted backups. */
   prune(keep: number): Promise<Backup[]>;
 }

@@ -13,21 +13,21 @@ export interface DatabaseAccess {
   host: string;
   port: number;
   database: string;
-  /** PEM file; connections are `sslmode=verify-full`. */
+  /** PEM file of the certificate authority. Connections use `sslmode=verify-full`. */
   caFile: string;
-  /** The same authority as another database's server finds it, for replication; absent: `caFile`. */
+  /** Path of the same file on the server of the other database, which connects for replication. Absent: `caFile`. */
   peerCaFile?: string;
   admin: Login;
   owner: Login;
   app: Login;
   /**
-   * What another database's server logs in with, for replication: its password must last as long as a subscription does.
-   * Absent: `admin`.
+   * Login of the other database's server, for replication. The password must stay valid as long as the subscription
+   * exists. Absent: `admin`.
    */
   replication?: Login;
 }
 
-/** A database cluster of its own that nobody else uses, for rehearsals and tests. */
+/** A temporary database cluster for one rehearsal or test. */
 export interface ScratchDatabase {
   access: DatabaseAccess;
   dispose(): Promise<void>;
@@ -35,6 +35,9 @@ export interface ScratchDatabase {
 
 export interface Databases {
   of(colour: Colour): Promise<DatabaseAccess>;
-  /** A fresh cluster with an empty database and the three roles. Gone after `dispose`, or at the next start after a crash. */
+  /**
+   * A new cluster with an empty database and the three roles. `dispose` removes it; after a crash, a later
+   * release does.
+   */
   scratch(purpose: string): Promise<ScratchDatabase>;
 }

@@ -5,36 +5,38 @@ import type { EnvironmentName } from '../model.ts';
 export interface EngineSettings {
   /** `file:///…` or `s3://…`. */
   backendUrl: string;
-  /** The files of that backend, read and mended without the engine. */
+  /** The files of that backend, for reading and repairing the state without the engine. */
   state: StateFiles;
   /** `passphrase`, or the URL of a key: `awskms://…`. */
   secretsProvider: string;
-  /** Configuration that every stack of an environment gets beside its own, by key. */
+  /** Configuration that all stacks of an environment share, by key. */
   stackConfig(environment: EnvironmentName): Record<string, string>;
-  /** Programs of policy packs that judge every resource before it is made. */
+  /** Paths of the policy packs that check every resource before the engine changes it. */
   policyPacks: string[];
   /**
-   * The id that a resource has which the engine began to create and whose end it never saw; undefined where only the
-   * provider knew it. From its URN, type and inputs.
+   * The id of a resource whose creation was interrupted before the engine recorded it. Derived from URN, type and
+   * inputs; undefined if only the provider knew it.
    */
   idOf(resource: { urn: string; type: string; inputs?: Record<string, unknown> }): string | undefined;
-  /** By type, properties that change by themselves and so are no drift: `desiredCount`, or one of an object, `tags/Name`. */
+  /**
+   * By resource type: properties that change during operation and are not drift, such as `desiredCount` or `tags/Name`.
+   */
   volatile: Record<string, string[]>;
-  /** What to do about an error message of a provider or of the backend that the platform knows: an expired token, a quota. */
-  cure?(words: string): Cure | undefined;
-  /** Environment variables for the engine's process (never printed: one is the passphrase). */
+  /** Advice for a known error message of a provider or of the backend, such as an expired token or a quota. */
+  cure?(message: string): Cure | undefined;
+  /** Environment variables of the engine's process. They include the passphrase, so they must not be printed. */
   env: Record<string, string>;
   pulumiCommand: string;
   plugins: { name: string; path: string; version: string }[];
 }
 
-/** Files of a state backend by their paths below its root (`.pulumi/stacks/…`), `/` between the parts. */
+/** Files of a state backend. Paths are relative to its root (`.pulumi/stacks/…`), with `/` as the separator. */
 export interface StateFiles {
-  /** Undefined where there is none. */
+  /** Undefined if the file does not exist. */
   read(path: string): Promise<string | undefined>;
   write(path: string, text: string): Promise<void>;
-  /** Paths of all files below a directory; empty where there is none. */
+  /** Paths of all files below a directory. Empty if it does not exist. */
   list(directory: string): Promise<string[]>;
-  /** No error where there is none. */
+  /** No-op if the file does not exist. */
   remove(path: string): Promise<void>;
 }

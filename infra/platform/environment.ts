@@ -18,24 +18,25 @@ export interface Environment {
   readonly alerts: Alerts;
   readonly instances: Instances;
   readonly previews: Previews;
-  /** Makes an artefact ready to run here: called before a colour or a job gets it. May be repeated. */
+  /** Prepares an artefact to run in this environment. Called before a colour or job uses it. Idempotent. */
   provide(artefact: Artefact): Promise<void>;
   /**
-   * Removes what runs that are over left behind (scratch databases, tasks, secrets); resolves to their names. Only while this
-   * program has the environment. Absent: it ends with the program, or is found by its next start.
+   * Removes what earlier runs left behind (scratch databases, tasks, secrets) and resolves to their names. The caller
+   * must hold the lease of the environment. Absent: nothing to call, because the platform removes leftovers itself when
+   * it next creates such things.
    */
   sweep?(): Promise<string[]>;
-  /** What policies are judged by. */
+  /** Facts for the policy gate. */
   audit(): Promise<AuditFacts>;
   close(): Promise<void>;
 }
 
-/** How the environment is protected, read from the platform; a part that it cannot tell is undefined. */
+/** How the environment is protected, read from the platform. Undefined: could not be determined. */
 export interface AuditFacts {
   secretFiles?: { path: string; mode: number }[] | undefined;
-  /** Addresses on which its ports are open, as `host:port`. */
+  /** Addresses on which it listens, as `host:port`. */
   listeners?: string[] | undefined;
-  /** Of them, those meant for everybody. */
+  /** Ports that are meant to be public. */
   publicPorts?: number[] | undefined;
   volumeEncrypted?: boolean | undefined;
 }

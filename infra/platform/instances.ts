@@ -8,7 +8,7 @@ export interface InstanceState {
 
 export interface Instances {
   list(): Promise<InstanceState[]>;
-  /** Stops one, gracefully; `start` brings it back. Used by the proof of alerts and by drills. */
+  /** Stops an instance gracefully until `start`. Used by the alert gate and by drills. */
   stop(id: string): Promise<void>;
   start(id: string): Promise<void>;
 }

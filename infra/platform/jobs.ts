@@ -4,15 +4,18 @@ import type { DatabaseAccess } from './databases.ts';
 export interface Job {
   name: string;
   artefact: Artefact;
-  /** Runs in this image, not in the artefact's, where the platform runs images; elsewhere its programs must be installed. */
+  /** Image to run in instead of the artefact's. On a platform without images, its programs must be installed. */
   image?: string;
-  /** Run in the artefact's directory. */
+  /** Runs in the artefact's directory. */
   command: string[];
   env: Record<string, string>;
   timeoutMs: number;
-  /** A file that the job writes: `{results}` in the command is replaced by its path where it runs. */
+  /**
+   * Path of a file that the job writes. `{results}` in the command is replaced by its path on the machine that runs the
+   * job.
+   */
   results?: string;
-  /** Where the log (both streams) is kept, redacted. */
+  /** Path of the log of stdout and stderr, redacted. */
   log: string;
   signal?: AbortSignal;
 }
@@ -25,16 +28,16 @@ export interface JobResult {
   tail: string;
 }
 
-/** One-off tasks beside the services: migrations, seeds, tests. A job that fails does not reject: its result says so. */
+/** One-off tasks: migrations, seeds, tests. A failed job resolves: see `exitCode` and `timedOut`. */
 export interface Jobs {
   run(job: Job): Promise<JobResult>;
 }
 
-/** A version that runs beside the environment, on a database of its own: nothing routes to it but its own entry. */
+/** Instances of a version that run beside both colours on another database. No user traffic reaches them. */
 export interface Preview {
   baseUrl: string;
   caFile?: string;
-  /** Headers that lead a request to it; their values are secrets. */
+  /** Headers that route a request to the preview. Their values are secret. */
   routeHeaders: Record<string, string>;
   dispose(): Promise<void>;
 }

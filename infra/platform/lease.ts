@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { OperationError } from '../lib/errors.ts';
 import type { EnvironmentName } from '../model.ts';
 
-/** Who has an environment. */
+/** The command that holds the lease of an environment. */
 export interface LeaseHolder {
   token: string;
   owner: string;
@@ -16,14 +16,14 @@ export interface LeaseHolder {
 
 export interface Lease {
   readonly holder: LeaseHolder;
-  /** One sentence where it was taken over from a dead owner. */
+  /** A sentence for a person if it was taken over from a dead owner. */
   readonly note: string | undefined;
-  /** False once another machine took it over (this one was silent for longer than the lease): stop then. */
+  /** False once another machine has taken it over because it was not renewed in time. The caller must stop then. */
   held(): boolean;
   unlock(): Promise<void>;
 }
 
-/** Another machine, or another command, has the environment. */
+/** Another command, on this machine or another one, holds the lease. */
 export class LeaseHeldError extends OperationError {
   readonly holder: LeaseHolder;
 
@@ -41,13 +41,18 @@ export class LeaseHeldError extends OperationError {
   }
 }
 
-/** What machines that release to the same environment share. */
+/** State shared by the machines that release to the same environment. */
 export interface Shared {
-  /** Takes the environment for one command, renewed until it is released. Rejects with a `LeaseHeldError` where another has it. */
+  /**
+   * Acquires the lease for one command and renews it until `unlock`. Rejects with a `LeaseHeldError` if another holds
+   * it.
+   */
   acquire(environment: EnvironmentName, by: { owner: string; release: string; leaseMs?: number }): Promise<Lease>;
   holder(environment: EnvironmentName): Promise<LeaseHolder | undefined>;
-  /** Stores what is new or changed of a release's directory. Resolves when it is durable. */
+  /** Uploads new and changed files of a release's directory. Resolves when they are durable. */
   pushRelease(environment: EnvironmentName, id: string, directory: string): Promise<void>;
-  /** Brings the releases of an environment that another machine made into `directory` (one folder each); the newer side of each file wins. */
+  /**
+   * Downloads the releases of an environment into `directory`, one folder each. Of each file the newer version is kept.
+   */
   pullReleases(environment: EnvironmentName, directory: string): Promise<void>;
 }

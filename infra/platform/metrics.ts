@@ -2,36 +2,39 @@ import type { Colour } from '../model.ts';
 
 export interface ColourTraffic {
   requests: number;
-  /** Answers with status 5xx, and requests that got no answer. */
+  /** Responses with status 5xx, and requests without a response. */
   errors: number;
   writes: number;
-  /** Reads that the split alone decided on: not those of a client that had just written, which stay on the live colour. */
+  /** Reads routed by the split. Excludes reads of a client that has just written: they go to the live colour. */
   splitReads: number;
   /**
-   * One per request, milliseconds at the balancer, unsorted. Where the platform knows quantiles only: values that are spread as the
-   * quantiles say, as many as there were requests, or some thousands that stand for `timed` of them. A test of them is less sharp then.
+   * Latency of each request at the balancer, ms, unsorted. A platform that knows only quantiles returns values
+   * distributed according to them: one per request, or a few thousand that represent `timed` requests. Statistical
+   * tests are then less sensitive.
    */
   latenciesMs: number[];
-  /** Requests whose time is known, where `latenciesMs` has fewer values. */
+  /** Number of requests with a known latency, if `latenciesMs` has fewer values. */
   timed?: number;
 }
 
 export interface TrafficWindow {
-  /** What the numbers cover, ms since the epoch: less than was asked for where the platform counts in whole periods. */
+  /**
+   * Time that the numbers cover, ms since the epoch. Shorter than requested if the platform counts in whole periods.
+   */
   from: number;
   to: number;
   colours: Record<Colour, ColourTraffic>;
-  /** Time (ms since the epoch) of the newest record seen at all; older than `to` by much means stale data. */
+  /** Time of the newest record of any kind, ms since the epoch. Much older than `to`: the data is stale. */
   newestAt: number | undefined;
 }
 
 export interface Metrics {
-  /** How late a record may be, ms: what is younger is not complete yet. */
+  /** Maximum delay of a record, ms. Data younger than this is incomplete. */
   readonly delayMs: number;
-  /** Requests are counted in whole periods of so many ms; 0: each by itself. */
+  /** Length of the periods in which requests are counted, ms. 0: each request is recorded. */
   readonly periodMs: number;
-  /** All requests that ended within [from, to), ms since the epoch, without those of the header route. */
+  /** Requests that ended within [from, to), ms since the epoch, except those routed by header. */
   window(from: number, to: number): Promise<TrafficWindow>;
-  /** CPU seconds used so far by each part (`api.blue`, `database.blue`, `balancer`), to name a bottleneck. */
+  /** CPU seconds used so far by each part (`api.blue`, `database.blue`, `balancer`), to find a bottleneck. */
   cpuSeconds(): Promise<Record<string, number>>;
 }

@@ -5,76 +5,84 @@ import type { Artefacts } from './artefacts.ts';
 import type { Environment } from './environment.ts';
 
 /**
- * What a platform must be able to do while a release runs. Programs (what exists) are in `local/` and `aws/`;
- * these interfaces are how the stages reach what the programs made. Every method rejects with an `OperationError`
- * (see `errors.ts`) that says what was being done, what was found and what to do.
+ * What a platform provides while a release runs. The Pulumi programs in `local/` and `aws/` create the resources; the
+ * stages of a release use them through these interfaces. Every method rejects with an `OperationError` (see
+ * `errors.ts`).
  */
 export interface Platform {
   readonly name: 'local' | 'aws';
-  /** Where its control plane is emulated: who answers instead of the real one. A report has to say so. */
+  /** Name of the emulator that replaces the control plane, for the report. Absent: the real one is used. */
   readonly emulatedBy?: string;
   readonly engine: EngineSettings;
   readonly artefacts: Artefacts;
-  /** What becomes of a colour that serves nobody: taken down, or its database stays, as a new one takes long to make. */
+  /** What happens to a colour without traffic. A database that takes long to create stays. */
   readonly idleColour: 'taken down' | 'database stays';
-  /** What becomes of a write while a cutover holds it, after "they": a client's experience, for the plan. */
+  /** What happens to writes during the write hold, for the plan. Completes a sentence whose subject is "they". */
   readonly heldWrites: string;
-  /** Why nobody knows how long a stage takes there before a first release, for a person. Absent: the stages' own estimates hold. */
+  /**
+   * Why stages have no estimated duration before the first release, for a person. Absent: the stages' estimates apply.
+   */
   readonly noEstimate?: string;
-  /** Whether it is reached over a network with credentials: both can be missing where a plan is only looked at. */
+  /** Whether using it needs network access and credentials. A dry run must work without both. */
   readonly remote: boolean;
-  /** Image with k6, where load can be divided among jobs. Absent: all load comes from this machine. */
+  /** Image with k6 for load tests that are divided among jobs. Absent: this machine generates the load. */
   readonly loadImage?: string;
-  /** Whether `wipe` takes down what the engine could not; else the engine's record must not be forgotten. */
+  /** Whether `wipe` also removes resources that the engine could not. If not, the engine's state must be kept. */
   readonly wipesAll: boolean;
-  /** Several machines can release to the same environment: what they must share. Absent: one machine has it all. */
+  /** State shared by machines that release to the same environment. Absent: only one machine can. */
   readonly shared?: Shared;
-  /** What is missing or wrong before anything is changed (programs, rights, the wrong account), a sentence each. */
+  /** Missing or wrong prerequisites (programs, rights, account), a sentence each. Changes nothing. */
   problems(): Promise<string[]>;
   /**
-   * Whether an error means only that this program can do nothing any more (its credentials have expired): then nothing is undone, which
-   * would fail alike, and `resume` goes on. Absent: no error does.
+   * Whether the error means that this program cannot continue at all, such as expired credentials. Nothing is undone
+   * then, because undoing would fail too; `resume` continues the release. Absent: never.
    */
   stopsHere?(error: unknown): boolean;
-  /** What the environment costs, and its idle colour per hour, with the date of the prices: a sentence. Absent: nothing is billed. */
+  /**
+   * Cost of the environment and of its idle colour per hour, with the date of the prices, as a sentence. Absent: no
+   * cost.
+   */
   cost?(environment: EnvironmentName, spec: EnvironmentSpec): Promise<string>;
-  /** What the environment would be made of, and what that would cost: a table for the plan. Asks nobody. Absent: nothing is billed. */
+  /** Resources and cost of the environment as a table for the plan. Makes no network calls. Absent: no cost. */
   estimate?(environment: EnvironmentName, spec: EnvironmentSpec): Promise<string>;
-  /** What the programs declare for an environment, found without making it. Absent: policies judge what is there (`Environment.audit`). */
+  /**
+   * Resources that the programs declare, without creating them. Absent: policies check the running environment
+   * (`Environment.audit`).
+   */
   declared?(environment: EnvironmentName, spec: EnvironmentSpec): Promise<DeclaredResources>;
-  /** An environment whose foundation is up. `outputs` reads what a stack of it gave out. */
+  /** Connects to an environment whose foundation is up. `outputs` reads the outputs of its stacks. */
   connect(environment: EnvironmentName, spec: EnvironmentSpec, outputs: StackOutputs): Promise<Environment>;
   /**
-   * What runs of an environment, or is left of it, looked for without the engine's record: one that is lost or cut off must
-   * not make what serves users look like nothing. Rejects where it cannot be looked for.
+   * Finds what exists of an environment without the engine's state, so that lost or damaged state does not make a
+   * running environment look empty. Rejects if the search is impossible.
    */
   found(environment: EnvironmentName, spec: Pick<EnvironmentSpec, 'application'>): Promise<Found>;
   /**
-   * Stops and removes whatever is left of an environment once its stacks are down, or where the engine cannot take
-   * them down. Resolves to what it keeps (backups, reports), for a person.
+   * Stops and removes what is left of an environment after its stacks were destroyed, or if the engine cannot destroy
+   * them. Resolves to what is kept (backups, reports), for a person.
    */
   wipe(environment: EnvironmentName, options: { keepBackups: boolean }): Promise<string[]>;
 }
 
 export interface DeclaredResources {
   resources: { type: string; name: string; props: Record<string, unknown> }[];
-  /** Names that differ between environments on purpose. */
+  /** Names that differ between environments intentionally. */
   words: string[];
 }
 
-/** What is there of an environment, whatever the engine recorded. */
+/** What exists of an environment, independent of the engine's state. */
 export interface Found {
-  /** Where it was looked for, for a person. */
+  /** Where the search took place, for a person. */
   where: string;
-  /** Who gets the writes; undefined where nobody does, or where it cannot be told without the record. */
+  /** The colour that gets the writes. Undefined if none does, or if that cannot be determined. */
   live: Colour | undefined;
-  /** Colours of which there is a database, or what may be one. */
+  /** Colours that have a database or may have one. */
   databases: Colour[];
-  /** Of the services of a colour, where it can be told. */
+  /** Versions of the running services by colour, as far as they can be determined. */
   versions: Partial<Record<Colour, string>>;
-  /** All that was found, a sentence each, for a person. */
+  /** Everything that was found, a sentence each, for a person. */
   facts: string[];
 }
 
-/** Outputs of one stack, as recorded; empty where it was never up. Secret ones are left out. */
+/** Recorded outputs of a stack, without secret ones. Empty if it was never up. */
 export type StackOutputs = (kind: StackKind) => Promise<Record<string, unknown>>;

@@ -1,11 +1,11 @@
 import type { Colour, Split } from '../model.ts';
 
-/** The entry point, as a client has to call it. */
+/** How a client reaches the entry point. */
 export interface EntryPoint {
   baseUrl: string;
-  /** PEM file of the authority that signed its certificate; absent where the system already trusts it. */
+  /** PEM file of the authority that signed its certificate. Absent: the system trusts it already. */
   caFile?: string;
-  /** Headers that route a request to `colour` whatever the weights say. Secret: never log them. */
+  /** Headers that route a request to `colour` regardless of the split. Secret: never log them. */
   routeHeaders(colour: Colour): Record<string, string>;
 }
 
@@ -19,34 +19,37 @@ export interface ServerState {
 export interface RouterState {
   /** Undefined until the first go-live. */
   split: Split | undefined;
-  /** Names of rules that do not do what `split` says: a change of several was cut off, and `apply` ends it. Absent: all do. */
+  /**
+   * Names of balancer rules that contradict `split` because a change was interrupted. `apply` repairs them. Absent:
+   * none.
+   */
   disagreeing?: string[];
-  /** Milliseconds that the hold's lease still has; 0 when writes flow. */
+  /** Remaining lease of the write hold, ms. 0: writes are not held. */
   holdMs: number;
   servers: ServerState[];
 }
 
-/** The load balancer at run time. What the traffic stack declares and what this reads must agree: else it is drift. */
+/** The load balancer at run time. A difference between `read` and what the traffic stack declares is drift. */
 export interface Router {
   readonly entry: EntryPoint;
-  /** Longest time until a hold or a split that the balancer took is seen at the entry point, ms: a cutover plans for it. */
+  /** Maximum delay, ms, until an accepted hold or split takes effect at the entry point. */
   readonly settlesMs: number;
-  /** Read back from the balancer itself, never from what was asked for. */
+  /** Reads the actual state from the balancer, never what was requested. */
   read(): Promise<RouterState>;
   /**
-   * Applies a split at once (milliseconds), persisted so that a restarted balancer keeps it. Does not end a hold. Once `signal`
-   * aborts: reverts partial changes and rejects; nothing changes afterwards.
+   * Applies a split and persists it, so that a restarted balancer keeps it. Does not end a hold. On abort: reverts
+   * partial changes and rejects; nothing changes afterwards. A platform that switches in one step ignores `signal`.
    */
   apply(split: Split, signal?: AbortSignal): Promise<void>;
-  /** New writes wait, at most `leaseMs`: then they go to the live colour by themselves, even if this program died. */
+  /** Holds new writes for at most `leaseMs`. The hold ends by itself then, even if this program has died. */
   hold(leaseMs: number): Promise<void>;
-  /** Lets the held writes go, to whatever is live now. */
+  /** Ends the hold. Held writes go to the colour that is live now. */
   resumeWrites(): Promise<void>;
-  /** Writes that were passed to `colour` and are not answered yet. */
+  /** Number of writes that were passed to `colour` and have no response yet. */
   writesInFlight(colour: Colour): Promise<number>;
   /**
-   * Ends the writes that were passed to `colour` and are not answered: their clients get an error, and nobody knows whether they
-   * were done. Resolves to how many. Absent where the balancer cannot.
+   * Cuts the connections of writes that were passed to `colour` and have no response yet. Their clients get an error,
+   * and the outcome of these writes is unknown. Resolves to their number. Absent: the balancer cannot do it.
    */
   cutWrites?(colour: Colour): Promise<number>;
 }

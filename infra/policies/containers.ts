@@ -9,17 +9,17 @@ interface Container {
   environment?: { name: string; value: string }[];
 }
 
-/** Names of variables that hold secrets, by what they are usually called, and addresses with a password in them. */
+/** Usual endings of the names of secret variables, and URLs that contain a password. */
 const secretName = /(PASSWORD|SECRET|TOKEN|PRIVATE_KEY|DATABASE_URL)$/;
 const secretValue = /:\/\/[^/@\s]+:[^/@\s]+@/;
 
 const container = ({ name, ...found }: Container): string[] => [
   ...unless(found.readonlyRootFilesystem === true, `${name} can write to its root file system`),
   ...unless(found.privileged !== true, `${name} is privileged`),
-  ...unless(found.logConfiguration !== undefined, `${name} is not logged`),
+  ...unless(found.logConfiguration !== undefined, `${name} has no log configuration`),
   ...unless(
     !/:latest$/.test(found.image) && /[:@]/.test(found.image),
-    `${name} runs an image that can change: ${found.image}`,
+    `${name} runs an image without a fixed tag or digest: ${found.image}`,
   ),
   ...(found.environment ?? [])
     .filter((variable) => secretName.test(variable.name) || secretValue.test(variable.value))
@@ -28,7 +28,8 @@ const container = ({ name, ...found }: Container): string[] => [
 
 export const containers: Rule = {
   name: 'containers',
-  description: 'Containers write to no disk, have no rights over their host, are logged, and get secrets as secrets.',
+  description:
+    'Containers have a read-only root file system, are not privileged, are logged, and get secrets as ECS secrets.',
   each: on(['ecs/taskDefinition:TaskDefinition'], ({ props }) =>
     (JSON.parse(String(props['containerDefinitions'])) as Container[]).flatMap(container),
   ),
@@ -36,7 +37,7 @@ export const containers: Rule = {
 
 export const images: Rule = {
   name: 'images',
-  description: 'Images are scanned, and what a tag says never changes.',
+  description: 'Images are scanned on push, and tags are immutable.',
   each: on(['ecr/repository:Repository'], ({ props }) => {
     const scanning = props['imageScanningConfiguration'] as { scanOnPush?: boolean } | undefined;
     return [

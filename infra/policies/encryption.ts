@@ -1,9 +1,9 @@
 import { on, statementsOf, unless, type Resource, type Rule } from './rule.ts';
 
-/** Security policies of load balancers that take nothing older than TLS 1.2. */
+/** Security policies of load balancers that require TLS 1.2 or later. */
 const tlsPolicies = /^ELBSecurityPolicy-(TLS13-1-[23]|TLS-1-2|FS-1-2)/;
 
-/** The property of each type that names our key; what lacks it is encrypted with AWS's, or not at all. */
+/** By type, the property with the environment's KMS key. Without it AWS uses a key of its own, or none. */
 const keyProperties: Record<string, string> = {
   'rds/instance:Instance': 'kmsKeyId',
   'cloudwatch/logGroup:LogGroup': 'kmsKeyId',
@@ -24,24 +24,26 @@ const databaseStorage = on(['rds/instance:Instance'], ({ props }) => [
   ...unless(props['storageEncrypted'] === true, 'its storage is not encrypted'),
   ...unless(
     props['performanceInsightsEnabled'] !== true || isSet(props['performanceInsightsKmsKeyId']),
-    "what performance insights keep is not encrypted with the environment's key",
+    "its Performance Insights data is not encrypted with the environment's key",
   ),
 ]);
 
 const images = on(['ecr/repository:Repository'], ({ props }) => {
   const [encryption] = (props['encryptionConfigurations'] ?? []) as { encryptionType?: string }[];
-  return unless(encryption?.encryptionType === 'KMS', 'its images are not encrypted with a key of KMS');
+  return unless(encryption?.encryptionType === 'KMS', 'its images are not encrypted with a KMS key');
 });
 
-const rotation = on(['kms/key:Key'], ({ props }) => unless(props['enableKeyRotation'] === true, 'it does not rotate'));
+const rotation = on(['kms/key:Key'], ({ props }) =>
+  unless(props['enableKeyRotation'] === true, 'automatic rotation is off'),
+);
 
 export const atRest: Rule = {
   name: 'encrypted-at-rest',
-  description: 'Whatever is stored is encrypted with a key of the environment, which rotates.',
+  description: 'Stored data is encrypted with a key of the environment, and the key is rotated.',
   each: (resource, scope) => [withKey, databaseStorage, images, rotation].flatMap((check) => check(resource, scope)),
 };
 
-/** Of the resources of a type, those that belong to a bucket by its id or name. */
+/** Resources of this type that belong to the bucket. They have its resource name. */
 const ofBucket = (resources: Resource[], type: string, bucket: Resource): Resource[] =>
   resources.filter(({ type: found, name }) => found === `aws:s3/${type}` && name === bucket.name);
 
@@ -49,7 +51,7 @@ const buckets = (resources: Resource[]): Resource[] => resources.filter(({ type 
 
 export const bucketsAtRest: Rule = {
   name: 'buckets-encrypted-and-versioned',
-  description: 'Every bucket is encrypted and keeps versions.',
+  description: 'Every bucket is encrypted and versioned.',
   together: (resources) =>
     buckets(resources).flatMap((bucket) => {
       const encryption = ofBucket(
@@ -63,7 +65,7 @@ export const bucketsAtRest: Rule = {
       );
       return [
         ...unless(encryption.length > 0, `${bucket.name} is not encrypted`),
-        ...unless(kept, `${bucket.name} keeps no versions`),
+        ...unless(kept, `${bucket.name} is not versioned`),
       ];
     }),
 };
@@ -72,18 +74,18 @@ const listeners = on(['lb/listener:Listener'], ({ props }) => {
   if (props['protocol'] === 'HTTPS')
     return unless(
       tlsPolicies.test(String(props['sslPolicy'])),
-      `its policy ${String(props['sslPolicy'])} takes less than TLS 1.2`,
+      `its policy ${String(props['sslPolicy'])} allows TLS versions before 1.2`,
     );
   const actions = (props['defaultActions'] ?? []) as { type?: string; redirect?: { protocol?: string } }[];
-  const sendsOn = actions.every(({ type, redirect }) => type === 'redirect' && redirect?.protocol === 'HTTPS');
-  return unless(sendsOn, 'it answers without TLS, instead of sending on to HTTPS');
+  const redirects = actions.every(({ type, redirect }) => type === 'redirect' && redirect?.protocol === 'HTTPS');
+  return unless(redirects, 'it serves HTTP instead of redirecting to HTTPS');
 });
 
 const databases = on(['rds/parameterGroup:ParameterGroup'], ({ props }) => {
   const parameters = (props['parameters'] ?? []) as { name: string; value: string }[];
   return unless(
     parameters.some(({ name, value }) => name === 'rds.force_ssl' && value === '1'),
-    'rds.force_ssl is not 1: the database takes connections without TLS',
+    'rds.force_ssl is not 1: the database accepts connections without TLS',
   );
 });
 
@@ -93,7 +95,7 @@ const subscriptions = on(['sns/topicSubscription:TopicSubscription'], ({ props }
 
 export const inTransit: Rule = {
   name: 'encrypted-in-transit',
-  description: 'Clients, databases and notifications are reached over TLS 1.2 or later only.',
+  description: 'Clients, databases and notifications use TLS; load balancers require version 1.2 or later.',
   each: (resource, scope) => [listeners, databases, subscriptions].flatMap((check) => check(resource, scope)),
 };
 
@@ -105,6 +107,6 @@ export const bucketsInTransit: Rule = {
       const refused = ofBucket(resources, 'bucketPolicy:BucketPolicy', bucket)
         .flatMap(({ props }) => statementsOf(props['policy']))
         .some(({ Effect, Condition }) => Effect === 'Deny' && Condition?.['Bool']?.['aws:SecureTransport'] === 'false');
-      return unless(refused, `${bucket.name} answers requests without TLS`);
+      return unless(refused, `${bucket.name} accepts requests without TLS`);
     }),
 };

@@ -1,27 +1,24 @@
 import { isEverybody, on, statementsOf, unless, type Resource, type Rule } from './rule.ts';
 
-const everywhere = ['0.0.0.0/0', '::/0'];
-/** Those of the web, or one that no service of a system has: an environment may have a port of its own. */
+const wholeInternet = ['0.0.0.0/0', '::/0'];
+/** 80, 443, or a port above the well-known ones, because an environment may define its own HTTPS port. */
 const isWebPort = (port: number): boolean => [80, 443].includes(port) || port >= 1024;
 
-/** Rules of the load balancer's own security group; everything else must name who may come. */
+/** The load balancer and the rules of its security group, by name. All other rules must name their sources. */
 const isEntry = ({ name }: Resource): boolean => name.includes('-entry');
 
 const ingress = on(['vpc/securityGroupIngressRule:SecurityGroupIngressRule'], (rule) => {
   const { cidrIpv4, cidrIpv6, fromPort, toPort } = rule.props;
-  if (![cidrIpv4, cidrIpv6].some((cidr) => everywhere.includes(String(cidr)))) return [];
+  if (![cidrIpv4, cidrIpv6].some((cidr) => wholeInternet.includes(String(cidr)))) return [];
   const isWeb = fromPort === toPort && isWebPort(Number(fromPort));
-  return unless(isEntry(rule) && isWeb, `the whole internet reaches port ${String(fromPort)}`);
+  return unless(isEntry(rule) && isWeb, `port ${String(fromPort)} is open to the whole internet`);
 });
 
-/** Rules inside a group are not looked at one by one, so they are not used. */
+/** `ingress` checks separate rules only, so inline rules are forbidden. */
 const inlineRules = on(
   ['ec2/securityGroup:SecurityGroup', 'ec2/defaultSecurityGroup:DefaultSecurityGroup'],
   ({ props }) =>
-    unless(
-      ((props['ingress'] ?? []) as unknown[]).length === 0,
-      'it has rules of its own: use SecurityGroupIngressRule',
-    ),
+    unless(((props['ingress'] ?? []) as unknown[]).length === 0, 'it has inline rules: use SecurityGroupIngressRule'),
 );
 
 const database = on(['rds/instance:Instance'], ({ props }) =>
@@ -38,7 +35,7 @@ const balancer = on(['lb/loadBalancer:LoadBalancer'], (resource) =>
 );
 
 const functions = on(['lambda/functionUrl:FunctionUrl'], () => [
-  'a function with a URL is open beside the load balancer',
+  'a function URL is reachable without the load balancer',
 ]);
 
 const resourcePolicies = on(
@@ -54,7 +51,7 @@ const resourcePolicies = on(
     const open = statementsOf(props['policy']).filter(
       (statement) => statement.Effect === 'Allow' && isEverybody(statement) && statement.Condition === undefined,
     );
-    return unless(open.length === 0, 'everybody may use it');
+    return unless(open.length === 0, 'its policy allows everybody without a condition');
   },
 );
 
@@ -62,7 +59,7 @@ const checks = [ingress, inlineRules, database, tasks, balancer, functions, reso
 
 export const notPublic: Rule = {
   name: 'not-public',
-  description: 'Nothing is open to the internet but the load balancer, on its two ports.',
+  description: 'Only the load balancer is open to the internet, on its web ports.',
   each: (resource, scope) => checks.flatMap((check) => check(resource, scope)),
 };
 
@@ -70,7 +67,7 @@ const blocks = ['blockPublicAcls', 'blockPublicPolicy', 'ignorePublicAcls', 'res
 
 export const bucketsNotPublic: Rule = {
   name: 'buckets-not-public',
-  description: 'Every bucket blocks public access, in all four ways.',
+  description: 'Every bucket has all four settings that block public access.',
   together: (resources) =>
     resources
       .filter(({ type }) => type === 'aws:s3/bucket:Bucket')
@@ -78,7 +75,7 @@ export const bucketsNotPublic: Rule = {
         const block = resources.find(
           (found) => found.type === 'aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock' && found.name === name,
         );
-        const open = blocks.filter((way) => block?.props[way] !== true);
-        return unless(open.length === 0, `${name} does not ${open.join(', ')}`);
+        const unset = blocks.filter((setting) => block?.props[setting] !== true);
+        return unless(unset.length === 0, `${name} does not set ${unset.join(', ')}`);
       }),
 };

@@ -1,4 +1,5 @@
-// Plain JavaScript, as Pulumi would compile TypeScript itself, with an old compiler; what it imports, Node.js reads by itself.
+// Plain JavaScript, because Pulumi would compile a TypeScript entry point with an old compiler. Node.js runs the
+// imported TypeScript directly.
 import { serve } from './pack.ts';
 
 serve();

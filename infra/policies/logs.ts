@@ -6,7 +6,7 @@ const kept = on(['cloudwatch/logGroup:LogGroup'], ({ props }) => {
   const days = Number(props['retentionInDays'] ?? 0);
   return unless(
     days >= leastDays,
-    days === 0 ? 'it keeps logs for ever' : `it keeps logs for ${days} days, not ${leastDays}`,
+    days === 0 ? 'it has no retention time' : `it keeps logs for ${days} days instead of at least ${leastDays}`,
   );
 });
 
@@ -17,12 +17,12 @@ const balancer = on(['lb/loadBalancer:LoadBalancer'], ({ props }) =>
 const database = on(['rds/instance:Instance'], ({ props }) =>
   unless(
     ((props['enabledCloudwatchLogsExports'] ?? []) as string[]).includes('postgresql'),
-    'its log stays on the instance',
+    'its log is not exported to CloudWatch',
   ),
 );
 
 export const logged: Rule = {
   name: 'logs-with-retention',
-  description: 'Load balancer and databases are logged, and every log is kept for a known time.',
+  description: 'Load balancer and databases are logged, and every log group has a retention time of at least 30 days.',
   each: (resource, scope) => [kept, balancer, database].flatMap((check) => check(resource, scope)),
 };

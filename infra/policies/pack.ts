@@ -12,7 +12,7 @@ export function scopeOf(urn: string): Scope {
     if (kind !== undefined) return { environment, colour: colours.find((colour) => colour === kind) };
   }
   if (stack === pipelineStack) return { environment: 'account' };
-  throw new Error(`${stack} is no stack of Greenlight`);
+  throw new Error(`${stack} is not a Greenlight stack`);
 }
 
 interface Seen {
@@ -43,5 +43,5 @@ function policy(rule: Rule): Policies[number] {
   };
 }
 
-/** For `pulumi preview --policy-pack infra/policies`: the engine asks it before it changes anything. */
+/** Serves the rules to the engine, which checks them before it changes anything (`--policy-pack infra/policies`). */
 export const serve = (): PolicyPack => new PolicyPack('greenlight', { policies: rules.map(policy) });

@@ -1,6 +1,6 @@
 import type { Resource } from './rule.ts';
 
-/** Properties in which the environments may differ: sizes, spreading and protection, and names of themselves. */
+/** Properties in which the environments may differ: sizes, availability, protection and names. */
 const mayDiffer = new Set([
   'tags',
   'recoveryPointTags',
@@ -36,30 +36,30 @@ const mayDiffer = new Set([
   'region',
 ]);
 
-/** How many tasks a service has is its size: the alarm on them follows. */
+/** Whether a property may differ. The alarm threshold on healthy tasks follows from their number. */
 const isSize = (resource: Resource, property: string): boolean =>
   mayDiffer.has(property) || (property === 'threshold' && resource.props['metricName'] === 'HealthyHostCount');
 
-/** The values of `other`'s environment where they stand in text, such as ARNs: `production` becomes `*`. */
+/** JSON of a value in which the environment's own names are replaced by `*`, for example `production` in an ARN. */
 const neutral = (value: unknown, words: string[]): string =>
   words.reduce((text, word) => text.replaceAll(word, '*'), JSON.stringify(value ?? null));
 
 export interface ParityInput {
   resources: Resource[];
-  /** What names this environment: its name, account, domain, hosted zone. */
+  /** Values that identify this environment: name, account, domain, hosted zone. */
   words: string[];
 }
 
 /**
- * What staging would not show of production: resources that only one of them has, and settings that differ beyond size and
- * protection. Each as one sentence; pure.
+ * Differences that make staging a poor rehearsal for production, a sentence each: resources that only one of them has,
+ * and properties that must not differ. Pure.
  */
 export function parity(staging: ParityInput, production: ParityInput): string[] {
-  const [here, there] = [byName(staging), byName(production)];
-  const missing = [...there.keys()].filter((key) => !here.has(key)).map((key) => `staging has no ${key}`);
-  const extra = [...here.keys()].filter((key) => !there.has(key)).map((key) => `only staging has ${key}`);
-  const different = [...here].flatMap(([key, resource]) => {
-    const twin = there.get(key);
+  const [staged, live] = [byName(staging), byName(production)];
+  const missing = [...live.keys()].filter((key) => !staged.has(key)).map((key) => `staging has no ${key}`);
+  const extra = [...staged.keys()].filter((key) => !live.has(key)).map((key) => `only staging has ${key}`);
+  const different = [...staged].flatMap(([key, resource]) => {
+    const twin = live.get(key);
     if (twin === undefined) return [];
     const properties = new Set([...Object.keys(resource.props), ...Object.keys(twin.props)]);
     return [...properties]

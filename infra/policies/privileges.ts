@@ -1,6 +1,9 @@
 import { on, statementsOf, unless, type Rule, type Statement } from './rule.ts';
 
-/** Actions for which AWS knows no resource, says the Service Authorization Reference. They give no right to any object. */
+/**
+ * Actions that do not support resources in a policy, per AWS's Service Authorization Reference. They change no
+ * resource.
+ */
 const withoutResource = [
   'ec2:DescribeDhcpOptions',
   'ec2:DescribeNetworkInterfaces',
@@ -12,10 +15,10 @@ const withoutResource = [
   'elasticloadbalancing:DescribeTags',
 ];
 
-/** Managed policies made for one service each; the others give a person's rights. */
+/** AWS managed policies for a single service's role. The others are meant for people. */
 const managedPolicies = /^arn:aws:iam::aws:policy\/service-role\//;
 
-/** `s3:*`, `*`, and `s3:Get*`: what a wildcard allows grows with AWS. */
+/** Actions with a wildcard, such as `s3:Get*`: AWS may add actions that match. */
 const wideActions = (statement: Statement): string[] => statement.Action.filter((action) => action.includes('*'));
 
 const granted = (document: unknown): Statement[] => statementsOf(document).filter(({ Effect }) => Effect === 'Allow');
@@ -29,12 +32,12 @@ const identityPolicies = on(
         statement.Resource.includes('*') && !statement.Action.every((action) => withoutResource.includes(action));
       return [
         ...unless(wide.length === 0, `it allows ${wide.join(', ')}`),
-        ...unless(!anywhere, `it allows ${statement.Action.join(', ')} on everything`),
+        ...unless(!anywhere, `it allows ${statement.Action.join(', ')} on all resources`),
       ];
     }),
 );
 
-/** A key that its account cannot manage is lost; nobody else gets more than single actions. */
+/** Wildcards are allowed only for a key's own account: otherwise nobody could manage the key. */
 const resourcePolicies = on(
   ['kms/key:Key', 'sns/topicPolicy:TopicPolicy', 'sqs/queuePolicy:QueuePolicy', 's3/bucketPolicy:BucketPolicy'],
   ({ type, props }) =>
@@ -54,7 +57,10 @@ const attachments = on(['iam/rolePolicyAttachment:RolePolicyAttachment'], ({ pro
   );
 });
 
-/** GitHub vouches for one repository's environment, for AWS alone. Without these conditions: for any repository there is; by a branch: without reviewers. */
+/**
+ * Whether the trust is limited to the OIDC tokens of a GitHub environment of one repository. Without the conditions any
+ * repository could assume the role. A branch as the subject would bypass the environment's reviewers.
+ */
 function isOneWorkflow({ Action, Principal, Condition }: Statement): boolean {
   const provider = typeof Principal === 'object' ? Principal['Federated'] : undefined;
   const equal = Condition?.['StringEquals'] ?? {};
@@ -75,23 +81,23 @@ const trust = on(['iam/role:Role'], ({ props }) =>
     const services = typeof Principal === 'object' ? Object.keys(Principal) : [];
     return unless(
       services.every((kind) => kind === 'Service') && services.length > 0,
-      'somebody other than a service of AWS, or one workflow, may assume it',
+      'it may be assumed by others than AWS services and single GitHub workflows',
     );
   }),
 );
 
-/** Those of the pipeline carry the rights to release, and are an administrator's. */
+/** The roles of the pipeline stack are exempt: an administrator creates them. */
 const bounded = on(['iam/role:Role'], ({ props }, { environment }) =>
   unless(
     environment === 'account' || typeof props['permissionsBoundary'] === 'string',
-    'no boundary limits what it may be given',
+    'it has no permissions boundary',
   ),
 );
 
 export const leastPrivilege: Rule = {
   name: 'least-privilege',
   description:
-    'No wildcard in what a role may do, no wide managed policy, a boundary, and only services and single workflows assume roles.',
+    'Roles have no wildcard actions, no broad managed policies and a permissions boundary, and only AWS services and single workflows may assume them.',
   each: (resource, scope) =>
     [identityPolicies, resourcePolicies, attachments, trust, bounded].flatMap((check) => check(resource, scope)),
 };

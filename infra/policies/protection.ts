@@ -1,6 +1,6 @@
 import { on, unless, type Rule } from './rule.ts';
 
-/** Days for which a production database can be taken back to any moment. */
+/** Minimum days of point-in-time recovery of a production database. */
 const leastBackupDays = 7;
 
 const database = on(['rds/instance:Instance'], ({ props }) => [
@@ -9,9 +9,9 @@ const database = on(['rds/instance:Instance'], ({ props }) => [
     `it keeps backups for less than ${leastBackupDays} days`,
   ),
   ...unless(props['deletionProtection'] === true, 'it can be deleted'),
-  ...unless(props['skipFinalSnapshot'] !== true, 'it is deleted without a last snapshot'),
+  ...unless(props['skipFinalSnapshot'] !== true, 'it is deleted without a final snapshot'),
   ...unless(props['deleteAutomatedBackups'] === false, 'its backups are deleted with it'),
-  ...unless(props['multiAz'] === true, 'it has no standby in another zone'),
+  ...unless(props['multiAz'] === true, 'it has no standby in another availability zone'),
 ]);
 
 const balancer = on(['lb/loadBalancer:LoadBalancer'], ({ props }) =>
@@ -31,14 +31,15 @@ export const protectedInProduction: Rule = {
 
 export const secondRegion: Rule = {
   name: 'backups-in-a-second-region',
-  description: 'The foundation has a backup plan that copies to another region; databases are in it by their tag.',
+  description:
+    'The foundation has a backup plan that copies to another region, and databases have the tag that selects them for it.',
   together: (resources, { environment, colour }) => {
     if (colour !== undefined) {
       const databases = resources.filter(({ type }) => type === 'aws:rds/instance:Instance');
-      const forgotten = databases.filter(
+      const untagged = databases.filter(
         ({ props }) => (props['tags'] as Record<string, string> | undefined)?.['backup'] !== environment,
       );
-      return forgotten.map(({ name }) => `${name} has no tag backup=${environment}: no plan covers it`);
+      return untagged.map(({ name }) => `${name} has no tag backup=${environment}: no backup plan covers it`);
     }
     // The traffic stack has nothing to back up.
     if (!resources.some(({ type }) => type === 'aws:lb/loadBalancer:LoadBalancer')) return [];
@@ -60,12 +61,12 @@ const vaultRegions = (resources: Parameters<Extract<Rule, { together: unknown }>
 
 export const survivesAZone: Rule = {
   name: 'survives-a-zone',
-  description: 'Every service has two tasks or more, and takes a bad version back by itself.',
+  description: 'Every service has at least two tasks and rolls a failed deployment back automatically.',
   each: on(['ecs/service:Service'], ({ props }) => {
     const breaker = props['deploymentCircuitBreaker'] as { enable?: boolean; rollback?: boolean } | undefined;
     return [
-      ...unless(Number(props['desiredCount'] ?? 0) >= 2, 'it has less than two tasks'),
-      ...unless(breaker?.enable === true && breaker.rollback === true, 'it does not take a bad version back'),
+      ...unless(Number(props['desiredCount'] ?? 0) >= 2, 'it has fewer than two tasks'),
+      ...unless(breaker?.enable === true && breaker.rollback === true, 'it does not roll back a failed deployment'),
     ];
   }),
 };

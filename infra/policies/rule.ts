@@ -1,30 +1,29 @@
 import type { Colour, EnvironmentName } from '../model.ts';
 
-/** A resource as the engine sees it before it changes anything: its inputs, by the provider's names. */
+/** A resource as the engine passes it to policies before any change: its inputs, under the provider's names. */
 export interface Resource {
   type: string;
   name: string;
   props: Readonly<Record<string, unknown>>;
 }
 
-/** Which stack it belongs to. */
+/** The stack of a resource. */
 export interface Scope {
-  /** `account`: of the pipeline, which is there once for both. */
+  /** `account`: the pipeline stack, which belongs to no environment. */
   environment: EnvironmentName | 'account';
   colour?: Colour | undefined;
 }
 
-/** A rule of policy: pure. Says what is wrong, one sentence each, and nothing where it does not apply. */
+/** A policy rule, pure. Returns a sentence per violation. */
 export type Rule = { name: string; description: string } & (
   | { each: (resource: Resource, scope: Scope) => string[] }
-  /** Needs all resources of the stack. */
+  /** Checks all resources of a stack at once. */
   | { together: (resources: Resource[], scope: Scope) => string[] }
 );
 
-/** One sentence where something does not hold. */
 export const unless = (holds: boolean, violation: string): string[] => (holds ? [] : [violation]);
 
-/** Runs a check on resources of these types, `rds/instance:Instance` without the package. */
+/** Limits a check to resources of these types, without the package name: `rds/instance:Instance`. */
 export const on =
   (types: string[], check: (resource: Resource, scope: Scope) => string[]) =>
   (resource: Resource, scope: Scope): string[] =>
@@ -41,7 +40,7 @@ export interface Statement {
 const listOf = <T>(value: T | T[] | undefined): T[] =>
   value === undefined ? [] : Array.isArray(value) ? value : [value];
 
-/** The statements of a policy document, JSON or object; actions and resources always as lists. */
+/** The statements of a policy document (JSON or object), with actions and resources as arrays. */
 export function statementsOf(document: unknown): Statement[] {
   const parsed = (typeof document === 'string' ? JSON.parse(document) : document) as
     { Statement?: unknown } | undefined;
@@ -55,7 +54,7 @@ export function statementsOf(document: unknown): Statement[] {
   );
 }
 
-/** Everybody, on the whole internet. */
+/** Whether the principal is `*`: anybody, without AWS credentials. */
 export const isEverybody = ({ Principal }: Statement): boolean =>
   Principal === '*' ||
   (typeof Principal === 'object' && Object.values(Principal).some((who) => listOf(who).includes('*')));

@@ -7,7 +7,7 @@ import { protectedInProduction, secondRegion, survivesAZone } from './protection
 import type { Resource, Rule, Scope } from './rule.ts';
 import { tagged } from './tags.ts';
 
-/** All rules, in the order in which they are reported. What staging and production must share is in `parity.ts`. */
+/** All rules, in the order of the report. Rules that compare staging with production are in `parity.ts`. */
 export const rules: readonly Rule[] = [
   inTransit,
   bucketsInTransit,
@@ -27,12 +27,12 @@ export const rules: readonly Rule[] = [
 
 export interface Violation {
   rule: string;
-  /** Absent where a rule looks at a stack as a whole. */
+  /** Absent for a rule that checks the stack as a whole. */
   resource?: string;
   found: string;
 }
 
-/** What is wrong with the resources of one stack. */
+/** Violations of all rules in one stack. */
 export const violations = (resources: Resource[], scope: Scope): Violation[] =>
   rules.flatMap((rule) => violationsOf(rule, resources, scope));
 
@@ -45,16 +45,18 @@ function violationsOf(rule: Rule, resources: Resource[], scope: Scope): Violatio
 
 export interface Judgement {
   violations: Violation[];
-  /** How many resources each rule looked into; a rule that is not here had nothing to apply to. */
+  /** Number of resources that each rule checked, by its name. Absent: none. */
   applied: Record<string, number>;
 }
 
-/** Judges the resources of one stack, and says how many each rule applied to: none at all proves nothing. */
+/**
+ * Checks one stack and counts the resources that each rule checked, because a rule that checked none proves nothing.
+ */
 export function judge(resources: Resource[], scope: Scope): Judgement {
   const applied: Judgement['applied'] = {};
   const found = rules.map((rule) => {
     const looked = new Set<Resource>();
-    // A rule applies to a resource when it looks at its properties: which types those are is the rule's own business.
+    // A rule counts as applied to a resource when it reads the properties: only the rule knows its resource types.
     const watched = resources.map((resource): Resource => ({
       type: resource.type,
       name: resource.name,

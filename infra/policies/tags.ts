@@ -1,6 +1,6 @@
 import type { Rule } from './rule.ts';
 
-/** What AWS, or its provider, gives no tags: parts of other resources, mostly. */
+/** Types that cannot be tagged, mostly parts of other resources. */
 const untagged = new Set([
   'acm/certificateValidation:CertificateValidation',
   'appautoscaling/policy:Policy',
@@ -27,15 +27,14 @@ const untagged = new Set([
   'sqs/queuePolicy:QueuePolicy',
   'wafv2/webAclAssociation:WebAclAssociation',
   'wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration',
-  // What awsx makes of a network that is tagged.
+  // Created by awsx as parts of a tagged network.
   'ec2/route:Route',
   'ec2/routeTableAssociation:RouteTableAssociation',
 ]);
 
 export const tagged: Rule = {
   name: 'tagged',
-  description:
-    'Everything says whose it is and of which environment; what is of a colour, of which, and of which release.',
+  description: 'Resources are tagged with owner and environment, and those of a colour also with colour and release.',
   each: (resource, { environment, colour }) => {
     const { type } = resource;
     if (!type.startsWith('aws:') || untagged.has(type.slice('aws:'.length))) return [];
@@ -47,7 +46,7 @@ export const tagged: Rule = {
     );
     return [
       ...missing.map((tag) => `it has no tag ${tag}`),
-      ...wrong.map(([tag, value]) => `its tag ${tag} is ${tags[tag]}, and it is of ${value}`),
+      ...wrong.map(([tag, value]) => `its tag ${tag} is ${tags[tag]} instead of ${value}`),
     ];
   },
 };

@@ -4,25 +4,25 @@ import { OperationError } from '../../lib/errors.ts';
 import { colours, type Colour } from '../../model.ts';
 import { inOrder } from '../../lib/in-order.ts';
 
-/** One request, as the balancer's log has it. */
+/** One request in the balancer's log. */
 export interface AccessRecord {
-  /** Time at which it ended, ms since the epoch. */
+  /** When the request ended, ms since the epoch. */
   at: number;
-  /** Absent where it reached no colour. */
+  /** Undefined if no colour was chosen. */
   colour: Colour | undefined;
   service: string;
   kind: 'read' | 'write';
   by: 'header' | 'split' | 'wrote';
-  /** 0 or less: no answer. */
+  /** 0 or less: no response. */
   status: number;
-  /** From its first byte to the last of the answer; -1 where it never came to that. */
+  /** From the first byte of the request to the last byte of the response, ms. -1: not available. */
   ms: number;
-  /** HAProxy's termination state: who ended it, and in which phase. `--` is the ordinary end. */
+  /** HAProxy's termination state: the cause of the end and the phase. `--`: normal end. */
   state: string;
   synthetic: boolean;
 }
 
-/** Reads a line as `accessLogFormat` makes it; undefined for any other line of the balancer. */
+/** Parses a line in `accessLogFormat`. Undefined for any other line. */
 export function parseAccessLine(line: string): AccessRecord | undefined {
   const [mark, at, colour, service, kind, by, status, ms, state, synthetic, held, ...rest] = line.split(' ');
   if (mark !== 'greenlight' || held === undefined || rest.length > 0 || !/^\d+$/.test(at ?? '')) return undefined;
@@ -39,33 +39,33 @@ export function parseAccessLine(line: string): AccessRecord | undefined {
   };
 }
 
-/** Records older than what was asked for are kept this long, for a question that goes a little further back. */
+/** Records are cached this much further back than requested, in case a later call asks for slightly older ones. */
 const slackMs = 10 * 60_000;
 const chunkBytes = 1 << 20;
 
 /**
- * Follows the balancer's log, which its supervisor rotates by renaming (`balancer.log`, `.1`, `.2`, ...). Each call of
- * `since` reads only what is new. Records are in the order of their ends.
+ * Reads the balancer's log incrementally. The supervisor rotates it by renaming (`balancer.log`, `.1`, `.2`, ...).
+ * Records are in the order in which the requests ended.
  */
 export class AccessLog {
   readonly #file: string;
-  /** Where reading stopped: the file, by its inode, and the offset behind the last whole line. */
+  /** Where reading stopped: inode of the file, and offset after the last complete line. */
   #position: { inode: bigint; offset: number } | undefined;
   #records: AccessRecord[] = [];
-  /** All records of this time (ms) and later are in `#records`. */
+  /** `#records` has every record from this time on, ms since the epoch. */
   #completeFrom = Number.POSITIVE_INFINITY;
-  readonly #oneByOne = inOrder();
+  readonly #inOrder = inOrder();
 
   constructor(file: string) {
     this.#file = file;
   }
 
   /**
-   * All requests that ended at `from` (ms since the epoch) or later. Rejects with an OperationError where the log does not
-   * exist, and where its part of that time was rotated away: half a window is no measurement.
+   * All requests that ended at `from` (ms since the epoch) or later. Rejects with an OperationError if the log does not
+   * exist or if a part of that time was rotated away, because a partial window would be misleading.
    */
   since(from: number): Promise<AccessRecord[]> {
-    return this.#oneByOne(async () => {
+    return this.#inOrder(async () => {
       if (from < this.#completeFrom) this.#forget(from);
       const files = await this.#openOldestFirst();
       try {
@@ -87,7 +87,7 @@ export class AccessLog {
     this.#completeFrom = from;
   }
 
-  /** The whole log is opened at once, so that a rotation meanwhile changes nothing. */
+  /** Opens all files before reading any, so that a rotation meanwhile has no effect. */
   async #openOldestFirst(): Promise<LogFile[]> {
     const directory = dirname(this.#file);
     const name = basename(this.#file);
@@ -98,12 +98,12 @@ export class AccessLog {
       const handle = await open(join(directory, entry)).catch(() => undefined);
       if (handle === undefined) continue; // Rotated away since the directory was read.
       const { ino, size } = await handle.stat({ bigint: true });
-      // Renamed since the directory was read: it is open already.
+      // Renamed since the directory was read, and already open under its other name.
       if (found.some(({ inode }) => inode === ino)) await handle.close();
       else found.push({ handle, inode: ino, size: Number(size), age: Number(age) });
     }
     if (found.length > 0) return found.sort((a, b) => b.age - a.age);
-    throw new OperationError(reading, `${this.#file} is missing`, 'look at the balancer: npm run status');
+    throw new OperationError(readingLog, `${this.#file} is missing`, 'check the state of the balancer: npm run status');
   }
 
   async #readOn(files: LogFile[], from: number): Promise<void> {
@@ -111,7 +111,7 @@ export class AccessLog {
     if (known < 0) this.#forget(from);
     for (const [index, file] of files.slice(Math.max(0, known)).entries()) {
       const offset = known >= 0 && index === 0 ? (this.#position?.offset ?? 0) : 0;
-      // A file that is shorter than what was read of it was emptied.
+      // If the file is shorter than what was read, it was truncated: read it from the start.
       const { end, first } = await this.#readLines(file.handle, offset <= file.size ? offset : 0);
       if (known < 0 && index === 0 && files.length > 1 && first !== undefined && first > from) {
         this.#forget(Number.POSITIVE_INFINITY);
@@ -121,7 +121,9 @@ export class AccessLog {
     }
   }
 
-  /** Reads the whole lines from `start` on. Gives the offset behind the last one, and the time of the first record. */
+  /**
+   * Reads complete lines from `start` on. Resolves to the offset after the last one and the time of the first record.
+   */
   async #readLines(handle: FileHandle, start: number): Promise<{ end: number; first: number | undefined }> {
     let end = start;
     let first: number | undefined;
@@ -148,24 +150,24 @@ interface LogFile {
   handle: FileHandle;
   inode: bigint;
   size: number;
-  /** 0 is being written, 1 was before it, and so on. */
+  /** 0: being written. 1: the previous file, and so on. */
   age: number;
 }
 
-const reading = "reading the balancer's log";
+const readingLog = "reading the balancer's log";
 
 const rotatedAway = (from: number, first: number): OperationError =>
   new OperationError(
-    reading,
-    `it begins at ${new Date(first).toISOString()}: what was before, since ${new Date(from).toISOString()}, was rotated away`,
-    'measure a shorter time, or let the supervisor keep more of balancer.log',
+    readingLog,
+    `it begins at ${new Date(first).toISOString()}; the part since ${new Date(from).toISOString()} was rotated away`,
+    'measure a shorter time, or make the supervisor keep more of balancer.log',
   );
 
 /**
- * One line per request in the balancer's log, written when it has ended: `greenlight`, time of the end (ms since the epoch),
- * colour, service, kind, routed by, status, milliseconds from the first byte of the request to the last of the answer,
- * termination state, synthetic, held. Neither query strings nor cookies nor addresses: nothing personal.
- * Absent values are `-`. `held`: the request ended while it was held.
+ * One line per request, written when the request has ended: `greenlight`, time of the end (ms since the epoch), colour,
+ * service, kind, routed by, status, milliseconds from the first byte of the request to the last byte of the response,
+ * termination state, synthetic, held. Absent values are `-`. `held`: the request ended during the write hold. The line
+ * has no personal data: no query strings, cookies or addresses.
  */
 export const accessLogFormat = [
   'greenlight',

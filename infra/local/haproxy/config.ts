@@ -7,27 +7,27 @@ import { socketPath } from '../lib/socket-path.ts';
 import { quote, renderFrontend } from './frontend.ts';
 import { renderTrafficMap, trafficMap } from './traffic-map.ts';
 
-/** Everything that the balancer's configuration follows from. The route secret is read by HAProxy from its own file. */
+/** Inputs of the balancer's configuration. HAProxy itself reads the route secret from its file. */
 export interface BalancerInputs {
   spec: EnvironmentSpec;
   layout: Layout;
   ports: Ports;
-  /** What the traffic map says at first; absent: nothing is live yet. */
+  /** Initial split in the traffic map. Absent: no colour is live yet. */
   split?: Split;
 }
 
-/** Seconds that requests under way still have after a reload or a stop (SIGUSR1) before they are cut off. */
+/** Seconds after a reload or stop (SIGUSR1) until requests in flight are cut off. */
 export const balancerStopSeconds = 30;
 
-/** Unix socket of HAProxy's runtime API. Make its directory with `prepareSocketDirectory` before HAProxy starts. */
+/** Unix socket of HAProxy's runtime API. Call `prepareSocketDirectory` before HAProxy starts. */
 export const balancerSocket = (layout: Layout): string => socketPath(layout.balancer(), 'runtime.sock');
 
-/** Unix socket of HAProxy's master, which knows the workers. In the same directory. */
+/** Unix socket of HAProxy's master process, in the same directory. */
 export const masterSocket = (layout: Layout): string => socketPath(layout.balancer(), 'master.sock');
 
 /**
- * Files of the balancer's directory, by name; each has to be written with mode 0600. `traffic.map` holds what is live: it is
- * written when it is missing and never overwritten, as the router changes it later.
+ * Files of the balancer's directory by name, to be written with mode 0600. `traffic.map` must be written only if it is
+ * missing, because the router changes it later.
  */
 export function renderBalancer(inputs: BalancerInputs): Record<string, string> {
   return {
@@ -40,10 +40,10 @@ export function renderBalancer(inputs: BalancerInputs): Record<string, string> {
 }
 
 /**
- * Foreground command line for a supervisor: a master that starts the worker. SIGUSR2 to the master reloads the configuration
- * without a refused connection (a broken one is reported and the old worker goes on); SIGUSR1 finishes what is under way and
- * stops. Its stdout is the access log. File names in the configuration are relative to the directory of `-C`: so
- * that neither spaces nor length of the path matter to HAProxy.
+ * Foreground command line of HAProxy's master process, which starts the worker. SIGUSR2 reloads the configuration
+ * without refusing connections; if the new configuration is invalid, the old worker continues. SIGUSR1 finishes the
+ * requests in flight and stops. stdout is the access log. File names in the configuration are relative to the directory
+ * of `-C`, so that spaces in the path and its length do not matter.
  */
 export function balancerCommand(layout: Layout): string[] {
   const directory = layout.balancer();
@@ -51,11 +51,11 @@ export function balancerCommand(layout: Layout): string[] {
   return [toolPath('haproxy'), '-W', '-db', '-S', master, '-C', directory, '-f', join(directory, 'haproxy.cfg')];
 }
 
-/** HAProxy's name of the servers of a service, by colour and kind. */
+/** HAProxy's name of the backend for a service, colour and kind. */
 export const backendName = (service: string, colour: Colour, kind: 'read' | 'write'): string =>
   `${service}.${colour}.${kind}`;
 
-/** HAProxy's name of one instance, from 1. */
+/** HAProxy's name of an instance. Instances count from 1. */
 export const serverName = (service: string, colour: Colour, instance: number): string =>
   `${service}.${colour}.${instance}`;
 
@@ -78,7 +78,10 @@ function renderConfiguration(inputs: BalancerInputs): string {
   ].join('\n');
 }
 
-/** One thread: a change through the runtime API then falls between two requests, so none has passed the hold uncounted. */
+/**
+ * `nbthread 1`: a runtime API command then runs between two requests. No request can be past the hold and not yet
+ * counted when the command answers.
+ */
 function renderDefaults(socket: string): string {
   return `global
   log stdout len 1024 format raw local0 info
@@ -97,9 +100,9 @@ defaults
   log global
   option dontlognull
   option abortonclose
-  # A reload closes no connection that a client may be sending on: the old worker says so with its next answer.
+  # During a reload, idle client connections stay open: a client may be sending. They are closed with the next response.
   option idle-close-on-response
-  # Where an instance is gone, the next one is tried at once.
+  # If a connection to an instance fails, the next instance is tried at once.
   option redispatch 1
   retries 3
   timeout connect 2s
@@ -116,9 +119,9 @@ defaults
 }
 
 /**
- * Two backends over the same servers, so that writes under way can be counted; the second follows the first one's health
- * checks. A read is sent again when its instance dies without an answer. A write is only sent again where the
- * connection failed, and never goes over a kept connection, which the instance might be closing at that moment.
+ * Two backends over the same servers, so that writes in flight can be counted. The second one uses the health checks of
+ * the first. A read is retried if its instance dies without a response. A write is retried only if the connection
+ * failed. It never uses a kept-alive connection, because the instance might be closing it at that moment.
  */
 function renderBackends(service: ServiceSpec, colour: Colour, ports: number[]): string {
   const read = backendName(service.name, colour, 'read');

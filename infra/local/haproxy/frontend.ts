@@ -8,22 +8,22 @@ export interface FrontendInputs {
   ports: Ports;
   /** Certificate and key, PEM. */
   certificate: string;
-  /** Holds the secret of the header route, on one line. */
+  /** File with the secret of the header route, one line. */
   secretFile: string;
-  /** Unix socket between the TLS frontend and the rules. */
+  /** Unix socket between the TLS frontend and the frontend with the routing rules. */
   innerSocket: string;
 }
 
-/** Seconds for which a client that has written reads from the live colour: longer than the replication lag. */
+/** Seconds for which reads of a client that has written go to the live colour. Longer than the replication lag. */
 const wroteSeconds = 5;
 
 /**
- * The entry point's rules, in the order in which HAProxy applies them to a request. What was decided stays in variables of
- * the transaction, from which the access log and the answer's headers are made.
+ * The routing rules of the entry point, in the order in which HAProxy applies them to a request. Decisions are stored
+ * in transaction variables, which the access log and the response headers use.
  *
- * TLS ends in a frontend of its own, which hands each request on by a connection of its own. For on a kept connection
- * HAProxy passes a server's failure on by closing the client's, without an answer and without a line in the log, so that
- * the client repeats the request: a failed write would be invisible, and done twice.
+ * TLS ends in a separate frontend, which passes each request on through a new connection. On a kept-alive connection,
+ * HAProxy reports a server failure by closing the client's connection, without a response and without a log line, so
+ * that the client repeats the request. A failed write would then be invisible and could be executed twice.
  */
 export function renderFrontend({ spec, ports, certificate, secretFile, innerSocket }: FrontendInputs): string {
   return `frontend tls
@@ -34,7 +34,7 @@ export function renderFrontend({ spec, ports, certificate, secretFile, innerSock
 backend entry
   option http-server-close
   http-reuse never
-  # The entry has its own, shorter ones.
+  # The backends of the services have the effective, shorter timeouts.
   timeout server 5m
   server entry "unix@${innerSocket}" send-proxy-v2
 
@@ -42,7 +42,7 @@ frontend entry
   bind "unix@${innerSocket}" mode 600 accept-proxy
   log-format "${accessLogFormat}"
 
-  # The header route. Both headers end here, whatever they say.
+  # The header route. Both headers are always removed.
   http-request set-var(txn.colour) req.fhdr(x-greenlight-colour) if { req.fhdr(x-greenlight-secret) -m str -f "${secretFile}" } { req.fhdr(x-greenlight-colour) -m str ${colours.join(' ')} }
   http-request set-var(txn.by) str(header) if { var(txn.colour) -m found }
   http-request del-header x-greenlight-secret
@@ -55,12 +55,12 @@ frontend entry
   http-request del-header forwarded
   http-request set-var(txn.synthetic) str(synthetic) if { req.hdr(x-greenlight-synthetic) -m found }
 
-  # Service and kind.
+  # Sets service and kind.
 ${routes(spec)}
   http-request return status 404 content-type text/plain string "Not found" unless { var(txn.service) -m found }
   http-request set-var(txn.kind) str(read)
 ${writes(spec)}
-  # The split is looked up once, and after the hold: a held write goes where writes go when it is released.
+  # The split is read after the hold, so that a held write goes to the colour that is live when it is released.
   http-request set-var(txn.held) str(held) if { var(txn.kind) -m str write } !{ var(txn.by) -m found } !{ str(hold),map(${trafficMap}) 0 }
   http-request lua.hold if { var(txn.held) -m found }
   http-request return status 408 if { var(txn.held) -m found }
@@ -69,12 +69,12 @@ ${writes(spec)}
   http-request set-var(txn.percent) var(txn.split),field(2,:),add(0)
   http-request return status 503 content-type text/html file not-live.html hdr cache-control no-store hdr retry-after 10 if !{ var(txn.by) -m found } !{ var(txn.live) -m str ${colours.join(' ')} }
 
-  # A client keeps its slot, so one that has moved to the canary stays there while the percent grows.
+  # A client keeps its slot, so that it stays on the canary while the percentage grows.
   http-request set-var(txn.slot) req.cook(greenlight_slot),add(0) if { req.cook(greenlight_slot) -m reg ^[0-9]{1,2}$ }
   http-request set-var(txn.newslot) rand(100) unless { var(txn.slot) -m found }
   http-request set-var(txn.slot) var(txn.newslot) if { var(txn.newslot) -m found }
 
-  # The colour.
+  # Sets the colour.
   http-request set-var(txn.by) str(wrote) if !{ var(txn.by) -m found } { var(txn.kind) -m str read } { req.cook(greenlight_wrote) -m found }
   http-request set-var(txn.by) str(split) if !{ var(txn.by) -m found }
   http-request set-var(txn.colour) var(txn.live) unless { var(txn.by) -m str header }
@@ -98,7 +98,7 @@ frontend metrics
 `;
 }
 
-/** Longest prefix first; the first that matches stays. */
+/** Longest prefix first: the first match sets the service. */
 function routes(spec: EnvironmentSpec): string {
   return spec.services
     .flatMap((service) => service.routes.map((prefix) => ({ prefix, name: service.name })))
@@ -117,7 +117,7 @@ function writes({ writes: { methods, paths } }: EnvironmentSpec): string {
   return rules.map((rule) => `  http-request set-var(txn.kind) str(write) if ${rule}\n`).join('');
 }
 
-/** Reads whose slot is below the percent go to the other colour, while it has a server that is up. */
+/** Reads whose slot is below the percent go to the other colour if it has a healthy server for the service. */
 function canary(spec: EnvironmentSpec): string {
   const moved = '{ var(txn.by) -m str split } { var(txn.kind) -m str read } { var(txn.slot),sub(txn.percent) lt 0 }';
   return spec.services
@@ -130,5 +130,5 @@ function canary(spec: EnvironmentSpec): string {
     .join('');
 }
 
-/** A word of the configuration that HAProxy takes as it stands. */
+/** A word of the configuration, quoted so that HAProxy takes it literally. */
 export const quote = (word: string): string => `'${word.replaceAll("'", String.raw`'\''`)}'`;

@@ -1,7 +1,7 @@
--- Holds a request while the value of `hold` in the traffic map, the time (ms since the epoch) at which the hold ends by
--- itself, lies ahead. The map is the one that the runtime API changes: setting it to 0 lets the requests go.
--- Where the client leaves meanwhile HAProxy aborts the function, and the variable `held` stays: the request must not go on.
--- `date` is the wall clock, which whoever sets the hold reads as well; core.now() may drift from it.
+-- Holds a request until the time in entry `hold` of the traffic map, in ms since the epoch. The runtime API changes the
+-- map: setting `hold` to 0 releases the requests. If the client disconnects, HAProxy aborts the function and the variable
+-- `held` stays set: the request must not be passed on then. `date` is the wall clock, by which the router sets `hold`;
+-- core.now() may drift from it.
 
 local traffic = Map.new("traffic.map", Map._str)
 local poll_ms = 2

@@ -8,18 +8,18 @@ import { backendName, balancerSocket, balancerStopSeconds, masterSocket, serverN
 import { countOldWorkers, parseShowMap, parseShowStat, runtimeCommand } from './runtime.ts';
 import { isPercent, parseTrafficMap, splitValue, storeTraffic, trafficMap, type TrafficState } from './traffic-map.ts';
 
-/** Rows of `show stat` by type: backends, servers. */
+/** `show stat <proxy> <type> <server>`, -1 meaning all. Type 2: backends. Type 4: servers. */
 const statBackends = 'show stat -1 2 -1';
 const statServers = 'show stat -1 4 -1';
 
-/** Longest time without a listening master while it reloads, ms. */
+/** How long the master's socket may be unavailable during a reload, ms. */
 const masterStartMs = 2_000;
 
-/** The balancer of a local environment, through its runtime API. Needs neither the engine nor its state. */
+/** Router for HAProxy, through its runtime API. Needs neither the engine nor its state. */
 export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router {
   const socket = balancerSocket(layout);
   const ask = (command: string, doing: string) => runtimeCommand(socket, command, doing);
-  const oneByOne = inOrder();
+  const serialized = inOrder();
 
   const readTraffic = async (doing: string): Promise<TrafficState> => {
     const answer = await ask(`show map ${trafficMap}`, doing);
@@ -31,20 +31,20 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
   };
 
   /**
-   * On disk first, then in the balancer, then read back. The present state is read before anything is written: where the
-   * balancer is gone nothing changes, and where it does not take the change, the file says again what it had.
+   * Changes the file first, then the balancer, then reads the value back. The current state is read before anything is
+   * written, so that nothing changes if the balancer is down. If the balancer rejects the change, the file is restored.
    */
   const change = (doing: string, key: 'split' | 'hold', edit: (state: TrafficState) => TrafficState) =>
-    oneByOne(async () => {
+    serialized(async () => {
       const present = await readTraffic(doing);
       const wanted = edit(present);
       const value = key === 'split' ? splitValue(wanted.split) : String(wanted.holdUntil);
       await storeTraffic(layout.balancer(), wanted);
       try {
         const answer = (await ask(`set map ${trafficMap} ${key} ${value}`, doing)).trim();
-        if (answer !== '') throw ignored(doing, `the balancer answered "${answer}"`);
+        if (answer !== '') throw notApplied(doing, `the balancer answered "${answer}"`);
         const found = parseShowMap(await ask(`show map ${trafficMap}`, doing)).get(key);
-        if (found !== value) throw ignored(doing, `the balancer has "${found}" instead of "${value}"`);
+        if (found !== value) throw notApplied(doing, `the balancer has "${found}" instead of "${value}"`);
       } catch (error) {
         await storeTraffic(layout.balancer(), present);
         throw error;
@@ -65,7 +65,7 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
 
   return {
     entry: localEntry(layout),
-    // Both are in its memory when it answers.
+    // The balancer has applied the change when it answers.
     settlesMs: 0,
 
     async read(): Promise<RouterState> {
@@ -81,7 +81,11 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
     async apply(split: Split): Promise<void> {
       const doing = `setting the split to ${splitValue(split)}`;
       if (!colours.includes(split.live) || !isPercent(split.percent)) {
-        throw new OperationError(doing, 'it is not a split', 'give blue or green, and a whole percent from 0 to 100');
+        throw new OperationError(
+          doing,
+          'the split is invalid',
+          'pass blue or green, and a whole percentage from 0 to 100',
+        );
       }
       await change(doing, 'split', (state) => ({ ...state, split }));
     },
@@ -89,7 +93,7 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
     async hold(leaseMs: number): Promise<void> {
       const doing = `holding writes for at most ${leaseMs} ms`;
       if (!Number.isFinite(leaseMs) || leaseMs <= 0) {
-        throw new OperationError(doing, 'it is not a duration', 'give a positive number of milliseconds');
+        throw new OperationError(doing, 'the duration is invalid', 'pass a positive number of milliseconds');
       }
       await untilOneWorker(layout, doing);
       await change(doing, 'hold', (state) => ({ ...state, holdUntil: Math.round(Date.now() + leaseMs) }));
@@ -99,16 +103,16 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
       await change('releasing held writes', 'hold', (state) => ({ ...state, holdUntil: 0 }));
     },
 
-    writesInFlight: (colour: Colour) => writesTo(colour, `counting the writes under way to ${colour}`),
+    writesInFlight: (colour: Colour) => writesTo(colour, `counting the writes in flight to ${colour}`),
 
     async cutWrites(colour: Colour): Promise<number> {
-      const doing = `cutting the writes under way to ${colour}`;
+      const doing = `cutting the writes in flight to ${colour}`;
       const cut = await writesTo(colour, doing);
       for (const { name, instances } of spec.services) {
         for (let instance = 1; instance <= instances; instance += 1) {
           const server = `${backendName(name, colour, 'write')}/${serverName(name, colour, instance)}`;
           const answer = (await ask(`shutdown sessions server ${server}`, doing)).trim();
-          if (answer !== '') throw ignored(doing, `the balancer answered "${answer}"`);
+          if (answer !== '') throw notApplied(doing, `the balancer answered "${answer}"`);
         }
       }
       return cut;
@@ -117,18 +121,18 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
 }
 
 /**
- * After a reload the old worker finishes what its clients still send, with the traffic map that it had: a hold would not
- * reach it, and its writes are not counted. So a hold waits for its end.
+ * Waits until old workers have ended. After a reload the old worker serves its remaining clients with its own traffic
+ * map. A hold would not affect it, and its writes would not be counted.
  */
 async function untilOneWorker(layout: Layout, doing: string): Promise<void> {
   const alone = async () => {
     const old = countOldWorkers(await askMaster(layout, doing));
-    return old === 0 || 'a worker from before a reload does not end';
+    return old === 0 || 'a worker from before a reload is still running';
   };
   await until(alone, { everyMs: 50, timeoutMs: (balancerStopSeconds + 5) * 1000, doing, todo: 'restart the balancer' });
 }
 
-/** During a reload the master executes itself anew, and for a moment nobody listens on its socket. */
+/** Retries, because the master re-executes itself during a reload and its socket is then unavailable for a moment. */
 async function askMaster(layout: Layout, doing: string): Promise<string> {
   const ask = () => runtimeCommand(masterSocket(layout), 'show proc', doing);
   const answer = await poll(() => ask().catch(() => undefined), { everyMs: 50, timeoutMs: masterStartMs });
@@ -143,12 +147,12 @@ function localEntry(layout: Layout): EntryPoint {
   };
 }
 
-/** Healthy is what has passed its last check; a server that was not checked yet is not. */
+/** A server is healthy if it passed its last health check. One that was not checked yet counts as unhealthy. */
 function serverStates(spec: EnvironmentSpec, rows: Record<string, string>[], doing: string): ServerState[] {
   return spec.services.flatMap(({ name: service }) =>
     colours.flatMap((colour) => {
       const servers = rows.filter((row) => row['pxname'] === backendName(service, colour, 'read'));
-      if (servers.length === 0) throw notUnderstood(doing, `the balancer knows no server of ${service} on ${colour}`);
+      if (servers.length === 0) throw notUnderstood(doing, `the balancer has no server of ${service} on ${colour}`);
       return servers.map((row) => ({
         colour,
         service,
@@ -166,7 +170,7 @@ function count(row: Record<string, string>, column: string, doing: string): numb
   return Number(value);
 }
 
-const ignored = (doing: string, found: string) =>
-  new OperationError(doing, found, 'read the split again (npm run status), then repeat the command');
+const notApplied = (doing: string, found: string) =>
+  new OperationError(doing, found, 'check the split (npm run status), then repeat the command');
 const notUnderstood = (doing: string, found: string) =>
-  new OperationError(doing, found, "the balancer's configuration is not this environment's: run npm run release");
+  new OperationError(doing, found, "the balancer's configuration does not match this environment: run npm run release");

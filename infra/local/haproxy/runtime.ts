@@ -1,16 +1,16 @@
 import { connect } from 'node:net';
 import { OperationError } from '../../lib/errors.ts';
 
-/** The balancer answers within a millisecond: longer than this, and it hangs. */
+/** Timeout for an answer, ms. It normally takes about a millisecond. */
 const answerMs = 3000;
 
-/** Sends one line to HAProxy's runtime API and gives the whole answer. `doing` is for the message when it fails. */
+/** Sends one command to HAProxy's runtime API and resolves to the whole answer. `doing` starts the error message. */
 export function runtimeCommand(socket: string, command: string, doing: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const fail = (found: string, cause?: unknown) => {
       connection.destroy();
       reject(
-        new OperationError(doing, found, 'see balancer.log in the logs of the environment; start the balancer again', {
+        new OperationError(doing, found, 'see balancer.log in the logs of the environment, then restart the balancer', {
           cause,
         }),
       );
@@ -25,7 +25,7 @@ export function runtimeCommand(socket: string, command: string, doing: string): 
   });
 }
 
-/** Keys and values of an answer to `show map`: lines of `<address> <key> <value>`. */
+/** Parses the answer to `show map`: lines of `<address> <key> <value>`. */
 export function parseShowMap(answer: string): Map<string, string> {
   const entries = new Map<string, string>();
   for (const line of answer.split('\n')) {
@@ -35,7 +35,7 @@ export function parseShowMap(answer: string): Map<string, string> {
   return entries;
 }
 
-/** Rows of an answer to `show stat`, a CSV whose header starts with `# `; values hold no quoted commas. */
+/** Parses the answer to `show stat`: CSV with a header line that starts with `# `. Values have no quoted commas. */
 export function parseShowStat(answer: string): Record<string, string>[] {
   const [header, ...lines] = answer.split('\n').filter((line) => line !== '');
   if (header?.startsWith('# ') !== true) return [];
@@ -46,17 +46,18 @@ export function parseShowStat(answer: string): Record<string, string>[] {
   });
 }
 
-/** A request that was passed on and has no answer yet. */
+/** A request that was passed to a backend and has no response header yet. */
 export interface Waiting {
   backend: string;
-  /** Whole seconds, as the balancer tells them. */
+  /** Age of the request in whole seconds. */
   seconds: number;
 }
 
 const secondsPer: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
 /**
- * Requests still waiting for a response header, from an answer to `show sess all`. Streaming responses and tunnels are excluded.
+ * Requests still waiting for a response header, from an answer to `show sess all`. Streaming responses and tunnels are
+ * excluded.
  */
 export function parseWaiting(answer: string): Waiting[] {
   return answer.split(/^(?=0x)/m).flatMap((stream) => {
@@ -70,7 +71,7 @@ export function parseWaiting(answer: string): Waiting[] {
   });
 }
 
-/** Number of workers that still finish after a reload, from an answer of the master to `show proc`. */
+/** Number of old workers that are still running after a reload, from the master's answer to `show proc`. */
 export function countOldWorkers(answer: string): number {
   const [, old = ''] = answer.split('# old workers');
   return old.split('\n').filter((line) => /^\d+\s+worker\s/.test(line)).length;

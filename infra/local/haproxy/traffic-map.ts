@@ -7,10 +7,10 @@ import { colours, type Split } from '../../model.ts';
 /** File in the balancer's directory, and its name in the runtime API. */
 export const trafficMap = 'traffic.map';
 
-/** What the map says. Split and hold are one value each, so that either changes as a whole. */
+/** Content of the map. Split and hold are one entry each, so that each changes atomically. */
 export interface TrafficState {
   split: Split | undefined;
-  /** Time (ms since the epoch) until which new writes wait; 0: they do not. */
+  /** When the write hold ends, ms since the epoch. 0: no hold. */
   holdUntil: number;
 }
 
@@ -21,7 +21,10 @@ export function renderTrafficMap(state: TrafficState): string {
 /** `blue:10`, or `none`. */
 export const splitValue = (split: Split | undefined): string => (split ? `${split.live}:${split.percent}` : 'none');
 
-/** What the balancer of `directory` keeps on disk; undefined where there is no file. Throws an Error that says what is wrong with it. */
+/**
+ * The map on disk in the balancer's `directory`. Undefined if there is no file. Rejects with an Error that says what is
+ * wrong with the file.
+ */
 export async function storedTraffic(directory: string): Promise<TrafficState | undefined> {
   const text = await readFile(join(directory, trafficMap), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
@@ -32,7 +35,7 @@ export async function storedTraffic(directory: string): Promise<TrafficState | u
   return parseTrafficMap(new Map(lines.flatMap((line) => (line === null ? [] : [[line[1] ?? '', line[2] ?? '']]))));
 }
 
-/** Writes the map that a balancer of `directory` reads at its start. */
+/** Writes the map that the balancer reads when it starts. */
 export async function storeTraffic(directory: string, state: TrafficState): Promise<void> {
   const file = join(directory, trafficMap);
   await replaceFile(file, renderTrafficMap(state)).catch((error: Error) => {
@@ -40,12 +43,13 @@ export async function storeTraffic(directory: string, state: TrafficState): Prom
   });
 }
 
-/** Reads the keys and values of a map; throws an Error that says what is wrong with it. */
+/** Parses the entries of the map. Throws an Error that says what is wrong with them. */
 export function parseTrafficMap(entries: ReadonlyMap<string, string>): TrafficState {
   const split = entries.get('split');
   const hold = entries.get('hold');
   if (split === undefined || hold === undefined) throw new Error('the traffic map lacks "split" or "hold"');
-  if (!/^\d{1,15}$/.test(hold)) throw new Error(`the traffic map holds writes until "${hold}"`);
+  if (!/^\d{1,15}$/.test(hold))
+    throw new Error(`the traffic map has the hold "${hold}", which is not a time in milliseconds`);
   return { split: parseSplit(split), holdUntil: Number(hold) };
 }
 
@@ -54,10 +58,10 @@ function parseSplit(value: string): Split | undefined {
   const [name, percent, ...rest] = value.split(':');
   const live = colours.find((colour) => colour === name);
   if (live === undefined || rest.length > 0 || !isPercent(Number(percent)) || percent === '') {
-    throw new Error(`the traffic map has the split "${value}"`);
+    throw new Error(`the traffic map has the invalid split "${value}"`);
   }
   return { live, percent: Number(percent) };
 }
 
-/** The slots are whole numbers, so the percent is too. */
+/** Whole, because the percent is compared with slots, which are whole numbers. */
 export const isPercent = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= 100;

@@ -5,13 +5,14 @@ import { flush, move } from '../../lib/atomic-file.ts';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { toolPath } from '../../lib/tools.ts';
 
-/** Days that a local certificate lasts: under the 398 that browsers accept. */
+/** Validity in days. Browsers accept server certificates of at most 398 days. */
 const serverDays = 397;
 const authorityDays = 3650;
 
 /**
- * Makes a certificate authority and one server certificate for loopback in `directory`: `ca.pem`, `server.crt`,
- * `server.key`, `server.pem`. The authority's key is discarded once it has signed: nobody can sign with it again.
+ * Creates a certificate authority and one server certificate for loopback in `directory`: `ca.pem`, `server.crt`,
+ * `server.key`, `server.pem`. Replaces what is there. The authority's key is deleted after it has signed, so that
+ * nobody can sign with it again.
  */
 export async function createCertificates(directory: string, commonName = 'localhost'): Promise<void> {
   await mkdir(dirname(directory), { recursive: true });

@@ -5,11 +5,11 @@ import type { Colour, EnvironmentName } from '../../model.ts';
 import { environmentDirectory } from '../../lib/paths.ts';
 
 /**
- * Where a local environment keeps its things. The resource provider writes them, the platform's interfaces read
- * them: so that a flip or a rollback needs neither the engine nor its state.
+ * Paths of the files of a local environment. The resource provider writes these files and the platform's interfaces
+ * read them. A flip or rollback therefore needs neither the engine nor its state.
  */
 
-/** Loopback ports of an environment; allocated once, by the foundation stack, and recorded in `ports.json`. */
+/** Loopback ports of an environment. The foundation stack allocates them once and records them in `ports.json`. */
 export interface Ports {
   https: number;
   /** Redirects to https. */
@@ -23,11 +23,11 @@ export interface Ports {
   database: Record<Colour, number>;
   /** Per colour and service, one per instance. */
   instances: Record<Colour, Record<string, number[]>>;
-  /** Stand-ins of integrations, by name. */
+  /** Stand-ins of integrations, by the integration's name. */
   integrations: Record<string, number>;
 }
 
-/** Secrets of an environment; each a file of its own in `secrets/` (0600). */
+/** Secrets of an environment. Each is a file in `secrets/` (mode 0600). */
 export type SecretName = 'route' | `${Colour}-${'admin' | 'owner' | 'app'}`;
 
 export class Layout {
@@ -60,7 +60,8 @@ export class Layout {
   secret(name: SecretName): string {
     const file = this.secretFile(name);
     const value = this.#read(file).replaceAll('\0', '').trim();
-    // A power cut can leave a file of zeros. It is not absent: what is made anew is not what the database has.
+    // A power cut can leave a file of zero bytes. It must not count as absent: a new password would not match the
+    // database.
     if (value === '') throw this.damagedSecret(name, 'is empty');
     return value;
   }
@@ -69,7 +70,7 @@ export class Layout {
     new OperationError(
       `reading the secret ${name} of ${this.environment}`,
       `${this.secretFile(name)} ${found}`,
-      'put its content back from a backup of this file; only where no database has this password yet, delete the file',
+      'restore the file from a backup; delete it only if no database uses this password yet',
     );
 
   #read(file: string): string {
@@ -86,6 +87,8 @@ export class Layout {
   }
 }
 
-/** PATH of everything supervised: the Node.js that runs Greenlight, then the system's. The same from every shell. */
+/**
+ * PATH of supervised processes, independent of the caller's shell: the Node.js that runs Greenlight, then the system's.
+ */
 export const searchPath = (): string =>
   [dirname(process.execPath), '/usr/local/bin', '/opt/homebrew/bin', '/usr/bin', '/bin'].join(':');

@@ -10,7 +10,7 @@ export interface ServiceProcess extends Pick<ServicePlace<string>, 'port' | 'pub
   colour: Colour | 'preview';
 }
 
-/** Environment of a service that runs as a process of this machine: an instance or a preview. */
+/** Environment variables of a service that runs as a local process: an instance or a preview. */
 export function processEnvironment(layout: Layout, of: ServiceProcess): Record<string, string> {
   const { variables, secrets } = serviceEnvironment(of.spec, of.service, of, {
     ...of,
@@ -22,7 +22,7 @@ export function processEnvironment(layout: Layout, of: ServiceProcess): Record<s
   return { ...variables, ...secrets };
 }
 
-/** What processes see of the session of whoever starts them: home, time zone, language. */
+/** Variables that processes inherit from the session that starts them. */
 export function sessionVariables(): Record<string, string | undefined> {
   const { HOME, TZ, LANG = 'C.UTF-8' } = process.env;
   return { HOME, TZ, LANG };

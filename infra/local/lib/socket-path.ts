@@ -5,14 +5,14 @@ import { dirname, join } from 'node:path';
 import { OperationError } from '../../lib/errors.ts';
 
 /**
- * Bytes that a socket's path may have: 104 on macOS, 108 on Linux, less the `.<pid>.tmp` that HAProxy appends while it
- * binds.
+ * Maximum length of a socket path in bytes. The limit is 104 on macOS and 108 on Linux, minus `.<pid>.tmp`, which
+ * HAProxy appends while it binds.
  */
 const longest = 90;
 
 /**
- * Where the unix socket `name` of a part with its files in `directory` is: there, or, if that path is too long for a
- * socket, in a directory of this user's own below the system's temporary directory, named after `directory`.
+ * Path of the unix socket `name` of a component whose files are in `directory`. It is in `directory`, or, if that path
+ * is too long, in a directory below the system's temporary directory whose name contains a hash of `directory`.
  */
 export function socketPath(directory: string, name: string): string {
   const wanted = join(directory, name);
@@ -21,7 +21,10 @@ export function socketPath(directory: string, name: string): string {
   return join(tmpdir(), `greenlight-${hash}`, name);
 }
 
-/** Makes the directory that the socket goes into, closed to others. Throws an OperationError where it is somebody else's. */
+/**
+ * Creates the socket's directory with mode 0700. Rejects with an OperationError if other users own it or can write to
+ * it.
+ */
 export async function prepareSocketDirectory(socket: string): Promise<void> {
   const directory = dirname(socket);
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -29,7 +32,7 @@ export async function prepareSocketDirectory(socket: string): Promise<void> {
   if (!found.isDirectory() || found.uid !== userInfo().uid || (found.mode & 0o022) !== 0) {
     throw new OperationError(
       `preparing a directory for ${socket}`,
-      `${directory} is not a directory that only this user may write to`,
+      `${directory} is not a directory that only this user owns and can write to`,
       'remove it, or set TMPDIR to a directory of your own',
     );
   }

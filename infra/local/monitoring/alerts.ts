@@ -8,7 +8,10 @@ import { deliveriesFile, receiverName } from './config.ts';
 import { readDeliveries } from './deliveries.ts';
 
 const answerMs = 5000;
-/** A failed check, the rule's own time, and the delivery take seconds; more than this says that something is broken. */
+/**
+ * Detection, the rule's duration and delivery take a few seconds in total. A longer time means that something is
+ * broken.
+ */
 const deliveryMs = 60_000;
 
 interface PrometheusAlert {
@@ -17,7 +20,7 @@ interface PrometheusAlert {
   activeAt: string;
 }
 
-/** Alerts of a local environment: rules and what is active from Prometheus, what arrived from the own receiver's file. */
+/** Rules and active alerts from Prometheus, deliveries from the file of the environment's own receiver. */
 export function createLocalAlerts(layout: Layout, spec: EnvironmentSpec): Alerts {
   return {
     deliveryMs,
@@ -56,13 +59,14 @@ export function createLocalAlerts(layout: Layout, spec: EnvironmentSpec): Alerts
 }
 
 /**
- * Notifications by receiver that failed since `since` (ms) and did not get through on a later attempt. From Alertmanager's log (logfmt), as its
- * metrics do not tell receivers apart before version 0.28: it logs the first failed attempt, and the success of a later one.
+ * Number of notifications by receiver that failed since `since` (ms since the epoch) and did not succeed in a later
+ * attempt. From Alertmanager's log (logfmt), because its metrics do not distinguish receivers before version 0.28. It
+ * logs the first failed attempt and the success of a later one.
  */
 export function countFailures(log: string, since: number): Map<string, number> {
   const failures = new Map<string, number>();
   for (const line of log.split('\n')) {
-    // `time` from version 0.28 on.
+    // The key is `time` from version 0.28 on, `ts` before.
     if (Date.parse(/(?:^|\s)(?:ts|time)=(\S+)/.exec(line)?.[1] ?? '') < since) continue;
     const receiver = /\sreceiver="?([^\s"]+)/.exec(line)?.[1];
     if (receiver === undefined) continue;
@@ -80,7 +84,7 @@ async function alertmanagerLog(layout: Layout): Promise<string> {
     throw new OperationError(
       'counting failed notifications',
       `${file} is missing`,
-      'start Alertmanager: npm run status',
+      'check that Alertmanager runs: npm run status',
       {
         cause: error,
       },
@@ -102,6 +106,6 @@ async function ask<T>(layout: Layout, path: string): Promise<T> {
   throw new OperationError(
     'asking Prometheus',
     found,
-    'look at prometheus.log in the logs of the environment; start it again',
+    'see prometheus.log in the logs of the environment, then restart Prometheus',
   );
 }

@@ -13,15 +13,15 @@ export interface MonitoringInputs {
 /** Name of the environment's own receiver in alerts and deliveries. */
 export const ownReceiver = 'greenlight';
 
-/** Alertmanager's name of a configured receiver: its own may hold anything, this is safe in logs. */
+/** Alertmanager's name of a configured receiver. The name in the release definition could break the parsing of logs. */
 export const receiverName = (index: number): string => `configured-${index}`;
 
-/** What the environment's own receiver acknowledged: one JSON object a line. */
+/** Deliveries acknowledged by the environment's own receiver: JSON, one object per line. */
 export const deliveriesFile = (layout: Layout): string => join(layout.alertmanager(), 'deliveries.jsonl');
 
 /**
- * Configuration files (YAML in its JSON form) by name, for the directories `prometheus/` and `alertmanager/`; mode
- * 0600, as a webhook's URL often is a secret. SIGHUP makes either program read them again.
+ * Configuration files by name, for the directories `prometheus/` and `alertmanager/`. JSON, which is valid YAML. To be
+ * written with mode 0600, because the URL of a webhook is often secret. Both programs reload them on SIGHUP.
  */
 export function renderMonitoring({ spec, ports }: MonitoringInputs): {
   prometheus: Record<string, string>;
@@ -36,7 +36,7 @@ export function renderMonitoring({ spec, ports }: MonitoringInputs): {
   };
 }
 
-/** Foreground command line of Prometheus; ready when /-/ready answers 200. */
+/** Foreground command line of Prometheus. It is ready when /-/ready responds with 200. */
 export function prometheusCommand(layout: Layout, ports: Ports): string[] {
   return [
     toolPath('prometheus'),
@@ -48,7 +48,10 @@ export function prometheusCommand(layout: Layout, ports: Ports): string[] {
   ];
 }
 
-/** Foreground command line of Alertmanager; ready when /-/ready answers 200. Its log has to be `alertmanager.log`. */
+/**
+ * Foreground command line of Alertmanager. It is ready when /-/ready responds with 200. Its log must be
+ * `alertmanager.log`.
+ */
 export function alertmanagerCommand(layout: Layout, ports: Ports): string[] {
   return [
     toolPath('alertmanager'),
@@ -56,12 +59,14 @@ export function alertmanagerCommand(layout: Layout, ports: Ports): string[] {
     `--storage.path=${join(layout.alertmanager(), 'data')}`,
     '--data.retention=168h',
     `--web.listen-address=127.0.0.1:${ports.alertmanager}`,
-    // Alone: else it listens for others on every address.
+    // Disables clustering, for which it would listen on all addresses.
     '--cluster.listen-address=',
   ];
 }
 
-/** Foreground command line of the environment's own receiver and exporter; ready when /healthz answers 200. */
+/**
+ * Foreground command line of the environment's own receiver and exporter. It is ready when /healthz responds with 200.
+ */
 export function alertReceiverCommand(layout: Layout, ports: Ports): string[] {
   return [
     process.execPath,
@@ -75,7 +80,7 @@ export function alertReceiverCommand(layout: Layout, ports: Ports): string[] {
 
 function prometheusConfiguration(spec: EnvironmentSpec, ports: Ports): unknown {
   const target = (port: number) => [{ targets: [`127.0.0.1:${port}`] }];
-  // `api.blue.read` -> service, colour, kind.
+  // Splits `api.blue.read` into service, colour and kind.
   const part = (label: string, replacement: string) => ({
     source_labels: ['proxy'],
     regex: String.raw`(.+)\.(blue|green)\.(read|write)`,
@@ -113,7 +118,7 @@ function prometheusConfiguration(spec: EnvironmentSpec, ports: Ports): unknown {
   };
 }
 
-/** Every alert goes to the environment's own receiver and to each configured one, on its own and at once. */
+/** Sends every alert, ungrouped and without delay, to the environment's own receiver and to each configured one. */
 function alertmanagerConfiguration(spec: EnvironmentSpec, ports: Ports): unknown {
   const receivers = [
     { name: ownReceiver, url: `http://127.0.0.1:${ports.alertReceiver}/alerts` },

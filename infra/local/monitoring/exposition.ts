@@ -3,16 +3,16 @@ import { connect } from 'node:net';
 import { colours, type Colour } from '../../model.ts';
 import { parseTrafficMap, type TrafficState } from '../haproxy/traffic-map.ts';
 
-/** A database that has not accepted a connection by then is down. */
+/** Timeout for a connection to a database, ms. Later, the database counts as down. */
 const probeMs = 500;
 
-/** The traffic map as it is on disk, where the router writes it before it changes the balancer. */
+/** Reads the traffic map on disk. The router writes it before it changes the balancer. */
 export async function readTrafficMap(file: string): Promise<TrafficState> {
   const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line !== '');
   return parseTrafficMap(new Map(lines.map((line) => line.split(' ', 2) as [string, string])));
 }
 
-/** Whether something accepts connections on a loopback port. */
+/** Whether a server accepts connections on a loopback port. */
 export function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port });
@@ -26,7 +26,7 @@ export function accepts(port: number): Promise<boolean> {
   });
 }
 
-/** What HAProxy's own exporter does not know, in Prometheus' text format. */
+/** Metrics that HAProxy's exporter does not have, in Prometheus's text format. */
 export function renderExposition({ split }: TrafficState, databaseUp: Record<Colour, boolean>): string {
   const share = (colour: Colour) =>
     split === undefined ? 0 : split.live === colour ? 100 - split.percent : split.percent;

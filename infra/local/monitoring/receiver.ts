@@ -6,8 +6,9 @@ import { appendDeliveries, parseNotification } from './deliveries.ts';
 import { accepts, readTrafficMap, renderExposition } from './exposition.ts';
 
 /**
- * The environment's own alert receiver, a program: `POST /alerts` acknowledges notifications of Alertmanager once they are
- * on disk, `GET /metrics` says what is live and whether the databases answer, `GET /healthz` that it runs.
+ * Program: the environment's own alert receiver and exporter. `POST /alerts` acknowledges notifications of Alertmanager
+ * once they are on disk. `GET /metrics` reports which colour is live and whether the databases accept connections. `GET
+ * /healthz` reports that the program runs.
  */
 
 const maxBodyBytes = 1024 * 1024;
@@ -24,7 +25,7 @@ const option = (name: keyof typeof values): string => {
 const log = option('log');
 const trafficFile = option('traffic-map');
 const databases = { blue: Number(option('blue-database')), green: Number(option('green-database')) };
-const oneByOne = inOrder();
+const serialized = inOrder();
 
 interface Reply {
   status: number;
@@ -52,7 +53,7 @@ async function answer(request: IncomingMessage): Promise<Reply> {
       } catch (error) {
         return { status: 400, body: `${(error as Error).message}\n` };
       }
-      await oneByOne(() => appendDeliveries(log, deliveries));
+      await serialized(() => appendDeliveries(log, deliveries));
       return { status: 200 };
     }
     default:
@@ -73,7 +74,7 @@ async function read(request: IncomingMessage): Promise<string | undefined> {
 
 const server = createServer((request, response) => {
   answer(request)
-    // Not acknowledged: Alertmanager tries again.
+    // Alertmanager retries, because the notification is not acknowledged.
     .catch((error: Error): Reply => ({ status: 500, body: `${error.message}\n` }))
     .then(({ status, body }) => response.writeHead(status, { 'content-type': 'text/plain; version=0.0.4' }).end(body))
     .catch(() => response.destroy());

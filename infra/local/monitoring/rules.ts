@@ -8,19 +8,20 @@ export interface AlertRule {
   annotations: { summary: string };
 }
 
-/** Errors within the window below which a rate is chance. */
+/** Minimum number of errors in the window. Fewer say nothing about the rate. */
 const fewErrors = 5;
 const rateWindow = '30s';
-/** A server that was up within this time and is down now has failed; before, it was not meant to run yet. */
-const memory = '1h';
+/** A server that is down counts as failed if it was up within this time. Otherwise it may not have been started yet. */
+const recently = '1h';
 
 const up = 'haproxy_server_status{kind="read",state="UP"}';
 const inUse = 'on (colour) greenlight_colour_in_use == 1';
 const answers = 'haproxy_backend_http_responses_total';
 
 /**
- * Alert rules, per colour. A colour is in use when it is live or gets a share of the reads; of one that is not, only a
- * server that fails while others of its colour run is worth an alert: it may just be going away as a whole.
+ * Alert rules, per colour. A colour is in use if it is live or gets a share of the reads. On a colour that is not in
+ * use, a server that is down raises an alert only while another server of the colour is up: otherwise the colour may
+ * just be shutting down.
  */
 export function alertRules(slo: EnvironmentSpec['slo']): AlertRule[] {
   return [
@@ -36,7 +37,7 @@ export function alertRules(slo: EnvironmentSpec['slo']): AlertRule[] {
       'InstanceDown',
       'warning',
       '2s',
-      `(${up} == 0 and ${inUse}) or (${up} == 0 and max_over_time(${up}[${memory}]) == 1 and on (colour) sum by (colour) (${up}) > 0)`,
+      `(${up} == 0 and ${inUse}) or (${up} == 0 and max_over_time(${up}[${recently}]) == 1 and on (colour) sum by (colour) (${up}) > 0)`,
       'Instance {{ $labels.server }} is down',
     ),
     rule(
@@ -60,8 +61,9 @@ export function alertRules(slo: EnvironmentSpec['slo']): AlertRule[] {
       `sum by (colour) (rate(${answers}{code="5xx",colour!=""}[${rateWindow}])) / sum by (colour) (rate(${answers}{colour!=""}[${rateWindow}])) > ${slo.errorRate} and sum by (colour) (increase(${answers}{code="5xx",colour!=""}[${rateWindow}])) >= ${fewErrors}`,
       `More than ${slo.errorRate * 100}% of the answers of {{ $labels.colour }} are errors`,
     ),
-    // The exporter has no percentiles. Where even the average (of the last 1024 requests) is above the objective for the
-    // 95th percentile, that is surely missed.
+    // The exporter has no percentiles, only the average of the last 1024 requests. If that exceeds the objective for
+    // the
+    // 95th percentile, the objective is usually missed too.
     rule(
       'HighLatency',
       'warning',

@@ -10,13 +10,14 @@ import type { Backup } from '../../platform/backups.ts';
 import { findTool } from '../../lib/tools.ts';
 
 /**
- * A backup on disk: `data/` (with PostgreSQL's own manifest), `configuration.json` and `backup.json`. The manifest
- * has a checksum for every file but the write-ahead log; `backup.json` has those of all else, and one of itself.
+ * Content of `backup.json`. A backup also has `data/`, with PostgreSQL's manifest, and `configuration.json`. The
+ * manifest has checksums of all data files except the write-ahead log. `backup.json` has the checksums of all other
+ * files and of its own content.
  */
 export interface BackupRecord {
   backup: Omit<Backup, 'location'>;
   application: string;
-  /** PostgreSQL's identity of the cluster that was backed up. */
+  /** PostgreSQL's system identifier of the cluster that was backed up. */
   systemIdentifier: string;
   /** SHA-256 by path relative to the backup. */
   files: Record<string, string>;
@@ -33,7 +34,7 @@ const serialise = (record: BackupRecord): string => {
 export const writeRecord = (directory: string, record: BackupRecord): Promise<void> =>
   writeFile(join(directory, recordFile), serialise(record), { mode: 0o600, flush: true });
 
-/** Reads a backup's record. Rejects with an OperationError where it is missing or was changed. */
+/** Reads `backup.json`. Rejects with an OperationError if it is missing or damaged. */
 export async function readRecord(directory: string): Promise<BackupRecord> {
   const text = await readFile(join(directory, recordFile), 'utf8').catch((error: Error) => error);
   if (text instanceof Error) throw damaged(directory, `${recordFile} cannot be read (${text.message})`);
@@ -41,12 +42,12 @@ export async function readRecord(directory: string): Promise<BackupRecord> {
     const { record } = JSON.parse(text) as { record: BackupRecord };
     if (serialise(record) === text) return record;
   } catch {
-    // No JSON any more: the same as another JSON.
+    // Invalid JSON: damaged, as below.
   }
   throw damaged(directory, `${recordFile} is damaged: it does not match its own checksum`);
 }
 
-/** Checksums of all that the manifest does not cover, and of the manifest itself. */
+/** Checksums of the manifest and of all files that it does not cover. */
 export async function hashUncovered(directory: string): Promise<Record<string, string>> {
   const log = await readdir(join(directory, 'data/pg_wal'), { withFileTypes: true });
   const segments = log.filter((entry) => entry.isFile()).map((entry) => `data/pg_wal/${entry.name}`);
@@ -63,7 +64,7 @@ async function sha256(file: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Checks every stored byte. Rejects with an OperationError that names what is damaged. */
+/** Verifies all checksums. Rejects with an OperationError that names the damaged files. */
 export async function verifyFiles(directory: string, record: BackupRecord): Promise<void> {
   const problems: string[] = [];
   const found = await hashUncovered(directory).catch((error: Error) => {
@@ -77,16 +78,16 @@ export async function verifyFiles(directory: string, record: BackupRecord): Prom
   problems.push(...(await verifyManifest(join(directory, 'data'))));
   const identifier = await systemIdentifier(join(directory, 'data')).catch(() => undefined);
   if (identifier !== undefined && identifier !== record.systemIdentifier) {
-    problems.push(`data is of database system ${identifier}, not of ${record.systemIdentifier}`);
+    problems.push(`data has the system identifier ${identifier} instead of ${record.systemIdentifier}`);
   }
   if (problems.length > 0) throw damaged(directory, problems.join('; '));
 }
 
-/** What PostgreSQL's own check says: one line per damaged, missing or surplus file. */
+/** Findings of pg_verifybackup: a line per damaged, missing or additional file. */
 async function verifyManifest(data: string): Promise<string[]> {
   const tool = findTool('pg_verifybackup');
   if (tool === undefined) return ['pg_verifybackup is not installed, so nothing was verified'];
-  // `.` and not the path: pg_verifybackup hands it to a shell, quoted badly.
+  // `.` instead of the path, because pg_verifybackup passes the path to a shell without correct quoting.
   const result = await execa(tool, ['--quiet', '.'], {
     ...bareEnvironment({ LC_ALL: 'C' }),
     cwd: data,
@@ -98,7 +99,7 @@ async function verifyManifest(data: string): Promise<string[]> {
   return lines.map((line) => line.replace(/^pg_\w+: (error: )?/, ''));
 }
 
-/** The first eight bytes of PostgreSQL's control file: the identity that a cluster gets when it is made. */
+/** Reads the system identifier: the first eight bytes of pg_control. */
 async function systemIdentifier(data: string): Promise<string> {
   const file = await open(join(data, 'global/pg_control'));
   try {
@@ -115,7 +116,7 @@ export async function consistentLsn(data: string): Promise<string> {
     'WAL-Ranges': { 'End-LSN': string }[];
   };
   const lsn = manifest['WAL-Ranges'].at(-1)?.['End-LSN'];
-  if (lsn === undefined) throw damaged(data, 'its manifest names no write-ahead log');
+  if (lsn === undefined) throw damaged(data, 'its manifest has no WAL range');
   return lsn;
 }
 
@@ -130,7 +131,7 @@ export async function totalBytes(directory: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-/** Deletes backups that were being made by a process that is gone. */
+/** Deletes backups whose creation or deletion was interrupted because the process ended. */
 export async function removePartial(backups: string, isOver: (pid: number) => boolean): Promise<void> {
   for (const name of await readdir(backups)) {
     const owner = /\.(?:partial|deleted)-(\d+)$/.exec(name)?.[1];

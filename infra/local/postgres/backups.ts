@@ -27,10 +27,10 @@ import { colourAccess } from './databases.ts';
 import { restoreInto } from './restore.ts';
 import { openScratch } from './scratch.ts';
 
-/** Room that a backup needs beside the data itself: write-ahead log that accrues while it is taken. */
+/** Space for the write-ahead log written during the backup, bytes, in addition to the data. */
 const spareBytes = 128 * 1024 * 1024;
 
-/** Physical backups of a local environment, each a directory below `backups/`. */
+/** Physical backups by pg_basebackup, each a directory below `backups/`. */
 export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backups {
   const directory = (id: string): string => join(layout.backups(), id);
 
@@ -108,7 +108,7 @@ export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backu
       if (wanted[key] === found[key]) continue;
       throw new OperationError(
         doing,
-        `it is of ${key} ${found[key]}, not ${wanted[key]}`,
+        `its ${key} is ${found[key]} instead of ${wanted[key]}`,
         'use a backup of this environment',
       );
     }
@@ -140,14 +140,14 @@ export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backu
   return { take, list, verify, restore, prune };
 }
 
-/** Time first, so that the order of names is that of time. */
+/** Starts with the time, so that sorting by name sorts by time. */
 const idPattern = /^\d{8}T\d{9}Z-(?:blue|green)-[0-9a-f]{4}$/;
 
 function checkedId(id: string): string {
   if (idPattern.test(id)) return id;
   throw new OperationError(
     'looking for a backup',
-    `${JSON.stringify(id)} is not the name of one`,
+    `${JSON.stringify(id)} is not a valid backup id`,
     'choose one from: npm run status',
   );
 }
@@ -165,12 +165,13 @@ async function inspect(access: DatabaseAccess): Promise<{ bytes: number; systemI
   }
 }
 
-/** A backup must not fill the disk that the live database writes to. */
+/** Rejects if there is too little space, because a full disk would stop the live database. */
 async function checkSpace(directory: string, dataBytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(directory);
   const megabytes = (bytes: number): string => `${Math.round(bytes / 1024 / 1024)} MB`;
   const [free, needed] = [bavail * bsize, dataBytes + spareBytes];
-  if (free < needed) throw new Error(`${megabytes(free)} are free in ${directory}, and it needs ${megabytes(needed)}`);
+  if (free < needed)
+    throw new Error(`${megabytes(free)} are free in ${directory}, but ${megabytes(needed)} are needed`);
 }
 
 async function copyCluster(access: DatabaseAccess, data: string): Promise<void> {

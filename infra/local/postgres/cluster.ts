@@ -22,20 +22,20 @@ import {
 export { clusterAccess, clusterName, createCluster, dataDirectory, isCluster, serverCommand } from './create.ts';
 export type { ClusterSpec, ServerCommand } from './create.ts';
 
-/** Servers that Greenlight runs for itself, for the time of one command. Those of colours belong to the supervisor. */
+/** Runs servers for the duration of a command. The supervisor runs the servers of colours. */
 
-/** How long a server may take to start (recovery after a crash included) and to stop. */
+/** Timeouts, ms. The start includes crash recovery. */
 const startMs = 60_000;
 const stopMs = 30_000;
 const pollMs = 25;
-/** Of `postmaster.pid`: the process id is in the first line, and the server's state in this one (from 0). */
+/** Line of `postmaster.pid`, from 0, that has the server's status. Line 0 has the process id. */
 const statusLine = 7;
 
 const pidFile = (spec: Pick<ClusterSpec, 'directory'>): string => join(dataDirectory(spec), 'postmaster.pid');
 
 export const serverLog = (spec: Pick<ClusterSpec, 'directory'>): string => join(spec.directory, 'server.log');
 
-/** Starts the cluster and waits until it answers. It ends with this program, even if that is killed. */
+/** Starts the cluster and waits until `admin` can log in. The server ends with this program, even if that is killed. */
 export async function startCluster(spec: ClusterSpec): Promise<void> {
   const server = serverCommand(spec, { endWithParent: true });
   const log = await open(serverLog(spec), 'a', 0o600);
@@ -64,7 +64,7 @@ export async function startCluster(spec: ClusterSpec): Promise<void> {
   throw outcome;
 }
 
-/** First what the server itself says, then a log-in: another server may answer at the same port. */
+/** Checks the server's pid file before logging in, because another server could be listening on the same port. */
 async function untilReady(spec: ClusterSpec, pid: number | undefined, signal: AbortSignal): Promise<undefined> {
   const ready = async () => {
     const lines = (await readFile(pidFile(spec), 'utf8').catch(() => '')).split('\n');
@@ -87,7 +87,7 @@ async function startFailed(spec: ClusterSpec, how: string, code: ErrorCode): Pro
   });
 }
 
-/** Stops the cluster if it runs: sessions are ended, data is flushed. */
+/** Stops the cluster if it runs (fast shutdown: ends sessions, writes a checkpoint). */
 export async function stopCluster(spec: Pick<ClusterSpec, 'directory'>): Promise<void> {
   const pid = await serverPid(spec);
   if (pid === undefined) return;
@@ -102,8 +102,8 @@ export async function stopCluster(spec: Pick<ClusterSpec, 'directory'>): Promise
 }
 
 /**
- * Process id of the cluster's server; undefined when it does not run. The pid file alone is not believed: after a
- * crash its number may belong to another server by now, and that one must not be stopped.
+ * Process id of the cluster's server. Undefined if it is not running. The pid file is not enough: after a crash the pid
+ * may belong to another server, which must not be stopped.
  */
 export async function serverPid(spec: Pick<ClusterSpec, 'directory'>): Promise<number | undefined> {
   const data = dataDirectory(spec);
@@ -119,7 +119,7 @@ export async function serverPid(spec: Pick<ClusterSpec, 'directory'>): Promise<n
   }
 }
 
-/** Stops the cluster if it runs and deletes it. Refuses a directory that is not a cluster of Greenlight's, or not that one. */
+/** Stops and deletes the cluster. No-op if it does not exist. Rejects as `isOwn` does. */
 export async function destroyCluster(spec: OwnCluster): Promise<void> {
   if (!(await isOwn(spec))) return;
   await stopCluster(spec);

@@ -17,13 +17,13 @@ import { hostBasedAuthentication, serverSettings } from './settings.ts';
 import { runSingleUser } from './single-user.ts';
 import { serverUser, unprivileged } from './unprivileged.ts';
 
-/** A PostgreSQL cluster: one server process with its data, holding the application's database and its roles. */
+/** A PostgreSQL cluster with the application's database and roles. */
 export interface ClusterSpec {
-  /** Absolute path; holds settings, certificate and, in `data/`, the data. */
+  /** Absolute path of the directory with settings, certificate and, in `data/`, the data. */
   directory: string;
   /** On 127.0.0.1. */
   port: number;
-  /** Shown in process lists: `production-blue`. */
+  /** For example `production-blue`. Process lists show it. */
   name: string;
   /** Directory with `ca.pem`, `server.crt`, `server.key`. */
   certificates: string;
@@ -31,17 +31,17 @@ export interface ClusterSpec {
   passwords: { admin: string; owner: string; app: string };
 }
 
-/** A program to run: no shell, nothing inherited but PATH. */
+/** A command to run without a shell. It inherits only PATH. */
 export interface ServerCommand {
   argv: string[];
   env: Record<string, string>;
-  /** Working directory: one that the server's user may enter. */
+  /** Working directory, which the server's user must be able to enter. */
   cwd: string;
 }
 
-/** Says that a directory is a cluster of ours, and by its name whose: of which environment, and which colour. */
+/** Marks a directory as a Greenlight cluster and has the cluster's name. */
 const markerFile = 'greenlight-cluster.json';
-/** Collation that does not depend on the machine's language; macOS has no C.UTF-8. */
+/** Fixed, so that the collation does not depend on the machine. macOS has no C.UTF-8. */
 const locale = process.platform === 'darwin' ? 'en_US.UTF-8' : 'C.UTF-8';
 
 export const dataDirectory = (spec: Pick<ClusterSpec, 'directory'>): string => join(spec.directory, 'data');
@@ -58,10 +58,10 @@ export const clusterAccess = (spec: ClusterSpec): DatabaseAccess => ({
 });
 
 /**
- * Makes the cluster with its database and roles; it does not start it. One that exists keeps its data and passwords
- * and gets the settings anew (port, connections, certificate: in force from the next start). Where the directory has
- * anything else, another cluster or what is left of one, nothing is changed and it rejects.
- * `durable: false` leaves out flushing the new files, for clusters that are thrown away.
+ * Creates the cluster with its database and roles, without starting it. An existing cluster keeps its data and
+ * passwords and gets new settings (port, connections, certificate), which take effect at its next start. Rejects
+ * without changing anything if the directory contains something else, such as another or an incomplete cluster.
+ * `durable: false` skips flushing the new files, for temporary clusters.
  */
 export async function createCluster(spec: ClusterSpec, options: { durable?: boolean } = {}): Promise<void> {
   const there = await clusterName(spec.directory);
@@ -82,8 +82,8 @@ export async function createCluster(spec: ClusterSpec, options: { durable?: bool
 }
 
 /**
- * Makes the cluster's directory around a data directory that `fill` provides. It is made aside and renamed: it is
- * there as a whole or not at all. `fill` gets an empty directory that belongs to the server's user.
+ * Creates the cluster's directory with settings, certificate and the data that `fill` writes into an empty directory of
+ * the server's user. Atomic: it is built under another name and then renamed.
  */
 export async function layOut(spec: ClusterSpec, fill: (data: string) => Promise<void>): Promise<void> {
   await refuseForeign(spec);
@@ -107,7 +107,7 @@ export async function layOut(spec: ClusterSpec, fill: (data: string) => Promise<
   }
 }
 
-/** Nothing takes the place of what is there: it may be a database whose marker is lost. */
+/** Rejects if the directory has any content, because it may be a database that lost its marker file. */
 async function refuseForeign({ directory, name }: ClusterSpec): Promise<void> {
   const entries = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
@@ -117,8 +117,8 @@ async function refuseForeign({ directory, name }: ClusterSpec): Promise<void> {
   const hasData = await exists(join(directory, 'data', 'PG_VERSION'));
   throw new OperationError(
     `creating the database cluster ${name}`,
-    `${directory} is there and is not a whole cluster of Greenlight's: ${hasData ? `it has data of PostgreSQL, and no ${markerFile}` : 'its data lacks PG_VERSION'}`,
-    `nothing was changed. Where it is the database, put back what is missing (${markerFile} has the line {"cluster":"${name}"}); where it may go, move it away by hand; then repeat`,
+    `${directory} exists and is not a complete Greenlight cluster: ${hasData ? `it has PostgreSQL data, but no ${markerFile}` : 'data/PG_VERSION is missing'}`,
+    `nothing was changed. If it is the database, restore the missing file (${markerFile} has the line {"cluster":"${name}"}); if it is not needed, move it away; then repeat`,
   );
 }
 
@@ -128,19 +128,19 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** Deletes what programs that are gone left beside `directory`, half-made or half-deleted. */
+/** Deletes directories beside `directory` whose creation or deletion was interrupted because the program ended. */
 async function removeAbandoned(directory: string): Promise<void> {
   for (const name of await readdir(dirname(directory))) {
     const owner = /\.(?:new|deleted)-(\d+)-/.exec(name)?.[1];
     if (owner === undefined || !name.startsWith(`${basename(directory)}.`) || isAlive(Number(owner))) continue;
-    // What the program had begun may still be ending: it writes a little longer.
+    // Retries, because a child process of that program may still be writing.
     await rm(join(dirname(directory), name), { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   }
 }
 
 /**
- * Foreground server for a supervisor. Stop it with SIGINT (fast: open transactions are rolled back), never SIGKILL.
- * `endWithParent`: it stops when the program that started it ends.
+ * Command that runs the server in the foreground. Stop it with SIGINT (fast shutdown: rolls back open transactions),
+ * never with SIGKILL. `endWithParent`: the server stops when the program that started it ends.
  */
 export function serverCommand(
   spec: Pick<ClusterSpec, 'directory'>,
@@ -154,20 +154,20 @@ export function serverCommand(
   };
 }
 
-/** Deletes the cluster, which must not run. Refuses as `isOwn` does. */
+/** Deletes the cluster, which must not be running. No-op if it does not exist. Rejects as `isOwn` does. */
 export async function deleteCluster(spec: OwnCluster): Promise<void> {
   if (!(await isOwn(spec))) return;
   const { directory } = spec;
-  // Renamed first: a crash while deleting never leaves half a cluster in the place of a whole one.
-  const doomed = join(dirname(directory), `${basename(directory)}.deleted-${process.pid}-${Date.now()}`);
-  await move(directory, doomed);
-  await rm(doomed, { recursive: true, force: true });
+  // Renamed first, so that a crash during deletion does not leave an incomplete cluster at the original path.
+  const toDelete = join(dirname(directory), `${basename(directory)}.deleted-${process.pid}-${Date.now()}`);
+  await move(directory, toDelete);
+  await rm(toDelete, { recursive: true, force: true });
 }
 
-/** A cluster to delete; `name`: which it has to say that it is. */
+/** A cluster to delete. `name`: the name that its marker file must have. */
 export type OwnCluster = Pick<ClusterSpec, 'directory'> & { name?: string };
 
-/** False where there is no such directory. Rejects where it is not a cluster of Greenlight's, or not the one of that name. */
+/** False if the directory does not exist. Rejects if it is not a complete Greenlight cluster or has another name. */
 export async function isOwn({ directory, name }: OwnCluster): Promise<boolean> {
   if (!(await exists(directory))) return false;
   const doing = `deleting the database cluster ${directory}`;
@@ -175,8 +175,8 @@ export async function isOwn({ directory, name }: OwnCluster): Promise<boolean> {
   if (there === undefined) {
     throw new OperationError(
       doing,
-      `it has no whole ${markerFile}, or no data, so it is not one of Greenlight's`,
-      'look at what it is, and delete it by hand if it may go',
+      `it has no valid ${markerFile} or no data, so it is not a Greenlight cluster`,
+      'check what it is, and delete it by hand if it is not needed',
     );
   }
   if (name !== undefined && there !== name) throw isAnother(doing, directory, there);
@@ -186,13 +186,15 @@ export async function isOwn({ directory, name }: OwnCluster): Promise<boolean> {
 const isAnother = (doing: string, directory: string, there: string): OperationError =>
   new OperationError(
     doing,
-    `${directory} says that it is ${there}`,
-    'nothing was changed; find out who moved it, and put the right one in its place',
+    `${directory} contains the cluster ${there}`,
+    'nothing was changed; find out why it is there, and move the right cluster to this path',
   );
 
 export const isCluster = async (directory: string): Promise<boolean> => (await clusterName(directory)) !== undefined;
 
-/** What a cluster of ours says that it is: `production-blue`. Undefined where there is none, or not a whole one. */
+/**
+ * Name in the cluster's marker file, such as `production-blue`. Undefined if the marker is missing or there is no data.
+ */
 export async function clusterName(directory: string): Promise<string | undefined> {
   try {
     await stat(join(directory, 'data', 'PG_VERSION'));
@@ -204,7 +206,7 @@ export async function clusterName(directory: string): Promise<string | undefined
 }
 
 async function initialise(spec: ClusterSpec, data: string, durable: boolean): Promise<void> {
-  // The settings that initdb writes are not those that the server uses; `reject` makes them useless by mistake too.
+  // The server does not use the pg_hba.conf that initdb writes. `reject` makes sure that it grants nothing.
   const options = [
     '--username=admin',
     '--auth=reject',
@@ -237,7 +239,7 @@ const cannotCreate = (spec: ClusterSpec, found: string, cause?: unknown): Operat
     { cause },
   );
 
-/** Settings and certificate into `directory`, for a cluster that will be at `spec.directory`. */
+/** Writes settings and certificate into `directory`, for a cluster that will be at `spec.directory`. */
 async function writeSettings(spec: ClusterSpec, directory: string): Promise<void> {
   const at = (file: string): string => join(spec.directory, file);
   const settings = serverSettings({

@@ -8,7 +8,7 @@ import { openScratch } from './scratch.ts';
 /** The databases of a local environment: one cluster per colour, and scratch clusters. */
 export function createLocalDatabases(layout: Layout, spec: EnvironmentSpec): Databases {
   return {
-    // eslint-disable-next-line @typescript-eslint/require-await -- the interface promises; a missing file rejects
+    // eslint-disable-next-line @typescript-eslint/require-await -- so that a missing file rejects instead of throwing
     of: async (colour) => colourAccess(layout, colour),
     scratch: (purpose) =>
       openScratch(layout, purpose, spec.database.maxConnections, (cluster) =>
@@ -17,7 +17,7 @@ export function createLocalDatabases(layout: Layout, spec: EnvironmentSpec): Dat
   };
 }
 
-/** How to reach a colour's database. Throws an OperationError where the foundation is not up. */
+/** Access to a colour's database. Throws an OperationError if the foundation is not up. */
 export function colourAccess(layout: Layout, colour: Colour): DatabaseAccess {
   const login = (user: 'admin' | 'owner' | 'app') => ({ user, password: layout.secret(`${colour}-${user}`) });
   return {

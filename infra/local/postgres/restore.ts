@@ -10,13 +10,14 @@ import { runSingleUser } from './single-user.ts';
 import { serverUser } from './unprivileged.ts';
 
 /**
- * Makes the cluster of `spec` from the data directory of a backup. It recovers to its consistent state, gets the
- * passwords of `spec`, is fenced, and has lost every tie to other databases before its server first starts.
+ * Creates the cluster of `spec` from the data directory of a backup. Before its server first starts, it is recovered to
+ * the consistent state and gets the passwords of `spec`; subscriptions and publications are dropped, and `app` may not
+ * write.
  */
 export async function restoreInto(spec: ClusterSpec, backupData: string): Promise<void> {
   await layOut(spec, async (data) => {
     await cp(backupData, data, { recursive: true, mode: constants.COPYFILE_FICLONE });
-    // Settings made by ALTER SYSTEM were meant for the original, a synchronous standby among them.
+    // Drops settings made by ALTER SYSTEM for the original, such as a synchronous standby that would block commits.
     await writeFile(join(data, 'postgresql.auto.conf'), '');
     await rm(join(data, 'backup_manifest'));
     const user = serverUser();

@@ -15,15 +15,18 @@ import {
 import { hasCode } from '../../lib/errors.ts';
 import { isAlive } from '../../lib/lifetimes.ts';
 
-/** Clusters for one purpose and one run. Their name holds the process that uses them: when it is gone, they may go. */
+/**
+ * Temporary clusters. Their names contain the pid of the program that uses them, so that they can be deleted when it
+ * has ended.
+ */
 
-/** A port can be taken between being found free and being used; then another is tried. */
+/** Another program can take a free port before the server uses it. Another port is tried then. */
 const portAttempts = 3;
 
-/** Names of scratch directories, and of what a crash leaves of them: `<purpose>-<pid>-<random>[.new-x]`. */
+/** Names of scratch directories and of their leftovers after a crash: `<purpose>-<pid>-<random>[.new-x]`. */
 const scratchName = /-(\d+)-[0-9a-f]{8}(?:\..*)?$/;
 
-/** Makes a scratch cluster with `make`, starts it, and gives it to the caller until `dispose`. */
+/** Creates a scratch cluster with `make` and starts it. The caller must call `dispose`. */
 export async function openScratch(
   layout: Layout,
   purpose: string,
@@ -59,7 +62,7 @@ export async function openScratch(
   }
 }
 
-/** Stops and deletes the scratch clusters of runs that are over. */
+/** Stops and deletes scratch clusters of programs that have ended. */
 export async function removeLeftovers(layout: Layout): Promise<void> {
   for (const name of await readdir(layout.scratch()).catch(() => [])) {
     const owner = scratchName.exec(name)?.[1];
@@ -70,5 +73,5 @@ export async function removeLeftovers(layout: Layout): Promise<void> {
   }
 }
 
-/** What is left of a purpose when it has to be part of a file name. */
+/** The purpose as part of a file name. */
 const fileName = (purpose: string): string => purpose.replace(/[^a-zA-Z0-9]+/g, '-').slice(0, 40);

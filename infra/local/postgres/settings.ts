@@ -1,4 +1,4 @@
-/** What a local cluster's server is told, as text. Files are outside the data directory, so backups hold data alone. */
+/** Values for the server's settings. The files are outside the data directory, so that backups contain only data. */
 export interface ServerSettings {
   port: number;
   name: string;
@@ -10,17 +10,17 @@ export interface ServerSettings {
   key: string;
 }
 
-/** Replication connections: two directions with their initial copies, and a base backup, with much to spare. */
+/** Replication connections: two directions with initial copies, and a base backup. Generous. */
 const replicationSlots = 20;
 
-/** Connections that are the administrator's alone: a cutover needs five on a side. */
+/** Connections reserved for the superuser. A cutover needs five on each side. */
 const reserved = 10;
 
 const quote = (value: string): string => `'${value.replaceAll("'", "''")}'`;
 
-/** `postgresql.conf`: sized for many clusters on one small machine; durable as in production. */
+/** `postgresql.conf`: small memory settings for many clusters on one machine, but full durability. */
 export const serverSettings = (s: ServerSettings): string =>
-  `# Written by Greenlight; changes here are lost.
+  `# Written by Greenlight; manual changes are overwritten.
 data_directory = ${quote(s.data)}
 hba_file = ${quote(s.hba)}
 cluster_name = ${quote(s.name)}
@@ -29,7 +29,7 @@ listen_addresses = '127.0.0.1'
 port = ${s.port}
 unix_socket_directories = ''
 max_connections = ${s.maxConnections + reserved}
-# An application that takes every connection must not keep the way back from beginning.
+# Failback must be possible even if the application uses all its connections.
 superuser_reserved_connections = ${reserved}
 password_encryption = scram-sha-256
 ssl = on
@@ -42,9 +42,9 @@ max_replication_slots = ${replicationSlots}
 max_wal_senders = ${replicationSlots}
 max_logical_replication_workers = 8
 max_worker_processes = 12
-# A subscriber that is gone must not fill the disk: its slot is lost instead, and a gate sees that.
+# A missing subscriber must not fill the disk. Its slot is invalidated instead, which a gate detects.
 max_slot_wal_keep_size = 4GB
-# Also how often an apply worker that ended is started again: with the default of 5 s it would look dead for as long.
+# Also the delay before an apply worker is restarted. With the default of 5 s it would look dead for that long.
 wal_retrieve_retry_interval = 500ms
 
 shared_buffers = 64MB
@@ -54,7 +54,7 @@ max_wal_size = 512MB
 min_wal_size = 80MB
 wal_compression = on
 
-# To stderr, and never the text of a statement: it may hold personal data.
+# Log to stderr. Never log the text of a statement, because it may contain personal data.
 logging_collector = off
 log_line_prefix = '%m [%p] %q%u@%d '
 log_timezone = 'UTC'
@@ -65,8 +65,8 @@ log_checkpoints = off
 lc_messages = 'C'
 `;
 
-/** `pg_hba.conf`: TLS and a password for everyone; the first line that matches decides, and no match is a refusal. */
-export const hostBasedAuthentication = `# Written by Greenlight; changes here are lost.
+/** `pg_hba.conf`: TLS and a password for everybody. The first matching line applies; no match means refused. */
+export const hostBasedAuthentication = `# Written by Greenlight; manual changes are overwritten.
 hostssl  all          all    127.0.0.1/32  scram-sha-256
 hostssl  replication  admin  127.0.0.1/32  scram-sha-256
 `;

@@ -5,9 +5,9 @@ import { toolPath } from '../../lib/tools.ts';
 import { unprivileged } from './unprivileged.ts';
 
 /**
- * Runs statements in a data directory that no server uses, in one process without network, log-in or background
- * workers. Each statement is one line. Stops at the first that fails. What is in them (passwords) goes through
- * standard input, and neither the log nor the error repeats it.
+ * Runs statements in PostgreSQL's single-user mode, in a data directory that no server uses: without network, login or
+ * background workers. Each statement is one line. Stops at the first error. Statements may contain passwords: they are
+ * passed through stdin and do not appear in the log or the error.
  */
 export async function runSingleUser(data: string, database: string, statements: string[]): Promise<void> {
   const broken = statements.find((statement) => statement.includes('\n'));
@@ -30,14 +30,14 @@ export async function runSingleUser(data: string, database: string, statements: 
   });
   if (result.exitCode !== 0) {
     throw new OperationError(
-      'preparing a database that is not running yet',
+      'preparing a database before its first start',
       result.stderr
         .trim()
         .split('\n')
         .filter((line) => /FATAL|PANIC|ERROR/.test(line))
         .join('\n') ||
         (result.message ?? 'no reason given'),
-      'see that the disk has space and that no other server uses this directory',
+      'check that the disk has space and that no other server uses this directory',
     );
   }
 }

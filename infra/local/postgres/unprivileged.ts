@@ -6,8 +6,8 @@ import { OperationError } from '../../lib/errors.ts';
 import { setprivPath } from '../../lib/lifetimes.ts';
 
 /**
- * PostgreSQL refuses to run as root. Where Greenlight is root, servers run as another user; where that user cannot
- * reach the data (a clone in root's own directory), they keep one capability, and nothing else, to pass through.
+ * PostgreSQL refuses to run as root. If Greenlight runs as root, servers run as another user. If that user cannot reach
+ * the data, for example because the clone is in root's home, the server keeps a single capability to get there.
  */
 
 export interface ServerUser {
@@ -16,10 +16,10 @@ export interface ServerUser {
   gid: number;
 }
 
-/** Users that servers run as, best first. */
+/** Users to run servers as, in order of preference. */
 const candidates = ['postgres', 'nobody'];
 
-/** Number and name of what lets a process pass through directories of others; the narrower one first. */
+/** Capabilities (capabilities(7)) that allow passing through directories of other users, the narrower one first. */
 const capabilities = [
   { bit: 2n, name: 'dac_read_search' },
   { bit: 1n, name: 'dac_override' },
@@ -27,7 +27,7 @@ const capabilities = [
 
 let found: ServerUser | undefined;
 
-/** The user that servers run as; undefined where that is the user who runs Greenlight. */
+/** The user that servers run as. Undefined if it is the user who runs Greenlight. */
 export function serverUser(): ServerUser | undefined {
   if (process.getuid?.() !== 0) return undefined;
   found ??= lookUp();
@@ -52,8 +52,8 @@ function lookUp(): ServerUser {
 }
 
 /**
- * Arguments that run `argv` so that it may work in `directory`: as they are, or behind setpriv where this is root.
- * Throws an OperationError where the server's user cannot get there.
+ * Command that runs `argv` as the server's user in `directory`: unchanged, or with setpriv if this program is root.
+ * Throws an OperationError if the server's user cannot reach the directory.
  */
 export function unprivileged(argv: string[], directory: string): string[] {
   const user = serverUser();
@@ -74,16 +74,16 @@ export function unprivileged(argv: string[], directory: string): string[] {
     if (reaches(passing, directory)) return [...passing, ...argv];
   }
   throw cannot(
-    `${user.name} cannot reach that directory, and root may not pass on the capability to do so here`,
-    `move the project to where ${user.name} may enter, or run Greenlight as an ordinary user`,
+    `${user.name} cannot reach that directory, and root has no capability to pass on for it`,
+    `move the project to a directory that ${user.name} can enter, or run Greenlight as an ordinary user`,
   );
 }
 
-/** Whether a process behind `prefix` can enter `directory`, or the nearest one above it that exists. */
+/** Whether a process started with `prefix` can enter `directory`, or its nearest existing parent. */
 function reaches(prefix: string[], directory: string): boolean {
   let existing = directory;
   while (!existsSync(existing)) existing = dirname(existing);
-  // Not `test -x`: access(2) leaves out the capabilities of an ordinary user.
+  // Not `test -x`, because access(2) ignores the capabilities of a user other than root.
   const [command = '', ...args] = [...prefix, 'stat', `${existing}/.`];
   return spawnSync(command, args, { ...bareEnvironment(), stdio: 'ignore', cwd: '/' }).status === 0;
 }

@@ -2,21 +2,24 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Provider } from '@pulumi/pulumi/provider/provider.js';
 import type { Found, Handler, Place } from './handler.ts';
 
-/** How the engine writes a value that is not known before the resource it comes from is made. */
-const unknown = '04da6b54-80e4-46f7-96ec-b56ff0331ba9';
+/** Sentinel of the engine for a value that is unknown until the resource that computes it exists. */
+const unknownValue = '04da6b54-80e4-46f7-96ec-b56ff0331ba9';
 
-/** How the engine marks a secret value; it keeps what is marked encrypted. */
-const mark = '4dabf18193072939515e22adb298388d';
+/** Key and value with which the engine marks a secret. It stores marked values encrypted. */
+const signatureKey = '4dabf18193072939515e22adb298388d';
 const secretSignature = '1b47061264138c4ac30d75fd1eb44270';
 
 type Properties = Record<string, unknown>;
-/** What the engine keeps of a resource: its inputs, what was computed, and the drift that the last refresh found. */
+/** A resource in the engine's state: inputs, computed values, and the drift that the last refresh found. */
 type State = Place & { drift?: string };
 
-/** Changing one of these means another thing: the old one is deleted first, as both would use the same names and ports. */
-const identity = ['environment', 'directory', 'name', 'colour'];
+/**
+ * A change of one of these replaces the resource. The old one is deleted first, because both would use the same names
+ * and ports.
+ */
+const identifying = ['environment', 'directory', 'name', 'colour'];
 
-/** Makes a Pulumi provider of a table of handlers, by their types' tokens. */
+/** A Pulumi provider from handlers by type token. */
 export function createProvider(version: string, handlers: ReadonlyMap<string, Handler>): Provider {
   const handlerOf = (urn: string): Handler => {
     const token = urn.split('::')[2]?.split('$').at(-1) ?? '';
@@ -31,19 +34,19 @@ export function createProvider(version: string, handlers: ReadonlyMap<string, Ha
 
     check(urn, _olds, news: Properties) {
       const result = handlerOf(urn).inputs.safeParse(open(news));
-      if (result.success || mentions(news, unknown)) return Promise.resolve({ inputs: news });
+      if (result.success || mentions(news, unknownValue)) return Promise.resolve({ inputs: news });
       const failures = result.error.issues.map((issue) => ({ property: issue.path.join('.'), reason: issue.message }));
       return Promise.resolve({ inputs: news, failures });
     },
 
-    /** Compares the inputs, also those that are gone; drift is a difference in itself. */
+    /** Compares all inputs, removed ones included. Recorded drift counts as a change. */
     diff(_id, urn, recorded: Properties, wanted: Properties) {
       const [olds, news] = [open(recorded), open(wanted)];
       const names = Object.keys(handlerOf(urn).inputs.shape);
       const changed = names.filter((name) => !isDeepStrictEqual(news[name], olds[name]));
       return Promise.resolve({
         changes: changed.length > 0 || olds['drift'] !== undefined,
-        replaces: changed.filter((name) => identity.includes(name)),
+        replaces: changed.filter((name) => identifying.includes(name)),
         deleteBeforeReplace: true,
       });
     },
@@ -72,7 +75,7 @@ export function createProvider(version: string, handlers: ReadonlyMap<string, Ha
   };
 }
 
-/** Handlers get secrets in the clear; what goes back to the engine keeps its marks. */
+/** Unwraps secrets for a handler. The adapter returns the marked values to the engine. */
 function open<T extends object>(properties: T): T {
   const entries = Object.entries(properties).map(([key, value]: [string, unknown]) => [
     key,
@@ -82,7 +85,7 @@ function open<T extends object>(properties: T): T {
 }
 
 const isSecret = (value: unknown): value is { value: unknown } =>
-  typeof value === 'object' && value !== null && (value as Properties)[mark] === secretSignature;
+  typeof value === 'object' && value !== null && (value as Properties)[signatureKey] === secretSignature;
 
 const nameOf = (urn: string): string => urn.split('::').at(-1) as string;
 

@@ -3,15 +3,15 @@ import { balancerSocket } from '../haproxy/config.ts';
 import { parseShowStat, runtimeCommand } from '../haproxy/runtime.ts';
 import type { Layout } from '../lib/layout.ts';
 
-/** The balancer looks at a server that was down every 0.5 s. */
+/** Timeout, ms. The balancer checks a server that is down every 0.5 s (`downinter`). */
 const timeoutMs = 10_000;
 
 /**
- * Waits until the balancer itself takes an instance for healthy: only then is it ready for requests. An instance is a
- * server of the balancer of the same name; where the balancer does not run or has no such server, there is nothing to wait for.
+ * Waits until the balancer considers an instance healthy, because only then does it get requests. The instance is the
+ * server with the same name. Resolves at once if the balancer does not run or has no such server.
  */
 export async function untilBalanced(layout: Layout, name: string): Promise<void> {
-  const doing = `waiting until the balancer takes ${name} for healthy`;
+  const doing = `waiting until the balancer considers ${name} healthy`;
   const up = async () => {
     const answer = await runtimeCommand(balancerSocket(layout), 'show stat -1 4 -1', doing).catch(() => '');
     const servers = parseShowStat(answer).filter(({ svname }) => svname === name);

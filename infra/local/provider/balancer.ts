@@ -28,10 +28,10 @@ type Inputs = z.infer<typeof inputs>;
 
 const name = 'balancer';
 const configuration = 'haproxy.cfg';
-/** Time in which a new worker has to serve. */
+/** How long a new worker may take until it serves, ms. */
 const reloadMs = 10_000;
 
-/** The entry point. A change is a reload: no connection is refused meanwhile. */
+/** The entry point. An update reloads HAProxy without refusing connections. */
 export const balancer: Handler<Inputs> = {
   inputs,
   async create(of) {
@@ -46,7 +46,7 @@ export const balancer: Handler<Inputs> = {
     const found = await readProgram(layout, name, () => programOf(state));
     if (found !== 'as recorded') return found;
     const changed = await changedFiles(state);
-    return changed.length === 0 ? 'as recorded' : { drift: `somebody changed ${changed.join(', ')}` };
+    return changed.length === 0 ? 'as recorded' : { drift: `unexpected content in ${changed.join(', ')}` };
   },
   async update(of) {
     const supervisor = new Supervisor(layoutOf(of));
@@ -68,7 +68,7 @@ export const balancer: Handler<Inputs> = {
 const render = (of: Inputs): Record<string, string> =>
   renderBalancer({ spec: of.spec, layout: layoutOf(of), ports: of.ports });
 
-/** SIGUSR1: what is under way is finished. */
+/** SIGUSR1: finishes the requests in flight before it stops. */
 const programOf = (of: Inputs): Program => ({
   name,
   argv: balancerCommand(layoutOf(of)),
@@ -79,14 +79,14 @@ const programOf = (of: Inputs): Program => ({
   stopSignal: 'USR1',
   stopSeconds: balancerStopSeconds + 5,
   stopGroup: false,
-  // It is the access log: observations need minutes of it, at any rate of requests.
+  // This is the access log. Traffic observations need several minutes of it, even at high request rates.
   logMegabytes: 50,
   restartOn: [],
 });
 
 /**
- * Writes what changed. The new configuration is checked under a name of its own first, so that one that HAProxy refuses
- * never takes the place of the one in use. The traffic map belongs to the router once it is there.
+ * Writes the files. The new configuration is validated under another name first, so that an invalid one never replaces
+ * the one in use. An existing traffic map is kept, because the router owns it.
  */
 async function writeFiles(of: Inputs): Promise<void> {
   const directory = layoutOf(of).balancer();
@@ -119,7 +119,7 @@ async function changedFiles(of: Inputs): Promise<string[]> {
   return changed;
 }
 
-/** Reloads, and waits until a new worker serves. The old one goes on if the new one does not start. */
+/** Reloads and waits until a new worker serves. The old worker continues if the new one does not start. */
 async function reload(of: Inputs, supervisor: Supervisor): Promise<void> {
   const doing = 'reloading the balancer';
   const socket = balancerSocket(layoutOf(of));
@@ -130,7 +130,7 @@ async function reload(of: Inputs, supervisor: Supervisor): Promise<void> {
   await until(
     async () => {
       const now = await worker();
-      return (now !== undefined && now !== before) || 'no new worker serves';
+      return (now !== undefined && now !== before) || 'no new worker is serving';
     },
     { everyMs: 30, timeoutMs: reloadMs, doing, todo },
   );

@@ -5,17 +5,19 @@ import type { z } from 'zod';
 import { createCertificates } from '../lib/certificates.ts';
 import { layoutOf, place, type Handler, type Place } from './handler.ts';
 
-/** Renewed when less than this is left. */
+/** Renewed if it expires in fewer days. */
 const renewDays = 30;
 
 interface Computed {
-  /** SHA-256 of the server's certificate: who uses it notices a renewal by it. */
+  /**
+   * SHA-256 of the server's certificate. Resources that use the certificate take it as an input to detect a renewal.
+   */
   fingerprint: string;
   /** ISO 8601. */
   validTo: string;
 }
 
-/** The environment's own authority and the certificate of its entry point and databases. */
+/** The environment's certificate authority, and the server certificate of its entry point and databases. */
 export const certificates: Handler<z.infer<typeof place>, Computed> = {
   inputs: place,
   async create(inputs) {
@@ -39,7 +41,7 @@ async function make(inputs: Place): Promise<Computed> {
   return (await look(inputs)) as Computed;
 }
 
-/** Undefined unless everything is there and signed by the authority beside it. */
+/** Undefined unless both certificates exist and the authority signed the server's. */
 async function look(of: Place): Promise<Computed | undefined> {
   const directory = layoutOf(of).certificates();
   try {

@@ -16,7 +16,7 @@ import type { Program } from '../supervisor/config.ts';
 import { layoutOf, place, type Handler } from './handler.ts';
 import { readProgram, removeProgram, startProgram } from './supervised.ts';
 
-/** After a crash the server replays its log before it answers. */
+/** Includes the replay of the write-ahead log after a crash. */
 const readySeconds = 60;
 
 const inputs = place.extend({
@@ -28,7 +28,7 @@ const inputs = place.extend({
 });
 type Inputs = z.infer<typeof inputs>;
 
-/** A colour's PostgreSQL cluster with the application's database and its roles, and the server that serves it. */
+/** A colour's PostgreSQL cluster with the application's database and roles, and its supervised server. */
 export const cluster: Handler<Inputs> = {
   inputs,
   async create(of) {
@@ -43,8 +43,8 @@ export const cluster: Handler<Inputs> = {
     const layout = layoutOf(state);
     if (!(await isCluster(layout.database(state.colour)))) return 'absent';
     const found = await readProgram(layout, nameOf(state), () => serverOf(layout, state));
-    // Its data is there: what lacks is only the server, and making the cluster anew would be wrong.
-    return found === 'absent' ? { drift: 'the server is not supervised any more' } : found;
+    // Not `absent`, because the data exists and only the server is missing: the cluster must not be created again.
+    return found === 'absent' ? { drift: 'the supervisor no longer knows the server' } : found;
   },
   update(of) {
     return cluster.create(of);
@@ -57,13 +57,16 @@ export const cluster: Handler<Inputs> = {
   },
 };
 
-/** The last barrier before the data, by what the balancer keeps on disk. Where all is taken down, `routing` has cleared that before. */
+/**
+ * Last protection before data is deleted, based on the traffic map on disk. When a whole environment is taken down,
+ * `routing` has cleared the map before.
+ */
 async function refuseLive(layout: Layout, colour: Colour): Promise<void> {
   if ((await storedTraffic(layout.balancer()))?.split?.live !== colour) return;
   throw new OperationError(
-    `taking the database of ${colour} in ${layout.environment} down`,
-    `${colour} is live by the balancer's traffic map`,
-    'nothing of it was changed; see who is live: npm run status',
+    `deleting the database of ${colour} in ${layout.environment}`,
+    `${colour} is live, according to the balancer's traffic map`,
+    'nothing was changed; check which colour is live: npm run status',
   );
 }
 
@@ -84,7 +87,7 @@ const specOf = (layout: Layout, of: Inputs): ClusterSpec => ({
   },
 });
 
-/** SIGINT: PostgreSQL's fast shutdown. Only the postmaster gets it; it stops its children itself. */
+/** SIGINT is PostgreSQL's fast shutdown. Only the postmaster gets it and stops its children itself. */
 const serverOf = (layout: Layout, of: Inputs): Program => ({
   ...serverCommand({ directory: layout.database(of.colour) }),
   name: nameOf(of),
@@ -94,6 +97,6 @@ const serverOf = (layout: Layout, of: Inputs): Program => ({
   stopSeconds: 60,
   stopGroup: false,
   logMegabytes: 5,
-  // Port and connections are in its settings, which it reads at its start.
+  // Port and maximum connections are in settings that the server reads at its start.
   restartOn: [...of.restartOn, String(of.port), String(of.maxConnections)],
 });

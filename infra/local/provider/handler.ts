@@ -2,25 +2,25 @@ import { z } from 'zod';
 import { Layout } from '../lib/layout.ts';
 
 /**
- * One type of resource. Everything it does may be repeated: after a crash in the middle, the same call settles what the
- * first one left. Errors are `OperationError`s: the engine shows their message.
+ * Implements a resource type. All methods are idempotent: after a crash, repeating the call completes what the first
+ * one started. They reject with `OperationError`s, whose message the engine shows.
  */
 export interface Handler<Inputs extends Place = Place, Computed extends object = object> {
-  /** What a program has to say about it. Unknown keys are errors. */
+  /** Schema of the inputs. Unknown keys are errors. */
   inputs: z.ZodObject & z.ZodType<Inputs>;
-  /** Makes it, or adopts what an interrupted `create` left. Resolves to what was found out while making it. */
+  /** Creates the resource, or adopts what an interrupted `create` left. Resolves to the computed values. */
   create(inputs: Inputs): Promise<Computed>;
-  /** Looks at what is really there. */
+  /** Compares the actual state with the recorded one. */
   read(state: Inputs & Computed): Promise<Found>;
   update(inputs: Inputs, state: Inputs & Computed): Promise<Computed>;
-  /** Leaves nothing behind, also where half of it is gone already. */
+  /** Deletes everything that is left of the resource, which may be incomplete. */
   delete(state: Inputs & Computed): Promise<void>;
 }
 
-/** `absent`: it is gone. `drift`: it is there, but not as recorded, and why; an update repairs that. */
+/** `absent`: it does not exist. `drift`: how it differs from the recorded state; an update repairs it. */
 export type Found = 'as recorded' | 'absent' | { drift: string };
 
-/** Every resource says to which environment it belongs: the provider itself knows nothing. */
+/** Inputs of every resource: the provider itself has no configuration. */
 export const place = z.strictObject({
   environment: z.enum(['staging', 'production']),
   /** Absolute path of the environment's directory. */

@@ -3,10 +3,11 @@ import { createProvider } from './adapter.ts';
 import { pluginVersion } from './plugin.ts';
 import { handlers } from './types.ts';
 
-/** How soon the provider notices that the engine was killed. */
+/** How often to check that the engine is running, ms. */
 const parentCheckMs = 200;
 
-/** The provider's process: the engine starts it by the launcher beside, and ends it. It must not work on without one. */
+// The engine starts this program through `pulumi-resource-greenlight` and ends it. If the engine is killed, it must not
+// continue.
 const engine = process.ppid;
 setInterval(() => {
   if (process.ppid !== engine) process.exit(1);

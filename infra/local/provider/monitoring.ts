@@ -18,12 +18,12 @@ import { readProgram, removeProgram, startProgram } from './supervised.ts';
 const inputs = place.extend({
   spec: z.custom<EnvironmentSpec>((value) => typeof value === 'object'),
   ports: z.custom<Ports>((value) => typeof value === 'object'),
-  /** A secret: an address often holds a token. */
+  /** Secret, because a URL often contains a token. */
   alertReceivers: z.array(z.strictObject({ name: z.string(), webhook: z.url() })),
 });
 type Inputs = z.infer<typeof inputs>;
 
-/** Prometheus, Alertmanager and the environment's own alert receiver. A changed configuration restarts them. */
+/** Prometheus, Alertmanager and the environment's own alert receiver. A changed configuration restarts all three. */
 export const monitoring: Handler<Inputs> = {
   inputs,
   async create(of) {
@@ -39,7 +39,8 @@ export const monitoring: Handler<Inputs> = {
     if (found.every((one) => one === 'absent')) return 'absent';
     const parts = found.flatMap((one, index) => describe(programs[index] as Program, one));
     for (const [file, content] of filesOf(state)) {
-      if ((await readFile(file, 'utf8').catch(() => undefined)) !== content) parts.push(`somebody changed ${file}`);
+      if ((await readFile(file, 'utf8').catch(() => undefined)) !== content)
+        parts.push(`unexpected content in ${file}`);
     }
     return parts.length === 0 ? 'as recorded' : { drift: parts.join('; ') };
   },
@@ -56,10 +57,10 @@ export const monitoring: Handler<Inputs> = {
 
 function describe({ name }: Program, found: Found): string[] {
   if (found === 'as recorded') return [];
-  return [`${name}: ${found === 'absent' ? 'it is gone' : found.drift}`];
+  return [`${name}: ${found === 'absent' ? 'it does not exist' : found.drift}`];
 }
 
-/** Paths and contents. */
+/** Pairs of path and content. */
 function filesOf(of: Inputs): [string, string][] {
   const layout = layoutOf(of);
   const files = renderMonitoring({ spec: { ...of.spec, alertReceivers: of.alertReceivers }, ports: of.ports });
@@ -94,7 +95,6 @@ function programsOf(of: Inputs): Program[] {
   ];
 }
 
-/** Webhooks may be secrets. */
 async function put(file: string, content: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   await replaceFile(file, content);

@@ -16,7 +16,7 @@ interface Computed {
   ports: Ports;
 }
 
-/** The environment's ports, in `ports.json`. They keep their numbers as long as the environment lives. */
+/** The environment's ports, in `ports.json`. Allocated ports are kept when others are added. */
 export const ports: Handler<Inputs, Computed> = {
   inputs,
   async create(wanted) {

@@ -9,7 +9,7 @@ const inputs = place.extend({
   /** `api.blue.1` */
   name: z.string().regex(/^[a-z][a-z0-9.-]*$/),
   argv: z.array(z.string().min(1)).min(1),
-  /** May refer to secrets: see `secret-reference.ts`. */
+  /** Values may contain references to secrets: see `secret-reference.ts`. */
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()),
   cwd: z.string().startsWith('/'),
   ready: z.discriminatedUnion('kind', [
@@ -21,9 +21,11 @@ const inputs = place.extend({
   stopSignal: z.enum(['TERM', 'INT', 'QUIT', 'USR1']),
   stopSeconds: z.number().int().min(1),
   stopGroup: z.boolean(),
-  /** Whether it is a server of the balancer, under its name: then it is ready when the balancer says so too. */
+  /**
+   * Whether the balancer has a server with this name. `create` then also waits until the balancer considers it healthy.
+   */
   balanced: z.boolean(),
-  /** Hashes of what it reads at its start besides (a certificate). */
+  /** Hashes of other files that it reads at its start, such as a certificate. */
   restartOn: z.array(z.string().regex(/^\S+$/)),
 });
 export type ProcessInputs = z.infer<typeof inputs>;

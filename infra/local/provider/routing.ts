@@ -14,7 +14,7 @@ const inputs = place.extend({
 });
 type Inputs = z.infer<typeof inputs>;
 
-/** Who gets which requests, as the balancer has it: read back from it, never from what was written. */
+/** The split of traffic. `read` asks the balancer, not a file. */
 export const routing: Handler<Inputs> = {
   inputs,
   async create(of) {
@@ -26,14 +26,16 @@ export const routing: Handler<Inputs> = {
     const { split } = await createLocalRouter(layoutOf(state), state.spec).read();
     if (split === undefined) return 'absent';
     if (split.live === state.live && split.percent === state.percent) return 'as recorded';
-    return { drift: `the balancer has live ${split.live}, ${split.percent} percent of reads to the other colour` };
+    return {
+      drift: `in the balancer ${split.live} is live, and ${split.percent} percent of reads go to the other colour`,
+    };
   },
   update(of) {
     return routing.create(of);
   },
   /**
-   * The split goes with the balancer. Until then requests go where they went: taking a stack down is no outage. Its file says at
-   * once that nobody is live any more: before that no database of a live colour is taken down.
+   * Records in the traffic map on disk that no colour is live, because the database of a live colour cannot be deleted.
+   * The running balancer is not changed: until it is stopped, requests are routed as before.
    */
   async delete(state) {
     const directory = layoutOf(state).balancer();

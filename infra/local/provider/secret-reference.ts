@@ -4,12 +4,13 @@ import type { Colour } from '../../model.ts';
 import type { Layout, Ports, SecretName } from '../lib/layout.ts';
 
 /**
- * A program refers to a secret by its name; the provider puts the value in where it starts the process. So neither
- * program nor state ever holds one. The reference survives URL encoding, as secrets are in database URLs.
+ * Placeholder for a secret. The provider replaces it by the value when it starts the process, so that neither Pulumi
+ * program nor state contains the value. It has no characters that URL encoding changes, because database URLs contain
+ * secrets.
  */
 export const secretReference = (name: SecretName): string => `secret~${name}~`;
 
-/** URL of a colour's database for its services, with a reference in place of the password. */
+/** URL of a colour's database for its services, with a reference instead of the password. */
 export function databaseReference(layout: Layout, ports: Pick<Ports, 'database'>, colour: Colour): string {
   const login = (role: 'admin' | 'owner' | 'app') => ({ user: role, password: secretReference(`${colour}-${role}`) });
   const access = {
@@ -24,7 +25,7 @@ export function databaseReference(layout: Layout, ports: Pick<Ports, 'database'>
   return databaseUrl(access, 'app');
 }
 
-/** Replaces the references in a text. Throws an OperationError where a secret is missing. */
+/** Replaces the references in a text. Throws an OperationError if a secret is missing. */
 export function resolveSecrets(layout: Layout, text: string): string {
   return text.replace(/secret~([a-z-]+)~/g, (_, name: SecretName) => layout.secret(name));
 }

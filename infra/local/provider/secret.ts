@@ -8,9 +8,9 @@ import { colours } from '../../model.ts';
 import type { SecretName } from '../lib/layout.ts';
 import { layoutOf, place, type Handler } from './handler.ts';
 
-/** 32 bytes: nobody guesses it, and its hash, which the engine's state holds, tells nothing about it. */
+/** Enough that neither the secret nor the SHA-256 in the engine's state can be guessed. */
 const bytes = 32;
-/** As base64url. */
+/** Length in base64url. */
 const characters = Math.ceil((bytes * 4) / 3);
 
 const names: SecretName[] = [
@@ -23,7 +23,7 @@ interface Computed {
   sha256: string;
 }
 
-/** A random secret, in a file of its own that only its owner may read. The value never enters the engine's state. */
+/** A random secret in a file with mode 0600. The engine's state has only its hash. */
 export const secret: Handler<Inputs, Computed> = {
   inputs,
   async create(of) {
@@ -39,7 +39,7 @@ export const secret: Handler<Inputs, Computed> = {
     if (found === undefined) return 'absent';
     if (found.sha256 !== state.sha256) return { drift: 'the secret was changed' };
     const { mode } = await stat(layoutOf(state).secretFile(state.name));
-    return (mode & 0o077) === 0 ? 'as recorded' : { drift: 'others may read the secret' };
+    return (mode & 0o077) === 0 ? 'as recorded' : { drift: 'other users can read the secret' };
   },
   async update(of) {
     const file = layoutOf(of).secretFile(of.name);
@@ -51,7 +51,7 @@ export const secret: Handler<Inputs, Computed> = {
   },
 };
 
-/** Undefined where there is no file. Throws an OperationError where it holds no whole secret. */
+/** Undefined if there is no file. Throws an OperationError if the file is empty or too short. */
 function hashOf(of: Inputs): Computed | undefined {
   const layout = layoutOf(of);
   if (!existsSync(layout.secretFile(of.name))) return undefined;

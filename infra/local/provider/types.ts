@@ -9,7 +9,7 @@ import { routing } from './routing.ts';
 import { secret } from './secret.ts';
 import { supervisor } from './supervisor.ts';
 
-/** Every type of resource that the provider has, by its token. */
+/** The provider's resource types, by token. */
 export const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ['greenlight:local:Balancer', balancer],
   ['greenlight:local:Certificates', certificates],

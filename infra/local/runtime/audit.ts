@@ -5,7 +5,7 @@ import type { Layout, Ports } from '../lib/layout.ts';
 import { execa } from 'execa';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 
-/** How a local environment is protected: the modes of its secrets, where its ports listen, and its volume. */
+/** Modes of the secret files, addresses of the listeners, and encryption of the volume. */
 export async function auditLocal(layout: Layout): Promise<AuditFacts> {
   const directory = dirname(layout.secretFile('route'));
   const names = await readdir(directory);
@@ -33,8 +33,8 @@ function allPorts(ports: Ports): number[] {
 const listening = '0A';
 
 /**
- * Addresses (`host:port`) on which somebody listens on one of `ports`: from the kernel's table on Linux, from lsof
- * elsewhere. Undefined where neither is to be had.
+ * Addresses (`host:port`) of listeners on these ports, from the kernel's table on Linux and from lsof elsewhere.
+ * Undefined if neither is available.
  */
 export async function listenersOf(ports: readonly number[]): Promise<string[] | undefined> {
   const [v4, v6] = await Promise.all(
@@ -49,12 +49,12 @@ async function listenersByLsof(): Promise<string[] | undefined> {
   return found.exitCode === 0 ? parseLsof(found.stdout) : undefined;
 }
 
-/** Lines of lsof's field output that begin with `n` hold the address. */
+/** Addresses in lsof's field output: the lines that start with `n`. */
 export const parseLsof = (output: string): string[] => [
   ...new Set(output.split('\n').flatMap((line) => (line.startsWith('n') ? [line.slice(1)] : []))),
 ];
 
-/** Reads the kernel's table of sockets. */
+/** Addresses of listening sockets in the format of `/proc/net/tcp`. */
 export function parseListeners(table: string): string[] {
   const addresses = table.split('\n').flatMap((line) => {
     const [, local, , state] = line.trim().split(/\s+/);
@@ -65,7 +65,7 @@ export function parseListeners(table: string): string[] {
   return [...new Set(addresses)];
 }
 
-/** The kernel writes an address as 32-bit words in the machine's byte order, here little endian. */
+/** The kernel prints an address as 32-bit words in the machine's byte order. Assumes little endian. */
 function readAddress(hex: string): string {
   const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse());
   if (bytes.length === 4) return bytes.join('.');
@@ -80,8 +80,8 @@ function readAddress(hex: string): string {
 }
 
 /**
- * Whether a path is on a volume that Linux encrypts (dm-crypt). Undefined where that cannot be told: another system, or a
- * volume that Linux does not encrypt, below which a disk or a host may.
+ * True if a path is on a volume encrypted by Linux (dm-crypt). Undefined if unknown: on another system, or if the
+ * volume is not encrypted by Linux but may be by its disk or host.
  */
 export async function volumeEncrypted(path: string, sysfs = '/sys/dev/block'): Promise<true | undefined> {
   const found = await stat(path).catch(() => undefined);
@@ -89,7 +89,7 @@ export async function volumeEncrypted(path: string, sysfs = '/sys/dev/block'): P
   return (await isEncrypted(join(sysfs, deviceNumber(found.dev)))) ? true : undefined;
 }
 
-/** `254:0`: how Linux packs major and minor number into one, see makedev(3). */
+/** Major and minor number as `254:0`, from Linux's `dev_t` (makedev(3)). */
 export function deviceNumber(dev: number): string {
   const device = BigInt(dev);
   const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n);
@@ -97,12 +97,12 @@ export function deviceNumber(dev: number): string {
   return `${major}:${minor}`;
 }
 
-/** A device, or one that it is made of (a logical volume on an encrypted disk). */
+/** Whether a device or all devices below it are encrypted, such as a logical volume on encrypted disks. */
 async function isEncrypted(device: string): Promise<boolean> {
   const uuid = await readFile(join(device, 'dm', 'uuid'), 'utf8').catch(() => '');
   if (uuid.startsWith('CRYPT-')) return true;
   const below = await readdir(join(device, 'slaves')).catch(() => []);
   const all = await Promise.all(below.map((name) => isEncrypted(join(device, 'slaves', name))));
-  // All of them: a volume over an encrypted and a plain disk is not encrypted.
+  // A volume over an encrypted and a plain disk is not encrypted.
   return all.length > 0 && all.every(Boolean);
 }

@@ -12,9 +12,12 @@ import { directoryStateFiles } from './state-files.ts';
 
 export const passphraseFile = (): string => join(home(), 'passphrase');
 
-const lost = 'put it back from a backup; where it is lost, see "The passphrase is wrong or missing" in docs/runbook.md';
+const restore =
+  'restore the file from a backup; without one, see "The passphrase is wrong or missing" in docs/runbook.md';
 
-/** File backend and passphrase below `.greenlight/`. The engine reads the passphrase from its file: no environment holds it. */
+/**
+ * File backend and passphrase below `.greenlight/`. The engine reads the passphrase from a file, not from a variable.
+ */
 export function localEngineSettings(): EngineSettings {
   const file = passphraseFile();
   mkdirSync(home(), { recursive: true, mode: 0o700 });
@@ -22,16 +25,16 @@ export function localEngineSettings(): EngineSettings {
     if (existsSync(join(stateDirectory(), '.pulumi', 'stacks')))
       throw new OperationError(
         'opening the state of the engine',
-        `${file} is missing: without it nobody can decrypt the state`,
-        lost,
+        `${file} is missing: the state cannot be decrypted without it`,
+        restore,
       );
     createFileSync(file, `${randomBytes(32).toString('base64url')}\n`);
   }
   if (readFileSync(file, 'utf8').replaceAll('\0', '').trim() === '')
     throw new OperationError(
       'opening the state of the engine',
-      `${file} is empty: without it nobody can decrypt the state`,
-      lost,
+      `${file} is empty: the state cannot be decrypted without it`,
+      restore,
     );
   mkdirSync(stateDirectory(), { recursive: true, mode: 0o700 });
   return {
@@ -40,7 +43,7 @@ export function localEngineSettings(): EngineSettings {
     secretsProvider: 'passphrase',
     stackConfig: () => ({}),
     policyPacks: [],
-    // The provider gives a resource its name as its id, so that it is known before the resource is made.
+    // The provider uses the resource name as the id.
     idOf: ({ urn }) => urn.split('::').at(-1),
     volatile: {},
     env: { PULUMI_CONFIG_PASSPHRASE_FILE: file },

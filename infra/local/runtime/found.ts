@@ -9,7 +9,7 @@ import { Layout } from '../lib/layout.ts';
 import { clusterName, serverPid } from '../postgres/cluster.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 
-/** What this machine has of an environment: its balancer, its databases, its supervised processes. Changes nothing. */
+/** Finds balancer, databases and supervised processes of an environment on this machine. Changes nothing. */
 export async function findEnvironment(environment: EnvironmentName): Promise<Found> {
   const layout = new Layout(environment);
   const traffic = await findTraffic(layout);
@@ -24,26 +24,28 @@ export async function findEnvironment(environment: EnvironmentName): Promise<Fou
   };
 }
 
-/** The balancer itself where it answers, else the file that it reads at its start. */
+/** Asks the balancer. If it does not answer, reads the traffic map that it loads at its start. */
 async function findTraffic(layout: Layout): Promise<{ split?: Split | undefined; fact?: string }> {
-  const doing = 'asking the balancer who is live';
+  const doing = 'asking the balancer which colour is live';
   const answer = await runtimeCommand(balancerSocket(layout), `show map ${trafficMap}`, doing).catch(() => '');
   try {
     const { split } = parseTrafficMap(parseShowMap(answer));
     return split === undefined ? {} : { split, fact: `the balancer runs and sends writes to ${split.live}` };
   } catch {
-    // It does not run, or is not ready yet: then the file says who was live.
+    // Not running or not ready: use the file.
   }
-  const silent = 'the balancer does not answer';
+  const noAnswer = 'the balancer does not answer';
   try {
     const split = (await storedTraffic(layout.balancer()))?.split;
-    return split === undefined ? {} : { split, fact: `${silent}, and its traffic map says that ${split.live} is live` };
+    return split === undefined
+      ? {}
+      : { split, fact: `${noAnswer}, and its traffic map says that ${split.live} is live` };
   } catch (error) {
-    return { fact: `${silent}, and its traffic map in ${layout.balancer()} is damaged: ${messageOf(error)}` };
+    return { fact: `${noAnswer}, and its traffic map in ${layout.balancer()} is damaged: ${messageOf(error)}` };
   }
 }
 
-/** Undefined where there is none. Whatever is in its directory counts: only a person can tell what is left of a damaged one. */
+/** Undefined if the directory is empty or missing. Any content counts, because it may be a damaged database. */
 async function findDatabase(layout: Layout, colour: Colour): Promise<string | undefined> {
   const directory = layout.database(colour);
   const entries = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
@@ -53,11 +55,11 @@ async function findDatabase(layout: Layout, colour: Colour): Promise<string | un
   if (entries.length === 0) return undefined;
   const name = await clusterName(directory);
   const pid = await serverPid({ directory });
-  const what = name === undefined ? 'files that are not a whole cluster of Greenlight’s' : `the database ${name}`;
-  return `${directory} holds ${what}${pid === undefined ? '' : `, and process ${pid} serves it`}`;
+  const what = name === undefined ? 'files that are not a complete Greenlight cluster' : `the database ${name}`;
+  return `${directory} has ${what}${pid === undefined ? '' : `, served by process ${pid}`}`;
 }
 
-/** What the supervisor starts, from its files: they are there while the machine or the supervisor is down, too. */
+/** Reads the supervisor's files, which also exist while the supervisor is not running. */
 async function findServices(layout: Layout): Promise<Pick<Found, 'versions' | 'facts'>> {
   const supervisor = new Supervisor(layout);
   const running = new Set((await supervisor.list()).filter(({ pid }) => pid > 0).map(({ name }) => name));

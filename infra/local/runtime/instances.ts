@@ -6,7 +6,7 @@ import { Supervisor, type ProgramState } from '../supervisor/supervisor.ts';
 const states: Record<ProgramState['state'], InstanceState['state']> = {
   RUNNING: 'running',
   STARTING: 'starting',
-  // Ended by itself, and is started again after a while.
+  // Exited; supervisord starts it again after a delay.
   BACKOFF: 'failed',
   FATAL: 'failed',
   EXITED: 'failed',
@@ -15,14 +15,14 @@ const states: Record<ProgramState['state'], InstanceState['state']> = {
   STOPPED: 'stopped',
 };
 
-/** Everything that the environment's supervisor runs, under the names of the programs. */
+/** The programs of the environment's supervisor. The id of an instance is the name of its program. */
 export function createLocalInstances(layout: Layout): Instances {
   const supervisor = new Supervisor(layout);
   const known = async (id: string, doing: string): Promise<void> => {
     if ((await supervisor.state(id)) !== undefined) return;
     const names = (await supervisor.list()).map(({ name }) => name);
     const todo = names.length === 0 ? 'bring the environment up first' : `use one of ${names.join(', ')}`;
-    throw new OperationError(`${doing} ${id}`, `${layout.environment} runs no instance of that name`, todo);
+    throw new OperationError(`${doing} ${id}`, `${layout.environment} has no instance with that name`, todo);
   };
   return {
     async list() {

@@ -10,14 +10,17 @@ import type { Job, JobResult, Jobs } from '../../platform/jobs.ts';
 import { JobLog } from '../../lib/job-log.ts';
 import { endsWithParent } from '../../lib/lifetimes.ts';
 
-/** Time that a job gets to end by itself after SIGTERM, before SIGKILL. */
+/** Time between SIGTERM and SIGKILL. */
 const graceMs = 3000;
-/** Time for output that is still in the pipes once a job has ended; a daemon that it left could keep them open. */
+/**
+ * How long to read remaining output after a job has ended. Limited, because a daemon that it left can keep the pipes
+ * open.
+ */
 const drainMs = 500;
 
 /**
- * Jobs as processes of this machine, each a process group of its own that ends as a whole. A job that cannot be
- * started (no such program, no such artefact) or that is aborted rejects; one that fails or times out does not.
+ * Runs each job as a process group on this machine, and ends the whole group with it. Rejects if the job cannot be
+ * started (missing program or artefact) or is aborted, but not if it fails or times out.
  */
 export function createLocalJobs(options: { redact?: (text: string) => string } = {}): Jobs {
   const redact = options.redact ?? ((text: string) => text);
@@ -25,7 +28,7 @@ export function createLocalJobs(options: { redact?: (text: string) => string } =
     async run(job) {
       const path = [dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter);
       const argv = resolveCommand(job, path);
-      // What an earlier run left must not pass for the result of this one.
+      // A result of an earlier run must not be taken for the result of this one.
       if (job.results !== undefined) await rm(job.results, { force: true });
       for (const file of [job.results, job.log])
         if (file !== undefined) await mkdir(dirname(file), { recursive: true });
@@ -43,7 +46,8 @@ async function execute(job: Job, argv: string[], path: string, log: JobLog): Pro
   if (job.signal?.aborted === true) throw aborted(job);
   const started = performance.now();
   const [command = '', ...args] = argv;
-  // Not execa: it waits for the pipes, which a daemonised grandchild keeps open, and signals one process, not the group.
+  // Not execa: it waits for the pipes, which a daemonised grandchild keeps open, and signals one process, not the
+  // group.
   const child = spawn(command, args, {
     cwd: job.artefact.location,
     ...bareEnvironment(environment(job, path)),
@@ -54,7 +58,7 @@ async function execute(job: Job, argv: string[], path: string, log: JobLog): Pro
   const closed = new Promise<void>((done) => child.once('close', () => done()));
   const exited = new Promise<number | undefined>((done, fail) => {
     child.once('error', (error) =>
-      fail(new OperationError(`running ${job.name}`, error.message, 'see that the program can be run')),
+      fail(new OperationError(`running ${job.name}`, error.message, 'check that the program is executable')),
     );
     child.once('exit', (code) => done(code ?? undefined));
   });
@@ -96,11 +100,11 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   try {
     process.kill(-child.pid, signal);
   } catch {
-    // The group has no process any more.
+    // The group has no process left.
   }
 }
 
-/** Nothing of this program's own environment leaks in: it may hold credentials. */
+/** Passes on nothing else of this program's environment, because it may contain credentials. */
 const environment = (job: Job, path: string): NodeJS.ProcessEnv => ({
   HOME: process.env['HOME'] ?? homedir(),
   LANG: process.env['LANG'] ?? 'C.UTF-8',
@@ -109,7 +113,7 @@ const environment = (job: Job, path: string): NodeJS.ProcessEnv => ({
   PATH: job.env['PATH'] ?? path,
 });
 
-/** The command with its results' path filled in, set to end with this program where the kernel can do that. */
+/** The command line, with `{results}` replaced. The job ends with this program where the kernel supports that. */
 function resolveCommand(job: Job, path: string): string[] {
   const cannot = (found: string, todo: string): OperationError =>
     new OperationError(`running ${job.name}`, found, todo);
@@ -119,7 +123,8 @@ function resolveCommand(job: Job, path: string): string[] {
   }
   const command = job.command.map((part) => {
     if (!part.includes('{results}')) return part;
-    if (job.results === undefined) throw cannot('its command has {results}, but it writes none', 'remove {results}');
+    if (job.results === undefined)
+      throw cannot('its command has {results}, but the job has no results file', 'remove {results} from the command');
     return part.replaceAll('{results}', resolve(job.results));
   });
   const [name = '', ...args] = command;
@@ -133,11 +138,11 @@ function resolveCommand(job: Job, path: string): string[] {
   return endsWithParent([program, ...args], 'KILL');
 }
 
-/** As execvp looks for it: a name with a slash is a path, any other is searched for. */
+/** Like execvp: a name with a slash is a path relative to `directory`; any other name is searched for in `path`. */
 function findProgram(name: string, directory: string, path: string): string | undefined {
-  const places = name.includes('/') ? [directory] : path.split(delimiter).filter(Boolean);
-  return places
-    .map((place) => (isAbsolute(name) ? name : join(place, name)))
+  const directories = name.includes('/') ? [directory] : path.split(delimiter).filter(Boolean);
+  return directories
+    .map((one) => (isAbsolute(name) ? name : join(one, name)))
     .find((file) => {
       try {
         accessSync(file, constants.X_OK);

@@ -9,18 +9,20 @@ import { readdir, readFile } from 'node:fs/promises';
 import { execa } from 'execa';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 
-/** A supervised process and the part it belongs to: `api.blue`, `database.blue`, `balancer`. */
+/** A supervised process and its part: `api.blue`, `database.blue`, `balancer`. */
 export interface PartProcess {
   part: string;
   pid: number;
 }
 
-/** A window that ended longer ago than this is of the past, ms. */
+/** Requests that hang now are counted only in a window that ended at most this long ago, ms. */
 const freshMs = 2_000;
-/** So many times what 95 of 100 requests may take, and at least so many seconds, without an answer: it hangs. */
-const hung = { times: 4, seconds: 2 };
+/**
+ * A request without a response hangs after this multiple of the p95 objective, but at least after this many seconds.
+ */
+const hung = { timesP95: 4, minSeconds: 2 };
 
-/** Traffic from the balancer's log, CPU time from the system. `processes` says which processes there are now. */
+/** Traffic from the balancer's log, and CPU time from the system. `processes` lists the current processes. */
 export function createLocalMetrics(
   layout: Layout,
   spec: EnvironmentSpec,
@@ -28,13 +30,12 @@ export function createLocalMetrics(
 ): Metrics {
   const log = new AccessLog(join(layout.logs(), 'balancer.log'));
   return {
-    // The balancer writes a request down when it has answered it.
+    // The balancer logs a request as soon as it ends.
     delayMs: 0,
     periodMs: 0,
 
     async window(from, to) {
       const window = summarize(await log.since(from), from, to, spec.slo.p95Ms);
-      // Who waits now says nothing about a time that is over.
       if (to < Date.now() - freshMs) return window;
       const answer = await runtimeCommand(
         balancerSocket(layout),
@@ -54,11 +55,12 @@ export function createLocalMetrics(
 }
 
 /**
- * What each colour did within [from, to). Left out are the header route, what reached no colour, and clients that left
- * before `patienceMs` was over without an answer: they say nothing about the colour. One that waited longer in vain does.
+ * Counts the traffic of each colour within [from, to), ms since the epoch. Excluded are requests routed by header,
+ * requests without a colour, and requests that the client aborted before `patienceMs` without a response. A later abort
+ * counts as an error.
  */
 export function summarize(records: AccessRecord[], from: number, to: number, patienceMs: number): TrafficWindow {
-  const traffic: Record<Colour, ColourTraffic> = { blue: nothing(), green: nothing() };
+  const traffic: Record<Colour, ColourTraffic> = { blue: noTraffic(), green: noTraffic() };
   for (const record of records) {
     if (record.at < from || record.at >= to || record.by === 'header' || record.colour === undefined) continue;
     const outcome = judge(record, patienceMs);
@@ -74,12 +76,12 @@ export function summarize(records: AccessRecord[], from: number, to: number, pat
 }
 
 /**
- * Adds the requests that hang, each as an error: they are in no log until somebody gives up, and a colour that answers
- * nothing would look as good as its last answers.
+ * Adds each hanging request as an error. Such requests are not in the log until they end, so a colour that stopped
+ * responding would otherwise look healthy.
  */
 export function withHung(window: TrafficWindow, waiting: Waiting[], { services, slo }: EnvironmentSpec): TrafficWindow {
-  const least = Math.max(hung.seconds, (hung.times * slo.p95Ms) / 1000);
-  const late = waiting.filter(({ seconds }) => seconds >= least);
+  const minSeconds = Math.max(hung.minSeconds, (hung.timesP95 * slo.p95Ms) / 1000);
+  const late = waiting.filter(({ seconds }) => seconds >= minSeconds);
   const traffic = { ...window.colours };
   for (const colour of colours) {
     const of = (kind: 'read' | 'write'): number => {
@@ -99,17 +101,18 @@ export function withHung(window: TrafficWindow, waiting: Waiting[], { services, 
 }
 
 /**
- * The first letter of the termination state says who ended the request: `C` the client, `S` or `s` the server (broke off or
- * too slow), which is an error even where the status had been sent already.
+ * HAProxy's termination state. First letter, the side that ended the request: `C` or `c` the client, `S` or `s` the
+ * server by abort or timeout, which is an error even if the status had been sent. Second letter `D` or `L`: the
+ * response was already being sent.
  */
 function judge({ status, state, ms }: AccessRecord, patienceMs: number): 'answered' | 'error' | 'left' {
   if (/^[Cc][^DL]/.test(state)) return ms < patienceMs ? 'left' : 'error';
   return status >= 500 || status <= 0 || /^[Ss]/.test(state) ? 'error' : 'answered';
 }
 
-const nothing = (): ColourTraffic => ({ requests: 0, errors: 0, writes: 0, splitReads: 0, latenciesMs: [] });
+const noTraffic = (): ColourTraffic => ({ requests: 0, errors: 0, writes: 0, splitReads: 0, latenciesMs: [] });
 
-/** Linux counts CPU time in USER_HZ, which is 100 on every architecture that Node runs on. */
+/** USER_HZ, the unit of CPU time in /proc. It is 100 on every architecture that Node.js supports. */
 const ticksPerSecond = 100;
 
 interface Process {
@@ -119,8 +122,8 @@ interface Process {
 }
 
 /**
- * CPU seconds that each process and its descendants have used so far; 0 for one that is gone. On Linux that includes
- * descendants that have ended, so PostgreSQL's closed connections count.
+ * CPU seconds used so far by each process and its descendants; 0 if it has ended. On Linux this includes descendants
+ * that have ended, so that PostgreSQL's closed connections count.
  */
 export async function cpuSecondsOf(pids: number[]): Promise<Map<number, number>> {
   const processes = process.platform === 'linux' ? await linuxProcesses() : await otherProcesses();
@@ -139,11 +142,11 @@ async function linuxProcesses(): Promise<Process[]> {
   return found.filter((one) => one !== undefined);
 }
 
-/** A line of /proc/<pid>/stat. The name, in parentheses, may itself hold spaces and parentheses. */
+/** Parses /proc/<pid>/stat. The name, in parentheses, may contain spaces and parentheses. */
 export function parseStat(line: string): Process | undefined {
   const nameEnds = line.lastIndexOf(')');
   if (nameEnds < 0) return undefined;
-  // Fields from the third on: state, parent, ...; utime, stime, cutime and cstime are the 14th to 17th (proc(5)).
+  // proc(5): field 3 is the state, 4 the parent, 14 to 17 utime, stime, cutime and cstime.
   const fields = line.slice(nameEnds + 2).split(' ');
   const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
   return { pid: Number.parseInt(line, 10), parent: Number(fields[1]), seconds: ticks / ticksPerSecond };
@@ -158,7 +161,7 @@ async function otherProcesses(): Promise<Process[]> {
   });
 }
 
-/** `[[days-]hours:]minutes:seconds[.hundredths]`, as ps prints CPU time. */
+/** Parses CPU time as `ps` prints it, `[[days-]hours:]minutes:seconds[.hundredths]`, to seconds. */
 export function parseTime(time: string): number {
   const [days, clock] = time.includes('-') ? time.split('-') : ['0', time];
   const seconds = (clock ?? '').split(':').reduce((sum, part) => sum * 60 + Number(part), 0);

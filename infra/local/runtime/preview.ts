@@ -16,12 +16,12 @@ import { processEnvironment, sessionVariables } from '../lib/process-environment
 import { freePorts } from '../../lib/free-ports.ts';
 import { until } from '../../lib/poll.ts';
 
-/** Longest time that a preview's services may take to become healthy. */
+/** How long the services of a preview may take to become healthy. */
 const readyMs = 30_000;
 /** Time between SIGTERM and SIGKILL. */
 const stopMs = 5_000;
 
-/** Previews as child processes of this program behind a small TLS front: they end with it, and are never supervised. */
+/** Runs previews as unsupervised child processes of this program behind a TLS proxy. `dispose` stops both. */
 export function createLocalPreviews(layout: Layout, spec: EnvironmentSpec): Previews {
   return { serve: (artefact, access) => serve(layout, spec, artefact, access) };
 }
@@ -35,8 +35,8 @@ async function serve(
   const ports = layout.ports();
   const free = await freePorts(spec.services.length);
   const targets = spec.services.map((service, index) => ({ service, port: free[index] as number }));
-  const front = await startFront(layout, targets);
-  const baseUrl = `https://localhost:${(front.address() as AddressInfo).port}`;
+  const proxy = await startProxy(layout, targets);
+  const baseUrl = `https://localhost:${(proxy.address() as AddressInfo).port}`;
   const of = {
     spec,
     ports,
@@ -47,8 +47,8 @@ async function serve(
   };
   const children: ChildProcess[] = [];
   const dispose = async () => {
-    front.closeAllConnections();
-    front.close();
+    proxy.closeAllConnections();
+    proxy.close();
     await Promise.all(children.map(stop));
   };
   try {
@@ -69,8 +69,11 @@ interface Target {
   port: number;
 }
 
-/** Terminates TLS with the environment's certificate and passes each request to the service with the longest route. */
-async function startFront(layout: Layout, targets: Target[]) {
+/**
+ * Terminates TLS with the environment's certificate and forwards each request to the service with the longest matching
+ * route.
+ */
+async function startProxy(layout: Layout, targets: Target[]) {
   const [cert, key] = await Promise.all(
     ['server.crt', 'server.key'].map((file) => readFile(join(layout.certificates(), file))),
   );
@@ -95,18 +98,18 @@ function pass(request: IncomingMessage, response: ServerResponse, port: number):
     'x-forwarded-for': request.socket.remoteAddress ?? '127.0.0.1',
     'x-forwarded-proto': 'https',
   };
-  const onward = httpRequest(
+  const forwarded = httpRequest(
     { host: '127.0.0.1', port, method: request.method, path: request.url, headers },
     (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.pipe(response);
     },
   );
-  onward.on('error', () => {
+  forwarded.on('error', () => {
     if (!response.headersSent) response.writeHead(502);
     response.end();
   });
-  request.pipe(onward);
+  request.pipe(forwarded);
 }
 
 async function start(
@@ -148,7 +151,7 @@ async function untilHealthy({ service, port }: Target, child: ChildProcess, arte
   await until(
     async () => {
       if (child.exitCode !== null || child.signalCode !== null)
-        throw new OperationError(doing, `it ended with ${child.signalCode ?? `exit code ${child.exitCode}`}`, todo);
+        throw new OperationError(doing, `it exited with ${child.signalCode ?? `exit code ${child.exitCode}`}`, todo);
       const answer = await fetch(url, { signal: AbortSignal.timeout(2000) }).catch(() => undefined);
       return (
         answer?.status === 200 || `${service.health}: ${answer === undefined ? 'no answer' : `status ${answer.status}`}`

@@ -3,11 +3,11 @@ import { dirname, join, relative, sep } from 'node:path';
 import { replaceFile } from '../../lib/atomic-file.ts';
 import type { StateFiles } from '../../platform/engine.ts';
 
-/** The files of Pulumi's file backend. */
+/** Files of Pulumi's file backend below `root`. */
 export function directoryStateFiles(root: string): StateFiles {
   const at = (path: string): string => join(root, ...path.split('/'));
   return {
-    read: (path) => readFile(at(path), 'utf8').catch(orNothing(undefined)),
+    read: (path) => readFile(at(path), 'utf8').catch(ifMissing(undefined)),
 
     async write(path, text) {
       const file = at(path);
@@ -16,7 +16,7 @@ export function directoryStateFiles(root: string): StateFiles {
     },
 
     async list(directory) {
-      const entries = await readdir(at(directory), { recursive: true, withFileTypes: true }).catch(orNothing([]));
+      const entries = await readdir(at(directory), { recursive: true, withFileTypes: true }).catch(ifMissing([]));
       const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
       return files.map((file) => relative(root, file).split(sep).join('/')).sort();
     },
@@ -25,9 +25,9 @@ export function directoryStateFiles(root: string): StateFiles {
   };
 }
 
-const orNothing =
-  <T>(nothing: T) =>
+const ifMissing =
+  <T>(fallback: T) =>
   (error: NodeJS.ErrnoException): T => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return nothing;
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return fallback;
     throw error;
   };

@@ -10,8 +10,8 @@ import { removeLeftovers } from '../postgres/scratch.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 
 /**
- * Stops and removes whatever is left of an environment, from what is on disk alone. Only processes that the
- * environment recorded are ended, and only if they are still the same ones. Resolves to the paths of what it keeps.
+ * Stops and removes what is left of an environment, using only its files. Ends only processes that the environment
+ * recorded and that are still the same ones. Resolves to the paths that it keeps.
  */
 export async function wipeEnvironment(
   environment: EnvironmentName,

@@ -11,12 +11,12 @@ export async function colourStack(
   spec: ColourSpec,
 ): Promise<Record<string, pulumi.Input<unknown>>> {
   const colour = new ColourStack(environment, spec, await readFoundation(environment));
-  // The recorded artefact is the one whose instances are all ready.
+  // Recorded only once all instances of the artefact are ready.
   const artefact = pulumi.all(colour.instances.map(({ id }) => id)).apply(() => spec.artefact);
   return { colour: spec.colour, artefact, database: colour.database.id };
 }
 
-/** One colour: the database, and every instance of every service of one version. */
+/** A colour: the database, and all instances of all services of one version. */
 class ColourStack extends pulumi.ComponentResource {
   readonly database: PostgresCluster;
   readonly instances: Process[];

@@ -6,7 +6,7 @@ import { portsWanted } from '../supervisor/ports.ts';
 import { Balancer, Certificates, Monitoring, Ports, Process, Secret, Supervisor } from './resources.ts';
 import { stackReference } from '../../stacks.ts';
 
-/** What the other stacks of the environment read. */
+/** Outputs that the other stacks of the environment use. */
 export interface FoundationOutputs {
   spec: EnvironmentSpec;
   ports: PortTable;
@@ -15,7 +15,7 @@ export interface FoundationOutputs {
   secrets: Record<string, string>;
 }
 
-/** `alertReceivers` come on their own, as a secret; `spec` has none. */
+/** `alertReceivers` is a separate parameter because it is secret. `spec.alertReceivers` is ignored. */
 export function foundationStack(
   spec: EnvironmentSpec,
   alertReceivers: pulumi.Input<EnvironmentSpec['alertReceivers']>,
@@ -27,12 +27,12 @@ export function foundationStack(
     fingerprint: foundation.certificates.fingerprint,
     secrets: foundation.secretHashes,
     baseUrl: pulumi.interpolate`https://localhost:${foundation.ports.ports.https}`,
-    // Last: once everything is up, the stack's outputs say so.
+    // Resolves only when everything is up.
     ready: pulumi.all([foundation.balancer.id, foundation.monitoring.id]).apply(() => true),
   };
 }
 
-/** Everything of an environment that is there once, for both colours. */
+/** Resources that an environment has once, for both colours. */
 class Foundation extends pulumi.ComponentResource {
   readonly ports: Ports;
   readonly certificates: Certificates;
@@ -67,7 +67,7 @@ class Foundation extends pulumi.ComponentResource {
     return pulumi.all(Object.fromEntries(names.map((name) => [name, make(name)])));
   }
 
-  /** Stands in for a third party that has no address of its own here. */
+  /** Starts the stand-in of an integration that has no URL. */
   #standIn({ name, standIn, health, url }: IntegrationSpec, supervisor: Supervisor) {
     if (url !== undefined) return;
     if (standIn === undefined) throw new Error(`the integration ${name} has neither a url nor a standIn`);
@@ -106,7 +106,7 @@ class Foundation extends pulumi.ComponentResource {
   }
 }
 
-/** What the environment's foundation recorded about itself. Throws an Error where it is not up yet. */
+/** Outputs of the environment's foundation stack. Rejects with an Error if it is not up. */
 export async function readFoundation(environment: EnvironmentName): Promise<FoundationOutputs> {
   const reference = new pulumi.StackReference(stackReference(environment, 'foundation'));
   const read = async (name: string) => {

@@ -4,7 +4,7 @@ import type { Ports as PortTable, SecretName } from '../lib/layout.ts';
 import type { Place } from '../provider/handler.ts';
 import type { ProcessInputs } from '../provider/process.ts';
 
-/** The provider's resources, as programs declare them. What each does is in `provider/`, one file per type. */
+/** Resource classes of the local provider, for programs. `provider/` implements them, one file per type. */
 
 type Args<T> = { [K in keyof T]: pulumi.Input<T[K]> };
 type Options = pulumi.CustomResourceOptions;

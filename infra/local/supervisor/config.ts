@@ -2,20 +2,20 @@ import { join } from 'node:path';
 import { socketPath } from '../lib/socket-path.ts';
 
 /**
- * Texts that supervisord reads, as pure functions. A program's environment and arguments are not in them but in a
- * shell script of its own (0600) that replaces itself by the program: supervisord's format has no way to write a value with
- * quotes, newlines or ` ;`, and what is in the script is neither in an argument list nor in supervisord's answers.
+ * supervisord's configuration files, as pure functions. Environment and arguments of a program are in a separate shell
+ * script (mode 0600) that ends with `exec`. supervisord's format cannot express values with quotes, newlines or ` ;`,
+ * and secrets in the script appear neither in argument lists nor in supervisord's answers.
  */
 
 export type Probe =
   | { kind: 'none' }
   | { kind: 'tcp'; port: number }
-  /** Ready when it answers with 200. `caFile`: the authority to trust for https. */
+  /** Ready when it responds with status 200. `caFile`: certificate authority for https. */
   | { kind: 'http'; url: string; caFile?: string };
 
 /** A process that supervisord keeps alive. */
 export interface Program {
-  /** `api.blue.1`: also the name of its files. */
+  /** For example `api.blue.1`. Also used in file names. */
   name: string;
   argv: string[];
   env: Record<string, string>;
@@ -23,13 +23,13 @@ export interface Program {
   ready: Probe;
   readySeconds: number;
   stopSignal: 'TERM' | 'INT' | 'QUIT' | 'USR1';
-  /** After so many seconds it is killed. */
+  /** Seconds between the stop signal and SIGKILL. */
   stopSeconds: number;
-  /** Whether the stop signal goes to its children too: right for programs that do not pass it on themselves. */
+  /** Whether the stop signal also goes to its child processes, for programs that do not forward it. */
   stopGroup: boolean;
-  /** Its log is rotated at this size; two older ones are kept. */
+  /** Size at which the log is rotated. Two older files are kept. */
   logMegabytes: number;
-  /** Hashes of what it reads at its start besides: another one is another program. */
+  /** Hashes of other files that it reads at its start. A change of any restarts the program. */
   restartOn: string[];
 }
 
@@ -51,7 +51,7 @@ export const programLog = (files: SupervisorFiles, name: string): string => join
 
 export const socketFile = (files: SupervisorFiles): string => socketPath(files.directory, 'supervisor.sock');
 
-/** `supervisord.conf`: no network listener; the socket is for its owner alone. */
+/** `supervisord.conf`. No network listener; only the owner can use the socket. */
 export function renderSupervisor(files: SupervisorFiles): string {
   return `[unix_http_server]
 file=${escape(socketFile(files))}
@@ -74,7 +74,10 @@ files=conf.d/*.conf
 `;
 }
 
-/** `conf.d/<name>.conf`. A program counts as started after a second; a crash loop ends after ten tries (about a minute). */
+/**
+ * `conf.d/<name>.conf`. A program counts as started after one second. supervisord gives up after ten failed starts,
+ * about a minute.
+ */
 export function renderProgram(files: SupervisorFiles, program: Program): string {
   return `[program:${program.name}]
 command=/bin/sh "${escape(scriptFile(files, program.name))}"
@@ -94,8 +97,8 @@ stdout_logfile_backups=2
 }
 
 /**
- * The script that becomes the program. It records its pid and start time first, so that a process whose supervisor was
- * killed can be found again and told from another that got the same pid.
+ * The script that starts the program with `exec`. It first records pid and start time, so that a process whose
+ * supervisor was killed can be found and distinguished from a later process with the same pid.
  */
 export function renderScript(files: SupervisorFiles, program: Program): string {
   const variables = Object.entries(program.env).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -111,14 +114,14 @@ export function renderScript(files: SupervisorFiles, program: Program): string {
   ].join('\n');
 }
 
-/** Values of variables that a script sets, by name; only those that are one line without a quote. */
+/** Variables that a script exports, by name. Omits values with newlines or single quotes. */
 export const scriptVariables = (script: string): Record<string, string> =>
   Object.fromEntries(
     [...script.matchAll(/^export (\w+)='([^'\n]*)'$/gm)].map(([, name = '', value = '']) => [name, value]),
   );
 
-/** supervisord expands `%(...)s` in every value, and in a program's log file twice. */
+/** supervisord expands `%(...)s` in every value, and twice in the path of a program's log file. */
 const escape = (value: string): string => value.replaceAll('%', '%%');
 
-/** A word that a POSIX shell takes as it stands. */
+/** Quotes a word for a POSIX shell. */
 const quote = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;

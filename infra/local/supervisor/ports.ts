@@ -1,17 +1,17 @@
 import { OperationError } from '../../lib/errors.ts';
 import { colours, type EnvironmentSpec } from '../../model.ts';
 import type { Ports } from '../lib/layout.ts';
-import { claimPort, isFree, passingLast } from '../../lib/free-ports.ts';
+import { claimPort, isFree, temporaryPortsEnd } from '../../lib/free-ports.ts';
 
-/** Below the range from which the system takes ports for outgoing connections (32768 on Linux, 49152 on macOS). */
-const first = passingLast;
+/** Ends below the system's ephemeral ports, which start at 32768 on Linux and at 49152 on macOS. */
+const first = temporaryPortsEnd;
 const last = 32_000;
-/** An environment's ports are together: two instances of six services on both colours still fit. */
+/** Ports reserved per environment. Enough for six services with two instances each on both colours. */
 const blockSize = 50;
 
-/** What needs a port, by name. */
+/** What needs ports. */
 export interface PortsWanted {
-  /** The entry point's, where the release definition names it. */
+  /** Port of the entry point, if the release definition has one. */
   https?: number;
   /** Instances per service and colour. */
   services: Record<string, number>;
@@ -22,9 +22,11 @@ export const portsWanted = (spec: EnvironmentSpec): PortsWanted => ({
   https: spec.port,
   services: Object.fromEntries(spec.services.map((service) => [service.name, service.instances])),
   integrations: spec.integrations.filter(({ url }) => url === undefined).map(({ name }) => name),
-}); /**
- * Ports for everything that is wanted. What `recorded` has keeps its number; the rest gets the next free ones from
- * `preferred` on. Throws an OperationError when the wanted entry port is taken.
+});
+
+/**
+ * Allocates all wanted ports. Ports in `recorded` are kept; others are the next free ones from `preferred` on. Rejects
+ * with an OperationError if the wanted entry port is in use or no port is free.
  */
 export async function allocatePorts(wanted: PortsWanted, preferred: number, recorded?: Ports): Promise<Ports> {
   const used = new Set(recorded === undefined ? [] : allPorts(recorded));
@@ -37,7 +39,11 @@ export async function allocatePorts(wanted: PortsWanted, preferred: number, reco
       used.add(port);
       return port;
     }
-    throw new OperationError('allocating ports', `none is free from ${first} to ${last}`, 'stop what uses them');
+    throw new OperationError(
+      'allocating ports',
+      `no port from ${first} to ${last} is free`,
+      'stop the programs that use them',
+    );
   };
   const keep = async (port: number | undefined): Promise<number> => port ?? (await next());
   const list = async (ports: number[] | undefined, count: number): Promise<number[]> => {
@@ -66,9 +72,9 @@ export async function allocatePorts(wanted: PortsWanted, preferred: number, reco
 }
 
 /**
- * Begin of the first block from `preferred` on in which every port is free. One that is partly taken may be that of
- * another environment, whose inactive colour will want its ports back. One that is claimed is being taken by another
- * program, which listens at none of them yet. Where there is none, single ports have to do.
+ * First port of the first block from `preferred` on in which every port is free. A partly used block may belong to
+ * another environment whose idle colour needs its ports later. A claimed block is being allocated by another program
+ * that does not listen yet. Without a free block, resolves to `preferred`, and single free ports are used.
  */
 async function freeBlock(preferred: number): Promise<number> {
   const blocks = Math.floor((last - first) / blockSize);
@@ -87,7 +93,7 @@ async function entryPort(wanted: number | undefined, recorded: number | undefine
   throw new OperationError(
     'allocating the port of the entry point',
     `port ${wanted} is taken by another program`,
-    'stop that program, or write another port into environments.<name>.port of the release definition',
+    'stop that program, or set another port in environments.<name>.port of the release definition',
   );
 }
 
@@ -103,7 +109,10 @@ export const allPorts = (ports: Ports): number[] => [
   ...Object.values(ports.integrations),
 ];
 
-/** Where an environment's ports begin: the same for the same directory, and far from other environments'. */
+/**
+ * First port to try for an environment: a hash of its directory, so that it is stable and rarely shared with another
+ * one.
+ */
 export function preferredPort(directory: string): number {
   let hash = 0;
   for (const char of directory) hash = (hash * 31 + char.charCodeAt(0)) >>> 0;

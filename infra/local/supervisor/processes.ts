@@ -7,11 +7,9 @@ import { connects } from '../../lib/free-ports.ts';
 import { poll } from '../../lib/poll.ts';
 import type { Probe } from './config.ts';
 
-/** Looking at processes from outside: is it ready, is it still the one that was recorded, make it go. */
-
 const probeMs = 2000;
 
-/** Whether a probe succeeds now; the reason where it does not. */
+/** Runs a readiness probe once. Resolves to true or to the reason why it failed. */
 export async function probe(ready: Probe): Promise<true | string> {
   if (ready.kind === 'none') return true;
   if (ready.kind === 'tcp') return connects(ready.port);
@@ -22,6 +20,7 @@ export async function probe(ready: Probe): Promise<true | string> {
     return `${ready.url}: ${(error as Error).message || (error as NodeJS.ErrnoException).code}`;
   }
 }
+
 async function httpStatus(url: string, caFile: string | undefined): Promise<number> {
   const ca = caFile === undefined ? undefined : await readFile(caFile);
   return await new Promise((resolve, reject) => {
@@ -39,11 +38,11 @@ async function httpStatus(url: string, caFile: string | undefined): Promise<numb
 
 export interface RecordedProcess {
   pid: number;
-  /** As `ps -o lstart` gave it. */
+  /** Output of `ps -o lstart`. */
   startedAt: string;
 }
 
-/** Reads the pid file that a program's script wrote; undefined where there is none. */
+/** Reads the pid file that a program's script wrote. Undefined if it is missing or incomplete. */
 export async function recordedProcess(file: string): Promise<RecordedProcess | undefined> {
   const text = await readFile(file, 'utf8').catch(() => '');
   const [pid = '', ...rest] = text.trim().split('\n');
@@ -51,7 +50,7 @@ export async function recordedProcess(file: string): Promise<RecordedProcess | u
   return /^\d+$/.test(pid) && startedAt !== '' ? { pid: Number(pid), startedAt } : undefined;
 }
 
-/** Whether the recorded process lives and is the same one: same pid, same start (the system rounds it by a second or so). */
+/** Whether the recorded process is running. The start times must agree within 2 s, because `ps` rounds them. */
 export async function isAlive(recorded: RecordedProcess): Promise<boolean> {
   const ps = await execa('ps', ['-o', 'stat=,lstart=', '-p', String(recorded.pid)], {
     ...bareEnvironment({ LC_ALL: 'C' }),
@@ -62,7 +61,9 @@ export async function isAlive(recorded: RecordedProcess): Promise<boolean> {
   return Math.abs(Date.parse(start.join(' ')) - Date.parse(recorded.startedAt)) <= 2000;
 }
 
-/** Ends a recorded process: the signal first, SIGKILL when it has not gone after `seconds`. True if it lived. */
+/**
+ * Sends the signal, and SIGKILL after `seconds`. Resolves when the process has ended: true if it was running before.
+ */
 export async function end(recorded: RecordedProcess, signal: NodeJS.Signals, seconds: number): Promise<boolean> {
   if (!(await isAlive(recorded))) return false;
   send(recorded.pid, signal);

@@ -2,13 +2,13 @@ import { request } from 'node:http';
 import { XMLParser } from 'fast-xml-parser';
 
 /**
- * The part of XML-RPC that supervisord speaks, over its unix socket. `supervisorctl` does the same, and starts a
- * Python interpreter for each call.
+ * Client for supervisord's XML-RPC interface on its unix socket. Avoids `supervisorctl`, which starts a Python
+ * interpreter for each call.
  */
 
 export type RpcValue = string | number | boolean | RpcValue[] | { [name: string]: RpcValue };
 
-/** An answer of supervisord that says no. Codes: `supervisor/xmlrpc.py`, class Faults. */
+/** A fault that supervisord returned. The codes are in `supervisor/xmlrpc.py`, class Faults. */
 export class RpcFault extends Error {
   readonly code: number;
   constructor(code: number, text: string) {
@@ -27,7 +27,7 @@ export const faults = {
   alreadyStarted: 60,
 } as const;
 
-/** Calls `method`. Rejects with an `RpcFault`, or with the socket's error where nobody listens. */
+/** Calls `method`. Rejects with an `RpcFault`, or with the socket's error if supervisord does not listen. */
 export async function call(socket: string, method: string, ...params: RpcValue[]): Promise<RpcValue> {
   const body =
     `<?xml version="1.0"?><methodCall><methodName>${method}</methodName><params>` +
@@ -58,7 +58,7 @@ function encode(value: RpcValue): string {
   if (typeof value === 'boolean') return `<value><boolean>${Number(value)}</boolean></value>`;
   if (typeof value === 'number') return `<value><int>${value}</int></value>`;
   if (typeof value === 'string') return `<value><string>${escape(value)}</string></value>`;
-  throw new TypeError('no method of supervisord that Greenlight calls takes a list or a record');
+  throw new TypeError('lists and records are not supported as parameters');
 }
 
 const escape = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
@@ -86,7 +86,7 @@ function decode(xml: string): RpcValue {
 
 function value(node: Node[string]): RpcValue {
   if (node === undefined || typeof node === 'string') return node ?? '';
-  if (Array.isArray(node)) throw new TypeError('an answer of supervisord has several values in one place');
+  if (Array.isArray(node)) throw new TypeError('supervisord returned several values where one is expected');
   if (node['array'] !== undefined) {
     const data = (node['array'] as Node)['data'];
     if (data === undefined || typeof data === 'string') return [];

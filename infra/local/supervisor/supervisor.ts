@@ -32,16 +32,19 @@ import { call, faults, RpcFault, type RpcValue } from './rpc.ts';
 
 export interface ProgramState {
   name: string;
-  /** As supervisord names it. */
+  /** supervisord's `statename`. */
   state: 'STOPPED' | 'STARTING' | 'RUNNING' | 'BACKOFF' | 'STOPPING' | 'EXITED' | 'FATAL' | 'UNKNOWN';
-  /** 0 when it does not run. */
+  /** 0: not running. */
   pid: number;
-  /** Last start and supervisord's own time, in whole seconds since the epoch. */
+  /** Time of the last start and supervisord's current time, whole seconds since the epoch. */
   start: number;
   now: number;
 }
 
-/** The one supervisord of an environment. Its programs outlive the process that started them, and come back when they die. */
+/**
+ * The supervisord of an environment. Its programs keep running after the command ends, and are restarted when they
+ * exit.
+ */
 export class Supervisor {
   readonly files: SupervisorFiles;
   readonly #socket: string;
@@ -51,7 +54,10 @@ export class Supervisor {
     this.#socket = socketFile(this.files);
   }
 
-  /** Starts supervisord with the programs on disk, unless it runs. Processes that a killed supervisord left are ended first. */
+  /**
+   * Starts supervisord and the programs that it has on disk. Ends processes that a killed supervisord left. No-op if it
+   * runs.
+   */
   async start(): Promise<void> {
     if (await this.running()) return;
     for (const directory of [join(this.files.directory, 'conf.d'), join(this.files.directory, 'run'), this.files.logs])
@@ -88,13 +94,16 @@ export class Supervisor {
     }
   }
 
-  /** All programs that it knows; none when it does not run. */
+  /** All programs that supervisord knows. Empty if it is not running. */
   async list(): Promise<ProgramState[]> {
     if (!(await this.running())) return [];
     return ((await call(this.#socket, 'supervisor.getAllProcessInfo')) as Record<string, RpcValue>[]).map(toState);
   }
 
-  /** What its files say that programs get, by name, whether it runs or not; only those programs whose name has `part` in it. */
+  /**
+   * Environment variables from the scripts of all programs whose name contains `part`, by program. Works without
+   * supervisord.
+   */
   async variables(part: string): Promise<Record<string, Record<string, string>>> {
     const directory = dirname(scriptFile(this.files, part));
     const names = (await readdir(directory).catch(() => []))
@@ -106,7 +115,7 @@ export class Supervisor {
     return Object.fromEntries(await Promise.all(names.map(read)));
   }
 
-  /** Undefined where the program is not known, or the supervisor does not run. */
+  /** Undefined if the program is unknown or supervisord is not running. */
   async state(name: string): Promise<ProgramState | undefined> {
     try {
       return toState((await call(this.#socket, 'supervisor.getProcessInfo', name)) as Record<string, RpcValue>);
@@ -117,8 +126,9 @@ export class Supervisor {
   }
 
   /**
-   * Adds a program, or replaces it where its definition changed, and waits until it is ready. Others are not touched.
-   * The same definition again only starts what is stopped. Rejects when it does not get ready in time.
+   * Adds a program, or replaces it if its definition changed, and waits until it is ready. With an unchanged
+   * definition, only starts it if it is stopped. Does not affect other programs. Rejects with an OperationError if it
+   * is not ready in time.
    */
   async put(program: Program): Promise<void> {
     const known = await this.state(program.name);
@@ -136,7 +146,7 @@ export class Supervisor {
     await this.#waitReady(program);
   }
 
-  /** Whether the files on disk say what `program` says. */
+  /** Whether the files on disk match `program`. */
   async isWritten(program: Program): Promise<boolean> {
     const [script, section] = await Promise.all(
       [scriptFile(this.files, program.name), programFile(this.files, program.name)].map((file) =>
@@ -146,7 +156,7 @@ export class Supervisor {
     return script === renderScript(this.files, program) && section === renderProgram(this.files, program);
   }
 
-  /** Stops a program and forgets it. Its log stays. Nothing happens where it is not known. */
+  /** Stops a program and deletes its files except the log. No-op if it is unknown. */
   async remove(name: string): Promise<void> {
     const alive = await this.running();
     if (alive) await this.#drop(name);
@@ -159,7 +169,7 @@ export class Supervisor {
     await this.#accept([faults.alreadyStarted], 'supervisor.startProcess', name, false);
   }
 
-  /** Stops it gracefully and waits; it stays stopped until `startProgram`. */
+  /** Stops a program gracefully and waits for its end. It stays stopped until `startProgram`. */
   async stopProgram(name: string): Promise<void> {
     await this.#accept([faults.notRunning], 'supervisor.stopProcess', name, true);
   }
@@ -168,7 +178,7 @@ export class Supervisor {
     await call(this.#socket, 'supervisor.signalProcess', name, signal);
   }
 
-  /** Stops every program and supervisord itself, and removes its files. Works too where supervisord is long gone. */
+  /** Stops all programs and supervisord, and deletes its files. Also works if supervisord is not running. */
   async shutdown(): Promise<void> {
     const recorded = await readFile(pidFile(this.files), 'utf8').catch(() => '');
     if (await this.running()) {
@@ -188,7 +198,10 @@ export class Supervisor {
       await rm(dirname(this.#socket), { recursive: true, force: true });
   }
 
-  /** Ends the recorded processes that nobody supervises any more; only call it while supervisord does not run. */
+  /**
+   * Ends recorded processes without a supervisor and resolves to their names. Only call it while supervisord is not
+   * running.
+   */
   async endOrphans(): Promise<string[]> {
     const names = (await readdir(join(this.files.directory, 'run')).catch(() => []))
       .filter((file) => file.endsWith('.pid'))
@@ -210,13 +223,13 @@ export class Supervisor {
     await this.#accept([faults.badName], 'supervisor.removeProcessGroup', name);
   }
 
-  /** Reads the files again; this alone starts and stops nothing. */
+  /** Makes supervisord read its files again. This neither starts nor stops programs. */
   async #reread(): Promise<void> {
     try {
       await call(this.#socket, 'supervisor.reloadConfig');
     } catch (error) {
       if (!isFault(error, faults.cantReread)) throw error;
-      const todo = `remove what somebody changed in ${join(this.files.directory, 'conf.d')}`;
+      const todo = `undo manual changes in ${join(this.files.directory, 'conf.d')}`;
       throw new OperationError('changing a program of the supervisor', (error as Error).message, todo, {
         cause: error,
       });
@@ -231,10 +244,10 @@ export class Supervisor {
     }
   }
 
-  /** A crash loop is found at its third start, not at the deadline. */
+  /** Rejects at the third failed start, so that a crash loop is reported before the deadline. */
   async #waitReady(program: Program): Promise<void> {
     const crashes = new Set<number>();
-    let reason: true | string = 'not yet asked';
+    let reason: true | string = 'not probed yet';
     const ready = async () => {
       const state = await this.state(program.name);
       if (state?.state === 'BACKOFF') crashes.add(state.start);
@@ -242,8 +255,8 @@ export class Supervisor {
         throw await this.#notReady(program, 'it exits as soon as it is started');
       if (state === undefined || state.pid === 0) return undefined;
       reason = await probe(program.ready);
-      const stays = program.ready.kind !== 'none' || state.state === 'RUNNING';
-      return (reason === true && stays) || undefined;
+      const isUp = program.ready.kind !== 'none' || state.state === 'RUNNING';
+      return (reason === true && isUp) || undefined;
     };
     if (await poll(ready, { everyMs: 50, timeoutMs: program.readySeconds * 1000 })) return;
     throw await this.#notReady(program, `not ready after ${program.readySeconds} s (${String(reason)})`);
@@ -266,7 +279,9 @@ const toState = (info: Record<string, RpcValue>): ProgramState => ({
   now: Number(info['now']),
 });
 
-/** A program whose port another one has would be started again and again, and the other one's answers taken for its own. */
+/**
+ * Without this check the program would fail to start repeatedly, while the other program answers its readiness probe.
+ */
 async function refuseTakenPort({ name, ready }: Program): Promise<void> {
   if (ready.kind === 'none') return;
   const port = ready.kind === 'tcp' ? ready.port : Number(new URL(ready.url).port);
@@ -274,6 +289,6 @@ async function refuseTakenPort({ name, ready }: Program): Promise<void> {
   throw new OperationError(
     `starting ${name}`,
     `its port ${port} is taken by another program`,
-    'stop that program; or take this environment down (npm run destroy) and up again: it gets other ports',
+    'stop that program; or take this environment down (npm run destroy) and release again: it then gets other ports',
   );
 }

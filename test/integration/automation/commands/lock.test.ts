@@ -102,7 +102,7 @@ describe('lock of an environment, with real processes', () => {
     acquireLock(directory, { owner: 'first', release: 'r1' });
     change({ processStart: '1' });
     const lock = acquireLock(directory, { owner: 'second', release: 'r2' });
-    expect(lock.note).to.include('the number belongs to another one');
+    expect(lock.note).to.include('its pid belongs to another process');
     lock.unlock();
   });
 

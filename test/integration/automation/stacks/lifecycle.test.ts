@@ -111,7 +111,7 @@ describe('the stacks of a local environment', function () {
     const instances = createLocalInstances(fixture.layout);
     await instances.stop('web.blue.1');
     expect(await fixture.engine.refresh({ environment, kind: 'blue' })).to.deep.equal([
-      { resource: 'web.blue.1', what: 'it does not run: stopped' },
+      { resource: 'web.blue.1', what: 'it is not running: stopped' },
     ]);
     const artefact = await fixture.artefact('1.0.0');
     const repaired = await up({ environment, kind: 'blue', colour: { colour: 'blue', artefact } });
@@ -121,13 +121,13 @@ describe('the stacks of a local environment', function () {
     const configuration = join(fixture.layout.balancer(), 'haproxy.cfg');
     await writeFile(configuration, `${await readFile(configuration, 'utf8')}\n# by hand\n`);
     const [changed] = await fixture.engine.refresh({ environment, kind: 'foundation' });
-    expect(changed).to.deep.equal({ resource: 'balancer', what: 'somebody changed haproxy.cfg' });
+    expect(changed).to.deep.equal({ resource: 'balancer', what: 'unexpected content in haproxy.cfg' });
     expect((await up({ environment, kind: 'foundation', spec: fixture.spec })).changes['update']).to.equal(1);
     expect(await readFile(configuration, 'utf8')).not.to.include('# by hand');
 
     await createLocalRouter(fixture.layout, fixture.spec).apply({ live: 'blue', percent: 30 });
     const [split] = await fixture.engine.refresh({ environment, kind: 'traffic' });
-    expect(split?.what).to.equal('the balancer has live blue, 30 percent of reads to the other colour');
+    expect(split?.what).to.equal('in the balancer blue is live, and 30 percent of reads go to the other colour');
     await up({ environment, kind: 'traffic', split: { live: 'blue', percent: 0 } });
     expect((await createLocalRouter(fixture.layout, fixture.spec).read()).split?.percent).to.equal(0);
   });

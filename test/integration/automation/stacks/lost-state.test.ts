@@ -181,7 +181,7 @@ describe('an environment that serves users while the engine’s state is lost or
     await execa('cp', ['-a', stateDirectory(), away]);
     await engine.forget(environment, 'traffic');
     const refused = await refusal(engine.destroy({ environment, kind: 'blue' }));
-    expect(refused).to.include("blue is live by the balancer's traffic map");
+    expect(refused).to.include("blue is live, according to the balancer's traffic map");
     expect((await fixture.supervisor.state('database.blue'))?.pid).to.equal(pids['database.blue']);
     await rm(stateDirectory(), { recursive: true });
     await rename(away, stateDirectory());
@@ -204,7 +204,7 @@ describe('an environment that serves users while the engine’s state is lost or
     const refused = await refusal(
       fixture.engine.up({ environment, kind: 'blue', colour: { colour: 'blue', artefact } }),
     );
-    expect(refused).to.include('is not a whole cluster').and.include('{"cluster":"production-blue"}');
+    expect(refused).to.include('is not a complete Greenlight cluster').and.include('{"cluster":"production-blue"}');
     await writeFile(marker, text);
     await fixture.engine.up({ environment, kind: 'blue', colour: { colour: 'blue', artefact } });
     await unharmed();

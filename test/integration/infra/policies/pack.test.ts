@@ -89,7 +89,7 @@ describe('policy pack', () => {
     const request = new messages['AnalyzeStackRequest']!();
     request.setResourcesList([resource('AnalyzerResource', 'aws:s3/bucket:Bucket', 'open', {})]);
     const reply = await ask('analyzeStack', request);
-    expect(said(reply).join('\n')).to.contain('buckets-not-public').and.to.contain('open does not blockPublicAcls');
+    expect(said(reply).join('\n')).to.contain('buckets-not-public').and.to.contain('open does not set blockPublicAcls');
   });
 
   it('has nothing to say about what is right', async () => {

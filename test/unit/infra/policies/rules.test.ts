@@ -64,7 +64,7 @@ describe('policies', () => {
       type: 'lb/listener:Listener',
       name: 'https',
       props: { sslPolicy: 'ELBSecurityPolicy-2016-08' },
-      found: 'takes less than TLS 1.2',
+      found: 'allows TLS versions before 1.2',
     },
     {
       stack: 'foundation',
@@ -72,7 +72,7 @@ describe('policies', () => {
       type: 'lb/listener:Listener',
       name: '-http:',
       props: { defaultActions: [{ type: 'forward' }] },
-      found: 'answers without TLS',
+      found: 'serves HTTP instead of redirecting',
     },
     {
       stack: 'foundation',
@@ -94,7 +94,7 @@ describe('policies', () => {
       stack: 'foundation',
       rule: 'buckets-by-tls-only',
       without: 's3/bucketPolicy:BucketPolicy',
-      found: 'answers requests without TLS',
+      found: 'accepts requests without TLS',
     },
     {
       ...database,
@@ -106,7 +106,7 @@ describe('policies', () => {
       ...database,
       rule: 'encrypted-at-rest',
       props: { performanceInsightsKmsKeyId: undefined },
-      found: 'performance insights',
+      found: 'Performance Insights data is not encrypted',
     },
     {
       stack: 'blue',
@@ -154,7 +154,7 @@ describe('policies', () => {
       type: 'ecr/repository:Repository',
       name: 'images',
       props: { encryptionConfigurations: [{ encryptionType: 'AES256' }] },
-      found: 'not encrypted with a key',
+      found: 'not encrypted with a KMS key',
     },
     {
       stack: 'foundation',
@@ -162,7 +162,7 @@ describe('policies', () => {
       type: 'kms/key:Key',
       name: 'data',
       props: { enableKeyRotation: false },
-      found: 'does not rotate',
+      found: 'automatic rotation is off',
     },
     {
       stack: 'foundation',
@@ -176,7 +176,7 @@ describe('policies', () => {
       type: 's3/bucketVersioning:BucketVersioning',
       name: 'evidence',
       props: { versioningConfiguration: { status: 'Suspended' } },
-      found: 'keeps no versions',
+      found: 'is not versioned',
     },
     {
       stack: 'foundation',
@@ -184,7 +184,7 @@ describe('policies', () => {
       type: 'vpc/securityGroupIngressRule:SecurityGroupIngressRule',
       name: 'tasks-to-databases',
       props: { cidrIpv4: '0.0.0.0/0' },
-      found: 'reaches port 5432',
+      found: 'port 5432 is open to the whole internet',
     },
     {
       stack: 'foundation',
@@ -192,7 +192,7 @@ describe('policies', () => {
       type: 'vpc/securityGroupIngressRule:SecurityGroupIngressRule',
       name: 'tasks-to-databases',
       props: { cidrIpv6: '::/0' },
-      found: 'reaches port 5432',
+      found: 'port 5432 is open to the whole internet',
     },
     {
       stack: 'foundation',
@@ -200,7 +200,7 @@ describe('policies', () => {
       type: 'vpc/securityGroupIngressRule:SecurityGroupIngressRule',
       name: 'entry-443',
       props: { fromPort: 0 },
-      found: 'reaches port 0',
+      found: 'port 0 is open to the whole internet',
     },
     {
       stack: 'foundation',
@@ -208,7 +208,7 @@ describe('policies', () => {
       type: 'ec2/securityGroup:SecurityGroup',
       name: 'databases',
       props: { ingress: [{ cidrBlocks: ['0.0.0.0/0'] }] },
-      found: 'rules of its own',
+      found: 'inline rules',
     },
     { ...database, rule: 'not-public', props: { publiclyAccessible: true }, found: 'public address' },
     {
@@ -229,7 +229,7 @@ describe('policies', () => {
       stack: 'foundation',
       rule: 'not-public',
       extra: { type: 'aws:lambda/functionUrl:FunctionUrl', name: 'open', props: {} },
-      found: 'a URL is open',
+      found: 'a function URL is reachable',
     },
     {
       stack: 'foundation',
@@ -237,7 +237,7 @@ describe('policies', () => {
       type: 'sqs/queuePolicy:QueuePolicy',
       name: 'deliveries',
       props: { policy: allow({ Principal: { AWS: '*' }, Action: 'sqs:SendMessage' }) },
-      found: 'everybody may use it',
+      found: 'allows everybody',
     },
     {
       stack: 'foundation',
@@ -245,20 +245,20 @@ describe('policies', () => {
       type: 's3/bucketPublicAccessBlock:BucketPublicAccessBlock',
       name: 'evidence',
       props: { blockPublicPolicy: false },
-      found: 'does not blockPublicPolicy',
+      found: 'does not set blockPublicPolicy',
     },
     {
       stack: 'foundation',
       rule: 'buckets-not-public',
       without: 's3/bucketPublicAccessBlock:BucketPublicAccessBlock',
-      found: 'does not blockPublicAcls',
+      found: 'does not set blockPublicAcls',
     },
     { ...role, props: { policy: allow({ Action: 's3:*', Resource: 'arn:aws:s3:::one' }) }, found: 'it allows s3:*' },
-    { ...role, props: { policy: allow({ Action: 'logs:PutLogEvents', Resource: '*' }) }, found: 'on everything' },
+    { ...role, props: { policy: allow({ Action: 'logs:PutLogEvents', Resource: '*' }) }, found: 'on all resources' },
     {
       ...role,
       props: { policy: allow({ Action: ['ecr:GetAuthorizationToken', 'ecr:PutImage'], Resource: ['*'] }) },
-      found: 'on everything',
+      found: 'on all resources',
     },
     {
       stack: 'foundation',
@@ -282,7 +282,7 @@ describe('policies', () => {
       type: 'iam/role:Role',
       name: 'api-run',
       props: { assumeRolePolicy: allow({ Principal: { AWS: '*' }, Action: 'sts:AssumeRole' }) },
-      found: 'other than a service',
+      found: 'by others than AWS services',
     },
     {
       stack: 'blue',
@@ -290,11 +290,11 @@ describe('policies', () => {
       type: 'iam/role:Role',
       name: 'api-run',
       props: { permissionsBoundary: undefined },
-      found: 'no boundary',
+      found: 'no permissions boundary',
     },
     { ...protectedDatabase, props: { backupRetentionPeriod: 1 }, found: 'backups for less than 7 days' },
     { ...protectedDatabase, props: { deletionProtection: false }, found: 'it can be deleted' },
-    { ...protectedDatabase, props: { skipFinalSnapshot: true }, found: 'without a last snapshot' },
+    { ...protectedDatabase, props: { skipFinalSnapshot: true }, found: 'without a final snapshot' },
     { ...protectedDatabase, props: { deleteAutomatedBackups: true }, found: 'its backups are deleted' },
     { ...protectedDatabase, props: { multiAz: false }, found: 'no standby' },
     {
@@ -317,7 +317,7 @@ describe('policies', () => {
       ...database,
       rule: 'backups-in-a-second-region',
       props: { tags: { owner: 'x', environment: 'production', colour: 'blue', release: '1' } },
-      found: 'no plan covers it',
+      found: 'no backup plan covers it',
     },
     {
       stack: 'foundation',
@@ -341,7 +341,7 @@ describe('policies', () => {
       type: 'ecs/service:Service',
       name: 'web',
       props: { desiredCount: 1 },
-      found: 'less than two tasks',
+      found: 'fewer than two tasks',
     },
     {
       stack: 'blue',
@@ -349,7 +349,7 @@ describe('policies', () => {
       type: 'ecs/service:Service',
       name: 'web',
       props: { deploymentCircuitBreaker: { enable: true, rollback: false } },
-      found: 'does not take a bad version back',
+      found: 'does not roll back',
     },
     {
       stack: 'foundation',
@@ -387,7 +387,7 @@ describe('policies', () => {
       type: 'cloudwatch/logGroup:LogGroup',
       name: 'api',
       props: { retentionInDays: undefined },
-      found: 'for ever',
+      found: 'no retention time',
     },
     {
       stack: 'blue',
@@ -409,12 +409,20 @@ describe('policies', () => {
       ...database,
       rule: 'logs-with-retention',
       props: { enabledCloudwatchLogsExports: [] },
-      found: 'stays on the instance',
+      found: 'not exported to CloudWatch',
     },
     { ...task, props: { containerDefinitions: container({ readonlyRootFilesystem: false }) }, found: 'can write' },
     { ...task, props: { containerDefinitions: container({ privileged: true }) }, found: 'is privileged' },
-    { ...task, props: { containerDefinitions: container({ logConfiguration: undefined }) }, found: 'is not logged' },
-    { ...task, props: { containerDefinitions: container({ image: 'coins:latest' }) }, found: 'can change' },
+    {
+      ...task,
+      props: { containerDefinitions: container({ logConfiguration: undefined }) },
+      found: 'has no log configuration',
+    },
+    {
+      ...task,
+      props: { containerDefinitions: container({ image: 'coins:latest' }) },
+      found: 'without a fixed tag or digest',
+    },
     {
       ...task,
       props: { containerDefinitions: container({ environment: [{ name: 'DATABASE_URL', value: 'x' }] }) },

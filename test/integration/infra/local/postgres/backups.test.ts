@@ -103,7 +103,7 @@ describe('a local backup', () => {
       await rm(path, { recursive: true });
       await rename(join(other.location, 'data'), path);
     });
-    expect(message).to.match(/data is of database system \d+, not of \d+/);
+    expect(message).to.match(/data has the system identifier \d+ instead of \d+/);
     await rm(other.location, { recursive: true });
   });
 
@@ -114,15 +114,17 @@ describe('a local backup', () => {
       environment: 'production',
     });
     expect((await rejection(elsewhere.verify(backup))).message).to.contain(
-      'it is of environment staging, not production',
+      'its environment is staging instead of production',
     );
     const another = createLocalBackups(layout, { ...spec, application: 'another' });
-    expect((await rejection(another.verify(backup))).message).to.contain('it is of application sample, not another');
+    expect((await rejection(another.verify(backup))).message).to.contain(
+      'its application is sample instead of another',
+    );
     expect((await rejection(backups.verify({ ...backup, version: '9.9.9' }))).message).to.contain(
-      'it is of version 1.0.0, not 9.9.9',
+      'its version is 1.0.0 instead of 9.9.9',
     );
     expect((await rejection(backups.restore({ ...backup, id: '../../blue' }))).message).to.contain(
-      'is not the name of one',
+      'is not a valid backup id',
     );
   });
 
@@ -138,7 +140,7 @@ describe('a local backup', () => {
       }
       const error = await rejection(backups.take('blue', '1.0.0', {}));
       expect(error.message).to.match(
-        /^backing up staging-blue: 8 MB are free in .*, and it needs \d+ MB\n {2}free disk space/,
+        /^backing up staging-blue: 8 MB are free in .*, but \d+ MB are needed\n {2}free disk space/,
       );
       expect(await readdir(place)).to.deep.equal([]);
     } finally {
@@ -177,7 +179,8 @@ describe('a local backup', () => {
     await query(green(), 'admin', "SELECT pg_create_logical_replication_slot('backward', 'pgoutput')");
     await query(green(), 'admin', "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
     await connected(green(), 'admin', async (lock) => {
-      // The initial copy waits for this lock. A subscription that is dropped meanwhile drops the slot of that copy at its
+      // The initial copy waits for this lock. A subscription that is dropped meanwhile drops the slot of that copy at
+      // its
       // publisher too: at the live one, were it done so in the restored cluster.
       await lock.query('BEGIN; LOCK TABLE pupils IN SHARE MODE');
       await query(

@@ -232,22 +232,22 @@ describe('a local PostgreSQL cluster', () => {
     const folder = join(environment.layout.directory, 'precious');
     await mkdir(folder);
     await writeFile(join(folder, 'file'), 'x');
-    expect((await rejection(destroyCluster({ directory: folder }))).message).to.match(/not one of Greenlight's/);
+    expect((await rejection(destroyCluster({ directory: folder }))).message).to.match(/not a Greenlight cluster/);
     expect(await readdir(folder)).to.deep.equal(['file']);
   });
 
   it('takes the place of nothing: data without its marker, a marker without data, other files', async () => {
     const spec = { ...blue(), directory: environment.layout.database('green'), name: 'staging-green' };
     for (const [file, found] of [
-      ['data/PG_VERSION', 'has data of PostgreSQL'],
-      ['greenlight-cluster.json', 'lacks PG_VERSION'],
-      ['notes', 'lacks PG_VERSION'],
+      ['data/PG_VERSION', 'has PostgreSQL data'],
+      ['greenlight-cluster.json', 'PG_VERSION is missing'],
+      ['notes', 'PG_VERSION is missing'],
     ] as const) {
       await mkdir(join(spec.directory, 'data'), { recursive: true });
       await writeFile(join(spec.directory, file), file.endsWith('.json') ? '{"cluster":"staging-green"}' : '15');
       const refused = await rejection(createCluster(spec, { durable: false }));
       expect(refused.message).to.include(spec.directory).and.include(found).and.include('nothing was changed');
-      expect((await rejection(destroyCluster(spec))).message).to.match(/not one of Greenlight's/);
+      expect((await rejection(destroyCluster(spec))).message).to.match(/not a Greenlight cluster/);
       expect(await readFile(join(spec.directory, file), 'utf8')).to.not.equal('');
       expect(await readdir(dirname(spec.directory))).to.have.members(['blue', 'green']);
       await rm(spec.directory, { recursive: true });
@@ -259,8 +259,8 @@ describe('a local PostgreSQL cluster', () => {
     const settings = await readFile(join(blue().directory, 'postgresql.conf'), 'utf8');
     for (const name of ['production-blue', 'staging-green']) {
       const other = { ...blue(), name, port: 1 };
-      expect((await rejection(createCluster(other))).message).to.include('says that it is staging-blue');
-      expect((await rejection(destroyCluster(other))).message).to.include('says that it is staging-blue');
+      expect((await rejection(createCluster(other))).message).to.include('contains the cluster staging-blue');
+      expect((await rejection(destroyCluster(other))).message).to.include('contains the cluster staging-blue');
     }
     expect(await readFile(join(blue().directory, 'postgresql.conf'), 'utf8')).to.equal(settings);
     expect(await serverPid(blue())).to.equal(pid);

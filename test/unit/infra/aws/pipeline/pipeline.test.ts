@@ -315,7 +315,7 @@ describe('pipeline on AWS', () => {
       ['another audience', trust('repo:example/coins:environment:production', 'anybody')],
     ] as const)
       it(`find a role that trusts ${what}`, () =>
-        expect(planted('iam/role:Role', 'github', props)).to.contain('least-privilege: somebody other than a service'));
+        expect(planted('iam/role:Role', 'github', props)).to.contain('least-privilege: it may be assumed by others'));
 
     it('find logs for ever, a topic without a key, a wide right, a managed policy, and what nobody owns', () => {
       expect(planted('cloudwatch/logGroup:LogGroup', '', { retentionInDays: 0 })).to.contain('logs-with-retention');

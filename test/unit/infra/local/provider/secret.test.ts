@@ -47,7 +47,7 @@ describe('secrets of a local environment', () => {
       for (const work of [() => secret.create(of()), () => secret.read({ ...of(), ...made })])
         expect(await refusal(work))
           .to.contain(`reading the secret blue-app of staging: ${file} ${found}`)
-          .and.contain('put its content back from a backup');
+          .and.contain('restore the file from a backup');
       expect(await readFile(file, 'utf8')).to.equal(content);
     });
   }

@@ -19,7 +19,7 @@ describe('passphrase of the local engine', () => {
     it(`is refused where its file is ${what}, and stays as it is`, () => {
       localEngineSettings();
       writeFileSync(passphraseFile(), content);
-      expect(() => localEngineSettings()).to.throw('is empty: without it nobody can decrypt the state');
+      expect(() => localEngineSettings()).to.throw('is empty: the state cannot be decrypted without it');
       expect(readFileSync(passphraseFile(), 'utf8')).to.equal(content);
     });
 });
