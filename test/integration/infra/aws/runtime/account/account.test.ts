@@ -231,7 +231,7 @@ describe('checks of an account', function () {
   it('find a bucket of the state that is missing, of a stranger, elsewhere, without versions, or open', async () => {
     const other = (name: string) => check({ state: { bucket: name, key: 'alias/state' } });
     expect(only(await other('nowhere')))
-      .to.include('the bucket nowhere of the state is not there')
+      .to.include('the bucket nowhere of the state does not exist')
       .and.include('docs/aws.md');
     instead = { 's3 GET': refuse(403, 'AccessDenied') };
     expect(only(await check())).to.include('belongs to another account');
