@@ -204,7 +204,7 @@ describe('mistakes on the platform aws', function () {
         'release',
         { env, definition },
         2,
-        'no engine',
+        'cannot reach its engine',
         'start it, or set DOCKER_HOST',
         'no zone eu-central-1x',
       );

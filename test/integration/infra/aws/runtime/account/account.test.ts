@@ -309,7 +309,7 @@ describe('checks of Docker', () => {
     await docker('echo "Cannot connect to the Docker daemon" >&2; exit 1');
     expect(await checkDocker('X86_64')).to.have.length(1);
     expect((await checkDocker('X86_64'))[0])
-      .to.include('no engine')
+      .to.include('cannot reach its engine')
       .and.include('Cannot connect');
     await docker('case "$1" in buildx) exit 1;; *) echo 28.0.0;; esac');
     expect((await checkDocker('X86_64'))[0]).to.include('no buildx');
