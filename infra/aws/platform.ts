@@ -30,14 +30,14 @@ import type { Setting } from './runtime/client/setting.ts';
 
 export interface AwsPlatformOptions {
   settingsOf: (environment: EnvironmentName) => AwsSettings;
-  /** Takes secrets out of the logs of jobs. */
+  /** Removes secrets from the logs of jobs. */
   redact?: (text: string) => string;
 }
 
-/** An emulator answers at once: it need not be asked as rarely as AWS, whose instances take minutes. */
+/** For an emulator, which answers at once. The default intervals suit AWS, whose instances take minutes. */
 const emulatorWaits = { pollMs: 250 };
 
-/** ECS, ALB and RDS in one account. Makes no call by itself: what is wrong with the account, `problems` says. */
+/** ECS, ALB and RDS in one account. Creating the platform makes no call to AWS; `problems` checks the account. */
 export function createAwsPlatform({ settingsOf, redact }: AwsPlatformOptions): Platform {
   const common = settingsOf('production');
   const clients = createClients({ region: common.region });
@@ -49,10 +49,10 @@ export function createAwsPlatform({ settingsOf, redact }: AwsPlatformOptions): P
     emulatedBy,
     engine: awsEngineSettings({ settings: settingsOf, clients }),
     artefacts: createAwsArtefacts({ clients, bucket, key: common.state.key }),
-    // An instance of RDS takes a quarter of an hour to make, and production's is protected from deletion.
+    // Creating an RDS instance takes about 15 minutes, and production's is protected from deletion.
     idleColour: 'database stays',
-    heldWrites: 'are answered by 503 with Retry-After, also until the balancer is seen to follow',
-    noEstimate: 'a database of AWS alone takes 5 to 15 minutes',
+    heldWrites: 'get 503 with Retry-After, also until the balancer is seen to route to the new colour',
+    noEstimate: 'on AWS a database alone takes 5 to 15 minutes',
     remote: true,
     loadImage: common.image.k6,
     wipesAll: false,
@@ -79,7 +79,7 @@ export function createAwsPlatform({ settingsOf, redact }: AwsPlatformOptions): P
       return connect(setting, spec, outputs, { waits, redact });
     },
     found: (environment, spec) => findAwsEnvironment(clients, settingsOf(environment), environment, spec),
-    // What the stacks do not hold is temporary, and swept by each command that connects.
+    // Whatever is outside the stacks is temporary, and every command that connects removes it (`sweep`).
     wipe: () => Promise.resolve([]),
   };
 }
@@ -89,12 +89,12 @@ async function readFoundation(environment: EnvironmentName, outputs: StackOutput
   if (foundation !== undefined) return foundation as FoundationOutputs;
   throw new OperationError(
     `connecting to ${environment}`,
-    'its foundation was never up as a whole',
+    'its foundation stack has never come up completely',
     'run: npm run resume, or npm run release',
   );
 }
 
-interface Ways {
+interface ConnectOptions {
   waits: { pollMs?: number };
   redact?: (text: string) => string;
 }
@@ -103,7 +103,7 @@ async function connect(
   setting: Setting,
   spec: EnvironmentSpec,
   outputs: StackOutputs,
-  ways: Ways,
+  options: ConnectOptions,
 ): Promise<Environment> {
   const { clients, environment, foundation, settings } = setting;
   const { entry } = settings.authorities;
@@ -113,11 +113,11 @@ async function connect(
     groups.of(
       await calling('reading the rules of the load balancer', () => listenerRules(clients, foundation.listenerArn)),
     );
-  const databases = createAwsDatabases({ ...setting, outputs, ...ways });
-  const backups = createAwsBackups({ ...setting, outputs, databases, ...ways });
+  const databases = createAwsDatabases({ ...setting, outputs, ...options });
+  const backups = createAwsBackups({ ...setting, outputs, databases, ...options });
   const images = createAwsImages(setting);
-  const previews = createAwsPreviews({ ...setting, ...ways });
-  const jobs = createAwsJobs({ ...setting, ...ways });
+  const previews = createAwsPreviews({ ...setting, ...options });
+  const jobs = createAwsJobs({ ...setting, ...options });
   const { periodSeconds, delaySeconds } = settings.metrics;
   return {
     name: environment,
@@ -139,7 +139,7 @@ async function connect(
     },
     metrics: createAwsMetrics({ clients, foundation, targetGroups, periodSeconds, delayMs: delaySeconds * 1000 }),
     alerts: createAwsAlerts({ clients, foundation, spec }),
-    instances: createAwsInstances({ clients, foundation, spec, targetGroups, ...ways.waits }),
+    instances: createAwsInstances({ clients, foundation, spec, targetGroups, ...options.waits }),
     previews: {
       async serve(artefact, access) {
         await images.provide(artefact);
@@ -148,12 +148,12 @@ async function connect(
     },
     provide: (artefact) => images.provide(artefact),
     async sweep() {
-      // Tasks first: what they use can only be deleted then.
+      // Tasks first: what they use can be deleted only after they have stopped.
       const tasks = await sweepTasks(setting);
       const rest = await Promise.all([previews.sweep(), databases.sweep(), backups.sweep()]);
       return [...tasks, ...rest.flat()];
     },
-    // Secrets, ports and volumes are resources here: the rules of the policy pack judge them.
+    // Nothing to check at run time: secrets, ports and volumes are Pulumi resources, which the policy pack judges.
     audit: () => Promise.resolve({}),
     close: () => Promise.resolve(),
   };

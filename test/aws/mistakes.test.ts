@@ -167,11 +167,16 @@ describe('mistakes on the platform aws', function () {
     });
     it('no way to AWS', async () => {
       const env = { AWS_ENDPOINT_URL: 'http://127.0.0.1:1' };
-      await refused('release', { env }, 1, 'ECONNREFUSED', 'see that the network is up');
+      await refused('release', { env }, 1, 'ECONNREFUSED', 'check that the network is up');
     });
     it('a proxy in the place of AWS', async () => {
       const { endpoint } = emulated.account;
-      await refused('release', { env: { AWS_ENDPOINT_URL: `${endpoint}/moto-api` } }, 1, 'asking AWS who this is');
+      await refused(
+        'release',
+        { env: { AWS_ENDPOINT_URL: `${endpoint}/moto-api` } },
+        1,
+        'finding out which AWS account the credentials belong to',
+      );
     });
   });
 
@@ -199,7 +204,7 @@ describe('mistakes on the platform aws', function () {
         'release',
         { env, definition },
         2,
-        'no engine',
+        'cannot reach its engine',
         'start it, or set DOCKER_HOST',
         'no zone eu-central-1x',
       );
@@ -295,7 +300,7 @@ describe('mistakes on the platform aws', function () {
     it('and not for ever', async () => {
       const { code, output, faults } = await run('status', { faults: all('throttling', 'elasticloadbalancing') });
       expect(code, output).to.equal(1);
-      expect(output).to.include('Throttling').and.include('AWS asked to slow down');
+      expect(output).to.include('Throttling').and.include('AWS throttled the calls');
       expect(faults[0]?.attempts.length).to.be.within(maxAttempts, 8 * maxAttempts);
     });
 

@@ -7,10 +7,10 @@ import { BalancerMetrics } from './metrics.ts';
 import { startMoto } from './moto.ts';
 
 export interface AccountOptions {
-  /** Of the load balancers, PEM. */
+  /** Certificate of the load balancers, PEM. */
   certificate: { cert: string; key: string };
   region?: string;
-  /** Further parts, made once the account answers; their hooks run after those made here. */
+  /** Further parts, created once the account answers. Their hooks run after the built-in ones. */
   parts?: ((account: {
     endpoint: string;
     moto: string;
@@ -18,33 +18,35 @@ export interface AccountOptions {
     env: Record<string, string>;
   }) => Part | Promise<Part>)[];
   balancer?: Pick<BalancerOptions, 'propagationMs' | 'portOf' | 'healthIntervalMs' | 'drainMs' | 'firewall'>;
-  /** How often metrics of the balancers are told, and alarms looked at, ms. */
+  /** How often metrics of the balancers are published, and alarms evaluated, ms. */
   metricsMs?: number;
   alarmsMs?: number;
 }
 
 export interface Account {
-  /** What AWS_ENDPOINT_URL has to be. */
+  /** Value for AWS_ENDPOINT_URL. */
   endpoint: string;
   region: string;
-  /** For programs that are to use this account. */
+  /** Environment variables for programs that use this account. */
   env: Record<string, string>;
   faults: Faults;
   balancer: Balancer;
-  /** What went wrong in the emulation itself so far: nothing, if it is in order. */
+  /** Errors of the emulation itself so far. Empty if it works. */
   errors(): unknown[];
   close(): Promise<void>;
 }
 
-/** An account of AWS on this machine, for as long as a test runs: moto, and what runs really for what it was told. */
+/**
+ * An AWS account on this machine for the length of a test: moto, and the real parts that carry out what moto was told.
+ */
 export async function startAccount(options: AccountOptions): Promise<Account> {
   const region = options.region ?? 'eu-central-1';
   const opened: { close(): Promise<void> }[] = [];
   const close = async () => {
-    // The last opened first: parts stop what they run while moto still answers.
+    // In reverse order: parts stop what they run while moto still answers.
     const failures: unknown[] = [];
     for (const one of opened.splice(0).reverse()) await one.close().catch((error: unknown) => failures.push(error));
-    if (failures.length > 0) throw new AggregateError(failures, 'a part of the account did not end as it should');
+    if (failures.length > 0) throw new AggregateError(failures, 'a part of the account failed to close');
   };
   const open = <T extends { close(): Promise<void> }>(one: T): T => {
     opened.push(one);
@@ -71,7 +73,7 @@ export async function startAccount(options: AccountOptions): Promise<Account> {
   }
 }
 
-/** Nothing of this machine's own settings for AWS is to be used. */
+/** Also disables the AWS settings of this machine. */
 const environment = (endpoint: string, region: string): Record<string, string> => ({
   AWS_ENDPOINT_URL: endpoint,
   AWS_ACCESS_KEY_ID: 'AKIAEMULATED',

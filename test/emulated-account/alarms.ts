@@ -15,22 +15,22 @@ export interface AlarmsOptions {
   moto: string;
   region: string;
   balancer: Balancer;
-  /** How often alarms are looked at, ms. */
+  /** How often alarms are evaluated, ms. */
   periodMs?: number;
 }
 
-/** Moto keeps alarms and their states, but looks at no metric and tells nobody. */
+/** Evaluates alarms and sends notifications. Moto only stores alarms and their states. */
 export class BalancerAlarms implements Part {
   readonly hooks: Part['hooks'];
-  /** Of looking; none is expected. */
+  /** Errors of evaluations; none is expected. */
   readonly errors: unknown[] = [];
   readonly #options: AlarmsOptions;
   readonly #metrics: CloudWatchClient;
   readonly #topics: SNSClient;
   readonly #end = new AbortController();
-  readonly #looking: Promise<void>;
-  readonly #looks = new Map<string, boolean[]>();
-  /** Before a state is set, its old one. */
+  readonly #evaluating: Promise<void>;
+  readonly #evaluations = new Map<string, boolean[]>();
+  /** State of each alarm before the current SetAlarmState call. */
   readonly #states = new Map<string, string>();
 
   constructor(options: AlarmsOptions) {
@@ -44,15 +44,15 @@ export class BalancerAlarms implements Part {
         service: 'monitoring',
         actions: ['SetAlarmState'],
         before: (call) => this.#remember(String(call.input['AlarmName'])),
-        after: (call) => this.#isSet(call),
+        after: (call) => this.#afterSet(call),
       },
     ];
-    this.#looking = this.#look();
+    this.#evaluating = this.#evaluate();
   }
 
   async close(): Promise<void> {
     this.#end.abort();
-    await this.#looking;
+    await this.#evaluating;
     this.#metrics.destroy();
     this.#topics.destroy();
   }
@@ -61,9 +61,9 @@ export class BalancerAlarms implements Part {
     this.#states.set(name, (await this.#alarm(name))?.StateValue ?? 'INSUFFICIENT_DATA');
   }
 
-  async #isSet({ input }: Call): Promise<undefined> {
+  async #afterSet({ input }: Call): Promise<undefined> {
     const alarm = await this.#alarm(String(input['AlarmName']));
-    if (alarm !== undefined) await this.#tell(alarm, this.#states.get(alarm.AlarmName ?? '') ?? 'INSUFFICIENT_DATA');
+    if (alarm !== undefined) await this.#notify(alarm, this.#states.get(alarm.AlarmName ?? '') ?? 'INSUFFICIENT_DATA');
   }
 
   async #alarm(name: string): Promise<MetricAlarm | undefined> {
@@ -71,7 +71,7 @@ export class BalancerAlarms implements Part {
     return MetricAlarms[0];
   }
 
-  async #look(): Promise<void> {
+  async #evaluate(): Promise<void> {
     const { signal } = this.#end;
     while (!signal.aborted) {
       await delay(this.#options.periodMs ?? 2000, undefined, { signal }).catch(() => undefined);
@@ -85,17 +85,17 @@ export class BalancerAlarms implements Part {
     for (const alarm of MetricAlarms) {
       const healthy = this.#healthy(alarm);
       if (healthy === undefined) continue;
-      const isBad = this.#isBad(alarm, breaches(healthy, alarm));
+      const isBad = this.#fires(alarm, breaches(healthy, alarm));
       const state = isBad ? 'ALARM' : 'OK';
       if (alarm.StateValue === state) continue;
       const reason = `Threshold Crossed: 1 datapoint [${healthy}] was ${isBad ? '' : 'not '}${words(alarm)} the threshold (${alarm.Threshold}).`;
       if (!(await this.#set(alarm, state, reason))) continue;
       const was = alarm.StateValue ?? 'INSUFFICIENT_DATA';
-      await this.#tell({ ...alarm, StateValue: state, StateReason: reason, StateUpdatedTimestamp: new Date() }, was);
+      await this.#notify({ ...alarm, StateValue: state, StateReason: reason, StateUpdatedTimestamp: new Date() }, was);
     }
   }
 
-  /** False where the alarm was deleted meanwhile. */
+  /** Resolves to false if the alarm was deleted meanwhile. */
   #set({ AlarmName }: MetricAlarm, StateValue: 'ALARM' | 'OK', StateReason: string): Promise<boolean> {
     return this.#metrics.send(new SetAlarmStateCommand({ AlarmName, StateValue, StateReason })).then(
       () => true,
@@ -106,7 +106,10 @@ export class BalancerAlarms implements Part {
     );
   }
 
-  /** Healthy targets of the alarm's group; undefined where the alarm is about something else, or none was healthy yet. */
+  /**
+   * Healthy targets of the alarm's target group. Undefined if the alarm is about something else, or if no target was
+   * healthy yet.
+   */
   #healthy({ Namespace, MetricName, Dimensions = [] }: MetricAlarm): number | undefined {
     if (Namespace !== 'AWS/ApplicationELB' || MetricName !== 'HealthyHostCount') return undefined;
     const value = (name: string) => Dimensions.find(({ Name }) => Name === name)?.Value;
@@ -117,14 +120,14 @@ export class BalancerAlarms implements Part {
     return undefined;
   }
 
-  /** Whether as many of the last looks were bad as the alarm says of its periods. */
-  #isBad({ AlarmName = '', EvaluationPeriods = 1, DatapointsToAlarm = EvaluationPeriods }: MetricAlarm, now: boolean) {
-    const looks = [...(this.#looks.get(AlarmName) ?? []), now].slice(-EvaluationPeriods);
-    this.#looks.set(AlarmName, looks);
-    return looks.filter(Boolean).length >= DatapointsToAlarm;
+  /** Whether as many of the last evaluations were bad as the alarm requires of its periods. */
+  #fires({ AlarmName = '', EvaluationPeriods = 1, DatapointsToAlarm = EvaluationPeriods }: MetricAlarm, now: boolean) {
+    const last = [...(this.#evaluations.get(AlarmName) ?? []), now].slice(-EvaluationPeriods);
+    this.#evaluations.set(AlarmName, last);
+    return last.filter(Boolean).length >= DatapointsToAlarm;
   }
 
-  async #tell(alarm: MetricAlarm, was: string): Promise<void> {
+  async #notify(alarm: MetricAlarm, was: string): Promise<void> {
     const { StateValue, ActionsEnabled, AlarmActions = [], OKActions = [], InsufficientDataActions = [] } = alarm;
     if (ActionsEnabled === false || StateValue === was) return;
     const actions = { ALARM: AlarmActions, OK: OKActions, INSUFFICIENT_DATA: InsufficientDataActions }[
@@ -158,7 +161,7 @@ const words = ({ ComparisonOperator }: MetricAlarm) =>
     .replaceAll(/(?<=[a-z])([A-Z])/g, ' $1')
     .toLowerCase();
 
-/** What CloudWatch publishes when an alarm changes its state. */
+/** The message that CloudWatch publishes when an alarm changes its state. */
 function notification(alarm: MetricAlarm, was: string, region: string): Record<string, unknown> {
   const { Namespace, MetricName, Dimensions = [], Metrics } = alarm;
   const common = {

@@ -2,7 +2,7 @@ import type { Targets } from './balancer-targets.ts';
 import { escapeXml } from './faults.ts';
 import type { Answer } from './hooks.ts';
 
-/** The targets that a call names. */
+/** The targets in a call's input. */
 export function targetsIn(input: Record<string, unknown>): { id: string; port: number | undefined }[] {
   const found = [];
   for (let i = 1; input[`Targets.member.${i}.Id`] !== undefined; i++) {
@@ -18,7 +18,7 @@ const unknown = {
   description: 'Target is not registered to the target group',
 };
 
-/** The health of the targets that are asked for, or of all. */
+/** Health of the requested targets, or of all. */
 export function healthXml(targets: Targets, wanted: { id: string; port: number | undefined }[]): Answer {
   const all = targets.all();
   const { port: standard, health } = targets.group;

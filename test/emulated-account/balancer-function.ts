@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Worker } from 'node:worker_threads';
 
-/** What a function has to answer to a balancer. */
+/** Answer of a function to a balancer. */
 export interface FunctionAnswer {
   statusCode: number;
   headers?: Record<string, string>;
@@ -9,12 +9,12 @@ export interface FunctionAnswer {
 }
 
 export interface FunctionOptions {
-  /** Moto itself: knows the environment of each function. */
+  /** URL of moto, which knows the environment variables of each function. */
   moto: string;
   region: string;
-  /** How a function finds the account. */
+  /** Environment variables with which a function reaches the account. */
   env: Record<string, string>;
-  /** The source of every function that a balancer calls; there is one, the fence's. */
+  /** Source file of every function that a balancer calls. There is one: that of the write hold. */
   file: string;
 }
 
@@ -23,9 +23,9 @@ interface Running {
   waiting: Map<number, { resolve: (answer: FunctionAnswer) => void; reject: (error: Error) => void }>;
 }
 
-/** Functions of Lambda, each in a thread with an environment of its own, kept between calls as Lambda does. */
+/** Lambda functions. Each runs in a thread with its own environment, which is kept between calls as in Lambda. */
 export class Functions {
-  /** What they wrote, as Lambda would log it. */
+  /** Output of the functions. */
   readonly log: string[] = [];
   readonly #options: FunctionOptions;
   readonly #running = new Map<string, Promise<Running>>();
@@ -46,7 +46,7 @@ export class Functions {
     });
   }
 
-  /** After a change of a function: the next call starts it anew. */
+  /** Called after a function has changed, so that the next call starts it again. */
   async forget(): Promise<void> {
     const all = [...this.#running.values()];
     this.#running.clear();
@@ -78,7 +78,7 @@ export class Functions {
     return { worker, waiting };
   }
 
-  /** Of the function in moto; none where it is not there. */
+  /** Environment variables of the function in moto. Empty if the function does not exist. */
   async #environmentOf(arn: string): Promise<Record<string, string>> {
     const { moto, region } = this.#options;
     const scope = `AWS4-HMAC-SHA256 Credential=balancer/20260101/${region}/lambda/aws4_request`;
@@ -91,7 +91,7 @@ export class Functions {
   }
 }
 
-/** A request as a balancer hands it to a function, without its body. */
+/** The event for a function: the request without its body. */
 export function eventOf(request: IncomingMessage, targetGroupArn: string): object {
   const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
   return {

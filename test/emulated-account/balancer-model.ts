@@ -40,13 +40,15 @@ export interface Group {
   };
 }
 
-/** What the balancers of the account are told to do. */
+/** Configuration of the account's balancers. */
 export interface Model {
   listeners: Listener[];
   groups: Map<string, Group>;
 }
 
-/** `app/name/0123456789abcdef`, as metrics name a balancer; `targetgroup/...` for a group. */
+/**
+ * `app/name/0123456789abcdef` for a balancer, `targetgroup/...` for a group: their values in the dimensions of metrics.
+ */
 export const suffixOf = (arn: string): string =>
   arn
     .split(':')
@@ -54,14 +56,14 @@ export const suffixOf = (arn: string): string =>
     .join(':')
     .replace(/^loadbalancer\//, '');
 
-/** What is asked of a target group; undefined where it was deleted meanwhile. */
+/** The answer about a target group. Undefined if the group was deleted meanwhile. */
 export const unlessGone = <T>(asking: Promise<T>): Promise<T | undefined> =>
   asking.catch((error: unknown) => {
     if (error instanceof TargetGroupNotFoundException) return undefined;
     throw error;
   });
 
-/** Reads all of it from moto. */
+/** Reads the whole configuration from moto. */
 export async function readModel(client: ElasticLoadBalancingV2Client): Promise<Model> {
   const [{ LoadBalancers = [] }, { TargetGroups = [] }] = await Promise.all([
     client.send(new DescribeLoadBalancersCommand({})),
@@ -82,7 +84,7 @@ export async function readModel(client: ElasticLoadBalancingV2Client): Promise<M
   };
 }
 
-/** The same with the rules read anew. */
+/** The same model with the rules read again. */
 export async function readRules(client: ElasticLoadBalancingV2Client, model: Model): Promise<Model> {
   const fresh = async (listener: Listener) => ({ ...listener, rules: await rulesOf(client, listener.arn) });
   return { ...model, listeners: await Promise.all(model.listeners.map(fresh)) };
@@ -142,7 +144,7 @@ function condition(of: RuleCondition): Condition {
 }
 
 function action(actions: AwsAction[]): Action {
-  // Others authenticate first; the last one answers.
+  // Other actions authenticate; the last one answers.
   const last = [...actions].sort((a, b) => (a.Order ?? 0) - (b.Order ?? 0)).at(-1);
   switch (last?.Type) {
     case 'forward': {
@@ -152,7 +154,7 @@ function action(actions: AwsAction[]): Action {
         weight: Weight,
       }));
       if (groups.length === 0 && last.TargetGroupArn) groups.push({ arn: last.TargetGroupArn, weight: 1 });
-      // What another reader of the same answer has seen as text.
+      // Also accepts text.
       const on = String(sticky?.Enabled) === 'true';
       return { type: 'forward', groups, ...(on ? { stickySeconds: Number(sticky?.DurationSeconds) } : {}) };
     }

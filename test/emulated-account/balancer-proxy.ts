@@ -11,38 +11,38 @@ import type { Listener } from './balancer-model.ts';
 import type { Target, Targets } from './balancer-targets.ts';
 import { groupFor, redirectTo, ruleFor, type Action, type Forward } from './rules.ts';
 
-/** One request that ended. */
+/** A request that was answered. */
 export interface Served {
   at: number;
   balancerArn: string;
-  /** Absent where no target was chosen. */
+  /** Absent if no target was chosen. */
   groupArn?: string;
   status: number;
-  /** Who answered. */
+  /** Source of the answer. */
   by: 'target' | 'balancer';
-  /** From passing it on until the headers of the answer came, ms; only of targets. */
+  /** From forwarding until the headers of the answer arrived, ms. Only for targets. */
   ms?: number;
   /** The target could not be connected to. */
   unreachable?: true;
 }
 
 export interface ProxyContext {
-  /** As it is now. */
+  /** The current listener. */
   listener: () => Listener;
   targets: (groupArn: string) => Targets | undefined;
   agent: Agent;
   functions: Functions;
-  /** The firewall before the balancer, as far as it looks at a client that says nothing of itself. */
+  /** Whether the firewall rejects requests without a User-Agent header. */
   firewall: boolean;
   served: (one: Served) => void;
-  /** Where the client connected to. */
+  /** Port that the client connected to. */
   port: number;
 }
 
-/** A target that says nothing for this long has failed: the balancer's idle timeout. */
+/** The balancer's idle timeout: a target that is silent for this long has failed. */
 const idleMs = 60_000;
 
-/** One request to a listener, from its rules to the end of the answer. */
+/** Handles one request to a listener, from the rules to the end of the answer. */
 export class Exchange {
   readonly #context: ProxyContext;
   readonly #listener: Listener;
@@ -59,22 +59,22 @@ export class Exchange {
   run(): void {
     const { method = 'GET', url = '/', headers } = this.#request;
     // `NoUserAgent_HEADER` of AWS's common rules.
-    if (this.#context.firewall && headers['user-agent'] === undefined) return this.#fails(403);
+    if (this.#context.firewall && headers['user-agent'] === undefined) return this.#answerError(403);
     const rule = ruleFor(this.#listener.rules, { method, url, headers });
-    if (rule === undefined) return this.#fails(503);
-    this.#carryOut(rule.action, url);
+    if (rule === undefined) return this.#answerError(503);
+    this.#perform(rule.action, url);
   }
 
-  #carryOut(action: Action, url: string): void {
+  #perform(action: Action, url: string): void {
     switch (action.type) {
       case 'forward':
         return this.#forward(action);
       case 'fixed-response':
-        return this.#answers(action.status, { 'content-type': `${action.contentType}; charset=utf-8` }, action.body);
+        return this.#answer(action.status, { 'content-type': `${action.contentType}; charset=utf-8` }, action.body);
       case 'redirect': {
         const { method = 'GET', headers } = this.#request;
         const listener = { protocol: this.#listener.protocol, port: this.#context.port };
-        return this.#answers(action.status, { location: redirectTo(action, { method, url, headers }, listener) }, '');
+        return this.#answer(action.status, { location: redirectTo(action, { method, url, headers }, listener) }, '');
       }
     }
   }
@@ -83,7 +83,7 @@ export class Exchange {
     const choice = groupFor(forward, this.#request.headers.cookie);
     const targets = choice && this.#context.targets(choice.arn);
     const target = targets?.next();
-    if (choice === undefined || targets === undefined || target === undefined) return this.#fails(503);
+    if (choice === undefined || targets === undefined || target === undefined) return this.#answerError(503);
     if (targets.group.type === 'lambda') return this.#invoke(choice.arn, target.id);
     this.#pass(choice.arn, target, choice.setCookie);
   }
@@ -96,7 +96,7 @@ export class Exchange {
         this.#count({ groupArn, status: statusCode, by: 'target', ms: Date.now() - began });
         this.#response.writeHead(statusCode, { ...headers, 'content-length': Buffer.byteLength(body) }).end(body);
       },
-      () => this.#fails(502, { groupArn }),
+      () => this.#answerError(502, { groupArn }),
     );
   }
 
@@ -114,21 +114,21 @@ export class Exchange {
       timeout: idleMs,
     });
     const giveUp = () => passed.destroy();
-    // What is under way when a target has had its time to drain.
+    // Ends requests that are still in flight when the target's time to drain is over.
     target.end.signal.addEventListener('abort', giveUp);
     passed.once('close', () => target.end.signal.removeEventListener('abort', giveUp));
     this.#response.once('close', () => {
       if (!this.#response.writableFinished) giveUp();
     });
     passed.once('timeout', () => {
-      this.#fails(504, { groupArn });
+      this.#answerError(504, { groupArn });
       giveUp();
     });
     passed.once('error', (error: NodeJS.ErrnoException) => {
       if (this.#response.headersSent) return void this.#response.destroy();
-      // Nothing is repeated, not even a read: neither does the real one.
+      // No retries, not even of reads: as in AWS.
       const unreachable = error.syscall === 'connect' ? { unreachable: true as const } : {};
-      this.#fails(502, { groupArn, ...unreachable });
+      this.#answerError(502, { groupArn, ...unreachable });
     });
     passed.once('response', (answer) => {
       this.#count({ groupArn, status: answer.statusCode ?? 502, by: 'target', ms: Date.now() - began });
@@ -147,7 +147,7 @@ export class Exchange {
     const before = headers['x-forwarded-for'];
     return {
       ...kept,
-      // The agent would not send a body of unknown length otherwise.
+      // Otherwise the agent would not send a body of unknown length.
       ...(headers['transfer-encoding'] === undefined ? {} : { 'transfer-encoding': 'chunked' }),
       'x-forwarded-for': before === undefined ? client : `${String(before)}, ${client}`,
       'x-forwarded-proto': this.#listener.protocol.toLowerCase(),
@@ -156,15 +156,15 @@ export class Exchange {
     };
   }
 
-  /** An error of the balancer's own, with its plain page. */
-  #fails(status: number, about: Pick<Served, 'groupArn' | 'unreachable'> = {}): void {
+  /** Answers with an error page of the balancer. */
+  #answerError(status: number, about: Pick<Served, 'groupArn' | 'unreachable'> = {}): void {
     if (this.#response.headersSent || this.#response.destroyed) return;
     const title = `${status} ${STATUS_CODES[status]}`;
     const page = `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n</body>\r\n</html>\r\n`;
-    this.#answers(status, { 'content-type': 'text/html' }, page, about);
+    this.#answer(status, { 'content-type': 'text/html' }, page, about);
   }
 
-  #answers(
+  #answer(
     status: number,
     headers: OutgoingHttpHeaders,
     body: string,
@@ -179,10 +179,10 @@ export class Exchange {
     this.#context.served({ at: Date.now(), balancerArn: this.#listener.balancerArn, ...one });
 }
 
-/** Headers that are about one connection. */
+/** Hop-by-hop headers. */
 const hop = new Set(['connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'proxy-connection']);
 
-/** Name, value, name, value, ...: as the target wrote them, repeated ones too. */
+/** Alternating names and values, as the target wrote them, including repeated ones. */
 const endToEnd = (raw: string[]): string[] =>
   raw.flatMap((name, i) => (i % 2 === 0 && !hop.has(name.toLowerCase()) ? [name, raw[i + 1] ?? ''] : []));
 

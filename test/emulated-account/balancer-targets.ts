@@ -5,32 +5,30 @@ import type { Group } from './balancer-model.ts';
 export type TargetState = 'initial' | 'healthy' | 'unhealthy' | 'draining' | 'unused' | 'unavailable';
 
 export interface Target {
-  /** An address, or the ARN of a function. */
+  /** IP address, or ARN of a function. */
   id: string;
   port: number | undefined;
   state: TargetState;
   reason?: string;
   description?: string;
-  /** Ends what is still under way when the time for draining is over. */
+  /** Aborts the requests that are still in flight when the time to drain is over. */
   end: AbortController;
-  /** Changes when its checks begin anew or end. */
+  /** Changes whenever its health checks restart or end. */
   round: number;
 }
 
 export interface TargetOptions {
-  /** Upper bounds, ms, of what target groups say: for tests that cannot wait. */
+  /** Upper bounds for the settings of target groups, ms, so that tests need not wait. */
   healthIntervalMs?: number;
   drainMs?: number;
 }
 
-/**
- * The targets of one group and how they do. They are kept here and not in moto, which knows one port per address only.
- */
+/** The targets of one group and their health. They are kept here because moto knows only one port per address. */
 export class Targets {
   group: Group;
-  /** Whether one was ever healthy. */
+  /** Whether any target was ever healthy. */
   proven = false;
-  /** Health is checked only where some rule forwards to the group, as AWS does. */
+  /** As in AWS, health is checked only if some rule forwards to the group. */
   #inUse = false;
   readonly #targets = new Map<string, Target>();
   readonly #options: TargetOptions;
@@ -52,13 +50,13 @@ export class Targets {
   register(id: string, port = this.group.port): void {
     const known = this.#targets.get(keyOf(id, port));
     if (known !== undefined && known.state !== 'draining') return;
-    // One that drains goes on draining by itself: what it has begun is not cut.
+    // A draining target with the same address keeps draining separately, so that its requests are not cut off.
     const target: Target = { id, port, state: 'initial', end: new AbortController(), round: 0 };
     this.#targets.set(keyOf(id, port), target);
     this.#begin(target);
   }
 
-  /** No new request from now on; those under way have the group's delay to end. */
+  /** Sends no new requests to the target. Those in flight have the group's delay to end. */
   deregister(id: string, port = this.group.port): void {
     const target = this.#targets.get(keyOf(id, port));
     if (target === undefined || target.state === 'draining') return;
@@ -76,7 +74,9 @@ export class Targets {
     void delay(drainMs, undefined, { signal: target.end.signal }).then(gone, gone);
   }
 
-  /** The next one by turn among the healthy ones, or among all where every one is unhealthy: AWS fails open. */
+  /**
+   * The next healthy target by round robin. If all targets are unhealthy, the next of those, because AWS fails open.
+   */
   next(): Target | undefined {
     const all = this.all();
     const good = all.filter(({ state }) => state === 'healthy' || state === 'unavailable');
@@ -116,7 +116,10 @@ export class Targets {
     };
   }
 
-  /** Until its round is over. The first good answer makes a new target healthy; after that the thresholds count. */
+  /**
+   * Checks health until the round is over. The first good answer makes a new target healthy; after that the thresholds
+   * count.
+   */
   async #watch(target: Target): Promise<void> {
     let [good, bad] = [0, 0];
     const { signal } = target.end;
@@ -143,7 +146,7 @@ const keyOf = (id: string, port: number | undefined) => `${id} ${port}`;
 
 type Wrong = Required<Pick<Target, 'reason' | 'description'>>;
 
-/** Asks for the health page once. Resolves to what is wrong. */
+/** Requests the health path once. Resolves to the problem, or to undefined. */
 function check({ id, port }: Target, { health }: Group, signal: AbortSignal): Promise<Wrong | undefined> {
   return new Promise((resolve) => {
     const asked = request({

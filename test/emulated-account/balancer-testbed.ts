@@ -33,8 +33,8 @@ interface Got {
 }
 
 /**
- * For the tests of the balancer: an account with one balancer, a new listener on a port of its own for each test, servers
- * that end with the test. Sets its hooks of mocha where it is called.
+ * For tests of the balancer: an account with one balancer, a new listener on its own port for each test, and servers
+ * that end with the test. Registers its mocha hooks where it is called.
  */
 export function balancerTestbed(options: AccountOptions['balancer'] = {}) {
   let directory: string;
@@ -182,7 +182,7 @@ export function balancerTestbed(options: AccountOptions['balancer'] = {}) {
       if (found !== undefined && found !== false) return found;
       await delay(50);
     }
-    throw new Error(`waited in vain until ${what}`);
+    throw new Error(`timed out waiting until ${what}`);
   }
   const settled = (arn: string, ...states: string[]) =>
     until(`${arn} is ${states.join()}`, async () => {
@@ -190,7 +190,7 @@ export function balancerTestbed(options: AccountOptions['balancer'] = {}) {
       return found.join() === states.join();
     });
 
-  /** A group of one server each, not in use yet. */
+  /** A target group with one server, which no rule uses yet. */
   async function colour(text: string) {
     const arn = await group();
     const { port: of, server } = await says(text);
@@ -217,7 +217,7 @@ export function balancerTestbed(options: AccountOptions['balancer'] = {}) {
       asked.end(body);
     });
   }
-  /** How often each text came. */
+  /** How often each text was the answer. */
   async function tally(n: number, url = '/'): Promise<Record<string, number>> {
     const counts: Record<string, number> = {};
     const workers = Array.from({ length: 16 }, async (_, worker) => {
@@ -232,7 +232,7 @@ export function balancerTestbed(options: AccountOptions['balancer'] = {}) {
   }
 
   return {
-    /** How many things were made: for names. */
+    /** A number for unique names. */
     unique: () => names++,
     here: () => ({ account, clients, port, balancerArn, listenerArn, open }),
     raw,

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
-/** What a function of Lambda is called with, and what it has to answer: once per message, in this thread. */
+/** Runs a Lambda function in this thread: one call per message. */
 const { file } = workerData as { file: string };
 const loaded = import(file) as Promise<{ handler: (event: unknown, context: object) => Promise<unknown> }>;
 

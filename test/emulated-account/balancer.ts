@@ -13,13 +13,13 @@ import { answerXml, healthXml, targetsIn } from './balancer-answers.ts';
 import type { Answer, Call, Part } from './hooks.ts';
 
 export interface BalancerOptions extends TargetOptions, Omit<FunctionOptions, 'file'> {
-  /** PEM, with its key. */
+  /** Certificate and key, PEM. */
   certificate: { cert: string; key: string };
-  /** Whether AWS's managed rules stand before it. Default: they do not. */
+  /** Whether AWS's managed firewall rules are in front of it. Default: false. */
   firewall?: boolean;
-  /** How long a change takes until requests notice, ms. Default 0: before the call that made it is answered. */
+  /** Delay until a change affects requests, ms. Default 0: before the call that made the change is answered. */
   propagationMs?: number;
-  /** Where a listener listens; undefined: nowhere. Default: HTTPS on the listener's own port, HTTP nowhere. */
+  /** Port of a listener; undefined: it does not listen. Default: for HTTPS the listener's own port, for HTTP none. */
   portOf?: (listener: Pick<Listener, 'port' | 'protocol' | 'balancerArn'>) => number | undefined;
 }
 
@@ -31,10 +31,10 @@ const changesMore = [
 
 const fence = join(projectRoot, 'infra', 'aws', 'stacks', 'network', 'fence', 'index.mjs');
 
-/** The data plane of the account's load balancers: does with requests what moto was told. */
+/** The data plane of the account's load balancers: carries out what moto was told. */
 export class Balancer implements Part {
   readonly hooks: Part['hooks'];
-  /** Of changes that came through late; none is expected. */
+  /** Errors of delayed changes; none is expected. */
   readonly errors: unknown[] = [];
   readonly #options: BalancerOptions;
   readonly #client: ElasticLoadBalancingV2Client;
@@ -42,10 +42,10 @@ export class Balancer implements Part {
   readonly #functions: Functions;
   readonly #targets = new Map<string, Targets>();
   readonly #servers = new Map<string, { server: Server; port: number }>();
-  readonly #heard: ((one: Served) => void)[] = [];
+  readonly #observers: ((one: Served) => void)[] = [];
   readonly #end = new AbortController();
   #groups: Model['groups'] = new Map();
-  /** As moto holds them, and as requests find them. */
+  /** As stored in moto (`#latest`), and as requests see them (`#listeners`). */
   #latest: Listener[] = [];
   #listeners: Listener[] = [];
   #reading = Promise.resolve();
@@ -61,8 +61,8 @@ export class Balancer implements Part {
     this.hooks = [
       { service, actions: changesRules, after: () => this.#changed((model) => readRules(this.#client, model)) },
       { service, actions: changesMore, after: () => this.#changed(() => readModel(this.#client)) },
-      { service, actions: ['RegisterTargets'], after: (call) => this.#registers(call) },
-      { service, actions: ['DeregisterTargets'], before: (call) => Promise.resolve(this.#deregisters(call)) },
+      { service, actions: ['RegisterTargets'], after: (call) => this.#register(call) },
+      { service, actions: ['DeregisterTargets'], before: (call) => Promise.resolve(this.#deregister(call)) },
       { service, actions: ['DescribeTargetHealth'], after: (call, answer) => this.#health(call, answer) },
       {
         service: 'lambda',
@@ -72,19 +72,19 @@ export class Balancer implements Part {
     ];
   }
 
-  /** Tells of every request when it is answered. */
+  /** Calls `listener` for each request once it is answered. */
   onServed(listener: (one: Served) => void): void {
-    this.#heard.push(listener);
+    this.#observers.push(listener);
   }
 
-  /** Where targets are, per balancer whose rules lead to them. */
+  /** The targets of each group, per balancer whose rules forward to it. */
   *groups(): Generator<{ balancerArn: string; groupArn: string; targets: Targets }> {
     for (const [groupArn, targets] of this.#targets)
       for (const balancerArn of new Set(this.#forwarding(groupArn).map((listener) => listener.balancerArn)))
         yield { balancerArn, groupArn, targets };
   }
 
-  /** What functions behind it wrote. */
+  /** Output of the functions behind the balancer. */
   functionLog = (): string[] => this.#functions.log;
 
   async close(): Promise<void> {
@@ -98,14 +98,17 @@ export class Balancer implements Part {
     this.#client.destroy();
   }
 
-  /** Reads what moto holds now, one reading after the other, and does it: at once, or later as AWS. */
+  /**
+   * Reads the configuration from moto, one reading after the other, and applies it: at once, or after a delay as in
+   * AWS.
+   */
   async #changed(read: (model: Model) => Promise<Model>): Promise<undefined> {
     const { propagationMs = 0 } = this.#options;
     const next = this.#reading.then(async () => {
       if (this.#end.signal.aborted) return;
       const { groups, listeners } = await read({ groups: this.#groups, listeners: this.#latest });
       this.#latest = listeners;
-      this.#knows(groups);
+      this.#updateGroups(groups);
       if (propagationMs === 0) return this.#apply(listeners);
       void delay(propagationMs, undefined, { signal: this.#end.signal }).then(
         () =>
@@ -119,8 +122,8 @@ export class Balancer implements Part {
     await next;
   }
 
-  /** Groups take targets as soon as they are there. */
-  #knows(groups: Model['groups']): void {
+  /** Target groups accept targets as soon as they exist. */
+  #updateGroups(groups: Model['groups']): void {
     this.#groups = groups;
     for (const [arn, group] of groups) {
       const known = this.#targets.get(arn);
@@ -162,7 +165,7 @@ export class Balancer implements Part {
       agent: this.#agent,
       functions: this.#functions,
       firewall: this.#options.firewall ?? false,
-      served: (one: Served) => this.#heard.forEach((listener) => listener(one)),
+      served: (one: Served) => this.#observers.forEach((listener) => listener(one)),
       port,
     };
     const { certificate } = this.#options;
@@ -186,14 +189,14 @@ export class Balancer implements Part {
     await once(open.server, 'close');
   }
 
-  #registers({ input }: Call): Promise<undefined> {
+  #register({ input }: Call): Promise<undefined> {
     const targets = this.#of(input);
     for (const { id, port } of targetsIn(input)) targets?.register(id, port);
     return Promise.resolve(undefined);
   }
 
-  /** Moto would not know the second target of an address. */
-  #deregisters({ input }: Call): Answer | undefined {
+  /** Answers instead of moto, which would not know the second target of an address. */
+  #deregister({ input }: Call): Answer | undefined {
     const targets = this.#of(input);
     if (targets === undefined) return undefined;
     for (const { id, port } of targetsIn(input)) targets.deregister(id, port);

@@ -8,21 +8,21 @@ import {
 
 /** How often lines are sent, ms. */
 const everyMs = 200;
-/** Of one call: 10,000 events and 1 MiB, each event counted with 26 bytes more (PutLogEvents in the API reference). */
+/** Limits of one call: 10,000 events and 1 MiB, with 26 bytes added per event (PutLogEvents in the API reference). */
 const mostEvents = 10_000;
 const mostBytes = 1_048_576;
 const perEvent = 26;
-/** Longer lines become several events, as with Docker's driver `awslogs`. */
+/** Longer lines are split into several events, as by Docker's driver `awslogs`. */
 const longestEvent = 262_118;
 
-/** A container's log stream, as the log driver `awslogs` fills it. */
+/** A container's log stream, filled as by the log driver `awslogs`. */
 export class LogStream {
   readonly #client: CloudWatchLogsClient;
   readonly #place: { logGroupName: string; logStreamName: string };
   readonly #waiting: InputLogEvent[] = [];
   #sending: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
-  /** What could not be written: the program goes on. */
+  /** Errors of writing; the program goes on. */
   readonly errors: unknown[] = [];
 
   constructor(client: CloudWatchLogsClient, group: string, stream: string) {
@@ -30,7 +30,7 @@ export class LogStream {
     this.#place = { logGroupName: group, logStreamName: stream };
   }
 
-  /** Rejects where the group is missing, unless `createGroup`. */
+  /** Rejects if the group is missing, unless `createGroup` is set. */
   async open(createGroup: boolean): Promise<void> {
     const { logGroupName } = this.#place;
     if (createGroup) {
@@ -41,7 +41,7 @@ export class LogStream {
     await this.#client.send(new CreateLogStreamCommand(this.#place));
   }
 
-  /** One line without its end. Empty ones are left out, as an event must have text. */
+  /** Adds a line, without its line end. Empty lines are left out, because an event needs text. */
   write(line: string): void {
     let rest = Buffer.from(line);
     while (rest.length > 0) {
@@ -51,7 +51,7 @@ export class LogStream {
     this.#timer ??= setTimeout(() => this.#send(), everyMs);
   }
 
-  /** Resolves when everything is written or given up. */
+  /** Resolves when all lines were written, or failed to be written. */
   async close(): Promise<void> {
     this.#send();
     await this.#sending;

@@ -7,45 +7,55 @@ export interface Surroundings {
   imageEnv: Record<string, string>;
   host: string;
   port: number;
-  /** Whether the port is not the container's own. */
+  /** Whether `port` differs from the container's port. */
   otherPort: boolean;
-  /** PEM file in the place of RDS's authorities. */
+  /** PEM file used instead of RDS's authorities. */
   authority: string;
   /** PEM file of the authority that signed the entry point's certificate. */
   entryAuthority?: string | undefined;
-  /** A directory of the task's own: the only place where it may write. */
+  /** The task's own directory, the only place where it may write. */
   temporary: string;
 }
 
-/** A container's environment: its definition's, over the image's, with where things are here instead of there. */
+/**
+ * A container's environment: the image's variables, overridden by the definition's, with addresses and paths of this
+ * machine.
+ */
 export function containerEnvironment(
   definition: ContainerDefinition,
   override: ContainerOverride | undefined,
   secrets: Record<string, string>,
-  s: Surroundings,
+  surroundings: Surroundings,
 ): Record<string, string> {
   const pairs = (list: { name?: string | undefined; value?: string | undefined }[] = []) =>
     Object.fromEntries(list.map(({ name = '', value = '' }) => [name, value]));
-  const wanted = { ...s.imageEnv, ...pairs(definition.environment), ...secrets, ...pairs(override?.environment) };
-  const env = Object.fromEntries(Object.entries(wanted).map(([name, value]) => [name, localPath(value, s.authority)]));
+  const wanted = {
+    ...surroundings.imageEnv,
+    ...pairs(definition.environment),
+    ...secrets,
+    ...pairs(override?.environment),
+  };
+  const env = Object.fromEntries(
+    Object.entries(wanted).map(([name, value]) => [name, localPath(value, surroundings.authority)]),
+  );
   return {
     ...env,
     PATH: containerPath,
-    HOME: s.temporary,
-    TMPDIR: s.temporary,
-    HOST: s.host,
-    ...(env['PORT'] === undefined || s.otherPort ? { PORT: String(s.port) } : {}),
-    ...(s.entryAuthority === undefined ? {} : { NODE_EXTRA_CA_CERTS: s.entryAuthority }),
+    HOME: surroundings.temporary,
+    TMPDIR: surroundings.temporary,
+    HOST: surroundings.host,
+    ...(env['PORT'] === undefined || surroundings.otherPort ? { PORT: String(surroundings.port) } : {}),
+    ...(surroundings.entryAuthority === undefined ? {} : { NODE_EXTRA_CA_CERTS: surroundings.entryAuthority }),
   };
 }
 
-/** A text with the file of RDS's authorities replaced, as it is and as it is in URLs. */
+/** Replaces the path of RDS's authorities in a text, plain and URL-encoded. */
 export const localPath = (text: string, authority: string): string =>
   text
     .replaceAll(authoritiesFile, authority)
     .replaceAll(encodeURIComponent(authoritiesFile), encodeURIComponent(authority));
 
-/** Values of `secrets`. Rejects with what ECS says of a task that could not get one. */
+/** Values of `secrets`. Rejects with ECS's message if one cannot be read. */
 export async function secretValues(
   { secrets = [] }: ContainerDefinition,
   client: SecretsManagerClient,

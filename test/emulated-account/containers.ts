@@ -9,12 +9,12 @@ import type { Readable } from 'node:stream';
 import { endsWithParent } from '../../infra/lib/lifetimes.ts';
 import { freePorts } from '../../infra/lib/free-ports.ts';
 
-/** What takes a container's place: a process group in the image's directory. */
+/** Stand-in for a container: a process group in the image's directory. */
 export interface Container {
   pid: number;
-  /** Exit code as a container has it: 128 and the signal's number where one ended it. */
+  /** Exit code as of a container: 128 plus the signal's number if a signal ended it. */
   ended: Promise<number>;
-  /** SIGTERM, and after `graceMs` SIGKILL to the whole group. */
+  /** Sends SIGTERM, and after `graceMs` SIGKILL to the whole group. */
   stop(graceMs: number): void;
 }
 
@@ -25,26 +25,26 @@ export interface ContainerArgs {
   line: (text: string) => void;
 }
 
-/** Where its programs are: the project's Node first, as the image has it too. */
+/** PATH of a container: the project's Node first, as in the image. */
 export const containerPath = [dirname(process.execPath), '/usr/local/bin', '/usr/bin', '/bin'].join(delimiter);
 
-/** Ends of those that run. One listener for all: there are more of them than Node expects listeners. */
+/** Functions that kill the running containers. One exit listener for all, because Node warns about more than a few. */
 const running = new Set<() => void>();
 process.once('exit', () => running.forEach((end) => end()));
 
-/** Throws where the program is not there: a container would not start either. */
+/** Throws an Error if the program does not exist, in which case a container would not start either. */
 export function startContainer({ argv, directory, env, line }: ContainerArgs): Container {
   const [program = ''] = argv;
   if (!isProgram(program, directory)) throw new Error(`exec: "${program}": executable file not found in $PATH`);
   const [command = '', ...args] = endsWithParent(argv, 'KILL');
-  // A group of its own: what the program starts ends with it, like in a container.
+  // A process group of its own, so that child processes end with it, as in a container.
   const child = spawn(command, args, { cwd: directory, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   const pid = child.pid ?? 0;
   const kill = (signal: NodeJS.Signals): void => {
     try {
       if (pid !== 0) process.kill(-pid, signal);
     } catch {
-      // Nobody is left.
+      // The group has already ended.
     }
   };
   const end = () => kill('SIGKILL');
@@ -90,12 +90,12 @@ function isProgram(program: string, directory: string): boolean {
   });
 }
 
-/** Addresses given out by this process: a task that is still starting does not listen yet. */
+/** Addresses assigned by this process. Needed because a starting task does not listen yet. */
 const given = new Set<string>();
 
 /**
- * An address of its own for a task, so that its port can be the container's. Linux has all of 127.0.0.0/8 on loopback;
- * elsewhere, or where that port is taken everywhere, it is 127.0.0.1 with a port of its own.
+ * An address for a task of its own, so that the container's port can be used. Linux has all of 127.0.0.0/8 on loopback.
+ * Elsewhere, or if the port is taken on all tried addresses, it is 127.0.0.1 with a free port.
  */
 export async function taskAddress(containerPort: number): Promise<{ host: string; port: number }> {
   for (let tries = 0; process.platform === 'linux' && tries < 5; tries += 1) {

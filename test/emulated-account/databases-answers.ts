@@ -1,6 +1,6 @@
-/** Changes in moto's answers about databases, which are XML. Pure functions. */
+/** Changes moto's XML answers about databases. Pure functions. */
 
-/** What really is with an instance. */
+/** Real facts of an instance that moto does not know. */
 export interface InstanceFacts {
   status: string;
   port: number;
@@ -9,18 +9,18 @@ export interface InstanceFacts {
   managed: boolean;
 }
 
-/** What `change` makes of each element `<name>`. */
+/** Replaces each element `<name>` by the result of `change`. */
 export const eachElement = (xml: string, name: string, change: (element: string) => string): string =>
   xml.replace(new RegExp(`<${name}>.*?</${name}>`, 'gs'), (element) => change(element));
 
-/** The text of the first `<name>` in it. */
+/** Text of the first `<name>` in `xml`. */
 export const textOf = (xml: string, name: string): string | undefined =>
   new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml)?.[1];
 
 export const elementsOf = (xml: string, name: string): string[] =>
   [...xml.matchAll(new RegExp(`<${name}>(.*?)</${name}>`, 'gs'))].map(([, content]) => content ?? '');
 
-/** Sets the content of the first `<name>`; where there is none it becomes the last one. */
+/** Sets the content of the first `<name>`, or appends the element if there is none. */
 function withElement(element: string, name: string, content: string): string {
   const whole = `<${name}>${content}</${name}>`;
   const old = new RegExp(`<${name}>.*?</${name}>|<${name}/>`, 's');

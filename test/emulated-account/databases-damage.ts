@@ -4,10 +4,10 @@ import { join } from 'node:path';
 export type Damage = 'start' | 'pages';
 
 const pageBytes = 8192;
-/** The system's own relations have smaller numbers. */
+/** Relations of the system catalogue have smaller numbers. */
 const firstOwn = 16_384;
 
-/** Overwrites bytes in the files of a base backup, so that PostgreSQL itself finds the damage. */
+/** Overwrites bytes in the files of a base backup, so that PostgreSQL detects the damage. */
 export async function damageFiles(data: string, how: Damage): Promise<void> {
   if (how === 'start') return overwrite(join(data, 'global/pg_control'), 0);
   const entries = await readdir(join(data, 'base'), { recursive: true, withFileTypes: true });

@@ -6,12 +6,12 @@ import { DeleteSecretCommand, PutSecretValueCommand, SecretsManagerClient } from
 import { stopCluster } from '../../infra/local/postgres/cluster.ts';
 import { freePorts } from '../../infra/lib/free-ports.ts';
 import { eachElement, instanceAnswer, snapshotAnswer, textOf } from './databases-answers.ts';
-import { madePassword } from './databases-parameters.ts';
+import { generatePassword } from './databases-parameters.ts';
 import type { ServerSpec } from './databases-server.ts';
 import type { Answer } from './hooks.ts';
 
 export interface DatabasesOptions {
-  /** For clusters and snapshots; it is deleted in the end. */
+  /** For clusters and snapshots. Deleted at the end. */
   directory: string;
   /** Directory with `ca.pem`, `server.crt`, `server.key` for 127.0.0.1. */
   certificates: string;
@@ -27,7 +27,7 @@ export interface Instance {
   user: string;
   managed: boolean;
   secretArn: string | undefined;
-  /** What is done to it, one after the other. */
+  /** Work on the instance, one step after the other. */
   queue: Promise<void>;
 }
 
@@ -39,7 +39,7 @@ export interface Snapshot {
 
 const credentials = { accessKeyId: 'AKIAEMULATED', secretAccessKey: 'emulated' };
 
-/** All DB instances and snapshots, and what is being done to them. */
+/** All DB instances and snapshots, and the work on them. */
 export type Fleet = ReturnType<typeof createFleet>;
 
 export function createFleet(options: DatabasesOptions) {
@@ -50,7 +50,10 @@ export function createFleet(options: DatabasesOptions) {
   let number = 0;
   const fresh = (kind: string, id: string): string => join(options.directory, `${kind}-${(number += 1)}-${id}`);
 
-  /** Does something in the background; `instance` is in `meanwhile` until then, and in `failed` where it fails. */
+  /**
+   * Runs `work` in the background. Until it ends the instance has the status `meanwhile`; if it fails, the status
+   * `failed`.
+   */
   function start(instance: Instance, meanwhile: string, work: () => Promise<string | void>, failed = 'failed'): void {
     instance.status = meanwhile;
     const done = instance.queue.then(work).then(
@@ -89,7 +92,7 @@ export function createFleet(options: DatabasesOptions) {
     });
   }
 
-  /** The instance that an answer of moto's is about, with a server that is still to be made. */
+  /** Registers the instance of a moto answer. Its server is still to be created. */
   async function register(answer: Answer): Promise<Instance> {
     const xml = answer.body.toString();
     const id = textOf(xml, 'DBInstanceIdentifier') ?? '';
@@ -104,7 +107,7 @@ export function createFleet(options: DatabasesOptions) {
       password,
     };
     const secretArn = textOf(xml, 'SecretArn');
-    // moto gives all instances the same one.
+    // moto gives all instances the same resource id.
     const resourceId = `db-${Array.from({ length: 26 }, () => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'[randomInt(32)]).join('')}`;
     const user = textOf(xml, 'MasterUsername') ?? 'postgres';
     const instance = {
@@ -122,9 +125,9 @@ export function createFleet(options: DatabasesOptions) {
     return instance;
   }
 
-  /** A new password that RDS made itself, into the secret. */
+  /** Generates a new password as RDS does, and stores it in the secret. */
   async function managedPassword({ region, secretArn, user }: Instance): Promise<string> {
-    const password = madePassword(randomInt);
+    const password = generatePassword(randomInt);
     const SecretString = JSON.stringify({ username: user, password });
     await calling(secrets(region), (client) =>
       client.send(new PutSecretValueCommand({ SecretId: secretArn, SecretString })),
@@ -132,7 +135,7 @@ export function createFleet(options: DatabasesOptions) {
     return password;
   }
 
-  /** The one that moto made for a restored instance, which RDS would not have made. */
+  /** Deletes the secret that moto created for a restored instance; RDS would not have created one. */
   const deleteSecret = (region: string, arn: string): Promise<unknown> =>
     calling(secrets(region), (client) =>
       client.send(new DeleteSecretCommand({ SecretId: arn, ForceDeleteWithoutRecovery: true })),

@@ -1,6 +1,6 @@
-/** What the parameters of a DB parameter group mean to a plain PostgreSQL. Pure functions. */
+/** Translates parameters of a DB parameter group for a plain PostgreSQL. Pure functions. */
 
-/** What RDS sets itself, or what would need its libraries. */
+/** Parameters that RDS sets itself, or that need its libraries. */
 const kept = new Set(
   (
     'port listen_addresses unix_socket_directories data_directory hba_file ident_file config_file external_pid_file ' +
@@ -9,7 +9,10 @@ const kept = new Set(
   ).split(' '),
 );
 
-/** Lines for `postgresql.conf`; what PostgreSQL does not know or what is a formula of RDS's (`{DBInstanceClassMemory/…}`) is left out. */
+/**
+ * Lines for `postgresql.conf`. Leaves out parameters that PostgreSQL does not know, and RDS's formulas
+ * (`{DBInstanceClassMemory/…}`).
+ */
 export function parameterLines(parameters: Record<string, string>, known: ReadonlySet<string>): string {
   const logical = parameters['rds.logical_replication'] === '1';
   const plain = Object.entries(parameters).filter(
@@ -26,8 +29,11 @@ export function hostRules(parameters: Record<string, string>): string {
   return `${kind} all all 127.0.0.1/32 scram-sha-256\nhostssl replication rdsadmin 127.0.0.1/32 scram-sha-256\n`;
 }
 
-/** Printable, with what has to be escaped in URLs and SQL: RDS makes such ones, without `/`, `@`, `"`, `'` and spaces. */
-export function madePassword(random: (below: number) => number): string {
+/**
+ * A password with characters that must be escaped in URLs and SQL, as RDS generates: printable, without `/`, `@`, `"`,
+ * `'` and spaces.
+ */
+export function generatePassword(random: (below: number) => number): string {
   const signs = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&()*+,-.:;<=>?[]^_{|}~';
   const start = ['%', '#', '?', '&', ':'][random(5)];
   return `${start}${Array.from({ length: 27 }, () => signs[random(signs.length)]).join('')}`;

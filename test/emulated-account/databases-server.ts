@@ -25,16 +25,16 @@ export interface ServerSpec {
   name: string;
   /** Directory with `ca.pem`, `server.crt`, `server.key`. */
   certificates: string;
-  /** Of the DB parameter group, as RDS names them. */
+  /** Parameters of the DB parameter group, by RDS's names. */
   parameters: Record<string, string>;
-  /** Of `rdsadmin`, the role that RDS itself logs in as. */
+  /** Password of `rdsadmin`, the role with which RDS itself logs in. */
   password: string;
 }
 
 export interface Master {
   user: string;
   password: string;
-  /** DBName: made where it is given. */
+  /** DBName: the database to create, if any. */
   database?: string;
 }
 
@@ -53,7 +53,10 @@ const asCluster = (spec: ServerSpec): ClusterSpec => ({
   passwords: { admin: '', owner: '', app: '' },
 });
 
-/** A new cluster with the master user. On RDS that is a member of rds_superuser only; here a superuser has to do. */
+/**
+ * Creates a cluster with the master user. In RDS the master user is only a member of rds_superuser; in the emulation it
+ * is a superuser.
+ */
 export async function createServer(spec: ServerSpec, { user, password, database }: Master): Promise<void> {
   await layOut(asCluster(spec), async (data) => {
     await copyTemplate('rds', data, initialise);
@@ -85,7 +88,9 @@ async function initialise(data: string): Promise<void> {
   await run(unprivileged(endsWithParent([toolPath('initdb'), ...options, '-D', data], 'INT'), data));
 }
 
-/** A cluster from the files of a base backup. Like RDS, it leaves roles, passwords and subscriptions as they were. */
+/**
+ * Creates a cluster from the files of a base backup. As in RDS, roles, passwords and subscriptions stay as they were.
+ */
 export async function restoreServer(spec: ServerSpec, backup: string): Promise<void> {
   await layOut(asCluster(spec), async (data) => {
     await cp(backup, data, { recursive: true, mode: constants.COPYFILE_FICLONE });
@@ -130,7 +135,7 @@ export async function startServer(spec: ServerSpec): Promise<void> {
   throw new Error(`${problem.message}: ${said}`);
 }
 
-/** Of the server's first process; undefined while there is none. */
+/** Process id of the server's first process. Undefined if it does not run. */
 export function serverPid(spec: ServerSpec): number | undefined {
   try {
     return Number(readFileSync(join(dataDirectory(spec), 'postmaster.pid'), 'utf8').split('\n', 1)[0]);
@@ -139,7 +144,7 @@ export function serverPid(spec: ServerSpec): number | undefined {
   }
 }
 
-/** What the server itself says: another may answer at the same port. */
+/** Reads the server's own pid file, because another server may answer on the same port. */
 async function isReady(spec: ServerSpec, pid: number | undefined): Promise<boolean> {
   const lines = (await readFile(join(dataDirectory(spec), 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
   return lines[0] === String(pid) && lines[7]?.trim() === 'ready';
@@ -155,7 +160,7 @@ async function writeSettings(spec: ServerSpec): Promise<void> {
     certificate: at('server.crt'),
     key: at('server.key'),
   });
-  // Nothing here has to survive a power cut.
+  // The data need not survive a power cut.
   const settings = `${base}\nfsync = off\n${parameterLines(spec.parameters, known)}`;
   for (const [file, text] of [
     ['postgresql.conf', settings],
@@ -169,7 +174,7 @@ async function writeSettings(spec: ServerSpec): Promise<void> {
 
 let known: Promise<Set<string>> | undefined;
 
-/** Names of all parameters that this PostgreSQL has. */
+/** Names of all parameters of this PostgreSQL. */
 const knownParameters = (): Promise<Set<string>> =>
   (known ??= run(unprivileged([toolPath('postgres'), '--describe-config'], '/')).then(
     (text) => new Set(text.split('\n').map((line) => line.split('\t')[0] ?? '')),
@@ -185,7 +190,7 @@ export async function setPassword(spec: ServerSpec, user: string, password: stri
   }
 }
 
-/** A base backup of the running server into `target`, as an ordinary directory of files. */
+/** Makes a base backup of the running server into `target`, as a directory of plain files. */
 export async function backUp(spec: ServerSpec, target: string): Promise<void> {
   const options = ['--format=plain', '--wal-method=stream', '--checkpoint=fast', '--no-sync', '--no-password'];
   await run(endsWithParent([toolPath('pg_basebackup'), '--pgdata', target, ...options], 'INT'), {

@@ -10,17 +10,17 @@ import type { Answer, Call, Hook, Part } from './hooks.ts';
 export type { DatabasesOptions } from './databases-fleet.ts';
 
 export interface DatabasesPart extends Part {
-  /** Damages the files of a snapshot: `start`, a restored server does not start; `pages`, what was in tables cannot be read. */
+  /** Damages the files of a snapshot. `start`: a restored server does not start. `pages`: tables cannot be read. */
   damage(snapshot: string, how: Damage): Promise<void>;
-  /** Resolves when nothing is being made or changed any more. */
+  /** Resolves when no instance or snapshot is being created or changed. */
   settled(): Promise<void>;
-  /** Processes of the servers that run. */
+  /** Processes of the running servers. */
   servers(): { id: string; pid: number }[];
-  /** What went wrong in the background. */
+  /** Errors of background work. */
   errors: unknown[];
 }
 
-/** RDS for PostgreSQL: every DB instance is a PostgreSQL server of its own here. */
+/** RDS for PostgreSQL: each DB instance is a PostgreSQL server. */
 export function databasesPart(options: DatabasesOptions): DatabasesPart {
   const fleet = createFleet(options);
   const {
@@ -41,7 +41,7 @@ export function databasesPart(options: DatabasesOptions): DatabasesPart {
     const value = call.input[name];
     return typeof value === 'string' ? value : '';
   };
-  /** The name that a field holds, as it is or at the end of an ARN. */
+  /** The name in a field, which may be at the end of an ARN. */
   const named = (call: Call, name = 'DBInstanceIdentifier'): string =>
     field(call, name).split(':').at(-1)?.toLowerCase() ?? '';
   const instanceOf = (call: Call, name?: string): Instance | undefined => instances.get(named(call, name));
@@ -63,8 +63,8 @@ export function databasesPart(options: DatabasesOptions): DatabasesPart {
   }
 
   /**
-   * Only RDS for Oracle can manage the master user's password of a restored instance from the start; moto makes a secret all
-   * the same. The password is the one of the time of the backup.
+   * Only RDS for Oracle can manage the master user's password of a restored instance from the start, but moto creates a
+   * secret anyway. The password is the one at the time of the backup.
    */
   async function restored(answer: Answer, files: () => Promise<string>, temporary = false): Promise<Answer> {
     const instance = await register(answer);
@@ -118,12 +118,15 @@ export function databasesPart(options: DatabasesOptions): DatabasesPart {
     } else if (manage === 'false') instance.managed = false;
     const password = manage === 'true' || rotate ? await managedPassword(instance) : given;
     if (password === undefined) return described(answer);
-    // At once, whatever ApplyImmediately says, and after the answer: RDS does the same.
+    // As in RDS: applied after the answer, whatever ApplyImmediately says.
     start(instance, 'resetting-master-credentials', () => setPassword(instance.spec, instance.user, password));
     return described(answer);
   }
 
-  /** Answers once nothing is left: moto has forgotten the instance already, so no state `deleting` is to be seen. */
+  /**
+   * Answers when the server is gone. The state `deleting` cannot be seen, because moto has already forgotten the
+   * instance.
+   */
   async function deleted(call: Call, answer: Answer): Promise<Answer> {
     const instance = instanceOf(call);
     if (instance === undefined) return answer;
@@ -152,7 +155,7 @@ export function databasesPart(options: DatabasesOptions): DatabasesPart {
 
   const refusal = (call: Call, code: string, message: string) => errorAnswer(call, { status: 400, code, message });
 
-  /** An action that an instance has to be available for. */
+  /** Refuses an action for which the instance must be available. */
   const ifAvailable = (call: Call): Promise<Answer | undefined> => {
     const instance = instanceOf(call);
     const message = `Instance ${instance?.id} is not in available state.`;
@@ -250,7 +253,7 @@ export function databasesPart(options: DatabasesOptions): DatabasesPart {
       },
       ifSnapshotAvailable,
     ),
-    // The latest restorable time is now: a backup that is taken now holds the same, or a few moments more.
+    // The latest restorable time is now, so a backup taken now holds the same data, or a few moments more.
     on('RestoreDBInstanceToPointInTime', (call, answer) =>
       restored(
         answer,

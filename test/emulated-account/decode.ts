@@ -1,10 +1,10 @@
 import { gunzipSync } from 'node:zlib';
 import type { Call } from './hooks.ts';
 
-/** What decides how an input is written, and how an error has to be. */
+/** AWS protocol of a service, which determines the form of inputs and errors. */
 export type Protocol = 'query' | 'ec2' | 'json' | 'rest';
 
-/** Makes a call of what came in: whose it is, what it asks for, and its input where its form is known. */
+/** Decodes a request: its service, its action, and its input if the form is known. */
 export function decode(request: Pick<Call, 'method' | 'url' | 'headers' | 'body'>): Call {
   const service = serviceOf(request);
   const { action, input } = content(request);
@@ -12,8 +12,8 @@ export function decode(request: Pick<Call, 'method' | 'url' | 'headers' | 'body'
 }
 
 /**
- * The service is part of a signature's scope: `Credential=<key>/<date>/<region>/<service>/aws4_request`, without the region
- * where it is signed for all of them (AWS4-ECDSA). A presigned URL has it in its query.
+ * The service is part of a signature's scope: `Credential=<key>/<date>/<region>/<service>/aws4_request`, without the
+ * region if it is signed for all regions (AWS4-ECDSA). A presigned URL has it in its query.
  */
 export function serviceOf({ headers, url }: Pick<Call, 'headers' | 'url'>): string {
   const signed = /Credential=([^,\s]+)/.exec(headers['authorization'] ?? '')?.[1];
@@ -38,14 +38,14 @@ function content({ method, url, headers, body }: Pick<Call, 'method' | 'url' | '
     const input = json(plain(headers, body));
     return { action: target.slice(target.lastIndexOf('.') + 1), input };
   }
-  // The form is in the query where there is no body: old clients ask by GET.
+  // Without a body the form is in the query: old clients use GET.
   const form = isForm(headers) ? new URLSearchParams(plain(headers, body).toString('utf8')) : queryOf(url);
   const action = form.get('Action');
   if (action !== null) return { action, input: Object.fromEntries(form) };
   return { action: method, input: Object.fromEntries(queryOf(url)) };
 }
 
-/** CloudWatch's clients compress what is large. */
+/** CloudWatch's clients compress large requests. */
 const plain = (headers: Record<string, string>, body: Buffer): Buffer =>
   headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body;
 
@@ -58,7 +58,7 @@ function json(body: Buffer): Record<string, unknown> {
   }
 }
 
-/** Fields of a form that are a list: `Tags.member.1`, `Tags.member.2`, ... in their order. */
+/** A list in a form's fields: `Tags.member.1`, `Tags.member.2`, ..., in order. */
 export function listOf(input: Record<string, unknown>, name: string): string[] {
   const found: string[] = [];
   for (let i = 1; input[`${name}.member.${i}`] !== undefined; i++) found.push(String(input[`${name}.member.${i}`]));

@@ -3,15 +3,15 @@ import { protocolOf } from './decode.ts';
 import type { Answer, Call } from './hooks.ts';
 
 export type FaultKind =
-  /** The service asks to slow down, in the words that it really uses. */
+  /** The service throttles, with its real error code. */
   | 'throttling'
   | 'internal'
   | 'unavailable'
   | 'expired-token'
-  /** Keys that nobody has. */
+  /** Access keys that do not exist. */
   | 'wrong-keys'
   | 'access-denied'
-  /** The connection ends before the call was carried out. */
+  /** The connection ends before the call is carried out. */
   | 'drop'
   /** The call is carried out, and the connection ends before its answer. */
   | 'answer-lost'
@@ -23,17 +23,20 @@ export interface FaultRule {
   service: string;
   /** Absent: all calls of the service. */
   action?: string;
-  /** How many calls; absent: all until it is taken back. */
+  /** Number of calls. Absent: all until the fault is removed. */
   times?: number;
-  /** Before anything else happens. */
+  /** Delay before anything else happens, ms. */
   delayMs?: number;
 }
 
-/** A fault that was set. `attempts` are the calls that it was for, those that came through included once it is used up. */
+/** A fault that was set. */
 export interface Fault {
-  /** Times (ms since the epoch) of all calls that match since it was set. */
+  /**
+   * Times (ms since the epoch) of all matching calls since it was set, including those that went through after it was
+   * used up.
+   */
   attempts: number[];
-  /** How many of them it struck. */
+  /** Number of calls that it affected. */
   struck: number;
   remove(): void;
 }
@@ -42,11 +45,11 @@ export interface Strike {
   kind: FaultKind;
   delayMs: number | undefined;
   delay(): Promise<void>;
-  /** The error; undefined where the call goes on. */
+  /** The error. Undefined if the call goes on. */
   answer(call: Call): Answer | undefined;
 }
 
-/** What goes wrong at the gateway, and how often it was tried. */
+/** Faults at the gateway, and how often they were met. */
 export class Faults {
   readonly #set: { rule: FaultRule; fault: Fault }[] = [];
   readonly #end = new AbortController();
@@ -66,7 +69,7 @@ export class Faults {
     this.#end.abort();
   }
 
-  /** What happens to this call: the first fault that is not used up. All that match count it. */
+  /** The first matching fault that is not used up. All matching faults record the call. */
   next(call: Pick<Call, 'service' | 'action'>): Strike | undefined {
     const mine = this.#set.filter(
       ({ rule }) => rule.service === call.service && (rule.action ?? call.action) === call.action,
@@ -94,7 +97,7 @@ interface AwsError {
 
 const rate = (code: string, status = 400, message = 'Rate exceeded'): AwsError => ({ status, code, message });
 
-/** How each service says that it is asked too often, from its API reference. */
+/** Throttling error of each service, from its API reference. */
 const throttling: Record<string, AwsError> = {
   elasticloadbalancing: rate('Throttling'),
   rds: rate('Throttling'),
@@ -177,7 +180,7 @@ function denied({ service, action, ...call }: Call): AwsError {
 
 const requestId = '00000000-0000-4000-8000-000000000000';
 
-/** An error in the form of the service's protocol. */
+/** An error answer in the service's protocol. */
 export function errorAnswer(call: Pick<Call, 'service' | 'headers'>, { status, code, message }: AwsError): Answer {
   const protocol = protocolOf(call);
   if (protocol === 'json' || call.service === 'lambda') {

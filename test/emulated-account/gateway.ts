@@ -6,19 +6,19 @@ import { Faults, errorAnswer } from './faults.ts';
 import type { Answer, Call, Hook } from './hooks.ts';
 
 export interface Gateway {
-  /** What AWS_ENDPOINT_URL is set to. */
+  /** Value for AWS_ENDPOINT_URL. */
   endpoint: string;
   faults: Faults;
-  /** Adds hooks; they run in the order in which they were added. */
+  /** Adds hooks. They run in the order in which they were added. */
   use(hooks: Hook[]): void;
-  /** What hooks threw so far: an error of the emulation, which the caller was told as `HookFailed`. */
+  /** Errors that hooks threw so far: errors of the emulation. The caller got the error `HookFailed`. */
   hookErrors: unknown[];
   close(): Promise<void>;
 }
 
 /**
- * Stands in front of moto. Whatever no hook is for passes byte for byte. The host stays that of the gateway, as moto makes
- * addresses of it (queues).
+ * A proxy in front of moto. Calls without a hook pass unchanged. The host stays the gateway's, because moto builds URLs
+ * (of queues) from it.
  */
 export async function startGateway(options: { moto: string; hooks?: Hook[]; port?: number }): Promise<Gateway> {
   const upstream = new URL(options.moto);
@@ -52,7 +52,7 @@ export async function startGateway(options: { moto: string; hooks?: Hook[]; port
   const failed = (call: Call, error: unknown): Answer => {
     hookErrors.push(error);
     const text = error instanceof Error ? error.message : String(error);
-    // Not one that clients repeat.
+    // A code that clients do not retry.
     return errorAnswer(call, { status: 400, code: 'HookFailed', message: `${call.service} ${call.action}: ${text}` });
   };
 
@@ -99,7 +99,7 @@ function turns() {
   };
 }
 
-/** Headers that are about one connection, or that are made anew. */
+/** Hop-by-hop headers, and those that are set again. */
 const hop = new Set(['connection', 'keep-alive', 'transfer-encoding', 'expect', 'te', 'upgrade', 'content-length']);
 
 async function received(incoming: IncomingMessage): Promise<Pick<Call, 'method' | 'url' | 'headers' | 'body'>> {
@@ -119,7 +119,7 @@ const flat = (headers: NodeJS.Dict<string[]>): Record<string, string> =>
 const without = (headers: Record<string, string>) =>
   Object.fromEntries(Object.entries(headers).filter(([name]) => !hop.has(name)));
 
-/** Asks moto as the client asked. */
+/** Sends the client's request to moto. */
 async function forward(call: Call, { hostname, port }: URL, agent: Agent): Promise<Answer> {
   const headers = { ...without(call.headers), 'content-length': String(call.body.length) };
   const asked = request({ hostname, port, agent, method: call.method, path: call.url, headers, setHost: false });
@@ -132,7 +132,7 @@ async function forward(call: Call, { hostname, port }: URL, agent: Agent): Promi
 function send(response: ServerResponse, call: Call, { status, headers, body }: Answer): void {
   response.statusCode = status;
   for (const [name, value] of Object.entries(without(headers))) response.setHeader(name, value);
-  // The length of what a GET would get.
+  // For HEAD, the length that a GET would have.
   const length = call.method === 'HEAD' ? headers['content-length'] : String(body.length);
   if (length !== undefined && status !== 204 && status !== 304) response.setHeader('content-length', length);
   response.end(call.method === 'HEAD' ? undefined : body);

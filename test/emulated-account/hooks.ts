@@ -1,10 +1,13 @@
 /**
- * How parts of the emulated account couple what AWS's control plane was asked for (moto) with what really runs here.
- * The gateway in front of moto tells services apart, decodes each call, and runs the hooks of its action around moto's answer.
+ * Hooks connect calls to AWS's control plane (moto) with the real parts of the emulated account. The gateway in front
+ * of moto identifies the service, decodes each call, and runs the hooks of its action before and after moto's answer.
  */
 
 export interface Call {
-  /** `rds`, `ecs`, `elasticloadbalancing`, `logs`, `monitoring`, `secretsmanager`, `sns`, `sqs`, `s3`, `ecr`, `sts`, ...: the signing name. */
+  /**
+   * `rds`, `ecs`, `elasticloadbalancing`, `logs`, `monitoring`, `secretsmanager`, `sns`, `sqs`, `s3`, `ecr`, `sts`,
+   * ...: the signing name.
+   */
   service: string;
   /** `CreateDBInstance`; for S3 the HTTP method. */
   action: string;
@@ -13,7 +16,9 @@ export interface Call {
   url: string;
   headers: Record<string, string>;
   body: Buffer;
-  /** Decoded input: the JSON body, or the form's fields as they are named (`DBInstanceIdentifier`, `Tags.member.1.Key`). */
+  /**
+   * Decoded input: the JSON body, or the form's fields as they are named (`DBInstanceIdentifier`, `Tags.member.1.Key`).
+   */
   input: Record<string, unknown>;
 }
 
@@ -27,13 +32,13 @@ export interface Hook {
   service: string;
   /** Names of actions. */
   actions: string[];
-  /** Before moto is asked; an answer takes moto's place. */
+  /** Runs before moto. An answer replaces moto's, which is then not called. */
   before?(call: Call): Promise<Answer | undefined>;
-  /** After moto answered with success; an answer takes the place of moto's. */
+  /** Runs after moto answered with success. An answer replaces moto's. */
   after?(call: Call, answer: Answer): Promise<Answer | undefined>;
 }
 
-/** A part of the account: its hooks, and its end. */
+/** A part of the account. */
 export interface Part {
   hooks: Hook[];
   close(): Promise<void>;

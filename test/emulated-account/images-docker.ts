@@ -6,9 +6,10 @@ import { BatchGetImageCommand, DescribeRepositoriesCommand, ECRClient, PutImageC
 import { manifestOf, parseReference, readDockerfile, sha256, storeImage, type Reference } from './images.ts';
 
 /**
- * What `docker` does in the emulated account: nothing is built, the context is the image. Settings are environment variables:
- * GREENLIGHT_TEST_IMAGES (where images are kept), AWS_ENDPOINT_URL, and for failures GREENLIGHT_TEST_DOCKER_BUILD_ERROR,
- * GREENLIGHT_TEST_DOCKER_PUSH_ERROR (messages) and GREENLIGHT_TEST_DOCKER_PLATFORM (what is built whatever was asked for).
+ * The stand-in for `docker`: nothing is built, the context is the image. Settings are environment variables:
+ * GREENLIGHT_TEST_IMAGES (directory of images), AWS_ENDPOINT_URL, and to cause failures
+ * GREENLIGHT_TEST_DOCKER_BUILD_ERROR, GREENLIGHT_TEST_DOCKER_PUSH_ERROR (messages) and GREENLIGHT_TEST_DOCKER_PLATFORM
+ * (platform of the result, whatever was requested).
  */
 class Failure extends Error {}
 
@@ -111,13 +112,13 @@ async function push(to: Reference, manifest: string, name: string): Promise<stri
             )
           : Promise.reject(error),
       );
-    // What is there already is not sent again: pushing the same image twice is no error.
+    // An image that exists is not pushed again: pushing the same image twice is no error.
     const there = await client.send(new BatchGetImageCommand({ repositoryName, imageIds: [{ imageTag: to.tag }] }));
     if (there.images?.[0]?.imageManifest === manifest) return digest;
     await client.send(new PutImageCommand({ repositoryName, imageTag: to.tag, imageManifest: manifest }));
     return digest;
   } catch (error) {
-    // moto leaves out `Tag` of the name.
+    // moto omits `Tag` in this name.
     if (!/^Image(Tag)?AlreadyExistsException$/.test((error as Error).name)) throw error;
     return refuse(
       `tag invalid: The image tag '${to.tag}' already exists in the '${repositoryName}' repository and cannot be overwritten because the tag is immutable.`,

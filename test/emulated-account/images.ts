@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 
-/** Images as the emulated account keeps them: `<root>/<repository>/<tag>/` holds the files, `<tag>.image.json` the rest. */
+/** Images in the emulated account: `<root>/<repository>/<tag>/` holds the files, `<tag>.image.json` the rest. */
 export interface ImageFacts {
-  /** Of the manifest: `sha256:…`. */
+  /** Digest of the manifest: `sha256:…`. */
   digest: string;
   /** `linux/amd64`. */
   platform: string;
@@ -18,14 +18,14 @@ export interface Image extends ImageFacts {
 }
 
 export interface Reference {
-  /** `123456789012.dkr.ecr.eu-central-1.amazonaws.com`; empty for Docker's own. */
+  /** `123456789012.dkr.ecr.eu-central-1.amazonaws.com`. Empty for Docker Hub. */
   registry: string;
   repository: string;
   tag: string;
   digest?: string;
 }
 
-/** Takes `<registry>/<repository>:<tag>@<digest>` apart; all but the repository may be missing. */
+/** Parses `<registry>/<repository>:<tag>@<digest>`. Only the repository is required. */
 export function parseReference(text: string): Reference {
   const [name = '', digest] = text.split('@');
   const parts = name.split('/');
@@ -34,7 +34,7 @@ export function parseReference(text: string): Reference {
   return { registry, repository, tag, ...(digest === undefined ? {} : { digest }) };
 }
 
-/** The image that a task definition names; undefined where nobody pushed it. */
+/** The image of a reference. Undefined if it was never pushed. */
 export async function findImage(root: string, text: string): Promise<Image | undefined> {
   const { repository, tag, digest } = parseReference(text);
   const place = join(root, repository);
@@ -53,7 +53,7 @@ export async function findImage(root: string, text: string): Promise<Image | und
 
 const ending = '.image.json';
 
-/** Keeps what was built; it is there as a whole or not at all. */
+/** Stores an image. Its facts are written last, so a partial image is never found. */
 export async function storeImage(root: string, to: Reference, context: string, facts: ImageFacts): Promise<void> {
   const place = join(root, to.repository, to.tag);
   const work = `${place}.new-${process.pid}`;
@@ -65,7 +65,7 @@ export async function storeImage(root: string, to: Reference, context: string, f
   await rename(`${place}${ending}.new`, `${place}${ending}`);
 }
 
-/** What of a Dockerfile decides how its image runs. The last instruction of a kind counts. */
+/** The instructions of a Dockerfile that determine how its image runs. The last one of a kind counts. */
 export function readDockerfile(text: string): Pick<ImageFacts, 'entryPoint' | 'command' | 'env'> {
   const lines = text
     .replaceAll('\\\n', ' ')
@@ -84,7 +84,7 @@ export function readDockerfile(text: string): Pick<ImageFacts, 'entryPoint' | 'c
   return { entryPoint: last('ENTRYPOINT'), command: last('CMD'), env: Object.fromEntries(env) };
 }
 
-/** A small but valid manifest: the same files, platform and settings give the same bytes. */
+/** A minimal valid manifest. The same files, platform and settings give the same bytes. */
 export async function manifestOf(context: string, facts: Omit<ImageFacts, 'digest'>): Promise<string> {
   const [os, architecture] = facts.platform.split('/');
   const layer = await contentOf(context);

@@ -1,4 +1,6 @@
-/** The value below which `percent` of the values lie, interpolated between the two nearest. Not of an empty list. */
+/**
+ * The value below which `percent` of the values lie, interpolated between the two nearest. The list must not be empty.
+ */
 export function percentile(values: number[], percent: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   const rank = (percent / 100) * (sorted.length - 1);

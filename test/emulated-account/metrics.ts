@@ -12,28 +12,28 @@ export interface MetricsOptions {
   moto: string;
   region: string;
   balancer: Balancer;
-  /** How often CloudWatch gets a point, ms; each is at the begin of its period. AWS: 60,000. */
+  /** Publishing interval, ms. Each data point is at the start of its period. AWS: 60,000. */
   periodMs?: number;
 }
 
 type Dimensions = Record<string, string>;
-/** Seconds that targets took, of one period. */
+/** Response times of targets in one period, seconds. */
 interface Taken {
   at: number;
   dimensions: Dimensions;
   seconds: number[];
 }
 
-/** Percentiles are kept for as long as a release may look back, ms. */
+/** How long response times are kept, ms: as long as a release may look back. */
 const keepMs = 3 * 3_600_000;
 
 /**
- * What the balancer saw, in moto's CloudWatch. Moto keeps no single values of what it is told in sums, and knows no
- * percentiles: those of the time that targets took are answered from here.
+ * Publishes metrics of the balancer in moto's CloudWatch. Moto keeps only the sums that it is given and has no
+ * percentiles, so this part answers for percentiles of response times.
  */
 export class BalancerMetrics implements Part {
   readonly hooks: Part['hooks'];
-  /** Of publishing; none is expected. */
+  /** Errors of publishing; none is expected. */
   readonly errors: unknown[] = [];
   readonly #options: MetricsOptions;
   readonly #client: CloudWatchClient;
@@ -77,7 +77,7 @@ export class BalancerMetrics implements Part {
   }
 
   async #send(data: MetricDatum[]): Promise<void> {
-    // What one call takes.
+    // The limit of one call.
     for (let i = 0; i < data.length; i += 1000)
       await this.#client.send(new PutMetricDataCommand({ Namespace: namespace, MetricData: data.slice(i, i + 1000) }));
   }
@@ -109,7 +109,7 @@ export class BalancerMetrics implements Part {
     });
   }
 
-  /** Fills what moto answered for `pNN` of TargetResponseTime. */
+  /** Fills in the percentiles (`pNN`) of TargetResponseTime in moto's answer. */
   #withPercentiles({ input }: Call, answer: Answer): Answer | undefined {
     const { MetricDataQueries = [], StartTime, EndTime, ScanBy } = input as unknown as DataRequest;
     const wanted = MetricDataQueries.filter(isPercentile);
@@ -127,7 +127,7 @@ export class BalancerMetrics implements Part {
     return { ...answer, body: Buffer.from(JSON.stringify(body)) };
   }
 
-  /** Ascending. A period without a request has no point. */
+  /** Data points in ascending order. A period without requests has none. */
   #points({ Metric, Period, Stat }: MetricStat, from: number, to: number): { at: number; value: number }[] {
     const dimensions = Object.fromEntries((Metric.Dimensions ?? []).map(({ Name, Value }) => [Name, Value]));
     const mine = this.#taken.filter(
@@ -146,11 +146,11 @@ export class BalancerMetrics implements Part {
   }
 }
 
-/** `SampleCount`, `Sum` and so on of what each request adds. */
+/** Metrics of a period, as statistics over its requests. */
 function requestMetrics(served: Served[], ofGroup: boolean): MetricDatum[] {
   const count = (MetricName: string, is: (one: Served) => boolean): MetricDatum[] => {
     const n = served.filter(is).length;
-    // A count of none is not told.
+    // CloudWatch publishes no count of zero.
     return n === 0
       ? []
       : [{ MetricName, Unit: 'Count', StatisticValues: { SampleCount: n, Sum: n, Minimum: 1, Maximum: 1 } }];
@@ -180,7 +180,7 @@ function requestMetrics(served: Served[], ofGroup: boolean): MetricDatum[] {
           },
         ];
   return [
-    // Those for which a target was chosen.
+    // Only requests for which a target was chosen.
     ...count('RequestCount', ({ groupArn }) => groupArn !== undefined),
     ...classes,
     ...count('TargetConnectionErrorCount', ({ unreachable }) => unreachable === true),
@@ -202,7 +202,7 @@ const dated = (datum: MetricDatum, at: number, dimensions: Dimensions): MetricDa
 const isSame = (a: Dimensions, b: Dimensions) =>
   Object.keys(a).length === Object.keys(b).length && Object.entries(a).every(([name, value]) => b[name] === value);
 
-/** Moto fails where it is asked for a percentile: it is asked for something else, and the answer is filled in. */
+/** Replaces percentiles in a request, at which moto fails, by another statistic. The answer is filled in afterwards. */
 function withoutPercentiles(call: Call): undefined {
   const { MetricDataQueries = [] } = call.input as unknown as DataRequest;
   if (!MetricDataQueries.some(isPercentile)) return;

@@ -4,11 +4,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { freePorts } from '../../infra/lib/free-ports.ts';
 import { toolPath } from '../../infra/lib/tools.ts';
 
-/** The account that moto answers for, unless it is told another. */
+/** Moto's default account. */
 export const accountId = '123456789012';
 
 export interface Moto {
-  /** `http://127.0.0.1:<port>`: moto itself, without any hook. */
+  /** `http://127.0.0.1:<port>` of moto itself, without hooks. */
   endpoint: string;
   close(): Promise<void>;
 }
@@ -19,10 +19,10 @@ const startMs = 60_000;
 export async function startMoto(program = toolPath('moto_server')): Promise<Moto> {
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}`;
-  // S3 would make a bucket's name of the host, and other programs' settings for AWS would lead moto out.
+  // A minimal environment, so that no other setting for AWS makes moto call AWS itself.
   const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], TMPDIR: process.env['TMPDIR'] };
   const child = spawn(program, ['-H', '127.0.0.1', '-p', String(port)], { stdio: ['ignore', 'ignore', 'pipe'], env });
-  // What it says of each request is of no use; what it said last explains why it ended.
+  // Only the end of its output is kept, to explain a failed start.
   let said = '';
   child.stderr.on('data', (data: Buffer) => (said = (said + data.toString()).slice(-4000)));
   const ended = once(child, 'exit');
@@ -55,5 +55,5 @@ const answers = (endpoint: string): Promise<boolean> =>
     () => false,
   );
 
-/** A port of 127.0.0.1 for this process alone. */
+/** A port of 127.0.0.1 that only this process uses. */
 export const freePort = async (): Promise<number> => (await freePorts(1))[0] as number;

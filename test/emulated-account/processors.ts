@@ -9,22 +9,22 @@ import type { TasksPart } from './tasks.ts';
 export interface ProcessorsOptions {
   moto: string;
   region: string;
-  /** How often CloudWatch gets a point, ms. AWS: 60,000. */
+  /** Publishing interval, ms. AWS: 60,000. */
   periodMs: number;
   tasks: TasksPart;
   databases: DatabasesPart;
 }
 
-/** Ticks of /proc per second: USER_HZ, 100 on every Linux that Node runs on. */
+/** Clock ticks of /proc per second: USER_HZ, 100 on every Linux that Node supports. */
 const ticksPerSecond = 100;
-/** CPU units that are one vCPU, for ECS. */
+/** ECS's CPU units per vCPU. */
 const unitsPerCpu = 1024;
-/** vCPUs of the class that the emulated instances have. */
+/** vCPUs of the emulated instances' class. */
 const databaseCpus = 2;
 
 /**
- * What processors did, as Container Insights and RDS tell it: of the real processes of tasks and servers. Like theirs, a point
- * is of its whole period.
+ * Publishes the CPU use of the real processes of tasks and database servers, in the form of Container Insights and RDS.
+ * As there, a data point covers its whole period.
  */
 export function processorsPart({ moto, region, periodMs, tasks, databases }: ProcessorsOptions): Part {
   const setting = { endpoint: moto, region, credentials: { accessKeyId: 'a', secretAccessKey: 'a' } };
@@ -86,7 +86,9 @@ export function processorsPart({ moto, region, periodMs, tasks, databases }: Pro
   };
 }
 
-/** Seconds of processor that a process and its children have used since the last look; of the first look, since it began. */
+/**
+ * CPU seconds that a process and its descendants have used since the last call, or at the first call since their start.
+ */
 function usedSince(before: Map<number, number>): (root: number) => number {
   const processes = allProcesses();
   return (root) => {
@@ -108,7 +110,7 @@ function allProcesses(): Map<number, { parent: number; ticks: number }> {
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
       found.set(Number(name), { parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) });
     } catch {
-      // It has ended.
+      // The process has ended meanwhile.
     }
   }
   return found;

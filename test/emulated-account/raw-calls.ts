@@ -7,7 +7,7 @@ export type Raw = (
   to?: string,
 ) => Promise<Record<string, unknown>>;
 
-/** Calls for which the project has no client. */
+/** Calls to services for which the project has no client. */
 export function rawCalls({ endpoint, region }: Pick<Account, 'endpoint' | 'region'>): Raw {
   return async (service, headers, input, to = '/') => {
     const authorization = `AWS4-HMAC-SHA256 Credential=a/20260101/${region}/${service}/aws4_request, SignedHeaders=host, Signature=a`;

@@ -1,5 +1,5 @@
 /**
- * How an Application Load Balancer decides: the first rule by priority of which all conditions hold; then, where it
+ * How an Application Load Balancer decides: the first rule by priority whose conditions all match; then, if it
  * forwards, a target group by weight or by the client's cookie. Pure; from "Listener rules" of its user guide.
  */
 
@@ -10,7 +10,7 @@ export type Condition =
 export interface Forward {
   type: 'forward';
   groups: { arn: string; weight: number }[];
-  /** Absent: every request is decided anew. */
+  /** Absent: each request is decided separately. */
   stickySeconds?: number;
 }
 
@@ -21,7 +21,7 @@ export type Action =
 
 export interface Rule {
   arn: string;
-  /** The default rule has none: it comes last. */
+  /** Undefined for the default rule, which comes last. */
   priority: number | undefined;
   conditions: Condition[];
   action: Action;
@@ -29,7 +29,7 @@ export interface Rule {
 
 export interface Asked {
   method: string;
-  /** With the query. */
+  /** Including the query. */
   url: string;
   headers: NodeJS.Dict<string | string[]>;
 }
@@ -71,27 +71,27 @@ function holds(condition: Condition, { method, url, headers }: Asked): boolean {
   }
 }
 
-/** In the order in which they are tried. */
+/** In the order in which they are evaluated. */
 export const inOrder = (rules: Rule[]): Rule[] =>
   [...rules].sort((a, b) => (a.priority ?? Infinity) - (b.priority ?? Infinity));
 
-/** The rule that decides; undefined where not even a default is there. Rules are `inOrder`. */
+/** The first rule that matches. Undefined if there is not even a default rule. `rules` must be `inOrder`. */
 export const ruleFor = (rules: Rule[], asked: Asked): Rule | undefined =>
   rules.find(({ conditions }) => conditions.every((condition) => holds(condition, asked)));
 
-/** Set by the balancer; what is in it is its own business (AWS encrypts it). */
+/** Name of the balancer's cookie. Its content is the balancer's own (AWS encrypts it). */
 export const stickyCookie = 'AWSALBTG';
 
 export interface Choice {
   arn: string;
-  /** For the answer, where the rule is sticky. */
+  /** Header for the answer, if the rule is sticky. */
   setCookie: string | undefined;
 }
 
 /**
- * Which target group: the one of the cookie for as long as it is in the rule, whatever its weight, else one by weight.
- * AWS does not say whether a request prolongs the time; here it does not, so that shares follow the weights.
- * Undefined where all weights are 0: AWS answers 503 then.
+ * Chooses a target group: that of the cookie as long as the rule has it, whatever its weight; else one by weight. AWS
+ * does not document whether a request prolongs the cookie. In the emulation it does not, so that shares follow the
+ * weights. Undefined if all weights are 0: then AWS answers 503.
  */
 export function groupFor(
   { groups, stickySeconds }: Forward,
@@ -132,7 +132,7 @@ function readCookie(cookies = ''): Stuck | undefined {
   }
 }
 
-/** Where a redirect leads: `#{host}` and the like are replaced by what was asked for. */
+/** Target of a redirect: `#{host}` and the like are replaced by the request's values. */
 export function redirectTo(
   action: Extract<Action, { type: 'redirect' }>,
   { url, headers }: Asked,

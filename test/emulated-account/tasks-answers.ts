@@ -1,6 +1,6 @@
 import type { Task } from './tasks-task.ts';
 
-/** What ECS says of tasks and services, in the form of its protocol: times are seconds since the epoch. */
+/** ECS's descriptions of tasks and services, in its protocol: times are seconds since the epoch. */
 
 const seconds = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : ms / 1000);
 
@@ -48,7 +48,7 @@ export function taskAnswer(task: Task, { tags }: { tags: boolean }): Record<stri
         imageDigest: task.digest,
         lastStatus:
           status === 'STOPPED' ? 'STOPPED' : status === 'RUNNING' || status === 'STOPPING' ? 'RUNNING' : 'PENDING',
-        // Absent where the container never ran.
+        // Undefined if the container never ran.
         exitCode: task.exitCode,
         reason: task.stopCode === 'TaskFailedToStart' ? task.stoppedReason : undefined,
         networkBindings: [],

@@ -3,7 +3,7 @@ import { ECSClient } from '@aws-sdk/client-ecs';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 
-/** What ECS itself calls for its tasks. */
+/** Clients for the calls that ECS itself makes for its tasks. */
 export interface AccountClients {
   containers: ECSClient;
   balancer: ElasticLoadBalancingV2Client;
@@ -16,7 +16,7 @@ export interface ClientsByRegion {
   close(): void;
 }
 
-/** Clients for each region, made when they are first needed. */
+/** Clients for each region, created on first use. */
 export function clientsByRegion(endpoint: string): ClientsByRegion {
   const made = new Map<string, AccountClients>();
   const make = (region: string): AccountClients => {

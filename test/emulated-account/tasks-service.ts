@@ -18,7 +18,7 @@ export interface ServiceArgs {
 export interface ServiceHost {
   launch(args: TaskArgs): Task;
   targets: Targets;
-  /** Longest wait for a deregistered target, ms, whatever its group says. */
+  /** Upper bound of the wait for a deregistered target, ms, whatever its group says. */
   mostDrainMs: number;
   /** Longest wait for a task to become healthy, ms. */
   mostHealthMs: number;
@@ -31,7 +31,7 @@ interface Deployment {
   tasks: Set<Task>;
   healthy: Set<Task>;
   failed: number;
-  /** Whether it has once been completed: one that can be rolled back to. */
+  /** Whether it was ever completed. Only such a deployment can be rolled back to. */
   proven: boolean;
   state: 'IN_PROGRESS' | 'COMPLETED' | 'FAILED';
   reason: string;
@@ -39,23 +39,26 @@ interface Deployment {
   updatedAt: number;
 }
 
-/** Failed tasks before the circuit breaker acts: half of the desired ones, at least three ("Amazon ECS deployment circuit breaker"). */
+/**
+ * Minimum of failed tasks before the circuit breaker acts. Otherwise it is half of the desired number ("Amazon ECS
+ * deployment circuit breaker").
+ */
 const leastFailures = 3;
-/** After a task has ended, ms. */
+/** Pause after a task has ended, ms. */
 const pauseMs = 100;
-/** How long a deployment that was rolled back can still be seen. */
+/** How long a failed deployment stays visible, ms. */
 const lingerMs = 3000;
 
-/** One ECS service: keeps as many tasks running as wanted, and replaces them in a rolling update. */
+/** One ECS service: keeps the desired number of tasks running, and replaces them in a rolling update. */
 export class Service {
   readonly args: ServiceArgs;
   desired = 0;
   deleted = false;
   readonly #host: ServiceHost;
-  /** The primary one first. */
+  /** The primary deployment is the first. */
   #deployments: Deployment[] = [];
   readonly #events: { id: string; createdAt: number; message: string }[] = [];
-  /** Those that are on their way out, and all that ever were. */
+  /** Tasks that are being retired (`#retiring`), and all that ever were (`#retired`). */
   readonly #retiring = new Set<Task>();
   readonly #retired = new WeakSet<Task>();
   readonly #work = new Set<Promise<void>>();
@@ -65,7 +68,7 @@ export class Service {
     this.#host = host;
   }
 
-  /** What CreateService and UpdateService ask for. */
+  /** Applies CreateService or UpdateService. */
   update({
     desired,
     definition,
@@ -89,21 +92,16 @@ export class Service {
     this.#reconcile();
   }
 
-  /** Whether there is nothing left to do and nothing left running beyond what is wanted. */
-  get busy(): boolean {
-    return this.#work.size > 0;
-  }
-
   /** `DRAINING` until the last process of a deleted service is gone. */
   get status(): 'ACTIVE' | 'DRAINING' | 'INACTIVE' {
     if (!this.deleted) return 'ACTIVE';
     return this.#count(() => true) > 0 || this.#retiring.size > 0 ? 'DRAINING' : 'INACTIVE';
   }
 
-  /** The parts of ECS's answer that are about what really runs. */
+  /** The fields of ECS's answer that describe what really runs. */
   answer(): Record<string, unknown> {
     const { launchType } = this.args;
-    const deployments = this.deleted ? [] : this.#deployments.filter((d, i) => i === 0 || isSeen(d));
+    const deployments = this.deleted ? [] : this.#deployments.filter((d, i) => i === 0 || isVisible(d));
     return {
       status: this.status,
       desiredCount: this.desired,
@@ -134,7 +132,7 @@ export class Service {
   #count = (which: (task: Task) => boolean): number =>
     this.#deployments.reduce((sum, { tasks }) => sum + [...tasks].filter(which).length, 0);
 
-  #say(message: string): void {
+  #event(message: string): void {
     const id = String(randomInt(2 ** 47));
     this.#events.unshift({ id, createdAt: Date.now(), message: `(service ${this.args.name}) ${message}` });
   }
@@ -145,7 +143,7 @@ export class Service {
     void done.finally(() => this.#work.delete(done));
   }
 
-  /** Brings what runs nearer to what is wanted; called after every change. */
+  /** Starts and retires tasks towards the desired state. Called after every change. */
   #reconcile(): void {
     const [primary, ...older] = this.#deployments;
     if (primary === undefined) return;
@@ -165,9 +163,9 @@ export class Service {
     primary.proven = true;
     if (!primary.reason.includes('rolling back')) primary.reason = `ECS deployment ${primary.id} completed.`;
     primary.updatedAt = Date.now();
-    this.#say(`(deployment ${primary.id}) deployment completed.`);
-    this.#say('has reached a steady state.');
-    this.#deployments = this.#deployments.filter((d) => d === primary || isSeen(d));
+    this.#event(`(deployment ${primary.id}) deployment completed.`);
+    this.#event('has reached a steady state.');
+    this.#deployments = this.#deployments.filter((d) => d === primary || isVisible(d));
   }
 
   #launch(to: Deployment): void {
@@ -181,28 +179,28 @@ export class Service {
       tags,
     });
     to.tasks.add(task);
-    this.#say(`has started 1 tasks: (task ${task.id}).`);
+    this.#event(`has started 1 tasks: (task ${task.id}).`);
     this.#background(this.#follow(task, to));
   }
 
   async #follow(task: Task, of: Deployment): Promise<void> {
     await task.started;
-    if (isRunning(task)) await this.#bringIn(task, of);
+    if (isRunning(task)) await this.#register(task, of);
     await task.ended;
     const stopped = this.#retired.has(task);
     const good = of.healthy.delete(task);
     if (!stopped) {
       await this.#host.targets.deregister(task).catch((error: unknown) => this.#host.failed(error));
       if (!good && of.state === 'IN_PROGRESS') of.failed += 1;
-      this.#break(of);
+      this.#checkBreaker(of);
       if (of === this.#deployments[0] && of.state !== 'FAILED') await sleep(pauseMs);
     }
     of.tasks.delete(task);
     this.#reconcile();
   }
 
-  /** Into the target groups, and out of the way of older tasks once it is healthy there. */
-  async #bringIn(task: Task, of: Deployment): Promise<void> {
+  /** Registers a task with the target groups. Older tasks are retired once it is healthy. */
+  async #register(task: Task, of: Deployment): Promise<void> {
     const { targets, mostHealthMs } = this.#host;
     const over = () => !isRunning(task) || this.#retired.has(task);
     try {
@@ -217,23 +215,23 @@ export class Service {
     }
     if (over()) return;
     const group = this.args.loadBalancers[0]?.targetGroupArn;
-    this.#say(`(task ${task.id}) failed ELB health checks in (target-group ${group}).`);
+    this.#event(`(task ${task.id}) failed ELB health checks in (target-group ${group}).`);
     task.stop(`Task failed ELB health checks in (target-group ${group})`, 'ServiceSchedulerInitiated');
   }
 
-  /** The circuit breaker, for a deployment that is not completed. */
-  #break(of: Deployment): void {
+  /** The circuit breaker of a deployment that is not completed. */
+  #checkBreaker(of: Deployment): void {
     const limit = Math.max(leastFailures, Math.ceil(this.desired / 2));
     if (!this.args.breaker.enable || of !== this.#deployments[0] || of.state !== 'IN_PROGRESS' || of.failed < limit)
       return;
     of.state = 'FAILED';
     of.reason = 'ECS deployment circuit breaker: tasks failed to start.';
     of.updatedAt = Date.now();
-    this.#say(`(deployment ${of.id}) deployment failed: tasks failed to start.`);
+    this.#event(`(deployment ${of.id}) deployment failed: tasks failed to start.`);
     for (const task of of.tasks) this.#retire(task, of);
     const back = this.args.breaker.rollback ? this.#deployments.find((d) => d.proven && d !== of) : undefined;
     if (back === undefined) return;
-    this.#say(`rolling back to deployment ${back.id}.`);
+    this.#event(`rolling back to deployment ${back.id}.`);
     back.state = 'IN_PROGRESS';
     back.reason = `ECS deployment circuit breaker: rolling back to deploymentId ${back.id}.`;
     back.updatedAt = Date.now();
@@ -241,7 +239,7 @@ export class Service {
     this.#deployments = [back, ...this.#deployments.filter((d) => d !== back)];
   }
 
-  /** Out of the target groups first, then the end. */
+  /** Deregisters a task from the target groups, then stops it. */
   #retire(task: Task, of: Deployment): void {
     if (this.#retired.has(task)) return;
     this.#retired.add(task);
@@ -260,15 +258,15 @@ export class Service {
         );
         await task.ended;
         this.#retiring.delete(task);
-        this.#say(`has stopped 1 running tasks: (task ${task.id}).`);
+        this.#event(`has stopped 1 running tasks: (task ${task.id}).`);
       }
     };
     this.#background(work());
   }
 }
 
-/** One that was rolled back is to be seen for a while. */
-const isSeen = ({ tasks, state, updatedAt }: Deployment): boolean =>
+/** A failed deployment stays visible for a while. */
+const isVisible = ({ tasks, state, updatedAt }: Deployment): boolean =>
   tasks.size > 0 || (state === 'FAILED' && Date.now() - updatedAt < lingerMs);
 const isRunning = (task: Task): boolean => task.status === 'RUNNING';
 const isPending = (task: Task): boolean => task.status === 'PROVISIONING' || task.status === 'PENDING';

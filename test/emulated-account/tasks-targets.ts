@@ -15,7 +15,7 @@ import type { Task } from './tasks-task.ts';
 const pollMs = 100;
 const probeMs = 2000;
 
-/** A service's tasks in its target groups. */
+/** Registers a service's tasks with its target groups. */
 export class Targets {
   readonly #client: ElasticLoadBalancingV2Client;
   readonly #arns: string[];
@@ -33,13 +33,13 @@ export class Targets {
   }
 
   async deregister(task: Task): Promise<void> {
-    // Of a target that it does not know the balancer would say that it is invalid.
+    // The balancer rejects a target that it does not know as invalid.
     if (!this.#registered.delete(task)) return;
     for (const TargetGroupArn of this.#arns)
       await unlessGone(this.#client.send(new DeregisterTargetsCommand({ TargetGroupArn, Targets: [target(task)] })));
   }
 
-  /** Longest delay of deregistration, ms. */
+  /** Longest deregistration delay of the groups, ms. */
   async delayMs(): Promise<number> {
     const delays = await Promise.all(
       this.#arns.map(async (TargetGroupArn) => {
@@ -52,7 +52,7 @@ export class Targets {
     return Math.max(0, ...delays);
   }
 
-  /** Whether all groups found the task healthy within `ms`; ends early when `over` says so. */
+  /** Whether all groups report the task healthy within `ms`. Ends early if `over` holds. */
   async healthy(task: Task, ms: number, over: () => boolean): Promise<boolean> {
     const deadline = Date.now() + ms;
     const groups = await Promise.all(this.#arns.map((arn) => this.#group(arn)));
@@ -70,7 +70,7 @@ export class Targets {
     return (await unlessGone(asked))?.TargetGroups?.[0] ?? {};
   }
 
-  /** What the task itself answers, and what the balancer says: moto alone calls every target healthy. */
+  /** Requests the task itself and asks the balancer, because moto alone reports every target as healthy. */
   async #finds(group: TargetGroup, task: Task): Promise<boolean> {
     const { host, port } = task.address ?? {};
     const url = `http://${host}:${port}${group.HealthCheckPath ?? '/'}`;
@@ -83,12 +83,12 @@ export class Targets {
   }
 }
 
-/** `unavailable`: nobody checks this group. */
+/** `unavailable`: the group has no health checks. */
 const isGood = new Set(['healthy', 'unavailable']);
 
 const target = ({ address }: Task) => ({ Id: address?.host ?? '', Port: address?.port });
 
-/** Whether a status fits `200`, `200,202` or `200-299`. */
+/** Whether a status matches `200`, `200,202` or `200-299`. */
 export const matches = (matcher: string, status: number): boolean =>
   matcher.split(',').some((part) => {
     const [first, last = first] = part.split('-').map(Number);

@@ -9,12 +9,12 @@ import { findImage, type Image } from './images.ts';
 import type { AccountClients } from './tasks-clients.ts';
 
 export interface TaskSetting {
-  /** For files of tasks. */
+  /** Directory for files of tasks. */
   directory: string;
   images: string;
   authority: string;
   entryAuthority?: string | undefined;
-  /** Longest time between SIGTERM and SIGKILL, ms, whatever `stopTimeout` says. */
+  /** Upper bound of the time between SIGTERM and SIGKILL, ms, whatever `stopTimeout` says. */
   mostStopMs: number;
 }
 
@@ -28,12 +28,12 @@ export interface TaskArgs {
   tags?: Tag[] | undefined;
 }
 
-/** Where no port is mapped: what the images listen at. */
+/** Port of the images, used if no port is mapped. */
 const usualPort = 3000;
 /** Default of `stopTimeout`, seconds. */
 const stopSeconds = 30;
 
-/** One task: one container, one process here. */
+/** One task with one container, which is one process. */
 export class Task {
   readonly arn: string;
   readonly id = randomBytes(16).toString('hex');
@@ -42,7 +42,7 @@ export class Task {
   readonly createdAt = Date.now();
   /** Resolves when it is STOPPED. */
   readonly ended: Promise<void>;
-  /** Resolves when it is RUNNING, or has ended without. */
+  /** Resolves when it is RUNNING, or has ended without running. */
   readonly started: Promise<void>;
   status: 'PROVISIONING' | 'PENDING' | 'RUNNING' | 'STOPPING' | 'STOPPED' = 'PROVISIONING';
   address: { host: string; port: number } | undefined;
@@ -80,7 +80,7 @@ export class Task {
     return this.#container?.pid;
   }
 
-  /** SIGTERM; SIGKILL after the container's `stopTimeout`. The first reason counts. */
+  /** Sends SIGTERM, and SIGKILL after the container's `stopTimeout`. Only the first reason is kept. */
   stop(reason: string, code: string): void {
     this.stopCode ??= code;
     this.stoppedReason ??= reason;
@@ -117,7 +117,7 @@ export class Task {
       this.status = 'RUNNING';
       running();
       this.exitCode = await this.#container.ended;
-      // Written before the task counts as stopped: who waited for its end can read all of it.
+      // Written before the task counts as stopped, so that whoever waited for its end can read the whole log.
       await log?.close();
       this.#end('EssentialContainerExited', 'Essential container in task exited');
     } finally {
@@ -163,7 +163,7 @@ export class Task {
   }
 }
 
-/** Says of a container that did not start what ECS says. */
+/** Wraps the error of a failed start in ECS's message. */
 function begin<T>(start: () => T): T {
   try {
     return start();

@@ -17,11 +17,11 @@ import { Targets } from './tasks-targets.ts';
 import { Task, type TaskArgs } from './tasks-task.ts';
 
 export interface TasksOptions {
-  /** For files of tasks; it is deleted in the end. */
+  /** Directory for files of tasks. Deleted at the end. */
   directory: string;
-  /** Where images are (GREENLIGHT_TEST_IMAGES of the stand-in `docker`). */
+  /** Directory of images (GREENLIGHT_TEST_IMAGES of the stand-in for `docker`). */
   images: string;
-  /** PEM file that takes the place of RDS's authorities. */
+  /** PEM file used instead of RDS's authorities. */
   authority: string;
   /** PEM file of the authority of the entry point's certificate. */
   entryAuthority?: string;
@@ -35,7 +35,7 @@ export interface TasksOptions {
 }
 
 export interface TasksPart extends Part {
-  /** All tasks so far, the stopped ones too. */
+  /** All tasks so far, including stopped ones. */
   tasks(): {
     arn: string;
     cluster: string;
@@ -44,11 +44,11 @@ export interface TasksPart extends Part {
     pid: number | undefined;
     address: string | undefined;
   }[];
-  /** What went wrong in the background. */
+  /** Errors of background work. */
   errors: unknown[];
 }
 
-/** ECS: every task is a process here, in the directory of its image. */
+/** ECS: each task is a process in the directory of its image. */
 export function tasksPart(options: TasksOptions): TasksPart {
   const {
     directory,
@@ -94,7 +94,7 @@ export function tasksPart(options: TasksOptions): TasksPart {
     return (await clients.of(region).containers.send(asked)).taskDefinition;
   }
 
-  /** moto's description of a service with what really runs. */
+  /** moto's description of a service, completed by what really runs. */
   function withFacts(described: Record<string, unknown>): Record<string, unknown> {
     const service = services.get(`${last(described['clusterArn'])}/${text(described['serviceName'])}`);
     return service === undefined ? described : { ...described, ...service.answer() };
@@ -159,7 +159,10 @@ export function tasksPart(options: TasksOptions): TasksPart {
     return serviceAnswer(answer);
   }
 
-  /** In moto's place: it wants `memory` of each container, which Fargate does not, and knows no task of a service. */
+  /**
+   * Replaces moto's RunTask, which requires `memory` of each container (Fargate does not) and knows no tasks of
+   * services.
+   */
   async function runTask(call: Call): Promise<Answer> {
     const { input } = call;
     const region = regionOfCall(call);

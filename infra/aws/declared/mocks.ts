@@ -13,14 +13,14 @@ import type { Declared, Options } from './resource-tree.ts';
 import type { AwsSettings } from '../lib/settings.ts';
 
 /**
- * Runs the programs against Pulumi's mocks: what they declare, without an account, a plug-in or a network. The runtime of
- * Pulumi is one per process, and this takes it: a process that also runs the engine uses `declareApart`.
+ * Runs the programs with Pulumi's mocks to find what they declare, without an account, a plug-in or a network. Pulumi's
+ * runtime is one per process and the mocks replace it, so a process that also runs the engine uses `declareApart`.
  */
 
-/** Outputs of the stacks that have been declared, by name: what stack references find. */
+/** Outputs of the stacks that have been declared, by stack name, for stack references. */
 export type Outputs = Map<string, Record<string, unknown>>;
 
-/** What AWS would answer, as far as programs read it. */
+/** The outputs that AWS would give a resource, as far as programs read them. */
 function answer(
   type: string,
   name: string,
@@ -29,7 +29,7 @@ function answer(
 ): Record<string, unknown> {
   const region = (inputs['region'] as string | undefined) ?? settings.region;
   const arn = `arn:aws:${type.split(':')[1]}:${region}:${settings.accountId}:${name}`;
-  // `a` of `eu-central-1a`.
+  // Named after the zone's letter: `private-a` in `eu-central-1a`.
   const inEachZone = (kind: string) => settings.availabilityZones.map((zone) => `${kind}-${zone.at(-1)}`);
   const own: Record<string, () => Record<string, unknown>> = {
     'awsx:ec2:Vpc': () => ({
@@ -58,14 +58,14 @@ function answer(
   return { name, ...inputs, arn, ...own[type]?.() };
 }
 
-/** What is looked up, as far as programs do. */
+/** Results of the look-ups that programs make. */
 const found = (token: string, { subnetId }: Record<string, unknown>): Record<string, unknown> =>
   token === 'aws:ec2/getRouteTable:getRouteTable' ? { routeTableId: `routes-of-${String(subnetId)}` } : {};
 
 const envelope = '4dabf18193072939515e22adb298388d';
 const isSecret = (value: unknown): boolean => typeof value === 'object' && value !== null && envelope in value;
 
-/** Secrets reach the engine in an envelope; rules and tests look into it. */
+/** Replaces the envelopes in which secrets reach the engine by their values, which policy rules and tests read. */
 function open(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(open);
   if (typeof value !== 'object' || value === null || value instanceof pulumi.asset.AssetArchive) return value;
@@ -95,13 +95,13 @@ const endOfUrn = (urn: string): string => {
   return `${types.split('$').at(-1)} ${name}`;
 };
 
-/** Mocks are not told parents and options of resources: reads them from the requests on their way there. */
-function listen(): Map<string, Requested> {
+/** Mocks do not get the parents and options of resources. Reads them from the registration requests. */
+function recordRequests(): Map<string, Requested> {
   const requested = new Map<string, Requested>();
   const monitor = pulumi.runtime.getMonitor();
   if (monitor === undefined) throw new Error('set the mocks first');
   const register = monitor.registerResource.bind(monitor) as (request: Request, ...rest: unknown[]) => unknown;
-  const heard = (request: Request, ...rest: unknown[]) => {
+  const recording = (request: Request, ...rest: unknown[]) => {
     const parent = endOfUrn(request.getParent());
     requested.set(`${request.getType()} ${request.getName()}`, {
       parent: parent.startsWith('pulumi:pulumi:Stack') || parent.trim() === '' ? undefined : parent,
@@ -114,7 +114,7 @@ function listen(): Map<string, Requested> {
     });
     return register(request, ...rest);
   };
-  Object.assign(monitor, { registerResource: heard });
+  Object.assign(monitor, { registerResource: recording });
   return requested;
 }
 
@@ -123,7 +123,7 @@ const unseen: Requested = {
   options: { protect: false, ignoreChanges: [], deleteBeforeReplace: false, dependsOn: [] },
 };
 
-/** Makes mocks of the runtime for one stack; what is declared from then on is in the list. */
+/** Sets Pulumi's mocks for one stack. Resources that are declared afterwards are added to the returned list. */
 export async function mockStack(stack: string, settings: AwsSettings, outputs: Outputs): Promise<Declared[]> {
   const declared: Declared[] = [];
   await pulumi.runtime.setMocks(
@@ -146,11 +146,11 @@ export async function mockStack(stack: string, settings: AwsSettings, outputs: O
     stack,
     false,
   );
-  const requested = listen();
+  const requested = recordRequests();
   return declared;
 }
 
-/** What one stack's program declares; what it gives to the other stacks is added to `outputs`. */
+/** The resources that one stack's program declares. Adds the stack's outputs to `outputs`. */
 export async function declareStack(
   environment: EnvironmentName,
   config: StackConfig,
@@ -177,7 +177,7 @@ export const known = <T>(value: pulumi.Input<T>): Promise<T> =>
     pulumi.output(value).apply((plain) => resolve(plain as T));
   });
 
-/** All stacks of an environment, both colours with a version: as it is while a release moves traffic. */
+/** All stacks of an environment, both colours with a version, as during a release. */
 export async function declareAll(spec: EnvironmentSpec, settings: AwsSettings): Promise<Record<StackKind, Declared[]>> {
   const { environment } = spec;
   const artefact: Artefact = { version: '0.0.0', digest: `sha256:${'0'.repeat(64)}`, location: '' };

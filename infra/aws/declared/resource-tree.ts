@@ -22,7 +22,7 @@ export interface Declared {
   /** Inputs that the engine is told to keep secret. */
   secrets: string[];
   options: Options;
-  /** Type and name of the component that it is part of; absent: of the stack itself. */
+  /** Type and name of the component that contains it. Absent: directly in the stack. */
   parent?: string;
 }
 
@@ -40,12 +40,13 @@ export interface StackTree {
 }
 
 /**
- * What the programs declare for an environment, both colours with a version, in a process of its own: Pulumi's runtime is one
- * per process, and the engine may need it later. Needs no account, plug-in or network; takes some seconds.
+ * The resources that the programs declare for an environment, both colours with a version. Uses a child process,
+ * because Pulumi's runtime is one per process and the engine may need it later. Needs no account, plug-in or network;
+ * takes some seconds.
  */
 export async function declareApart(spec: EnvironmentSpec, settings: AwsSettings): Promise<DeclaredStacks> {
   const program = fileURLToPath(new URL('./child.ts', import.meta.url));
-  // Nothing of Pulumi's environment: it would look for an engine that is not there.
+  // Without Pulumi's environment variables: with them the child would look for an engine.
   const child = spawn(process.execPath, [program], {
     ...childEnvironment({}, ownVariables),
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -59,16 +60,16 @@ export async function declareApart(spec: EnvironmentSpec, settings: AwsSettings)
   const [answer, complaint, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
   if (code === 0) return JSON.parse(answer) as DeclaredStacks;
   throw new OperationError(
-    `finding out what ${spec.environment} would be made of`,
+    `determining the resources of ${spec.environment}`,
     reason(complaint),
     'correct what the message names in the release definition',
   );
 }
 
-/** The error's own words, without its stack. */
+/** The error's message, without its stack trace. */
 function reason(complaint: string): string {
   const line = complaint.split('\n').findIndex((found) => /^(\w*Error|Error): /.test(found));
-  if (line === -1) return complaint.trim().slice(-500) || 'the programs ended without a word';
+  if (line === -1) return complaint.trim().slice(-500) || 'the programs ended without a message';
   const rest = complaint.split('\n').slice(line);
   const end = rest.findIndex((found) => /^\s+at /.test(found));
   return rest
@@ -102,10 +103,10 @@ const shortType = ({ type }: TreeNode): string => type.split(':').at(-1) as stri
 const resourcesBelow = (node: TreeNode): TreeNode[] =>
   node.children.flatMap((child) => (isComponent(child) ? resourcesBelow(child) : [child, ...resourcesBelow(child)]));
 
-/** Characters of a line's list of types; what does not fit is counted. */
+/** Maximum length of the list of types in a line. Types that do not fit are counted. */
 const listWidth = 84;
 
-/** `2 Role, RolePolicy`: most of a kind first. */
+/** `2 Role, RolePolicy`: the most frequent type first. */
 function counts(nodes: TreeNode[]): string {
   const byType = new Map<string, number>();
   for (const node of nodes) byType.set(shortType(node), (byType.get(shortType(node)) ?? 0) + 1);
@@ -117,13 +118,13 @@ function counts(nodes: TreeNode[]): string {
   return [...fits, ...(more === 0 ? [] : [`and ${more} more ${more === 1 ? 'kind' : 'kinds'}`])].join(', ');
 }
 
-/** For the terminal: per stack its parts, each with what it is made of. Pure. */
+/** For the terminal: the components of each stack, and the types of resources in each. Pure. */
 export const renderTree = (trees: StackTree[]): string => trees.map(renderStack).join('\n');
 
 function renderStack({ stack, roots }: StackTree): string {
   const root = roots.find(isComponent);
   if (root === undefined) return `${stack}: nothing`;
-  // `api` of `production-blue-api`: what the stack's name says already is left out.
+  // `api` of `production-blue-api`: without the stack's name.
   const label = (part: TreeNode) => {
     const own = part.name.replace(`${root.name}-`, '');
     const type = shortType(part);

@@ -1,11 +1,14 @@
 import { colours, type Colour, type EnvironmentName } from '../../model.ts';
 
 /**
- * Names of alarms say what they are about, as CloudWatch tells little else to who is notified:
- * `<application>/<environment>/<colour>/<part>/<kind>`.
+ * Names of alarms: `<application>/<environment>/<colour>/<part>/<kind>`. A notification of CloudWatch says little else,
+ * so the name has to identify the subject.
  */
 
-/** Part that stands for the colour's database; the others are services. A kind belongs to one of the two alone. */
+/**
+ * The part that stands for the colour's database; other parts are services. Each kind is either of databases or of
+ * services, so a service may be named `database` too.
+ */
 export const databasePart = 'database';
 
 export const serviceAlarms = ['errors', 'latency', 'tasks'] as const;
@@ -24,13 +27,13 @@ export interface AlarmPlace {
   environment: EnvironmentName;
 }
 
-/** Begin of the names of all alarms of an environment. */
+/** Prefix of the names of all alarms of an environment. */
 export const alarmPrefix = ({ application, environment }: AlarmPlace): string => `${application}/${environment}/`;
 
 export const alarmName = (place: AlarmPlace, { colour, part, kind }: AlarmSubject): string =>
   `${alarmPrefix(place)}${colour}/${part}/${kind}`;
 
-/** Undefined where it is no alarm of this environment. */
+/** Undefined if it is no alarm of this environment. */
 export function parseAlarmName(place: AlarmPlace, name: string): AlarmSubject | undefined {
   if (!name.startsWith(alarmPrefix(place))) return undefined;
   const [inColour, part, ofKind, ...more] = name.slice(alarmPrefix(place).length).split('/');

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 
-/** Addresses of a network, IPv4: `10.0.0.0/16`. */
+/** IPv4 addresses of a network, such as `10.0.0.0/16`. */
 export const cidrBlock = z.cidrv4('addresses of a network look like 10.0.0.0/16');
 
-/** Whether two blocks have an address in common: then the smaller one is in the larger. */
+/** Whether two blocks share an address, which means that one contains the other. */
 export function overlap(one: string, other: string): boolean {
   const [[mine, bits], [theirs, otherBits]] = [parsed(one), parsed(other)];
   const size = 2 ** (32 - Math.min(bits, otherBits));

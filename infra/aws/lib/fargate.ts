@@ -15,7 +15,7 @@ const memoryOf = new Map([
   [16_384, steps(32_768, 122_880, 8192)],
 ]);
 
-/** What is wrong with a pair, and at which of both; undefined where Fargate offers it. */
+/** What is wrong with a pair of CPU and memory, and with which of them. Undefined if Fargate offers the pair. */
 export function notOffered(cpu: number, memory: number): { at: 'cpu' | 'memory'; message: string } | undefined {
   const offered = memoryOf.get(cpu);
   if (offered === undefined) return { at: 'cpu', message: `Fargate offers ${[...memoryOf.keys()].join(', ')}` };

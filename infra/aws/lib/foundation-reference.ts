@@ -2,14 +2,14 @@ import * as pulumi from '@pulumi/pulumi';
 import type { Colour, EnvironmentName, EnvironmentSpec } from '../../model.ts';
 import { stackReference } from '../../stacks.ts';
 
-/** What the other stacks of the environment read of its foundation, and what the run time needs to reach it. */
+/** Outputs of the foundation, for the other stacks of the environment and for the runtime. */
 export interface FoundationOutputs {
   spec: EnvironmentSpec;
   baseUrl: string;
   network: NetworkOutputs;
   securityGroups: Record<keyof AccessGroups, string>;
   listenerArn: string;
-  /** `app/<name>/<id>`, as the dimensions of CloudWatch have it. */
+  /** `app/<name>/<id>`: the value of CloudWatch's dimension `LoadBalancer`. */
   balancerSuffix: string;
   fenceTargetGroupArn: string;
   cluster: { name: string; arn: string };
@@ -19,20 +19,23 @@ export interface FoundationOutputs {
   bucket: string;
   alarmTopicArn: string;
   deliveryQueueUrl: string;
-  /** Secret that holds the value of `x-greenlight-secret`: stacks read the output, the run time reads the secret. */
+  /**
+   * Secret that holds the value of `x-greenlight-secret`. Stacks read the output `routeSecret`, the runtime reads this
+   * secret.
+   */
   routeSecretArn: string;
-  /** What one-off tasks (jobs, previews) run with: their definitions are made at run time, one per artefact. */
+  /** For one-off tasks (jobs, previews), whose task definitions are registered at run time. */
   jobs: { executionRoleArn: string; taskRoleArn: string; logGroup: string };
-  /** What databases for one rehearsal are made with, at run time. */
+  /** For the temporary databases of a rehearsal, which are created at run time. */
   scratch: { subnetGroup: string; parameterGroup: string };
 }
 
-/** What the traffic stack reads of a colour: its target groups, by service. */
+/** Target groups of a colour, by service. */
 export type TargetGroupArns = Record<string, string>;
 
 type OutputReader = <T>(name: string) => Promise<T>;
 
-/** Reads outputs of another stack of the environment, which throws an Error where that is not up yet. */
+/** Reads outputs of another stack of the environment. The reader throws an Error if that stack is not up. */
 function reader(environment: EnvironmentName, kind: 'foundation' | Colour): OutputReader {
   const reference = new pulumi.StackReference(stackReference(environment, kind));
   return async <T>(name: string) => {
@@ -46,7 +49,7 @@ function reader(environment: EnvironmentName, kind: 'foundation' | Colour): Outp
   };
 }
 
-/** All that the foundation recorded, with the header route's secret, which stays one. */
+/** The foundation's outputs, and the secret of the header route, which stays marked as a secret. */
 export async function readFoundation(
   environment: EnvironmentName,
 ): Promise<{ foundation: FoundationOutputs; routeSecret: pulumi.Output<string> }> {
@@ -55,7 +58,7 @@ export async function readFoundation(
   return { foundation, routeSecret: pulumi.secret(secret) };
 }
 
-/** Throws an Error where no version runs on the colour: nothing can be sent there. */
+/** Throws an Error if no version runs on the colour. */
 export const readTargetGroups = (environment: EnvironmentName, colour: Colour): Promise<TargetGroupArns> =>
   reader(environment, colour)<TargetGroupArns>('targetGroups');
 

@@ -7,18 +7,20 @@ import type { AwsSettings } from './settings.ts';
 /** Value of the tag `release` of a colour on which no version runs. */
 export const noRelease = 'none';
 
-/** Where resources belong: what names them, tags them, and bounds what they may do. */
+/** What the resources of a stack have in common: names, tags, settings and the permissions boundary. */
 export interface Place {
   environment: EnvironmentName;
   settings: AwsSettings;
   tags: Record<string, string>;
-  /** ARN of the policy that no role here can go beyond, whatever else it is given. */
+  /** ARN of the permissions boundary of the roles. */
   boundary: string;
-  /** Production is protected from deletion, and spread over zones; everything else is the same in both environments. */
+  /**
+   * Production is protected from deletion and redundant across zones. Nothing else differs between the environments.
+   */
   production: boolean;
 }
 
-/** `colour`: of a colour's stack, with the version that runs on it. */
+/** `colour` is given for a colour's stack, with the version that runs on it. */
 export function placeOf(
   environment: EnvironmentName,
   application: string,
@@ -32,11 +34,11 @@ export function placeOf(
   return { environment, settings, tags, boundary, production: environment === 'production' };
 }
 
-/** The provider of one stack. It asks whose credentials it has, and refuses to work in any account but the configured one. */
+/** The provider of one stack. It refuses the credentials of any account but the configured one. */
 export const accountProvider = ({ settings }: Place): Provider =>
   new Provider('aws', { region: settings.region, allowedAccountIds: [settings.accountId] });
 
-/** Base of the components: children inherit the provider, and are named after the environment. */
+/** Base of the components: children inherit the provider and are named after the environment. */
 export abstract class Component extends pulumi.ComponentResource {
   readonly place: Place;
 
@@ -45,7 +47,10 @@ export abstract class Component extends pulumi.ComponentResource {
     this.place = place;
   }
 
-  /** `production-<name>`. Pulumi adds a random suffix for AWS, so a replacement can be made before the old one goes. */
+  /**
+   * `production-<name>`. Pulumi adds a random suffix, so that a replacement can be created before the old resource is
+   * deleted.
+   */
   protected named = (name: string): string => `${this.place.environment}-${name}`;
 
   protected get child(): pulumi.CustomResourceOptions {
@@ -53,11 +58,11 @@ export abstract class Component extends pulumi.ComponentResource {
   }
 }
 
-/** Name of a colour's database instance: fixed, as its log groups and the dashboard are named after it. */
+/** Name of a colour's database instance. Fixed, because its log groups and the dashboard refer to it. */
 export const databaseIdentifier = (
   { tags, environment }: Pick<Place, 'tags' | 'environment'>,
   colour: Colour,
 ): string => `${tags['application']}-${environment}-${colour}`;
 
-/** Tag, and its value, by which the backup plan finds what it protects. */
+/** Tag by which the backup plan selects what it backs up. */
 export const backupTag = (place: Place): Record<string, string> => ({ backup: place.environment });

@@ -2,57 +2,60 @@ import type * as pulumi from '@pulumi/pulumi';
 import { colours, other, type Colour, type EnvironmentSpec, type Split } from '../../model.ts';
 
 /**
- * The rules of the listener as plain data, in the terms of an Application Load Balancer: it takes the first rule, by
- * priority, of which all conditions hold. The same decisions as the local entry point's, as far as a rule can say them.
+ * The listener's rules as plain data, in the terms of an Application Load Balancer: it takes the first rule, by
+ * priority, whose conditions all match. They decide like the local entry point, as far as a rule can express it.
  */
 
-/** A condition holds when one of its values matches. */
+/** A condition matches if one of its values does. */
 export type Condition =
   | { kind: 'path'; values: string[] }
   | { kind: 'method'; values: string[] }
   | { kind: 'header'; name: string; values: pulumi.Input<string>[] };
 
-/** Where a rule sends a request: shares of a service's colours, to the fence, or nowhere. */
+/** Where a rule sends a request: to colours of a service by weight, to the write hold's function, or nowhere (404). */
 export type Destination =
   { kind: 'colours'; service: string; weights: Partial<Record<Colour, number>> } | { kind: 'fence' } | { kind: 'none' };
 
 export interface PlannedRule {
-  /** Within the stack; also the rule's name in AWS, by its tag. */
+  /** Unique in the stack. Also the rule's tag `Name` in AWS (`ruleTag`). */
   name: string;
   priority: number;
   conditions: Condition[];
   to: Destination;
 }
 
-/** Where in the order of rules each kind begins. */
+/** First priority of each kind of rule. */
 export const priorities = {
   header: { blue: 100, green: 200 },
-  /** Here the fence's rules hold writes: behind the header routes, before everything else. */
+  /** Hold rules that are on: after the header routes, before everything else. */
   fenceUp: 1000,
   routes: 2000,
-  /** Here they wait, behind rules that match every write. */
+  /** Hold rules that are off: after rules that match every write, so that no request reaches them. */
   fenceDown: 40_000,
 } as const;
 
 /**
- * Seconds for which a client stays with the colour that its first read went to: a page and what belongs to it come from one
- * version. Short, so that the observed share follows the weights within a step.
+ * Seconds for which a client stays with the colour of its first read, so that a page and its resources come from one
+ * version. Short, so that within a canary step the observed share follows the weights.
  */
 export const stickySeconds = 60;
 
-/** Begin of the names of the fence's rules. */
+/** Prefix of the names of the hold rules. */
 export const fenceName = 'fence';
 
-/** Tag on the fence's rules: when the hold ends by itself, ms since the epoch; not by itself where a word follows (`fence-lease.ts`). */
+/**
+ * Tag of the hold rules: when the hold ends by itself, ms since the epoch. A value that is no number disables that
+ * (`fence-lease.ts`).
+ */
 export const leaseTag = 'greenlight-hold-until';
 
-/** A rule's name as its tag `Name` has it: without what a path may have and a tag may not. */
+/** A rule's name as the value of its tag `Name`: characters that a tag may not contain are replaced. */
 export const ruleTag = (name: string): string => name.replaceAll(/[^\w+=.:/@-]/g, '_');
 
-/** Strings that one condition takes, and one rule, says the guide of Elastic Load Balancing. */
+/** Quotas of the Elastic Load Balancing guide: values per condition and per rule. */
 const valuesPerCondition = 3;
 const valuesPerRule = 5;
-/** Rules of a load balancer, without its default rules; the quota can be raised, and then this. */
+/** Quota of rules per load balancer, without default rules. If AWS raises an account's quota, raise this as well. */
 export const rulesPerBalancer = 100;
 
 interface Route {
@@ -60,13 +63,16 @@ interface Route {
   service: string;
 }
 
-/** Longest prefix first: rules are made in this order, so the longest that matches decides. */
+/** Longest prefix first: priorities follow this order, so that the longest matching prefix wins. */
 export const routesOf = ({ services }: Pick<EnvironmentSpec, 'services'>): Route[] =>
   services
     .flatMap(({ name, routes }) => routes.map((prefix) => ({ prefix, service: name })))
     .sort((a, b) => b.prefix.length - a.prefix.length || (a.prefix < b.prefix ? -1 : 1));
 
-/** All that begins with a prefix; what is a wildcard to the balancer is no part of a route. */
+/**
+ * Matches paths that begin with a prefix. Throws an Error if the prefix contains a wildcard of the balancer (`*` or
+ * `?`).
+ */
 export function below(prefix: string): { kind: 'path'; values: [string] } {
   if (/[*?]/.test(prefix)) throw new Error(`the path ${prefix} has a wildcard: on AWS a route is a plain prefix`);
   return { kind: 'path', values: [`${prefix}*`] };
@@ -74,13 +80,17 @@ export function below(prefix: string): { kind: 'path'; values: [string] } {
 
 const cookie = (name: string): Condition => ({ kind: 'header', name: 'cookie', values: [`*${name}=*`] });
 
-/** Set by the application on its answer to a write, as a balancer of AWS cannot set cookies; see docs/aws.md. */
+/**
+ * The application sets this cookie on its answer to a write, because an AWS balancer cannot set cookies (docs/aws.md).
+ */
 const hasWritten = cookie('greenlight_wrote');
 
 const chunks = <T>(list: T[], size: number): T[][] =>
   Array.from({ length: Math.ceil(list.length / size) }, (_, i) => list.slice(i * size, (i + 1) * size));
 
-/** Requests with the header route's headers, to one colour whatever the split says. Made with the colour. */
+/**
+ * Rules that send requests with the header route's headers to one colour, whatever the split. Declared with the colour.
+ */
 export function headerRules(
   spec: EnvironmentSpec,
   colour: Colour,
@@ -100,7 +110,7 @@ export function headerRules(
   }));
 }
 
-/** Rules of the traffic stack for a split. Throws an Error where a balancer cannot hold as many. */
+/** Rules of the traffic stack for a split. Throws an Error if there are more than `rulesPerBalancer`. */
 export function trafficRules(spec: EnvironmentSpec, split: Split): PlannedRule[] {
   const routes = routesOf(spec);
   const planned = [
@@ -113,7 +123,7 @@ export function trafficRules(spec: EnvironmentSpec, split: Split): PlannedRule[]
   const all = planned.length + colours.length * routes.length;
   if (all > rulesPerBalancer)
     throw new Error(
-      `the routes need ${all} rules, and a load balancer has ${rulesPerBalancer}: fewer routes, or a raised quota`,
+      `the routes need ${all} rules, and a load balancer takes ${rulesPerBalancer}: use fewer routes, or have AWS raise the quota and change rulesPerBalancer`,
     );
   return planned;
 }
@@ -123,7 +133,7 @@ const numbered = (rules: Omit<PlannedRule, 'priority'>[], from: number): Planned
 
 type Rule = Omit<PlannedRule, 'priority'>;
 
-/** What matches every write, whichever service it is for. */
+/** The hold rules. Together they match every write to any service. */
 function fence({ writes }: EnvironmentSpec): Rule[] {
   const conditions: Condition[] = [
     ...chunks(writes.methods, valuesPerCondition).map((values): Condition => ({ kind: 'method', values })),
@@ -140,8 +150,8 @@ function fence({ writes }: EnvironmentSpec): Rule[] {
 }
 
 /**
- * A write that proves where the fence is: the fence takes it where it is up, and else the rule below it, which answers 404
- * itself. So it never reaches the application. Undefined where nothing is a write.
+ * A write that shows whether writes are held. If they are, a hold rule matches it and it gets 503. If not, the rule
+ * `proof` below answers 404. It never reaches the application. Undefined if the application declares no writes.
  */
 export function fenceProof({ writes }: Pick<EnvironmentSpec, 'writes'>): { method: string; path: string } | undefined {
   const [method] = writes.methods;
@@ -155,7 +165,7 @@ function proof(spec: EnvironmentSpec): Rule[] {
   return request === undefined ? [] : [{ name: 'proof', conditions: [below(request.path)], to: { kind: 'none' } }];
 }
 
-/** Writes to the live colour; reads of who has just written too; the other reads by weight. */
+/** Writes, and reads of clients that have just written, go to the live colour. Other reads are split by weight. */
 function rulesOfRoute({ writes }: EnvironmentSpec, { prefix, service }: Route, split: Split): Rule[] {
   const { live } = split;
   const here = below(prefix);
@@ -183,7 +193,7 @@ function rulesOfRoute({ writes }: EnvironmentSpec, { prefix, service }: Route, s
 }
 
 /**
- * A colour without a share is left out, instead of having the weight 0: that has been set as 1 (pulumi-aws #5772), and
+ * A colour without a share is left out instead of getting weight 0: the provider has set 0 as 1 (pulumi-aws #5772), and
  * clients that stick to a colour stay with it at weight 0.
  */
 function readWeights({ live, percent }: Split): Partial<Record<Colour, number>> {
@@ -191,7 +201,7 @@ function readWeights({ live, percent }: Split): Partial<Record<Colour, number>> 
   return Object.fromEntries(shares.filter(([, share]) => share > 0));
 }
 
-/** The listener's own default says that nothing is live, which is not so any more. */
+/** The listener's default action says that nothing is live yet, so paths without a route need a 404 of their own. */
 const notFound = (routes: Route[]): Rule[] =>
   routes.some(({ prefix }) => prefix === '/')
     ? []

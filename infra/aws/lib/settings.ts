@@ -4,10 +4,13 @@ import { didYouMean } from '../../lib/nearest.ts';
 import { cidrBlock } from './cidr.ts';
 import { notOffered } from './fargate.ts';
 
-/** Key of the stack configuration that holds the settings, JSON: `greenlight:aws`. The same in all stacks of an environment. */
+/**
+ * Key of the stack configuration that holds the settings, JSON: `greenlight:aws`. The same in all stacks of an
+ * environment.
+ */
 export const awsSettingsKey = 'aws';
 
-/** As the version of Pulumi's provider that this project uses knows them. */
+/** The regions that the pinned version of Pulumi's provider knows. */
 const regions: string[] = Object.values(Region);
 const region = z
   .string()
@@ -21,7 +24,7 @@ export const domain = z
   .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, 'a domain looks like app.example.org')
   .meta({ description: 'name of the entry point, in the hosted zone', examples: ['app.example.org'] });
 
-/** Scaling at known times, before the load comes: cron expression of Application Auto Scaling, in `timeZone`. */
+/** Scaling ahead of load that is known to come: a cron expression of Application Auto Scaling, in `timeZone`. */
 const schedule = z.strictObject({
   name: z
     .string()
@@ -36,7 +39,7 @@ const schedule = z.strictObject({
     .number()
     .int()
     .min(2)
-    .meta({ description: 'tasks from then on, at least', examples: [4] }),
+    .meta({ description: 'minimum number of tasks from then on', examples: [4] }),
 });
 
 const tasks = z
@@ -44,7 +47,10 @@ const tasks = z
     cpu: z
       .number()
       .int()
-      .meta({ description: 'CPU units, 1024 is one vCPU; pairs with memory that Fargate offers', examples: [512] }),
+      .meta({
+        description: 'CPU units, 1024 is one vCPU; Fargate offers certain pairs of cpu and memory',
+        examples: [512],
+      }),
     memory: z
       .number()
       .int()
@@ -53,8 +59,10 @@ const tasks = z
       .number()
       .int()
       .min(2)
-      .meta({ description: 'upper end of the automatic scaling, per service and colour', examples: [8] }),
-    architecture: z.enum(['X86_64', 'ARM64']).meta({ description: 'of tasks and images', examples: ['X86_64'] }),
+      .meta({ description: 'maximum of the automatic scaling, per service and colour', examples: [8] }),
+    architecture: z
+      .enum(['X86_64', 'ARM64'])
+      .meta({ description: 'CPU architecture of tasks and images', examples: ['X86_64'] }),
     schedules: z.array(schedule).default([]).describe('scaling ahead of load that is known to come'),
   })
   .superRefine(({ cpu, memory }, ctx) => {
@@ -69,7 +77,7 @@ const database = z
       .string()
       .regex(/^(15|16|17|18)\.\d+$/, 'give a version of PostgreSQL 15 to 18 with its minor, such as 17.6')
       .meta({
-        description: 'of PostgreSQL; minor versions change with a release, never by themselves',
+        description: 'version of PostgreSQL; minor versions change with a release, never automatically',
         examples: ['17.6'],
       }),
     instanceClass: z
@@ -80,11 +88,11 @@ const database = z
       .number()
       .int()
       .min(20)
-      .meta({ description: 'GiB at first', examples: [50] }),
+      .meta({ description: 'initial GiB', examples: [50] }),
     maxStorage: z
       .number()
       .int()
-      .meta({ description: 'GiB up to which it grows by itself', examples: [200] }),
+      .meta({ description: 'GiB up to which the storage grows automatically', examples: [200] }),
   })
   .describe('database of each colour');
 
@@ -92,9 +100,9 @@ const state = z
   .strictObject({
     bucket: z
       .string()
-      .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'that is no name of a bucket')
+      .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'this is not a valid bucket name')
       .meta({
-        description: 'bucket of state, artefacts, locks and journals; made by hand, see docs/aws.md',
+        description: 'bucket of state, artefacts, locks and journals; created by hand, see docs/aws.md',
         examples: ['example-greenlight-state'],
       }),
     key: z
@@ -102,7 +110,7 @@ const state = z
       .regex(/^(alias\/|arn:aws:kms:)/, 'give alias/<name>, or the ARN of the key')
       .meta({ description: 'KMS key that encrypts the secrets in the state', examples: ['alias/greenlight-state'] }),
   })
-  .describe('what the machines that release share');
+  .describe('state that all machines that release share');
 
 const authorities = z
   .strictObject({
@@ -110,20 +118,20 @@ const authorities = z
       .string()
       .optional()
       .meta({
-        description: "PEM file of the authority of the entry point's certificate; leave out where it is a public one",
+        description: "PEM file of the authority of the entry point's certificate; leave it out for a public authority",
         examples: ['company-ca.pem'],
       }),
     databases: z
       .string()
       .optional()
       .meta({
-        description: "PEM file of the databases' authorities; default: downloaded from AWS once",
+        description: "PEM file of the databases' authorities; by default it is downloaded from AWS once",
         examples: ['rds-global-bundle.pem'],
       }),
     databasePeers: z
       .string()
       .default('/rdsdbdata/rds-metadata/ca-cert.pem')
-      .describe("the same file on the databases' own hosts, for replication between them"),
+      .describe("path of the authorities' file on the database hosts, for replication between the databases"),
   })
   .prefault({})
   .describe('certificate authorities');
@@ -136,26 +144,31 @@ const metrics = z
       .min(1)
       .max(60)
       .default(60)
-      .describe('AWS publishes those of a balancer each minute'),
+      .describe('seconds between data points; AWS publishes those of a balancer every minute'),
     delaySeconds: z
       .number()
       .int()
       .min(0)
       .max(900)
       .default(180)
-      .describe('how late they may be; what is later is stale'),
+      .describe('seconds by which data points may be late; older ones are stale'),
   })
   .prefault({})
   .describe('metrics of CloudWatch');
 
-/** What all environments of one definition share. Without its rules (`consistent`). */
+/**
+ * The settings that all environments of a release definition share, without the rules between settings (`consistent`).
+ */
 export const awsShape = {
   accountId: z
     .string()
     .regex(/^\d{12}$/, 'an account id has 12 digits')
-    .meta({ description: 'any other account is refused before anything is changed', examples: ['123456789012'] }),
+    .meta({
+      description: 'the AWS account; any other is refused before anything is changed',
+      examples: ['123456789012'],
+    }),
   region,
-  backupRegion: region.meta({ description: 'backups are copied there', examples: ['eu-west-1'] }),
+  backupRegion: region.meta({ description: 'region to which backups are copied', examples: ['eu-west-1'] }),
   availabilityZones: z
     .array(z.string())
     .min(2, 'two zones at least, so that the loss of one is no outage')
@@ -167,14 +180,17 @@ export const awsShape = {
   owner: z
     .string()
     .min(1)
-    .meta({ description: 'who answers for the resources: value of the tag owner', examples: ['team-learning'] }),
+    .meta({ description: 'value of the tag owner: who is responsible for the resources', examples: ['team-learning'] }),
   cidrBlock: cidrBlock.default('10.0.0.0/16').describe('addresses of the network'),
   state,
   tasks,
   database,
   image: z
     .strictObject({
-      dockerfile: z.string().default('infra/aws/Dockerfile').describe('makes an image of an artefact directory'),
+      dockerfile: z
+        .string()
+        .default('infra/aws/Dockerfile')
+        .describe('Dockerfile that builds an image from an artefact directory'),
       k6: z.string().default('grafana/k6:1.8.1').describe('image of k6, for load from several tasks'),
     })
     .prefault({})
@@ -189,7 +205,10 @@ export const awsShape = {
   monthlyBudget: z
     .number()
     .positive()
-    .meta({ description: 'US dollars per environment and month above which its owners are told', examples: [900] }),
+    .meta({
+      description: 'US dollars per environment and month above which the alert receivers are notified',
+      examples: [900],
+    }),
 };
 
 interface Related {
@@ -208,7 +227,7 @@ export const consistent = <T extends z.ZodType<Related>>(schema: T) =>
     })
     .superRefine(({ region, availabilityZones }, ctx) => {
       const strange = availabilityZones.filter((zone) => !zone.startsWith(region));
-      // Of a region that is none, no zone can be.
+      // A region that does not exist is reported by its own check.
       if (strange.length === 0 || !regions.includes(region)) return;
       const report = (path: string, message: string) => ctx.addIssue({ code: 'custom', path: [path], message });
       const theirs = regions.find((one) => availabilityZones.every((zone) => zone.replace(/[a-z]$/, '') === one));
@@ -221,12 +240,12 @@ export const consistent = <T extends z.ZodType<Related>>(schema: T) =>
       message: 'must not be below storage',
     });
 
-/** What one environment on AWS needs to know beside the release definition. */
+/** The AWS settings of one environment. */
 export const awsSettingsSchema = consistent(z.strictObject({ ...awsShape, domain }));
 
 export type AwsSettings = z.output<typeof awsSettingsSchema>;
 
-/** Throws an Error that lists all that is wrong, with paths. */
+/** Throws an Error that lists every problem with its path. */
 export function parseAwsSettings(value: unknown): AwsSettings {
   const { success, data, error } = awsSettingsSchema.safeParse(value);
   if (success) return data;

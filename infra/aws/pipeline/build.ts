@@ -9,7 +9,7 @@ import { ecrImage, type PipelineNetwork } from './settings.ts';
 
 const types = { X86_64: 'LINUX_CONTAINER', ARM64: 'ARM_CONTAINER' } as const;
 
-/** "Docker in custom image sample" in the guide of CodeBuild: it starts nothing of what an image starts by itself. */
+/** From "Docker in custom image sample" in the CodeBuild guide: CodeBuild does not run an image's entry point. */
 const startDocker = [
   'nohup dockerd --host=unix:///var/run/docker.sock --storage-driver=overlay2 >/var/log/dockerd.log 2>&1 &',
   `timeout 60 sh -c 'until docker info >/dev/null 2>&1; do sleep 1; done' || { cat /var/log/dockerd.log; exit 1; }`,
@@ -20,14 +20,14 @@ export interface BuildArgs {
   name: string;
   /** `npm run release -- --yes`. */
   command: string;
-  /** From the pipeline, or from the repository by itself. */
+  /** `pipeline`: CodePipeline hands over the source. `repository`: CodeBuild clones it. */
   source: 'pipeline' | 'repository';
   keyArn: pulumi.Input<string>;
-  /** Of the network, beside the one that its settings name. */
+  /** In addition to the security group in the settings of the network. */
   securityGroupIds: pulumi.Input<string>[];
 }
 
-/** Runs one command of Greenlight: never twice at once, for as long as a release may take. */
+/** A CodeBuild project that runs one command of Greenlight, one build at a time. */
 export class Build extends PipelineComponent {
   readonly project: Project;
   readonly #args: BuildArgs;
@@ -54,15 +54,16 @@ export class Build extends PipelineComponent {
         environment: {
           type: types[build.architecture],
           image: build.image,
-          // Default: CodeBuild's own, which pull no image of an account.
+          // By default CodeBuild pulls with its own credentials, which cannot read an account's images.
           imagePullCredentialsType: 'SERVICE_ROLE',
           computeType: build.computeType,
-          // Images are built here, by Docker.
+          // The build runs Docker to build images.
           privilegedMode: true,
         },
-        // Default: as many as the account may have. Two releases at once would only wait for each other's lock.
+        // Unlimited by default, but two releases of an environment exclude each other by its lock.
         concurrentBuildLimit: 1,
-        // Minutes. Default 60: a release with its bake time takes longer. `npm run resume` goes on after one that was cut off.
+        // Minutes. A release with its bake time takes longer than the default of 60. `npm run resume` continues one
+        // that was cut off.
         buildTimeout: build.timeoutMinutes,
         encryptionKey: state.keyArn,
         logsConfig: { cloudwatchLogs: { groupName: logs.name, status: 'ENABLED' } },
@@ -83,7 +84,7 @@ export class Build extends PipelineComponent {
     return { source, sourceVersion: branch, artifacts: { type: 'NO_ARTIFACTS' } };
   }
 
-  /** JSON is YAML. No runtime versions: only CodeBuild's own images have some to choose from. */
+  /** JSON is valid YAML. No `runtime-versions`: only CodeBuild's own images offer them. */
   #buildspec = () =>
     JSON.stringify({
       version: 0.2,
@@ -102,7 +103,7 @@ export class Build extends PipelineComponent {
 
   #securityGroupIds = (network: PipelineNetwork) => [network.securityGroupId, ...this.#args.securityGroupIds];
 
-  /** What the build itself needs; what it may release is in the policies that the administrator made. */
+  /** The rights of the build itself, and the administrator's policies with the rights to release. */
   #role(logs: LogGroup) {
     const { place } = this;
     const statements = [...this.#toRun(logs), ...this.#toJoinTheNetwork()];
@@ -126,14 +127,14 @@ export class Build extends PipelineComponent {
         Action: ['logs:CreateLogStream', 'logs:PutLogEvents'],
         Resource: pulumi.interpolate`${logs.arn}:*`,
       },
-      // The pipeline's hand-over of the source, and the engine's state.
+      // The source that CodePipeline hands over, and the engine's state.
       {
         Effect: 'Allow',
         Action: ['s3:GetObject', 's3:GetObjectVersion', 's3:PutObject'],
         Resource: `arn:aws:s3:::${state.bucket}/*`,
       },
       { Effect: 'Allow', Action: ['kms:Decrypt', 'kms:GenerateDataKey'], Resource: state.keyArn },
-      // With its history: a release records commit and branch.
+      // To clone with the history: a release records commit and branch.
       {
         Effect: 'Allow',
         Action: [

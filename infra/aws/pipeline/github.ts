@@ -7,10 +7,13 @@ import { PipelineComponent, type PipelinePlace } from './component.ts';
 import type { PipelineSettings } from './settings.ts';
 
 const issuer = 'token.actions.githubusercontent.com';
-/** Seconds: 8 hours, as a release with its bake time takes longer than the default of one. */
+/** Seconds. A release with its bake time takes longer than the default of one hour. */
 const longestSession = 8 * 60 * 60;
 
-/** Lets workflows of one repository release, without a stored key: GitHub vouches for the environment that their reviewers let them into. */
+/**
+ * Lets workflows of one repository release without a stored key, by OpenID Connect. GitHub's token names the GitHub
+ * environment of the job, which its reviewers have approved.
+ */
 export class GithubRole extends PipelineComponent {
   readonly role: Role;
 
@@ -29,7 +32,7 @@ export class GithubRole extends PipelineComponent {
   }
 
   #role(providerArn: pulumi.Input<string>) {
-    // Not by its branch: such a workflow would pass by the reviewers of the environment.
+    // The environment, not the branch: a workflow trusted by its branch would bypass the environment's reviewers.
     const trust = trustIn(
       providerArn,
       `${repositoryIn(this.place.settings)}:environment:${this.place.settings.githubEnvironment}`,
@@ -39,14 +42,14 @@ export class GithubRole extends PipelineComponent {
   }
 }
 
-/** As GitHub writes it: `repo:owner/name`, or `repo:owner@1/name@2` with the ids. */
+/** The repository in the token's subject: `repo:owner/name`, or `repo:owner@1/name@2` with the ids. */
 function repositoryIn({ repository, githubIds }: PipelineSettings): string {
   if (githubIds === undefined) return `repo:${repository}`;
   const [owner, name] = repository.split('/');
   return `repo:${owner}@${githubIds.owner}/${name}@${githubIds.repository}`;
 }
 
-/** The subject in full: one with a wildcard lets other environments, or other repositories, in. */
+/** The subject has no wildcard: that would admit other environments or repositories. */
 const trustIn = (provider: pulumi.Input<string>, subject: string) =>
   policyDocument([
     {

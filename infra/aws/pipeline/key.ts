@@ -52,7 +52,8 @@ export class PipelineKey extends PipelineComponent {
         Resource: '*',
         Condition: { ArnLike: { 'kms:EncryptionContext:aws:logs:arn': logs } },
       },
-      // "Notifications" in the guide of the Developer Tools console: it publishes to the topic, through SNS alone.
+      // Notifications of the Developer Tools are published through SNS ("Notifications" in the guide of the Developer
+      // Tools console).
       {
         Sid: 'Publish',
         Effect: 'Allow',

@@ -4,7 +4,7 @@ import { Schedule } from '@pulumi/aws/scheduler/schedule.js';
 import { serviceRole } from '../rights/iam.ts';
 import { PipelineComponent, type PipelinePlace } from './component.ts';
 
-/** Rehearses a release on staging every night: it fails there before it can fail in production. */
+/** Rehearses a release on staging every night, so that problems show there before they reach production. */
 export class NightlyRehearsal extends PipelineComponent {
   constructor(rehearse: Project, place: PipelinePlace, options: pulumi.ComponentResourceOptions) {
     super('NightlyRehearsal', 'nightly', place, options);
@@ -18,7 +18,7 @@ export class NightlyRehearsal extends PipelineComponent {
         // Default: UTC.
         scheduleExpressionTimezone: timeZone,
         flexibleTimeWindow: { mode: 'OFF' },
-        // Default: 185 times over 24 hours. What did not start at night is not wanted in the morning.
+        // By default 185 attempts within 24 hours. A rehearsal must not start in the morning.
         target: {
           arn: rehearse.arn,
           roleArn: role.arn,

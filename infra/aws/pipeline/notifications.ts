@@ -12,7 +12,7 @@ export interface PipelineNotificationsArgs {
   keyArn: pulumi.Input<string>;
 }
 
-/** Tells people of releases and rehearsals that failed. */
+/** Notifies people of failed releases and rehearsals. */
 export class PipelineNotifications extends PipelineComponent {
   constructor(args: PipelineNotificationsArgs, place: PipelinePlace, options: pulumi.ComponentResourceOptions) {
     super('PipelineNotifications', 'pipeline-notifications', place, options);

@@ -9,15 +9,16 @@ import { databasePort } from '../lib/names.ts';
 import { PipelineComponent, type PipelinePlace } from './component.ts';
 import type { PipelineNetwork } from './settings.ts';
 
-/** The network that builds run in, with the other environment's. */
+/** The builds' network and that of the other environment. */
 export type PeeredNetwork = PipelineNetwork & { peer: NonNullable<PipelineNetwork['peer']> };
 
 /**
- * A way from the builds to the other environment's databases, and from nothing else to anything: builds alone have the group
- * that those let in. Their own environment's databases, the services of AWS and both entry points they reach as tasks do.
+ * Peers the builds' network with the other environment's, so that builds reach its databases. Nothing else does: only
+ * builds have the security group that those databases admit. Builds reach their own environment's databases, AWS's
+ * services and both entry points with the security group of tasks.
  */
 export class Peering extends PipelineComponent {
-  /** Of builds, beside the one of tasks. */
+  /** Security group of builds, in addition to that of tasks. */
   readonly securityGroupId: pulumi.Output<string>;
   readonly #network: PeeredNetwork;
 
@@ -32,7 +33,7 @@ export class Peering extends PipelineComponent {
     const { vpcId, cidrBlock, privateSubnetIds, peer } = this.#network;
     const connection = new VpcPeeringConnection(
       this.named('peering'),
-      // Both networks are of this account and region, so nobody else has to accept.
+      // `autoAccept` works because both networks are in this account and region.
       { vpcId, peerVpcId: peer.vpcId, autoAccept: true, tags: this.place.tags },
       this.child,
     );
@@ -41,7 +42,7 @@ export class Peering extends PipelineComponent {
     return connection;
   }
 
-  /** Each subnet has a route table of its own: awsx makes them so. */
+  /** awsx gives each subnet its own route table. */
   #route(
     name: string,
     subnetIds: string[],
@@ -55,7 +56,7 @@ export class Peering extends PipelineComponent {
     });
   }
 
-  /** Rules may name a group of another network only while the two are peered. */
+  /** A rule can refer to a group of another network only while the two are peered. */
   #group(connection: VpcPeeringConnection): pulumi.Output<string> {
     const { place } = this;
     const { vpcId, peer } = this.#network;

@@ -10,7 +10,9 @@ import { Peering } from './peering.ts';
 import { ReleasePipeline } from './release.ts';
 import { parsePipelineSettings, pipelineSettingsKey } from './settings.ts';
 
-/** The program of the stack `pipeline`: one per account, beside the environments, brought up by hand. */
+/**
+ * The program of the stack `pipeline`. There is one per account, beside the environments, and it is brought up by hand.
+ */
 export function pipelineProgram(): Record<string, pulumi.Input<unknown>> {
   const settings = parsePipelineSettings(new pulumi.Config('greenlight').requireObject(pipelineSettingsKey));
   const { region, accountId } = settings;
@@ -18,7 +20,10 @@ export function pipelineProgram(): Record<string, pulumi.Input<unknown>> {
   return new ReleaseAutomation(pipelinePlace(settings), { providers: [provider] }).outputs;
 }
 
-/** What releases by itself: on a push to the release branch, at night on staging, and for workflows of GitHub. */
+/**
+ * Automated releases: on a push to the release branch, every night as a rehearsal on staging, and by workflows of
+ * GitHub.
+ */
 class ReleaseAutomation extends PipelineComponent {
   readonly outputs: Record<string, pulumi.Input<unknown>>;
 
@@ -48,7 +53,7 @@ class ReleaseAutomation extends PipelineComponent {
     this.registerOutputs({});
   }
 
-  /** Groups by which builds reach the other environment, where there is a way. */
+  /** Security groups with which builds reach the other environment. Empty without a peer. */
   #peered(): pulumi.Output<string>[] {
     const { network } = this.place.settings;
     if (network?.peer === undefined) return [];

@@ -4,7 +4,7 @@ import { Pipeline } from '@pulumi/aws/codepipeline/pipeline.js';
 import { serviceRole, type Statement } from '../rights/iam.ts';
 import { PipelineComponent, type PipelinePlace } from './component.ts';
 
-/** What is pushed to the release branch is released. */
+/** Releases what is pushed to the release branch. */
 export class ReleasePipeline extends PipelineComponent {
   readonly pipeline: Pipeline;
   readonly #release: Project;
@@ -23,7 +23,7 @@ export class ReleasePipeline extends PipelineComponent {
       this.named('release'),
       {
         name: this.named('release'),
-        // Default V1, which knows no trigger by branch.
+        // The default, V1, has no triggers by branch.
         pipelineType: 'V2',
         // Of pushes that wait for a release to end, only the newest is released.
         executionMode: 'SUPERSEDED',
@@ -58,7 +58,7 @@ export class ReleasePipeline extends PipelineComponent {
         ConnectionArn: connectionArn,
         FullRepositoryId: repository,
         BranchName: branch,
-        // Default: the files alone. A release records commit and branch, which only a clone knows.
+        // By default only the files. A release records commit and branch, which needs a clone.
         OutputArtifactFormat: 'CODEBUILD_CLONE_REF',
       },
     };
@@ -80,7 +80,7 @@ export class ReleasePipeline extends PipelineComponent {
     const { place } = this;
     const { connectionArn, state } = place.settings;
     const { bucket, keyArn } = state;
-    // A pipeline writes below its own name, of which S3's keys have the first 20 characters.
+    // A pipeline writes below the first 20 characters of its own name.
     const own = `arn:aws:s3:::${bucket}/${this.named('release').slice(0, 20)}*`;
     const statements: Statement[] = [
       { Effect: 'Allow', Action: 'codeconnections:UseConnection', Resource: connectionArn },

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { cidrBlock, overlap } from '../lib/cidr.ts';
 
-/** Key of the stack configuration that holds them, JSON: `greenlight:pipeline`. */
+/** Key of the stack configuration that holds the pipeline's settings, JSON: `greenlight:pipeline`. */
 export const pipelineSettingsKey = 'pipeline';
 
 const arn = (service: string) => z.string().regex(new RegExp(`^arn:aws:${service}:`), `an ARN of ${service}`);
@@ -14,16 +14,22 @@ const vpcId = z.string().startsWith('vpc-');
 const subnetIds = z.array(z.string().startsWith('subnet-')).min(1);
 const securityGroupId = z.string().startsWith('sg-');
 
-/** Where builds run, so that they reach the databases: what one `foundation` gives out as network and securityGroups. */
+/**
+ * The network in which builds run, to reach the databases. Values from the outputs `network` and `securityGroups` of
+ * one `foundation`.
+ */
 const network = z
   .strictObject({
     vpcId,
     /** `cidrBlocks` of the release definition. */
     cidrBlock,
     privateSubnetIds: subnetIds,
-    /** That of tasks. */
+    /** Security group of tasks. */
     securityGroupId,
-    /** The other environment, whose databases a release has to reach as well: what its `foundation` gives out. */
+    /**
+     * The other environment, whose databases a release has to reach as well. Values from the outputs of its
+     * `foundation`.
+     */
     peer: z
       .strictObject({ vpcId, cidrBlock, isolatedSubnetIds: subnetIds, databasesSecurityGroupId: securityGroupId })
       .optional(),
@@ -35,7 +41,7 @@ const network = z
 
 export type PipelineNetwork = z.output<typeof network>;
 
-/** What the pipeline of an account needs to know. */
+/** Settings of an account's pipeline. */
 const schema = z.strictObject({
   application: z.string().regex(/^[a-z][a-z0-9-]{0,40}$/),
   accountId: z.string().regex(/^\d{12}$/, 'an account id has 12 digits'),
@@ -43,23 +49,32 @@ const schema = z.strictObject({
   /** Value of the tag `owner`. */
   owner: z.string().min(1),
   repository: z.string().regex(/^[\w.-]+\/[\w.-]+$/, 'a repository looks like owner/name'),
-  /** To GitHub: made by hand once and completed in the console, as one that a stack makes is pending, and of no use to it. */
+  /**
+   * Connection to GitHub, created by hand and completed in the console. One that a stack creates stays pending and is
+   * of no use.
+   */
   connectionArn: arn('codeconnections'),
-  /** What is pushed here is released. */
+  /** What is pushed to this branch is released. */
   branch: z
     .string()
     .regex(/^[\w./-]+$/)
     .default('release'),
-  /** Environment of GitHub whose reviewers approve; its workflows may release. */
+  /** GitHub environment whose reviewers approve. Its workflows may release. */
   githubEnvironment: z
     .string()
     .regex(/^[\w.-]+$/)
     .default('production'),
-  /** Where GitHub puts them into what it vouches for: in repositories made since the summer of 2026, and in those that chose so. */
+  /**
+   * Give them if GitHub puts the ids into the token's subject: in repositories created since the summer of 2026, and in
+   * those that opted in.
+   */
   githubIds: z.strictObject({ owner: z.number().int(), repository: z.number().int() }).optional(),
-  /** One per account: give it where the account has it already. */
+  /** GitHub's OpenID Connect provider. An account can have only one: give its ARN if it exists. */
   githubProviderArn: arn('iam').optional(),
-  /** Rights to release, as the account's administrator made them from docs/aws.md: no stack decides about its own. */
+  /**
+   * Policies with the rights to release, which an administrator created from docs/aws.md. No stack grants its own
+   * rights.
+   */
   releasePolicyArns: z
     .array(arn('iam').regex(/:policy\//, 'an ARN of a policy'))
     .min(1)
@@ -68,7 +83,7 @@ const schema = z.strictObject({
   state: z.strictObject({ bucket: z.string().min(3), keyArn: arn('kms') }),
   network: network.optional(),
   build: z.strictObject({
-    /** Has all that docs/aws.md lists; in the account's own registry, in the region. */
+    /** Contains what docs/aws.md lists. In the account's own registry, in the region. */
     image: z
       .string()
       .regex(ecrImage, 'an image in ECR looks like 123456789012.dkr.ecr.eu-central-1.amazonaws.com/greenlight-build:1'),
@@ -78,18 +93,18 @@ const schema = z.strictObject({
       .default('BUILD_GENERAL1_LARGE'),
     timeoutMinutes: z.number().int().min(30).max(2160).default(480),
   }),
-  /** When staging is rehearsed, on the release branch. */
+  /** When the release branch is rehearsed on staging. */
   nightly: z
     .strictObject({ cron: z.string().startsWith('cron('), timeZone: z.string().min(1) })
     .default({ cron: 'cron(17 2 * * ? *)', timeZone: 'UTC' }),
-  /** Who is told of failures: addresses of e-mail. SNS asks each to confirm. */
+  /** E-mail addresses that are notified of failures. SNS asks each to confirm. */
   notify: z.array(z.email()).min(1),
   logDays: z.number().int().min(30).default(90),
 });
 
 export type PipelineSettings = z.output<typeof schema>;
 
-/** Throws an Error that lists all that is wrong, with paths. */
+/** Throws an Error that lists every problem with its path. */
 export function parsePipelineSettings(value: unknown): PipelineSettings {
   const { success, data, error } = schema.safeParse(value);
   if (success) return data;

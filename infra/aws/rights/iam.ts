@@ -3,13 +3,13 @@ import { Role } from '@pulumi/aws/iam/role.js';
 import { RolePolicy } from '@pulumi/aws/iam/rolePolicy.js';
 import type { Place } from '../lib/place.ts';
 
-/** One statement of a policy document, in AWS's own words. */
+/** One statement of an IAM policy document. */
 export interface Statement {
   Sid?: string;
   Effect: 'Allow' | 'Deny';
   Principal?: unknown;
   Action: pulumi.Input<string> | pulumi.Input<string>[];
-  /** Absent in a trust policy, which stands at its resource. */
+  /** Absent in a trust policy: that applies to its role. */
   Resource?: pulumi.Input<string> | pulumi.Input<string>[];
   Condition?: Record<string, Record<string, pulumi.Input<string> | pulumi.Input<string>[]>>;
 }
@@ -18,20 +18,24 @@ export interface Statement {
 export const policyDocument = (statements: Statement[]): pulumi.Output<string> =>
   pulumi.jsonStringify({ Version: '2012-10-17', Statement: statements });
 
-/** Services whose guides say that they name the account on whose behalf they assume a role. Others would be locked out. */
-const saysForWhom = [
+/**
+ * Services that, according to their guides, send `aws:SourceAccount` when they assume a role. The condition would lock
+ * others out.
+ */
+const sendsSourceAccount = [
   'codebuild.amazonaws.com',
   'ecs-tasks.amazonaws.com',
   'scheduler.amazonaws.com',
   'vpc-flow-logs.amazonaws.com',
 ];
 
-/** What a role needs of its place. One of the pipeline has no boundary: it carries the rights to release. */
+/** The pipeline's roles have no boundary, because they carry the rights to release. */
 type RolePlace = { settings: Pick<Place['settings'], 'accountId'>; tags: Place['tags']; boundary?: string };
 
 /**
- * A role that one AWS service may assume, where it says so on behalf of this account only ("the confused deputy problem" in
- * the IAM guide), and what it may do there: nothing, where `statements` is empty. Its ARN is known once it may.
+ * A role that one AWS service may assume, with the rights in `statements` (may be empty). If the service sends its
+ * account, it may do so only on behalf of this one ("the confused deputy problem" in the IAM guide). `arn` resolves
+ * once the rights are granted.
  */
 export function serviceRole(
   name: string,
@@ -47,7 +51,7 @@ export function serviceRole(
           Effect: 'Allow',
           Principal: { Service: service },
           Action: 'sts:AssumeRole',
-          ...(saysForWhom.includes(service) ? forAccount : {}),
+          ...(sendsSourceAccount.includes(service) ? forAccount : {}),
         },
       ]),
       permissionsBoundary: place.boundary,
@@ -57,6 +61,6 @@ export function serviceRole(
   );
   if (statements.length === 0) return role;
   const granted = new RolePolicy(name, { role: role.id, policy: policyDocument(statements) }, { parent: role });
-  // CreateProject, say, looks at once at what the role may do.
+  // Some calls, such as CodeBuild's CreateProject, check the role's rights at once.
   return { arn: pulumi.all([role.arn, granted.id]).apply(([arn]) => arn), name: role.name };
 }

@@ -1,6 +1,7 @@
 /**
- * Who may release: the rights of the person, of the pipeline and of workflows, as IAM policies that an administrator makes by hand
- * before the first release. No stack makes them, so nobody who can change a stack can widen them. docs/aws.md shows them.
+ * What the rights to release depend on. These rights (of a person, the pipeline or a workflow) are IAM policies that an
+ * administrator creates by hand before the first release. No stack creates them, so nobody who can change a stack can
+ * widen them. docs/aws.md shows them.
  */
 export interface RightsOf {
   accountId: string;
@@ -20,7 +21,10 @@ export interface Statement {
   Condition?: Record<string, Record<string, string | string[]>>;
 }
 
-/** Pure. The most that tasks as they start, the fence and flow logs may ever do; each role has its own part of it. */
+/**
+ * Pure. The permissions boundary: all rights that starting tasks, the write hold's function and flow logs need
+ * together. Each role has its own part of them.
+ */
 export function boundary({ accountId, region }: RightsOf): Statement[] {
   const of = (service: string, resource: string) => `arn:aws:${service}:${region}:${accountId}:${resource}`;
   return [

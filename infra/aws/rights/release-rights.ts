@@ -1,7 +1,7 @@
 import { backupPolicy, boundaryName } from '../lib/names.ts';
 import { boundary } from './release-boundary.ts';
 import type { Statement, RightsOf } from './release-boundary.ts';
-/** Services that take a role in the programs: tasks, the fence, flow logs, backups. */
+/** Services to which the programs pass a role: tasks, the write hold's function, flow logs, backups. */
 const takingRoles = ['ecs-tasks', 'lambda', 'vpc-flow-logs', 'backup'].map((name) => `${name}.amazonaws.com`);
 export interface PolicyDocument {
   Version: '2012-10-17';
@@ -18,8 +18,9 @@ const roles = (accountId: string) =>
   environments.map((environment) => `arn:aws:iam::${accountId}:role/${environment}-*`);
 
 /**
- * Pure. The first three are for whatever releases, and the fourth bounds the roles that they make: without it who may make roles could
- * make one that may do anything. `greenlight-pipeline` is for an administrator: the roles of that stack carry the first three.
+ * Pure. The first three are for whoever releases. The fourth is the boundary of the roles that these create: without
+ * it, the right to create roles would amount to any right. `greenlight-pipeline` is for the administrator who brings up
+ * the stack `pipeline`, whose roles carry the first three.
  */
 export const releaseRights = (of: RightsOf): Record<RightsName, PolicyDocument> => ({
   'greenlight-read': policy(read),
@@ -190,7 +191,10 @@ function declare({ accountId, region, backupRegion, hostedZoneId }: RightsOf): S
   ];
 }
 
-/** What a release calls beside what it declares. Named one by one: it is what a thief of the credentials could do at once. */
+/**
+ * What a release calls in addition to what it declares. Every action is listed, to limit what stolen credentials can
+ * do.
+ */
 function release({ accountId, region, stateBucket, stateKeyArn }: RightsOf): Statement[] {
   const of = (service: string, resource: string) => `arn:aws:${service}:${region}:${accountId}:${resource}`;
   return [
@@ -215,7 +219,7 @@ function release({ accountId, region, stateBucket, stateKeyArn }: RightsOf): Sta
     {
       Sid: 'Traffic',
       Effect: 'Allow',
-      // Rules and target groups of its own are those of previews.
+      // Previews create rules and target groups.
       Action: [
         'elasticloadbalancing:AddTags',
         'elasticloadbalancing:CreateRule',

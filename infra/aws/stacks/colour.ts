@@ -15,14 +15,14 @@ export async function colourStack(
   spec: ColourSpec,
   wanted: AwsSettings,
 ): Promise<Record<string, pulumi.Input<unknown>>> {
-  // What has users is made again as it was: a changed class or version of the database would restart it.
+  // A colour with users keeps its recorded settings: a changed class or version of the database would restart it.
   const settings: AwsSettings = { ...wanted, ...spec.settings };
   const { foundation, routeSecret } = await readFoundation(environment);
   const of = { colour: spec.colour, version: spec.artefact?.version };
   const place = placeOf(environment, foundation.spec.application, settings, of);
   const args = { spec, foundation, routeSecret };
   const colour = new ColourStack(args, place, { providers: [accountProvider(place)] });
-  // Recorded is what all tasks are healthy with.
+  // Recorded only once the database exists and all tasks are healthy.
   const made = <T>(what: T) => colour.made.apply(() => what);
   return { colour: spec.colour, artefact: made(spec.artefact), settings: made(settings), ...colour.outputs };
 }
@@ -36,9 +36,9 @@ interface ColourArgs {
 /** One colour: the database, and every service of one version. */
 class ColourStack extends Component {
   readonly services: Service[];
-  /** Known once the database and every service are there. */
+  /** Resolves once the database exists and the tasks of every service are healthy. */
   readonly made: pulumi.Output<unknown>;
-  /** What the traffic stack and the run time need to reach it. */
+  /** What the traffic stack and the runtime need to reach the colour. */
   readonly outputs: Record<string, pulumi.Input<unknown>>;
   readonly #args: ColourArgs;
   readonly #database: Database;
@@ -84,7 +84,7 @@ class ColourStack extends Component {
     const { foundation, routeSecret, spec } = this.#args;
     const { colour } = spec;
     const version = { version: artefact.version, colour };
-    // The version of the secret with the URL comes first: a task that starts reads it.
+    // The secret's version, not the secret: its value must exist before a task starts and reads it.
     const databaseUrl = this.#logins.app.version.arn;
     const { variables, secrets } = taskEnvironment(foundation, service, version, databaseUrl);
     const args = { colour, service, image: this.#image(artefact), environment: variables, secrets };

@@ -19,19 +19,20 @@ import { Registry } from './services/registry.ts';
 import { RouteSecret } from './network/route-secret.ts';
 import type { AwsSettings } from '../lib/settings.ts';
 
-/** Where `spec.port` says nothing. */
+/** Used if `spec.port` is undefined. */
 const httpsPort = 443;
 
 type Receivers = EnvironmentSpec['alertReceivers'];
 
-/** `alertReceivers` come on their own, as a secret; `spec` has none. */
+/** `alertReceivers` is a secret of the stack's configuration; `spec.alertReceivers` is not used. */
 export async function foundationStack(
   spec: EnvironmentSpec,
   alertReceivers: pulumi.Input<Receivers>,
   settings: AwsSettings,
 ): Promise<Record<string, pulumi.Input<unknown>>> {
   const place = placeOf(spec.environment, spec.application, settings);
-  // What is made depends on how many there are; their addresses stay secret.
+  // Awaited, because the number of receivers decides what is declared. Their addresses are marked secret where they are
+  // used.
   const receivers = await new Promise<Receivers>((resolve) => {
     pulumi.output(alertReceivers).apply(resolve);
   });
@@ -42,7 +43,7 @@ export async function foundationStack(
   return { spec: outputs.spec, foundation: outputs, routeSecret };
 }
 
-/** Everything of an environment that is there once, for both colours. */
+/** What an environment has once, for both colours. */
 class Foundation extends Component {
   readonly outputs: pulumi.Output<FoundationOutputs>;
   /** Value of `x-greenlight-secret`. */
@@ -78,7 +79,7 @@ class Foundation extends Component {
     new Budget(notifications, place, own);
 
     this.outputs = pulumi.output({
-      // Without the receivers, whose addresses are secrets.
+      // Without the receivers, whose addresses are secret.
       spec: { ...spec, alertReceivers: [] },
       baseUrl: `https://${place.settings.domain}${port === httpsPort ? '' : `:${port}`}`,
       network: network.outputs,
@@ -99,14 +100,16 @@ class Foundation extends Component {
     this.registerOutputs({});
   }
 
-  /** For databases that only last as long as a rehearsal: the run time makes them, also before any colour is there. */
+  /**
+   * Groups for the temporary databases of a rehearsal. The runtime creates these, possibly before any colour exists.
+   */
   #forScratch({ vpc }: Network, { database }: EnvironmentSpec) {
     const args = { maxConnections: database.maxConnections, subnetIds: vpc.isolatedSubnetIds, subscribes: false };
     return new DatabaseGroups('scratch', args, this.place, this.child);
   }
 
   #cluster() {
-    // Off by default: without it nothing says how much of its processor a task uses.
+    // Off by default. Without it there is no metric of a task's CPU use.
     const settings = [{ name: 'containerInsights', value: 'enhanced' }];
     return new Cluster(this.named('services'), { settings, tags: this.place.tags }, this.child);
   }

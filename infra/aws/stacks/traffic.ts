@@ -18,7 +18,7 @@ export async function trafficStack(
 ): Promise<Record<string, pulumi.Input<unknown>>> {
   const { foundation } = await readFoundation(environment);
   const place = placeOf(environment, foundation.spec.application, settings);
-  // The other colour may have no version, and then there is nothing of it to be sent to.
+  // A colour without a share is not read: it may have no version, and so no target groups.
   const inUse: Colour[] = split.percent === 0 ? [split.live] : [split.live, other(split.live)];
   const read = inUse.map(async (colour) => [colour, await readTargetGroups(environment, colour)] as const);
   const targetGroups = new Map(await Promise.all(read));
@@ -32,9 +32,9 @@ interface TrafficArgs {
   targetGroups: Map<Colour, TargetGroupArns>;
 }
 
-/** Who gets which requests: the listener's rules, all of which follow from the split. */
+/** The listener's rules, which decide who gets which requests. All of them follow from the split. */
 class Traffic extends Component {
-  /** ARNs of the rules by name. Those of the fence are raised and lowered by their priorities, in one call. */
+  /** ARNs of the rules by name. One call switches the hold rules on or off, by changing their priorities. */
   readonly rules: Record<string, pulumi.Output<string>>;
 
   constructor(
@@ -46,7 +46,8 @@ class Traffic extends Component {
     const { listenerArn, fenceTargetGroupArn } = foundation;
     const colour = (service: string, of: Colour): string => {
       const arn = targetGroups.get(of)?.[service];
-      if (arn === undefined) throw new Error(`${of} has no target group of the service ${service}: bring it up first`);
+      if (arn === undefined)
+        throw new Error(`${of} has no target group of the service ${service}: bring the colour up first`);
       return arn;
     };
     const where = { listenerArn, targets: { colour, fence: fenceTargetGroupArn }, place };

@@ -1,8 +1,8 @@
 import type { Properties } from './serve.ts';
 
 /**
- * Whether what is there is what was declared. AWS says more than was declared (defaults), and lists in an order of its own;
- * neither is a difference.
+ * Whether the found value matches the declared one. AWS adds defaults and has its own order of lists; neither is a
+ * difference.
  */
 export function covers(declared: unknown, found: unknown): boolean {
   if (declared === undefined || declared === null) return true;
@@ -19,15 +19,18 @@ export function covers(declared: unknown, found: unknown): boolean {
     if (typeof found !== 'object' || found === null) return false;
     return Object.entries(declared).every(([key, value]) => covers(value, (found as Properties)[key]));
   }
-  // `1` and `'1'` are the same to AWS.
+  // AWS treats `1` and `'1'` as equal.
   return `${declared as string}` === `${found as string}`;
 }
 
-/** Tags are compared as a whole: one that nobody declared is drift, as to the real plug-in. */
+/** Compares tags in both directions: an undeclared tag is drift, as in the real plug-in. */
 export const sameTags = (declared: unknown, found: unknown): boolean =>
   covers(declared ?? {}, found ?? {}) && covers(found ?? {}, declared ?? {});
 
-/** What AWS gives a resource and no program declares: a record that lacks it is of one whose making was cut off. */
+/**
+ * Properties that AWS sets and no program declares. A record without them belongs to a resource whose creation was
+ * interrupted.
+ */
 const computed = [
   'arn',
   'address',
@@ -44,7 +47,7 @@ const computed = [
   'bucketRegionalDomainName',
 ];
 
-/** The record with what was found different in its place. */
+/** The record, with properties replaced that were found to differ. */
 export function withFound(state: Properties, found: Properties): Properties {
   const merged = { ...state };
   for (const [key, value] of Object.entries(found)) {

@@ -1,24 +1,25 @@
 import { delimiter, join } from 'node:path';
 
-/** Where the engine finds the stand-ins, as `pulumi-resource-<name>`. */
+/** Directory in which the engine finds the stand-ins, as `pulumi-resource-<name>`. */
 export const pluginDirectory = join(import.meta.dirname, 'bin');
 
 export interface PluginEnvironment {
-  /** Of the emulated account. */
+  /** URL of the emulated account. */
   endpoint: string;
   region: string;
-  /** False: nothing runs behind the account, so nothing is waited for. */
+  /** False: nothing runs behind the account, so there is nothing to wait for. */
   waits: boolean;
 }
 
 /**
- * Environment of an engine that works on an emulated account. Plug-ins on PATH are taken whatever version a package asks for,
- * before any installed one, and with a warning; PULUMI_IGNORE_AMBIENT_PLUGINS would forbid it.
+ * Environment variables for an engine that works on an emulated account. Plug-ins on PATH take precedence over
+ * installed ones, whatever version a package asks for, and cause a warning. PULUMI_IGNORE_AMBIENT_PLUGINS would forbid
+ * that.
  */
 export const pluginEnvironment = ({ endpoint, region, waits }: PluginEnvironment): Record<string, string> => ({
   PATH: [pluginDirectory, process.env['PATH'] ?? ''].join(delimiter),
   PULUMI_IGNORE_AMBIENT_PLUGINS: '',
-  // A missing plug-in is an error at once, and never a download.
+  // A missing plug-in is an error at once instead of a download.
   PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: 'true',
   AWS_ENDPOINT_URL: endpoint,
   AWS_ACCESS_KEY_ID: 'AKIAEMULATED',

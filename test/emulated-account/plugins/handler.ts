@@ -6,11 +6,11 @@ export interface Context {
   region: string;
   accountId: string;
   clients: AccountClients;
-  /** Last part of the resource's URN. */
+  /** Name of the resource: the last part of its URN. */
   logicalName: string;
 }
 
-/** How the plug-in names what has no name. */
+/** How the plug-in names a resource without a declared name. */
 export interface AutoName {
   property: string;
   maxLength?: number;
@@ -18,19 +18,22 @@ export interface AutoName {
 }
 
 /**
- * A type of resources. Its inputs are the resolved arguments of its class in @pulumi/aws, so that names cannot differ
- * from those of the real plug-in.
+ * Handler of a resource type. Its inputs are the resolved arguments of its class in @pulumi/aws, so that their names
+ * match the real plug-in's.
  */
 export interface Handler<I = Properties> {
   autoName?: AutoName;
-  /** What the real plug-in fills in where the program says nothing, and programs read. */
+  /** Defaults that the real plug-in sets and programs read. */
   defaults?: Partial<I>;
-  /** Inputs that mean another resource when they change; `all`: each does. */
+  /** Inputs whose change replaces the resource; `all`: every input. */
   replaces: (keyof I)[] | 'all';
   create(inputs: I, context: Context): Promise<{ id: string; outputs?: Properties; unready?: string }>;
-  /** What is really there, as far as it is looked at, in the inputs' words; undefined: it is gone. Absent: nobody looks. */
+  /**
+   * The real state, as far as it is checked, in the form of inputs. Undefined: the resource does not exist. Absent
+   * handler: no check.
+   */
   read?(id: string, state: I & Properties, context: Context): Promise<Properties | undefined>;
-  /** Resolves to the outputs that changed. */
+  /** Resolves to the changed outputs. */
   update?(change: Change<I>, context: Context): Promise<Properties | undefined | void>;
   delete?(id: string, state: I & Properties, context: Context): Promise<void>;
 }
@@ -38,17 +41,17 @@ export interface Handler<I = Properties> {
 export interface Change<I> {
   id: string;
   inputs: I;
-  /** What was recorded. */
+  /** The recorded state. */
   state: I & Properties;
   changed: (...names: (keyof I)[]) => boolean;
 }
 
 export type Table = Record<string, Handler>;
 
-/** Takes a handler of one type into the table of all. */
+/** Converts a typed handler to an entry of the table. */
 export const resource = <Args>(handler: Handler<Unwrap<Args>>): Handler => handler as unknown as Handler;
 
-/** Nothing is made of it; the engine alone knows it. */
+/** Handler of a type that exists only in the engine's state. */
 export const record = (autoName?: AutoName): Handler => ({
   replaces: [],
   ...(autoName && { autoName }),

@@ -3,8 +3,8 @@ import { CreateHostedZoneCommand, DeleteHostedZoneCommand, type Route53Client } 
 const mostTries = 500;
 
 /**
- * A hosted zone whose id looks as AWS makes them (`Z…`), which the settings insist on. Moto's begin with any letter or digit,
- * and it takes none: so it is asked until it gives one, 36 times on average.
+ * Creates a hosted zone whose id begins with `Z`, as AWS's do and the settings require. Moto's ids begin with any
+ * letter or digit and cannot be chosen, so zones are created and deleted until one fits: 36 on average.
  */
 export async function createHostedZone(names: Route53Client, domain: string): Promise<string> {
   for (let i = 0; i < mostTries; i += 1) {

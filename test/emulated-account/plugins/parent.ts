@@ -1,7 +1,7 @@
-/** How soon a plug-in notices that the engine was killed. */
+/** How often to check whether the engine was killed, ms. */
 const checkMs = 200;
 
-/** The engine starts plug-ins, and ends them. They must not work on without one. */
+/** Ends this plug-in if the engine, its parent process, has ended. */
 export function endWithEngine(): void {
   const engine = process.ppid;
   setInterval(() => {

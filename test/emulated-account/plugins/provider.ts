@@ -6,22 +6,22 @@ import { Unready, type Properties, type ResourceProvider } from './serve.ts';
 import { withFound } from './compare.ts';
 import type { AutoName, Context, Handler, Table } from './handler.ts';
 
-/** How the engine writes a value that is not known before the resource it comes from is made. */
+/** The engine's placeholder for a value that is not known until another resource is created. */
 const unknown = '04da6b54-80e4-46f7-96ec-b56ff0331ba9';
 
-/** Random characters at the end of a name that the plug-in made. */
+/** Random characters at the end of a generated name. */
 const randomLength = 7;
 
 const typeOf = (urn: string): string => urn.split('::')[2]?.split('$').at(-1) ?? '';
 const logicalNameOf = (urn: string): string => urn.split('::').slice(3).join('::');
 
-/** Where the provider works: once the engine has configured it, what handlers need to make something there. */
+/** Access to the account. `configure` is called first. */
 export interface Surroundings {
   configure(args: Properties): Promise<void>;
   context(logicalName: string, region: string | undefined): Context;
 }
 
-/** Makes a provider of a table of types. */
+/** Creates a provider from a table of resource types. */
 export function createProvider(
   { name, version }: { name: string; version: string },
   table: Table,
@@ -47,7 +47,7 @@ export function createProvider(
       const { autoName, defaults } = handlerOf(urn);
       const inputs: Properties = { ...defaults, ...news };
       try {
-        // A prefix is completed by the provider, like the real one's: the engine's own name would conflict with it.
+        // The handler completes a `namePrefix`; a generated name would conflict with it, as in the real plug-in.
         if (autoName !== undefined && inputs[autoName.property] === undefined && inputs['namePrefix'] === undefined)
           inputs[autoName.property] = olds[autoName.property] ?? nameFor(urn, autoName, seed);
       } catch (error) {
@@ -103,7 +103,7 @@ export function createProvider(
         await handlerOf(urn)
           .delete?.(id, state, contextOf(urn, state))
           .catch((error: unknown) => {
-            // What is gone already is deleted.
+            // A resource that does not exist counts as deleted.
             if (!isMissing(error)) throw error;
           });
       }),
@@ -119,7 +119,7 @@ function changedInputs(state: Properties, oldInputs: Properties, news: Propertie
 const without = (state: Properties, keys: string[]): Properties =>
   Object.fromEntries(Object.entries(state).filter(([key]) => !keys.includes(key)));
 
-/** Two cannot have one name. One that the plug-in made is made anew for the replacement. */
+/** Two resources cannot share a name. A generated name is generated again for the replacement. */
 function keepsName(urn: string, { autoName }: Handler, state: Properties, news: Properties): boolean {
   if (autoName === undefined) return false;
   const name = news[autoName.property];
@@ -128,7 +128,7 @@ function keepsName(urn: string, { autoName }: Handler, state: Properties, news: 
 
 const beginOf = (urn: string, { prefix = '' }: AutoName): string => `${prefix}${logicalNameOf(urn)}-`;
 
-/** Like the real plug-in's, which refuses a name that gets too long by what it adds. */
+/** As in the real plug-in, which refuses a name that becomes too long with the random suffix. */
 function nameFor(urn: string, autoName: AutoName, seed: Uint8Array): string {
   const { maxLength } = autoName;
   const begin = beginOf(urn, autoName);
@@ -140,7 +140,7 @@ function nameFor(urn: string, autoName: AutoName, seed: Uint8Array): string {
   return begin + createHash('sha256').update(urn).update(seed).digest('hex').slice(0, randomLength);
 }
 
-/** Puts AWS's code before its message. */
+/** Adds what was being done and AWS's error code to an error's message. */
 export async function telling<T>(doing: string, act: () => Promise<T>): Promise<T> {
   try {
     return await act();

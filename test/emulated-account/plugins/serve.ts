@@ -11,7 +11,9 @@ import statusMessages from '@pulumi/pulumi/proto/status_pb.js';
 
 export type Properties = Record<string, unknown>;
 
-/** What a provider does, in the engine's words. Without secrets: the engine takes the marks off and puts them on again. */
+/**
+ * A provider in the engine's terms, without secrets: the engine removes the marks before a call and sets them again.
+ */
 export interface ResourceProvider {
   version: string;
   name: string;
@@ -19,7 +21,7 @@ export interface ResourceProvider {
   check(urn: string, olds: Properties, news: Properties, seed: Uint8Array): { inputs: Properties; failures: string[] };
   diff(urn: string, state: Properties, oldInputs: Properties, news: Properties, ignored: string[]): Difference;
   create(urn: string, inputs: Properties): Promise<{ id: string; state: Properties }>;
-  /** Undefined: it is gone. */
+  /** Resolves to undefined if the resource does not exist. */
   read(id: string, urn: string, state: Properties): Promise<Properties | undefined>;
   update(
     id: string,
@@ -38,7 +40,7 @@ export interface Difference {
   deleteBeforeReplace: boolean;
 }
 
-/** The resource is there, and is not what it should be: the engine records it, and tries to update it in the next run. */
+/** The resource was created but is not in the desired state. The engine records it, and updates it in the next run. */
 export class Unready extends Error {
   readonly id: string;
   readonly state: Properties;
@@ -51,8 +53,8 @@ export class Unready extends Error {
 }
 
 /**
- * Serves a provider to the engine. Pulumi's own server for Node.js hides from a provider how it was configured (region,
- * allowed accounts), what the old inputs were and what is to be ignored; a stand-in of a real plug-in needs all of these.
+ * Serves a provider to the engine. Pulumi's own server for Node.js does not pass on the configuration (region, allowed
+ * accounts), the old inputs and the ignored changes, all of which a stand-in of a real plug-in needs.
  */
 export async function serve(provider: ResourceProvider): Promise<void> {
   const server = new Server({ 'grpc.max_receive_message_length': 400 * 2 ** 20 });
@@ -62,7 +64,7 @@ export async function serve(provider: ResourceProvider): Promise<void> {
       error === null ? resolve(bound) : reject(error),
     );
   });
-  // The engine kills plug-ins: what Node.js would keep of them at their end is kept now.
+  // The engine kills plug-ins, so the compile cache is written now instead of at the end.
   flushCompileCache();
   // The engine reads the port from the first line.
   process.stdout.write(`${port}\n`);
@@ -200,6 +202,6 @@ function failure(error: unknown) {
 
 const plain = (value: Struct | undefined): Properties => value?.toJavaScript() ?? {};
 
-/** Also drops what is undefined, which the protocol cannot say. */
+/** Also drops undefined values, which the protocol cannot express. */
 const struct = (value: Properties): Struct =>
   structMessages.Struct.fromJavaScript(JSON.parse(JSON.stringify(value)) as Record<string, JavaScriptValue>);

@@ -17,8 +17,8 @@ interface Asked {
 }
 
 /**
- * What is wrong with an account before anything in it is changed: a sentence each, with what to do. Reads only. Who it is
- * comes first: where that is wrong, nothing else is asked, and the only sentence says so.
+ * Checks an account before anything in it is changed. Resolves to the problems, one sentence each, with what to do.
+ * Reads only. The identity is checked first: if that is wrong, it is the only problem reported.
  */
 export async function checkAccount(account: Account): Promise<string[]> {
   try {
@@ -27,27 +27,27 @@ export async function checkAccount(account: Account): Promise<string[]> {
     const checks = [checkZones, checkHostedZone, checkStateBucket, checkQuotas];
     return (await Promise.all(checks.map((check) => check(account)))).flat();
   } catch (error) {
-    // A token that expires stops all checks alike, and is reported once.
+    // Expired credentials fail every check, and are reported once.
     if (error instanceof OperationError && error.code === 'credentials-expired') return [sentence(error)];
     throw error;
   }
 }
 
 const checkIdentity = (account: Account): Promise<string[]> =>
-  checking('asking AWS who this is', '', async () => {
+  checking('finding out which AWS account the credentials belong to', '', async () => {
     await refuseStranger(account);
     return [];
   });
 
-/** Rejects with an OperationError where the credentials are those of another account, or of nobody. */
+/** Rejects with an OperationError if there are no valid credentials, or if they belong to another account. */
 export async function refuseStranger({ clients, settings }: Asked): Promise<void> {
   const { accountId, region } = settings;
-  const doing = 'asking AWS who this is';
+  const doing = 'finding out which AWS account the credentials belong to';
   const { Account: found, Arn } = await clients.identity
     .send(new GetCallerIdentityCommand({}))
     .catch((error: unknown) => {
-      const { found: said, todo, code } = asOperationError(doing, error, `see that the region ${region} is right`);
-      // A region that an account has not enabled answers as if the credentials were wrong.
+      const { found: said, todo, code } = asOperationError(doing, error, `check that the region ${region} is right`);
+      // A region that the account has not enabled rejects valid credentials with these codes.
       const hint = /InvalidClientTokenId|UnrecognizedClient/.test(codeOf(error))
         ? `; if they work elsewhere, the region ${region} is not enabled in the account (Account settings in the console)`
         : '';
@@ -61,10 +61,10 @@ export async function refuseStranger({ clients, settings }: Asked): Promise<void
   );
 }
 
-/** Asked of the region itself: one that is not enabled refuses. */
+/** The call goes to the region itself, which refuses it if it is not enabled. */
 async function checkZones({ clients, settings }: Account): Promise<string[]> {
   const { region, availabilityZones } = settings;
-  const todo = `see that the region ${region} is enabled in the account`;
+  const todo = `check that the region ${region} is enabled in the account`;
   return checking(`looking for the zones of ${region}`, todo, async () => {
     const { AvailabilityZones = [] } = await clients.network.send(new DescribeAvailabilityZonesCommand({}));
     const usable = AvailabilityZones.filter(
@@ -84,7 +84,7 @@ async function checkHostedZone({ clients, settings }: Account): Promise<string[]
     const { HostedZone } = await clients.names.send(new GetHostedZoneCommand({ Id }));
     const zone = (HostedZone?.Name ?? '').replace(/\.$/, '');
     if (HostedZone?.Config?.PrivateZone === true)
-      return [`the hosted zone ${Id} (${zone}) is a private one, in which no certificate can prove itself: ${todo}`];
+      return [`the hosted zone ${Id} (${zone}) is private, so no certificate can be validated in it: ${todo}`];
     if (domain === zone || domain.endsWith(`.${zone}`)) return [];
     return [
       `the domain ${domain} is not in the hosted zone ${Id}, which is that of ${zone}: correct aws.domains, or ${todo}`,
@@ -92,10 +92,12 @@ async function checkHostedZone({ clients, settings }: Account): Promise<string[]
   });
 }
 
-/** A release needs an instance for the rehearsal on a restored backup, beside both colours'. */
+/**
+ * Database instances that a release needs in addition to those of the colours: one, to rehearse on a restored backup.
+ */
 const scratchInstances = 1;
 
-/** The only quota of those that a release runs into that its service tells with what is used of it. Not knowing is no problem. */
+/** The only quota for which AWS reports the usage as well. If it cannot be read, that is no problem. */
 async function checkQuotas({ clients, settings }: Account): Promise<string[]> {
   const answer = await clients.databases.send(new DescribeAccountAttributesCommand({})).catch(() => undefined);
   const quota = answer?.AccountQuotas?.find(({ AccountQuotaName }) => AccountQuotaName === 'DBInstances');
@@ -106,27 +108,30 @@ async function checkQuotas({ clients, settings }: Account): Promise<string[]> {
   ];
 }
 
-const byHand = 'docs/aws.md says how to make it';
+const howToCreate = 'docs/aws.md says how to create it';
 
-/** The bucket of the state, which no stack makes. Of this account: a name that is free can be taken by a stranger. */
+/**
+ * The state's bucket, which no stack creates. It must belong to this account: bucket names are global, so a stranger
+ * may own the name.
+ */
 export async function checkStateBucket({ clients: { objects }, settings }: Account): Promise<string[]> {
   const { bucket } = settings.state;
   const of = { Bucket: bucket, ExpectedBucketOwner: settings.accountId };
-  const doing = `looking at the bucket ${bucket} of the state`;
+  const doing = `checking the bucket ${bucket} of the state`;
 
-  return checking(doing, `see that it is a bucket of this account in ${settings.region}`, async () => {
+  return checking(doing, `check that it is a bucket of this account in ${settings.region}`, async () => {
     let versioning: string | undefined;
     try {
       versioning = (await objects.send(new GetBucketVersioningCommand(of))).Status;
     } catch (error) {
-      if (codeOf(error) === 'NoSuchBucket') return [`the bucket ${bucket} of the state is not there: ${byHand}`];
+      if (codeOf(error) === 'NoSuchBucket') return [`the bucket ${bucket} of the state does not exist: ${howToCreate}`];
       if (
         /^(PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraintException|301)$/.test(codeOf(error))
       )
-        return [`the bucket ${bucket} of the state is in another region than ${settings.region}: ${byHand}`];
+        return [`the bucket ${bucket} of the state is in another region than ${settings.region}: ${howToCreate}`];
       if (codeOf(error) === 'AccessDenied')
         return [
-          `these credentials may not look at the bucket ${bucket} of the state, or it belongs to another account: ` +
+          `these credentials may not read the bucket ${bucket} of the state, or it belongs to another account: ` +
             'docs/aws.md lists the rights that are needed',
         ];
       throw error;
@@ -134,11 +139,11 @@ export async function checkStateBucket({ clients: { objects }, settings }: Accou
     const problems: string[] = [];
     if (versioning !== 'Enabled')
       problems.push(
-        `the bucket ${bucket} of the state keeps no versions, so what is overwritten is lost: switch them on (aws s3api put-bucket-versioning --bucket ${bucket} --versioning-configuration Status=Enabled)`,
+        `the bucket ${bucket} of the state keeps no versions, so overwritten state is lost: enable versioning (aws s3api put-bucket-versioning --bucket ${bucket} --versioning-configuration Status=Enabled)`,
       );
     if (!(await blocksPublicAccess()))
       problems.push(
-        `the bucket ${bucket} of the state could be made public: block all public access (aws s3api put-public-access-block; ${byHand})`,
+        `the bucket ${bucket} of the state could be made public: block all public access (aws s3api put-public-access-block; ${howToCreate})`,
       );
     return problems;
   });
@@ -155,7 +160,6 @@ export async function checkStateBucket({ clients: { objects }, settings }: Accou
   }
 }
 
-/** What the checks of an account need. */
 export interface Account {
   clients: Pick<Clients, 'identity' | 'network' | 'names' | 'objects' | 'databases'>;
   settings: Pick<AwsSettings, 'accountId' | 'region' | 'availabilityZones' | 'hostedZoneId' | 'domain' | 'state'>;
@@ -163,7 +167,7 @@ export interface Account {
 
 export const sentence = ({ doing, found, todo }: OperationError): string => `${doing}: ${found}; ${todo}`;
 
-/** Runs a check; what AWS refuses becomes the sentence. `todo`: where its code is none that always means the same. */
+/** Runs a check. An error becomes a sentence. `todo` is used if AWS's error code has no advice of its own. */
 export async function checking(doing: string, todo: string, check: () => Promise<string[]>): Promise<string[]> {
   try {
     return await check();
@@ -174,40 +178,49 @@ export async function checking(doing: string, todo: string, check: () => Promise
   }
 }
 
-const askMs = 20_000;
+const dockerMs = 20_000;
 
-/** What is missing or wrong before anything is changed, a sentence each: the account, and what makes images here. */
+/**
+ * Problems that must be solved before anything is changed, one sentence each: in the account, and with Docker on this
+ * machine.
+ */
 export async function awsProblems({ clients, settings }: Account & { settings: AwsSettings }): Promise<string[]> {
   const found = await Promise.all([checkAccount({ clients, settings }), checkDocker(settings.tasks.architecture)]);
   return found.flat();
 }
 
-/** Docker makes the images: its program, its engine, buildx, and the platform that the tasks run on. */
+/**
+ * Docker builds the images. Checks its program, its engine, buildx, and whether it can build for the tasks' platform.
+ */
 export async function checkDocker(architecture: AwsSettings['tasks']['architecture']): Promise<string[]> {
   const docker = findTool('docker');
   if (docker === undefined)
-    return ['docker is not installed, and it makes the images: see https://docs.docker.com/engine/install/'];
+    return [
+      'docker is not installed, but it is needed to build the images: see https://docs.docker.com/engine/install/',
+    ];
   const ask = (...args: string[]) =>
-    execa(docker, args, { ...dockerEnvironment(), reject: false, timeout: askMs, stdin: 'ignore' });
+    execa(docker, args, { ...dockerEnvironment(), reject: false, timeout: dockerMs, stdin: 'ignore' });
 
   const engine = await ask('version', '--format', '{{.Server.Version}}');
   if (engine.exitCode !== 0)
-    return [`docker has no engine to build with (${lastLine(engine.stderr)}): start it, or set DOCKER_HOST`];
+    return [`docker cannot reach its engine (${lastLine(engine.stderr)}): start it, or set DOCKER_HOST`];
   const buildx = await ask('buildx', 'version');
   if (buildx.exitCode !== 0)
-    return ['docker has no buildx, and it builds the images: see https://docs.docker.com/build/install-buildx/'];
+    return [
+      'docker has no buildx, but it is needed to build the images: see https://docs.docker.com/build/install-buildx/',
+    ];
 
   const platform = architecture === 'ARM64' ? 'linux/arm64' : 'linux/amd64';
   const platforms = platformsOf((await ask('buildx', 'inspect')).stdout);
-  // A builder that has not run yet names none: then the build itself will say.
+  // A builder that has not run yet lists no platforms. Then the build itself reports an unsupported one.
   if (platforms.length === 0 || platforms.includes(platform)) return [];
   return [
-    `docker builds for ${platforms.join(', ')} here, and the tasks are ${platform} (aws.tasks.architecture is ${architecture}): ` +
+    `docker on this machine builds for ${platforms.join(', ')}, but the tasks are ${platform} (aws.tasks.architecture is ${architecture}): ` +
       `install its emulation (docker run --privileged --rm tonistiigi/binfmt --install ${platform.slice('linux/'.length)}), or change aws.tasks.architecture`,
   ];
 }
 
-/** From what `docker buildx inspect` says: `Platforms: linux/amd64*, linux/amd64/v2, …`. */
+/** Parses the output of `docker buildx inspect`: `Platforms: linux/amd64*, linux/amd64/v2, …`. */
 export const platformsOf = (text: string): string[] => {
   const lines = [...text.matchAll(/^Platforms:\s*(.+)$/gm)].map((match) => match[1] ?? '');
   return [...new Set(lines.flatMap((line) => line.split(',').map((name) => name.trim().replace(/\*$/, ''))))];

@@ -29,9 +29,14 @@ export interface BackupsOptions extends Setting {
 }
 
 export interface AwsBackups extends Backups {
-  /** The database of `colour` as it was at `time`, from RDS's own backups, in an instance of its own. */
+  /**
+   * The database of `colour` as it was at `time`, restored from RDS's automated backups into an instance of its own.
+   */
   restoreToTime(colour: Colour, time: Date): Promise<ScratchDatabase>;
-  /** Deletes snapshots that never became a backup, of runs that are over; resolves to their names. Call it while the environment is locked. */
+  /**
+   * Deletes snapshots of ended runs that never became a backup. Resolves to their names. Call it only while the
+   * environment is locked.
+   */
   sweep(): Promise<string[]>;
 }
 
@@ -83,7 +88,9 @@ export function createAwsBackups(options: BackupsOptions): AwsBackups {
 
   const deleteRecord = (id: string) => clients.objects.send(new DeleteObjectCommand(where(id)));
 
-  /** Undefined if the bucket says that the record does not exist. A missing bucket or key says nothing about the record. */
+  /**
+   * Undefined if the bucket says that the record does not exist. A missing bucket or key says nothing about the record.
+   */
   const readRecord = async (id: string): Promise<BackupRecord | undefined> => {
     try {
       const { Body } = await clients.objects.send(new GetObjectCommand(where(id)));
@@ -146,7 +153,7 @@ export function createAwsBackups(options: BackupsOptions): AwsBackups {
           await snapshots.remove(id);
           swept.push(nameOf(id));
         } else {
-          // Recorded, and then its run was cut off.
+          // It has a record, but its run was interrupted before `keep`: the backup is complete.
           await snapshots.keep(id);
         }
       }
@@ -172,7 +179,7 @@ export function createAwsBackups(options: BackupsOptions): AwsBackups {
   };
 }
 
-/** A damaged record is no backup to choose; `verify` says what is wrong with it. */
+/** A backup with a damaged record is not listed; `verify` reports what is wrong with it. */
 function ifDamaged(error: unknown): undefined {
   if (!(error instanceof OperationError)) throw error;
 }

@@ -16,25 +16,26 @@ import { until } from '../client/waiting.ts';
 import { createHash } from 'node:crypto';
 import type { Backup } from '../../../platform/backups.ts';
 
-/** Its value is the id of the backup. Greenlight ignores snapshots without this tag. */
+/** The value is the backup's id. Greenlight ignores snapshots without this tag. */
 const backupIdTag = 'greenlight-backup';
 /** Milliseconds after which an incomplete snapshot counts as abandoned. */
 const unfinishedMs = 12 * 3_600_000;
 
 /**
- * The snapshots of an environment's backups, by the ids of those. One is temporary, by its tags, from its beginning until
- * `keep`, and again from `giveUp` on: only then is it ever left over, whatever is known of the backup elsewhere.
+ * The snapshots of an environment's backups, by the backups' ids. The tags mark a snapshot as temporary from its
+ * creation until `keep`, and again from `giveUp` on. Only a temporary snapshot is ever swept, whatever else is known of
+ * the backup.
  */
 export interface Snapshots {
   readonly nameOf: (id: string) => string;
-  /** Resolves when it is complete. */
+  /** Resolves when the snapshot is available. */
   create(instance: string, id: string): Promise<void>;
   keep(id: string): Promise<void>;
   giveUp(id: string): Promise<void>;
   describe(id: string): Promise<DBSnapshot | undefined>;
-  /** Ids of all that this program, here or elsewhere, made of this environment. */
+  /** Ids of all snapshots that Greenlight took of this environment, on any machine. */
   ids(): Promise<string[]>;
-  /** The temporary ones among them that an ended run left behind. */
+  /** Ids of the temporary ones that ended runs left behind. */
   leftOver(): Promise<string[]>;
   remove(id: string): Promise<void>;
 }
@@ -49,7 +50,7 @@ export function createSnapshots(setting: Setting, waits: InstanceWaits): Snapsho
 
   async function create(instance: string, id: string): Promise<void> {
     const snapshot = nameOf(id);
-    const doing = `making the snapshot ${snapshot}`;
+    const doing = `taking the snapshot ${snapshot}`;
     const command = new CreateDBSnapshotCommand({
       DBInstanceIdentifier: instance,
       DBSnapshotIdentifier: snapshot,
@@ -57,7 +58,12 @@ export function createSnapshots(setting: Setting, waits: InstanceWaits): Snapsho
     });
     // RDS refuses a snapshot while its own backup is running.
     const retry = (error: unknown) => /InvalidDBInstanceState/.test(codeOf(error));
-    const asked = { doing, deadlineMs: waits.settleMs, pollMs: waits.pollMs, todo: 'see the instance in the console' };
+    const asked = {
+      doing,
+      deadlineMs: waits.settleMs,
+      pollMs: waits.pollMs,
+      todo: 'look at the instance in the RDS console',
+    };
     await until({ ...asked, retry }, async () => {
       await databases.send(command).catch((error: unknown) => {
         // The name is random, so an earlier attempt of this call made the snapshot and its answer was lost.
@@ -65,7 +71,12 @@ export function createSnapshots(setting: Setting, waits: InstanceWaits): Snapsho
       });
       return {};
     });
-    const wait = { doing, deadlineMs: waits.readyMs, pollMs: waits.pollMs, todo: 'see the snapshot in the console' };
+    const wait = {
+      doing,
+      deadlineMs: waits.readyMs,
+      pollMs: waits.pollMs,
+      todo: 'look at the snapshot in the RDS console',
+    };
     await until(wait, async () => {
       const found = await describe(id);
       if (found?.Status === 'available') return {};
@@ -87,7 +98,7 @@ export function createSnapshots(setting: Setting, waits: InstanceWaits): Snapsho
   async function arnOf(id: string): Promise<string> {
     const arn = (await describe(id))?.DBSnapshotArn;
     if (arn !== undefined) return arn;
-    throw new OperationError(`tagging the snapshot ${nameOf(id)}`, 'it was deleted by somebody', 'take a new backup');
+    throw new OperationError(`tagging the snapshot ${nameOf(id)}`, 'it no longer exists', 'take a new backup');
   }
 
   async function all(): Promise<Map<string, DBSnapshot>> {
@@ -105,7 +116,7 @@ export function createSnapshots(setting: Setting, waits: InstanceWaits): Snapsho
 
   async function remove(id: string): Promise<void> {
     const doing = `deleting the snapshot ${nameOf(id)}`;
-    const wait = { doing, deadlineMs: waits.settleMs, pollMs: waits.pollMs, todo: 'delete it in the console' };
+    const wait = { doing, deadlineMs: waits.settleMs, pollMs: waits.pollMs, todo: 'delete it in the RDS console' };
     const retry = (error: unknown) => /InvalidDBSnapshotState/.test(codeOf(error));
     const command = new DeleteDBSnapshotCommand({ DBSnapshotIdentifier: nameOf(id) });
     await until({ ...wait, retry }, async () => {
@@ -138,8 +149,8 @@ export function createSnapshots(setting: Setting, waits: InstanceWaits): Snapsho
 }
 
 /**
- * What stands beside a snapshot, as an object: what it is of, and the configuration that belongs to it, with a checksum. A backup
- * is complete when its record is there; it is written last.
+ * The record of a backup, an object in S3 with a checksum: what the snapshot is of, and the configuration that belongs
+ * to it. It is written last, so a backup is complete when its record exists.
  */
 export interface BackupRecord {
   backup: Backup;
@@ -154,13 +165,13 @@ export const serialiseRecord = (record: BackupRecord): string => {
   return `${JSON.stringify({ record, sha256 }, null, 2)}\n`;
 };
 
-/** Throws an OperationError where the text was changed. */
+/** Throws an OperationError if the text was changed. */
 export function parseRecord(id: string, text: string): BackupRecord {
   try {
     const { record } = JSON.parse(text) as { record: BackupRecord };
     if (serialiseRecord(record) === text) return record;
   } catch {
-    // No JSON any more: the same as another JSON.
+    // Text that is not JSON is damaged like any other that was changed.
   }
   throw damagedBackup(id, 'its record does not match its own checksum');
 }

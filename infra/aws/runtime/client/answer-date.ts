@@ -1,4 +1,4 @@
-/** Resolution of the `Date` header, ms: the true time is up to one second later. */
+/** Resolution of the `Date` header, ms: the true time is up to this much later. */
 export const dateMs = 1000;
 
 /** A command of any client of the SDK. */
@@ -12,8 +12,9 @@ interface Command {
 }
 
 /**
- * The time by AWS's clock, as those of the machines that release may differ: what the `Date` of the answer to a command says, in
- * ms since the epoch. NaN before it came.
+ * AWS's clock, used because the clocks of releasing machines may differ. Returns a function for the `Date` header of
+ * the answer to this command, in ms since the epoch; NaN before the answer, or without the header. Call it before the
+ * command is sent.
  */
 export function dateOfAnswer({ middlewareStack }: Command): () => number {
   let date: string | undefined;

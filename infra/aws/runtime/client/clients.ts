@@ -13,20 +13,19 @@ import { SQSClient } from '@aws-sdk/client-sqs';
 import { STSClient } from '@aws-sdk/client-sts';
 
 /**
- * Attempts per call, the first one included. The SDK waits between them by exponential backoff with full jitter, 20 s at
- * most ("Retry behavior" in the AWS SDKs and Tools reference), and repeats what may be repeated only: throttling, 5xx,
- * broken connections.
+ * Attempts per call, including the first. Between them the SDK waits by exponential backoff with full jitter, at most
+ * 20 s ("Retry behavior" in the AWS SDKs and Tools reference). It retries only throttling, 5xx and broken connections.
  */
 export const maxAttempts = 6;
 
-/** Longest time for one attempt, ms: a call that hangs must not hold up a cutover. */
+/** Timeout of one attempt, ms: a call that hangs must not hold up a cutover. */
 const requestMs = 10_000;
 const connectMs = 3_000;
 
-/** In its place for one object that may be large, ms. */
+/** Timeout used instead for objects that may be large, ms. */
 export const transferMs = 30 * 60_000;
 
-/** One client per service that the run time calls. Injected, so that tests say where they go. */
+/** One client per AWS service that the runtime calls. Injected, so that tests can use an emulator. */
 export interface Clients {
   balancer: ElasticLoadBalancingV2Client;
   containers: ECSClient;
@@ -45,30 +44,30 @@ export interface Clients {
 
 export interface ClientOptions {
   region: string;
-  /** Instead of AWS itself: an emulator. Default: AWS_ENDPOINT_URL, as for every program of AWS. */
+  /** URL of an emulator. Default: AWS_ENDPOINT_URL, as in every AWS tool. */
   endpoint?: string;
-  /** Default: where AWS's programs find them (environment, profile, role of the machine). */
+  /** Default: the usual sources of AWS tools (environment, profile, role of the machine). */
   credentials?: { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
 }
 
-/** What answers in the place of AWS: AWS_ENDPOINT_URL, which counts as not set where it is empty, as for the SDK. */
+/** AWS_ENDPOINT_URL, which points to an emulator. Undefined if unset or empty, as in the SDK. */
 export const emulatorEndpoint = (): string | undefined => {
   const url = process.env['AWS_ENDPOINT_URL'];
   return url === '' ? undefined : url;
 };
 
-/** Clients that share one configuration. Makes no call. */
+/** Creates clients with a common configuration. Makes no call. */
 export function createClients({ region, endpoint, credentials }: ClientOptions): Clients {
   const common = {
     region,
     maxAttempts,
     retryMode: 'standard',
-    // Without the last the SDK says that the time has passed, and goes on waiting.
+    // Without `throwOnRequestTimeout` the SDK only logs the timeout and keeps waiting.
     requestHandler: { requestTimeout: requestMs, connectionTimeout: connectMs, throwOnRequestTimeout: true },
     endpoint,
     credentials,
   };
-  // Emulators have no name per bucket.
+  // Emulators do not serve each bucket under its own host name.
   const byPath = (endpoint ?? emulatorEndpoint()) !== undefined;
   return {
     balancer: new ElasticLoadBalancingV2Client(common),

@@ -1,12 +1,12 @@
 import { hasCode, messageOf, OperationError, type Cure } from '../../../lib/errors.ts';
 
-const again = 'run it again; where a release had begun: npm run resume';
+const again = 'run it again; if a release had begun: npm run resume';
 const logInAgain = `log in again (aws sso login), then ${again}`;
 
-/** The credentials were valid once: what needs them can neither go on nor be undone. */
+/** Credentials that were valid and have expired: a release can then neither continue nor be undone. */
 const expired = /ExpiredToken|RequestExpired|TokenRefreshRequired|SSO session|SSO token|Token is expired/i;
 
-/** Errors of AWS that a person has to do something about, by their codes: what to do. The rest says itself. */
+/** What to do about an error of AWS, by its code or message. */
 const cures: [RegExp, string][] = [
   [
     /CredentialsProviderError|NoCredentials|InvalidClientTokenId|UnrecognizedClient|InvalidAccessKeyId|AuthFailure|SignatureDoesNotMatch/,
@@ -14,7 +14,7 @@ const cures: [RegExp, string][] = [
   ],
   [
     /NoSuchBucket/,
-    'make that bucket as docs/aws.md says ("State"), or correct aws.state.bucket in the release definition',
+    'create that bucket as docs/aws.md says ("State"), or correct aws.state.bucket in the release definition',
   ],
   [
     /PermanentRedirect|AuthorizationHeaderMalformed/,
@@ -22,33 +22,36 @@ const cures: [RegExp, string][] = [
   ],
   [
     /KMS(: (Encrypt|Decrypt|GenerateDataKey)\b.*|\.)(NotFound|Disabled|InvalidState|KMSInvalidState)/,
-    'make the key of the state, or enable it, as docs/aws.md says ("State"), or correct aws.state.key in the release definition',
+    'create the key of the state, or enable it, as docs/aws.md says ("State"), or correct aws.state.key in the release definition',
   ],
   [
     /AccessDenied|UnauthorizedOperation|NotAuthorized|AuthorizationError/,
-    'give these credentials that right; docs/aws.md lists all that are needed',
+    'grant that right to these credentials; docs/aws.md lists all rights that are needed',
   ],
   [
     /AllowMajorVersionUpgrade/,
-    'put the major version in aws.database.version back: another one is not a release; docs/aws.md says how ("Another class or version of PostgreSQL")',
+    'change the major version in aws.database.version back: a release cannot change it; docs/aws.md says how to ("Another class or version of PostgreSQL")',
   ],
-  [/policy\/greenlight-boundary/, 'make that policy as docs/aws.md says ("Rights")'],
+  [/policy\/greenlight-boundary/, 'create that policy as docs/aws.md says ("Rights")'],
   [
     /Throttl|RequestLimitExceeded|SlowDown|TooManyRequests/,
-    `AWS asked to slow down for longer than was waited: ${again}`,
+    `AWS throttled the calls for too long: wait a few minutes, then ${again}`,
   ],
   [
     /LimitExceeded|QuotaExceeded|TooMany|InsufficientDBInstanceCapacity|ResourceLimit/,
     `raise that quota (Service Quotas in the console), then ${again}`,
   ],
-  [/ENOTFOUND|EAI_AGAIN|no such host/, 'see that the region is spelt right and the network is up'],
+  [/ENOTFOUND|EAI_AGAIN|no such host/, 'check that the region is spelt right and the network is up'],
   [
     /ECONNREFUSED|ETIMEDOUT|ECONNRESET|TimeoutError|NetworkingError|connection refused/,
-    `see that the network is up, then ${again}`,
+    `check that the network is up, then ${again}`,
   ],
 ];
 
-/** What to do about an error message of AWS, whichever program passed it on; undefined where the message says it. */
+/**
+ * What to do about an error message of AWS, whichever program reports it. Undefined if there is no advice beyond the
+ * message.
+ */
 export function cureOf(text: string): Cure | undefined {
   if (expired.test(text)) return { todo: logInAgain, code: 'credentials-expired' };
   const profile = process.env['AWS_PROFILE'];
@@ -60,15 +63,17 @@ export function cureOf(text: string): Cure | undefined {
   return todo === undefined ? undefined : { todo };
 }
 
-/** Whether an error, or what caused it, says that the credentials have expired. */
+/** Whether an error or one of its causes says that the credentials have expired. */
 export const hasExpired = (error: unknown): boolean =>
   error instanceof Error && (hasCode(error, 'credentials-expired') || hasExpired(error.cause));
 
-/** What was thrown below the OperationErrors that say what was being done. */
+/** The innermost cause: what was thrown before OperationErrors were wrapped around it. */
 export const causeOf = (error: unknown): unknown =>
   error instanceof OperationError && error.cause !== undefined ? causeOf(error.cause) : error;
 
-/** The code that AWS gave, or the name of what was thrown; also through OperationErrors. */
+/**
+ * AWS's error code, or the name of the thrown error. Looks through OperationErrors; an empty text if there is neither.
+ */
 export function codeOf(error: unknown): string {
   const cause = causeOf(error);
   if (typeof cause !== 'object' || cause === null) return '';
@@ -76,24 +81,25 @@ export function codeOf(error: unknown): string {
   return [Code, code, name].find((text): text is string => typeof text === 'string' && text !== 'Error') ?? '';
 }
 
-/** What holds the thing that was asked for. Where the holder is missing, nothing is known about the thing itself. */
+/** A missing container (bucket, key) says nothing about whether the requested object exists. */
 const isContainer = (code: string): boolean => code === 'NoSuchBucket' || code.startsWith('KMS.');
 
-/** Whether AWS said that something does not exist. */
+/** Whether AWS reported that the requested object does not exist. */
 export function isMissing(error: unknown): boolean {
   const code = codeOf(error);
   return !isContainer(code) && /NotFound|NoSuch|DoesNotExist|NonExistent/.test(code);
 }
 
 /**
- * Whether the SDK could not read an answer, such as a proxy's page: it keeps the answer in `$response`, and gives the error
- * neither a fault nor the code of a network error.
+ * Whether the SDK could not parse the answer, for example a proxy's error page. Then the error has `$response`, but
+ * neither `$fault` nor the code of a network error.
  */
-const isNoAnswer = (error: unknown): boolean => error instanceof Error && '$response' in error && !('$fault' in error);
-const noAnswer = 'see that no proxy answers in the place of AWS, and that region and AWS_ENDPOINT_URL are right';
+const isUnreadable = (error: unknown): boolean =>
+  error instanceof Error && '$response' in error && !('$fault' in error);
+const noAnswer = 'check that no proxy answers instead of AWS, and that region and AWS_ENDPOINT_URL are right';
 
-/** Runs a call, and says of its failure what was being done, what AWS answered and what to do. */
-export async function calling<T>(doing: string, call: () => Promise<T>, todo = 'see the message of AWS'): Promise<T> {
+/** Runs a call. Rejects with an OperationError that says what was being done, what AWS answered and what to do. */
+export async function calling<T>(doing: string, call: () => Promise<T>, todo = 'see the message from AWS'): Promise<T> {
   try {
     return await call();
   } catch (error) {
@@ -101,9 +107,9 @@ export async function calling<T>(doing: string, call: () => Promise<T>, todo = '
   }
 }
 
-export function asOperationError(doing: string, error: unknown, todo = 'see the message of AWS'): OperationError {
+export function asOperationError(doing: string, error: unknown, todo = 'see the message from AWS'): OperationError {
   if (error instanceof OperationError) return error;
-  if (isNoAnswer(error)) return new OperationError(doing, 'what answered is not AWS', noAnswer, { cause: error });
+  if (isUnreadable(error)) return new OperationError(doing, 'the answer is not from AWS', noAnswer, { cause: error });
   const code = codeOf(error);
   const text = `${code} ${messageOf(error)}`;
   const cure = cureOf(text) ?? { todo };

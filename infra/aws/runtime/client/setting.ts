@@ -3,7 +3,7 @@ import type { FoundationOutputs } from '../../lib/foundation-reference.ts';
 import type { AwsSettings } from '../../lib/settings.ts';
 import type { Clients } from './clients.ts';
 
-/** What all of the run time is made with. */
+/** What every part of the runtime needs. */
 export interface Setting {
   clients: Clients;
   environment: EnvironmentName;

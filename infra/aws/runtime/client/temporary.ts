@@ -5,15 +5,15 @@ import type { EnvironmentName } from '../../../model.ts';
 import { home } from '../../../lib/paths.ts';
 
 /**
- * What a run makes for itself in the account says in its tags whose it is and until when it may be needed. It is deleted
- * after use; what a program left that was killed is found by these tags, and swept. Nothing without them is ever touched.
+ * Tags of temporary resources: who created them, and until when they may be needed. A run deletes its own resources
+ * after use. If it was killed, a later sweep finds them by these tags. Nothing without these tags is ever deleted.
  */
 
-/** Its value is the purpose. */
+/** The value is the purpose. */
 export const temporaryTag = 'greenlight-temporary';
-/** ISO 8601. After this time nobody needs the resource; for people who find it. */
+/** ISO 8601. After this time nobody needs the resource. For people who find it; the sweep ignores it. */
 export const expiresTag = 'greenlight-expires';
-/** Who made it: the machine, and the process there. */
+/** The creator: `<machine id>:<process id>`. */
 const runTag = 'greenlight-run';
 const environmentTag = 'environment';
 
@@ -30,7 +30,7 @@ export interface Marks {
 
 const machineFile = (): string => join(home(), 'aws', 'machine');
 
-/** Random and the same for all commands that share `.greenlight`: names of hosts are not unique among CI's containers. */
+/** Random, and the same for all commands that share `.greenlight`. Host names are not unique among CI's containers. */
 export function machineId(): string {
   const file = machineFile();
   try {
@@ -46,7 +46,7 @@ export function machineId(): string {
   }
 }
 
-/** What AWS takes in a tag. */
+/** Replaces characters that AWS does not allow in a tag, and limits the length. */
 const tagText = (text: string): string => text.replaceAll(/[^\p{L}\p{N}_.:/=+@ -]+/gu, ' ').slice(0, 200);
 
 const thisRun = (): string => `${machineId()}:${process.pid}`;
@@ -61,8 +61,9 @@ export const temporaryTags = (marks: Marks, purpose: string, lifeMs: number): Ta
 });
 
 /**
- * Whether a thing with these tags is ours to delete: temporary, of this application and environment, and not made by this program. Who
- * asks has the lock of the environment: whatever else has made it there is gone, or has lost the lock.
+ * Whether a resource with these tags may be deleted: temporary, of this application and environment, and not created by
+ * this process. The caller holds the lock of the environment, so any other process that created it has ended or lost
+ * the lock.
  */
 export const isLeftOver = (tags: Tags, of: Pick<Marks, 'application' | 'environment'>): boolean =>
   tags[temporaryTag] !== undefined &&
@@ -70,11 +71,11 @@ export const isLeftOver = (tags: Tags, of: Pick<Marks, 'application' | 'environm
   tags['application'] === of.application &&
   tags[runTag] !== thisRun();
 
-/** Tags as services write them, in upper case: most of them. */
+/** Tags in the form of most services. */
 export const asTagList = (tags: Tags): { Key: string; Value: string }[] =>
   Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
 
-/** And in lower case: ECS. */
+/** Tags in the form of ECS. */
 export const asEcsTags = (tags: Tags): { key: string; value: string }[] =>
   Object.entries(tags).map(([key, value]) => ({ key, value }));
 

@@ -4,19 +4,19 @@ import { messageOf, OperationError } from '../../../lib/errors.ts';
 import { causeOf } from './errors.ts';
 
 export interface WaitOptions {
-  /** What is waited for, as a message begins with it. */
+  /** What is waited for; a message begins with it. */
   doing: string;
   deadlineMs: number;
   pollMs: number;
   todo: string;
   signal?: AbortSignal | undefined;
-  /** Also to be tried again, beside throttling and what goes wrong on the way to AWS. */
+  /** Errors to retry in addition to those of `mayPass`. */
   retry?: (error: unknown) => boolean;
 }
 
 /**
- * Whether a later attempt may succeed: throttling, a failure of AWS itself, or of the network. The clients have repeated the
- * call a few times already, within seconds.
+ * Whether a later attempt may succeed: throttling, a failure of AWS itself, or of the network. The clients have already
+ * retried the call a few times within seconds.
  */
 export function mayPass(error: unknown): boolean {
   const cause = causeOf(error);
@@ -25,14 +25,15 @@ export function mayPass(error: unknown): boolean {
   return isThrottlingError(found) || isTransientError(found) || isServerError(found);
 }
 
-/** An interval around `ms`, so that many who wait do not ask at the same moments. */
+/** A random interval from 75% to 125% of `ms`, so that concurrent waiters do not call at the same moments. */
 export const jittered = (ms: number): number => ms * (0.75 + Math.random() / 2);
 
 /**
- * Tries until `attempt` resolves to something, or the deadline is over. `attempt` may return a text instead: what it found so
- * far, for the message. An error that may pass is an attempt without result; any other ends the waiting.
- * Not by the waiters of the SDK: they repeat every error that they do not name until their time is over, expired credentials
- * too, do not say what was found last, and know few of the states that a database does not leave by itself.
+ * Repeats `attempt` until it resolves to an object, or until the deadline. If it resolves to a text, that is the state
+ * found so far, for the message at the deadline. An error for which `mayPass` or `retry` holds counts as an attempt;
+ * any other rejects at once. The SDK's waiters are not used: they retry every error that they do not name until their
+ * time is over, even expired credentials, do not report the last state, and know few of the states that a database does
+ * not leave by itself.
  */
 export async function until<T extends object>(options: WaitOptions, attempt: () => Promise<T | string>): Promise<T> {
   const { doing, deadlineMs, pollMs, todo, signal } = options;

@@ -6,14 +6,17 @@ import { replaceFile } from '../../../lib/atomic-file.ts';
 import { home, projectRoot } from '../../../lib/paths.ts';
 import type { AwsSettings } from '../../lib/settings.ts';
 
-/** Authorities of RDS in all regions of AWS: "Using SSL/TLS to encrypt a connection to a DB instance" in the guide of RDS. */
+/**
+ * RDS's certificate authorities of all regions: "Using SSL/TLS to encrypt a connection to a DB instance" in the RDS
+ * guide.
+ */
 export const rdsBundleUrl = 'https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem';
 
 const downloadMs = 30_000;
 
 const certificate = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
-/** Throws an Error where a text is no PEM file of certificates. */
+/** Throws an Error if the text holds no certificate in PEM. */
 export function checkPem(text: string): void {
   const found = text.match(certificate) ?? [];
   if (found.length === 0) throw new Error('it holds no certificate in PEM');
@@ -22,13 +25,13 @@ export function checkPem(text: string): void {
 
 export interface AuthorityOptions {
   url?: string;
-  /** Where a downloaded one is kept. */
+  /** Directory for the downloaded file. */
   directory?: string;
 }
 
 /**
- * The PEM file with the authorities of the databases: the one that the settings name, else RDS's own, downloaded once. Rejects
- * with an OperationError where it cannot be had.
+ * Path of the PEM file with the databases' authorities: the one in the settings, else RDS's own, downloaded once.
+ * Rejects with an OperationError if there is none.
  */
 export async function databaseAuthority(
   { authorities }: Pick<AwsSettings, 'authorities'>,
@@ -46,7 +49,7 @@ export async function databaseAuthority(
     await put(file, directory, text);
     return file;
   } catch (error) {
-    const todo = `see that the network is up, or download it yourself and name it in authorities.databases (aws)`;
+    const todo = `check that the network is up, or download it yourself and name it in authorities.databases (aws)`;
     throw new OperationError(doing, reasonOf(error), todo, { cause: error });
   }
 }
@@ -70,12 +73,12 @@ const isPem = (file: string): Promise<boolean> =>
       () => false,
     );
 
-/** Whole or not at all: a download that ended in the middle would pass for a file. */
+/** Written atomically: a partial file could pass for the whole. */
 async function put(file: string, directory: string, text: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await replaceFile(file, text, { mode: 0o644 });
 }
 
-/** `fetch failed` says nothing: its cause does. */
+/** `fetch` rejects with "fetch failed"; only its cause says why. */
 const reasonOf = (error: unknown): string =>
   error instanceof Error && error.cause instanceof Error ? error.cause.message : messageOf(error);

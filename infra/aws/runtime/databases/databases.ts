@@ -19,13 +19,16 @@ export interface DatabasesOptions extends Setting {
   waits?: Partial<InstanceWaits>;
 }
 
-/** Also what only this platform needs. */
+/** `Databases`, and what only this platform needs. */
 export interface AwsDatabases extends Databases {
-  /** Deletes scratch instances that were left by runs which are over; resolves to their names. Call it while the environment is locked. */
+  /**
+   * Deletes scratch instances that ended runs left behind. Resolves to their names. Call it only while the environment
+   * is locked.
+   */
   sweep(): Promise<string[]>;
 }
 
-/** What a colour's stack says of its database. */
+/** Outputs of a colour's stack about its database. */
 export interface ColourDatabase {
   database: { identifier: string; host: string; port: number };
   adminSecretArn: string;
@@ -33,11 +36,13 @@ export interface ColourDatabase {
   appSecretArn: string;
 }
 
-/** RDS instances: one per colour, made by the colours' stacks, and scratch instances that are made here. */
+/** RDS instances: one per colour, created by the colours' stacks, and scratch instances, created by `scratch`. */
 export function createAwsDatabases(options: DatabasesOptions): AwsDatabases {
   const { clients, settings, foundation } = options;
   const waits = { ...instanceWaits, ...options.waits };
-  /** Instances whose roles were seen by this program. Secrets change while it runs, so they are read each time. */
+  /**
+   * Instances whose roles this process has ensured. Secrets may change while it runs, so they are read on each call.
+   */
   const ready = new Map<string, Promise<void>>();
 
   const of = async (colour: Colour): Promise<DatabaseAccess> => {
@@ -49,7 +54,8 @@ export function createAwsDatabases(options: DatabasesOptions): AwsDatabases {
       urlLogin(clients, outputs.appSecretArn),
     ]);
     const { host, port, identifier } = outputs.database;
-    // RDS changes the administrator's password every seven days, and a subscription would keep the old one.
+    // RDS rotates the master user's password every seven days, and a subscription would keep the old one. So `owner`
+    // replicates.
     const logins = { admin, owner, app, replication: owner };
     const { databasePeers: peerCaFile } = settings.authorities;
     const access = { host, port, database: applicationDatabase, caFile, peerCaFile, ...logins };
@@ -76,7 +82,7 @@ export function createAwsDatabases(options: DatabasesOptions): AwsDatabases {
           EngineVersion: settings.database.version,
           DBInstanceClass: scratchClass(settings.database.instanceClass, foundation.spec.database.maxConnections),
           Port: databasePort,
-          // The least that RDS makes.
+          // GiB; RDS's minimum.
           AllocatedStorage: 20,
           StorageEncrypted: true,
           KmsKeyId: foundation.keyArn,
@@ -91,13 +97,13 @@ export function createAwsDatabases(options: DatabasesOptions): AwsDatabases {
   return { of, scratch, sweep: () => sweepInstances(options, waits) };
 }
 
-/** Rejects with an OperationError where the colour's stack is not up. */
+/** Rejects with an OperationError if the colour's stack is not up. */
 export async function colourDatabase(outputs: StackOutputs, colour: Colour): Promise<ColourDatabase> {
   const found = await outputs(colour);
   if (isColourDatabase(found)) return found;
   throw new OperationError(
     `looking for the database of ${colour}`,
-    'its stack recorded none',
+    'its stack has no database among its outputs',
     'bring the colour up: npm run release, or npm run resume',
   );
 }
@@ -106,8 +112,8 @@ const isColourDatabase = (found: object): found is ColourDatabase =>
   ['database', 'adminSecretArn', 'ownerSecretArn', 'appSecretArn'].every((key) => key in found);
 
 /**
- * A small class for databases with hardly any data, of the same processor. As much memory as that many connections need (some
- * 10 MiB each); never more than the colours have.
+ * A small instance class with the same CPU architecture, for databases with little data. Its memory suffices for
+ * `maxConnections` (about 10 MiB each). Burstable classes are never larger than the colours' own.
  */
 export function scratchClass(instanceClass: string, maxConnections: number): string {
   const [, family = '', size = ''] = instanceClass.split('.');
@@ -119,7 +125,7 @@ export function scratchClass(instanceClass: string, maxConnections: number): str
   return `db.${burstable ? family : arm ? 't4g' : 't3'}.${least}`;
 }
 
-/** RDS's own secret of the master user: a JSON object. */
+/** RDS's secret of the master user is a JSON object. */
 const adminLogin = async (clients: Clients, arn: string): Promise<Login> => {
   const { username, password } = JSON.parse(await secretText(clients, arn)) as { username: string; password: string };
   return { user: username, password };
@@ -127,7 +133,7 @@ const adminLogin = async (clients: Clients, arn: string): Promise<Login> => {
 
 const urlLogin = async (clients: Clients, arn: string): Promise<Login> => loginOf(await secretText(clients, arn));
 
-/** User and password of a database's URL. */
+/** User and password in a database URL. */
 export function loginOf(url: string): Login {
   const { username, password } = new URL(url);
   return { user: decodeURIComponent(username), password: decodeURIComponent(password) };

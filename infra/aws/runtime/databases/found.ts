@@ -7,8 +7,9 @@ import { describeInstance } from './instance.ts';
 import { calling } from '../client/errors.ts';
 
 /**
- * The databases that the account has of an environment: their names are fixed, so they are found without the engine's record. Who is
- * live is not: listener and target groups have names of chance. A colour's database without a record is enough to refuse.
+ * Databases of an environment that exist in the account. Their names are fixed, so they are found without the engine's
+ * state. The live colour cannot be found, because listener and target groups have random names. A colour's database
+ * without a record is enough to refuse a release.
  */
 export async function findAwsEnvironment(
   clients: Pick<Clients, 'databases'>,

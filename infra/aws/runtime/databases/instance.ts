@@ -8,11 +8,14 @@ import { until } from '../client/waiting.ts';
 type DatabaseClient = Pick<Clients, 'databases'>;
 
 export interface InstanceWaits {
-  /** Between two looks at an instance, ms. */
+  /** Poll interval for an instance, ms. */
   pollMs: number;
-  /** Longest time until a new instance, or a restored one, is available, ms. A large snapshot takes an hour and more. */
+  /** Longest time until a new or restored instance is available, ms. A large snapshot takes more than an hour. */
   readyMs: number;
-  /** Longest time until a changed password, or the deletion of what is still being made, is taken, ms. */
+  /**
+   * Longest time until RDS accepts a change, such as a new password, or the deletion of an instance that is still being
+   * created, ms.
+   */
   settleMs: number;
 }
 
@@ -29,13 +32,13 @@ export function instanceState(status: string): InstanceState['state'] {
 /** Whether the instance needs a person to leave this status. */
 const isBroken = (status: string): boolean => status === 'stopped' || instanceState(status) === 'failed';
 
-/** Where it is reached. */
+/** Host and port of an instance. Throws an OperationError if it has no address. */
 export function endpointOf({ Endpoint, DBInstanceIdentifier }: DBInstance): { host: string; port: number } {
   if (Endpoint?.Address === undefined || Endpoint.Port === undefined)
     throw new OperationError(
       `looking for ${DBInstanceIdentifier}`,
       'it has no address',
-      'see the instance in the console',
+      'look at the instance in the RDS console',
     );
   return { host: Endpoint.Address, port: Endpoint.Port };
 }
@@ -50,20 +53,21 @@ export async function describeInstance(clients: DatabaseClient, identifier: stri
   }
 }
 
-/** Waits until the instance is available. Rejects with an OperationError if it failed, was deleted, or takes too long. */
+/**
+ * Waits until the instance is available. Rejects with an OperationError if it failed, was deleted, or takes too long.
+ */
 export function untilAvailable(
   clients: DatabaseClient,
   identifier: string,
   doing: string,
   { pollMs, readyMs }: InstanceWaits,
 ): Promise<DBInstance> {
-  const todo = `see the events of ${identifier} in the console, then: npm run resume`;
+  const todo = `look at the events of ${identifier} in the RDS console, then: npm run resume`;
   let seen = false;
   return calling(doing, () =>
     until({ doing, deadlineMs: readyMs, pollMs, todo }, async () => {
       const instance = await describeInstance(clients, identifier);
-      if (instance === undefined && seen)
-        throw new OperationError(doing, `${identifier} was deleted by somebody`, todo);
+      if (instance === undefined && seen) throw new OperationError(doing, `${identifier} was deleted meanwhile`, todo);
       const status = instance?.DBInstanceStatus ?? 'not known yet';
       seen ||= instance !== undefined;
       if (isBroken(status)) throw new OperationError(doing, `${identifier} is ${status}`, todo);
@@ -74,15 +78,17 @@ export function untilAvailable(
   );
 }
 
-/** Deletes it without a snapshot, and its automated backups. No error where it is gone, or going. */
+/**
+ * Deletes an instance without a snapshot, and its automated backups. No-op if it does not exist or is being deleted.
+ */
 export function deleteInstance(
   clients: DatabaseClient,
   identifier: string,
   { pollMs, settleMs }: InstanceWaits,
 ): Promise<void> {
   const doing = `deleting the database ${identifier}`;
-  const todo = `delete ${identifier} in the console: it costs money as long as it is there`;
-  // RDS refuses while the instance is being created or changed: retry.
+  const todo = `delete ${identifier} in the RDS console: it costs money as long as it exists`;
+  // RDS refuses the deletion while the instance is being created or changed.
   const retry = (error: unknown) => /InvalidDBInstanceState/.test(codeOf(error));
   return calling(doing, async () => {
     await until({ doing, deadlineMs: settleMs, pollMs, todo, retry }, async () => {

@@ -9,13 +9,15 @@ import type { DatabaseAccess, ScratchDatabase } from '../../../platform/database
 import { databasePort } from '../../lib/names.ts';
 import type { Clients } from '../client/clients.ts';
 import { calling, codeOf } from '../client/errors.ts';
-import { cutLoose, inSession, isRefusedLogin } from './roles.ts';
+import { detachCopy, inSession, isRefusedLogin } from './roles.ts';
 import { untilAvailable, type InstanceWaits } from './instance.ts';
 import { openScratch, type NewInstance } from './scratch.ts';
 import type { Setting } from '../client/setting.ts';
 import { until } from '../client/waiting.ts';
 
-/** Copies of databases, each in an instance of its own: of the class of the colours, so that a rehearsal takes as long. */
+/**
+ * Restores backups into scratch instances. They have the colours' instance class, so that a rehearsal takes as long.
+ */
 
 export const restoreSnapshot = (
   setting: Setting,
@@ -36,7 +38,10 @@ export const restoreSnapshot = (
     );
   });
 
-/** As the database of `source` was at `time`, to the second; RDS knows the last days (`backupDays`), without the last five minutes. */
+/**
+ * Restores `source` as it was at `time`, to the second. RDS covers the last `backupDays`, except about the last five
+ * minutes.
+ */
 export const restoreMoment = (
   setting: Setting,
   source: string,
@@ -66,11 +71,11 @@ function restored(
   const { clients } = setting;
   return openScratch(setting, { kind: 'restore', purpose, waits }, make, async (access, instance) => {
     await takeOver(clients, instance, access, waits);
-    await cutLoose(access);
+    await detachCopy(access);
   });
 }
 
-/** The copy keeps its original's master user. It gets a new password that only this program knows. */
+/** The copy keeps the master user of the original. Sets a new password that only this process knows. */
 async function takeOver(
   clients: Clients,
   instance: DBInstance,
@@ -78,10 +83,10 @@ async function takeOver(
   waits: InstanceWaits,
 ): Promise<void> {
   const identifier = instance.DBInstanceIdentifier ?? '';
-  const doing = `setting the administrator's password of ${identifier}`;
-  const todo = 'see the events of the instance in the console, then: npm run resume';
+  const doing = `setting the master user's password of ${identifier}`;
+  const todo = 'look at the events of the instance in the RDS console, then: npm run resume';
   const { pollMs, settleMs } = waits;
-  // RDS refuses a password while it manages one itself.
+  // RDS refuses a password while it manages the password itself.
   const managed = instance.MasterUserSecret === undefined ? {} : { ManageMasterUserPassword: false };
   const password = { MasterUserPassword: access.admin.password, ApplyImmediately: true };
   // The restore call sets this as well. A copy that inherited its original's deletion protection could not be deleted.
@@ -96,7 +101,7 @@ async function takeOver(
   await calling(doing, () =>
     until({ doing, deadlineMs: settleMs, pollMs, todo, retry }, () => clients.databases.send(command)),
   );
-  // RDS applies the password after it has answered, and the status does not always show that. A login proves it.
+  // RDS applies the password after it has answered, and its status does not always show that. Only a login proves it.
   await until({ doing, deadlineMs: settleMs, pollMs, todo, retry: isRefusedLogin }, async () => {
     await untilAvailable(clients, identifier, doing, waits);
     return inSession(access, 'admin', () => Promise.resolve({}));

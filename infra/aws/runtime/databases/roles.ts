@@ -13,10 +13,10 @@ import {
 } from '../../../application/roles.ts';
 
 const connectMs = 10_000;
-/** Of `pg_advisory_xact_lock`: two machines that find a new database do not both make its roles. */
+/** Key of `pg_advisory_xact_lock`, so that two machines do not create the roles of a new database at once. */
 const lockKey = 0x6772_6c31;
 
-/** PostgreSQL's code of a refused password, and of a role that is not there. */
+/** PostgreSQL's error codes of a refused login: wrong password, or no such role. */
 const refusedLogin = new Set(['28P01', '28000']);
 
 export const isRefusedLogin = (error: unknown): boolean =>
@@ -24,7 +24,7 @@ export const isRefusedLogin = (error: unknown): boolean =>
     ? isRefusedLogin(error.cause)
     : error instanceof pg.DatabaseError && refusedLogin.has(error.code ?? '');
 
-/** Runs `work` in a session; rejects with an OperationError that says where Greenlight has to run, if there is no way. */
+/** Runs `work` in a session. If it cannot connect, rejects with an OperationError that says what to do (`whatToDo`). */
 export async function inSession<T>(
   access: DatabaseAccess,
   role: 'admin' | 'owner' | 'app',
@@ -49,19 +49,22 @@ export async function inSession<T>(
   }
 }
 
-/** The databases have no public address: Greenlight has to run inside the VPC, or reach it by VPN or tunnel. */
+/**
+ * What to do about a failed connection. The databases have no public address: Greenlight has to run in the VPC, or
+ * reach it by VPN or tunnel.
+ */
 export function whatToDo(error: unknown): string {
   const text = `${(error as { code?: string }).code ?? ''} ${messageOf(error)}`;
   if (/certificate|self.signed|unable to (get|verify)/i.test(text))
     return 'the authorities file does not fit this server: delete .greenlight/aws/rds-global-bundle.pem, or correct authorities.databases (aws)';
   if (/ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|timeout/i.test(text))
     return "databases are in the network's isolated subnets: run Greenlight in the VPC (security group of the tasks), or by a VPN or tunnel into it; see docs/aws.md";
-  return 'see the message of PostgreSQL; npm run status shows whether the database runs';
+  return 'see the message from PostgreSQL; npm run status shows whether the database runs';
 }
 
 /**
- * Makes roles and privileges where they are not there yet, and gives the logins their passwords where theirs are refused.
- * `owner` may replicate. May be repeated, by several machines at once.
+ * Creates missing roles and privileges, and sets the logins' passwords if they are refused. `owner` may replicate.
+ * Idempotent, and safe on several machines at once.
  */
 export async function ensureRoles(access: DatabaseAccess): Promise<void> {
   const { complete, replicates } = await inSession(access, 'admin', stateOf);
@@ -70,12 +73,13 @@ export async function ensureRoles(access: DatabaseAccess): Promise<void> {
   const admin = access.admin.user;
   await inSession(access, 'admin', async (client) => {
     const roles = [...roleStatements(passwords, admin), ownerReplicates];
-    // A complete database already has its privileges, by default privileges: only its roles are touched.
+    // A complete database already has its privileges, for later tables by default privileges. Only its roles are
+    // touched.
     await inOneTransaction(client, complete ? roles : [...roles, ...privilegeStatements(admin)]);
   });
 }
 
-/** The role by which RDS lets others than its own superuser replicate. */
+/** The RDS role that allows members other than its superuser to replicate. */
 const replicators = 'rds_replication';
 const notReplicator = `EXISTS (SELECT FROM pg_roles WHERE rolname = '${replicators}') AND NOT EXISTS (
   SELECT FROM pg_auth_members m WHERE m.roleid = to_regrole('${replicators}') AND m.member = to_regrole('owner'))`;
@@ -123,18 +127,18 @@ async function inOneTransaction(client: pg.Client, statements: string[]): Promis
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined);
     throw new OperationError(
-      'making the roles of the database',
+      'creating the roles of the database',
       messageOf(error),
-      'see that its administrator is greenlight_admin, made by RDS',
+      'check that its master user is greenlight_admin, created by RDS',
       { cause: error },
     );
   }
 }
 
-/** A restored copy gets its own passwords, may not be written to, and loses its subscriptions and slots. */
-export const cutLoose = (access: DatabaseAccess): Promise<void> =>
+/** Detaches a restored copy: sets its own passwords, revokes writes, and drops subscriptions and slots. */
+export const detachCopy = (access: DatabaseAccess): Promise<void> =>
   inSession(access, 'admin', async (client) => {
-    // Subscriptions first, each by itself: they are not dropped within a transaction that knows a slot.
+    // Subscriptions first, each outside a transaction: PostgreSQL refuses to drop one with a slot inside a transaction.
     for (const statement of dropReplication) await client.query(statement);
     await inOneTransaction(client, [
       revokeWrites,

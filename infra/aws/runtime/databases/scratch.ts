@@ -8,18 +8,18 @@ import { deleteInstance, endpointOf, untilAvailable, type InstanceWaits } from '
 import { asOperationError, calling, codeOf } from '../client/errors.ts';
 import { asTagList, fromTagList, isLeftOver, shortId, temporaryTags } from '../client/temporary.ts';
 import type { Setting } from '../client/setting.ts';
-/** How long a scratch instance may be needed: longer than a release works on it. */
+/** How long a scratch instance may be needed, ms: longer than a release works on it. */
 const lifeMs = 12 * 3_600_000;
 
 const password = (): string => randomBytes(24).toString('hex');
 
-/** Name of an instance for one purpose and one run. At most 63 letters, digits and single hyphens, says RDS. */
+/** Name of an instance for one purpose and one run. RDS allows at most 63 letters, digits and single hyphens. */
 export const scratchIdentifier = (application: string, environment: string, kind: string, id = shortId()): string =>
   `${`${application}-${environment}`.slice(0, 40).replace(/-+$/, '')}-${kind}-${id}`;
 
 export interface NewInstance {
   identifier: string;
-  /** What is the same for every scratch instance: network, settings, tags. */
+  /** Settings that every scratch instance has: network, parameters, tags. */
   common: {
     DBSubnetGroupName: string;
     DBParameterGroupName: string;
@@ -37,8 +37,9 @@ export interface NewInstance {
 }
 
 /**
- * Makes an instance by `make`, waits until it is there, lets `prepare` finish it, and gives it to the caller until `dispose`.
- * Whatever goes wrong meanwhile, it is deleted; if this program is killed, the sweep finds it by its tags.
+ * Creates an instance by `make`, waits until it is available, completes it by `prepare`, and lends it to the caller
+ * until `dispose`. If anything fails, the instance is deleted. If this process is killed, the sweep finds the instance
+ * by its tags.
  */
 export async function openScratch(
   setting: Setting,
@@ -50,7 +51,7 @@ export async function openScratch(
   const { spec, scratch, securityGroups } = foundation;
   const caFile = await databaseAuthority(settings);
   const identifier = scratchIdentifier(spec.application, environment, kind);
-  const doing = `making a database for ${purpose}`;
+  const doing = `creating a database for ${purpose}`;
   const marks = { environment, application: spec.application, owner: settings.owner };
   const common: NewInstance['common'] = {
     DBSubnetGroupName: scratch.subnetGroup,
@@ -69,7 +70,7 @@ export async function openScratch(
   const dispose = () => deleteInstance(clients, identifier, waits);
   try {
     await make({ identifier, common, adminPassword: logins.admin }).catch((error: unknown) => {
-      // The answer to an earlier attempt was lost: the name is random, so the instance is this one.
+      // Not an error: the name is random, so an earlier attempt created this instance and its answer was lost.
       if (!/AlreadyExists/.test(codeOf(error))) throw asOperationError(doing, error);
     });
     const instance = await untilAvailable(clients, identifier, doing, waits);
@@ -85,18 +86,18 @@ export async function openScratch(
     await prepare(access, instance);
     return { access, dispose };
   } catch (error) {
-    // What went wrong first is what matters; the sweep deletes what could not be deleted now.
+    // The first error is the one to report. The sweep deletes later what cannot be deleted now.
     await dispose().catch(() => undefined);
     throw error;
   }
 }
 
-/** Deletes the scratch instances that runs left which are over. Resolves to their names. */
+/** Deletes the scratch instances that ended runs left behind. Resolves to their names. */
 export function sweepInstances(
   { clients, foundation }: Pick<Setting, 'clients' | 'foundation'>,
   waits: InstanceWaits,
 ): Promise<string[]> {
-  return calling('looking for databases that a run left', async () => {
+  return calling('deleting the databases of ended runs', async () => {
     const swept: string[] = [];
     for await (const { DBInstances } of paginateDescribeDBInstances({ client: clients.databases }, {}))
       for (const { DBInstanceIdentifier, DBInstanceStatus, TagList } of DBInstances ?? []) {

@@ -11,7 +11,7 @@ import { knownId } from './resource-ids.ts';
 import { s3StateFiles } from './state-files.ts';
 
 export interface EngineSettingsOptions {
-  /** Settings of an environment: they differ in domain and addresses only, so all stacks have one state. */
+  /** Settings of an environment. Environments differ only in domain and addresses, so all stacks share one state. */
   settings: (environment: EnvironmentName) => AwsSettings;
   clients: Pick<Clients, 'objects'>;
 }
@@ -19,7 +19,10 @@ export interface EngineSettingsOptions {
 /** The policy pack, which judges every resource before it is created. */
 const policyPack = join(projectRoot, 'infra', 'policies', 'pulumi-analyzer-greenlight');
 
-/** What scales or grows by itself, or by a schedule, which the programs ignore as well; and the lease of a hold, which is the run time's. */
+/**
+ * Properties that change outside of Pulumi: by autoscaling and schedules, which the programs ignore as well, and the
+ * lease of a write hold, which the runtime sets.
+ */
 export const volatileProperties: EngineSettings['volatile'] = {
   'aws:ecs/service:Service': ['desiredCount'],
   'aws:appautoscaling/target:Target': ['minCapacity', 'maxCapacity'],
@@ -28,8 +31,8 @@ export const volatileProperties: EngineSettings['volatile'] = {
 };
 
 /**
- * State in S3, its secrets encrypted by a KMS key. The engine finds region and credentials as every program of AWS does,
- * anew in each run; no secret passes through here. Makes no call.
+ * State in S3, with secrets encrypted by a KMS key. The engine finds region and credentials itself in each run, like
+ * every AWS tool, so no secret passes through this code. Makes no call.
  */
 export function awsEngineSettings({ settings, clients }: EngineSettingsOptions): EngineSettings {
   const { region, accountId, state } = settings('production');
@@ -48,6 +51,6 @@ export function awsEngineSettings({ settings, clients }: EngineSettingsOptions):
   };
 }
 
-/** URL of a key as Pulumi takes it: an alias is in the host's place, an ARN in the path's. */
+/** URL of a key in Pulumi's form: an alias takes the place of the host, an ARN that of the path. */
 export const secretsProvider = (key: string, region: string): string =>
   `awskms://${key.startsWith('arn:') ? '/' : ''}${key}?region=${region}&awssdk=v2`;

@@ -1,4 +1,4 @@
-/** As the engine recorded it, before it was made: inputs hold the names that Pulumi gave where the program gave none. */
+/** A resource as the engine recorded it before its creation. `inputs` hold the names that Pulumi generated. */
 interface Unfinished {
   type: string;
   inputs?: Record<string, unknown>;
@@ -17,8 +17,8 @@ const named =
     text(key);
 
 /**
- * Ids that follow from names, by type: the sections "Import" of the provider's documentation. All other types (listeners,
- * rules, target groups, keys, secrets, security groups, …) get an id from AWS that nobody knows before.
+ * Ids that follow from the inputs, by type, from the "Import" sections of the provider's documentation. All other types
+ * (listeners, rules, target groups, keys, secrets, security groups, …) get an id from AWS that is not known in advance.
  */
 const ids: Record<string, IdOf> = {
   'aws:backup/vault:Vault': named('name'),
@@ -54,7 +54,10 @@ const ids: Record<string, IdOf> = {
 const ecsArn = ({ region, accountId }: Where, resource: string): string =>
   `arn:aws:ecs:${region}:${accountId}:${resource}`;
 
-/** The id of a resource whose making was cut off; undefined where only AWS knew it, or an input was not known yet. */
+/**
+ * The id of a resource whose creation was interrupted. Undefined if only AWS knows it, or if an input was not known
+ * yet.
+ */
 export function knownId({ type, inputs = {} }: Unfinished, where: Where): string | undefined {
   const unknown: string[] = [];
   const text = (key: string): string => {

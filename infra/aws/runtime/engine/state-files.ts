@@ -10,8 +10,8 @@ import type { StateFiles } from '../../../platform/engine.ts';
 import { calling } from '../client/errors.ts';
 
 /**
- * The files of Pulumi's S3 backend: one object each, at the bucket's root (`.pulumi/…`), laid out as in a directory. S3
- * replaces an object whole or not at all, and what was written is read by everybody at once.
+ * The files of Pulumi's S3 backend: one object each, below `.pulumi/` in the bucket, laid out as in a directory. S3
+ * replaces an object completely or not at all, and every later read sees the new content.
  */
 export function s3StateFiles(objects: S3Client, bucket: string): StateFiles {
   const where = (path: string): string => `s3://${bucket}/${path}`;

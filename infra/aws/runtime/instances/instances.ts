@@ -25,15 +25,17 @@ export interface AwsInstancesOptions {
   foundation: Pick<FoundationOutputs, 'cluster' | 'listenerArn'>;
   spec: EnvironmentSpec;
   targetGroups: () => Promise<OwnedGroup[]>;
-  /** Longest wait until a stopped task is replaced, ms: pulling the image and two good health checks take a minute. */
+  /** Longest wait until a stopped task is replaced, ms. Pulling the image and two good health checks take a minute. */
   startMs?: number;
   pollMs?: number;
 }
 
-/** Tasks that one call describes. */
+/** Most tasks that one DescribeTasks call takes. */
 const perCall = 100;
 
-/** What runs in an environment on AWS: tasks of services, numbered by age; databases; the load balancer. */
+/**
+ * The running instances of an environment on AWS: tasks of services (numbered by age), databases and the load balancer.
+ */
 export function createAwsInstances(options: AwsInstancesOptions): Instances {
   const { clients, foundation, spec, targetGroups, startMs = 5 * 60_000, pollMs = 2_000 } = options;
   const cluster = foundation.cluster.arn;
@@ -94,12 +96,12 @@ export function createAwsInstances(options: AwsInstancesOptions): Instances {
       const command = new StopTaskCommand({
         cluster,
         task: found.task.taskArn,
-        reason: 'Stopped to prove that it is noticed.',
+        reason: 'Stopped by Greenlight to prove that the loss is noticed.',
       });
       await calling(`stopping ${id}`, () => clients.containers.send(command));
     },
 
-    /** A service replaces a task by itself: waits until it runs as many as it should. */
+    /** ECS replaces a stopped task by itself. Waits until the service runs as many tasks as desired. */
     async start(id) {
       const [name, colour] = id.split('.');
       const doing = `starting ${id}`;
@@ -119,7 +121,7 @@ export function createAwsInstances(options: AwsInstancesOptions): Instances {
   };
 }
 
-/** `lastStatus` of ECS: what comes before RUNNING is a start, what comes after it an end. */
+/** By ECS's `lastStatus`: statuses before RUNNING mean starting, those after it stopped. */
 function taskState({ lastStatus = '' }: Task): InstanceState['state'] {
   if (lastStatus === 'RUNNING') return 'running';
   return ['PROVISIONING', 'PENDING', 'ACTIVATING'].includes(lastStatus) ? 'starting' : 'stopped';
@@ -144,7 +146,7 @@ async function balancerState({ balancer }: Pick<Clients, 'balancer'>, listenerAr
   return LoadBalancers.map(({ State }) => ({ id: 'balancer', state: states[State?.Code ?? 'failed'] }));
 }
 
-/** Numbers tasks of a service, as tasks have none. Pure but for what it remembers. */
+/** A task that gets a number. */
 export interface Numbered {
   arn: string;
   /** ms since the epoch. */
@@ -152,13 +154,14 @@ export interface Numbered {
 }
 
 /**
- * Numbers from 1 on, by age. A task keeps its number while it is there; one that comes takes the lowest that is free, so that
- * who replaces `api.blue.1` is `api.blue.1`. Across programs they are only as stable as the tasks.
+ * Numbers the tasks of a group from 1 on, by age. A task keeps its number as long as it exists. A new one gets the
+ * lowest free number, so that the replacement of `api.blue.1` is `api.blue.1`. The numbers are kept in memory: another
+ * process may number differently.
  */
 export class Numbers {
   readonly #known = new Map<string, Map<string, number>>();
 
-  /** Of all tasks that a group has now. */
+  /** Numbers by ARN. `tasks` are all current tasks of the group. */
   of(group: string, tasks: Numbered[]): Map<string, number> {
     const before = this.#known.get(group) ?? new Map<string, number>();
     const kept = new Map([...before].filter(([arn]) => tasks.some((task) => task.arn === arn)));
@@ -177,16 +180,18 @@ export class Numbers {
 
 export interface OwnedService extends GroupOwner {
   arn: string;
-  /** In its cluster. */
+  /** Name of the ECS service in its cluster. */
   name: string;
   desired: number;
   running: number;
 }
 
-/** Services that one call describes. */
+/** Most services that one DescribeServices call takes. */
 const servicesPerCall = 10;
 
-/** The services of both colours: by their target groups, which say whose they are. Those that are going away are left out. */
+/**
+ * The ECS services of both colours. Their target groups identify them. Services that are being deleted are left out.
+ */
 export function ownedServices(
   { containers }: Pick<Clients, 'containers'>,
   cluster: string,

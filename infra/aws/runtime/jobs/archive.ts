@@ -7,7 +7,9 @@ import { extract, Pack } from 'tar';
 
 /** Builds as tar archives, compressed with gzip: the same files give the same bytes on every machine. */
 
-/** Writes the archive of all files and links below `directory`. The entries are sorted and have neither owner nor time. */
+/**
+ * Writes the archive of all files and links below `directory`. The entries are sorted and have neither owner nor time.
+ */
 export async function pack(directory: string, archive: string): Promise<void> {
   const found = await readdir(directory, { recursive: true, withFileTypes: true });
   const paths = found
@@ -19,9 +21,10 @@ export async function pack(directory: string, archive: string): Promise<void> {
 }
 
 /**
- * Unpacks an archive into an empty directory. Throws an Error if the archive is damaged, or if an entry would be written outside
- * the directory. The links are created after all files and directories, so no entry can be written through a link. The tar
- * package would create them in the archive's order, and refuse a link to another link, which builds do contain.
+ * Unpacks an archive into an empty directory. Throws an Error if the archive is damaged, or if an entry would be
+ * written outside the directory. The links are created after all files and directories, so no entry can be written
+ * through a link. The tar package would create them in the archive's order, and refuse a link to another link, which
+ * builds do contain.
  */
 export async function unpack(archive: AsyncIterable<Uint8Array>, to: string): Promise<void> {
   const directory = await realpath(to);

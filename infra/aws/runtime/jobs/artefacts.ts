@@ -22,7 +22,7 @@ export interface ArtefactsOptions {
 
 export const artefactKey = (digest: string): string => `greenlight/artefacts/${digest.slice('sha256:'.length)}.tar.gz`;
 
-/** Builds as they are kept locally, and an archive of each in the state bucket, for other machines. */
+/** Keeps builds locally, and an archive of each in the state bucket for other machines. */
 export function createAwsArtefacts(options: ArtefactsOptions): Artefacts {
   const directory = options.directory ?? artefactsDirectory();
   const local = createLocalArtefacts(directory);
@@ -44,7 +44,10 @@ export function createAwsArtefacts(options: ArtefactsOptions): Artefacts {
   };
 }
 
-/** A temporary folder in the store's own directory, as a large build could fill /tmp. It is always deleted. */
+/**
+ * Runs `work` in a temporary folder, which is always deleted. It is in the store's directory, because a large build
+ * could fill /tmp.
+ */
 async function inWorkDirectory<T>(directory: string, work: (folder: string) => Promise<T>): Promise<T> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const folder = await mkdtemp(join(directory, '.transfer-'));

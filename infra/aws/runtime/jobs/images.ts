@@ -29,17 +29,20 @@ const platforms: Record<AwsSettings['tasks']['architecture'], string> = {
   ARM64: 'linux/arm64',
 };
 
-/** Whether the image of this build is in the registry, and which platform it is for, where the registry tells. */
+/** An image in the registry, with its platforms. Undefined platforms: the registry does not tell. */
 interface Found {
   platforms: string[] | undefined;
 }
 
 export interface Images {
-  /** Makes and pushes the image of an artefact, if it is not there yet, and checks that tasks can run it. May be repeated. */
+  /**
+   * Builds and pushes the image of an artefact if the registry does not have it, and checks that tasks can run it.
+   * Idempotent.
+   */
   provide(artefact: Artefact): Promise<void>;
 }
 
-/** Images in the environment's own registry, one per build; made by Docker on this machine. */
+/** One image per build in the environment's registry, built by Docker on this machine. */
 export function createAwsImages(setting: Setting): Images {
   const provided = new Map<string, Promise<void>>();
   return {
@@ -59,13 +62,13 @@ async function provide(setting: Setting, artefact: Artefact): Promise<void> {
   await calling(doing, async () => {
     const there = await find(setting, artefact);
     if (there === undefined) await make(setting, artefact, doing);
-    // Read back even after an own push: another machine may have pushed first.
+    // Read back also after a push by this machine, because another machine may have pushed first.
     const found = there ?? (await find(setting, artefact));
     if (found === undefined)
       throw new OperationError(
         doing,
-        'it was pushed, and the registry does not know it',
-        'see the log of the build; then: npm run resume',
+        'it was pushed, but the registry does not list it',
+        'look at the log of the build in .greenlight/aws/images, then: npm run resume',
       );
     checkPlatform(doing, setting.settings.tasks.architecture, found);
   });
@@ -76,7 +79,7 @@ function checkPlatform(doing: string, architecture: AwsSettings['tasks']['archit
   if (found === undefined || found.includes(wanted)) return;
   throw new OperationError(
     doing,
-    `the image is for ${found.join(' and ')}, and tasks run on ${wanted}`,
+    `the image is for ${found.join(' and ')}, but tasks run on ${wanted}`,
     'tags cannot be changed: delete that image from the registry, or correct tasks.architecture (aws); then: npm run resume',
   );
 }
@@ -119,7 +122,7 @@ interface Platform {
   architecture?: string;
 }
 
-/** Platforms that a manifest is for: an index names them; a single image has its own in its configuration. */
+/** Platforms of a manifest: an index lists them, a single image names its own in its configuration. */
 export async function platformsOf(
   manifest: string,
   config: (digest: string) => Promise<unknown>,
@@ -128,7 +131,7 @@ export async function platformsOf(
   const text = ({ os, architecture }: Platform) => `${os}/${architecture}`;
   if (parsed.manifests !== undefined) {
     const found = parsed.manifests.flatMap(({ platform }) => (platform === undefined ? [] : [text(platform)]));
-    // Attestations are listed as for `unknown/unknown`.
+    // Attestations are listed with the platform `unknown/unknown`.
     return found.filter((platform) => !platform.includes('unknown'));
   }
   if (parsed.config === undefined) return undefined;
@@ -137,7 +140,10 @@ export async function platformsOf(
   return found?.architecture === undefined ? undefined : [text(found)];
 }
 
-/** Arguments of Docker that make and push an image. Without attestations, so that a tag is one image and no list. */
+/**
+ * Arguments with which Docker builds and pushes an image. Without attestations, so that a tag is a single image and no
+ * list.
+ */
 export const buildArguments = (image: {
   dockerfile: string;
   reference: string;
@@ -158,7 +164,7 @@ export const buildArguments = (image: {
   image.context,
 ];
 
-/** The password comes by standard input. */
+/** Docker reads the password from standard input. */
 export const loginArguments = (registry: string): string[] => [
   'login',
   '--username',
@@ -173,7 +179,7 @@ async function make(setting: Setting, artefact: Artefact, doing: string): Promis
   if (docker === undefined)
     throw new OperationError(
       doing,
-      'there is no program docker here, and the registry does not have the image',
+      'docker is not installed on this machine, and the registry does not have the image',
       'install Docker with buildx, or let a machine that has it (CI) release this version first',
     );
   const { registry } = splitRepository(foundation.repository.url);
@@ -188,7 +194,7 @@ async function make(setting: Setting, artefact: Artefact, doing: string): Promis
     all: true,
     timeout: loginMs,
   });
-  if (login.failed) throw dockerError(`logging Docker in to ${registry}`, login, 'see that Docker runs: docker info');
+  if (login.failed) throw dockerError(`logging Docker in to ${registry}`, login, 'check that Docker runs: docker info');
   try {
     const dockerfile = resolve(projectRoot, settings.image.dockerfile);
     const reference = `${foundation.repository.url}:${tag}`;
@@ -202,11 +208,11 @@ async function make(setting: Setting, artefact: Artefact, doing: string): Promis
       timeout: buildMs,
     });
     await writeFile(log, build.all, { mode: 0o600 });
-    // Another machine may have pushed the same build meanwhile: tags are never overwritten.
+    // Not an error if another machine has pushed the same build meanwhile: tags are immutable.
     if (build.failed && !/tag is immutable|ImageTagAlreadyExists/.test(build.all))
       throw dockerError(doing, build, `see ${log}; the Dockerfile is ${dockerfile}`);
   } finally {
-    // The registry's password is not left in Docker's own file.
+    // Removes the registry's password from Docker's configuration file.
     await execa(docker, ['logout', registry], {
       ...dockerEnvironment(),
       reject: false,

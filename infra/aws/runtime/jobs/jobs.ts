@@ -24,11 +24,11 @@ import { temporaryTags } from '../client/temporary.ts';
 import { until } from '../client/waiting.ts';
 
 export interface JobWaits {
-  /** Between two looks at a task, ms. */
+  /** Poll interval for a task, ms. */
   pollMs: number;
-  /** Longest time until a task runs, its image pulled, ms; not part of the job's own time. */
+  /** Longest time until a task runs, including the pull of its image, ms. Not part of the job's own time. */
   startMs: number;
-  /** Longest time from the request to stop until it is stopped, ms. */
+  /** Longest time from the stop request until the task has stopped, ms. */
   stopMs: number;
   /** Longest wait for the end of a log, ms. */
   logMs: number;
@@ -41,13 +41,13 @@ export interface JobsOptions extends Setting {
   waits?: Partial<JobWaits>;
 }
 
-/** Jobs as tasks of Fargate, of the artefact's image. The image has to be there: `Environment.provide`. */
+/** Runs jobs as Fargate tasks with the artefact's image, which must be in the registry: `Environment.provide`. */
 export function createAwsJobs(options: JobsOptions): Jobs {
   const waits = { ...jobWaits, ...options.waits };
   const redact = options.redact ?? ((text: string) => text);
   return {
     async run(job) {
-      // What an earlier run left must not pass for the result of this one.
+      // Results of an earlier run must not be taken for those of this one.
       if (job.results !== undefined) await rm(job.results, { force: true });
       for (const file of [job.results, job.log])
         if (file !== undefined) await mkdir(dirname(file), { recursive: true });
@@ -100,7 +100,10 @@ const ranMs = ({ startedAt, stoppedAt }: Task): number | undefined =>
 const aborted = (job: Job): OperationError =>
   new OperationError(`running ${job.name}`, 'it was aborted', 'repeat the command', { cause: job.signal?.reason });
 
-/** Rejects if the command never ran: then the exit code is not the command's. Notes in the log why a command was ended. */
+/**
+ * Throws an OperationError if the command never ran, because then the exit code is not the command's. If the command
+ * was killed, notes the reason in the log.
+ */
 function checkRun(job: Job, container: Container | undefined, output: JobOutput, log: JobLog): void {
   const doing = `running ${job.name}`;
   if (output.refused === 'missing')
@@ -119,18 +122,20 @@ function checkRun(job: Job, container: Container | undefined, output: JobOutput,
     if (output.exitCode === container?.exitCode) return;
     throw new OperationError(
       doing,
-      `by its log it ended with exit code ${output.exitCode}, by ECS with ${container?.exitCode}`,
+      `its log says exit code ${output.exitCode}, ECS says ${container?.exitCode}`,
       cureOf(''),
     );
   }
   const reason = container?.reason ?? '';
-  // A binary for another processor ends with an exit code although it never ran.
+  // A binary for another CPU architecture ends with an exit code although it never ran.
   if (output.lines.some((line) => line.includes('exec format error'))) throw notStarted(doing, 'exec format error');
-  if (reason !== '') log.note(`${job.name} was ended: ${reason}; ${cureOf(reason)}`);
-  else log.note(`the end of this log did not come; what is missing is in the log group of the jobs`);
+  if (reason !== '') log.note(`${job.name} was killed: ${reason}; ${cureOf(reason)}`);
+  else log.note(`the end of this log did not arrive; look for the missing lines in the log group of the jobs`);
 }
 
-/** Polls the task until it has ended. After its timeout the task is stopped. On abort it is stopped, and this rejects. */
+/**
+ * Polls the task until it has ended, and stops it after its timeout. On abort, or on an error, stops it and rejects.
+ */
 async function untilEnded(
   setting: Setting,
   waits: JobWaits,
@@ -165,7 +170,7 @@ async function untilEnded(
     if (job.signal?.aborted === true) throw aborted(job);
     throw error;
   }
-  await stopTask(setting, arn, `its time is over: ${job.timeoutMs} ms`);
+  await stopTask(setting, arn, `timed out after ${job.timeoutMs} ms`);
   const stopped = await until({ doing, deadlineMs: stopMs, pollMs, todo: cureOf('') }, async () => {
     const task = await describeTask(setting, arn);
     return task?.lastStatus === 'STOPPED' ? task : `its task is ${task?.lastStatus ?? 'not known'}`;
@@ -173,10 +178,10 @@ async function untilEnded(
   return { task: stopped, timedOut: true };
 }
 
-/** The task of a job. Files of this machine mean nothing in a container. */
+/** The task of a job. Paths of this machine do not exist in a container, so they are replaced. */
 async function specOf(setting: Setting, job: Job, marker: string, waits: JobWaits): Promise<TaskSpec> {
   const { environment, foundation, settings } = setting;
-  // Not after the marker: the program may print its path.
+  // A name of its own, not the marker: the program may print its path.
   const directory = `/tmp/greenlight-${randomBytes(8).toString('hex')}`;
   const results = job.results === undefined ? undefined : `${directory}/${basename(job.results)}`;
   const command = job.command.map((part) => {
@@ -209,7 +214,10 @@ async function specOf(setting: Setting, job: Job, marker: string, waits: JobWait
   };
 }
 
-/** Variables of a job as they have to be in a container: databases are verified by the image's own file. */
+/**
+ * A job's variables for a container: database URLs name the image's file of authorities, and NODE_EXTRA_CA_CERTS is
+ * left out.
+ */
 export function containerEnv(env: Record<string, string>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(env).flatMap(([name, value]) => {

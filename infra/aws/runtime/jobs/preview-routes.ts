@@ -17,7 +17,7 @@ import type { Setting } from '../client/setting.ts';
 import { fromTagList, isLeftOver } from '../client/temporary.ts';
 import { until } from '../client/waiting.ts';
 
-/** The way to a preview: a target group per service, and rules that take requests with its header. */
+/** Routes to a preview: a target group per service, and rules that match requests with the preview's header. */
 
 export const previewHeader = 'x-greenlight-preview';
 
@@ -28,18 +28,18 @@ export const previewPriorities = { first: 300, last: 999 };
 const perCall = 20;
 const deleteMs = 60_000;
 
-/** The lowest priority that no rule has. Throws an OperationError where there is none. */
+/** The lowest free priority for a preview. Throws an OperationError if there is none. */
 export function freePriority(used: ReadonlySet<number>): number {
   for (let priority = previewPriorities.first; priority <= previewPriorities.last; priority++)
     if (!used.has(priority)) return priority;
   throw new OperationError(
-    'making the route of a preview',
+    'creating the route of a preview',
     'all priorities are used',
-    'delete what is left of old previews: npm run resume',
+    'delete the rules of old previews: npm run resume',
   );
 }
 
-/** Its health check is that of the services of the colours. */
+/** Creates a target group with the same health check as the colours' services. Resolves to its ARN. */
 export async function createGroup(
   { clients, foundation }: Setting,
   name: string,
@@ -72,7 +72,10 @@ export interface PreviewRoute {
   tags: Tag[];
 }
 
-/** Makes a rule at a priority that is free; another run may take one at the same moment. */
+/**
+ * Creates a rule at a free priority, and retries if another run takes that priority meanwhile. Resolves to the rule's
+ * ARN.
+ */
 export async function createRoute(setting: Setting, route: PreviewRoute): Promise<string> {
   const { clients, foundation } = setting;
   const { listenerArn: ListenerArn } = foundation;
@@ -101,11 +104,14 @@ async function listRules({ clients, foundation }: Setting): Promise<{ arn: strin
   return rules.map(({ RuleArn = '', Priority }) => ({ arn: RuleArn, priority: Number(Priority) }));
 }
 
-/** No error if the rule is gone. */
+/** No-op if the rule does not exist. */
 export const deleteRoute = ({ clients }: Setting, RuleArn: string): Promise<void> =>
   deleting(`deleting the rule ${RuleArn}`, () => clients.balancer.send(new DeleteRuleCommand({ RuleArn })));
 
-/** No error if the group is gone. A deleted rule keeps its group in use for a short time, so the deletion is retried. */
+/**
+ * No-op if the group does not exist. A deleted rule keeps its group in use for a short time, so the deletion is
+ * retried.
+ */
 export const deleteGroup = ({ clients }: Setting, TargetGroupArn: string): Promise<void> =>
   deleting(`deleting the target group ${TargetGroupArn}`, () =>
     clients.balancer.send(new DeleteTargetGroupCommand({ TargetGroupArn })),
@@ -126,7 +132,7 @@ async function deleting(doing: string, call: () => Promise<object>): Promise<voi
 
 /** Deletes the rules, then the target groups, that ended runs left behind. Resolves to their ARNs. */
 export const sweepRoutes = (setting: Setting): Promise<string[]> =>
-  calling('looking for what is left of previews', async () => {
+  calling('deleting the routes of old previews', async () => {
     const { clients } = setting;
     const rules = await leftOver(
       setting,

@@ -35,15 +35,15 @@ import { until } from '../client/waiting.ts';
 
 export interface PreviewWaits {
   pollMs: number;
-  /** Longest time until a task runs, its image pulled, ms. */
+  /** Longest time until a task runs, including the pull of its image, ms. */
   startMs: number;
-  /** Longest time from then until the balancer calls it healthy, ms. */
+  /** Longest time from then until the balancer reports it healthy, ms. */
   healthyMs: number;
 }
 
 export const previewWaits: PreviewWaits = { pollMs: 3000, startMs: 10 * 60_000, healthyMs: 3 * 60_000 };
 
-/** How long a preview may be needed: longer than the acceptance tests of both versions take. */
+/** How long a preview may be needed, ms: longer than the acceptance tests of both versions take. */
 const lifeMs = 6 * 3_600_000;
 const logTail = 10;
 
@@ -53,11 +53,14 @@ export interface PreviewsOptions extends Setting {
 }
 
 export interface AwsPreviews extends Previews {
-  /** Deletes rules and target groups of previews that were left by runs which are over. Call it while the environment is locked, after `sweepTasks`. */
+  /**
+   * Deletes rules and target groups of previews that ended runs left behind. Resolves to their ARNs. Call it only while
+   * the environment is locked, and after `sweepTasks`.
+   */
   sweep(): Promise<string[]>;
 }
 
-/** Previews as tasks behind the entry point, reached by a header that nobody else knows. */
+/** Previews: tasks behind the entry point, reached by a secret header. */
 export function createAwsPreviews(options: PreviewsOptions): AwsPreviews {
   const waits = { ...previewWaits, ...options.waits };
   return {
@@ -79,13 +82,13 @@ async function serve(
   const tags = temporaryTags(marks, `preview of ${artefact.version}`, lifeMs);
   // Letters and digits only: `*` and `?` are wildcards in a rule's condition.
   const secret = randomBytes(24).toString('hex');
-  const made = new Made(setting);
+  const resources = new PreviewResources(setting);
   try {
     await calling(doing, async () => {
-      const groups = await made.routes(spec.services, secret, asTagList(tags));
+      const groups = await resources.routes(spec.services, secret, asTagList(tags));
       // Wait for every start to settle before undoing: a task may still start while another one fails.
       const started = await Promise.allSettled(
-        spec.services.map((service) => made.task(service, artefact, access, tags, { doing, waits })),
+        spec.services.map((service) => resources.task(service, artefact, access, tags, { doing, waits })),
       );
       const tasks = started.map((one) => {
         if (one.status === 'rejected') throw one.reason;
@@ -103,16 +106,16 @@ async function serve(
       );
     });
   } catch (error) {
-    await made.undo();
+    await resources.undo();
     throw error;
   }
   const { entry } = settings.authorities;
   const caFile = entry === undefined ? {} : { caFile: resolve(projectRoot, entry) };
-  return { baseUrl, ...caFile, routeHeaders: { [previewHeader]: secret }, dispose: () => made.undo() };
+  return { baseUrl, ...caFile, routeHeaders: { [previewHeader]: secret }, dispose: () => resources.undo() };
 }
 
-/** The resources of one preview, and their deletion. */
-class Made {
+/** The resources of one preview, with their deletion. */
+class PreviewResources {
   readonly #setting: Setting;
   readonly #rules: string[] = [];
   readonly #groups: string[] = [];
@@ -122,7 +125,10 @@ class Made {
     this.#setting = setting;
   }
 
-  /** Target groups by service, and the rules to them: a balancer checks no target of a group that no rule leads to. */
+  /**
+   * Creates target groups and the rules to them. Resolves to the groups by service. A balancer checks no target of a
+   * group without a rule.
+   */
   async routes(services: ServiceSpec[], secret: string, tags: Tag[]): Promise<Map<string, string>> {
     const groups = new Map<string, string>();
     const id = shortId();
@@ -188,12 +194,12 @@ interface Target {
   doing: string;
 }
 
-/** Registers a task as soon as it runs, and waits until the balancer calls it healthy. */
+/** Registers a task as soon as it runs, and waits until the balancer reports it healthy. */
 async function untilHealthy(setting: PreviewsOptions, waits: PreviewWaits, target: Target): Promise<void> {
   const { clients } = setting;
   const { service, arn, groupArn, doing } = target;
   const { pollMs } = waits;
-  const todo = `see the log stream ${streamName('preview', service.name, arn)} of ${setting.foundation.jobs.logGroup}`;
+  const todo = `look at the log stream ${streamName('preview', service.name, arn)} of ${setting.foundation.jobs.logGroup}`;
   const running = await until({ doing, deadlineMs: waits.startMs, pollMs, todo }, async () => {
     const task = await alive(setting, target);
     const address = task === undefined ? undefined : addressOf(task);
@@ -213,7 +219,7 @@ async function untilHealthy(setting: PreviewsOptions, waits: PreviewWaits, targe
   });
 }
 
-/** The task; rejects with the end of its log where it has ended. */
+/** The task. Rejects with the end of its log if the task has stopped. */
 async function alive(setting: PreviewsOptions, { service, arn, doing }: Target): Promise<Task | undefined> {
   const task = await describeTask(setting, arn);
   if (task?.lastStatus !== 'STOPPED') return task;
@@ -234,7 +240,7 @@ async function alive(setting: PreviewsOptions, { service, arn, doing }: Target):
   );
 }
 
-/** Its address in the network, of its own interface. */
+/** The task's private address, from its network interface. */
 export function addressOf({ attachments }: Pick<Task, 'attachments'>): string | undefined {
   const details = attachments?.find(({ type }) => type === 'ElasticNetworkInterface')?.details;
   return details?.find(({ name }) => name === 'privateIPv4Address')?.value;

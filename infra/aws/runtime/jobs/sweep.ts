@@ -15,11 +15,11 @@ import { fromTagList, isLeftOver } from '../client/temporary.ts';
 const perCall = 100;
 
 /**
- * Stops the tasks of jobs and previews that ended runs left behind, and deletes their definitions and secrets. Resolves to the
- * names of all. Call it while the environment is locked.
+ * Stops the tasks of jobs and previews that ended runs left behind, and deletes their definitions and secrets. Resolves
+ * to the names of all. Call it only while the environment is locked.
  */
 export const sweepTasks = (setting: Setting): Promise<string[]> =>
-  calling('looking for tasks that a run left', async () => {
+  calling('deleting the tasks of ended runs', async () => {
     const families = [taskFamily(setting.environment, 'job'), taskFamily(setting.environment, 'preview')];
     const swept: string[] = [];
     for (const family of families) {
@@ -39,7 +39,7 @@ async function stopLeftOver(setting: Setting, family: string): Promise<string[]>
     const command = new DescribeTasksCommand({ cluster, tasks: taskArns, include: ['TAGS'] });
     for (const { taskArn, tags } of (await clients.containers.send(command)).tasks ?? []) {
       if (taskArn === undefined || !isLeftOver(fromTagList(tags), foundation.spec)) continue;
-      await stopTask(setting, taskArn, 'left by a run that is over');
+      await stopTask(setting, taskArn, 'left behind by a run that has ended');
       swept.push(taskArn.split('/').at(-1) ?? taskArn);
     }
   }

@@ -19,34 +19,34 @@ import type { Setting } from '../client/setting.ts';
 import { asEcsTags, asTagList, shortId, type Tags } from '../client/temporary.ts';
 import { until } from '../client/waiting.ts';
 
-/** Tasks that are started for one purpose: jobs, and the services of a preview. Each has a definition of its own. */
+/** One-off tasks: jobs, and the services of a preview. Each has its own task definition. */
 
 export interface TaskSpec {
   /** `job` or `preview`: part of the definition's family, and of the log stream's name. */
   kind: 'job' | 'preview';
-  /** Name of its one container. */
+  /** Name of the task's only container. */
   container: string;
   artefact: Artefact;
   /** A third party's image, used instead of the artefact's. Its entry point is overridden. */
   image?: string;
   command: string[];
-  /** Readable by everybody who may describe task definitions: no secrets. */
+  /** Visible to everybody who may describe task definitions, so no secrets. */
   environment: Record<string, string>;
-  /** Variables whose values are secret: they go through a temporary secret. */
+  /** Variables whose values are passed in a temporary secret. */
   secrets: Record<string, string>;
-  /** Where it listens; absent: nowhere. */
+  /** Port on which the container listens, if any. */
   port?: number;
   tags: Tags;
 }
 
-/** Family of the definitions: one for all runs, so that what is left can be listed. */
+/** Family of the task definitions: the same for all runs, so that leftovers can be listed. */
 export const taskFamily = (environment: string, kind: TaskSpec['kind']): string => `${environment}-${kind}`;
 
-/** Name of the stream that the driver awslogs makes: prefix, container, and the id in the task's ARN. */
+/** Name of the log stream that the driver awslogs creates: prefix, container, and the id in the task's ARN. */
 export const streamName = (kind: string, container: string, taskArn: string): string =>
   `${kind}/${container}/${taskArn.split('/').at(-1) ?? ''}`;
 
-/** The definition as ECS wants it. `secretArn`: holds `secrets` as a JSON object. Pure. */
+/** The task definition as input of ECS. `secretArn` is the secret that holds `secrets` as a JSON object. Pure. */
 export function taskDefinition(
   { environment, foundation, settings }: Omit<Setting, 'clients'>,
   spec: TaskSpec,
@@ -74,7 +74,7 @@ export function taskDefinition(
         essential: true,
         ...(spec.image === undefined ? {} : { entryPoint: spec.command.slice(0, 1) }),
         command: spec.image === undefined ? spec.command : spec.command.slice(1),
-        // The same as the services have; a job may write to /tmp only, which is a volume that goes with the task.
+        // As in the services. A job may write only to /tmp, a volume that is deleted with the task.
         readonlyRootFilesystem: spec.image === undefined,
         linuxParameters: { initProcessEnabled: true, capabilities: { drop: ['ALL'] } },
         mountPoints: hasVolume ? [{ sourceVolume: scratch, containerPath: '/tmp', readOnly: false }] : [],
@@ -104,18 +104,18 @@ export function taskDefinition(
 
 export interface StartedTask {
   arn: string;
-  /** Deletes definition and secret. What cannot be deleted now is swept later. */
+  /** Deletes definition and secret. The sweep deletes later what cannot be deleted now. */
   forget(): Promise<void>;
 }
 
 export interface StartOptions {
   pollMs: number;
-  /** How long capacity is asked for, ms. */
+  /** How long to retry if ECS has no capacity, ms. */
   capacityMs: number;
   doing: string;
 }
 
-/** Starts one task with its own task definition. If that fails, definition and secret are deleted again. */
+/** Starts one task with its own task definition. If that fails, deletes definition and secret. */
 export async function startTask(
   setting: Setting,
   spec: TaskSpec,
@@ -176,14 +176,15 @@ export async function startTask(
 }
 
 const failureText = (failures: Failure[] | undefined): string =>
-  failures?.map(({ reason, detail }) => [reason, detail].filter(Boolean).join(': ')).join('; ') || 'ECS started none';
+  failures?.map(({ reason, detail }) => [reason, detail].filter(Boolean).join(': ')).join('; ') ||
+  'ECS started no task and gave no reason';
 
 export async function describeTask({ clients, foundation }: Setting, arn: string): Promise<Task | undefined> {
   const command = new DescribeTasksCommand({ cluster: foundation.cluster.arn, tasks: [arn] });
   return (await clients.containers.send(command)).tasks?.[0];
 }
 
-/** Sends SIGTERM, and SIGKILL after the stop timeout. No error if the task is gone. */
+/** Sends SIGTERM, and SIGKILL after the stop timeout. No-op if the task does not exist. */
 export async function stopTask({ clients, foundation }: Setting, task: string, reason: string): Promise<void> {
   try {
     await clients.containers.send(new StopTaskCommand({ cluster: foundation.cluster.arn, task, reason }));
@@ -192,7 +193,7 @@ export async function stopTask({ clients, foundation }: Setting, task: string, r
   }
 }
 
-/** Deletes the secret at once, without a recovery window: nobody needs its values any more. */
+/** Deletes the secret at once, without a recovery window. No-op if it does not exist. */
 export async function deleteSecret({ clients }: Pick<Setting, 'clients'>, arn: string): Promise<void> {
   try {
     await clients.secrets.send(new DeleteSecretCommand({ SecretId: arn, ForceDeleteWithoutRecovery: true }));
@@ -209,32 +210,32 @@ export async function deleteDefinition({ clients }: Pick<Setting, 'clients'>, ar
 const cures: [RegExp, string][] = [
   [
     /exec format error|platform|manifest.*(linux|arm64|amd64)/i,
-    'the image is for another processor: build it for tasks.architecture (aws), then: npm run resume',
+    'the image is for another CPU architecture: build it for tasks.architecture (aws), then: npm run resume',
   ],
   [
     /CannotPull.*(not found|manifest unknown|does not exist)/is,
-    'the image of this version is not in the registry: npm run resume makes it again',
+    'the image of this version is not in the registry: npm run resume builds it again',
   ],
   [
     /CannotPull|registry auth|ResourceInitializationError.*(secret|ecr|logger|log group)/is,
-    'tasks cannot reach ECR, Secrets Manager or the logs, or may not: see the endpoints of the network, and the role jobs-start',
+    'tasks cannot reach ECR, Secrets Manager or the logs, or lack the right: check the VPC endpoints and the role jobs-start',
   ],
   [
     /capacity|RESOURCE|Insufficient/i,
-    'AWS has no room for it, or the quota for Fargate is used up: wait, or raise it (Service Quotas), then: npm run resume',
+    'AWS has no capacity, or the quota for Fargate is used up: wait, or raise the quota (Service Quotas), then: npm run resume',
   ],
   [/OutOfMemory/i, 'raise tasks.memory (aws)'],
 ];
 
-/** What to do about a reason that ECS gave. */
+/** What to do about ECS's reason for a failure. */
 export const cureOf = (reason: string): string =>
-  cures.find(([pattern]) => pattern.test(reason))?.[1] ?? 'see the task in the console of ECS, then: npm run resume';
+  cures.find(([pattern]) => pattern.test(reason))?.[1] ?? 'look at the task in the ECS console, then: npm run resume';
 
-/** The container of that name. AWS may add sidecars in any order, as GuardDuty's Runtime Monitoring does. */
+/** The container with this name. AWS may add sidecars in any order, as GuardDuty's Runtime Monitoring does. */
 export const containerOf = (task: Task, name: string): Container | undefined =>
   task.containers?.find((container) => container.name === name);
 
-/** Why a stopped task never ran the program of that container; undefined where it did. */
+/** Why a stopped task never ran the program of that container. Undefined if it did. */
 export function startFailure(task: Task, name: string): string | undefined {
   const container = containerOf(task, name);
   const reason = container?.reason ?? task.stoppedReason ?? 'no reason was given';

@@ -6,19 +6,20 @@ import type { Setting } from '../client/setting.ts';
 import { mayPass } from '../client/waiting.ts';
 
 /**
- * What runs around a job's command in its container, in the shell of the image, and how its log is read. A container's only way
- * out is its log: results are written there, packed, on lines that begin with a marker that nobody can guess.
+ * The shell script around a job's command in its container, and the parser of its log. A container can return data only
+ * through its log, so the script writes the results there, compressed, on lines that begin with a random marker.
  */
 
-/** Variable with the PEM text of an authority that the job's programs have to trust. */
+/** Variable with the PEM text of an authority that the job's programs must trust. */
 export const authorityVariable = 'GREENLIGHT_JOB_AUTHORITY';
 
-/** Far below the 16 KiB at which Docker cuts a line. */
+/** Characters per line, far below the 16 KiB at which Docker splits lines. */
 const lineLength = 4000;
 
 /**
- * Arguments: marker, directory to write to, path of the results (or nothing), then the command. The command's signal is passed on,
- * and its end is waited for, as the results may be written then. POSIX, with gzip, base64, fold and sed of any Linux image.
+ * Arguments: marker, writable directory, path of the results (may be empty), then the command. Passes SIGTERM and
+ * SIGINT on to the command as SIGTERM and waits for its end, because it may write results then. POSIX sh with gzip,
+ * base64, fold and sed, which any Linux image has.
  */
 const script = (keepHome: boolean): string => `marker=$1 directory=$2 results=$3
 shift 3
@@ -51,12 +52,12 @@ exit "$code"
 
 export interface Wrapped {
   marker: string;
-  /** Writable in the container; made there. */
+  /** Directory in the container that the script creates, for all that the job writes. */
   directory: string;
-  /** Path in the container; absent where the job writes none. */
+  /** Path in the container. Absent if the job writes no results. */
   results?: string;
   command: string[];
-  /** The job brings its own HOME. */
+  /** The job sets HOME itself. */
   keepHome: boolean;
 }
 
@@ -73,17 +74,20 @@ export const wrappedCommand = ({ marker, directory, results, command, keepHome }
 ];
 
 export interface JobOutput {
-  /** What the command itself wrote. */
+  /** Lines that the command wrote. */
   lines: string[];
-  /** The results file, where one was written and all of it arrived. */
+  /** The results file, if one was written and arrived completely. */
   results: Buffer | undefined;
-  /** Exit code, as the wrapper saw it; undefined where its last line is not there. */
+  /** The command's exit code according to the script. Undefined if its last line is missing. */
   exitCode: number | undefined;
   /** Why the command was not started. */
   refused: 'missing' | 'cannot write' | undefined;
 }
 
-/** Takes the log apart. Lines of the wrapper may follow, on the same line, what the command wrote without an end of line. */
+/**
+ * Separates the lines of the command from those of the script. A line of the script may follow on the same line as
+ * output of the command without a line end.
+ */
 export function parseOutput(log: string[], marker: string): JobOutput {
   const output: JobOutput = { lines: [], results: undefined, exitCode: undefined, refused: undefined };
   let packed = '';
@@ -92,7 +96,7 @@ export function parseOutput(log: string[], marker: string): JobOutput {
     const at = line.indexOf(`${marker} `);
     const own = at < 0 ? line : line.slice(0, at);
     const said = at < 0 ? undefined : line.slice(at + marker.length + 1).trimEnd();
-    // An empty line after data is the wrapper's.
+    // An empty line after data is the script's.
     if (own !== '' || (said === undefined && last !== 'data')) output.lines.push(own);
     last = said?.split(' ')[0] ?? '';
     if (said === undefined) continue;
@@ -115,13 +119,13 @@ function unpacked(packed: string): Buffer | undefined {
 
 export interface LogWait {
   pollMs: number;
-  /** How long the rest of the log is waited for, ms: lines come later than the end of their task. */
+  /** How long to wait for the rest of the log, ms: lines arrive later than the end of their task. */
   waitMs: number;
   /** Whether the log is complete. */
   complete: (lines: string[]) => boolean;
 }
 
-/** All lines of a task's log stream so far; waits until they are complete, or time is over. */
+/** Reads a task's log stream until it is complete, or until `waitMs` is over. Resolves to the lines so far. */
 export async function readLog(
   { clients, foundation }: Pick<Setting, 'clients' | 'foundation'>,
   stream: string,
@@ -129,7 +133,7 @@ export async function readLog(
 ): Promise<string[]> {
   const lines: string[] = [];
   let token: string | undefined;
-  /** Pages until the token is the one that was given: that is the end so far. */
+  /** Reads pages until the next token equals the given one, which marks the current end of the stream. */
   const more = async () => {
     for (;;) {
       const { events = [], nextForwardToken } = await clients.logs.send(

@@ -19,29 +19,29 @@ import { metricData } from './data.ts';
 export interface AwsAlertsOptions {
   clients: Pick<Clients, 'metrics' | 'queues'>;
   foundation: Pick<FoundationOutputs, 'alarmTopicArn' | 'deliveryQueueUrl'>;
-  /** With its receivers. */
+  /** Including its alert receivers. */
   spec: EnvironmentSpec;
-  /** Longest time that the queue is asked to wait for a message, seconds (20 at most). */
+  /** Long polling time of the queue, seconds (at most 20). */
   waitSeconds?: number;
   /** Longest time from a raised alarm to its message in the queue, ms. */
   deliveryMs?: number;
   now?: () => number;
 }
 
-/** Name of the environment's own receiver, the queue that a release reads. */
+/** Name of the environment's own receiver: the queue that a release reads. */
 export const queueReceiver = 'deliveries';
 
-/** A raised alarm is published at once; SNS and SQS take seconds. More than this says that something is broken. */
+/** An alarm is published at once, and SNS and SQS take seconds. A longer delay means that something is broken. */
 const usualDeliveryMs = 60_000;
 
 const minute = 60_000;
 
-/** Alerts of an environment on AWS: alarms of CloudWatch, and what SNS brought of them into the queue. */
+/** Alerts of an environment on AWS: CloudWatch alarms, and their notifications that SNS delivered to the queue. */
 export function createAwsAlerts(options: AwsAlertsOptions): Alerts {
   const { clients, foundation, spec, waitSeconds = 1, deliveryMs = usualDeliveryMs, now = Date.now } = options;
   const { application, environment } = spec;
   const place = { application, environment };
-  /** Everything that was read: the queue forgets it then. */
+  /** All deliveries that were read, because they are then deleted from the queue. */
   const received: AlertDelivery[] = [];
   let reading: Promise<void> = Promise.resolve();
 
@@ -63,7 +63,7 @@ export function createAwsAlerts(options: AwsAlertsOptions): Alerts {
     return all.find(({ subject }) => subject.kind === 'tasks' && subject.part === service && subject.colour === colour);
   };
 
-  /** Messages are deleted from the queue once they are stored here. A message that is no alarm of this environment is dropped. */
+  /** Stores alarms of this environment, drops other messages, and then deletes all of them from the queue. */
   const keep = async (messages: Message[]): Promise<void> => {
     for (const message of messages) {
       const delivery = parseMessage(place, queueReceiver, message);
@@ -112,7 +112,9 @@ export function createAwsAlerts(options: AwsAlertsOptions): Alerts {
       return received.filter(({ at }) => at >= since).toSorted((a, b) => a.at - b.at);
     },
 
-    /** An alarm in the state OK. An alarm without data would not fire either, so it does not count as ready. */
+    /**
+     * Whether the instance's alarm is in the state OK. One without data would not fire either, so it does not count.
+     */
     async watches(instance) {
       return (await tasksAlarm(instance))?.alarm.StateValue === 'OK';
     },
@@ -134,7 +136,10 @@ export function createAwsAlerts(options: AwsAlertsOptions): Alerts {
       return { [names.join(' or ')]: failed };
     },
 
-    /** Sets the state of the alarm on its service's tasks; at its next evaluation, within a minute, it is what the tasks are. */
+    /**
+     * Sets the alarm on the tasks of the instance's service to ALARM. Its next evaluation, within a minute, sets the
+     * true state again.
+     */
     async raise(instance) {
       const doing = `raising the alert of ${instance}`;
       const found = await tasksAlarm(instance);
@@ -153,9 +158,9 @@ export function createAwsAlerts(options: AwsAlertsOptions): Alerts {
   };
 }
 
-/** Alarms of CloudWatch in the words that both platforms use for alerts, and what SNS writes of them. Pure. */
+/** Translates CloudWatch alarms, and SNS messages about them, into the alerts of both platforms. Pure. */
 
-/** By kind: the names under which the local platform has them too, where it has. */
+/** Names of alerts by kind of alarm. The local platform uses the same names for those that it has. */
 const alertNames: Record<AlarmKind, string> = {
   tasks: 'InstanceDown',
   errors: 'HighErrorRate',
@@ -167,12 +172,12 @@ const alertNames: Record<AlarmKind, string> = {
 
 export const alertName = ({ kind }: AlarmSubject): string => alertNames[kind];
 
-/** Of a test that raises the alarm of one instance: CloudWatch hands the reason on. */
+/** State reason of a test that raises the alarm of one instance. CloudWatch passes it on in the notification. */
 export const reasonFor = (instance: string): string => `Test of the alert, as if the instance ${instance} were down.`;
 
 const instanceIn = (reason: string): string | undefined => /as if the instance (\S+) were down/.exec(reason)?.[1];
 
-/** The alarm knows of a service how many tasks are healthy, not which are not: the instance is told in a test only. */
+/** An alarm counts healthy tasks of a service, so it names an instance only in a test (`reasonFor`). */
 export function labelsOf({ colour, part }: AlarmSubject, reason: string): Record<string, string> {
   const instance = instanceIn(reason);
   return { colour, service: part, ...(instance === undefined ? {} : { instance }) };
@@ -180,13 +185,13 @@ export function labelsOf({ colour, part }: AlarmSubject, reason: string): Record
 
 export interface QueueMessage {
   Body?: string | undefined;
-  /** `SentTimestamp`, ms since the epoch: when the queue took it from SNS. */
+  /** `SentTimestamp`, ms since the epoch: when the queue received it from SNS. */
   Attributes?: Record<string, string> | undefined;
 }
 
 /**
- * The delivery that a message of the queue tells of. Undefined where it is of something else: another environment's alarm, a
- * budget, an alarm that lacks data.
+ * The delivery that a message in the queue reports. Undefined for anything but an alarm of this environment that fires
+ * or resolves.
  */
 export function parseMessage(
   place: AlarmPlace,

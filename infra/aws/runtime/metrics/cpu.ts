@@ -8,19 +8,22 @@ import { calling } from '../client/errors.ts';
 import type { MetricQuestion, Series } from './data.ts';
 import type { OwnedService } from '../instances/instances.ts';
 
-/** CPU units that are one vCPU, for ECS. */
+/** ECS's CPU units per vCPU. */
 const unitsPerCpu = 1024;
-/** Of the classes of instances that EC2 does not know. */
+/** vCPUs assumed for an instance class that EC2 does not know. */
 const defaultCpus = 2;
 
-/** A part, what to ask about it, and the vCPUs that it used on average in a period. */
+/**
+ * A part of the environment, the metrics that it needs, and a function for the average of vCPUs that it used in a
+ * period.
+ */
 export interface CpuPart {
   part: string;
   questions: MetricQuestion[];
   cpus: (answers: Series[], period: number) => number | undefined;
 }
 
-/** Tasks by Container Insights: units per task, times the tasks. */
+/** A service's tasks, from Container Insights: units per task, times the number of tasks. */
 export function servicePart({ colour, service, name }: OwnedService, cluster: string): CpuPart {
   const dimensions = { ClusterName: cluster, ServiceName: name };
   const ask = (metric: string) => ({ namespace: 'ECS/ContainerInsights', metric, dimensions, stat: 'Average' });
@@ -34,7 +37,7 @@ export function servicePart({ colour, service, name }: OwnedService, cluster: st
   };
 }
 
-/** Databases by their load in percent, times the vCPUs of their class. */
+/** The databases: CPU use in percent, times the vCPUs of their instance class. */
 export async function databaseParts(
   clients: Pick<Clients, 'databases' | 'network'>,
   { spec }: Pick<FoundationOutputs, 'spec'>,
@@ -62,7 +65,7 @@ export async function databaseParts(
   return (await Promise.all(parts)).flat();
 }
 
-/** A class of RDS is an instance type of EC2 with `db.` before it. */
+/** An RDS instance class is an EC2 instance type with the prefix `db.`. */
 async function cpusOf({ network }: Pick<Clients, 'network'>, instanceClass: string): Promise<number> {
   const type = instanceClass.replace(/^db\./, '') as _InstanceType;
   const { InstanceTypes = [] } = await network

@@ -16,10 +16,10 @@ export interface MetricQuestion {
   stat: string;
 }
 
-/** Values by the begin of their period, ms since the epoch. What is not there was not told. */
+/** Values by the start of their period, ms since the epoch. Periods without data are absent. */
 export type Series = Map<number, number>;
 
-/** Queries that one call takes, says the reference of `GetMetricData`. */
+/** Most queries per call, according to the reference of `GetMetricData`. */
 const perCall = 500;
 
 const attempts = 3;
@@ -27,8 +27,8 @@ const pauseMs = 1_000;
 const doing = 'reading metrics from CloudWatch';
 
 /**
- * The answers, in the order of the questions. `from` and `to` are ms since the epoch, at the borders of periods. Rejects where
- * CloudWatch does not give all of it: a series of errors that is not there would read as none.
+ * Reads metrics, in the order of the questions. `from` and `to` are ms since the epoch, at borders of periods. Rejects
+ * if CloudWatch does not return all series completely: a missing series of errors would read as no errors.
  */
 export async function metricData(
   client: CloudWatchClient,
@@ -45,7 +45,7 @@ export async function metricData(
   return answers;
 }
 
-/** Asks again for each series whose `StatusCode` says that its answer is partial. */
+/** Asks again for all series while the `StatusCode` of any says that it is not complete. */
 async function wholeSeries(client: CloudWatchClient, input: GetMetricDataCommandInput): Promise<Series[]> {
   const ids = (input.MetricDataQueries ?? []).map(({ Id }) => Id);
   for (let attempt = 1; ; attempt++) {
@@ -56,7 +56,7 @@ async function wholeSeries(client: CloudWatchClient, input: GetMetricDataCommand
         for (const { Id, Timestamps = [], Values = [], StatusCode = 'no status' } of page.MetricDataResults ?? []) {
           const at = ids.indexOf(Id);
           Timestamps.forEach((time, i) => answers[at]?.set(time.getTime(), Values[i] ?? Number.NaN));
-          // A series may come in parts, on several pages: the last one counts.
+          // A series may be split over pages. The status on its last page counts.
           statuses[at] = StatusCode;
         }
     });
@@ -65,8 +65,8 @@ async function wholeSeries(client: CloudWatchClient, input: GetMetricDataCommand
     if (attempt === attempts)
       throw new OperationError(
         doing,
-        `${cut.length} of ${ids.length} series are not complete (${cut[0]})`,
-        'see the health of CloudWatch, then: npm run resume',
+        `${cut.length} of ${ids.length} series are incomplete (${cut[0]})`,
+        'check the health of CloudWatch, then: npm run resume',
       );
     await sleep(pauseMs);
   }
@@ -89,9 +89,9 @@ const queryOf = (
   },
 });
 
-/** Latencies from what CloudWatch tells of them: quantiles of each period. Pure. */
+/** Latencies reconstructed from CloudWatch's quantiles of each period. Pure. */
 
-/** Percents that are asked for, between the smallest and the largest value: dense where objectives are. */
+/** Percentiles that are requested in addition to minimum and maximum. Dense where objectives are. */
 export const askedPercents = [1, 5, 10, 25, 40, 50, 60, 75, 85, 90, 92.5, 95, 97.5, 99, 99.5, 99.9] as const;
 
 export interface Quantile {
@@ -100,21 +100,25 @@ export interface Quantile {
   value: number;
 }
 
-/** The times of the requests of one period. */
+/** Response times in one period. */
 export interface Times {
   quantiles: Quantile[];
-  /** Of how many requests. */
+  /** Number of requests. */
   count: number;
 }
 
-/** Most values for a window, of any length: by so many, the share of slow requests is known to 0.3 of 100 (its standard error at 5). */
+/**
+ * Most values for a window of any length. With this many, a share of slow requests of 5% has a standard error of 0.3
+ * percentage points.
+ */
 export const mostValues = 5_000;
-/** The fractions of its multiples are spread evenly, however many they are. */
+/** The fractional parts of its multiples are spread evenly, for any number of multiples. */
 const goldenRatio = (Math.sqrt(5) - 1) / 2;
 
 /**
- * Values spread as the quantiles of each period say, linear between two of them: as many as there were requests, or `most`, and each
- * period has its share. Of a period without quantiles there are none: nothing is known of its requests' times.
+ * Values distributed according to the quantiles of each period, linear between two quantiles: as many as there were
+ * requests, at most `most`. Each period gets its share. Periods without quantiles give no values, because nothing is
+ * known about their times.
  */
 export function spread(periods: Times[], most = mostValues): number[] {
   const known = periods
@@ -125,13 +129,13 @@ export function spread(periods: Times[], most = mostValues): number[] {
   return known.flatMap(({ quantiles, count }, period) => {
     const values = Math.floor((before + count) / perValue) - Math.floor(before / perValue);
     before += count;
-    // The same few quantiles of every period would leave out what is between them.
+    // Varies the offset by period: the same few quantiles of every period would omit the values in between.
     const offset = perValue === 1 ? 0.5 : (period * goldenRatio) % 1;
     return Array.from({ length: values }, (_, index) => at(quantiles, (100 * (index + offset)) / values));
   });
 }
 
-/** In order, and never falling: quantiles that AWS estimates may cross where there are few values. */
+/** Sorted and made monotonic: AWS estimates quantiles, and they may cross if there are few values. */
 function rising(quantiles: Quantile[]): Quantile[] {
   let least = 0;
   return quantiles

@@ -19,9 +19,9 @@ import { suffixOf, type OwnedGroup } from '../router/target-groups.ts';
 export interface AwsMetricsOptions {
   clients: Pick<Clients, 'metrics' | 'containers' | 'databases' | 'network'>;
   foundation: Pick<FoundationOutputs, 'balancerSuffix' | 'cluster' | 'spec'>;
-  /** Those of both colours that there are now. */
+  /** Current target groups of both colours. */
   targetGroups: () => Promise<OwnedGroup[]>;
-  /** A load balancer publishes its metrics once a minute (its user guide). */
+  /** A load balancer publishes metrics once a minute, according to its user guide. */
   periodSeconds?: number;
   /** AWS promises no delay. The metrics of a minute are usually complete two minutes after its end. */
   delayMs?: number;
@@ -32,9 +32,9 @@ export interface AwsMetricsOptions {
 const none: ColourTraffic = { requests: 0, errors: 0, writes: 0, splitReads: 0, latenciesMs: [] };
 
 /**
- * Metrics of an environment from CloudWatch, in whole periods. Requests by header are among them, as AWS counts by target
- * group and not by rule. For the same reason `writes` and `splitReads` are 0, which is "not observed": that the shares are right is
- * what the router's probes say.
+ * Metrics of an environment from CloudWatch, in whole periods. They include requests by header route, because AWS
+ * counts by target group and not by rule. For the same reason `writes` and `splitReads` are 0, which means "not
+ * observed": the router's probes prove the shares.
  */
 export function createAwsMetrics(options: AwsMetricsOptions): Metrics {
   const { clients, foundation, targetGroups, periodSeconds = 60, delayMs = 180_000, now = Date.now } = options;
@@ -79,14 +79,14 @@ export function createAwsMetrics(options: AwsMetricsOptions): Metrics {
       };
       const periods = answers.flatMap((series) => [...series.keys()]);
       const newest = periods.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-      // What a period says is of its whole length.
+      // A period's data covers its whole length.
       const newestAt = periods.length === 0 ? undefined : Math.min(end, newest + periodMs);
       return { from: start, to: end, colours: { blue: of('blue'), green: of('green') }, newestAt };
     },
 
     /**
-     * Counts from the first call on, which starts all parts at nothing. Later calls wait until the numbers of now are there, at
-     * most `delayMs`. AWS says nothing of the balancer's processor: it is no part.
+     * Counts from the first call on, which returns no parts. Later calls wait until the current numbers exist, at most
+     * `delayMs`. AWS does not report the CPU use of a balancer, so it is no part.
      */
     async cpuSeconds() {
       if (countedFrom === undefined) {
@@ -121,14 +121,14 @@ export function createAwsMetrics(options: AwsMetricsOptions): Metrics {
   }
 }
 
-/** What is asked of CloudWatch about the traffic of a target group, and what follows from the answers. Pure. */
+/** Questions to CloudWatch about the traffic of a target group, and the evaluation of the answers. Pure. */
 
 const namespace = 'AWS/ApplicationELB';
 const classes = ['2XX', '3XX', '4XX', '5XX'] as const;
 const counts = ['RequestCount', ...classes.map((kind) => `HTTPCode_Target_${kind}_Count`)];
 const timeStats = ['SampleCount', 'Minimum', 'Maximum', ...askedPercents.map((percent) => `p${percent}`)];
 
-/** Errors that the balancer answered itself. AWS tells them for the balancer as a whole only. */
+/** Errors that the balancer itself answered. AWS reports them only for the balancer as a whole. */
 export const ownErrors = (balancer: string): MetricQuestion => ({
   namespace,
   metric: 'HTTPCode_ELB_5XX_Count',
@@ -145,8 +145,9 @@ export function questionsAbout(group: string, balancer: string): MetricQuestion[
 }
 
 /**
- * Of a colour, from the answers to `questionsAbout` each of its target groups and to `ownErrors`. Errors are the 5xx of the targets, and
- * the requests that got no answer of a target, as far as the balancer answered as many errors itself: a client that left is none.
+ * Traffic of a colour, from the answers to `questionsAbout` each of its target groups and to `ownErrors`. Errors are
+ * the targets' 5xx, and requests without a target's answer, up to the number of errors that the balancer itself
+ * answered: a client that left is no error.
  */
 export function trafficOf(groups: Series[][], own: Series): ColourTraffic {
   const traffic: ColourTraffic = { requests: 0, errors: 0, writes: 0, splitReads: 0, latenciesMs: [] };
@@ -155,7 +156,8 @@ export function trafficOf(groups: Series[][], own: Series): ColourTraffic {
     for (const [period, given] of requests) {
       const byClass = answers.map((kind) => kind.get(period) ?? 0);
       const answered = byClass.reduce((sum, n) => sum + n, 0);
-      // A request counts when it arrives, its answer when it leaves: a period may have more answers than requests.
+      // CloudWatch counts a request when it arrives and its answer when it leaves, so a period may have more answers
+      // than requests.
       const count = Math.max(Math.round(given), answered);
       const unanswered = count - answered;
       traffic.requests += count;
@@ -167,7 +169,7 @@ export function trafficOf(groups: Series[][], own: Series): ColourTraffic {
   return { ...traffic, timed, latenciesMs: spread(times) };
 }
 
-/** Per period: the mean of several quantiles is not a quantile. */
+/** Times of each period. They are not averaged: the mean of quantiles is not a quantile. */
 function timesOf([samples, ...stats]: Series[]): Times[] {
   return [...(samples ?? [])].flatMap(([period, count]) => {
     const quantiles = stats.flatMap((series, index): Quantile[] => {

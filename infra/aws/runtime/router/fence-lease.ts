@@ -10,7 +10,9 @@ import { leaseTag } from '../../lib/routing-plan.ts';
 import { dateMs, dateOfAnswer } from '../client/answer-date.ts';
 import { calling } from '../client/errors.ts';
 
-/** Follows the time in the tag of a lease. The function cannot read such a value as a time, so it goes on holding writes. */
+/**
+ * Suffix of the time in the lease's tag. The function cannot parse such a value as a time, so it keeps holding writes.
+ */
 export const underChange = 'under-change';
 
 export interface FenceState {

@@ -13,7 +13,7 @@ import { routesOf } from '../../lib/routing-plan.ts';
 export interface ProbeAnswer {
   /** 0: no answer. */
   status: number;
-  /** What it says in `x-greenlight-colour`. */
+  /** Value of `x-greenlight-colour`. */
   colour?: string | undefined;
   /** `x-greenlight-fence`, if the write hold answered. */
   fence?: string | undefined;
@@ -24,7 +24,7 @@ export interface ProbeRequest {
   path: string;
 }
 
-/** Asks the entry point as a client that it does not know yet: over a connection of its own, without cookies. */
+/** Sends a request to the entry point like a new client: over its own connection, without cookies. */
 export interface Probe {
   (request: ProbeRequest, node?: LookupAddress): Promise<ProbeAnswer>;
   /** Addresses of the load balancer's nodes. DNS answers are cached in one order, so each node is probed separately. */
@@ -37,11 +37,11 @@ export function createProbe({ baseUrl, caFile }: Pick<EntryPoint, 'baseUrl' | 'c
   let authority: Promise<string> | undefined;
   const probe: Probe = async ({ method, path }, node) => {
     const ca = caFile === undefined ? undefined : await (authority ??= readFile(caFile, 'utf8'));
-    // The name stays that of the entry point, in TLS and in `Host`: only its address is given.
+    // Only the address is overridden: TLS and `Host` keep the name of the entry point.
     const lookup: LookupFunction | undefined = node && ((_name, _options, done) => done(null, [node]));
-    // An agent for each request, as a connection that is used again would ask the same node as before.
+    // One agent per request, because a reused connection would reach the same node again.
     const dispatcher = new Agent({ connect: { ca, lookup, timeout: answerMs }, headersTimeout: answerMs });
-    // Not counted as a user's by an application that tells synthetic traffic apart.
+    // Marks the request as synthetic, for applications that tell it apart from users' traffic.
     const headers = { ...userAgent, 'x-greenlight-synthetic': '1' };
     try {
       const answer = await request(new URL(path, baseUrl), { dispatcher, method, headers });
@@ -57,12 +57,12 @@ export function createProbe({ baseUrl, caFile }: Pick<EntryPoint, 'baseUrl' | 'c
       void dispatcher.destroy();
     }
   };
-  // Its load balancer has addresses of IPv4 alone.
+  // The load balancer has only IPv4 addresses.
   const nodes = () => lookup(new URL(baseUrl).hostname, { all: true, family: 4 });
   return Object.assign(probe, { nodes });
 }
 
-/** One read per service that its own routes lead to: its health path where that is so, else the begin of a route. */
+/** One readable path per service that its own routes lead to: the health path if possible, else one of its routes. */
 export function probePaths({ services, writes }: Pick<EnvironmentSpec, 'services' | 'writes'>): string[] {
   const routes = routesOf({ services });
   const leadsTo = (path: string) => routes.find(({ prefix }) => path.startsWith(prefix))?.service;
@@ -74,19 +74,24 @@ export function probePaths({ services, writes }: Pick<EnvironmentSpec, 'services
 }
 
 /** Correct answers in a row that are required when one colour gets all reads. */
-const inARow = 20;
-/** Of a share in between, answers that are looked at: three of the rarer colour on average, within these bounds. */
+const answersInARow = 20;
+/**
+ * For any other share, bounds of the number of answers that are judged. In between: three of the rarer colour on
+ * average.
+ */
 const [fewest, most] = [60, 300];
-/** Standard deviations: a false alarm in some 16,000 looks. */
+/** Standard deviations: one false alarm in about 16,000 judgements. */
 const deviations = 4;
 
-/** How many of the last answers the judgement is about. */
+/** Number of last answers that are judged. */
 export function sampleSize(percent: number): number {
   const rarer = Math.min(percent, 100 - percent) / 100;
-  return rarer === 0 ? inARow : Math.min(most, Math.max(fewest, Math.ceil(3 / rarer)));
+  return rarer === 0 ? answersInARow : Math.min(most, Math.max(fewest, Math.ceil(3 / rarer)));
 }
 
-/** Whether the answers agree with a split: for a share in between, within the bounds of a binomial distribution. */
+/**
+ * Whether the last answers agree with a split. For a share in between: within `deviations` of a binomial distribution.
+ */
 export function agrees(answers: ProbeAnswer[], { live, percent }: Split): boolean {
   const size = sampleSize(percent);
   const last = answers.slice(-size);
@@ -102,7 +107,7 @@ export function agrees(answers: ProbeAnswer[], { live, percent }: Split): boolea
 export interface ObserveOptions {
   probe: Probe;
   request: ProbeRequest;
-  /** At once, at each node. */
+  /** Concurrent requests per node. */
   parallel: number;
   deadline: number;
   doing: string;
@@ -110,7 +115,10 @@ export interface ObserveOptions {
 
 const pauseMs = 50;
 
-/** Probes until `done` says so of the answers of each node so far, oldest first; else rejects at the deadline (ms since the epoch). */
+/**
+ * Probes until `done` holds for the answers of each node (oldest first). Rejects with an OperationError after
+ * `deadline` (ms since the epoch).
+ */
 export async function observe(options: ObserveOptions, done: (answers: ProbeAnswer[]) => boolean): Promise<void> {
   const { probe, request, parallel, deadline, doing } = options;
   const answers: (ProbeAnswer & { from: string | undefined })[] = [];

@@ -14,7 +14,7 @@ import { halfChanged, heldNoMore, notKept, nothingThere, rulesMissing } from './
 import {
   actionFor,
   disagreeing,
-  does,
+  hasAction,
   liveColours,
   matchRules,
   splitOf,
@@ -28,26 +28,29 @@ export interface AwsRouterOptions {
   spec: EnvironmentSpec;
   /** Value of `x-greenlight-secret`. */
   routeSecret: string;
-  /** Of the authority of the entry point's certificate; absent where it is a public one. */
+  /** PEM file of the authority of the entry point's certificate. Absent: a public one. */
   caFile?: string;
   targetGroups?: TargetGroups;
   probe?: Probe;
-  /** Of this machine, for what it did itself; ms. */
+  /** Clock of this machine, ms since the epoch. Used only for times that this machine measures itself. */
   now?: () => number;
-  /** Longest wait until what AWS accepted is seen at the entry point, ms. */
+  /** Longest wait until a change that AWS accepted is seen at the entry point, ms. */
   observeMs?: number;
-  /** After a hold is seen, the time in which writes that had begun before are taken to be under way, ms. */
+  /** Time after a hold is seen for which earlier writes count as in flight, ms. */
   drainMs?: number;
 }
 
 /** AWS documents no time within which its balancers apply a change; its forum says "usually seconds". */
 const defaultObserveMs = 15_000;
-/** Probes at once at each node: new connections, so few enough not to be a load. */
+/** Concurrent probes per node. Each is a new connection, so few enough not to be a load. */
 const parallel = 5;
 /** Answers of the write hold in a row that prove that a node of the balancer has applied it. */
 const fenceInARow = 20;
 
-/** The load balancer of an environment on AWS, by its API and by what is seen through it. Needs neither the engine nor its state. */
+/**
+ * The load balancer of an environment on AWS, through its API and through probes. Needs neither the engine nor its
+ * state.
+ */
 export function createAwsRouter(options: AwsRouterOptions): Router {
   const { clients, foundation, spec, routeSecret, caFile, now = Date.now, observeMs = defaultObserveMs } = options;
   const { balancer } = clients;
@@ -69,7 +72,7 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
   const modify = (name: string, { RuleArn }: Rule, Actions: Rule['Actions'], doing: string) =>
     calling(`${doing}: the rule ${name}`, () => balancer.send(new ModifyRuleCommand({ RuleArn, Actions })));
 
-  /** Changes rules one after the other. Where one fails, those before it are put back: a split is set whole or not at all. */
+  /** Changes rules one after the other. If one fails, those changed before are restored as far as AWS accepts it. */
   const change = async (wanted: Changes, doing: string, signal: AbortSignal | undefined): Promise<void> => {
     const begun: Changes = [];
     try {
@@ -88,11 +91,11 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
   const ownersOf = async (present: Rule[]) => owners(await groups.of(present));
 
   /**
-   * AWS changes one rule per call. A crash in between leaves rules to both colours. If the write hold ended by itself then, both
-   * databases would be written to. So it stays on from the first change until all rules agree, or a recovery has made them agree.
-   * `moves`: writes move to the other colour, for which the hold must not have ended meanwhile.
+   * AWS changes one rule per call, so a crash in between leaves rules for both colours. If the write hold ended by
+   * itself then, both databases would be written to. So it stays on from the first change until all rules agree again,
+   * here or after a recovery. `moves`: writes move to the other colour, so the hold must not have ended meanwhile.
    */
-  const keepingUp = async (
+  const keepHolding = async (
     { up }: MatchedRules,
     moves: boolean,
     doing: string,
@@ -129,17 +132,17 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
       return arn;
     };
     const wanted = matched.routed.map((routed) => ({ ...routed, action: actionFor(routed, split, need) }));
-    const toDo = wanted.filter(({ rule, action }) => !does(rule, action));
+    const toDo = wanted.filter(({ rule, action }) => !hasAction(rule, action));
     // Writes first: reads that still go to the old colour are a valid state, that of a canary.
-    const inTurn = [...toDo.filter(({ weighted }) => !weighted), ...toDo.filter(({ weighted }) => weighted)];
+    const ordered = [...toDo.filter(({ weighted }) => !weighted), ...toDo.filter(({ weighted }) => weighted)];
     const before = liveColours(matched, ownerOf);
-    // Two live colours mean that an earlier change was interrupted: this call completes it.
+    // Two live colours: an earlier change was interrupted, and this call completes it.
     const moves = before.length === 1 && before[0] !== split.live;
-    await keepingUp(matched, moves, doing, async () => {
-      await change(inTurn, doing, signal);
+    await keepHolding(matched, moves, doing, async () => {
+      await change(ordered, doing, signal);
       const after = matchRules(spec, await rules(doing));
       const others = wanted.filter(
-        ({ name, action }) => !after.routed.some((found) => found.name === name && does(found.rule, action)),
+        ({ name, action }) => !after.routed.some((found) => found.name === name && hasAction(found.rule, action)),
       );
       if (others.length > 0)
         throw notKept(
@@ -164,7 +167,7 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
     await calling(doing, () => balancer.send(new SetRulePrioritiesCommand({ RulePriorities: moved })));
   };
 
-  const fenceSeen = async (up: boolean, deadline: number, doing: string): Promise<void> => {
+  const holdSeen = async (up: boolean, deadline: number, doing: string): Promise<void> => {
     const request = fenceProof(spec);
     if (request === undefined) return;
     const right = ({ status, fence }: ProbeAnswer) => (up ? fence === 'up' : fence === undefined && status === 404);
@@ -174,7 +177,7 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
     });
   };
 
-  const lower = async (doing: string): Promise<void> => {
+  const endHold = async (doing: string): Promise<void> => {
     heldAt = undefined;
     const present = await rules(doing);
     const matched = matchRules(spec, present);
@@ -183,7 +186,7 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
       const live = liveColours(matched, (await ownersOf(present)).ownerOf);
       if (live.length > 1) throw halfChanged(doing, live);
       await move(up, 'down', doing);
-      await fenceSeen(false, Date.now() + observeMs, doing);
+      await holdSeen(false, Date.now() + observeMs, doing);
     }
     // The tag is removed last, so that a hold that is on always has a lease.
     if (fence.length > 0) await lease.remove(fence, doing);
@@ -226,29 +229,29 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
         const seenBy = Date.now() + leaseMs;
         const { fence, up, missing } = matchRules(spec, await rules(doing));
         if (missing.length > 0) throw rulesMissing(doing, missing);
-        // Without a rule for writes there is nothing to hold.
+        // An application without declared writes has no hold rules, and nothing to hold.
         if (fence.length === 0) return;
         const { now: began } = await lease.read(fence, doing);
         await lease.set(fence, String(Math.round(began + leaseMs)), doing);
         const atRest = fence.filter((rule) => !up.includes(rule));
         try {
           if (atRest.length > 0) await move(atRest, 'up', doing);
-          await fenceSeen(true, Math.min(Date.now() + observeMs, seenBy), doing);
+          await holdSeen(true, Math.min(Date.now() + observeMs, seenBy), doing);
         } catch (error) {
           // A hold that not every node applies would hold the writes of some clients only.
-          await lower(doing).catch(() => undefined);
+          await endHold(doing).catch(() => undefined);
           throw error;
         }
         heldAt ??= now();
       });
     },
 
-    resumeWrites: () => oneByOne(() => lower('releasing held writes')),
+    resumeWrites: () => oneByOne(() => endHold('releasing held writes')),
 
     /**
-     * A load balancer of AWS does not count requests in flight. Once the hold is seen at the entry point, no new write comes in:
-     * earlier ones count as in flight for `drainMs`. Without a hold the number is unknown, and reported as 0. A write that
-     * takes longer is waited for by the fence of the database.
+     * A load balancer of AWS does not count requests in flight. Once the hold is seen at the entry point, no new write
+     * comes in: earlier ones count as in flight for `drainMs`. Without a hold the number is unknown, and reported as 0.
+     * A write that takes longer is waited for by the fence of the database.
      */
     writesInFlight: () => Promise.resolve(heldAt !== undefined && now() < heldAt + drainMs ? 1 : 0),
   };

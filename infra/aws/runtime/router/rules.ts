@@ -3,17 +3,17 @@ import { OperationError } from '../../../lib/errors.ts';
 import { other, type Colour, type EnvironmentSpec, type Split } from '../../../model.ts';
 import { priorities, stickySeconds, trafficRules, type Condition, type PlannedRule } from '../../lib/routing-plan.ts';
 
-/** The listener's rules as AWS tells them, against the plan that they were made by. Pure. */
+/** Compares the listener's rules, as AWS returns them, with the plan by which they were created. Pure. */
 
 export interface GroupOwner {
   colour: Colour;
   service: string;
 }
 
-/** Whose a target group is; undefined for what is no colour's. */
+/** The colour and service that a target group belongs to. Undefined if it belongs to no colour. */
 export type OwnerOf = (targetGroupArn: string) => GroupOwner | undefined;
 
-/** A planned rule that sends to colours, and the one that is there for it. */
+/** A planned rule that forwards to colours, with the rule in AWS that matches it. */
 export interface Routed {
   name: string;
   service: string;
@@ -23,9 +23,9 @@ export interface Routed {
 }
 
 export interface MatchedRules {
-  /** In the order of the plan: the first one to the live colour says who is live. */
+  /** In the order of the plan: the first unweighted one decides which colour is live. */
   routed: Routed[];
-  /** Names of planned ones that are not there. */
+  /** Names of planned rules that do not exist. */
   missing: string[];
   /** Rules of the write hold that are on. */
   up: Rule[];
@@ -33,9 +33,12 @@ export interface MatchedRules {
   fence: Rule[];
 }
 
-/** Matches by conditions, as these are the same whatever the split is. Where two rules have the same, their order decides. */
+/**
+ * Matches rules by their conditions, which do not depend on the split. Rules with equal conditions are matched in order
+ * of priority.
+ */
 export function matchRules(spec: EnvironmentSpec, rules: Rule[]): MatchedRules {
-  // With a share for both colours a rule shows by its weights whether it has any.
+  // With a share for both colours, a rule's weights show whether it is weighted.
   const planned = trafficRules(spec, { live: 'blue', percent: 50 });
   const inOrder = rules
     .filter((rule) => rule.IsDefault !== true && Number(rule.Priority) >= priorities.fenceUp)
@@ -74,7 +77,7 @@ function plannedKey(condition: Condition): string {
     : `${condition.kind}=${values}`;
 }
 
-/** AWS gives back the old form of a condition (`Values`), the new one, or both. */
+/** AWS returns the old form of a condition (`Values`), the new one, or both. */
 function conditionKey(condition: RuleCondition): string {
   const { Field, Values = [] } = condition;
   const text = (values: string[] | undefined) => (values ?? Values).toSorted().join('|');
@@ -92,7 +95,7 @@ function conditionKey(condition: RuleCondition): string {
   }
 }
 
-/** The target groups that a rule forwards to, with their weights. AWS knows a short form for a single one. */
+/** The target groups that a rule forwards to, with their weights. AWS may return a single target in a short form. */
 export function targetsOf(rule: Rule): { arn: string; weight: number }[] {
   const [action] = rule.Actions ?? [];
   if (action?.Type !== 'forward') return [];
@@ -104,8 +107,9 @@ export function targetsOf(rule: Rule): { arn: string; weight: number }[] {
 }
 
 /**
- * The split that the rules make. Who is live is what the first rule to the live colour says: it is changed first, and put
- * back last. The share is the largest of any route: what users meet at most. Undefined where there are no rules of traffic.
+ * The split that the rules implement. The first rule for the live colour decides which one that is: it is changed first
+ * and restored last. The percentage is the largest of all routes. Undefined if there are no traffic rules. Throws an
+ * OperationError if the rules make no sense.
  */
 export function splitOf({ routed }: Pick<MatchedRules, 'routed'>, ownerOf: OwnerOf): Split | undefined {
   const first = routed.find(({ weighted }) => !weighted);
@@ -124,7 +128,9 @@ export function splitOf({ routed }: Pick<MatchedRules, 'routed'>, ownerOf: Owner
   return { live, percent: Math.max(...percents) };
 }
 
-/** Where what is for the live colour alone is sent to: more than one colour where a change of the rules was cut off. */
+/**
+ * The colours to which the rules for the live colour forward. More than one if a change of the rules was interrupted.
+ */
 export const liveColours = ({ routed }: Pick<MatchedRules, 'routed'>, ownerOf: OwnerOf): Colour[] => {
   const targets = routed.filter(({ weighted }) => !weighted).flatMap(({ rule }) => targetsOf(rule));
   return [...new Set(targets.flatMap(({ arn }) => ownerOf(arn)?.colour ?? []))];
@@ -153,8 +159,8 @@ function shares({ name, rule }: Routed, ownerOf: OwnerOf): Partial<Record<Colour
 }
 
 /**
- * Where a rule sends with a split, in the form in which the stack declares it: a colour without a share is left out, as a
- * weight of 0 has been set as 1 (pulumi-aws #5772), and stickiness is always said (#5771).
+ * The action of a rule for a split, in the form in which the stack declares it. A colour without a share is left out,
+ * because weight 0 has been set as 1 (pulumi-aws #5772), and stickiness is always given (#5771).
  */
 export function actionFor({ weighted, service }: Routed, split: Split, arnOf: (owner: GroupOwner) => string): Action {
   const { live, percent } = split;
@@ -176,8 +182,8 @@ export function actionFor({ weighted, service }: Routed, split: Split, arnOf: (o
   };
 }
 
-/** Whether a rule does what the action says, in whichever form AWS tells it. */
-export function does(rule: Rule, action: Action): boolean {
+/** Whether a rule already has the action, in whichever form AWS returns it. */
+export function hasAction(rule: Rule, action: Action): boolean {
   const plain = (of: Rule) =>
     targetsOf(of)
       .map(({ arn, weight }) => `${arn} ${weight}`)

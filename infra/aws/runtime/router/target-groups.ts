@@ -12,7 +12,7 @@ import { targetsOf, type GroupOwner, type OwnerOf } from './rules.ts';
 import type { Clients } from '../client/clients.ts';
 import type { ServerState } from '../../../platform/router.ts';
 
-/** Resources that one call describes. */
+/** Most resources that one DescribeTags call takes. */
 const perCall = 20;
 
 export interface OwnedGroup extends GroupOwner {
@@ -20,18 +20,21 @@ export interface OwnedGroup extends GroupOwner {
 }
 
 export interface TargetGroups {
-  /** Those that the rules send to. Where a service of a colour has two, the one of its header route comes first. */
+  /**
+   * The target groups that the rules forward to. If a service of a colour has two, that of its header route comes
+   * first.
+   */
   of(rules: Rule[]): Promise<OwnedGroup[]>;
 }
 
-/** Whose the target groups of an environment are, by their tags. These never change, so each is asked for once. */
+/** Finds the owners of target groups by their tags. Tags never change, so each group is queried once. */
 export function createTargetGroups(balancer: ElasticLoadBalancingV2Client): TargetGroups {
   const known = new Map<string, GroupOwner | undefined>();
 
   const learn = async (arns: string[]): Promise<void> => {
     const ask = () => balancer.send(new DescribeTagsCommand({ ResourceArns: arns }));
     const answer = await calling('reading the tags of the target groups', () =>
-      // One that went away since the rules were read (a preview's) spoils the call for all.
+      // A target group that was deleted since the rules were read (a preview's) makes the call fail for all.
       ask().catch((error: unknown) => (isMissing(error) ? undefined : Promise.reject(error as Error))),
     );
     if (answer === undefined && arns.length > 1) for (const arn of arns) await learn([arn]);
@@ -61,7 +64,7 @@ export function createTargetGroups(balancer: ElasticLoadBalancingV2Client): Targ
 /** Header routes first. */
 const rank = ({ Priority }: Rule): number => (Number(Priority) < priorities.fenceUp ? 0 : 1);
 
-/** Looks up in both directions. */
+/** Maps target groups to owners and back. */
 export function owners(groups: OwnedGroup[]): { ownerOf: OwnerOf; arnOf: (owner: GroupOwner) => string | undefined } {
   return {
     ownerOf: (arn) => groups.find((group) => group.arn === arn),
@@ -69,17 +72,19 @@ export function owners(groups: OwnedGroup[]): { ownerOf: OwnerOf; arnOf: (owner:
   };
 }
 
-/** `targetgroup/<name>/<id>`, as the dimensions of CloudWatch have it. */
+/** `targetgroup/<name>/<id>`: the value of CloudWatch's dimension `TargetGroup`. */
 export const suffixOf = (arn: string): string => arn.slice(arn.indexOf(':targetgroup/') + 1);
 
-/** All rules of a listener, its default one too. Rejects with AWS's own error: the caller knows what it was for. */
+/**
+ * All rules of a listener, including the default. Rejects with AWS's error; the caller knows what the rules were for.
+ */
 export async function listenerRules({ balancer }: Pick<Clients, 'balancer'>, ListenerArn: string): Promise<Rule[]> {
   const found: Rule[] = [];
   for await (const { Rules = [] } of paginateDescribeRules({ client: balancer }, { ListenerArn })) found.push(...Rules);
   return found;
 }
 
-/** Targets in the order of their addresses; those that are being taken away are left out. */
+/** Targets in order of their addresses, without those that are draining. */
 export async function serversOf({ balancer }: Pick<Clients, 'balancer'>, known: OwnedGroup[]): Promise<ServerState[]> {
   const states = known.map(async ({ arn, colour, service }) => {
     const { TargetHealthDescriptions = [] } = await calling(`reading the health of ${service} on ${colour}`, () =>

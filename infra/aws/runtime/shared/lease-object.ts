@@ -11,13 +11,13 @@ import type { LeaseHolder } from '../../../platform/lease.ts';
 import { dateMs, dateOfAnswer } from '../client/answer-date.ts';
 import { calling, codeOf } from '../client/errors.ts';
 
-/** Content of the object that is the lease. */
+/** Content of the lease's object. */
 export interface LeaseRecord extends LeaseHolder {
-  /** Start time of the process, and where its number means it: see infra/lib/process-identity.ts. */
+  /** Start time of the process, and where its pid is valid: see infra/lib/process-identity.ts. */
   processStart: string;
   place: string;
   leaseMs: number;
-  /** Counts up: the object's ETag may be a mere hash of its bytes, so no two writes may have the same bytes. */
+  /** Increases with each write: an ETag may be a hash of the content, so no two writes may have the same content. */
   renewal: number;
 }
 
@@ -25,7 +25,7 @@ export interface StoredLease {
   record: LeaseRecord;
   /** ETag that a write names as its condition, to replace exactly this version. */
   etag: string;
-  /** By the clock of S3 alone: when it ends, and whether it certainly had when it was read. */
+  /** When it ends by S3's clock (ms since the epoch), and whether it certainly had ended when it was read. */
   endsAt: number;
   ended: boolean;
 }
@@ -62,7 +62,7 @@ export class LeaseObject {
     if (record === undefined || ETag === undefined || LastModified === undefined || Number.isNaN(now))
       throw new OperationError(
         this.#doing,
-        'what is there is no lock',
+        'the content of that object is not a lock',
         'make sure that no release runs in this environment, then delete that object',
       );
     const endsAt = LastModified.getTime() + record.leaseMs + dateMs;
@@ -95,7 +95,7 @@ export class LeaseObject {
     });
   }
 
-  /** Undefined where the condition did not hold, or somebody else wrote at the same moment (S3's 409). */
+  /** Undefined if the condition did not hold, or if another writer was active at the same moment (S3's 409). */
   #conditionally(send: () => Promise<string | undefined>): Promise<string | undefined> {
     return calling(this.#doing, async () => {
       try {

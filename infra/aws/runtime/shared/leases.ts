@@ -8,16 +8,20 @@ import { LeaseHeldError, type Lease, type Shared } from '../../../platform/lease
 import { LeaseObject, type LeaseRecord, type StoredLease } from './lease-object.ts';
 
 /**
- * One command per environment at a time, among all machines that release: one object in S3, written only under the condition
- * that nobody else wrote meanwhile. S3's clock alone decides when a lease has ended, so clocks of machines may differ.
+ * Allows one command per environment at a time, across all machines that release. The lease is an object in S3, written
+ * only on condition that nobody has changed it since it was read. Only S3's clock decides whether it has ended, so
+ * machines' clocks may differ.
  */
 export type Leases = Pick<Shared, 'acquire' | 'holder'>;
 
 /** A machine that stopped renewing its lease counts as dead after this time, as on the local platform. */
 const defaultLeaseMs = 60_000;
 
-/** Longest time for one renewal, and from one that failed to the next, ms; less where the lease is short. So a lease outlives some that fail. */
-const [renewalMs, againMs] = [5_000, 1_500];
+/**
+ * Timeout of one renewal, and the pause after a failed one, ms. Shorter for a short lease, so that a lease survives a
+ * few failures.
+ */
+const [renewalMs, retryMs] = [5_000, 1_500];
 
 export function s3Leases(objects: S3Client, bucket: string): Leases {
   const at = (environment: EnvironmentName) => new LeaseObject(objects, bucket, environment);
@@ -59,7 +63,7 @@ function newRecord({ owner, release, leaseMs = defaultLeaseMs }: Parameters<Shar
   };
 }
 
-/** Undefined while its owner may live. */
+/** Why the owner counts as dead. Undefined while it may be alive. */
 function whyDead({ record, ended }: StoredLease): string | undefined {
   if (record.place !== unknownPlace && record.place === placeOfProcesses()) return whyGone(record);
   return ended ? `no sign of life from ${record.host} since its lease ended at ${record.leaseUntil}` : undefined;
@@ -68,7 +72,7 @@ function whyDead({ record, ended }: StoredLease): string | undefined {
 const took = ({ record }: StoredLease, why = ''): string =>
   `took over the lock of release ${record.release} by ${record.owner}: ${why}`;
 
-/** Now, by both clocks: the monotonic one stops while the machine sleeps, the wall clock can be set. */
+/** The time by both clocks: the monotonic clock stops while the machine sleeps, and the wall clock can be set. */
 const moment = (): { steady: number; wall: number } => ({ steady: performance.now(), wall: Date.now() });
 
 class HeldLease implements Lease {
@@ -76,7 +80,7 @@ class HeldLease implements Lease {
   readonly note: string | undefined;
   readonly #object: LeaseObject;
   #etag: string;
-  /** When the last write that S3 accepted was asked for: its lease began then or later. */
+  /** When the last write that S3 accepted was requested. The lease began at that time or later. */
   #asked: ReturnType<typeof moment>;
   #lost = false;
   readonly #end = new AbortController();
@@ -106,7 +110,8 @@ class HeldLease implements Lease {
     this.#end.abort();
     await this.#renewing;
     if (this.#lost) return;
-    // If S3 cannot be reached, the lease expires by itself. The work done under the lease does not fail because of that.
+    // If S3 cannot be reached, the lease expires by itself. The work done under the lease does not fail because of
+    // that.
     await this.#object.remove(this.#etag).catch(() => undefined);
   }
 
@@ -123,7 +128,7 @@ class HeldLease implements Lease {
         () => true,
         () => false,
       );
-      pause = renewed ? leaseMs / 3 : Math.min(againMs, leaseMs / 10);
+      pause = renewed ? leaseMs / 3 : Math.min(retryMs, leaseMs / 10);
     }
   }
 
@@ -148,8 +153,9 @@ class HeldLease implements Lease {
 }
 
 /**
- * Locks and journals are the first that a command writes: `refuse` is asked before, once, and rejects where the account is not
- * the one of the release definition. What it rejected is asked again.
+ * Wraps `shared` so that `refuse` runs once before its first use, because locks and journals are the first things that
+ * a command writes. `refuse` rejects if the credentials belong to another account. After a rejection it runs again on
+ * the next use.
  */
 export function inOwnAccount(shared: Shared, refuse: () => Promise<void>): Shared {
   let asked: Promise<void> | undefined;

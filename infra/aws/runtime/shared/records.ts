@@ -17,19 +17,19 @@ import { transferMs } from '../client/clients.ts';
 import { calling, codeOf, isMissing } from '../client/errors.ts';
 
 /**
- * Releases that several machines share: one object per file under `greenlight/releases/<environment>/<id>/`. The journal
- * decides which side is further, never a clock: it only grows, and each line holds the hash of the one before.
+ * Releases that several machines share: one object per file under `greenlight/releases/<environment>/<id>/`. The
+ * journal decides which side is ahead, never a clock: it only grows, and each line holds the hash of the line before.
  */
 export type Records = Pick<Shared, 'pushRelease' | 'pullReleases'>;
 
 const journal = 'journal.jsonl';
 
 /** Messages between commands of one machine, and files that are being written. */
-const isPassing = (path: string): boolean => /(\.requested|\.draft|\.next|\.new|\.tmp)$/.test(path);
+const isTransient = (path: string): boolean => /(\.requested|\.draft|\.next|\.new|\.tmp)$/.test(path);
 
 export function s3Records(objects: S3Client, bucket: string): Records {
   const store = new RecordObjects(objects, bucket);
-  /** What this program knows to be there: SHA-256 by key. So a push asks for a file once only. */
+  /** SHA-256 by key, of objects that this process has stored or checked. So a push asks for each file only once. */
   const stored = new Map<string, string>();
 
   async function pushFile(key: string, bytes: Buffer): Promise<void> {
@@ -47,7 +47,8 @@ export function s3Records(objects: S3Client, bucket: string): Records {
       if (theirs !== undefined) {
         const found = compare(ours, theirs.bytes);
         if (found === 'same') return;
-        // Behind: what is there is this journal and more, so another machine went on with it. It is brought here by a pull.
+        // Behind: the stored journal continues this one, so another machine went on with it. A pull brings it to this
+        // machine.
         if (found !== 'ahead') throw forked(directory, store.where(key));
       }
       const sum = createHash('sha256').update(ours).digest('hex');
@@ -60,7 +61,7 @@ export function s3Records(objects: S3Client, bucket: string): Records {
       const prefix = prefixOf(environment, id);
       await pushJournal(prefix + journal, directory);
       for (const path of await filesBelow(directory)) {
-        if (path === journal || isPassing(path)) continue;
+        if (path === journal || isTransient(path)) continue;
         const bytes = await readIfThere(join(directory, path));
         if (bytes !== undefined) await pushFile(prefix + path, bytes);
       }
@@ -71,7 +72,7 @@ export function s3Records(objects: S3Client, bucket: string): Records {
         const prefix = prefixOf(environment, id);
         const here = join(directory, id);
         const theirs = paths.includes(journal) ? await store.read(prefix + journal) : undefined;
-        // Without a journal it is no release: its machine crashed before the first push ended.
+        // Without a journal it is not a release: the machine crashed before its first push ended.
         if (theirs === undefined) continue;
         const found = compare(wholeLines(await readIfThere(join(here, journal))), theirs.bytes);
         if (found === 'forked') throw forked(here, store.where(prefix));
@@ -81,7 +82,7 @@ export function s3Records(objects: S3Client, bucket: string): Records {
           const bytes = behind ? (await store.read(prefix + path))?.bytes : undefined;
           if (bytes !== undefined) await save(join(here, path), bytes);
         }
-        // Last, so that a pull that was cut off is done again.
+        // The journal comes last, so that an interrupted pull is repeated.
         if (found === 'behind') await save(join(here, journal), theirs.bytes);
       }
     },
@@ -91,14 +92,14 @@ export function s3Records(objects: S3Client, bucket: string): Records {
 const prefixOf = (environment: EnvironmentName, id?: string): string =>
   `greenlight/releases/${environment}/${id === undefined ? '' : `${id}/`}`;
 
-/** Paths of the files of each release. Names that could lead out of its folder are left where they are. */
+/** Files by release. Names that could lead out of the release's folder are ignored. */
 function byRelease(paths: string[]): Map<string, string[]> {
   const releases = new Map<string, string[]>();
   for (const whole of paths) {
     const [id = '', ...parts] = whole.split('/');
     if (parts.length === 0 || [id, ...parts].some((part) => !/^[\w][\w.+@ -]*$/.test(part))) continue;
     const path = parts.join('/');
-    if (!isPassing(path)) releases.set(id, [...(releases.get(id) ?? []), path]);
+    if (!isTransient(path)) releases.set(id, [...(releases.get(id) ?? []), path]);
   }
   return releases;
 }
@@ -111,14 +112,14 @@ export function compare(ours: Buffer, theirs: Buffer): 'same' | 'ahead' | 'behin
   return ours.length > theirs.length ? 'ahead' : 'behind';
 }
 
-/** Without a last line that is being written, or that a crash cut off. */
+/** Without an incomplete last line: one that is being written, or that a crash cut off. */
 const wholeLines = (bytes: Buffer = Buffer.alloc(0)): Buffer => bytes.subarray(0, bytes.lastIndexOf('\n') + 1);
 
 const forked = (here: string, there: string): OperationError =>
   new OperationError(
     `comparing the release in ${here} with ${there}`,
     'two machines wrote the same release, each without the other',
-    'look at what is live (npm run status); keep the true one: move the other one away, here or there, then repeat this',
+    'find out which one is right (npm run status shows what is live), move the other one away, then repeat the command',
   );
 
 async function filesBelow(directory: string): Promise<string[]> {
@@ -127,7 +128,7 @@ async function filesBelow(directory: string): Promise<string[]> {
   return files.map((file) => relative(directory, file).split(sep).join('/')).sort();
 }
 
-/** Undefined where it is not there, or went meanwhile. */
+/** Undefined if the file does not exist. */
 const readIfThere = (file: string): Promise<Buffer | undefined> =>
   readFile(file).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
@@ -139,7 +140,10 @@ async function save(file: string, bytes: Buffer): Promise<void> {
   await replaceFile(file, bytes);
 }
 
-/** Files of releases as objects. Each says its SHA-256: an ETag is no checksum where a key of ours encrypts. */
+/**
+ * Files of releases as objects. Each has its SHA-256 as metadata, because the ETag is no checksum if a customer's key
+ * encrypts.
+ */
 export class RecordObjects {
   readonly #objects: S3Client;
   readonly #bucket: string;
@@ -151,7 +155,7 @@ export class RecordObjects {
 
   where = (key: string): string => `s3://${this.#bucket}/${key}`;
 
-  /** Undefined where it is not there. */
+  /** Undefined if the object does not exist. */
   read(key: string): Promise<{ bytes: Buffer; etag: string } | undefined> {
     return calling(`reading ${this.where(key)}`, async () => {
       try {
@@ -164,7 +168,7 @@ export class RecordObjects {
     });
   }
 
-  /** SHA-256 of an object, as `put` said it; undefined where there is none. */
+  /** SHA-256 of an object, as `put` stored it. Undefined if the object does not exist. */
   sum(key: string): Promise<string | undefined> {
     return calling(`reading ${this.where(key)}`, async () => {
       try {
@@ -181,7 +185,10 @@ export class RecordObjects {
     await this.#put(key, bytes, sum, {});
   }
 
-  /** Only over the one that has `etag`, or where there is none; else false. */
+  /**
+   * Replaces only the version with `etag`, or creates the object if `etag` is undefined. False if the condition does
+   * not hold.
+   */
   async putOver(key: string, bytes: Buffer, sum: string, etag: string | undefined): Promise<boolean> {
     return this.#put(key, bytes, sum, etag === undefined ? { IfNoneMatch: '*' } : { IfMatch: etag });
   }
@@ -200,7 +207,7 @@ export class RecordObjects {
     });
   }
 
-  /** Paths below a prefix. */
+  /** Keys below a prefix, without the prefix. */
   list(prefix: string): Promise<string[]> {
     return calling(`listing ${this.where(prefix)}`, async () => {
       const paths: string[] = [];

@@ -8,8 +8,8 @@ import { backupPolicy } from '../../lib/names.ts';
 import { backupTag, Component, type Place } from '../../lib/place.ts';
 
 /**
- * Backups beside those of a release, which cover the loss of the region and of the instances together with their own backups:
- * daily, and copied to a second region.
+ * Daily backups, copied to a second region, in addition to those of a release. They cover the loss of the region, and
+ * the loss of the instances together with their automated backups.
  */
 export class BackupPlan extends Component {
   constructor(
@@ -22,7 +22,7 @@ export class BackupPlan extends Component {
     const vault = this.#vault('backups', region, keys.data);
     const copies = this.#vault('backup-copies', backupRegion, keys.copies);
     const plan = this.#plan(vault, copies);
-    this.#selects(plan);
+    this.#select(plan);
     this.registerOutputs({});
   }
 
@@ -56,8 +56,8 @@ export class BackupPlan extends Component {
     );
   }
 
-  /** Whatever carries the tag, so that a new colour's database is protected from its first day. */
-  #selects(plan: Plan) {
+  /** Selects by tag, so that the database of a new colour is backed up from its first day. */
+  #select(plan: Plan) {
     const { place } = this;
     const bounded = { ...place, boundary: backupPolicy };
     const role = serviceRole(

@@ -5,12 +5,18 @@ import { Component, type Place } from '../../lib/place.ts';
 
 export interface DatabaseGroupsArgs {
   maxConnections: number;
-  /** False: subscriptions that a restored copy holds do nothing; they would disturb the publisher, which is live. */
+  /**
+   * False: no logical replication workers, so that the subscriptions in a restored copy stay inactive. Otherwise they
+   * would connect to the publisher, which is live.
+   */
   subscribes?: boolean;
   subnetIds: pulumi.Input<pulumi.Input<string>[]>;
 }
 
-/** Where a PostgreSQL of RDS is, and how it is set up. A colour's own, so that a change comes to one colour at a time. */
+/**
+ * Subnet group and parameter group of an RDS database. Each colour has its own, so that a change reaches one colour at
+ * a time.
+ */
 export class DatabaseGroups extends Component {
   readonly parameters: ParameterGroup;
   readonly subnets: SubnetGroup;
@@ -25,7 +31,8 @@ export class DatabaseGroups extends Component {
   #parameters(name: string, { maxConnections, subscribes = true }: DatabaseGroupsArgs) {
     const [major] = this.place.settings.database.version.split('.');
     const atStart = (name: string, value: string) => ({ name, value, applyMethod: 'pending-reboot' });
-    // Not for what RDS has by default: it goes on saying `pending-reboot` of that, a difference that never ends (provider #39252).
+    // Not for values that equal RDS's default: RDS keeps reporting `pending-reboot` for those, a permanent diff
+    // (provider #39252).
     const atOnce = (name: string, value: string) => ({ name, value, applyMethod: 'immediate' });
     return new ParameterGroup(
       name,
@@ -39,13 +46,14 @@ export class DatabaseGroups extends Component {
           atStart('ssl_min_protocol_version', 'TLSv1.2'),
           atStart('password_encryption', 'scram-sha-256'),
           atStart('max_connections', String(maxConnections)),
-          // The same as locally: two directions with their initial copies, with much to spare.
+          // As locally: enough for replication in both directions with its initial copies, and a reserve.
           atStart('max_replication_slots', '20'),
           atStart('max_wal_senders', '20'),
           ...(subscribes ? [] : [atStart('max_logical_replication_workers', '0')]),
-          // MB. A subscriber that is gone must not fill the disk: its slot is lost instead, and a gate sees that.
+          // MB. Bounds the WAL that is kept for a lost subscriber: its slot is lost before the disk is full, and a gate
+          // reports that.
           atOnce('max_slot_wal_keep_size', '4096'),
-          // Statements may hold personal data: none is logged.
+          // Statements may contain personal data, so none is logged.
           atStart('log_statement', 'none'),
           atOnce('log_min_error_statement', 'panic'),
         ],

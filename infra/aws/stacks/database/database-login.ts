@@ -9,16 +9,16 @@ import type { DatabaseArgs } from './database.ts';
 import { administrator, authoritiesFile } from '../../lib/names.ts';
 import { Component, type Place } from '../../lib/place.ts';
 
-/** Days in which a deleted secret can be brought back. The shortest: another can be made under its name meanwhile. */
+/** Recovery window of deleted secrets in days: AWS's minimum. */
 export const recoveryDays = 7;
 
 /**
- * What a role of the database logs in with: its URL, in Secrets Manager. The password is new with each instance, and stays
- * as long: tasks read it as they start, so one that changed while they run would lock them out.
+ * The URL with which a database role logs in, in Secrets Manager. The password lives as long as the instance: tasks
+ * read it when they start, so changing it while they run would lock them out.
  */
 export class DatabaseLogin extends Component {
   readonly secret: Secret;
-  /** The version that holds the URL: who depends on it finds one. */
+  /** The version that holds the URL. A resource that depends on it, not only on the secret, finds a value. */
   readonly version: SecretVersion;
 
   constructor(
@@ -47,7 +47,7 @@ export class DatabaseLogin extends Component {
 
 function roleUrl(role: 'owner' | 'app', host: string, port: number, password: string): string {
   const login = { user: role, password };
-  const nobody = { user: administrator, password: '' };
-  const access = { host, port, database: applicationDatabase, caFile: authoritiesFile, admin: nobody };
+  const noLogin = { user: administrator, password: '' };
+  const access = { host, port, database: applicationDatabase, caFile: authoritiesFile, admin: noLogin };
   return databaseUrl({ ...access, owner: login, app: login }, role);
 }

@@ -19,7 +19,7 @@ export interface DatabaseArgs {
   keyArn: pulumi.Input<string>;
 }
 
-/** A colour's own PostgreSQL. It outlives releases: they fill it anew, and never replace the instance. */
+/** The PostgreSQL instance of one colour. It outlives releases: they refill it and never replace it. */
 export class Database extends Component {
   readonly instance: Instance;
   readonly #args: DatabaseArgs;
@@ -38,7 +38,7 @@ export class Database extends Component {
     return this.named(`${this.#args.colour}-database`);
   }
 
-  /** Made before RDS makes them itself, without retention. */
+  /** Created before RDS creates them, which it would do without retention. */
   #logs(): LogGroup[] {
     const { place } = this;
     return exportedLogs.map((log) => {
@@ -67,7 +67,8 @@ export class Database extends Component {
         multiAz: place.production,
 
         username: administrator,
-        // RDS makes the password, keeps it in Secrets Manager and rotates it every seven days: it is in no state and no log.
+        // RDS generates the password, keeps it in Secrets Manager and rotates it every seven days. It is in no state
+        // and no log.
         manageMasterUserPassword: true,
         masterUserSecretKmsKeyId: keyArn,
 
@@ -77,7 +78,7 @@ export class Database extends Component {
         storageEncrypted: true,
         kmsKeyId: keyArn,
 
-        // With point-in-time restore within these days. Default by this way: 0, none at all.
+        // Days, also for point-in-time restore. The provider's default is 0: no backups.
         backupRetentionPeriod: backupDays,
         deleteAutomatedBackups: !place.production,
         copyTagsToSnapshot: true,
@@ -85,23 +86,24 @@ export class Database extends Component {
         skipFinalSnapshot: !place.production,
         finalSnapshotIdentifier: this.#finalSnapshot(),
 
-        // A minor version would otherwise come to one colour at one time and to the other at another, with a restart.
+        // A minor upgrade restarts the instance, and would reach the two colours at different times.
         autoMinorVersionUpgrade: false,
-        // Default: in the weekly maintenance window, with a restart of whichever colour is live then. A release changes the other one.
+        // By default a change waits for the weekly maintenance window, and may then restart the live colour. A release
+        // changes the inactive one.
         applyImmediately: true,
         performanceInsightsEnabled: true,
         performanceInsightsKmsKeyId: keyArn,
-        // Days; the longest that costs nothing.
+        // Days; the longest period that is free.
         performanceInsightsRetentionPeriod: 7,
         enabledCloudwatchLogsExports: exportedLogs,
         tags: { ...place.tags, ...backupTag(place) },
       },
-      // Made anew it would be empty. Storage that has grown by itself is no drift.
+      // Protected, because a replacement would be empty. RDS grows `allocatedStorage` by itself, which is no drift.
       { parent: this, protect: place.production, dependsOn: logs, ignoreChanges: ['allocatedStorage'] },
     );
   }
 
-  /** Must not be a name that an earlier instance has used, so it ends in what is random once per stack. */
+  /** Ends in a suffix that is random per stack: the name must differ from the final snapshots of earlier instances. */
   #finalSnapshot() {
     const { hex } = new RandomId(`${this.#name}-final`, { byteLength: 4 }, this.child);
     return pulumi.interpolate`${this.#identifier}-final-${hex}`;

@@ -4,11 +4,11 @@ import type { Colour, EnvironmentSpec } from '../../../model.ts';
 import { alarmName, databasePart, type AlarmKind } from '../../lib/alarm-names.ts';
 import { Component, type Place } from '../../lib/place.ts';
 
-/** Errors within a minute below which a rate is chance: as in the local rules. */
+/** Errors per minute below which an error rate is ignored as chance. The same as in the local rules. */
 const fewErrors = 5;
-/** Bytes. A database whose storage is full stops. */
+/** Bytes. RDS stops a database whose storage is full. */
 const leastStorage = 5 * 1024 ** 3;
-/** Bytes of WAL held back for a subscriber that lags: half of what the parameters keep before the slot is lost. */
+/** Bytes of WAL kept for a lagging subscriber: half of `max_slot_wal_keep_size`, beyond which the slot is lost. */
 const mostLag = 2 * 1024 ** 3;
 const mostCpuPercent = 85;
 
@@ -22,7 +22,7 @@ export interface AlarmsArgs {
 }
 
 interface Rule {
-  /** A service, or the database. */
+  /** A service, or `databasePart`. */
   part: string;
   kind: AlarmKind;
   description: string;
@@ -32,13 +32,16 @@ interface Rule {
   statistic: string;
   comparison: 'GreaterThanThreshold' | 'LessThanThreshold';
   threshold: number;
-  /** How many of the last minutes must be bad, of how many. */
+  /** `[2, 3]`: two of the last three minutes must be bad. */
   bad: [number, number];
-  /** What a minute without data means. */
+  /** `treatMissingData` of CloudWatch: what a minute without data means. */
   missing: 'breaching' | 'notBreaching' | 'missing';
 }
 
-/** Alarms of one colour. Without requests there are no errors; without a report of health there is none. */
+/**
+ * Alarms of one colour. No data means no requests for error rate and latency, which is fine. For the health of tasks
+ * and for free storage it is a breach.
+ */
 export class Alarms extends Component {
   readonly #args: AlarmsArgs;
 
@@ -97,9 +100,18 @@ export class Alarms extends Component {
       bad: [5, 5],
       missing: 'missing',
     });
-    this.#alarm(above('processor', 'The database is short of processor', 'CPUUtilization', mostCpuPercent));
-    this.#alarm(above('lag', 'A subscriber lags: its slot is soon lost', 'OldestReplicationSlotLag', mostLag));
-    const storage = above('storage', 'The database is short of storage', 'FreeStorageSpace', leastStorage);
+    this.#alarm(
+      above('processor', `The database uses more than ${mostCpuPercent}% of its CPU`, 'CPUUtilization', mostCpuPercent),
+    );
+    this.#alarm(
+      above('lag', 'A subscriber lags: its replication slot will soon be lost', 'OldestReplicationSlotLag', mostLag),
+    );
+    const storage = above(
+      'storage',
+      'The database has less than 5 GiB of free storage',
+      'FreeStorageSpace',
+      leastStorage,
+    );
     this.#alarm({ ...storage, comparison: 'LessThanThreshold', missing: 'breaching' });
   }
 
@@ -120,7 +132,7 @@ export class Alarms extends Component {
         evaluationPeriods: 1,
         metricQueries: [count('errors', 'HTTPCode_Target_5XX_Count'), count('requests', 'RequestCount'), rate],
         treatMissingData: 'notBreaching',
-        ...this.#tells(),
+        ...this.#notifies(),
       },
       this.child,
     );
@@ -143,7 +155,7 @@ export class Alarms extends Component {
         evaluationPeriods: periods,
         datapointsToAlarm: points,
         treatMissingData: missing,
-        ...this.#tells(),
+        ...this.#notifies(),
       },
       this.child,
     );
@@ -160,7 +172,7 @@ export class Alarms extends Component {
     );
   }
 
-  #tells = () => ({
+  #notifies = () => ({
     alarmActions: [this.#args.topicArn],
     okActions: [this.#args.topicArn],
     tags: this.place.tags,

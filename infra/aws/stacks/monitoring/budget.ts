@@ -3,10 +3,10 @@ import { Budget as AwsBudget } from '@pulumi/aws/budgets/budget.js';
 import type { Notifications } from './notifications.ts';
 import { Component, type Place } from '../../lib/place.ts';
 
-/** Tells the environment's receivers when it costs, or is going to cost, more than was planned. */
+/** Notifies the environment's receivers at 80% and 100% of the monthly budget, and when the forecast exceeds it. */
 export class Budget extends Component {
   constructor(
-    { topic, mayReport }: Pick<Notifications, 'topic' | 'mayReport'>,
+    { topic, mayPublish }: Pick<Notifications, 'topic' | 'mayPublish'>,
     place: Place,
     options: pulumi.ComponentResourceOptions,
   ) {
@@ -30,7 +30,7 @@ export class Budget extends Component {
         notifications: [tell('FORECASTED', 100), tell('ACTUAL', 80), tell('ACTUAL', 100)],
         tags: place.tags,
       },
-      { parent: this, dependsOn: mayReport },
+      { parent: this, dependsOn: mayPublish },
     );
     this.registerOutputs({});
   }

@@ -5,7 +5,7 @@ import { databaseIdentifier, Component, type Place } from '../../lib/place.ts';
 
 type Metric = (string | { stat: string })[];
 
-/** One page per environment: what users see at the entry point, and how the parts behind it are. */
+/** One dashboard per environment: requests, errors and latency at the entry point, and the state of the databases. */
 export class Dashboard extends Component {
   constructor(balancerSuffix: pulumi.Input<string>, place: Place, options: pulumi.ComponentResourceOptions) {
     super('Dashboard', `${place.environment}-dashboard`, place, options);
@@ -39,7 +39,7 @@ export class Dashboard extends Component {
       this.#graph('Lag of replication, bytes', databases('OldestReplicationSlotLag')),
       this.#graph('Free storage, bytes', databases('FreeStorageSpace')),
     ];
-    // Two in a row of the dashboard's 24 columns.
+    // Two per row: a dashboard has 24 columns.
     return { widgets: widgets.map((widget, i) => ({ ...widget, x: (i % 2) * 12, y: Math.floor(i / 2) * 6 })) };
   }
 

@@ -8,14 +8,17 @@ import type { EnvironmentSpec } from '../../../model.ts';
 import { policyDocument } from '../../rights/iam.ts';
 import { Component, type Place } from '../../lib/place.ts';
 
-/** Services that report to the topic by themselves. */
-const reporters = ['cloudwatch', 'budgets'];
+/** AWS services that publish to the topic. */
+const publishers = ['cloudwatch', 'budgets'];
 
-/** Where alarms go: to the configured receivers, and to a queue in which a release sees that they do. */
+/** Delivers alarms to the configured receivers, and to a queue in which a release checks that they arrive. */
 export class Notifications extends Component {
   readonly topic: Topic;
-  /** Lets them report: what names the topic to one of them comes after it, as AWS Budgets may refuse a topic that is closed to it. */
-  readonly mayReport: TopicPolicy;
+  /**
+   * Lets `publishers` publish. A resource that gives them the topic must depend on this: AWS Budgets may refuse a topic
+   * that it cannot publish to.
+   */
+  readonly mayPublish: TopicPolicy;
   readonly deliveries: Queue;
 
   constructor(
@@ -25,18 +28,18 @@ export class Notifications extends Component {
   ) {
     super('Notifications', `${place.environment}-notifications`, place, options);
     this.topic = new Topic(this.named('alarms'), { kmsMasterKeyId: keyArn, tags: place.tags }, this.child);
-    this.mayReport = this.#mayReport();
+    this.mayPublish = this.#mayPublish();
     for (const receiver of receivers) this.#receiver(receiver);
     this.deliveries = this.#queue(keyArn);
     this.registerOutputs({});
   }
 
-  #mayReport() {
+  #mayPublish() {
     const policy = policyDocument([
       {
         Sid: 'Report',
         Effect: 'Allow',
-        Principal: { Service: reporters.map((service) => `${service}.amazonaws.com`) },
+        Principal: { Service: publishers.map((service) => `${service}.amazonaws.com`) },
         Action: 'sns:Publish',
         Resource: this.topic.arn,
         Condition: { StringEquals: { 'aws:SourceAccount': this.place.settings.accountId } },
@@ -45,10 +48,10 @@ export class Notifications extends Component {
     return new TopicPolicy(this.named('alarms'), { arn: this.topic.arn, policy }, this.child);
   }
 
-  /** SNS sends nothing until the receiver has confirmed the subscription: by hand, or by itself where it knows SNS. */
+  /** SNS sends nothing until the receiver has confirmed the subscription, by hand or by itself. */
   #receiver({ name, webhook }: EnvironmentSpec['alertReceivers'][number]) {
     if (!webhook.startsWith('https://'))
-      throw new Error(`the alert receiver ${name} is not reached by https: on AWS it must be`);
+      throw new Error(`the webhook of the alert receiver ${name} is no https URL: on AWS it must be one`);
     const args = { topic: this.topic.arn, protocol: 'https', endpoint: pulumi.secret(webhook) };
     new TopicSubscription(this.named(`to-${name}`), args, this.child);
   }
@@ -57,7 +60,7 @@ export class Notifications extends Component {
     const { tags } = this.place;
     const queue = new Queue(
       this.named('deliveries'),
-      // Long enough to look back over a release; a day's alarms are not evidence of the next.
+      // Seconds: a day, long enough to cover a release.
       { kmsMasterKeyId: keyArn, messageRetentionSeconds: 24 * 60 * 60, tags },
       this.child,
     );

@@ -7,7 +7,10 @@ import { Component, type Place } from '../../lib/place.ts';
 import type { AccessGroups } from '../../lib/foundation-reference.ts';
 
 const everywhere = '0.0.0.0/0';
-/** Who may talk to whom, and nobody else: internet -> balancer -> tasks -> databases, which replicate among themselves. */
+/**
+ * The security groups. They allow: internet -> balancer -> tasks -> databases, replication between the databases, and
+ * tasks to reach AWS and third parties over TLS.
+ */
 export class Access extends Component {
   readonly groups: AccessGroups;
 
@@ -27,7 +30,7 @@ export class Access extends Component {
     };
 
     this.#open('entry', entryPort);
-    // Only to be sent on to HTTPS.
+    // Plain HTTP is only redirected to HTTPS.
     this.#open('entry', 80);
     this.#allow('entry', 'tasks', servicePort);
     this.#allow('tasks', 'databases', databasePort);

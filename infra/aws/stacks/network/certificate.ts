@@ -4,9 +4,9 @@ import { CertificateValidation } from '@pulumi/aws/acm/certificateValidation.js'
 import { Record as DnsRecord } from '@pulumi/aws/route53/record.js';
 import { Component, type Place } from '../../lib/place.ts';
 
-/** The entry point's certificate. ACM renews it by itself as long as the record that proves the domain stays. */
+/** The entry point's certificate. ACM renews it by itself as long as the DNS record that validates it exists. */
 export class EntryCertificate extends Component {
-  /** Known once the certificate is issued: nothing is served with one that is not. */
+  /** Resolves once the certificate is issued, so that no listener gets one that is not. */
   readonly arn: pulumi.Output<string>;
 
   constructor(place: Place, options: pulumi.ComponentResourceOptions) {
@@ -18,7 +18,7 @@ export class EntryCertificate extends Component {
       this.child,
     );
     const proof = certificate.domainValidationOptions.apply(([option]) => {
-      if (option === undefined) throw new Error(`ACM names no record that proves ${domain}`);
+      if (option === undefined) throw new Error(`ACM returned no validation record for ${domain}`);
       return option;
     });
     const record = new DnsRecord(
@@ -29,7 +29,7 @@ export class EntryCertificate extends Component {
         type: proof.resourceRecordType,
         records: [proof.resourceRecordValue],
         ttl: 300,
-        // Both environments may prove the same domain with the same record.
+        // Both environments may validate the same domain with the same record.
         allowOverwrite: true,
       },
       this.child,

@@ -7,23 +7,26 @@ import { EntryCertificate } from './certificate.ts';
 import { Component, type Place } from '../../lib/place.ts';
 import { WebFirewall } from './web-firewall.ts';
 
-/** TLS 1.2 with forward secrecy and authenticated ciphers only, and 1.3. The default of the API still takes TLS 1.0. */
+/**
+ * TLS 1.3, and TLS 1.2 with forward secrecy and authenticated ciphers only. The API's default policy still allows TLS
+ * 1.0.
+ */
 export const tlsPolicy = 'ELBSecurityPolicy-TLS13-1-2-Res-2021-06';
 
 const accessLogDays = 90;
 
 export interface EdgeArgs {
-  /** On which it answers in HTTPS. */
+  /** Port of the HTTPS listener. */
   port: number;
   subnetIds: pulumi.Input<pulumi.Input<string>[]>;
   securityGroupId: pulumi.Input<string>;
   keyArn: pulumi.Input<string>;
 }
 
-/** The entry point: a load balancer that is the only thing of the environment which the internet reaches. */
+/** The entry point: a load balancer, the only part of the environment that the internet reaches. */
 export class Edge extends Component {
   readonly balancer: LoadBalancer;
-  /** Rules are added to it by the colours (header routes) and by the traffic stack. */
+  /** The colours (header routes) and the traffic stack add rules to it. */
   readonly listener: Listener;
   readonly #args: EdgeArgs;
 
@@ -32,8 +35,8 @@ export class Edge extends Component {
     this.#args = args;
     this.balancer = this.#balancer();
     this.listener = this.#https(new EntryCertificate(place, this.child).arn);
-    this.#sendsHttpOn();
-    this.#hasAName();
+    this.#redirectHttp();
+    this.#dnsName();
     new WebFirewall({ balancerArn: this.balancer.arn, keyArn: args.keyArn }, place, this.child);
     this.registerOutputs({});
   }
@@ -49,19 +52,19 @@ export class Edge extends Component {
         subnets: this.#args.subnetIds,
         securityGroups: [this.#args.securityGroupId],
         accessLogs: { enabled: true, bucket: logs.bucket.bucket },
-        // Headers that are not HTTP are dropped: applications differ in what they make of them.
+        // Applications differ in how they treat invalid headers, so the balancer drops them.
         dropInvalidHeaderFields: true,
-        // The application sees the name that the client asked for, as it does behind the local entry point.
+        // The application gets the client's Host header, as it does behind the local entry point.
         preserveHostHeader: true,
         enableDeletionProtection: place.production,
         tags: place.tags,
       },
-      // The balancer tries to write as soon as it is there, which the bucket's policy must allow by then.
+      // The balancer writes a test object as soon as it exists, so the bucket's policy must exist before.
       { parent: this, dependsOn: logs },
     );
   }
 
-  /** Access logs can be encrypted with S3's own key only, says the guide of Elastic Load Balancing. */
+  /** Without `keyArn`: according to the Elastic Load Balancing guide, access logs allow only S3-managed keys. */
   #accessLogs() {
     const { accountId, region } = this.place.settings;
     const from = { 'aws:SourceArn': `arn:aws:elasticloadbalancing:${region}:${accountId}:loadbalancer/*` };
@@ -94,9 +97,9 @@ export class Edge extends Component {
         protocol: 'HTTPS',
         sslPolicy: tlsPolicy,
         certificateArn,
-        // Tells nobody what it is.
+        // No `Server` header.
         routingHttpResponseServerEnabled: false,
-        // Before the first go-live there is no rule, and nothing to forward to.
+        // The answer before the first go-live, when no rules of the traffic stack exist.
         defaultActions: [
           {
             type: 'fixed-response',
@@ -109,7 +112,7 @@ export class Edge extends Component {
     );
   }
 
-  #sendsHttpOn() {
+  #redirectHttp() {
     const redirect = { protocol: 'HTTPS', port: String(this.#args.port), statusCode: 'HTTP_301' };
     new Listener(
       this.named('http'),
@@ -124,7 +127,7 @@ export class Edge extends Component {
     );
   }
 
-  #hasAName() {
+  #dnsName() {
     const { dnsName, zoneId } = this.balancer;
     const { hostedZoneId, domain } = this.place.settings;
     const aliases = [{ name: dnsName, zoneId, evaluateTargetHealth: true }];

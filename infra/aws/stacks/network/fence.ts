@@ -12,11 +12,13 @@ import { fenceName, leaseTag, priorities } from '../../lib/routing-plan.ts';
 
 export interface FenceArgs {
   keyArn: pulumi.Input<string>;
-  /** Whose rules it lowers when nobody else does. */
+  /** The listener whose hold rules the function switches off once the lease has expired. */
   listenerArn: pulumi.Output<string>;
 }
 
-/** Where writes go while they are held: 503 with Retry-After. See `fence/index.mjs` for why it is a function. */
+/**
+ * Target of writes during a write hold: answers 503 with Retry-After. `fence/index.mjs` says why this is a function.
+ */
 export class Fence extends Component {
   readonly targetGroup: TargetGroup;
 
@@ -44,7 +46,7 @@ export class Fence extends Component {
     const logs = logGroup(this.named('fence'), { name: `/greenlight/${place.environment}/fence`, place, keyArn }, this);
     const role = serviceRole(
       this.named('fence'),
-      { place, service: 'lambda.amazonaws.com', statements: [toLog(logs.arn), ...toLower(listenerArn)] },
+      { place, service: 'lambda.amazonaws.com', statements: [toLog(logs.arn), ...toSwitchOff(listenerArn)] },
       this,
     );
     const source = new pulumi.asset.FileAsset(
@@ -59,9 +61,9 @@ export class Fence extends Component {
         handler: 'index.handler',
         code: new pulumi.asset.AssetArchive({ 'index.mjs': source }),
         environment: { variables: variables(listenerArn) },
-        // Mostly its answer is a constant; once in a while it asks the balancer for its rules.
+        // Seconds. Most answers are constant; now and then the function reads the listener's rules.
         timeout: 10,
-        // MiB, and with it the processor: with the least, loading the SDK takes seconds.
+        // MiB. CPU grows with memory: with the minimum of 128, loading the SDK takes seconds.
         memorySize: 256,
         loggingConfig: { logFormat: 'JSON', logGroup: logs.name },
         tags: place.tags,
@@ -85,8 +87,11 @@ const toLog = (logArn: pulumi.Output<string>): Statement => ({
   Resource: pulumi.interpolate`${logArn}:*`,
 });
 
-/** Reads all rules, as AWS knows no resource for that; moves those of this listener that are the fence's by name. */
-const toLower = (listenerArn: pulumi.Output<string>): Statement[] => [
+/**
+ * The describe actions take no resource. SetRulePriorities is limited to this listener's hold rules, by their tag
+ * `Name`.
+ */
+const toSwitchOff = (listenerArn: pulumi.Output<string>): Statement[] => [
   {
     Effect: 'Allow',
     Action: ['elasticloadbalancing:DescribeRules', 'elasticloadbalancing:DescribeTags'],

@@ -9,7 +9,10 @@ export interface Targets {
   fence: pulumi.Input<string>;
 }
 
-/** Declares a planned rule. Its weights are declared in full and never ignored: what is ignored is reset (pulumi-aws #5798). */
+/**
+ * Declares a planned rule. Weights must not be in `ignoreChanges`: the provider resets what is ignored (pulumi-aws
+ * #5798).
+ */
 export const listenerRule = (
   plan: PlannedRule,
   { listenerArn, targets, place }: { listenerArn: pulumi.Input<string>; targets: Targets; place: Place },
@@ -24,7 +27,7 @@ export const listenerRule = (
       actions: [action(plan.to, targets)],
       tags: { ...place.tags, Name: ruleTag(plan.name) },
     },
-    // Two rules cannot have one priority, not even for the moment of a replacement.
+    // Two rules cannot share a priority, not even during a replacement.
     { parent, deleteBeforeReplace: true },
   );
 
@@ -56,8 +59,8 @@ function action(to: PlannedRule['to'], targets: Targets) {
 }
 
 /**
- * Always in the same form, also for one target: AWS gives back both forms, and a change of the form is a change of the
- * rule. Stickiness is said also where it is off, as AWS says it back (pulumi-aws #5771).
+ * Always the form with `targetGroups`, also for one target: AWS returns both forms, and a change of the form is a diff.
+ * Stickiness is given also when it is off, because AWS returns it (pulumi-aws #5771).
  */
 const forward = (targetGroups: { arn: pulumi.Input<string>; weight: number }[]) => ({
   type: 'forward',

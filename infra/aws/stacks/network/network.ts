@@ -8,9 +8,11 @@ import { logGroup } from '../storage/log-group.ts';
 import { Component, type Place } from '../../lib/place.ts';
 import type { NetworkOutputs } from '../../lib/foundation-reference.ts';
 
-/** What tasks need of AWS, without a way through the internet: images, logs, secrets. */
+/** AWS services that tasks use, reached without the internet: images, logs, secrets. */
 export const privateServices = ['ecr.api', 'ecr.dkr', 'logs', 'secretsmanager'];
-/** Three kinds of subnets in each zone: the balancer's (public), the tasks' (private), the databases' (no way out). */
+/**
+ * Three subnets in each zone: public (balancer), private (tasks) and isolated (databases; no route to the internet).
+ */
 export class Network extends Component {
   readonly vpc: Vpc;
 
@@ -22,7 +24,7 @@ export class Network extends Component {
       {
         cidrBlock: settings.cidrBlock,
         availabilityZoneNames: settings.availabilityZones,
-        // Names of the endpoints resolve to addresses in the network.
+        // Needed for the names of AWS's services to resolve to the endpoints in the network.
         enableDnsHostnames: true,
         enableDnsSupport: true,
         subnetStrategy: 'Auto',
@@ -31,14 +33,15 @@ export class Network extends Component {
           { type: 'Private', cidrMask: 20 },
           { type: 'Isolated', cidrMask: 24 },
         ],
-        // Third parties are reached through them; one per zone in production, so that zones fail alone.
+        // Tasks reach third parties through NAT gateways. Production has one per zone, so that a lost zone affects no
+        // other.
         natGateways: { strategy: production ? 'OnePerAz' : 'Single' },
         tags,
       },
       this.child,
     );
-    this.#closesTheDefault();
-    this.#recordsFlows(keyArn);
+    this.#closeDefaultGroup();
+    this.#recordFlows(keyArn);
     this.registerOutputs({});
   }
 
@@ -47,7 +50,10 @@ export class Network extends Component {
     return pulumi.output({ vpcId, publicSubnetIds, privateSubnetIds, isolatedSubnetIds });
   }
 
-  /** Ways to AWS's services that stay in the network. The one to S3 is a route, and free. */
+  /**
+   * Adds VPC endpoints, so that traffic to AWS's services stays in the network. The one to S3 is a gateway endpoint,
+   * and free.
+   */
   connect(securityGroupId: pulumi.Input<string>): void {
     const { region } = this.place.settings;
     const { vpcId, privateSubnetIds, routeTables } = this.vpc;
@@ -63,18 +69,18 @@ export class Network extends Component {
     for (const service of privateServices) endpoint(service, { vpcEndpointType: 'Interface', ...inSubnets });
   }
 
-  /** AWS's default group lets its members talk to each other: without rules, it is of no use to anyone. */
-  #closesTheDefault() {
+  /** The VPC's default security group lets its members reach each other. This removes its rules. */
+  #closeDefaultGroup() {
     const args = { vpcId: this.vpc.vpcId, ingress: [], egress: [], tags: this.place.tags };
     new DefaultSecurityGroup(this.named('unused'), args, this.child);
   }
 
-  #recordsFlows(keyArn: pulumi.Input<string>) {
+  #recordFlows(keyArn: pulumi.Input<string>) {
     const { place } = this;
     const { region, accountId } = place.settings;
     const name = `/greenlight/${place.environment}/flows`;
     const logs = logGroup(this.named('flows'), { name, place, keyArn }, this);
-    // "IAM role for publishing flow logs to CloudWatch Logs" in the guide of VPC: the least that it takes.
+    // The minimum, from "IAM role for publishing flow logs to CloudWatch Logs" in the VPC guide.
     const write = ['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:PutLogEvents', 'logs:DescribeLogStreams'];
     const role = serviceRole(
       this.named('flows'),
@@ -83,7 +89,7 @@ export class Network extends Component {
         service: 'vpc-flow-logs.amazonaws.com',
         statements: [
           { Effect: 'Allow', Action: write, Resource: [logs.arn, pulumi.interpolate`${logs.arn}:*`] },
-          // A list is of all groups; the error without it names `log-group::log-stream:`.
+          // DescribeLogGroups covers all groups; without this the error names the resource `log-group::log-stream:`.
           {
             Effect: 'Allow',
             Action: 'logs:DescribeLogGroups',

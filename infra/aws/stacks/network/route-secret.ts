@@ -5,9 +5,11 @@ import { RandomPassword } from '@pulumi/random/randomPassword.js';
 import { recoveryDays } from '../database/database-login.ts';
 import { Component, type Place } from '../../lib/place.ts';
 
-/** Value of `x-greenlight-secret`: in the state for the stacks, and in Secrets Manager for a release that only calls AWS. */
+/**
+ * Value of the header `x-greenlight-secret`. Stacks read it from the state, the runtime reads it from Secrets Manager.
+ */
 export class RouteSecret extends Component {
-  /** Letters and digits: in a rule `*` and `?` would match anything. */
+  /** Letters and digits only: `*` and `?` are wildcards in a listener's rule. */
   readonly value: pulumi.Output<string>;
   readonly arn: pulumi.Output<string>;
 
@@ -21,7 +23,7 @@ export class RouteSecret extends Component {
       this.child,
     );
     const version = new SecretVersion(name, { secretId: secret.id, secretString: this.value }, this.child);
-    // Who has the ARN finds a value.
+    // The ARN of the version, so that the secret has a value once the ARN is known.
     this.arn = version.arn;
     this.registerOutputs({});
   }

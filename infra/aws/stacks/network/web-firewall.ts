@@ -5,16 +5,17 @@ import { WebAclLoggingConfiguration } from '@pulumi/aws/wafv2/webAclLoggingConfi
 import { logGroup } from '../storage/log-group.ts';
 import { Component, type Place } from '../../lib/place.ts';
 
-/** AWS's managed rules, in the order in which they look at a request. The cheap ones come first. */
+/** AWS's managed rule groups in order of evaluation. Rules in `count` are counted instead of blocking. */
 export const managedGroups: { name: string; count: string[] }[] = [
   { name: 'AWSManagedRulesAmazonIpReputationList', count: [] },
-  // It refuses bodies above 8 KiB; what an application takes is its own decision, so such requests are only counted.
+  // `SizeRestrictions_BODY` blocks bodies above 8 KiB. Limits on bodies are the application's decision, so it only
+  // counts.
   { name: 'AWSManagedRulesCommonRuleSet', count: ['SizeRestrictions_BODY'] },
   { name: 'AWSManagedRulesKnownBadInputsRuleSet', count: [] },
   { name: 'AWSManagedRulesSQLiRuleSet', count: [] },
 ];
 
-/** Headers that hold secrets: they are left out of the log. */
+/** Headers that hold secrets; redacted in the log. */
 const secretHeaders = ['authorization', 'cookie', 'x-greenlight-secret'];
 
 /** The web application firewall before the load balancer. */
@@ -57,7 +58,7 @@ export class WebFirewall extends Component {
 
   #logs(acl: WebAcl, keyArn: pulumi.Input<string>) {
     const { place } = this;
-    // AWS takes no other beginning of the name.
+    // AWS WAF requires this prefix.
     const logs = logGroup(this.named('web'), { name: `aws-waf-logs-${place.environment}`, place, keyArn }, this);
     new WebAclLoggingConfiguration(
       this.named('web'),

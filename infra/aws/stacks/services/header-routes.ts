@@ -15,7 +15,10 @@ export interface HeaderRoutesArgs {
   targetGroup: TargetGroup;
 }
 
-/** The way to a service of a colour that has no users yet: for the smoke tests, and for proving it before it gets traffic. */
+/**
+ * Rules that route marked requests to one colour's service: for smoke tests, and to prove a colour before it gets
+ * traffic.
+ */
 export function headerRoutes(args: HeaderRoutesArgs, place: Place, parent: pulumi.Resource): ListenerRule[] {
   const { colour, service, foundation, targetGroup } = args;
   const secret = pulumi.secret(args.routeSecret);

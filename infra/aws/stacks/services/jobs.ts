@@ -10,8 +10,8 @@ export interface JobsArgs {
 }
 
 /**
- * What one-off tasks (migrations, tests, previews) run with. Their definitions are made when they run, one per run, so that a
- * definition never has to fit an artefact that nobody knew of when the stack came up.
+ * Roles and log group of one-off tasks (migrations, tests, previews). Their task definitions are registered at run
+ * time, because the artefact is not known when this stack comes up.
  */
 export class Jobs extends Component {
   readonly outputs: pulumi.Output<{ executionRoleArn: string; taskRoleArn: string; logGroup: string }>;
@@ -32,14 +32,16 @@ export class Jobs extends Component {
   #role = (name: string, statements: Statement[]) =>
     serviceRole(this.named(name), { place: this.place, service: 'ecs-tasks.amazonaws.com', statements }, this);
 
-  /** What ECS needs before the program runs: this environment's images, the secrets of one-off tasks, their log. */
+  /**
+   * Rights of ECS to start a task: pull this environment's images, read the secrets of one-off tasks, write their log.
+   */
   #toStart({ repositoryArn, keyArn }: JobsArgs, logArn: pulumi.Output<string>): Statement[] {
     const { environment, settings } = this.place;
     const pull = ['ecr:BatchCheckLayerAvailability', 'ecr:GetDownloadUrlForLayer', 'ecr:BatchGetImage'];
     const secrets = `arn:aws:secretsmanager:${settings.region}:${settings.accountId}:secret:${jobSecretPrefix(environment)}*`;
     return [
       { Effect: 'Allow', Action: pull, Resource: repositoryArn },
-      // AWS knows no resource for it: it gives the login to the registry, and no right to any image.
+      // This action takes no resource. It allows the login to the registry, and gives no right to an image.
       { Effect: 'Allow', Action: 'ecr:GetAuthorizationToken', Resource: '*' },
       {
         Effect: 'Allow',

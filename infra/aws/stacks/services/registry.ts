@@ -3,10 +3,10 @@ import { LifecyclePolicy } from '@pulumi/aws/ecr/lifecyclePolicy.js';
 import { Repository } from '@pulumi/aws/ecr/repository.js';
 import { Component, type Place } from '../../lib/place.ts';
 
-/** Images kept: far more than anybody rolls back over. */
+/** Images kept: far more than a rollback needs. */
 const keptImages = 50;
 
-/** The environment's own images: staging's tasks cannot pull production's, nor push them. */
+/** The image repository of one environment: staging's tasks can neither pull nor push production's images. */
 export class Registry extends Component {
   readonly repository: Repository;
 
@@ -16,21 +16,21 @@ export class Registry extends Component {
       this.named('images'),
       {
         name: `${place.tags['application']}/${place.environment}`,
-        // Default: a tag can be moved, and what was tested is not what runs.
+        // By default a tag can be moved, so that what runs could differ from what was tested.
         imageTagMutability: 'IMMUTABLE',
         imageScanningConfiguration: { scanOnPush: true },
         encryptionConfigurations: [{ encryptionType: 'KMS', kmsKey: keyArn }],
-        // Images of staging are made again from their artefacts.
+        // Staging's images can be rebuilt from their artefacts.
         forceDelete: !place.production,
         tags: place.tags,
       },
       this.child,
     );
-    this.#forgets();
+    this.#expireImages();
     this.registerOutputs({});
   }
 
-  #forgets() {
+  #expireImages() {
     const expire = { type: 'expire' };
     const policy = {
       rules: [

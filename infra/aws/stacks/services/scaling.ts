@@ -4,7 +4,7 @@ import { ScheduledAction } from '@pulumi/aws/appautoscaling/scheduledAction.js';
 import { Target } from '@pulumi/aws/appautoscaling/target.js';
 import { Component, type Place } from '../../lib/place.ts';
 
-/** Percent of the processor that the scaling aims at: leaves room for the tasks of a lost zone. */
+/** Target CPU use in percent: leaves room for the load of a lost zone. */
 export const wantedCpu = 50;
 
 export interface ScalingArgs {
@@ -13,7 +13,7 @@ export interface ScalingArgs {
   least: number;
 }
 
-/** How many tasks run: by load, and ahead of load that is known to come. */
+/** Scales tasks by CPU use, and by schedule ahead of load that is known to come. */
 export class Scaling extends Component {
   readonly #args: ScalingArgs;
 
@@ -31,7 +31,7 @@ export class Scaling extends Component {
         targetTrackingScalingPolicyConfiguration: {
           targetValue: wantedCpu,
           predefinedMetricSpecification: { predefinedMetricType: 'ECSServiceAverageCPUUtilization' },
-          // Seconds. More at once, fewer slowly: load often comes back.
+          // Seconds. Scale out quickly and in slowly: load often comes back.
           scaleOutCooldown: 30,
           scaleInCooldown: 300,
         },
@@ -59,7 +59,8 @@ export class Scaling extends Component {
         maxCapacity: this.#most(max),
         tags: this.place.tags,
       },
-      // A schedule that fires changes both bounds of the target itself: they are no drift, and stay (terraform-aws-ecs #422).
+      // A schedule that fires changes both bounds of the target. That is no drift and must stay (terraform-aws-ecs
+      // #422).
       { parent: this, ignoreChanges: scheduled ? ['minCapacity', 'maxCapacity'] : [] },
     );
   }

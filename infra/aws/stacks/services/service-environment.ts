@@ -3,7 +3,10 @@ import type { Colour, ServiceSpec } from '../../../model.ts';
 import type { FoundationOutputs } from '../../lib/foundation-reference.ts';
 import { servicePort } from '../../lib/names.ts';
 
-/** Environment of a service that runs as a task: of a colour or of a preview. Throws an Error where an integration cannot be reached. */
+/**
+ * Environment variables of a service that runs as a task, in a colour or a preview. Throws an Error if an integration
+ * has no URL.
+ */
 export const taskEnvironment = <Secret>(
   { spec, baseUrl }: Pick<FoundationOutputs, 'spec' | 'baseUrl'>,
   service: ServiceSpec,
@@ -17,7 +20,7 @@ export const taskEnvironment = <Secret>(
     databaseUrl,
     urlOf: ({ name, url }) => {
       if (url !== undefined) return url;
-      // A stand-in is a process of the machine that runs Greenlight.
-      throw new Error(`the integration ${name} has no url: on AWS a stand-in cannot take its place`);
+      // A stand-in is a process on the machine that runs Greenlight, which tasks cannot reach.
+      throw new Error(`the integration ${name} has no url: on AWS it needs one, because there are no stand-ins`);
     },
   });

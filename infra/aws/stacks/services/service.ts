@@ -54,24 +54,25 @@ export class Service extends Component {
     return new TargetGroup(
       this.named(this.#name),
       {
-        // Names have 32 characters at most, and the engine's own ones would not fit: its tags say whose it is.
+        // A target group's name has at most 32 characters, too few for Pulumi's generated names. Its tags identify it.
         namePrefix: `${this.#args.colour}-`,
         vpcId: this.#args.foundation.network.vpcId,
         targetType: 'ip',
         port: servicePort,
         protocol: 'HTTP',
-        // Seconds. Default 300: longer than any request takes, and each step of a release would wait for it.
+        // Seconds. The default of 300 is longer than any request, and each step of a release would wait for it.
         deregistrationDelay: 30,
         healthCheck: {
           path: this.#args.service.health,
           matcher: '200',
-          // Default: 30 s, five good and two bad answers. A failed task is out of service after 10 s instead of a minute.
+          // Seconds. A failed task is out of service after 10 s. With AWS's defaults (30 s, two bad answers) it would
+          // take a minute.
           interval: 5,
           timeout: 4,
           healthyThreshold: 2,
           unhealthyThreshold: 2,
         },
-        // By this, and the colour, the run time knows whose it is.
+        // The runtime finds the target group by this tag and the tag `colour`.
         tags: { ...this.place.tags, service: this.#args.service.name },
       },
       this.child,
@@ -93,13 +94,13 @@ export class Service extends Component {
         taskDefinition: task.definition.arn,
         launchType: 'FARGATE',
         desiredCount: this.tasks,
-        // A version whose tasks do not become healthy is taken back, instead of being tried for ever.
+        // A version whose tasks do not become healthy is rolled back instead of being retried for ever.
         deploymentCircuitBreaker: { enable: true, rollback: true },
         deploymentMinimumHealthyPercent: 100,
         deploymentMaximumPercent: 200,
         availabilityZoneRebalancing: 'ENABLED',
         healthCheckGracePeriodSeconds: 30,
-        // Ready before routed: the stack is not up before the tasks are healthy.
+        // Ready before routed: the stack comes up only when the tasks are healthy.
         waitForSteadyState: true,
         enableExecuteCommand: false,
         enableEcsManagedTags: true,
@@ -114,7 +115,7 @@ export class Service extends Component {
         ],
         tags: this.place.tags,
       },
-      // ECS refuses a target group that no listener knows. How many tasks run is the scaling's business.
+      // ECS refuses a target group that no listener uses. Autoscaling sets `desiredCount`.
       { parent: this, dependsOn: routes, ignoreChanges: ['desiredCount'] },
     );
   }

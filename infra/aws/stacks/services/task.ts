@@ -12,13 +12,15 @@ export interface TaskArgs {
   image: pulumi.Input<string>;
   command: string[];
   environment: Record<string, string>;
-  /** Variables whose values are in Secrets Manager, by the secret's ARN. */
+  /** Environment variable -> ARN of the secret that holds its value. */
   secrets: Record<string, pulumi.Input<string>>;
   repositoryArn: pulumi.Input<string>;
   keyArn: pulumi.Input<string>;
 }
 
-/** What runs in a container, with roles that may do no more than that: the program itself may do nothing in AWS. */
+/**
+ * The task definition of a service. ECS gets the rights to start the task; the program itself gets no rights in AWS.
+ */
 export class Task extends Component {
   readonly definition: TaskDefinition;
   readonly #args: TaskArgs;
@@ -58,13 +60,13 @@ export class Task extends Component {
   #role = (use: string, service: string, statements: Statement[]) =>
     serviceRole(this.named(`${this.#args.name}-${use}`), { place: this.place, service, statements }, this);
 
-  /** What ECS needs before the program runs: this image, these secrets, this log. */
+  /** Rights of ECS to start the task: pull from this repository, read these secrets, write this log. */
   #toStart(): Statement[] {
     const { repositoryArn, secrets, keyArn } = this.#args;
     const pull = ['ecr:BatchCheckLayerAvailability', 'ecr:GetDownloadUrlForLayer', 'ecr:BatchGetImage'];
     const statements: Statement[] = [
       { Effect: 'Allow', Action: pull, Resource: repositoryArn },
-      // AWS knows no resource for it: it gives the login to the registry, and no right to any image.
+      // This action takes no resource. It allows the login to the registry, and gives no right to an image.
       { Effect: 'Allow', Action: 'ecr:GetAuthorizationToken', Resource: '*' },
       {
         Effect: 'Allow',
@@ -88,9 +90,9 @@ export class Task extends Component {
       image,
       essential: true,
       command,
-      // Nothing is written to disk, so nothing can be left there.
+      // A program can neither change what it runs nor leave data on disk.
       readonlyRootFilesystem: true,
-      // Forwards SIGTERM, and collects what a program leaves behind.
+      // An init process that forwards SIGTERM and reaps orphaned processes.
       linuxParameters: { initProcessEnabled: true, capabilities: { drop: ['ALL'] } },
       portMappings: [{ containerPort: servicePort, protocol: 'tcp' }],
       stopTimeout: stopSeconds,
@@ -102,7 +104,7 @@ export class Task extends Component {
           'awslogs-group': this.#logs.name,
           'awslogs-region': this.place.settings.region,
           'awslogs-stream-prefix': name,
-          // A log that cannot be written must not stop the program from answering.
+          // A log that cannot be written must not block the program.
           mode: 'non-blocking',
           'max-buffer-size': '4m',
         },

@@ -10,15 +10,15 @@ import { policyDocument, type Statement } from '../../rights/iam.ts';
 import { Component, type Place } from '../../lib/place.ts';
 
 export interface BucketArgs {
-  /** Absent: S3's own key, where the writer cannot use ours (the load balancer's access logs). */
+  /** Absent: a key managed by S3, for a writer that cannot use ours (the load balancer's access logs). */
   keyArn?: pulumi.Input<string>;
-  /** Days after which objects go; absent: they stay. */
+  /** Days after which objects expire. Absent: never. */
   expireDays?: number;
-  /** Who else may do what, beside the account itself. */
+  /** Further statements of the bucket policy. */
   allow?: (bucketArn: pulumi.Output<string>) => Statement[];
 }
 
-/** A bucket that nobody outside reads: versioned, encrypted, by TLS only. */
+/** A bucket without public access: versioned, encrypted, TLS only. */
 export class PrivateBucket extends Component {
   readonly bucket: Bucket;
   readonly #name: string;
@@ -28,15 +28,15 @@ export class PrivateBucket extends Component {
     super('PrivateBucket', `${place.environment}-${name}`, place, options);
     this.#name = this.named(name);
     this.#args = args;
-    // With anything in it, it is not deleted: what it holds is evidence.
+    // No `forceDestroy`: objects are evidence, so a bucket that has any is not deleted.
     this.bucket = new Bucket(this.#name, { tags: place.tags }, { parent: this, protect: place.production });
-    this.#isPrivate();
-    this.#isEncrypted();
-    this.#keepsVersions();
+    this.#blockPublicAccess();
+    this.#encrypt();
+    this.#keepVersions();
     this.registerOutputs({});
   }
 
-  #isPrivate() {
+  #blockPublicAccess() {
     const { id, arn } = this.bucket;
     const block = new BucketPublicAccessBlock(
       this.#name,
@@ -63,20 +63,20 @@ export class PrivateBucket extends Component {
       Condition: { Bool: { 'aws:SecureTransport': 'false' } },
     };
     const policy = policyDocument([plainIsDenied, ...(this.#args.allow?.(arn) ?? [])]);
-    // Both change what is public: one after the other, or S3 answers with a conflict.
+    // After the access block: S3 answers with a conflict when both change at once.
     new BucketPolicy(this.#name, { bucket: id, policy }, { parent: this, dependsOn: block });
   }
 
-  #isEncrypted() {
+  #encrypt() {
     const { keyArn } = this.#args;
     const byDefault =
       keyArn === undefined ? { sseAlgorithm: 'AES256' } : { sseAlgorithm: 'aws:kms', kmsMasterKeyId: keyArn };
-    // The bucket key saves a call of KMS, and its price, per object.
+    // A bucket key saves a paid KMS call per object.
     const rules = [{ applyServerSideEncryptionByDefault: byDefault, bucketKeyEnabled: keyArn !== undefined }];
     new BucketServerSideEncryptionConfiguration(this.#name, { bucket: this.bucket.id, rules }, this.child);
   }
 
-  #keepsVersions() {
+  #keepVersions() {
     const { expireDays } = this.#args;
     const bucket = this.bucket.id;
     const versioning = new BucketVersioning(

@@ -4,14 +4,14 @@ import { Key } from '@pulumi/aws/kms/key.js';
 import { policyDocument } from '../../rights/iam.ts';
 import { Component, type Place } from '../../lib/place.ts';
 
-/** Services that publish to the topic, and so encrypt with its key; their requests say for which account. */
+/** Services that publish to the topic, and so use its key. They send `aws:SourceAccount`. */
 const publishers = ['cloudwatch.amazonaws.com', 'budgets.amazonaws.com'];
 
-/** The environment's keys: what it stores is readable with them only, and a key can be withdrawn. */
+/** The KMS keys of one environment. They encrypt what it stores, except the load balancer's access logs. */
 export class Keys extends Component {
   /** For everything stored in the environment's region. */
   readonly data: Key;
-  /** For the copies of the backups. Keys do not leave their region. */
+  /** For the copies of the backups: a key works only in its region. */
   readonly backup: Key;
 
   constructor(place: Place, options: pulumi.ComponentResourceOptions) {
@@ -28,14 +28,14 @@ export class Keys extends Component {
       {
         region,
         description: `${this.place.tags['application']} ${this.place.environment}: ${name}`,
-        // Default: never.
+        // Off by default.
         enableKeyRotation: true,
-        // The longest: whatever a key encrypted is lost with it.
+        // Days, the maximum: data encrypted with a deleted key is lost.
         deletionWindowInDays: 30,
         policy: this.#policy(region),
         tags: this.place.tags,
       },
-      // Staging's data may go with it; production's is lost for ever.
+      // Staging's data may be lost with its key; production's may not.
       { parent: this, protect: this.place.production },
     );
     new Alias(this.named(name), { region, targetKeyId: key.keyId }, { parent: key });
@@ -54,7 +54,7 @@ export class Keys extends Component {
     ];
     const deliver = ['kms:Decrypt', 'kms:GenerateDataKey'];
     return policyDocument([
-      // IAM decides within the account. Without this statement nobody could ever change the key again.
+      // Lets IAM policies grant access to the key. Without it nobody could change the key again.
       {
         Sid: 'Account',
         Effect: 'Allow',
@@ -80,7 +80,7 @@ export class Keys extends Component {
         Resource: '*',
         Condition: { StringEquals: { 'aws:SourceAccount': accountId } },
       },
-      // From the topic to the queue; the condition that aws-cdk found to work (#20339).
+      // From the topic to the queue. The condition is the one that works according to aws-cdk #20339.
       {
         Sid: 'Deliver',
         Effect: 'Allow',

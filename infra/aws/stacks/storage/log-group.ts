@@ -2,10 +2,12 @@ import type * as pulumi from '@pulumi/pulumi';
 import { LogGroup } from '@pulumi/aws/cloudwatch/logGroup.js';
 import type { Place } from '../../lib/place.ts';
 
-/** What a log group needs of its place. */
 type LogPlace = { settings: Pick<Place['settings'], 'logDays'>; tags: Place['tags'] };
 
-/** A log group that forgets: AWS's default is to keep logs, and to charge for them, for ever. Encrypted with our key. */
+/**
+ * A log group with a retention, encrypted with `keyArn`. AWS's default is to keep logs, and to charge for them, for
+ * ever.
+ */
 export const logGroup = (
   resource: string,
   { name, place, keyArn }: { name: string; place: LogPlace; keyArn: pulumi.Input<string> },

@@ -4,7 +4,7 @@ import { telling, type Surroundings } from '../provider.ts';
 import type { Properties } from '../serve.ts';
 import { clientsIn, type AccountClients } from './clients.ts';
 
-/** The account that the provider may work in: nothing is done before it has said who it is. */
+/** The account that the provider works in. Configuring it checks the credentials first. */
 export class Account implements Surroundings {
   #region: string | undefined;
   #id = '';
@@ -12,7 +12,7 @@ export class Account implements Surroundings {
 
   async configure(args: Properties): Promise<void> {
     this.#region = (args['region'] as string | undefined) ?? process.env['AWS_REGION'];
-    const { Account: id } = await telling('asking whose credentials these are', () =>
+    const { Account: id } = await telling('finding out which account the credentials belong to', () =>
       this.#in(this.#home).identity.send(new GetCallerIdentityCommand()),
     );
     this.#id = id as string;
@@ -36,6 +36,6 @@ export class Account implements Surroundings {
   }
 }
 
-/** Lists are configured as JSON. */
+/** Lists in the configuration are JSON. */
 const listOf = (value: unknown): string[] =>
   typeof value === 'string' ? (JSON.parse(value) as string[]) : ((value as string[] | undefined) ?? []);

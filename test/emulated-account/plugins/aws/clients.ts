@@ -14,12 +14,15 @@ import { SQSClient } from '@aws-sdk/client-sqs';
 import { STSClient } from '@aws-sdk/client-sts';
 import type { Properties } from '../serve.ts';
 
-/** Longest time for one call, ms: behind it an emulated account may start a database. */
+/** Timeout of one call, ms. The emulated account may start a database in it. */
 const callMs = 180_000;
 
 export type AccountClients = ReturnType<typeof clientsIn>;
 
-/** Clients of one region. Those of the product have the time limits of a release, which making things has not. */
+/**
+ * Clients of one region. The product's clients have the time limits of a release, which are too short for creating
+ * resources.
+ */
 export function clientsIn(region: string) {
   const common = { region, requestHandler: { requestTimeout: callMs, connectionTimeout: 5000 } };
   return {
@@ -41,8 +44,8 @@ export function clientsIn(region: string) {
 }
 
 /**
- * Services for which the project has no client, as only the plug-in calls them: by their wire protocols. Not signed, but that
- * the header says which service and region is meant: an emulator looks at nothing else.
+ * Calls to services for which the project has no client, by their wire protocols. The header is not a valid signature:
+ * it only names service and region, which is all that an emulator reads.
  */
 function callsIn(region: string) {
   const endpoint = process.env['AWS_ENDPOINT_URL'];
@@ -73,12 +76,12 @@ function callsIn(region: string) {
       const text = await send(service, 'POST', '/', 'application/x-amz-json-1.1', JSON.stringify(input), more);
       return parsed(text);
     },
-    /** JSON at paths of their own: Lambda, Backup. */
+    /** REST with JSON: Lambda, Backup. */
     async rest(service: string, method: string, path: string, input?: Properties): Promise<Properties> {
       const body = input === undefined ? '' : JSON.stringify(input);
       return parsed(await send(service, method, path, 'application/json', body));
     },
-    /** Forms that are answered in XML: IAM. */
+    /** Forms with answers in XML: IAM. */
     query(service: string, version: string, action: string, fields: Record<string, string>): Promise<string> {
       const body = new URLSearchParams({ Action: action, Version: version, ...fields }).toString();
       return send(service, 'POST', '/', 'application/x-www-form-urlencoded', body);
@@ -88,7 +91,7 @@ function callsIn(region: string) {
 
 const parsed = (text: string): Properties => (text === '' ? {} : (JSON.parse(text) as Properties));
 
-/** An error like those of the clients: its name is the code of AWS. */
+/** An error in the form of the SDK's: its name is AWS's error code. */
 function refusal(call: string, response: Response, text: string): Error {
   const field = (...names: string[]) =>
     names

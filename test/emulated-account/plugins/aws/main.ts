@@ -5,5 +5,5 @@ import { Account } from './account.ts';
 import { table } from './table.ts';
 
 endWithEngine();
-// The version is that of the package whose plug-in it stands in for.
+// The version of the package whose plug-in it replaces.
 await serve(createProvider({ name: 'aws', version: '7.48.0' }, table, new Account()));

@@ -18,7 +18,7 @@ import { storage } from './types/storage.ts';
 
 export { recordedOnly } from './types/recorded.ts';
 
-/** Every type that a program of infra/aws may declare, by its token. */
+/** Handlers of all types that a program of infra/aws may declare, by type token. */
 export const table: Table = {
   ...network,
   ...access,

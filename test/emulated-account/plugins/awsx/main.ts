@@ -6,7 +6,7 @@ import { Vpc, type VpcInputs } from './vpc.ts';
 
 const version = '3.9.0';
 
-/** Its resources are those of the plug-in `aws`: what it made is looked at, changed and deleted there. */
+/** Its component consists of resources of the plug-in `aws`, which reads, updates and deletes them. */
 const provider: Provider = {
   version,
   schema: JSON.stringify({ name: 'awsx', version }),

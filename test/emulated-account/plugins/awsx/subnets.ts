@@ -1,4 +1,4 @@
-/** Kinds of subnets, and how large each is in every zone. */
+/** A kind of subnet, and its size in each zone. */
 export interface SubnetSpec {
   type: 'Public' | 'Private' | 'Isolated';
   cidrMask?: number;
@@ -8,14 +8,16 @@ export interface SubnetSpec {
 export interface PlannedSubnet {
   type: SubnetSpec['type'];
   zone: string;
-  /** Of the zone, from 0. */
+  /** Index of the zone, from 0. */
   zoneIndex: number;
   cidrBlock: string;
 }
 
 const defaultMask = 24;
 
-/** Divides the network evenly between the zones, and each zone's part between the specs in their order: the strategy `Auto`. */
+/**
+ * The strategy `Auto`: divides the network evenly between the zones, and each zone's part between the specs, in order.
+ */
 export function planSubnets(cidrBlock: string, zones: string[], specs: SubnetSpec[]): PlannedSubnet[] {
   const [address, mask] = cidrBlock.split('/') as [string, string];
   const perZone = Number(mask) + Math.ceil(Math.log2(zones.length));
@@ -24,7 +26,7 @@ export function planSubnets(cidrBlock: string, zones: string[], specs: SubnetSpe
     let next = begin;
     return specs.map(({ type, cidrMask = defaultMask }): PlannedSubnet => {
       const size = sizeOf(cidrMask);
-      // A subnet begins at a multiple of its size.
+      // A subnet starts at a multiple of its size.
       const start = Math.ceil(next / size) * size;
       next = start + size;
       if (next > begin + sizeOf(perZone)) throw new Error(`the subnets of a zone do not fit into /${perZone}`);

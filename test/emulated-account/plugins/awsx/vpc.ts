@@ -27,7 +27,9 @@ interface Made {
   table: RouteTable;
 }
 
-/** The component of awsx, as far as the programs use it: made of resources of the plug-in `aws`, as the real one is. */
+/**
+ * The part of awsx's component that the programs use. Like the real one, it consists of resources of the plug-in `aws`.
+ */
 export class Vpc extends pulumi.ComponentResource {
   readonly outputs: Record<string, pulumi.Input<unknown>>;
   readonly #name: string;

@@ -5,10 +5,10 @@ import { createProvider } from '../provider.ts';
 import type { Context, Handler, Table } from '../handler.ts';
 
 const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
-/** Those of the real plug-in. */
+/** The real plug-in's special characters. */
 const special = '!@#$%&*()-_=+[]{}<>:?';
 
-/** Whatever changes, a new value is made; else it stays for ever. */
+/** A change of any input generates a new value. Otherwise the value never changes. */
 const fresh = (make: (inputs: Properties) => { id: string; outputs: Properties }): Handler => ({
   replaces: 'all',
   create: (inputs) => Promise.resolve(make(inputs)),
@@ -33,6 +33,6 @@ const table: Table = {
 };
 
 endWithEngine();
-// It works nowhere: what it makes is in the engine's state only.
+// Needs no account: its values exist only in the engine's state.
 const nowhere = { configure: () => Promise.resolve(), context: (logicalName: string) => ({ logicalName }) as Context };
 await serve(createProvider({ name: 'random', version: '4.21.2' }, table, nowhere));

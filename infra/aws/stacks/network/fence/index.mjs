@@ -2,14 +2,15 @@
 export const retryAfterSeconds = 1;
 
 /**
- * Least time between two looks of one instance, ms; twice that at most, by chance. A burst of writes starts many instances at
- * once, and each look takes two of the calls that AWS allows an account: 40, refilled by 10 a second. The release needs them.
+ * Minimum time between two reads of the rules by one instance, ms. A random part of up to the same length is added. A
+ * burst of writes starts many instances, and each read makes two of the calls that AWS limits per account: 40 at once,
+ * refilled by 10 a second. The release needs them too.
  */
 const pauseMs = 1000;
 
 /**
- * The listener, the priorities of the write hold's rules (from `routing-plan.ts`), and the tag that says until when writes are
- * held (ms since the epoch). From the function's environment.
+ * The listener, the priorities of the write hold's rules (from `routing-plan.ts`), and the tag that says until when
+ * writes are held (ms since the epoch). From the function's environment.
  *
  * @param {Record<string, string | undefined>} environment
  */
@@ -27,15 +28,15 @@ export const settingsOf = (environment) => ({
  * @param {{ RuleArn?: string, Priority?: string }[]} rules
  * @param {{ up: number, end: number, down: number }} at
  */
-export const toLower = (rules, { up, end, down }) =>
+export const switchedOff = (rules, { up, end, down }) =>
   rules
     .map(({ RuleArn, Priority }) => ({ RuleArn, Priority: Number(Priority) }))
     .filter(({ Priority }) => Priority >= up && Priority < end)
     .map(({ RuleArn, Priority }) => ({ RuleArn, Priority: down + Priority - up }));
 
 /**
- * The end of the hold, ms since the epoch: the latest one that a rule names. Undefined if no rule names one: then the hold
- * does not end by itself.
+ * The end of the hold, ms since the epoch: the latest one that a rule names. Undefined if no rule names one: then the
+ * hold does not end by itself.
  *
  * @param {{ Tags?: { Key?: string, Value?: string }[] }[]} descriptions
  * @param {string} tag
@@ -51,9 +52,10 @@ export function leaseEnd(descriptions, tag) {
 
 /**
  * Answers every write while writes are held. A load balancer's fixed response cannot carry a Retry-After header, so a
- * function answers instead. If the lease has expired, because the releasing program crashed, the function ends the hold: this
- * write still gets 503, and the next one goes to the live colour. Clients repeat a refused write, so an instance reads the
- * rules only after a pause, and then not before the lease that it saw ends. Nothing of a request is kept or logged.
+ * function answers instead. If the lease has expired, because the releasing program crashed, the function ends the
+ * hold: this write still gets 503, and the next one goes to the live colour. Clients repeat a refused write, so an
+ * instance reads the rules only after a pause, and then not before the lease that it saw ends. Nothing of a request is
+ * kept or logged.
  *
  * @param {{ settings: ReturnType<typeof settingsOf>, balancer: () => Promise<Balancer>, now?: () => number, log?: (line: string) => void }} options
  *
@@ -65,28 +67,28 @@ export function leaseEnd(descriptions, tag) {
  */
 export function fence({ settings, balancer, now = Date.now, log = console.error }) {
   const afterPause = () => now() + pauseMs * (1 + Math.random());
-  let lookAt = afterPause();
+  let nextReadAt = afterPause();
 
-  const look = async () => {
+  const endIfExpired = async () => {
     const calls = await balancer();
-    const rules = toLower(await calls.rules(settings.listenerArn), settings);
+    const rules = switchedOff(await calls.rules(settings.listenerArn), settings);
     if (rules.length === 0) return 'lowered';
     const end = leaseEnd(await calls.tags(rules.map(({ RuleArn }) => RuleArn ?? '')), settings.leaseTag);
     if (end === undefined || end > now()) {
-      lookAt = Math.max(lookAt, end ?? 0);
+      nextReadAt = Math.max(nextReadAt, end ?? 0);
       return 'up';
     }
     await calls.setPriorities(rules);
-    log(`the lease ended at ${new Date(end).toISOString()}: lowered`);
+    log(`the lease of the write hold ended at ${new Date(end).toISOString()}: the hold is switched off`);
     return 'lowered';
   };
 
   return async () => {
-    if (now() < lookAt) return answer('up');
-    lookAt = afterPause();
+    if (now() < nextReadAt) return answer('up');
+    nextReadAt = afterPause();
     // If the rules cannot be read, keep returning 503; the next write retries.
-    const state = await look().catch((error) => {
-      log(`looking at the lease: ${error?.name}: ${error?.message}`);
+    const state = await endIfExpired().catch((error) => {
+      log(`reading the rules of the write hold: ${error?.name}: ${error?.message}`);
       return 'up';
     });
     return answer(state);
@@ -108,10 +110,10 @@ const answer = (state) => ({
   body: 'Please try again in a moment.\n',
 });
 
-/** The calls, by the SDK that comes with the runtime: loaded when a lease is looked at for the first time. */
+/** The calls, by the SDK of the Lambda runtime. Loaded when the rules are read for the first time. */
 async function awsBalancer() {
   const { ElasticLoadBalancingV2, paginateDescribeRules } = await import('@aws-sdk/client-elastic-load-balancing-v2');
-  // A failed call is repeated by a later write.
+  // No retries: a later write repeats a failed call.
   const client = new ElasticLoadBalancingV2({ maxAttempts: 1 });
   return {
     async rules(ListenerArn) {
@@ -119,7 +121,7 @@ async function awsBalancer() {
       for await (const page of paginateDescribeRules({ client }, { ListenerArn })) rules.push(...(page.Rules ?? []));
       return rules;
     },
-    // A call describes 20 at most.
+    // One call describes at most 20.
     tags: async (arns) => (await client.describeTags({ ResourceArns: arns.slice(0, 20) })).TagDescriptions ?? [],
     async setPriorities(RulePriorities) {
       await client.setRulePriorities({ RulePriorities });

@@ -37,7 +37,7 @@ const securityGroup = resource<SecurityGroupArgs>({
         TagSpecifications: tagSpecifications('security-group', tags),
       }),
     );
-    // The real plug-in takes away what AWS allows by itself: everything, outwards.
+    // The real plug-in revokes AWS's default rule, which allows all outgoing traffic.
     const IpPermissions = [{ IpProtocol: '-1', IpRanges: [{ CidrIp: '0.0.0.0/0' }] }];
     await clients.network.send(new RevokeSecurityGroupEgressCommand({ GroupId, IpPermissions }));
     return { id: GroupId as string, outputs: { arn: `arn:aws:ec2:${region}:${accountId}:security-group/${GroupId}` } };
@@ -48,7 +48,7 @@ const securityGroup = resource<SecurityGroupArgs>({
   },
   update: retagEc2,
   async delete(id, _state, { clients }) {
-    // What has just gone away still holds it for a moment.
+    // A resource that was just deleted still uses it for a moment.
     await until(
       'the security group to be out of use',
       async () => {
@@ -157,6 +157,6 @@ export const access: Table = {
   'aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule': egress,
   'aws:ec2/vpcEndpoint:VpcEndpoint': endpoint,
   'aws:ec2/flowLog:FlowLog': flowLog,
-  // Adopted, never made: its rules are those of whoever made the network.
+  // The real plug-in adopts this group and never creates one.
   'aws:ec2/defaultSecurityGroup:DefaultSecurityGroup': record(),
 };

@@ -31,10 +31,10 @@ import { resource, type Context, type Table } from '../../handler.ts';
 import { until } from '../wait.ts';
 import { tagChange, tagList, tagMap } from './tags.ts';
 
-/** Names of load balancers and target groups. */
+/** Longest name of a load balancer or target group. */
 const longestName = 32;
 
-/** `app/<name>/<id>` and `targetgroup/<name>/<id>`, as the dimensions of CloudWatch have them. */
+/** `app/<name>/<id>` and `targetgroup/<name>/<id>`: their values in CloudWatch's dimensions. */
 const suffixOf = (arn: string, from: string): string => arn.slice(arn.indexOf(from)).replace(/^loadbalancer\//, '');
 
 export async function tagsOf(arn: string, { clients }: Context): Promise<Record<string, string>> {
@@ -207,7 +207,7 @@ const targetGroup = resource<TargetGroupArgs>({
     await setTargetGroupAttributes(id, inputs, context);
   },
   async delete(id, _state, { clients }) {
-    // A rule or a listener that is just going away still uses it for a moment.
+    // A rule or listener that was just deleted still uses it for a moment.
     await until(
       'the target group to be out of use',
       async () => {

@@ -74,7 +74,7 @@ const cluster = resource<ClusterArgs>({
   },
 });
 
-/** Every change makes a new revision; the old one is deregistered after it. */
+/** Every change registers a new revision. The old one is deregistered afterwards. */
 const taskDefinition = resource<TaskDefinitionArgs>({
   replaces: 'all',
   async create(inputs, { clients }) {
@@ -172,7 +172,7 @@ const service = resource<ServiceArgs>({
       desiredCount: found.desiredCount,
       taskDefinition: found.taskDefinition,
       loadBalancers: found.loadBalancers,
-      // An emulator may not keep it.
+      // An emulator may not store it.
       ...(found.networkConfiguration?.awsvpcConfiguration && {
         networkConfiguration: {
           ...found.networkConfiguration.awsvpcConfiguration,
@@ -215,7 +215,7 @@ async function describe(id: string, of: string | undefined, { clients }: Context
   return services?.[0];
 }
 
-/** Waits, as `waitForSteadyState` says, until all tasks of this definition run and nothing else does. */
+/** With `waitForSteadyState`, waits until all desired tasks of this definition run and no others. */
 async function steady(id: string, inputs: ServiceInputs, context: Context): Promise<void> {
   if (inputs.waitForSteadyState !== true || !waits) return;
   await until(`the service ${inputs.name ?? id} to be steady`, async () => {

@@ -27,7 +27,7 @@ import { resource, type Context, type Table } from '../../handler.ts';
 import { until, waits } from '../wait.ts';
 import { tagChange, tagList, tagMap } from './tags.ts';
 
-/** What the real plug-in says where the program says nothing. */
+/** The real plug-in's default. */
 const description = 'Managed by Pulumi';
 
 async function retag(arn: unknown, old: unknown, wanted: Record<string, string> | undefined, { clients }: Context) {
@@ -41,7 +41,7 @@ async function retag(arn: unknown, old: unknown, wanted: Record<string, string> 
 
 type Inputs = Unwrap<InstanceArgs>;
 
-/** What can be changed on an instance that runs. */
+/** Properties that can be changed on a running instance. */
 const changeable = (inputs: Inputs) => ({
   DBInstanceClass: inputs.instanceClass,
   AllocatedStorage: inputs.allocatedStorage,
@@ -72,7 +72,7 @@ const computed = (found: DBInstance) => ({
   masterUserSecrets:
     found.MasterUserSecret === undefined
       ? []
-      : // Without its status, which changes by itself.
+      : // Without the secret's status, which changes by itself.
         [
           {
             secretArn: found.MasterUserSecret.SecretArn,
@@ -155,7 +155,7 @@ const instance = resource<InstanceArgs>({
   },
 });
 
-/** In the words of RDS, where the upgrade is not asked for as such. */
+/** Throws RDS's error for a major upgrade without AllowMajorVersionUpgrade. */
 function refuseMajor(from: string | undefined, to: string | undefined): void {
   if (from === undefined || from.split('.')[0] === to?.split('.')[0]) return;
   throw new Error(
@@ -173,7 +173,7 @@ async function describe(identifier: string, { clients }: Context): Promise<DBIns
   }
 }
 
-/** States out of which an instance does not come by itself. */
+/** Statuses that an instance does not leave by itself. */
 const broken = /^(failed|incompatible|inaccessible|restore-error|storage-full)/;
 
 const available = (identifier: string, context: Context): Promise<DBInstance> =>
@@ -185,7 +185,7 @@ const available = (identifier: string, context: Context): Promise<DBInstance> =>
     return found.DBInstanceStatus === 'available' || !waits ? found : undefined;
   });
 
-/** RDS takes as many in one call. */
+/** Limit of RDS per call. */
 const parametersPerCall = 20;
 
 async function setParameters({ name, parameters }: Unwrap<ParameterGroupArgs>, { clients }: Context): Promise<void> {
@@ -270,7 +270,7 @@ const subnetGroup = resource<SubnetGroupArgs>({
   },
 });
 
-/** An instance that is just going away still uses it. */
+/** Retries while an instance that was just deleted still uses the group. */
 const whenUnused = (act: () => Promise<unknown>): Promise<true> =>
   until(
     'the group to be out of use',

@@ -7,7 +7,7 @@ type Tags = Record<string, string> | undefined;
 export const tagSpecifications = (ResourceType: ResourceType, tags: Tags) =>
   tags === undefined ? undefined : [{ ResourceType, Tags: tagList(tags) }];
 
-/** Of the resources of EC2 that may change nothing else in place. */
+/** Update of EC2 resources of which only tags can change in place. */
 export async function retagEc2({ id, inputs, state }: Change<{ tags?: Tags }>, { clients }: Context): Promise<void> {
   const { added, removed } = tagChange(state.tags, inputs.tags);
   const Resources = [id];

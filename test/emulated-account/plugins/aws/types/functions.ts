@@ -74,12 +74,12 @@ const permission = resource<PermissionArgs>({
   },
 });
 
-/** How the engine hands over an archive of files. */
+/** The engine's form of an archive of files. */
 interface Archive {
   assets: Record<string, { path?: string; text?: string }>;
 }
 
-/** As a zip without compression, which is all that Lambda needs to be given. */
+/** A zip without compression, which is enough for Lambda. */
 async function zipOf(code: unknown): Promise<Buffer> {
   const { assets } = code as Archive;
   const files = Object.entries(assets ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));

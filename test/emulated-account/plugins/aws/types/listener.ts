@@ -68,7 +68,7 @@ const toAction = (action: DeclaredAction, index: number): Action => ({
       }),
 });
 
-/** In the words in which it is declared, but for what AWS says on its own. */
+/** In the form of a declared action, including AWS's defaults. */
 const fromAction = (action: Action) => ({
   type: action.Type,
   targetGroupArn: action.TargetGroupArn,

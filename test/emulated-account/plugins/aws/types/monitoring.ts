@@ -75,7 +75,7 @@ const putAlarm = (inputs: Unwrap<MetricAlarmArgs>) =>
     Metrics: inputs.metricQueries?.map(({ id, expression, label, returnData, metric }) => ({
       Id: id,
       Label: label,
-      // AWS takes one of the two.
+      // AWS accepts either an expression or a metric.
       ReturnData: returnData ?? false,
       ...(expression === undefined ? {} : { Expression: expression }),
       ...(metric && {

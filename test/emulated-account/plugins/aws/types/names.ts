@@ -79,8 +79,8 @@ const certificate = resource<CertificateArgs>({
       KeyAlgorithm: keyAlgorithm,
       Tags: tagList(tags),
     });
-    // ACM thinks of the records only after it has answered.
-    const options = await until('the records that prove the domain', async () => {
+    // ACM creates the validation records after it has answered.
+    const options = await until('the validation records of the domain', async () => {
       const { Certificate } = await acm(context, 'DescribeCertificate', { CertificateArn });
       const found = (Certificate as Described).DomainValidationOptions;
       return found?.every(({ ResourceRecord }) => ResourceRecord !== undefined) ? found : undefined;
@@ -103,7 +103,10 @@ const certificate = resource<CertificateArgs>({
   },
 });
 
-/** The real one waits until the certificate is issued. Nobody looks at the records of an emulated account, so nobody waits. */
+/**
+ * The real plug-in waits until the certificate is issued. Nobody checks the DNS records of an emulated account, so the
+ * stand-in does not wait.
+ */
 const validation = resource<CertificateValidationArgs>({
   replaces: 'all',
   create: ({ certificateArn }) => Promise.resolve({ id: certificateArn }),

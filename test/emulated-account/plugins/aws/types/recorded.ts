@@ -1,6 +1,6 @@
 import { record, type Handler, type Table } from '../../handler.ts';
 
-/** An ARN of the form that the type has, for what is recorded only: other resources name it. */
+/** A type that is only recorded, with an ARN in the type's form, because other resources refer to it. */
 const named = (service: string, kind: string): Handler => ({
   ...record({ property: 'name' }),
   create: ({ name }, { region, accountId }) =>
@@ -20,7 +20,7 @@ const recorded: Table = {
   'aws:backup/selection:Selection': record({ property: 'name' }),
 };
 
-/** Types that the engine records and that the emulated account has nothing of. */
+/** Types that exist only in the engine's state, not in the emulated account. */
 export const recordedOnly: readonly string[] = [
   ...Object.keys(recorded),
   'aws:ec2/defaultSecurityGroup:DefaultSecurityGroup',

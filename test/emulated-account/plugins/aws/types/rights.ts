@@ -82,7 +82,7 @@ const putRolePolicy = (
     PolicyDocument: policy as string,
   });
 
-/** The policies of AWS itself are there in the real account only. */
+/** AWS's managed policies exist only in a real account, so nothing is attached. */
 const attachment = resource<RolePolicyAttachmentArgs>({
   replaces: 'all',
   create: ({ role: of, policyArn }) => Promise.resolve({ id: `${of as string}/${policyArn}` }),

@@ -40,7 +40,7 @@ const secret = resource<SecretArgs>({
   },
 });
 
-/** Undefined also where it is only kept for the case that somebody wants it back. */
+/** Undefined if it does not exist, or is deleted but still recoverable. */
 async function describe(SecretId: string, { clients }: Context) {
   try {
     const found = await clients.secrets.send(new DescribeSecretCommand({ SecretId }));
@@ -51,7 +51,7 @@ async function describe(SecretId: string, { clients }: Context) {
   }
 }
 
-/** The last version of a secret goes with the secret only. */
+/** No `delete`: the last version of a secret is deleted only with the secret. */
 const version = resource<SecretVersionArgs>({
   replaces: 'all',
   async create({ secretId, secretString }, { clients }) {

@@ -39,7 +39,7 @@ import type { Unwrap } from '@pulumi/pulumi';
 import { resource, type Handler, type Table } from '../../handler.ts';
 import { tagList } from './tags.ts';
 
-/** AWS calls it the place that is said by saying none. */
+/** S3 has no LocationConstraint for this region. */
 const home = 'us-east-1';
 
 const computed = (name: string, region: string) => ({
@@ -88,10 +88,10 @@ async function empty(Bucket: string, client: S3Client): Promise<void> {
   }
 }
 
-/** A setting of a bucket: put whole, and put anew when it changes. */
+/** A setting of a bucket: always written as a whole. */
 function setting<Args extends { bucket: unknown }>(
   put: (inputs: Unwrap<Args>, client: S3Client) => Promise<unknown>,
-  /** Rejects where it is not set. */
+  /** Rejects if it is not set. */
   get: (Bucket: string, client: S3Client) => Promise<unknown>,
   remove?: (Bucket: string, client: S3Client) => Promise<unknown>,
 ): Handler {

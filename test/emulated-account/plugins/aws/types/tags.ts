@@ -1,8 +1,8 @@
-/** Tags as most services have them. */
+/** Tags in the form of most services. */
 export const tagList = (tags: Record<string, string> | undefined): { Key: string; Value: string }[] =>
   Object.entries(tags ?? {}).map(([Key, Value]) => ({ Key, Value }));
 
-/** Those of AWS itself are nobody's to declare. */
+/** Tags as an object, without those of AWS itself, which cannot be declared. */
 export const tagMap = (
   list: { Key?: string | undefined; Value?: string | undefined }[] | undefined,
 ): Record<string, string> =>
@@ -10,7 +10,7 @@ export const tagMap = (
     (list ?? []).filter(({ Key }) => !Key?.startsWith('aws:')).map(({ Key, Value }) => [Key ?? '', Value ?? '']),
   );
 
-/** What has to be done to make the tags that are there those that are wanted. */
+/** The changes that turn the existing tags into the wanted ones. */
 export function tagChange(old: unknown, wanted: Record<string, string> | undefined) {
   const [before, after] = [(old ?? {}) as Record<string, string>, wanted ?? {}];
   const added = Object.fromEntries(Object.entries(after).filter(([key, value]) => before[key] !== value));

@@ -110,7 +110,7 @@ describe('cost', () => {
     const { idleColourPerHour, monthly } = found;
     expect(summariseCost(found))
       .to.contain(`costs $${idleColourPerHour.usd.toFixed(4)}`)
-      .and.to.contain(`production $${monthly.usd.toFixed(0)}, without 1 part that has no price`)
+      .and.to.contain(`production costs $${monthly.usd.toFixed(0)}, without 1 part that has no price`)
       .and.to.contain(found.priceDate);
   });
 

@@ -131,7 +131,7 @@ describe('rules of the load balancer', () => {
   it('are refused where a load balancer cannot hold as many', () => {
     const routes = Array.from({ length: 20 }, (_, i) => `/r${i}`);
     const of = { ...spec, services: [{ ...spec.services[0]!, routes }] };
-    expect(() => trafficRules(of, canary)).to.throw('a load balancer has 100');
+    expect(() => trafficRules(of, canary)).to.throw('a load balancer takes 100');
   });
 
   it('are refused where a route would be a wildcard', () => {

@@ -310,13 +310,13 @@ describe('foundation on AWS', () => {
         .and.to.contain('coins-production-green');
     });
 
-    it('are refused where a receiver is not reached by https', async () => {
+    it('are refused if the webhook of a receiver is no https URL', async () => {
       const plain = { ...spec('production'), alertReceivers: [{ name: 'old', webhook: 'http://alerts.example.org' }] };
       const error = await declare('production', { kind: 'foundation', spec: plain }).then(
         () => undefined,
         (reason: unknown) => reason,
       );
-      expect(String(error)).to.contain('the alert receiver old is not reached by https');
+      expect(String(error)).to.contain('the webhook of the alert receiver old is no https URL');
     });
   });
 

@@ -231,7 +231,7 @@ describe('checks of an account', function () {
   it('find a bucket of the state that is missing, of a stranger, elsewhere, without versions, or open', async () => {
     const other = (name: string) => check({ state: { bucket: name, key: 'alias/state' } });
     expect(only(await other('nowhere')))
-      .to.include('the bucket nowhere of the state is not there')
+      .to.include('the bucket nowhere of the state does not exist')
       .and.include('docs/aws.md');
     instead = { 's3 GET': refuse(403, 'AccessDenied') };
     expect(only(await check())).to.include('belongs to another account');
@@ -309,7 +309,7 @@ describe('checks of Docker', () => {
     await docker('echo "Cannot connect to the Docker daemon" >&2; exit 1');
     expect(await checkDocker('X86_64')).to.have.length(1);
     expect((await checkDocker('X86_64'))[0])
-      .to.include('no engine')
+      .to.include('cannot reach its engine')
       .and.include('Cannot connect');
     await docker('case "$1" in buildx) exit 1;; *) echo 28.0.0;; esac');
     expect((await checkDocker('X86_64'))[0]).to.include('no buildx');

@@ -13,7 +13,7 @@ import { withSecretsMasked } from '../../../../../../automation/release/context/
 import { createAwsDatabases, type AwsDatabases } from '../../../../../../infra/aws/runtime/databases/databases.ts';
 import { findAwsEnvironment } from '../../../../../../infra/aws/runtime/databases/found.ts';
 import { asTagList, fromTagList, temporaryTags } from '../../../../../../infra/aws/runtime/client/temporary.ts';
-import { cutLoose, ensureRoles } from '../../../../../../infra/aws/runtime/databases/roles.ts';
+import { detachCopy, ensureRoles } from '../../../../../../infra/aws/runtime/databases/roles.ts';
 import { clusterAccess } from '../../../../../../infra/local/postgres/cluster.ts';
 import type { DatabaseAccess } from '../../../../../../infra/platform/databases.ts';
 import type { Environment } from '../../../../../../infra/platform/environment.ts';
@@ -74,7 +74,7 @@ describe('databases of RDS', () => {
   });
 
   it('of a colour that was never up are an error that says so', async () => {
-    expect(await refusal(databases.of('green'))).to.match(/database of green.*recorded none.*\n.*npm run/);
+    expect(await refusal(databases.of('green'))).to.match(/database of green.*has no database among its outputs.*\n.*npm run/);
   });
 
   it('that cannot be reached say where Greenlight has to run', async () => {
@@ -165,7 +165,7 @@ describe('databases of RDS', () => {
       },
     ]);
     expect(await refusal(databases.scratch('broken'))).to.match(
-      /making a database for broken.*is incompatible-network/,
+      /creating a database for broken.*is incompatible-network/,
     );
     expect(await instances()).to.deep.equal(['sample-staging-blue']);
   });
@@ -317,7 +317,7 @@ describe('roles on a server whose administrator is no superuser, as on RDS', () 
       owner: { user: 'owner', password: 'new one' },
       app: { user: 'app', password: 'new two' },
     };
-    await cutLoose(copy);
+    await detachCopy(copy);
     expect(await query(copy, 'app', 'SELECT id FROM things')).to.deep.equal([{ id: 1 }]);
     expect(await refusal(query(copy, 'app', 'INSERT INTO things VALUES (2)'))).to.match(/permission denied/);
     const ties = 'SELECT (SELECT count(*) FROM pg_publication)::int + (SELECT count(*) FROM pg_subscription)::int AS n';

@@ -110,14 +110,14 @@ describe('images in ECR', () => {
     process.env['PATH'] = account.folder;
     const message = await refusal(make().provide(await build()));
     process.env['PATH'] = before_['PATH'] ?? '';
-    expect(message).to.match(/no program docker here.*\n.*install Docker/);
+    expect(message).to.match(/docker is not installed on this machine.*\n.*install Docker/);
   });
 
   it('for another processor are found, and what to do is said', async () => {
     platform = { os: 'linux', architecture: 'arm64' };
     const artefact = await build();
     expect(await refusal(make().provide(artefact))).to.match(
-      /is for linux\/arm64, and tasks run on linux\/amd64.*\n.*tasks\.architecture/,
+      /is for linux\/arm64, but tasks run on linux\/amd64.*\n.*tasks\.architecture/,
     );
     platform = { os: 'linux', architecture: 'amd64' };
     await make().provide(artefact);

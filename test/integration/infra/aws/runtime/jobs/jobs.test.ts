@@ -185,7 +185,7 @@ describe('jobs as tasks of ECS', () => {
   it('whose image is missing reject, with what ECS said and what to do', async () => {
     const artefact = { ...opened.artefact, digest: `sha256:${'1'.repeat(64)}` };
     expect(await refusal(jobs().run(node('', { artefact })))).to.match(
-      /CannotPullContainerError.*\n.*npm run resume makes it again/,
+      /CannotPullContainerError.*\n.*npm run resume builds it again/,
     );
   });
 
@@ -209,7 +209,7 @@ describe('jobs as tasks of ECS', () => {
 
   it('reject where ECS and the log disagree on how they ended', async () => {
     opened.told.exitCode = 0;
-    expect(await refusal(jobs().run(node('process.exit(3)')))).to.contain('exit code 3, by ECS with 0');
+    expect(await refusal(jobs().run(node('process.exit(3)')))).to.contain('exit code 3, ECS says 0');
     delete opened.told.exitCode;
   });
 

@@ -23,7 +23,12 @@ describe('what machines share on AWS', () => {
     const refuse = async () => {
       called.push('who');
       await Promise.resolve();
-      if (left-- > 0) throw new OperationError('asking AWS who this is', 'another account', 'use the right one');
+      if (left-- > 0)
+        throw new OperationError(
+          'finding out which AWS account the credentials belong to',
+          'another account',
+          'use the right one',
+        );
     };
     return { called, shared: inOwnAccount(shared as unknown as Shared, refuse) };
   }
@@ -57,7 +62,7 @@ describe('words of AWS', () => {
     expect(todo('', 'operation error KMS: Encrypt, https response error, NotFoundException: Alias x')).to.include(
       'aws.state.key',
     );
-    expect(todo('', 'operation error KMS: DescribeKey, NotFoundException')).to.equal('see the message of AWS');
+    expect(todo('', 'operation error KMS: DescribeKey, NotFoundException')).to.equal('see the message from AWS');
     expect(todo('AuthFailure')).to.include('give credentials');
     expect(todo('ExpiredToken')).to.include('run it again').and.include('npm run resume');
   });
@@ -65,7 +70,7 @@ describe('words of AWS', () => {
   it('that are a page of something else are not shown', () => {
     const error = Object.assign(new Error('mismatched tags'), { $response: { statusCode: 200 } });
     const { found, todo: cure } = asOperationError('asking', error);
-    expect(found).to.equal('what answered is not AWS');
+    expect(found).to.equal('the answer is not from AWS');
     expect(cure).to.include('proxy');
   });
 

@@ -4,7 +4,7 @@ import { trafficRules, type PlannedRule } from '../../../../../../infra/aws/lib/
 import {
   actionFor,
   disagreeing,
-  does,
+  hasAction,
   liveColours,
   matchRules,
   splitOf,
@@ -150,10 +150,10 @@ describe('actions of the load balancer', () => {
 
   it('are the same in the short form of AWS, and different in any weight', () => {
     const action = actionFor({ ...reads, weighted: false }, { live: 'blue', percent: 5 }, arnOf);
-    expect(does({ Actions: [{ Type: 'forward', TargetGroupArn: 'blue-api' }] }, action)).to.equal(true);
-    expect(does({ Actions: [{ Type: 'forward', TargetGroupArn: 'green-api' }] }, action)).to.equal(false);
+    expect(hasAction({ Actions: [{ Type: 'forward', TargetGroupArn: 'blue-api' }] }, action)).to.equal(true);
+    expect(hasAction({ Actions: [{ Type: 'forward', TargetGroupArn: 'green-api' }] }, action)).to.equal(false);
     const shared = actionFor(reads, { live: 'blue', percent: 5 }, arnOf);
-    expect(does({ Actions: [shared] }, shared)).to.equal(true);
-    expect(does({ Actions: [actionFor(reads, { live: 'blue', percent: 6 }, arnOf)] }, shared)).to.equal(false);
+    expect(hasAction({ Actions: [shared] }, shared)).to.equal(true);
+    expect(hasAction({ Actions: [actionFor(reads, { live: 'blue', percent: 6 }, arnOf)] }, shared)).to.equal(false);
   });
 });
