@@ -110,6 +110,7 @@ export const application = z
       .describe('which requests write; they go to the live colour alone until the cutover'),
   })
   .superRefine(rule.baselineIsOlder, rule.evenIfBroken)
+  .superRefine(rule.integrationsSetTheirVariables, rule.evenIfBroken)
   .describe('what is released');
 
 const environment = z.strictObject({

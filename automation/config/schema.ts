@@ -169,7 +169,7 @@ export const platforms = ['local', 'aws'] as const;
 export type PlatformName = (typeof platforms)[number];
 
 /** Reports what a platform needs beside what every platform does. */
-const fits: Record<PlatformName, typeof fitsAws> = { local: () => undefined, aws: fitsAws };
+const fits: Record<PlatformName, typeof fitsAws> = { local: rule.noLocalVariables, aws: fitsAws };
 
 /** Keys and types alone; `releaseDefinition` adds the rules between sections. */
 const sections = z.strictObject({
