@@ -115,6 +115,7 @@ export const application = z
       .describe('which requests write; only the live colour gets them'),
   })
   .superRefine(rule.baselineIsOlder, rule.evenIfBroken)
+  .superRefine(rule.integrationsSetTheirVariables, rule.evenIfBroken)
   .describe('the application that is released');
 
 const environment = z.strictObject({

@@ -179,7 +179,7 @@ export const platforms = ['local', 'aws'] as const;
 export type PlatformName = (typeof platforms)[number];
 
 /** Rules that apply only to one platform. */
-const fits: Record<PlatformName, typeof fitsAws> = { local: () => undefined, aws: fitsAws };
+const fits: Record<PlatformName, typeof fitsAws> = { local: rule.noLocalVariables, aws: fitsAws };
 
 /** Keys and types. `releaseDefinition` adds the rules between sections. */
 const sections = z.strictObject({

@@ -45,8 +45,8 @@ export async function runRelease(settings: ReleaseSettings, stages: readonly Sta
   return end(settings, outcome);
 }
 
-/** The end of marked traffic where the stage that ends it was not reached. */
-const settleTraffic = (run: Run): Promise<void> => endSynthetic(run.at('preflight').context);
+/** The end of marked traffic where the bake stage, which ends it, was not reached: its gate is judged under that stage. */
+const settleTraffic = (run: Run): Promise<void> => endSynthetic(run.at('bake').context);
 
 /** The error of a failed clean-up, which is not undone: `resume` does what is left. */
 function unfinished(doing: string, error: unknown): OperationError {

@@ -9,6 +9,5 @@ export default {
   // Other tests share the machine: one stall slows every request in it, and falls on the few of the canary by chance.
   canary: { steps: [20, 50], stepSeconds: 8, minRequests: 20, maxP95Ratio: 4, noticeableMs: 1_000 },
   slo: { errorRate: 0.001, p95Ms: 2_000 },
-  // k6 needs some seconds to start on a busy machine; after that there must be time for the requests that are wanted.
-  bake: { seconds: 20, oldColour: 'release' as const },
+  bake: { seconds: 10, oldColour: 'release' as const },
 };

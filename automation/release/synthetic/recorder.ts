@@ -16,7 +16,7 @@ export interface Recorder {
  * Records in the journal, until stopped, what the balancer saw of each colour. A reading that fails is left out: the
  * gates read for themselves, and a gap in the plot is the truth.
  */
-export function startRecorder(environment: Environment, journal: Journal): Recorder {
+export function startRecorder(environment: Pick<Environment, 'metrics' | 'router'>, journal: Journal): Recorder {
   let from = Date.now();
   let busy: Promise<void> = Promise.resolve();
   const record = async () => {

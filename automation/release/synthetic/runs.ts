@@ -11,7 +11,7 @@ import type { CounterLedger } from '../../data/comparison/ledger.ts';
  */
 const hungMs = 2_000;
 /** What k6 may take of a run before the first request of the journey: its start and the script's set-up. Milliseconds. */
-const setUpMs = 30_000;
+export const setUpMs = 30_000;
 /** Failed requests that are named in the journal; all are counted. */
 const namedFailures = 10;
 
@@ -55,6 +55,12 @@ export const runFiles = (directory: string) => ({
   summaryFile: join(directory, 'summary.json'),
   consoleFile: join(directory, 'ledger.jsonl'),
 });
+
+/** Whether the script has logged a line of the ledger: every journey writes, and its set-up logs failed requests at most. */
+export async function journeyHasBegun(directory: string): Promise<boolean> {
+  const logged = await readFile(runFiles(directory).consoleFile, 'utf8').catch(() => '');
+  return /^\{.*"ledger"/m.test(logged);
+}
 
 /**
  * Adds all runs up. The last run must have left a summary: without one k6 was killed, and not all failed requests are known, which

@@ -1,50 +1,49 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { execa } from 'execa';
-import { childEnvironment } from '../../../infra/lib/child-environment.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
-import { endsWithParent } from '../../../infra/lib/lifetimes.ts';
 import { projectRoot } from '../../../infra/lib/paths.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
-import type { EntryPoint } from '../../../infra/platform/router.ts';
-import { toolPath } from '../../../infra/lib/tools.ts';
 import { checkCounters, checkLedger } from '../../data/comparison/ledger.ts';
 import { writesGate } from '../../gates/data/writes.ts';
-import { k6Command, k6Settings } from '../../gates/load/k6-command.ts';
 import { lastOf } from '../../journal/entries.ts';
-import type { ReleaseContext, Running } from '../context/context.ts';
+import type { ReleaseContext } from '../context/context.ts';
 import { situation } from '../context/situation.ts';
 import type { WriteLedger } from '../../journal/events.ts';
+import { startJourney } from './journey.ts';
 import { startRecorder } from './recorder.ts';
-import { readRuns, recordAsked, runDirectory, runFiles, type SyntheticRuns } from './runs.ts';
-
-/** The longest that marked traffic goes on if nobody ends it: a release that takes longer starts it again. */
-const maxSeconds = 3_600;
+import { readRuns, runDirectory, type SyntheticRuns } from './runs.ts';
 
 /**
  * Starts marked traffic through the real entry point, and the record of what the balancer sees; does nothing if it
  * runs already. It gives a release on a machine without users something to keep whole, and a ledger of every
- * acknowledged write. With a rate of 0 real users give the traffic, and only the record is kept.
+ * acknowledged write. Resolves once the journey has begun, so that a canary or a bake time has requests from its start
+ * on. With a rate of 0 real users give the traffic, and only the record is kept. Rejects with an OperationError where k6
+ * ends before the journey begins.
  */
 export const keepTrafficUp = (context: ReleaseContext): Promise<void> =>
   context.traffic.start(async () => {
-    const environment = await context.connect();
-    const recorder = startRecorder(environment, context.journal);
+    const { router, metrics } = await context.connect();
     const { script, requestsPerSecond } = context.definition.synthetic;
+    const recorder = startRecorder({ router, metrics }, context.journal);
     const journey =
       requestsPerSecond === 0
         ? undefined
-        : startJourney(
-            resolve(projectRoot, script),
+        : startJourney({
+            script: resolve(projectRoot, script),
             requestsPerSecond,
-            environment.router.entry,
-            freshDirectory(context),
-          );
-    return {
-      async stop() {
-        await Promise.all([journey?.stop(), recorder.stop()]);
-      },
+            entry: router.entry,
+            directory: freshDirectory(context),
+          });
+    const stop = async () => {
+      await Promise.all([journey?.stop(), recorder.stop()]);
     };
+    try {
+      await journey?.begun(context.signal);
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+    return { stop };
   });
 
 /**
@@ -102,35 +101,6 @@ async function settleCounters(
   if (sql === undefined) return { increments };
   const { lost, doubled } = await checkCounters(access, sql, counters);
   return { increments, incrementsLost: lost, incrementsDoubled: doubled };
-}
-
-function startJourney(script: string, rate: number, entry: EntryPoint, directory: string): Running {
-  const { argv, env } = k6Command({
-    script,
-    baseUrl: entry.baseUrl,
-    caFile: entry.caFile,
-    rate,
-    durationSeconds: maxSeconds,
-    routeHeaders: {},
-    ...runFiles(directory),
-  });
-  // SIGINT, also from the system if this program is killed: k6 ends and writes its summary.
-  const [program = '', ...args] = endsWithParent([toolPath('k6'), ...argv.slice(1)], 'INT');
-  const asked = { requestsPerSecond: rate, from: Date.now() };
-  recordAsked(directory, asked);
-  const child = execa(program, args, {
-    ...childEnvironment({ ...env, K6_CONFIG: k6Settings }),
-    reject: false,
-    stdio: 'ignore',
-  });
-  return {
-    async stop() {
-      const to = Math.min(Date.now(), asked.from + maxSeconds * 1000);
-      child.kill('SIGINT');
-      await child;
-      recordAsked(directory, { ...asked, to });
-    },
-  };
 }
 
 /** Each run of the traffic keeps its own files: a resumed release does not write over what an interrupted one saw. */

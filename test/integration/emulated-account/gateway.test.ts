@@ -29,6 +29,7 @@ import type { FaultKind } from '../../emulated-account/faults.ts';
 import { startGateway, type Gateway } from '../../emulated-account/gateway.ts';
 import type { Call, Hook } from '../../emulated-account/hooks.ts';
 import { accountId, startMoto, type Moto } from '../../emulated-account/moto.ts';
+import { withoutBackoff } from '../../lib/without-backoff.ts';
 
 const region = 'eu-central-1';
 const credentials = { accessKeyId: 'AKIAEMULATED', secretAccessKey: 'emulated' };
@@ -253,7 +254,7 @@ describe('the gateway in front of moto', function () {
 
     it('that last are given up after the bounded number of attempts', async () => {
       const fault = gateway.faults.add({ kind: 'throttling', service: 'sts' });
-      const error = await failure(identity());
+      const error = await withoutBackoff(() => failure(identity()));
       expect(codeOf(error)).to.equal('Throttling');
       expect(fault.attempts).to.have.length(maxAttempts);
       fault.remove();
@@ -269,7 +270,9 @@ describe('the gateway in front of moto', function () {
         endpoint: `http://127.0.0.1:${(silent.address() as AddressInfo).port}`,
         credentials,
       });
-      const error = await failure(client.send(new GetCallerIdentityCommand({}), { requestTimeout: 100 }));
+      const error = await withoutBackoff(() =>
+        failure(client.send(new GetCallerIdentityCommand({}), { requestTimeout: 100 })),
+      );
       client.destroy();
       silent.close();
       expect(codeOf(error)).to.equal('ETIMEDOUT');

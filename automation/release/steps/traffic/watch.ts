@@ -30,6 +30,15 @@ interface Watch {
   what: string;
 }
 
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Rejects with an AbortError where the signal is aborted. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+const systemClock: Clock = { now: Date.now, sleep: (ms, signal) => sleep(ms, undefined, { signal }) };
+
 /**
  * Watches a colour for `seconds`, and judges all of that time's traffic at each look. Ends early as soon as the verdict is `fail`,
  * and never without a look at all of the time: rejects where too many looks in a row are missed. The time counts as observation.
@@ -38,13 +47,14 @@ export const watch = (
   context: ReleaseContext,
   { metrics }: Pick<Environment, 'metrics'>,
   options: Watch,
-): Promise<Watched> => context.observe(() => untilJudged(context, metrics, options));
+  clock: Clock = systemClock,
+): Promise<Watched> => context.observe(() => untilJudged(context, metrics, options, clock));
 
-async function untilJudged(context: ReleaseContext, metrics: Metrics, options: Watch): Promise<Watched> {
+async function untilJudged(context: ReleaseContext, metrics: Metrics, options: Watch, clock: Clock): Promise<Watched> {
   const { definition, signal } = context;
   const { colour, compared, what } = options;
   const seconds = Math.max(options.seconds, (leastPeriods * metrics.periodMs) / 1000);
-  const from = Date.now();
+  const from = clock.now();
   const until = from + seconds * 1000;
   // What is younger than the platform's delay is not complete yet: the time is over when its last record has come.
   const end = until + metrics.delayMs;
@@ -52,20 +62,20 @@ async function untilJudged(context: ReleaseContext, metrics: Metrics, options: W
   let missed = 0;
   let requests = 0;
   for (;;) {
-    await sleep(Math.min(lookMs, Math.max(0, lookAt - Date.now())), undefined, { signal });
-    const due = Date.now() >= lookAt;
-    const now = Math.max(from, Date.now() - metrics.delayMs);
+    await clock.sleep(Math.min(lookMs, Math.max(0, lookAt - clock.now())), signal);
+    const due = clock.now() >= lookAt;
+    const now = Math.max(from, clock.now() - metrics.delayMs);
     const window = due ? await metrics.window(from, now).catch(miss) : undefined;
     const judgement = window === undefined ? undefined : judge(window);
-    const left = Math.max(0, Math.ceil((end - Date.now()) / 1000));
+    const left = Math.max(0, Math.ceil((end - clock.now()) / 1000));
     context.waiting(`${what}: ${left} s left, ${requests} requests`);
     if (window !== undefined && judgement !== undefined && (judgement.verdict === 'fail' || now >= until))
       return { judgement, window };
     if (context.rollbackRequested())
       throw new StageStopped('rolled-back', 'rollback was asked for by npm run rollback');
     if (!due) continue;
-    const next = nextLook(metrics, Date.now());
-    lookAt = Date.now() < end ? Math.min(next, end) : next;
+    const next = nextLook(metrics, clock.now());
+    lookAt = clock.now() < end ? Math.min(next, end) : next;
   }
 
   function judge(window: TrafficWindow): Judgement {

@@ -81,10 +81,11 @@ export async function createRig(): Promise<Rig> {
       withClient(on.access, 'owner', async (client) => void (await client.query(sql)));
     const fresh = async (schema: string): Promise<void> => {
       await Promise.all([stopSync(linkBetween(blue, green)), stopSync(linkBetween(green, blue))]);
-      for (const on of [blue, green]) {
+      const empty = async (on: Side) => {
         await withClient(on.access, 'admin', (client) => client.query(revokeWrites));
         await resetDatabase(on.access, on.colour);
-      }
+      };
+      await Promise.all([empty(blue), empty(green)]);
       await run(blue, schema);
       await withClient(blue.access, 'admin', (client) => client.query(grantWrites));
     };

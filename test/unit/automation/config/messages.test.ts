@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { checkRelease, ConfigError } from '../../../../automation/config/load.ts';
 import { gatesOf } from '../../../../automation/release/plan.ts';
+import { serviceEnvironment } from '../../../../infra/application/environment.ts';
 import { nearest } from '../../../../infra/lib/nearest.ts';
 import sample from '../../../../greenlight.config.ts';
 import { validDefinition } from '../../../lib/valid-definition.ts';
@@ -106,6 +107,21 @@ const cases: [string, (draft: Draft) => void, string][] = [
     'a variable that Greenlight sets',
     (d) => (d.application.services[0].env = { DATABASE_URL: 'x' }),
     'application.services[0].env.DATABASE_URL: Greenlight sets this variable itself',
+  ],
+  [
+    'a variable that Greenlight sets on this machine',
+    (d) => (d.application.services[1].env = { NODE_EXTRA_CA_CERTS: '/etc/ca.pem' }),
+    'application.services[1].env.NODE_EXTRA_CA_CERTS: Greenlight sets this variable itself on the platform "local"; leave it out',
+  ],
+  [
+    'a variable that an integration sets',
+    (d) => (d.application.services[1].env = { PAYMENTS_URL: 'https://other.example.com' }),
+    'application.services[1].env.PAYMENTS_URL: integrations[0] sets this variable to its URL; remove one or rename it',
+  ],
+  [
+    'an integration in a variable that Greenlight sets on this machine',
+    (d) => (d.application.integrations[0].env = 'PATH'),
+    'application.integrations[0].env: Greenlight sets this variable itself',
   ],
   [
     'a variable in small letters',
@@ -348,6 +364,38 @@ describe('messages about a wrong release definition', () => {
       delete d.data.ledger;
     };
     expect(problemsOf(edge)).to.deep.equal([]);
+  });
+});
+
+describe('the variables of a service', () => {
+  const problems = (platform: string, env: Record<string, string>) =>
+    problemsOf((d) => {
+      d.platform = platform;
+      d.aws = { ...sample.aws, integrations: { payments: 'https://payments.example.org' } };
+      d.application.services[1].env = env;
+    });
+  /** Every variable that a platform sets itself, by the function that sets them. */
+  const setBy = (place: { caFile?: string; searchPath?: string }) => {
+    const { variables, secrets } = serviceEnvironment(
+      { environment: 'staging', integrations: [{ name: 'payments', env: 'PAYMENTS_URL', health: '/' }] },
+      { env: {}, database: true },
+      { version: '1.0.0', colour: 'blue' },
+      { host: 'h', port: 1, publicUrl: 'u', urlOf: () => 'u', databaseUrl: 'u', ...place },
+    );
+    return Object.keys({ ...variables, ...secrets });
+  };
+  const refused = (platform: string, name: string) =>
+    problems(platform, { [name]: 'x' }).some((problem) => problem.startsWith(`application.services[1].env.${name}: `));
+
+  it('are never those that would be replaced: all that Greenlight sets are refused', () => {
+    expect(setBy({ caFile: 'f', searchPath: 'p' }).filter((name) => !refused('local', name))).to.deep.equal([]);
+    expect(setBy({}).filter((name) => !refused('aws', name))).to.deep.equal([]);
+  });
+
+  it('may be those that only this machine sets, where the platform is another', () => {
+    const env = { PATH: '/opt/bin:/usr/bin:/bin', NODE_EXTRA_CA_CERTS: '/etc/ssl/company.pem', LEVEL: 'debug' };
+    expect(problems('aws', env)).to.deep.equal([]);
+    expect(problems('local', { LEVEL: 'debug' })).to.deep.equal([]);
   });
 });
 

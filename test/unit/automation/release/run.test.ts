@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { checkRelease } from '../../../../automation/config/load.ts';
 import { CutoverAborted } from '../../../../automation/data/cutover/cutover.ts';
 import { check, type Gate } from '../../../../automation/journal/verdict.ts';
 import type { ReleaseSettings } from '../../../../automation/release/context/context.ts';
@@ -10,6 +11,8 @@ import type { Loss } from '../../../../automation/journal/loss.ts';
 import { openJournal, type Journal } from '../../../../automation/journal/journal.ts';
 import { abandon, runRelease, undoStarted } from '../../../../automation/release/run.ts';
 import { StageStopped, type Stage, type Step } from '../../../../automation/release/context/stage.ts';
+import { runDirectory } from '../../../../automation/release/synthetic/runs.ts';
+import { validDefinition } from '../../../lib/valid-definition.ts';
 
 type Writable = { -readonly [K in keyof Stage]: Stage[K] };
 
@@ -202,6 +205,30 @@ describe('running a release', () => {
       return Promise.resolve('reads are back');
     };
     expect((await runRelease(settings(), [canary])).verdict).to.equal('rolled-back');
+  });
+
+  it('judges marked traffic after an undo under the stage that it belongs to', async () => {
+    mkdirSync(runDirectory(join(directory, 'evidence'), 1), { recursive: true });
+    const login = { user: 'u', password: 'a-password-of-no-use' };
+    const environment = {
+      router: {
+        entry: { routeHeaders: () => ({}) },
+        read: () => Promise.resolve({ split: { live: 'blue', percent: 0 } }),
+      },
+      databases: { of: () => Promise.resolve({ admin: login, owner: login, app: login }) },
+      backups: {},
+      close: () => Promise.resolve(),
+    };
+    const definition = checkRelease('release.config.ts', validDefinition(), () => []);
+    const all = {
+      ...settings(),
+      definition,
+      platform: { ...platform, connect: () => Promise.resolve(environment) },
+    } as unknown as ReleaseSettings;
+    const canary = stage('canary', () => Promise.reject(new StageStopped('rolled-back', 'p95 is too high')));
+    await runRelease(all, [stage('preflight'), canary, stage('bake')]);
+    const judged = journal.entries().filter((entry) => entry.type === 'gate.judged');
+    expect(judged.map((entry) => [entry.stage, entry.gate.id])).to.deep.equal([['bake', 'user-journey']]);
   });
 
   it('tells users what was compared at the way back, and never more', async () => {

@@ -31,26 +31,27 @@ describe('holding writes', () => {
         await sleep(2);
       }
     });
-    await sleep(150);
+    const more = async (count: number) => {
+      const wanted = answers.length + count;
+      while (answers.length < wanted) await sleep(10);
+    };
+    await more(50);
     const flip = async (to: 'blue' | 'green') => {
       await bed.router.hold(5_000);
       const from = to === 'green' ? 'blue' : 'green';
       while ((await bed.router.writesInFlight(from)) > 0) await sleep(1);
-      const drained = answers.length;
       await bed.router.apply({ live: to, percent: 0 });
       await sleep(20);
       // What was answered since the drain was under way to the client already; nothing new was.
       expect(await bed.router.writesInFlight(to)).to.equal(0);
       await bed.router.resumeWrites();
-      return drained;
     };
     for (const to of ['green', 'blue', 'green'] as const) {
       await flip(to);
-      await sleep(100);
+      await more(100);
     }
     stop = true;
     await Promise.all(clients);
-    expect(answers.length).to.be.above(300);
     expect(answers.filter((answer) => answer.status !== 200)).to.deep.equal([]);
     expect(answers.slice(0, 10).map(colourOf)).to.deep.equal(Array(10).fill('blue'));
     expect(answers.slice(-10).map(colourOf)).to.deep.equal(Array(10).fill('green'));

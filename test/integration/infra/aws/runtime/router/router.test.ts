@@ -16,6 +16,7 @@ import { startGateway, type Gateway } from '../../../../../emulated-account/gate
 import { startMoto, type Moto } from '../../../../../emulated-account/moto.ts';
 import { routerContract } from '../../../../../contract/router.ts';
 import { spec as specOf } from '../../../../../lib/declared.ts';
+import { withoutBackoff } from '../../../../../lib/without-backoff.ts';
 import { openEntry, type Entry } from '../../entry.ts';
 import { makeListener, routeSecret, type TestListener } from '../../listener.ts';
 import { userAgent } from '../../../../../../infra/lib/user-agent.ts';
@@ -325,7 +326,7 @@ describe('the router of AWS', function () {
             ),
         },
       ]);
-      const error = await failure(router.apply({ live: 'green', percent: 0 }));
+      const error = await withoutBackoff(() => failure(router.apply({ live: 'green', percent: 0 })));
       expect(error).to.be.instanceOf(OperationError);
       expect(error.found).to.contain('Throttling');
       expect(error.todo).to.contain('slow down');
