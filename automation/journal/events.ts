@@ -80,8 +80,9 @@ export type Event =
       direction: 'forward' | 'rollback';
       from: Colour;
       to: Colour;
-      holdMs: number;
-      totalMs: number;
+      /** Absent, as `totalMs`, where the program was killed after the flip: `resume` finished the cutover, nobody measured it. */
+      holdMs?: number;
+      totalMs?: number;
     }
   | { type: 'rollback.started'; reason: string; automatic: boolean }
   /** `loss` is missing in journals of versions that did not judge by what was compared: see `lossIn`. */

@@ -17,6 +17,12 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
 }
 
+/** The longest time for which writes were held. One that nobody measured may have been longer than those that were. */
+export function formatHold({ maxMs, unmeasured }: { maxMs: number | null; unmeasured: number }): string {
+  if (unmeasured === 0) return maxMs === null ? 'none' : formatDuration(maxMs);
+  return maxMs === null ? 'not measured' : `not measured, at least ${formatDuration(maxMs)}`;
+}
+
 /** `12 B`, `3.4 MB`: powers of 1,000. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];

@@ -94,8 +94,11 @@ async function sweepAll(settings: ReleaseSettings): Promise<void> {
   }
 }
 
-/** Settles an interrupted cutover, so that writes flow again. Resolves to what was found, for the journal. */
-async function settle(settings: ReleaseSettings): Promise<string> {
+/**
+ * Settles an interrupted cutover, so that writes flow again, and records one that is finished. Resolves to what was found, for the
+ * journal.
+ */
+export async function settle(settings: ReleaseSettings): Promise<string> {
   const { journal, environment, from, to } = settings;
   const entries = journal.entries();
   const open = unfinishedActions(entries).map(({ what }) => what);
@@ -105,6 +108,7 @@ async function settle(settings: ReleaseSettings): Promise<string> {
 
   // A rollback is a cutover too, the other way.
   const back = wasRollingBack(entries);
+  const direction = back ? 'rollback' : 'forward';
   const [source, target] = back ? [to.colour, from.colour] : [from.colour, to.colour];
   const running = await connectTo(settings, environment);
   try {
@@ -113,7 +117,7 @@ async function settle(settings: ReleaseSettings): Promise<string> {
       router: running.router,
       from: await side(source),
       to: await side(target),
-      direction: back ? 'rollback' : 'forward',
+      direction,
     });
     if (recovered.problems.length > 0) {
       throw new OperationError(
@@ -122,6 +126,9 @@ async function settle(settings: ReleaseSettings): Promise<string> {
         'correct the cause, then: npm run resume',
       );
     }
+    const recorded = entries.some((entry) => entry.type === 'cutover.done' && entry.direction === direction);
+    if (recovered.outcome === 'finished' && !recorded)
+      journal.append({ type: 'cutover.done', direction, from: source, to: target });
     const live = recovered.outcome === 'finished' ? target : source;
     const { outcome, warning } = recovered;
     const also = warning === undefined ? '' : `; the replication does not go on: ${warning}`;

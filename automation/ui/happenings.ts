@@ -103,11 +103,14 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
       const observed = entry.observedPercent === undefined ? '' : `, ${formatPercent(entry.observedPercent)} observed`;
       return say(tone, `${sign} canary at ${entry.percent} %${observed}: ${entry.reason}`);
     }
-    case 'cutover.done':
-      return say(
-        'good',
-        `✓ ${entry.direction === 'forward' ? 'cutover' : 'cutover back'} from ${entry.from} to ${entry.to}: writes waited ${formatDuration(entry.holdMs)}, ${formatDuration(entry.totalMs)} in all`,
-      );
+    case 'cutover.done': {
+      const { direction, from, to, holdMs, totalMs } = entry;
+      const waited =
+        holdMs === undefined || totalMs === undefined
+          ? 'finished after an interruption; how long writes waited was not measured'
+          : `writes waited ${formatDuration(holdMs)}, ${formatDuration(totalMs)} in all`;
+      return say('good', `✓ ${direction === 'forward' ? 'cutover' : 'cutover back'} from ${from} to ${to}: ${waited}`);
+    }
     case 'rollback.started':
       return say('bad', `rolling back${entry.automatic ? ' by itself' : ''}: ${entry.reason}`, 0);
     case 'rollback.done': {

@@ -1,4 +1,4 @@
-import { formatCount, formatDuration, formatPercent, plural } from '../journal/format.ts';
+import { formatCount, formatDuration, formatHold, formatPercent, plural } from '../journal/format.ts';
 import { describeLoss } from '../journal/loss.ts';
 import type { ReportModel } from '../report/model/model.ts';
 import { pad, type Paint, type Tone } from './text.ts';
@@ -22,7 +22,7 @@ export function renderSummary(model: ReportModel, reportPath: string, paint: Pai
     ['gates', `${passed} of ${gates.length} passed${waived > 0 ? `, ${waived} of them waived` : ''}`],
     ['failed requests', counted(requests.failed, requests.total), toneOf(requests.failed)],
     ['lost writes', counted(writes.lost, writes.acknowledged), toneOf(writes.lost)],
-    ['longest hold', hold.maxMs === null ? 'none' : formatDuration(hold.maxMs)],
+    ['longest hold', formatHold(hold)],
     ...(rollback
       ? [
           [

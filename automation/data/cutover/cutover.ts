@@ -14,8 +14,10 @@ import { undo, type Reached } from './undo.ts';
 export class CutoverAborted extends OperationError {
   readonly step: CutoverStep;
   readonly undone: boolean;
+  /** From the end of the last step until the held writes were released, ms; absent if none were held, or not released. */
+  readonly undoMs: number | undefined;
 
-  constructor(step: CutoverStep, cause: unknown, leftovers: string[]) {
+  constructor(step: CutoverStep, cause: unknown, leftovers: string[], undoMs?: number) {
     const undone = leftovers.length === 0;
     const found = cause instanceof OperationError ? `${cause.doing}: ${cause.found}` : messageOf(cause);
     super(
@@ -29,6 +31,7 @@ export class CutoverAborted extends OperationError {
     this.name = 'CutoverAborted';
     this.step = step;
     this.undone = undone;
+    this.undoMs = undoMs;
   }
 }
 
@@ -48,7 +51,10 @@ export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
   const walk = new Walk(options.onStep);
   const reached: Reached = { held: false, granted: false };
   const moved = await move(options, walk, reached).catch(async (error: unknown) => {
-    throw new CutoverAborted(walk.current, error, await undo(options, reached));
+    const leftovers = await undo(options, reached);
+    const { releasedAt } = reached;
+    const undoMs = releasedAt === undefined ? undefined : releasedAt - walk.since;
+    throw new CutoverAborted(walk.current, error, leftovers, undoMs);
   });
   return await finish(options, moved, walk);
 }

@@ -60,6 +60,11 @@ export class Walk {
   #since = performance.now();
   /** When the walk began (`performance.now()`). */
   readonly started = this.#since;
+  /** When the last step ended (`performance.now()`). */
+  get since(): number {
+    return this.#since;
+  }
+
   /** Reports that the observer could not take, from the flip on. */
   readonly warnings: string[] = [];
 

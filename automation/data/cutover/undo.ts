@@ -11,6 +11,8 @@ export interface Reached {
   prepared?: Prepared;
   /** Whether the balancer was asked to hold writes. */
   held: boolean;
+  /** When the undo released the held writes (`performance.now()`); absent if it could not. */
+  releasedAt?: number;
   /** Whether the grant of the right to write on the new colour was sent. */
   granted: boolean;
 }
@@ -19,7 +21,8 @@ export interface Reached {
  * Undoes a cutover: the live colour may write, the other may not, and held writes are released. Resolves to what could not
  * be undone. If the balancer may have flipped, the old colour stays fenced for good, as a write that reached it would be lost.
  */
-export async function undo(options: CutoverOptions, { prepared, held, granted }: Reached): Promise<string[]> {
+export async function undo(options: CutoverOptions, reached: Reached): Promise<string[]> {
+  const { prepared, held, granted } = reached;
   if (prepared === undefined) return [];
   const { fence, sessions } = prepared;
   const leftovers: string[] = [];
@@ -46,7 +49,11 @@ export async function undo(options: CutoverOptions, { prepared, held, granted }:
     ));
   await prepared.close();
   if (!flipped) await attempt('letting the live colour write', () => reopen(options));
-  if (held) await attempt('releasing writes', () => options.router.resumeWrites());
+  if (held)
+    await attempt('releasing writes', async () => {
+      await options.router.resumeWrites();
+      reached.releasedAt = performance.now();
+    });
   if (!flipped)
     await attempt('putting the other colour back', async () => {
       const stood = await standDown(options);

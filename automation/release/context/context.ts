@@ -179,7 +179,10 @@ function contextOf(
           waivers: definition.waivers,
           now: new Date(),
           releaseDirectory: directory,
+          signal,
         });
+        // An interrupted gate has measured nothing. The stage is repeated by `resume`.
+        signal.throwIfAborted();
         journal.append({ type: 'gate.judged', stage, gate: result });
         observedMs += result.observationMs;
         results.push(result);

@@ -23,14 +23,23 @@ const stepTitles: Record<string, string> = {
   fenced: 'Check that the old side stays fenced',
   follow: 'End the old replication, start the reverse replication',
   compare: 'Compare both databases',
+  undo: 'Undo it, let the held writes go to the old side',
 };
 
-function one({ direction, steps, done }: Cutover): Html {
+function one({ direction, steps, holdMs, done }: Cutover): Html {
   const title = direction === 'forward' ? 'Forward' : 'Back';
+  const waited =
+    holdMs === null
+      ? 'how long writes waited was not measured'
+      : html`writes waited for at most <b>${formatDuration(holdMs)}</b>`;
+  const inAll =
+    done?.totalMs === null
+      ? ', as the program was interrupted; it was finished afterwards'
+      : done && `; ${formatDuration(done.totalMs)} in all`;
   const outcome = done
-    ? html`${title}, from ${colourName(done.from)} to ${colourName(done.to)} at ${formatClock(done.at)} UTC: writes
-        waited for at most <b>${formatDuration(done.holdMs)}</b>; ${formatDuration(done.totalMs)} in all.`
-    : html`${title}: started, not finished.`;
+    ? html`${title}, from ${colourName(done.from)} to ${colourName(done.to)} at ${formatClock(done.at)} UTC:
+      ${waited}${inAll}.`
+    : html`${title}: started, not finished; ${waited}.`;
   const rows = steps.map(
     (s) =>
       html`<tr>

@@ -1,5 +1,5 @@
 import { shortLoss } from '../../journal/loss.ts';
-import { formatCount, formatDuration, formatPercent, formatTime, plural } from '../../journal/format.ts';
+import { formatCount, formatDuration, formatHold, formatPercent, formatTime, plural } from '../../journal/format.ts';
 import type { ReportModel } from '../model/model.ts';
 import { html, type Content, type Html } from './html.ts';
 import { colourName, headline, type Tone } from './parts.ts';
@@ -80,11 +80,7 @@ function figures({ requests, writes, hold, gates, rollback, overhead, cutovers }
       writes.acknowledged !== null && `of ${formatCount(writes.acknowledged)} acknowledged`,
       isZero(writes.lost),
     ],
-    [
-      'Longest write hold',
-      hold.maxMs === null ? 'none' : formatDuration(hold.maxMs),
-      done > 0 && plural(done, 'change') + ' of the live colour',
-    ],
+    ['Longest write hold', formatHold(hold), done > 0 && plural(done, 'change') + ' of the live colour'],
     [
       'Gates passed',
       `${good} of ${gates.length}`,

@@ -7,8 +7,9 @@ import { lossIn, lossless } from '../../journal/loss.ts';
 import { buildChecklist } from './checklist.ts';
 import { allOf, firstOf, lastOf } from '../../journal/entries.ts';
 import { formatClock } from '../../journal/format.ts';
+import { buildCutovers, buildHold } from './cutovers.ts';
 import { buildFrames } from './frames.ts';
-import type { Approval, Facts, GateRow, ReportModel, Requests, Rollback, StageRow, Cutover } from './model.ts';
+import type { Approval, Facts, GateRow, ReportModel, Requests, Rollback, StageRow } from './model.ts';
 import { buildGates, buildStages } from './progress.ts';
 import { buildRisks } from './risks.ts';
 import { buildMarks, buildTraffic } from './traffic.ts';
@@ -31,7 +32,6 @@ export function buildReport(entries: readonly JournalEntry[], damage?: string): 
   const gates = buildGates(entries, start.gates ?? []);
   const stages = buildStages(entries, start.stages, end !== undefined);
   const cutovers = buildCutovers(entries);
-  const holds = cutovers.flatMap((cutover) => cutover.done?.holdMs ?? []);
   const wallMs = end?.wallMs ?? Date.parse(endedAt) - Date.parse(start.at);
   const observationMs = end?.observationMs ?? stages.reduce((sum, stage) => sum + stage.observationMs, 0);
 
@@ -41,7 +41,7 @@ export function buildReport(entries: readonly JournalEntry[], damage?: string): 
     canary: allOf(entries, 'canary.step'),
     requests: buildRequests(entries),
     writes: buildWrites(entries),
-    hold: { maxMs: holds.length > 0 ? Math.max(...holds) : null },
+    hold: buildHold(cutovers),
     rollback: buildRollback(entries),
     alerts: allOf(entries, 'alert.delivered'),
     announcements: allOf(entries, 'announcement.sent'),
@@ -183,29 +183,4 @@ function notes(entries: readonly JournalEntry[]): ReportModel['notes'] {
 
 function sum<T>(items: readonly T[], of: (item: T) => number): number {
   return items.reduce((total, item) => total + of(item), 0);
-}
-
-/** Groups the steps by cutover. A cutover without a `cutover.done` entry is not finished: `done` is null. */
-export function buildCutovers(entries: readonly JournalEntry[]): Cutover[] {
-  const all: Cutover[] = [];
-  let open: Cutover | undefined;
-  let rollingBack = false;
-  for (const entry of entries) {
-    if (entry.type === 'rollback.started') {
-      rollingBack = true;
-      open = undefined;
-    }
-    if (entry.type === 'cutover.step') {
-      if (!open) all.push((open = { direction: rollingBack ? 'rollback' : 'forward', steps: [], done: null }));
-      open.steps.push({ step: entry.step, ms: entry.ms, detail: entry.detail ?? null, at: entry.at });
-    }
-    if (entry.type === 'cutover.done') {
-      const { direction, from, to, holdMs, totalMs, at } = entry;
-      const done = { from, to, holdMs, totalMs, at };
-      if (open) Object.assign(open, { direction, done });
-      else all.push({ direction, steps: [], done });
-      open = undefined;
-    }
-  }
-  return all;
 }

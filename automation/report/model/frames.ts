@@ -32,11 +32,16 @@ export function buildFrames(entries: readonly JournalEntry[], start: EntryOf<'re
     }
     if (entry.type === 'cutover.step' && entry.step === 'hold' && !frames.at(-1)?.holding)
       add('Writes are held', entry.at, true);
-    if (entry.type === 'traffic.set') {
-      const same = split?.live === entry.split.live && split.percent === entry.split.percent;
+    // A cutover that failed released the writes that it held.
+    if (entry.type === 'cutover.step' && entry.step === 'undo' && split)
+      add(titleOf(split, start.to.colour, rollingBack), entry.at);
+    // A cutover that `resume` finished has no `traffic.set`.
+    if (entry.type === 'traffic.set' || entry.type === 'cutover.done') {
+      const set: Split = entry.type === 'traffic.set' ? entry.split : { live: entry.to, percent: 0 };
+      const same = split?.live === set.live && split.percent === set.percent;
       if (same && !frames.at(-1)?.holding) continue;
       versions[start.to.colour] = start.to.version;
-      split = entry.split;
+      split = set;
       add(titleOf(split, start.to.colour, rollingBack), entry.at);
     }
     // A first go-live has no `traffic.set` entry: its cutover opens the entry point.

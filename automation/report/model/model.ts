@@ -29,7 +29,7 @@ export interface ReportModel {
   endedAt: string;
   requests: Requests;
   writes: { [K in keyof WriteLedger]: number | null };
-  hold: { maxMs: number | null };
+  hold: Hold;
   gates: GateRow[];
   stages: StageRow[];
   rollback: Rollback | null;
@@ -156,9 +156,19 @@ export interface DataSection {
   extension: Extension | null;
 }
 
+/** How long writes were held, also by cutovers that were aborted. */
+export interface Hold {
+  /** The longest that was measured; null where none was. */
+  maxMs: number | null;
+  /** Cutovers whose hold nobody measured: the program was killed meanwhile. */
+  unmeasured: number;
+}
+
 export interface Cutover {
   direction: 'forward' | 'rollback';
   steps: { step: string; ms: number; detail: string | null; at: string }[];
-  /** Null if it was started and not finished. */
-  done: { from: Colour; to: Colour; holdMs: number; totalMs: number; at: string } | null;
+  /** How long it held writes, ms; null if it was not measured. */
+  holdMs: number | null;
+  /** Null if it was started and not finished. `totalMs` is null if the program was killed, and `resume` finished it. */
+  done: { from: Colour; to: Colour; totalMs: number | null; at: string } | null;
 }

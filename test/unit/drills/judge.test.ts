@@ -39,7 +39,7 @@ const report = {
   ],
   requests: { total: 100, failed: 0 },
   writes: { acknowledged: 10, lost: 0, duplicated: 0, unknown: 0 },
-  hold: { maxMs: null },
+  hold: { maxMs: null, unmeasured: 0 },
 } as unknown as Outcome['report'];
 const outcome: Outcome = {
   exitCode: 2,

@@ -1,7 +1,7 @@
 import { messageOf } from '../../../../infra/lib/errors.ts';
 import type { Colour } from '../../../../infra/model.ts';
 import type { Router } from '../../../../infra/platform/router.ts';
-import { cutover } from '../../../data/cutover/cutover.ts';
+import { cutover, CutoverAborted } from '../../../data/cutover/cutover.ts';
 import type { CutoverResult, CutoverSettings } from '../../../data/cutover/types.ts';
 import { compareFollowing } from '../../../data/comparison/following.ts';
 import { syncStatus } from '../../../data/replication/sync.ts';
@@ -39,6 +39,11 @@ export async function moveWrites(context: ReleaseContext, { from, to, direction 
         ...(direction === 'forward' ? { signal: context.signal } : {}),
       }),
     )
+    .catch((error: unknown) => {
+      if (error instanceof CutoverAborted && error.undoMs !== undefined)
+        steps.push({ step: 'undo', ms: error.undoMs, detail: `${error.step} failed` });
+      throw error;
+    })
     // Only now: while writes are held, nothing waits for the journal's disk.
     .finally(() => steps.forEach((step) => journal.append({ type: 'cutover.step', ...step })));
 

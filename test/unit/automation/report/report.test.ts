@@ -29,7 +29,7 @@ describe('report of a journal', () => {
       from: { colour: 'blue', version: '1.4.2' },
       to: { colour: 'green', version: '2.0.0' },
       writes: { acknowledged: 3175, lost: 0, duplicated: 0, unknown: 1 },
-      hold: { maxMs: 34 },
+      hold: { maxMs: 34, unmeasured: 0 },
       rollback: null,
     });
     expect(report['requests']).to.include({ total: 15876, failed: 0, countedBy: 'synthetic' });

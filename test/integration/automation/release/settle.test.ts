@@ -1,0 +1,98 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { checkRelease } from '../../../../automation/config/load.ts';
+import { CutoverAborted } from '../../../../automation/data/cutover/cutover.ts';
+import { allOf } from '../../../../automation/journal/entries.ts';
+import { openJournal, type Journal } from '../../../../automation/journal/journal.ts';
+import { openRun, type ReleaseSettings } from '../../../../automation/release/context/context.ts';
+import { settle } from '../../../../automation/release/resume.ts';
+import { moveWrites } from '../../../../automation/release/steps/traffic/move-writes.ts';
+import { validDefinition } from '../../../lib/valid-definition.ts';
+import { CutoverScene } from '../data/cutover/scene.ts';
+import { close, connect } from '../data/rig.ts';
+
+describe('what the journal of a release says of its cutover', () => {
+  const scene = new CutoverScene({ holdMs: 2000, drainMs: 300 });
+  let directory: string;
+  let journal: Journal;
+  beforeEach(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'greenlight-settle-'));
+    journal = openJournal(directory);
+    await scene.following();
+  });
+  afterEach(() => {
+    journal.close();
+    rmSync(directory, { recursive: true });
+  });
+
+  const settings = (): ReleaseSettings => {
+    const { rig, router } = scene;
+    const environment = {
+      router,
+      databases: { of: (colour: 'blue' | 'green') => Promise.resolve(rig[colour].access) },
+      backups: {},
+      close: () => Promise.resolve(),
+    };
+    return {
+      id: 'r',
+      kind: 'release',
+      environment: 'production',
+      directory,
+      journal,
+      definition: checkRelease(
+        'shop.config.ts',
+        { ...validDefinition(), cutover: { holdMs: 2000, drainMs: 300 } },
+        () => [],
+      ),
+      engine: {},
+      platform: { connect: () => Promise.resolve(environment) },
+      from: { colour: 'blue', version: '1.0.0' },
+      to: { colour: 'green', version: '2.0.0' },
+      signal: new AbortController().signal,
+      waiting: () => undefined,
+    } as unknown as ReleaseSettings;
+  };
+
+  it('records a cutover that was killed after the flip once, when it is settled', async () => {
+    // All that a killed program leaves in the journal.
+    journal.append({ type: 'stage.started', stage: 'cutover' });
+    journal.append({ type: 'action.intent', id: 'cutover/forward', what: 'move writes from blue to green' });
+    await scene.forward();
+    const before = await settle(settings());
+    expect(before).to.contain('the cutover is finished: green is live');
+    await settle(settings());
+    const done = allOf(journal.entries(), 'cutover.done');
+    expect(done).to.have.length(1);
+    expect(done[0]).to.include({ direction: 'forward', from: 'blue', to: 'green' });
+    expect(done[0]).not.to.have.any.keys('holdMs', 'totalMs');
+  });
+
+  it('records none where the cutover had not flipped', async () => {
+    journal.append({ type: 'stage.started', stage: 'cutover' });
+    journal.append({ type: 'action.intent', id: 'cutover/forward', what: 'move writes from blue to green' });
+    expect(await settle(settings())).to.contain('the cutover is undone: blue is live');
+    expect(allOf(journal.entries(), 'cutover.done')).to.deep.equal([]);
+  });
+
+  it('records when a cutover that failed let the held writes go', async () => {
+    const stubborn = await connect(scene.rig.blue.access, 'app');
+    const run = openRun(settings());
+    try {
+      await stubborn.query(`BEGIN; UPDATE accounts SET profile = '{"a": 1}' WHERE id = 7`);
+      const { context } = run.at('cutover');
+      const error = await moveWrites(context, { from: 'blue', to: 'green', direction: 'forward' }).catch(
+        (thrown: unknown) => thrown,
+      );
+      expect(error).to.be.instanceOf(CutoverAborted);
+    } finally {
+      await close(stubborn);
+      await run.close();
+    }
+    const steps = allOf(journal.entries(), 'cutover.step');
+    expect(steps.map(({ step }) => step)).to.deep.equal(['prepare', 'hold', 'drain', 'undo']);
+    expect(steps.at(-1)).to.include({ detail: 'fence failed' });
+    expect(steps.at(-1)!.ms).to.be.greaterThan(0);
+  });
+});
