@@ -33,12 +33,10 @@ const integration = z
       description: 'environment variable that carries its URL to the services',
       examples: ['PAYMENTS_URL'],
     }),
-    url: webUrl
-      .optional()
-      .meta({
-        description: 'URL of the third party; leave it out to use the stand-in',
-        examples: ['https://payments.example.com'],
-      }),
+    url: webUrl.optional().meta({
+      description: 'URL of the third party; leave it out to use the stand-in',
+      examples: ['https://payments.example.com'],
+    }),
     standIn: argv.optional().meta({
       description: 'a local stand-in, run at the project’s root, once per environment, with HOST and PORT set',
       examples: [['node', 'stand-ins/payments.js']],

@@ -74,7 +74,9 @@ describe('databases of RDS', () => {
   });
 
   it('of a colour that was never up are an error that says so', async () => {
-    expect(await refusal(databases.of('green'))).to.match(/database of green.*has no database among its outputs.*\n.*npm run/);
+    expect(await refusal(databases.of('green'))).to.match(
+      /database of green.*has no database among its outputs.*\n.*npm run/,
+    );
   });
 
   it('that cannot be reached say where Greenlight has to run', async () => {
