@@ -46,7 +46,7 @@ describe('what a report says of cutovers', () => {
   it('of one that was killed and not settled yet: the same, and that it is not finished', () => {
     const { figure, section } = shown(withCutover(intent));
     expect(figure).to.equal('not measured');
-    expect(section).to.contain('begun, and not finished');
+    expect(section).to.contain('started, not finished');
   });
 
   it('of one that held writes and was aborted: for how long', () => {
@@ -54,7 +54,7 @@ describe('what a report says of cutovers', () => {
       withCutover(intent, failed, step('prepare', 400), step('hold', 2), step('drain', 8), step('undo', 50)),
     );
     expect(figure).to.equal('60 ms');
-    expect(section).to.contain('begun, and not finished; writes waited for at most <b>60 ms</b>');
+    expect(section).to.contain('started, not finished; writes waited for at most <b>60 ms</b>');
     expect(model.frames.at(-1)?.holding).to.equal(false);
   });
 
