@@ -202,7 +202,7 @@ describe('leases in S3', function () {
 
   it('are not held any longer once they could not be renewed, and again once they could', async () => {
     await change({ place: 'x', leaseMs: 0 });
-    await sleep(2_000);
+    while ((await leases.holder('staging')) !== undefined) await sleep(50);
     const lease = await leases.acquire('staging', { owner: 'me', release: 'r1', leaseMs: 1_200 });
     const fault = gateway.faults.add({ kind: 'drop', service: 's3' });
     while (lease.held()) await sleep(50);
