@@ -325,6 +325,7 @@ export const layout = {
       'automation/journal',
       'automation/stacks',
       'automation/data',
+      'automation/data/publication',
       'automation/data/replication',
       'automation/release/context',
       'automation/release/stages',

@@ -78,8 +78,8 @@ export interface RehearsalFacts {
   /** Relations (tables, views) of the schema afterwards; none means that the wrong database was looked at. */
   relations: number;
   invariants: InvariantResult[];
-  /** Why changes could not flow between the old schema and this one, both ways: one sentence for each table. */
-  obstacles?: string[];
+  /** Why changes could not flow between the old schema and this one, both ways, and what would help. */
+  obstacles?: { found: string; cure: string }[];
 }
 
 /** The migrations on a copy of the real data, timed, and the invariants after them. */
@@ -135,8 +135,8 @@ export function judgeRehearsal(facts: RehearsalFacts): Measurement[] {
           note: 'Nothing was there to migrate.',
         },
     ...judgeInvariants(facts.invariants),
-    ...(facts.obstacles ?? []).map((obstacle) =>
-      check('way back', 'changes can flow, both ways', 'they cannot', false, `${obstacle}.`),
+    ...(facts.obstacles ?? []).map(({ found, cure }) =>
+      check('way back', 'changes can flow, both ways', found, false, `Cure: ${cure}`),
     ),
   ];
 }
