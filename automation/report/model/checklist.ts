@@ -17,7 +17,7 @@ import {
 interface Line {
   id: string;
   title: string;
-  /** Stable ids of the gates that judge it; a gate `smoke-green` belongs to `smoke`. */
+  /** Stable ids of the gates that judge it. */
   gates: string[];
   proofs?: ProofOf[];
 }

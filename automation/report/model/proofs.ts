@@ -120,9 +120,9 @@ export const wayBackKnown: ProofOf = ({ data: { extension } }) => {
   return { verdict: 'pass', measured: describeExtension(extension), wanted };
 };
 
-/** The gates with one of these ids, also where a stage or colour follows: `smoke` finds `smoke-green`. */
+/** The gates with one of these ids, each from every stage that has it. */
 export function gatesOf(facts: Pick<Facts, 'gates'>, ids: readonly string[]): GateRow[] {
-  return facts.gates.filter((gate) => ids.some((id) => gate.id === id || gate.id.startsWith(`${id}-`)));
+  return facts.gates.filter((gate) => ids.includes(gate.id));
 }
 
 /** Gates and proofs together: the worst speak; where all is well, each does, on a line of its own. */
