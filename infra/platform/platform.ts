@@ -19,6 +19,8 @@ export interface Platform {
   readonly idleColour: 'taken down' | 'database stays';
   /** What becomes of a write while a cutover holds it, after "they": a client's experience, for the plan. */
   readonly heldWrites: string;
+  /** What the routers of its environments have as `settlesMs`, for the plan. */
+  readonly settlesMs: number;
   /** Why nobody knows how long a stage takes there before a first release, for a person. Absent: the stages' own estimates hold. */
   readonly noEstimate?: string;
   /** Whether it is reached over a network with credentials: both can be missing where a plan is only looked at. */
