@@ -65,7 +65,7 @@ export const unmetPreconditions = async (live: DatabaseAccess): Promise<string[]
   (await preconditions(live)).filter(isError).map(withCure);
 
 const isError = ({ severity }: Finding): boolean => severity === 'error';
-const withCure = ({ found, cure }: Finding): string => `${found}\n    ${cure}`;
+const withCure = ({ found, cure }: Finding): string => `${found};\n    cure: ${cure}`;
 
 /** A check with one finding per row of a query. The cure names `id`, or else the name. */
 const listed =

@@ -72,7 +72,7 @@ describe('the preconditions of the live database', () => {
     expect(stopped).to.be.instanceOf(StageStopped).and.to.include({ outcome: 'no-go' });
     expect((stopped as Error).message)
       .to.include('blue cannot be replicated: table public.notes has no primary key')
-      .and.include('add a primary key, or: ALTER TABLE "public"."notes" REPLICA IDENTITY FULL')
+      .and.include('cure: add a primary key, or: ALTER TABLE "public"."notes" REPLICA IDENTITY FULL')
       .and.include('blue cannot be replicated: 1 large objects')
       .and.include('lo_unlink');
   });
