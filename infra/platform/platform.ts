@@ -1,5 +1,5 @@
 import type { Shared } from './lease.ts';
-import type { Colour, EnvironmentName, EnvironmentSpec, StackKind } from '../model.ts';
+import type { Colour, EnvironmentName, EnvironmentSpec, PlatformName, StackKind } from '../model.ts';
 import type { EngineSettings } from './engine.ts';
 import type { Artefacts } from './artefacts.ts';
 import type { Environment } from './environment.ts';
@@ -10,7 +10,7 @@ import type { Environment } from './environment.ts';
  * (see `errors.ts`) that says what was being done, what was found and what to do.
  */
 export interface Platform {
-  readonly name: 'local' | 'aws';
+  readonly name: PlatformName;
   /** Where its control plane is emulated: who answers instead of the real one. A report has to say so. */
   readonly emulatedBy?: string;
   readonly engine: EngineSettings;
