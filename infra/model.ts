@@ -7,6 +7,9 @@ export type Colour = 'blue' | 'green';
 export const colours = ['blue', 'green'] as const satisfies readonly Colour[];
 export const other = (colour: Colour): Colour => (colour === 'blue' ? 'green' : 'blue');
 
+export const platformNames = ['local', 'aws'] as const;
+export type PlatformName = (typeof platformNames)[number];
+
 export const environmentNames = ['staging', 'production'] as const;
 export type EnvironmentName = (typeof environmentNames)[number];
 

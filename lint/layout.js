@@ -329,6 +329,7 @@ export const layout = {
       'automation/journal',
       'automation/stacks',
       'automation/data',
+      'automation/data/publication',
       'automation/data/replication',
       'automation/release/context',
       'automation/release/stages',

@@ -1,7 +1,8 @@
 import { createLocalPlatform } from '../../infra/local/platform.ts';
 import type { Platform } from '../../infra/platform/platform.ts';
 import { awsSettingsOf } from '../config/schema-aws.ts';
-import type { PlatformName, ReleaseDefinition } from '../config/schema.ts';
+import type { PlatformName } from '../../infra/model.ts';
+import type { ReleaseDefinition } from '../config/schema.ts';
 
 type Redact = (text: string) => string;
 

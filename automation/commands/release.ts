@@ -1,5 +1,7 @@
 import { messageOf, OperationError } from '../../infra/lib/errors.ts';
 import { unfinishedRelease, lastDurations } from '../journal/history.ts';
+import { unmetPreconditions } from '../data/publication/preconditions.ts';
+import { connectTo } from '../release/context/context.ts';
 import { findLive, findLiveMeanwhile, type Live } from '../release/context/live.ts';
 import { environmentSpec } from '../release/context/spec.ts';
 import { planRelease } from '../release/plan.ts';
@@ -11,7 +13,7 @@ import { placementOf, startRelease, type FinishedRelease } from '../release/star
 import { UntrustedState } from '../stacks/state.ts';
 import { exitCodeOf } from '../ui/exit-codes.ts';
 import { openSession, versionOf, withLocks, type CommandOptions, type CommandSession } from './session.ts';
-import { environmentNames, other } from '../../infra/model.ts';
+import { environmentNames, other, type Colour } from '../../infra/model.ts';
 
 export interface ReleaseOptions extends CommandOptions {
   dryRun?: boolean;
@@ -86,8 +88,28 @@ async function dryRun(session: CommandSession, version: string): Promise<number>
     const artefact = { version: baseline, digest: '', location: '' };
     next(placementOf({ colour: 'blue', artefact }), `Then ${version}, once ${baseline} is live on blue`);
   }
+  if (live !== undefined) await printPreconditions(session, live.colour);
   await printEstimate(session);
   return 0;
+}
+
+/** Prints what of the live database would stop the release in its preflight. Skipped while another release is unfinished. */
+export async function printPreconditions(session: CommandSession, live: Colour): Promise<void> {
+  const { definition, terminal } = session;
+  if (unfinishedRelease('production', definition) !== undefined) return;
+  const say = (text: string) => terminal.print(`\n${text}`);
+  try {
+    const environment = await connectTo(session, 'production');
+    try {
+      const unmet = await unmetPreconditions(await environment.databases.of(live));
+      if (unmet.length === 0) say(`The database of ${live}, which is live, can be replicated.`);
+      else say([`A release would stop in the preflight: ${live} cannot be replicated.`, ...unmet].join('\n- '));
+    } finally {
+      await environment.close();
+    }
+  } catch (error) {
+    say(`Whether the database of ${live}, which is live, can be replicated is not known: ${messageOf(error)}`);
+  }
 }
 
 /** What is live. If a remote platform cannot be reached: undefined, with a line that says so. */

@@ -5,9 +5,10 @@ import { pathToFileURL } from 'node:url';
 import { OperationError } from '../../infra/lib/errors.ts';
 import { didYouMean } from '../../infra/lib/nearest.ts';
 import { projectRoot } from '../../infra/lib/paths.ts';
+import { platformNames } from '../../infra/model.ts';
 import { describeIssues, type ConfigProblem } from './problems.ts';
 import { filesOf } from './platforms.ts';
-import { platforms, releaseDefinition, type ReleaseDefinition } from './schema.ts';
+import { releaseDefinition, type ReleaseDefinition } from './schema.ts';
 
 /** Ids of the gates of a definition's releases. Waivers may name only these. */
 export type KnownGates = (definition: ReleaseDefinition) => string[];
@@ -41,11 +42,11 @@ export const givenPath = (path: string): string => resolve(process.env['INIT_CWD
  */
 export async function loadRelease(gates: KnownGates, path?: string, platform?: string): Promise<ReleaseDefinition> {
   const file = path === undefined ? join(projectRoot, 'greenlight.config.ts') : givenPath(path);
-  if (platform !== undefined && !platforms.some((known) => known === platform))
+  if (platform !== undefined && !platformNames.some((known) => known === platform))
     throw new OperationError(
       'reading the command line',
-      `there is no platform "${platform}"${didYouMean(platform, platforms)}`,
-      `choose one: --platform ${platforms.join(', --platform ')}`,
+      `there is no platform "${platform}"${didYouMean(platform, platformNames)}`,
+      `choose one: --platform ${platformNames.join(', --platform ')}`,
     );
   const input = onPlatform(await importDefault(file), platform);
   return checkRelease(file, input, gates);

@@ -1,5 +1,5 @@
-import type { IntegrationSpec } from '../../infra/model.ts';
-import type { PlatformName, ReleaseDefinition } from './schema.ts';
+import type { IntegrationSpec, PlatformName } from '../../infra/model.ts';
+import type { ReleaseDefinition } from './schema.ts';
 
 /** How one platform interprets a definition. */
 interface Meaning {

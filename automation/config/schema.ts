@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { platformNames, type PlatformName } from '../../infra/model.ts';
 import * as rule from './rules.ts';
 import { fitsAws, aws } from './schema-aws.ts';
 import { expiry, name, seconds, share, sqlIdentifier, timeOfDay, timeZone, webUrl } from './scalars.ts';
@@ -175,15 +176,15 @@ const waiver = z.strictObject({
   expires: expiry.meta({ description: 'last day (UTC) on which the waiver is valid', examples: ['2099-12-31'] }),
 });
 
-export const platforms = ['local', 'aws'] as const;
-export type PlatformName = (typeof platforms)[number];
-
 /** Rules that apply only to one platform. */
 const fits: Record<PlatformName, typeof fitsAws> = { local: rule.noLocalVariables, aws: fitsAws };
 
 /** Keys and types. `releaseDefinition` adds the rules between sections. */
 const sections = z.strictObject({
-  platform: z.enum(platforms).default('local').describe('local: real processes on this machine; aws: ECS, ALB and RDS'),
+  platform: z
+    .enum(platformNames)
+    .default('local')
+    .describe('local: real processes on this machine; aws: ECS, ALB and RDS'),
   aws: aws.optional().describe('accounts, sizes and names on AWS; needed where the platform is aws'),
   application,
   environments,

@@ -1,4 +1,4 @@
-import type { Artefact, Colour, EnvironmentName, Split } from '../../infra/model.ts';
+import type { Artefact, Colour, EnvironmentName, PlatformName, Split } from '../../infra/model.ts';
 import type { GateResult, Verdict } from './verdict.ts';
 
 /**
@@ -12,7 +12,7 @@ export type Event =
       kind: 'go-live' | 'release' | 'rehearsal';
       application: string;
       environment: EnvironmentName;
-      platform: 'local' | 'aws';
+      platform: PlatformName;
       /** Who answered in place of the platform's own control plane. */
       emulatedBy?: string;
       /** Colour and version that were live, absent on a first go-live. */

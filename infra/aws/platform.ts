@@ -25,7 +25,7 @@ import { s3Leases, inOwnAccount } from './runtime/shared/leases.ts';
 import { createAwsMetrics } from './runtime/metrics/metrics.ts';
 import { createAwsPreviews } from './runtime/jobs/previews.ts';
 import { s3Records } from './runtime/shared/records.ts';
-import { createAwsRouter } from './runtime/router/router.ts';
+import { createAwsRouter, defaultObserveMs } from './runtime/router/router.ts';
 import type { Setting } from './runtime/client/setting.ts';
 
 export interface AwsPlatformOptions {
@@ -52,6 +52,7 @@ export function createAwsPlatform({ settingsOf, redact }: AwsPlatformOptions): P
     // Creating an RDS instance takes about 15 minutes, and production's is protected from deletion.
     idleColour: 'database stays',
     heldWrites: 'get 503 with Retry-After, also until the balancer is seen to route to the new colour',
+    settlesMs: defaultObserveMs,
     noEstimate: 'on AWS a database alone takes 5 to 15 minutes',
     remote: true,
     loadImage: common.image.k6,

@@ -24,6 +24,7 @@ export function createLocalPlatform(options: { redact?: (text: string) => string
     name: 'local',
     idleColour: 'taken down',
     heldWrites: 'wait at the balancer',
+    settlesMs: 0,
     remote: false,
     wipesAll: true,
     engine: localEngineSettings(),

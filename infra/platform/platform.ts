@@ -1,5 +1,5 @@
 import type { Shared } from './lease.ts';
-import type { Colour, EnvironmentName, EnvironmentSpec, StackKind } from '../model.ts';
+import type { Colour, EnvironmentName, EnvironmentSpec, PlatformName, StackKind } from '../model.ts';
 import type { EngineSettings } from './engine.ts';
 import type { Artefacts } from './artefacts.ts';
 import type { Environment } from './environment.ts';
@@ -10,7 +10,7 @@ import type { Environment } from './environment.ts';
  * `errors.ts`).
  */
 export interface Platform {
-  readonly name: 'local' | 'aws';
+  readonly name: PlatformName;
   /** Name of the emulator that replaces the control plane, for the report. Absent: the real one is used. */
   readonly emulatedBy?: string;
   readonly engine: EngineSettings;
@@ -19,6 +19,8 @@ export interface Platform {
   readonly idleColour: 'taken down' | 'database stays';
   /** What happens to writes during the write hold, for the plan. Completes a sentence whose subject is "they". */
   readonly heldWrites: string;
+  /** `settlesMs` of the routers of its environments, for the plan. */
+  readonly settlesMs: number;
   /**
    * Why stages have no estimated duration before the first release, for a person. Absent: the stages' estimates apply.
    */

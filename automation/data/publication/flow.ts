@@ -97,7 +97,7 @@ function notFound(
     .join('; ');
   if (key.length === 0) {
     return {
-      found: `table ${leaf.name}: ${from} does not send what tells its rows apart on ${to}: ${stops}`,
+      found: `table ${leaf.name} has no key on ${from} that tells its rows apart, so ${to} cannot find them: ${stops}`,
       cure: `add the same primary key${table.partitioned ? ` to ${table.name} itself` : ' on both sides'}, or: ${whole}`,
     };
   }

@@ -51,14 +51,21 @@ export async function preconditions(
 /** Throws an OperationError that lists every unmet precondition with its cure. Resolves to the warnings. */
 export async function requirePreconditions(live: DatabaseAccess, inactive?: DatabaseAccess): Promise<Finding[]> {
   const found = await preconditions(live, inactive);
-  const errors = found.filter((f) => f.severity === 'error');
+  const errors = found.filter(isError);
   if (errors.length === 0) return found;
   throw new OperationError(
     'checking that the live database can be replicated',
     errors.length === 1 ? 'one precondition is not met' : `${errors.length} preconditions are not met`,
-    errors.map((e) => `- ${e.side}: ${e.found}\n    ${e.cure}`).join('\n  '),
+    errors.map((e) => `- ${e.side}: ${withCure(e)}`).join('\n  '),
   );
 }
+
+/** Every unmet precondition of the live database alone, each with its cure on a second line; empty where all are met. */
+export const unmetPreconditions = async (live: DatabaseAccess): Promise<string[]> =>
+  (await preconditions(live)).filter(isError).map(withCure);
+
+const isError = ({ severity }: Finding): boolean => severity === 'error';
+const withCure = ({ found, cure }: Finding): string => `${found};\n    cure: ${cure}`;
 
 /** A check with one finding per row of a query. The cure names `id`, or else the name. */
 const listed =

@@ -80,10 +80,10 @@ export interface RehearsalFacts {
   relations: number;
   invariants: InvariantResult[];
   /**
-   * Why changes could not be replicated between the old schema and this one, in either direction: one sentence per
-   * table.
+   * Why changes could not be replicated between the old schema and this one, in either direction: one per table, each
+   * with its cure.
    */
-  obstacles?: string[];
+  obstacles?: { found: string; cure: string }[];
 }
 
 /** Applies the migrations to a copy of the real data, measures their duration and checks the invariants afterwards. */
@@ -139,8 +139,8 @@ export function judgeRehearsal(facts: RehearsalFacts): Measurement[] {
           note: 'The database has no tables or views: check that it is the right one.',
         },
     ...judgeInvariants(facts.invariants),
-    ...(facts.obstacles ?? []).map((obstacle) =>
-      check('way back', 'changes can flow, both ways', 'they cannot', false, `${obstacle}.`),
+    ...(facts.obstacles ?? []).map(({ found, cure }) =>
+      check('way back', 'changes can flow, both ways', found, false, `Cure: ${cure}`),
     ),
   ];
 }

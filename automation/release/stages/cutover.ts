@@ -8,7 +8,7 @@ import type { FirstGoLive, Release, Replacement } from '../context/release.ts';
 import { otherThan, situation } from '../context/situation.ts';
 import type { Reason, Stage, Step } from '../context/stage.ts';
 import { lossOf, type Loss } from '../../journal/loss.ts';
-import { compareMoved, moveWrites, type Move } from '../steps/traffic/move-writes.ts';
+import { compareMoved, moveWrites, withSettling, type Move } from '../steps/traffic/move-writes.ts';
 import { sideOf } from '../steps/traffic/link.ts';
 import { keepTrafficUp } from '../synthetic/synthetic.ts';
 import { beginRollback, endRollback } from '../steps/traffic/roll-back.ts';
@@ -27,7 +27,7 @@ export const cutover = (release: Replacement): Stage => {
     steps: [
       { says: 'keep marked traffic up, where the definition asks for it', do: keepTrafficUp },
       {
-        says: `move the writes from ${from} to ${to}; meanwhile they ${platform.heldWrites} (at most ${definition.cutover.holdMs} ms)`,
+        says: `move the writes from ${from} to ${to}; meanwhile they ${platform.heldWrites} (at most ${withSettling(definition.cutover, platform).holdMs} ms)`,
         includes: describeCutover(forward),
         gates: { 'data-comparison': 'Both databases equal at the instant of the cutover' },
         async do(context) {

@@ -1,12 +1,13 @@
 import { messageOf, OperationError } from '../../../infra/lib/errors.ts';
 import { stackKinds, stackName, type EnvironmentName, type Split, type StackKind } from '../../../infra/model.ts';
+import { unmetPreconditions } from '../../data/publication/preconditions.ts';
 import { refuseElsewhere } from '../../stacks/elsewhere.ts';
 import type { StackConfig } from '../../stacks/engine.ts';
 import type { ReleaseContext } from '../context/context.ts';
 import { doubtOf } from '../context/live.ts';
-import type { Release } from '../context/release.ts';
+import type { Placement, Release } from '../context/release.ts';
 import { situation } from '../context/situation.ts';
-import { StageStopped, type Stage } from '../context/stage.ts';
+import { StageStopped, type Stage, type Step } from '../context/stage.ts';
 import { sweep } from '../steps/sweep.ts';
 import { describeWindow, minutesOpen } from '../steps/window.ts';
 
@@ -40,7 +41,19 @@ export const preflight = (release: Release): Stage => ({
       says: `compare the resources of ${used(release).join(' and ')} with what is recorded; repair drift`,
       do: (context) => settleDrift(context, used(release)),
     },
+    ...(release.kind === 'release' ? [replicable(release.from)] : []),
   ],
+});
+
+/** After the drift is repaired: until then the database may be down. Checked again before it is published, much later. */
+const replicable = ({ colour }: Placement): Step => ({
+  says: `see that the database of ${colour}, which is live, can be replicated`,
+  async do(context) {
+    const { databases } = await context.connect();
+    const unmet = await unmetPreconditions(await databases.of(colour));
+    if (unmet.length > 0)
+      throw new StageStopped('no-go', unmet.map((what) => `${colour} cannot be replicated: ${what}`).join('\n'));
+  },
 });
 
 /** The environments that a release changes: one of production uses staging first. */

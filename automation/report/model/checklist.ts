@@ -17,7 +17,7 @@ import {
 interface Line {
   id: string;
   title: string;
-  /** Ids of the gates that judge it. A gate `smoke-green` belongs to `smoke`. */
+  /** Ids of the gates that judge it. */
   gates: string[];
   proofs?: ProofOf[];
 }

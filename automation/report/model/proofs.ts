@@ -120,9 +120,9 @@ export const wayBackKnown: ProofOf = ({ data: { extension } }) => {
   return { verdict: 'pass', measured: describeExtension(extension), wanted };
 };
 
-/** The gates with one of these ids, also with a suffix: `smoke` matches `smoke-green`. */
+/** The gates with one of these ids, each from every stage that has it. */
 export function gatesOf(facts: Pick<Facts, 'gates'>, ids: readonly string[]): GateRow[] {
-  return facts.gates.filter((gate) => ids.some((id) => gate.id === id || gate.id.startsWith(`${id}-`)));
+  return facts.gates.filter((gate) => ids.includes(gate.id));
 }
 
 /** Combines gates and proofs. The worst verdict counts. The texts are those with that verdict, one per line. */

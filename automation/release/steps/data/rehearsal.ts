@@ -114,7 +114,7 @@ async function expand(context: ReleaseContext, { access, environment }: Copy, li
   const { found } = await withClient(await databases.of(live), 'admin', (old) =>
     withClient(access, 'admin', (copy) => findObstacles({ old, new: copy }, { old: live, new: 'the copy' })),
   );
-  return { expected, applied, ...(await look(context, access)), obstacles: found.map((obstacle) => obstacle.found) };
+  return { expected, applied, ...(await look(context, access)), obstacles: found };
 }
 
 async function contract(context: ReleaseContext, { access, environment: { jobs } }: Copy): Promise<RehearsalFacts> {

@@ -92,7 +92,10 @@ async function proveMove(
 }
 
 /** Writes are held for as long as the definition says, and for the time until a hold and a flip are seen. */
-const withSettling = ({ holdMs, drainMs }: CutoverSettings, { settlesMs }: Router): CutoverSettings => ({
+export const withSettling = (
+  { holdMs, drainMs }: CutoverSettings,
+  { settlesMs }: Pick<Router, 'settlesMs'>,
+): CutoverSettings => ({
   holdMs: holdMs + 2 * settlesMs,
   drainMs,
 });

@@ -41,7 +41,7 @@ export interface AwsRouterOptions {
 }
 
 /** AWS documents no time within which its balancers apply a change; its forum says "usually seconds". */
-const defaultObserveMs = 15_000;
+export const defaultObserveMs = 15_000;
 /** Concurrent probes per node. Each is a new connection, so few enough not to be a load. */
 const parallel = 5;
 /** Answers of the write hold in a row that prove that a node of the balancer has applied it. */

@@ -171,7 +171,7 @@ describe('report of a journal', () => {
 
   it('gives a gate that no requirement names a line of its own', () => {
     const gate = {
-      id: 'new-gate',
+      id: 'load-endpoints',
       title: 'New',
       verdict: 'fail' as const,
       measured: 'x',
@@ -182,7 +182,7 @@ describe('report of a journal', () => {
       observationMs: 0,
     };
     const report = buildReport(append(journalOf('go'), { type: 'gate.judged', stage: 'bake', gate }));
-    expect(report.checklist.at(-1)).to.deep.include({ id: 'other', verdict: 'fail', gates: ['new-gate'] });
+    expect(report.checklist.at(-1)).to.deep.include({ id: 'other', verdict: 'fail', gates: ['load-endpoints'] });
   });
 
   it('takes the last result of a gate that was judged again', () => {

@@ -66,8 +66,14 @@ describe('a rehearsed migration', () => {
   };
   it('passes when all ran and the invariants hold', () => expect(verdict(judgeRehearsal(good))).to.equal('pass'));
   it('fails where changes of a table could not flow back', () => {
-    const [obstacle] = judgeRehearsal({ ...good, obstacles: ['table public.log: level is not on blue'] }).slice(-1);
-    expect(obstacle).to.include({ name: 'way back', verdict: 'fail', note: 'table public.log: level is not on blue.' });
+    const obstacles = [{ found: 'table public.log: level is not on blue', cure: 'add a primary key' }];
+    const [obstacle] = judgeRehearsal({ ...good, obstacles }).slice(-1);
+    expect(obstacle).to.include({
+      name: 'way back',
+      verdict: 'fail',
+      measured: 'table public.log: level is not on blue',
+      note: 'Cure: add a primary key',
+    });
     expect(verdict(judgeRehearsal({ ...good, obstacles: [] }))).to.equal('pass');
   });
   it('fails when one did not run, or an invariant is broken', () => {
