@@ -112,7 +112,8 @@ export async function flip(router: Router, from: Side, to: Side): Promise<void> 
       );
     }
     if (half) await apply();
-    await sleep(pollMs);
+    // A balancer that takes seconds to settle is reached over an API with a quota.
+    await sleep(pollMs + router.settlesMs / 60);
   }
 }
 
