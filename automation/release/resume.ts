@@ -9,7 +9,7 @@ import { doubtOf, located, readArtefact } from './context/live.ts';
 import { abandon, passedStages, undoStarted } from './run.ts';
 import { sweep } from './steps/sweep.ts';
 import { pastNoReturn } from './stages/cleanup.ts';
-import { wasRollingBack } from './steps/traffic/roll-back.ts';
+import { wasRollingBack } from './steps/traffic/record-rollback.ts';
 import { unfinishedActions } from '../journal/actions.ts';
 import { finish, finished, leaveReport, settingsOf, type FinishedRelease, type Session } from './start.ts';
 import { stagesFor } from './stages/index.ts';

@@ -8,7 +8,7 @@ import { compareInactive } from '../steps/data/compare-inactive.ts';
 import { keepFollowing } from '../steps/traffic/keep-following.ts';
 import { observedPercent } from '../synthetic/recorder.ts';
 import { keepTrafficUp } from '../synthetic/synthetic.ts';
-import { beginRollback, endRollback, lossOfReads, wasRollingBack } from '../steps/traffic/roll-back.ts';
+import { beginRollback, endRollback, lossOfReads, wasRollingBack } from '../steps/traffic/record-rollback.ts';
 import { watch, type Watched } from '../steps/traffic/watch.ts';
 
 /** An inconclusive step is watched once more for this many times its seconds, then it stops the release. */

@@ -8,7 +8,7 @@ import type { ReleaseContext } from '../context/context.ts';
 import type { JournalEntry } from '../../journal/events.ts';
 import { allOf, firstOf, lastOf } from '../../journal/entries.ts';
 import type { FirstGoLive, Placement, Release, Replacement } from '../context/release.ts';
-import { takeDown } from '../steps/data/establish.ts';
+import { takeDown } from '../steps/data/empty.ts';
 import { linkOf, sideOf } from '../steps/traffic/link.ts';
 import { hasContract, migrate, pendingOf } from '../steps/data/migrate.ts';
 import { proveBackup, type BackupProof } from '../steps/data/proven-backup.ts';

@@ -11,7 +11,7 @@ import { lossOf, type Loss } from '../../journal/loss.ts';
 import { compareMoved, moveWrites, withSettling, type Move } from '../steps/traffic/move-writes.ts';
 import { sideOf } from '../steps/traffic/link.ts';
 import { keepTrafficUp } from '../synthetic/synthetic.ts';
-import { beginRollback, endRollback } from '../steps/traffic/roll-back.ts';
+import { beginRollback, endRollback } from '../steps/traffic/record-rollback.ts';
 
 /** How long a cutover back is tried again, and the pause before the next try, ms. */
 const backMs = 60_000;

@@ -9,7 +9,7 @@ import type { ReleaseContext } from '../../context/context.ts';
 import type { Replacement } from '../../context/release.ts';
 import type { Step } from '../../context/stage.ts';
 import { linkOf } from '../traffic/link.ts';
-import { empty } from './establish.ts';
+import { empty } from './empty.ts';
 import { migrate } from './migrate.ts';
 
 /** Longest initial copy, ms. */

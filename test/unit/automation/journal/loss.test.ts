@@ -11,7 +11,7 @@ import {
   shortLoss,
   type Loss,
 } from '../../../../automation/journal/loss.ts';
-import { lossOfReads } from '../../../../automation/release/steps/traffic/roll-back.ts';
+import { lossOfReads } from '../../../../automation/release/steps/traffic/record-rollback.ts';
 import { wayBackLossless } from '../../../../automation/report/model/proofs.ts';
 import { happeningsOf } from '../../../../automation/ui/happenings.ts';
 

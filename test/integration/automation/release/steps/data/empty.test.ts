@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { withClient } from '../../../../../../automation/data/connect.ts';
 import { databaseIdentity } from '../../../../../../automation/data/schema.ts';
-import { empty } from '../../../../../../automation/release/steps/data/establish.ts';
+import { empty } from '../../../../../../automation/release/steps/data/empty.ts';
 import type { Environment } from '../../../../../../infra/platform/environment.ts';
 import { OperationError } from '../../../../../../infra/lib/errors.ts';
 import type { Split } from '../../../../../../infra/model.ts';

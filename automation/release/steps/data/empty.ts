@@ -1,0 +1,66 @@
+import { messageOf, OperationError } from '../../../../infra/lib/errors.ts';
+import { stackName, type Colour, type EnvironmentName } from '../../../../infra/model.ts';
+import type { DatabaseAccess } from '../../../../infra/platform/databases.ts';
+import { revokeWrites } from '../../../../infra/application/roles.ts';
+import { withClient } from '../../../data/connect.ts';
+import { resetDatabase } from '../../../data/schema.ts';
+import type { ReleaseContext } from '../../context/context.ts';
+import { situation } from '../../context/situation.ts';
+
+/** Takes a colour that serves nobody down; with its database, where a new one is quickly made. Refuses the one that is live. */
+export async function takeDown(context: ReleaseContext, environment: EnvironmentName, colour: Colour): Promise<void> {
+  await refuseLive(context, environment, colour, 'taking it down');
+  if (context.platform.idleColour === 'database stays') {
+    await context.up(environment, { kind: colour, colour: { colour } });
+    await takeWrites(context, environment, colour);
+    return;
+  }
+  await context.act(`destroy-${environment}-${colour}`, `take ${environment} ${colour} down`, () =>
+    context.engine.destroy({ environment, kind: colour, signal: context.signal }),
+  );
+}
+
+/**
+ * Takes the application's right to write. The next release empties this database, and refuses that while the application may write.
+ * If the database cannot be reached now, a rollback still goes on.
+ */
+async function takeWrites(context: ReleaseContext, environment: EnvironmentName, colour: Colour): Promise<void> {
+  try {
+    const access = await (await context.connect(environment)).databases.of(colour);
+    await withClient(access, 'admin', (client) => client.query(revokeWrites));
+  } catch (error) {
+    context.note(`the application may still write to ${colour} of ${environment}: ${messageOf(error)}`, 'warning');
+  }
+}
+
+/**
+ * Empties the database of a colour. Refuses it while the balancer says that the colour is live, while the application may write, or
+ * where the database says that it belongs to another colour. `evenIfLive` skips the first two, for staging.
+ */
+export const empty = (
+  context: Pick<ReleaseContext, 'act' | 'connect'>,
+  environment: EnvironmentName,
+  colour: Colour,
+  access: DatabaseAccess,
+  { evenIfLive = false }: { evenIfLive?: boolean } = {},
+): Promise<void> =>
+  context.act(`empty-${environment}-${colour}`, `empty the database of ${colour} in ${environment}`, async () => {
+    if (!evenIfLive) await refuseLive(context, environment, colour, 'emptying its database');
+    await resetDatabase(access, stackName(environment, colour), { evenIfLive });
+  });
+
+/** Asks the balancer, as the record may be old. */
+async function refuseLive(
+  context: Pick<ReleaseContext, 'connect'>,
+  environment: EnvironmentName,
+  colour: Colour,
+  doing: string,
+): Promise<void> {
+  const { live } = await situation(context, environment);
+  if (live !== colour) return;
+  throw new OperationError(
+    `${colour} of ${environment}: ${doing}`,
+    'it is live by the balancer',
+    'nothing was changed; see who is live: npm run status',
+  );
+}
