@@ -329,7 +329,7 @@ describe('the router of AWS', function () {
       const error = await withoutBackoff(() => failure(router.apply({ live: 'green', percent: 0 })));
       expect(error).to.be.instanceOf(OperationError);
       expect(error.found).to.contain('Throttling');
-      expect(error.todo).to.contain('slow down');
+      expect(error.todo).to.contain('throttled the calls for too long: wait a few minutes');
       expect(await listener.rules()).to.deep.equal(before);
     });
 
