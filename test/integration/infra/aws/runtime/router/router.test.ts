@@ -48,7 +48,7 @@ describe('the router of AWS', function () {
       spec,
       routeSecret,
       probe,
-      observeMs: 5_000,
+      observeMs: 15_000,
       ...more,
     });
   const make = async (more: Partial<AwsRouterOptions> = {}) => {
