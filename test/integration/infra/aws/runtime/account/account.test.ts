@@ -315,7 +315,7 @@ describe('checks of Docker', () => {
     expect((await checkDocker('X86_64'))[0]).to.include('no buildx');
     await docker(works);
     expect((await checkDocker('ARM64'))[0])
-      .to.include('linux/386 here, and the tasks are linux/arm64')
+      .to.include('linux/386, but the tasks are linux/arm64')
       .and.include('--install arm64');
   });
 
