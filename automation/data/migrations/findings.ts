@@ -1,13 +1,6 @@
-/** What a statement can do to a release beside what it says. The names are what `migrations.accept` refers to. */
-export const migrationRules = [
-  'breaks-old-version',
-  'breaks-replication',
-  'not-transactional',
-  'loosens',
-  'changes-rows',
-  'long-lock',
-] as const;
-export type MigrationRule = (typeof migrationRules)[number];
+import type { AcceptableRule } from '../../config/migration-rules.ts';
+
+export type MigrationRule = AcceptableRule | 'not-transactional';
 
 export interface Finding {
   rule: MigrationRule;
