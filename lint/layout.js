@@ -165,7 +165,10 @@ export const layout = {
   },
 
   'automation/data': { is: 'sessions, catalog and schema of a database', may: shared },
-  'automation/data/migrations': { is: 'the migration runner', may: [...shared, 'automation/data'] },
+  'automation/data/migrations': {
+    is: 'the migration runner, and the judgement of migrations',
+    may: [...shared, 'automation/config', 'automation/data'],
+  },
   'automation/data/masking': { is: 'masking of personal data', may: [...shared, 'automation/data'] },
   'automation/data/publication': {
     is: 'what can be replicated, and by whom written',
@@ -197,7 +200,7 @@ export const layout = {
   'automation/gates/scan': { is: 'gates by security scanners', may: [...platform, 'automation/journal'] },
   'automation/gates/data': {
     is: 'gates on data',
-    may: [...platform, 'automation/journal', 'automation/data/replication'],
+    may: [...platform, 'automation/journal', 'automation/data/migrations', 'automation/data/replication'],
   },
   'automation/gates/environment': {
     is: 'gates on alerts, parity, policies',

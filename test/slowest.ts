@@ -6,4 +6,5 @@ export const slowest: string[] = [
   'test/integration/infra/aws/runtime/router/router.test.ts',
   'test/integration/automation/data/cutover/broken-sessions.test.ts',
   'test/integration/infra/aws/runtime/engine/state.test.ts',
+  'test/integration/automation/data/migrations/migrations.test.ts',
 ];

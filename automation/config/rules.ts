@@ -143,9 +143,26 @@ export function contractNamesAreFiles(migrations: Unsure<{ contract: string[] }>
   const files = listOf(migrations?.contract);
   files.forEach((file, index) => {
     if (files.indexOf(file) !== index) report(ctx, ['contract', index], `"${file}" is there twice; remove one`);
-    if (typeof file === 'string' && !/^[\w.-]+\.sql$/.test(file)) {
-      report(ctx, ['contract', index], `"${file}" is not the name of an SQL file; write it without folder, with .sql`);
-    }
+    if (typeof file === 'string' && !sqlFile.test(file)) report(ctx, ['contract', index], notSql(file));
+  });
+}
+
+const sqlFile = /^[\w.-]+\.sql$/;
+const notSql = (file: string): string => `"${file}" is not the name of an SQL file; write it without folder, with .sql`;
+
+/** Whether there is such a file only the gate can tell: it is in the build. */
+export function acceptancesAreOfFiles(
+  migrations: Unsure<{ accept: Unsure<{ file: string; rule: string }>[] }>,
+  ctx: Context,
+): void {
+  const all = Array.isArray(migrations?.accept) ? migrations.accept : [];
+  const seen = new Set<string>();
+  all.forEach((entry, index) => {
+    const { file, rule } = entry ?? {};
+    if (typeof file !== 'string') return;
+    if (!sqlFile.test(file)) report(ctx, ['accept', index, 'file'], notSql(file));
+    if (seen.has(`${file} ${rule}`)) report(ctx, ['accept', index], `"${rule}" of ${file} is there twice; remove one`);
+    seen.add(`${file} ${rule}`);
   });
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { acceptableRules } from './migration-rules.ts';
 import * as rule from './rules.ts';
 import { argv, environmentVariable, name, relativePath, seconds, urlPath, version, webUrl } from './scalars.ts';
 
@@ -45,6 +46,18 @@ const integration = z
   })
   .describe('a third party that the services call');
 
+const acceptance = z.strictObject({
+  file: z.string().meta({ description: 'name of the file', examples: ['005_names.sql'] }),
+  rule: z.enum(acceptableRules).meta({
+    description: "the rule, as the gate `migrations` names it; all of the file's statements that it finds are meant",
+    examples: ['loosens'],
+  }),
+  reason: z
+    .string()
+    .min(10, 'say why in at least ten characters')
+    .meta({ description: 'why the release may go on with it', examples: ['longer names come with the next release'] }),
+});
+
 const directoryMigrations = z
   .strictObject({
     directory: relativePath.meta({
@@ -57,8 +70,13 @@ const directoryMigrations = z
       .describe(
         'names of the files that run only after the bake time, past the point of no return; they are rehearsed on a copy, and run after a backup that was restored and compared',
       ),
+    accept: z
+      .array(acceptance)
+      .default([])
+      .describe('what the gate `migrations` finds in a file, and the release goes on with'),
   })
-  .superRefine(rule.contractNamesAreFiles, rule.evenIfBroken);
+  .superRefine(rule.contractNamesAreFiles, rule.evenIfBroken)
+  .superRefine(rule.acceptancesAreOfFiles, rule.evenIfBroken);
 
 const commandMigrations = z
   .strictObject({

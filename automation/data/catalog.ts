@@ -70,6 +70,16 @@ export async function tablesOf(client: pg.Client): Promise<Table[]> {
   }));
 }
 
+/** How many relations (tables, views) the application has, in whatever schema. */
+export async function countRelations(client: pg.Client): Promise<number> {
+  const [found] = await rows<{ count: number }>(
+    client,
+    `SELECT count(*)::int AS count FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'v', 'm', 'p') AND ${ownSchemas} AND ${notOfExtension}`,
+  );
+  return found?.count ?? 0;
+}
+
 /** `FROM` clause of exactly this table. `ONLY` keeps the rows of inheriting tables from being counted twice. */
 export const fromTable = (table: Table): string => (table.partitioned ? table.sql : `ONLY ${table.sql}`);
 

@@ -97,7 +97,8 @@ function outcome(verdict: GateRow['verdict'], text: string, waiver?: GateRow['wa
       return {
         'system-out': {
           '#text': valid(
-            `waived by ${waiver?.by ?? 'unknown'} until ${waiver?.expires ?? 'unknown'}: ${waiver?.reason ?? ''}\n${text}`,
+            // A single measurement is waived by the gate itself, and says why.
+            waiver === undefined ? text : `waived by ${waiver.by} until ${waiver.expires}: ${waiver.reason}\n${text}`,
           ),
         },
       };

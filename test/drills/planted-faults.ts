@@ -41,6 +41,13 @@ var handler = (request, location) => {
   times = times.filter((at) => at > now - 2000);
   if (times.push(now) > 90) throw new HttpError(503, "A planted fault.");`,
   },
+  /** A unique index that every row of today keeps. The live version writes rows that break it: keys are deliberately not unique. */
+  'unique-until-now': {
+    files: ['migrations/002_2.0.0_points.sql'],
+    find: 'alter table public.progress add column points integer not null default 0;',
+    put: `alter table public.progress add column points integer not null default 0;
+create unique index one_change_each on public.preference_changes (key);`,
+  },
   /** Demands of every account what one of them does not keep. */
   'refuses-real-data': {
     files: ['migrations/002_2.0.0_points.sql'],

@@ -1,11 +1,12 @@
-import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { close, connect, rows, runSingle, sqlState, withClient } from '../connect.ts';
+import { readMigrations, type MigrationFile } from './files.ts';
+import { lockWatch, type LockWatch } from './lock-watch.ts';
+import { refuseProblems } from './problems.ts';
+import { refusalOf } from './refusals.ts';
 import { splitStatements, type Statement } from './statements.ts';
 
 /**
@@ -29,19 +30,19 @@ export interface MigrationRun extends MigrationSet {
   tries?: number;
 }
 
-interface MigrationFile {
-  name: string;
-  sql: string;
-  checksum: string;
-}
-
 /** Statement timeout, ms. */
 const statementMs = 15 * 60_000;
 /** How long a second program that migrates the same database waits for the first, ms. */
 const runnerWaitMs = 60_000;
 const runnerLock = `hashtextextended('greenlight.migrations', 0)`;
 const lockNotAvailable = '55P03';
+/** SQLSTATE of a value of an enum that is used in the transaction that adds it. */
+const unsafeNewValue = '55P04';
 const pauseMs = 200;
+/** Back to the state of a new session, all but the advisory lock: what DISCARD ALL does, without unlocking. */
+const freshSession = `
+  CLOSE ALL; RESET SESSION AUTHORIZATION; RESET ALL; DEALLOCATE ALL; UNLISTEN *; DISCARD PLANS;
+  DISCARD SEQUENCES; DISCARD TEMP`;
 
 /** One message is one transaction. IF NOT EXISTS does not protect from concurrent creation, so a lock does. */
 const bookkeeping = `
@@ -68,15 +69,19 @@ export async function runMigrations(run: MigrationRun): Promise<{ name: string; 
     statementMs,
     applicationName: 'greenlight-migrations',
   });
+  let watch: LockWatch | undefined;
   try {
     await onlyRunner(client);
+    const files = await Promise.all((await pending(client, run)).map(withStatements));
+    watch = await lockWatch(access, client, { lockMs: lockTimeoutMs, statementMs });
     const applied: { name: string; ms: number }[] = [];
-    for (const file of await pending(client, run)) {
-      const ms = await applyWithRetries(client, file, run.phase, lockTimeoutMs, tries);
+    for (const file of files) {
+      const ms = await applyWithRetries(client, file, watch, { ...run, lockTimeoutMs, tries });
       applied.push({ name: file.name, ms });
     }
     return applied;
   } finally {
+    await watch?.stop();
     await close(client);
   }
 }
@@ -96,7 +101,7 @@ async function onlyRunner(client: pg.Client): Promise<void> {
 }
 
 async function pending(client: pg.Client, { directory, phase, contract }: MigrationSet): Promise<MigrationFile[]> {
-  const files = await readFiles(directory);
+  const { files, problems } = await readMigrations(directory);
   const unknown = contract.filter((name) => !files.some((file) => file.name === name));
   if (unknown.length > 0) {
     throw new OperationError(
@@ -106,7 +111,10 @@ async function pending(client: pg.Client, { directory, phase, contract }: Migrat
     );
   }
   const applied = new Map((await appliedTo(client)).map((a) => [a.name, a.checksum]));
-  const changed = files.filter((file) => applied.has(file.name) && applied.get(file.name) !== file.checksum);
+  const changed = files.filter(({ name, checksums }) => {
+    const recorded = applied.get(name);
+    return recorded !== undefined && !checksums.includes(recorded);
+  });
   if (changed.length > 0) {
     const names = changed.map((file) => file.name).join(', ');
     throw new OperationError(
@@ -115,7 +123,9 @@ async function pending(client: pg.Client, { directory, phase, contract }: Migrat
       'restore the files, and put the change into a new one',
     );
   }
-  return files.filter((file) => !applied.has(file.name) && contract.includes(file.name) === (phase === 'contract'));
+  const left = files.filter((file) => !applied.has(file.name));
+  refuseProblems([...problems, ...left.flatMap(({ problem }) => problem ?? [])]);
+  return left.filter((file) => contract.includes(file.name) === (phase === 'contract'));
 }
 
 async function appliedTo(client: pg.Client): Promise<{ name: string; checksum: string }[]> {
@@ -126,53 +136,43 @@ async function appliedTo(client: pg.Client): Promise<{ name: string; checksum: s
   return table?.there === true ? await rows(client, 'SELECT name, checksum FROM greenlight.migrations') : [];
 }
 
-async function readFiles(directory: string): Promise<MigrationFile[]> {
-  let names: string[];
-  try {
-    names = (await readdir(directory)).filter((name) => name.endsWith('.sql')).sort();
-  } catch (error) {
-    throw new OperationError(
-      'reading the migrations',
-      messageOf(error),
-      'see that migrations.directory is in the build',
-      { cause: error },
-    );
-  }
-  return await Promise.all(
-    names.map(async (name) => {
-      const sql = await readFile(join(directory, name), 'utf8');
-      return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
-    }),
-  );
+type ParsedFile = MigrationFile & { statements: Statement[] };
+
+/** Rejects with an OperationError if a statement must not be in a migration: before anything is applied. */
+async function withStatements(file: MigrationFile): Promise<ParsedFile> {
+  const statements = await splitStatements(file.sql);
+  const [refusal] = statements.flatMap((statement) => refusalOf(statement) ?? []);
+  if (refusal === undefined) return { ...file, statements };
+  throw new OperationError(`reading the migration ${file.name}:${refusal.line}`, refusal.why, refusal.instead);
 }
+
+type Limits = Required<Pick<MigrationRun, 'lockTimeoutMs' | 'tries' | 'phase'>>;
 
 async function applyWithRetries(
   client: pg.Client,
-  file: MigrationFile,
-  phase: Phase,
-  lockTimeoutMs: number,
-  tries: number,
+  file: ParsedFile,
+  watch: LockWatch,
+  limits: Limits,
 ): Promise<number> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await apply(client, file, phase, lockTimeoutMs);
+      return await apply(client, file, limits);
     } catch (error) {
       await client.query('ROLLBACK').catch(() => undefined);
-      const locked = isLocked(error);
-      if (!locked || attempt >= tries) throw failed(file, error, locked ? attempt : undefined);
+      const cancelled = watch.cancelled();
+      const locked = isLocked(error) || cancelled === 'lock';
+      if (!locked || attempt >= limits.tries)
+        throw failed(file, cancelled === undefined ? error : overdue(error, cancelled), locked ? attempt : undefined);
       await sleep(pauseMs);
     }
   }
 }
 
-async function apply(client: pg.Client, file: MigrationFile, phase: Phase, lockTimeoutMs: number): Promise<number> {
+async function apply(client: pg.Client, file: ParsedFile, { phase, lockTimeoutMs }: Limits): Promise<number> {
   const started = performance.now();
-  const statements = await splitStatements(file.sql);
+  await client.query(freshSession);
   await client.query(`BEGIN; SET LOCAL lock_timeout = ${lockTimeoutMs}`);
-  for (const statement of statements) {
-    // The statements after it would run outside the transaction, and could not be rolled back.
-    if (statement.controlsTransaction)
-      throw new StatementFailed(statement.line, 'each file is one transaction already: leave this out');
+  for (const statement of file.statements) {
     await runSingle(client, statement.text).catch((error: unknown) => {
       throw new StatementFailed(lineOf(statement, error), messageOf(error), error);
     });
@@ -207,9 +207,27 @@ function lineOf({ text, line }: Statement, error: unknown): number {
 const isLocked = (error: unknown): boolean =>
   sqlState(error instanceof StatementFailed ? error.cause : error) === lockNotAvailable;
 
+/** What the watch cancelled says only that somebody did. */
+function overdue(error: unknown, cancelled: 'lock' | 'runtime'): unknown {
+  if (!(error instanceof StatementFailed)) return error;
+  const why =
+    cancelled === 'lock'
+      ? 'lock timeout: it waited for a lock longer than a migration may, whatever lock_timeout the file sets'
+      : `it ran longer than ${statementMs / 60_000} minutes`;
+  return new StatementFailed(error.line, why, error.cause);
+}
+
 function failed(file: MigrationFile, error: unknown, tries: number | undefined): OperationError {
   const line = error instanceof StatementFailed ? `:${error.line}` : '';
   const waited = tries === undefined ? '' : ` (${tries} tries)`;
+  if (error instanceof StatementFailed && sqlState(error.cause) === unsafeNewValue) {
+    return new OperationError(
+      `applying the migration ${file.name}${line}`,
+      messageOf(error),
+      'it was rolled back; put ALTER TYPE ... ADD VALUE into a file of its own, before this one',
+      { cause: error },
+    );
+  }
   return new OperationError(
     `applying the migration ${file.name}${line}`,
     `${messageOf(error)}${waited}`,

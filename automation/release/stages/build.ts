@@ -7,10 +7,11 @@ import { provide, type ReleaseContext } from '../context/context.ts';
 import type { Release } from '../context/release.ts';
 import type { Stage } from '../context/stage.ts';
 import { buildVersion } from '../steps/build-version.ts';
+import { judging } from '../steps/data/judge-migrations.ts';
 import { migrate } from '../steps/data/migrate.ts';
 
 /** The version becomes an artefact, and its own unit and integration tests pass on exactly that artefact. */
-export const build = ({ definition, to }: Release): Stage => ({
+export const build = (release: Release): Stage => ({
   id: 'build',
   title: 'Build and test',
   workMs: 12_000,
@@ -18,9 +19,10 @@ export const build = ({ definition, to }: Release): Stage => ({
 
   steps: [
     {
-      says: `build ${to.version}: ${definition.application.build.command.join(' ')}; store it by the digest of its content`,
+      says: `build ${release.to.version}: ${release.definition.application.build.command.join(' ')}; store it by the digest of its content`,
       do: buildArtefact,
     },
+    ...judging(release),
     {
       // Tests run where scratch databases can be had: beside staging, never beside production.
       says: 'bring the foundation of staging up, and make the build ready to run there',

@@ -4,9 +4,10 @@ import { unfinishedActions } from '../../journal/actions.ts';
 import type { JournalEntry } from '../../journal/events.ts';
 import { describeExtension, type Extension } from '../../journal/extension.ts';
 import { lossIn, lossless } from '../../journal/loss.ts';
+import { migrationRisks } from '../../journal/migration-risks.ts';
 import { buildChecklist } from './checklist.ts';
 import { allOf, firstOf, lastOf } from '../../journal/entries.ts';
-import { formatClock } from '../../journal/format.ts';
+import { formatClock, plural } from '../../journal/format.ts';
 import { buildCutovers, buildHold } from './cutovers.ts';
 import { buildFrames } from './frames.ts';
 import type { Approval, Facts, GateRow, ReportModel, Requests, Rollback, StageRow } from './model.ts';
@@ -103,7 +104,10 @@ function reasonSoFar(lastAt: string, stages: StageRow[], gates: GateRow[], exten
     const waived = judged.filter((gate) => gate.verdict === 'waived').length;
     const told = `${good.length} of ${judged.length} gates so far have passed${waived > 0 ? `, ${waived} of them by a waiver` : ''}`;
     const back = extension === null ? '' : ` Once it is live, ${describeExtension(extension)}.`;
-    return `Ready for the decision: ${told}. No traffic has moved yet.${back}`;
+    const open = migrationRisks(gates).filter(({ accepted }) => accepted === undefined).length;
+    const risks =
+      open === 0 ? '' : ` Nobody has accepted ${plural(open, 'risk')} of its migrations: see the risk register.`;
+    return `Ready for the decision: ${told}. No traffic has moved yet.${back}${risks}`;
   }
   const where = running ? `The stage “${running.title}” has begun` : 'The release is between two stages';
   return `${where}; the last journal entry is from ${formatClock(lastAt)} UTC. If no process runs this release any more, it was interrupted: npm run resume.`;

@@ -35,8 +35,8 @@ export const requirements: readonly Line[] = [
   { id: 'backup', title: 'Backup and recovery', gates: ['backup-restore'], proofs: [backupRestored] },
   {
     id: 'migrations',
-    title: 'Migrations rehearsed; the old version runs on the new schema',
-    gates: ['migration-rehearsal', 'rehearsal-acceptance', 'compatibility', 'contract-rehearsal'],
+    title: 'Migrations judged and rehearsed; the old version runs on the new schema',
+    gates: ['migrations', 'migration-rehearsal', 'rehearsal-acceptance', 'compatibility', 'contract-rehearsal'],
     proofs: [wayBackKnown],
   },
   {

@@ -1,3 +1,4 @@
+import { migrationRisks } from '../../journal/migration-risks.ts';
 import { passes } from '../../journal/verdict.ts';
 import type { Facts, Risk } from './model.ts';
 import {
@@ -20,6 +21,8 @@ interface RiskLine {
   mitigations: { text: string; gates?: string[]; proof?: ProofOf }[];
   /** A verdict `fail` means that the damage occurred in this release. */
   occurred?: ProofOf;
+  /** What this release brings of the risk by itself: each is open unless somebody has accepted it. */
+  named?: (facts: Facts) => Risk['mitigations'];
 }
 
 /** The risk register: each risk with its mitigations and their proofs in this release. */
@@ -83,6 +86,12 @@ const register: readonly RiskLine[] = [
     ],
   },
   {
+    id: 'schema',
+    title: 'A change of the schema that the old version or failback does not survive',
+    mitigations: [{ text: 'Every statement of the migrations is judged before anything runs', gates: ['migrations'] }],
+    named: namedByMigrations,
+  },
+  {
     id: 'privacy',
     title: 'Breach of privacy',
     mitigations: [
@@ -104,12 +113,13 @@ const register: readonly RiskLine[] = [
 ];
 
 export function buildRisks(facts: Facts): Risk[] {
-  return register.map(({ id, title, mitigations, occurred }): Risk => {
+  return register.map(({ id, title, mitigations, occurred, named }): Risk => {
     const rows = mitigations.map(({ text, gates: ids = [], proof }) => {
       const gates = gatesOf(facts, ids);
       const { verdict, measured } = summarise(gates, proof ? [proof(facts)] : []);
       return { text, verdict, proof: measured, gates: gates.map((gate) => gate.id) };
     });
+    rows.push(...(named?.(facts) ?? []));
     const real = occurred?.(facts).verdict === 'fail';
     return {
       id,
@@ -118,4 +128,13 @@ export function buildRisks(facts: Facts): Risk[] {
       mitigations: rows,
     };
   });
+}
+
+function namedByMigrations({ gates }: Facts): Risk['mitigations'] {
+  return migrationRisks(gates).map(({ rule, place, why, accepted }) => ({
+    text: `${place}: ${why}`,
+    verdict: accepted === undefined ? 'inconclusive' : 'waived',
+    proof: accepted === undefined ? `${rule}: nobody has accepted it` : `${rule}, accepted: ${accepted}`,
+    gates: ['migrations'],
+  }));
 }

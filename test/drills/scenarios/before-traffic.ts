@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { exitCodes } from '../../../automation/ui/exit-codes.ts';
 import type { Scenario } from '../scenario.ts';
-import { exits, noGo, planted } from './expected.ts';
+import { accepting, exits, noGo, planted } from './expected.ts';
 
 /** A day of the week on which the window is closed whatever the time zone: the day after tomorrow. */
 const distantDay =
@@ -15,6 +15,13 @@ export const beforeTraffic: Scenario[] = [
     expect: noGo('preflight'),
     felt: 'nothing',
     changes: { window: { days: [distantDay], from: '10:00', to: '11:00', timeZone: 'UTC' } },
+  },
+  {
+    name: 'migrations',
+    fault: 'a unique index that a later write of the live version would break, and that no row of today breaks',
+    expect: noGo('build', 'migrations'),
+    felt: 'nothing',
+    ...planted('unique-until-now'),
   },
   {
     name: 'unit-tests',
@@ -104,7 +111,8 @@ export const beforeTraffic: Scenario[] = [
     fault: 'a migration that a row of today breaks: no backup has it, and masking hides it',
     expect: noGo('backup', 'migration-rehearsal'),
     felt: 'nothing',
-    ...planted('refuses-real-data'),
+    // Accepted, so that it comes as far as the real data.
+    ...planted('refuses-real-data', accepting('002_2.0.0_points.sql')),
     arrange: async ({ live, sql }) => {
       await sql(
         live,
@@ -127,6 +135,8 @@ export const beforeTraffic: Scenario[] = [
     expect: noGo('backup', 'compatibility'),
     felt: 'nothing',
     compiled: 'incompatible-migration',
+    // Accepted, so that it comes as far as the old version's tests.
+    changes: { application: accepting('008_2.0.0_incompatible-migration.sql') },
   },
   {
     name: 'contract-rehearsal',

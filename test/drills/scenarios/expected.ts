@@ -24,13 +24,24 @@ export const exits = (what: string, found: number, wanted: number): Check[] => [
   { what: `${what} exits with ${wanted}`, ok: found === wanted, found: String(found) },
 ];
 
-const build: Scenario['changes'] = {
-  application: {
-    ...shortRelease.application,
-    build: { command: ['node', 'test/drills/faulty-build.ts'], timeoutSeconds: 60 },
+type Application = typeof shortRelease.application;
+
+/** The application with a migration that the gate `migrations` would stop, accepted: a later gate has to catch the fault. */
+export const accepting = (file: string): Application => ({
+  ...shortRelease.application,
+  migrations: {
+    directory: 'migrations',
+    contract: ['009_2.0.0_contract.sql'],
+    accept: [{ file, rule: 'breaks-old-version', reason: 'the drill is about a later gate' }],
   },
-};
-export const planted = (name: string) => ({ planted: name, changes: build });
+});
+
+export const planted = (name: string, application: Application = shortRelease.application) => ({
+  planted: name,
+  changes: {
+    application: { ...application, build: { command: ['node', 'test/drills/faulty-build.ts'], timeoutSeconds: 60 } },
+  },
+});
 
 /** The command ends with a message, and no release is begun. */
 export const refused = (says: RegExp): Scenario['expect'] => ({

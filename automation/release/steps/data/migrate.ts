@@ -10,6 +10,9 @@ import type { Event } from '../../../journal/events.ts';
 import { databaseUrl } from '../../../../infra/application/database-url.ts';
 import { OperationError } from '../../../../infra/lib/errors.ts';
 
+/** Migrations that are SQL files. */
+export type FileMigrations = Extract<ReleaseDefinition['application']['migrations'], { directory: string }>;
+
 type Where = Extract<Event, { type: 'migration.applied' }>['where'];
 
 const commandTimeoutMs = 15 * 60_000;
@@ -86,10 +89,10 @@ export const hasContract = ({ application: { migrations } }: ReleaseDefinition):
  * The release definition names the contract files of the version that it is about: there a name without a file is an
  * error, as the file meant would run too early. An older version does not have them yet.
  */
-function contractFiles(
+export function contractFiles(
   { definition }: ReleaseContext,
   { version, location }: Artefact,
-  { directory, contract }: { directory: string; contract: string[] },
+  { directory, contract }: FileMigrations,
 ): string[] {
   if (version === definition.application.version) return contract;
   return contract.filter((name) => existsSync(join(location, directory, name)));

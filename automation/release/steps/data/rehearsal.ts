@@ -3,8 +3,8 @@ import type { DatabaseAccess } from '../../../../infra/platform/databases.ts';
 import type { Environment } from '../../../../infra/platform/environment.ts';
 import { grantWrites } from '../../../../infra/application/roles.ts';
 import { findObstacles } from '../../../data/publication/both-ways.ts';
-import { tablesOf } from '../../../data/catalog.ts';
-import { row, withClient } from '../../../data/connect.ts';
+import { countRelations, tablesOf } from '../../../data/catalog.ts';
+import { withClient } from '../../../data/connect.ts';
 import { checkInvariants } from '../../../data/comparison/invariants.ts';
 import { contractRehearsalGate, migrationRehearsalGate, type RehearsalFacts } from '../../../gates/data/data.ts';
 import { allOf } from '../../../journal/entries.ts';
@@ -130,13 +130,8 @@ async function look(
   access: DatabaseAccess,
 ): Promise<Pick<RehearsalFacts, 'relations' | 'invariants'>> {
   const invariants = await checkInvariants(access, definition.data.invariants);
-  const relations = await withClient(access, 'admin', (client) =>
-    row<{ count: number }>(
-      client,
-      `SELECT count(*)::int AS count FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' AND relkind IN ('r', 'v', 'm', 'p')`,
-    ),
-  );
-  return { relations: relations.count, invariants };
+  const relations = await withClient(access, 'admin', countRelations);
+  return { relations, invariants };
 }
 
 /** Serves a version on the copy for the time in which its acceptance tests are judged. */

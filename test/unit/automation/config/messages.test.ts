@@ -164,6 +164,36 @@ const cases: [string, (draft: Draft) => void, string][] = [
     'application.migrations.contract[0]: "../004.sql" is not the name of an SQL file',
   ],
   [
+    'an accepted finding of a rule that is none',
+    (d) => (d.application.migrations.accept = [{ file: '005.sql', rule: 'losens', reason: 'longer names come later' }]),
+    'application.migrations.accept[0].rule: found "losens"; choose one of "breaks-old-version", "breaks-replication", "loosens"',
+  ],
+  [
+    'an accepted finding that no file can have',
+    (d) =>
+      (d.application.migrations.accept = [{ file: 'a/005.sql', rule: 'loosens', reason: 'longer names come later' }]),
+    'application.migrations.accept[0].file: "a/005.sql" is not the name of an SQL file',
+  ],
+  [
+    'an accepted finding that cannot run',
+    (d) =>
+      (d.application.migrations.accept = [{ file: '005.sql', rule: 'not-transactional', reason: 'it is faster so' }]),
+    'application.migrations.accept[0].rule: found "not-transactional"; choose one of',
+  ],
+  [
+    'an accepted finding without a reason',
+    (d) => (d.application.migrations.accept = [{ file: '005.sql', rule: 'loosens', reason: 'ok' }]),
+    'application.migrations.accept[0].reason: found "ok"; give at least 10 characters',
+  ],
+  [
+    'a finding that is accepted twice',
+    (d) => {
+      const entry = { file: '005.sql', rule: 'loosens', reason: 'longer names come later' };
+      d.application.migrations.accept = [entry, { ...entry }];
+    },
+    'application.migrations.accept[1]: "loosens" of 005.sql is there twice; remove one',
+  ],
+  [
     'a misspelt key in one of two forms',
     (d) => (d.application.migrations = { directory: 'migrations', contrakt: [] }),
     'application.migrations.contrakt: unknown key; did you mean "contract"?',
@@ -423,7 +453,9 @@ describe('what a release takes from outside of its definition', () => {
     expect(problemsOf(waiver('capcity'))).to.deep.equal([
       'waivers[0].gate: found "capcity", but there is no such gate (did you mean "capacity"?)',
     ]);
-    expect(problemsOf(waiver('everything'))[0]).to.include('there is no such gate; the gates are unit-tests, ');
+    expect(problemsOf(waiver('everything'))[0]).to.include(
+      'there is no such gate; the gates are migrations, unit-tests, ',
+    );
   });
 });
 

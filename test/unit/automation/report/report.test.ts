@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { OperationError } from '../../../../infra/lib/errors.ts';
 import type { Event, JournalEntry } from '../../../../automation/journal/events.ts';
+import { riskMeasurement } from '../../../../automation/journal/migration-risks.ts';
 import { buildReport } from '../../../../automation/report/model/build.ts';
 import { renderJson } from '../../../../automation/report/json.ts';
 import { journalOf } from '../../../lib/journals.ts';
@@ -137,6 +138,37 @@ describe('report of a journal', () => {
       verdict: 'fail',
       measured: '1 of 10 failed, counted by the clients',
     });
+  });
+
+  it('names what migrations risk: open until it is accepted, and before the decision', () => {
+    const named = (accepted?: string) => {
+      const risk = { rule: 'loosens', place: '005.sql:3', why: 'public.a.b may be null' } as const;
+      const measurement = riskMeasurement(accepted === undefined ? risk : { ...risk, accepted }, {
+        stops: false,
+        instead: 'write it so',
+      });
+      const entries = journalOf('go').map((entry): JournalEntry => {
+        if (entry.type !== 'gate.judged' || entry.gate.id !== 'unit-tests') return entry;
+        return { ...entry, gate: { ...entry.gate, id: 'migrations', measurements: [measurement] } };
+      });
+      const decision = entries.findIndex((entry) => entry.type === 'stage.started' && entry.stage === 'approval');
+      return {
+        risk: buildReport(entries).risks.find(({ id }) => id === 'schema'),
+        reason: buildReport(entries.slice(0, decision + 1)).reason,
+      };
+    };
+    const open = named();
+    expect(open.risk?.status).to.equal('open');
+    expect(open.risk?.mitigations.at(-1)).to.include({
+      text: '005.sql:3: public.a.b may be null',
+      verdict: 'inconclusive',
+      proof: 'loosens: nobody has accepted it',
+    });
+    expect(open.reason).to.include('Nobody has accepted 1 risk of its migrations');
+    const accepted = named('agreed with the team');
+    expect(accepted.risk?.status).to.equal('held');
+    expect(accepted.risk?.mitigations.at(-1)?.proof).to.equal('loosens, accepted: agreed with the team');
+    expect(accepted.reason).to.not.include('Nobody');
   });
 
   it('never takes an empty measurement for a pass', () => {

@@ -1,0 +1,40 @@
+import { acceptableRules, type AcceptableRule } from '../config/migration-rules.ts';
+import type { GateResult, Measurement } from './verdict.ts';
+
+/** The gate that judges migrations, and how it names a risk in a measurement: the register of risks reads it from there. */
+export const migrationsGateId = 'migrations';
+
+const acceptedMark = 'Accepted: ';
+
+/** Something that a migration does and that the release may go on with, named before the approval. */
+export interface MigrationRisk {
+  rule: AcceptableRule;
+  /** `004_x.sql:3`. */
+  place: string;
+  why: string;
+  /** Why the release definition accepts it; undefined where it does not. */
+  accepted?: string;
+}
+
+/** Its measurement. `stops`: the release only goes on because it is accepted. */
+export const riskMeasurement = (
+  { rule, place, why, accepted }: MigrationRisk,
+  { stops, instead }: { stops: boolean; instead: string },
+): Measurement => ({
+  name: `${rule} ${place}`,
+  measured: why,
+  wanted: stops ? 'nothing that stops a release' : 'named before the approval',
+  verdict: !stops ? 'pass' : accepted === undefined ? 'fail' : 'waived',
+  note: accepted === undefined ? `${place}: ${instead}.` : `${acceptedMark}${accepted}`,
+});
+
+/** The risks that the last run of the gate has named. */
+export function migrationRisks(gates: readonly GateResult[]): MigrationRisk[] {
+  const last = gates.findLast(({ id }) => id === migrationsGateId);
+  return (last?.measurements ?? []).flatMap(({ name, measured, verdict, note = '' }) => {
+    const rule = acceptableRules.find((known) => name.startsWith(`${known} `));
+    if (rule === undefined || verdict === 'fail') return [];
+    const risk = { rule, place: name.slice(rule.length + 1), why: measured };
+    return [note.startsWith(acceptedMark) ? { ...risk, accepted: note.slice(acceptedMark.length) } : risk];
+  });
+}
