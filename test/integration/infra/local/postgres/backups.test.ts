@@ -6,15 +6,14 @@ import { databaseUrl } from '../../../../../infra/application/database-url.ts';
 import { Layout } from '../../../../../infra/local/lib/layout.ts';
 import { createLocalBackups } from '../../../../../infra/local/postgres/backups.ts';
 import { clusterAccess, startCluster, stopCluster } from '../../../../../infra/local/postgres/cluster.ts';
-import { createLocalDatabases } from '../../../../../infra/local/postgres/databases.ts';
 import { OperationError } from '../../../../../infra/lib/errors.ts';
 import type { Backup, Backups } from '../../../../../infra/platform/backups.ts';
 import { backupsContract } from '../../../../contract/backups.ts';
 import { connected, openDatabaseEnvironment, query, rejection, type DatabaseEnvironment } from './environment.ts';
 
 backupsContract('local', async () => {
-  const { layout, spec, close } = await openDatabaseEnvironment('blue');
-  return { backups: createLocalBackups(layout, spec), databases: createLocalDatabases(layout, spec), close };
+  const { layout, spec, databases, close } = await openDatabaseEnvironment('blue');
+  return { backups: createLocalBackups(layout, spec), databases, close };
 });
 
 describe('a local backup', () => {

@@ -9,17 +9,22 @@ import { freePorts } from '../../../../../infra/lib/free-ports.ts';
 import {
   createCluster,
   destroyCluster,
+  serverPid,
   startCluster,
+  stopCluster,
   type ClusterSpec,
 } from '../../../../../infra/local/postgres/cluster.ts';
+import type { ServerControl } from '../../../../../infra/local/postgres/clone.ts';
+import { createLocalDatabases } from '../../../../../infra/local/postgres/databases.ts';
 import type { Colour, EnvironmentSpec } from '../../../../../infra/model.ts';
-import type { DatabaseAccess } from '../../../../../infra/platform/databases.ts';
+import type { DatabaseAccess, Databases } from '../../../../../infra/platform/databases.ts';
 
 /** A local environment of which only the databases of some colours exist, in a folder with an awkward name. */
 export interface DatabaseEnvironment {
   layout: Layout;
   spec: EnvironmentSpec;
   cluster: Record<Colour, ClusterSpec>;
+  databases: Databases;
   close: () => Promise<void>;
 }
 
@@ -61,8 +66,22 @@ export async function openDatabaseEnvironment(...colours: Colour[]): Promise<Dat
     await close();
     throw error;
   }
-  return { layout, spec, cluster, close };
+  return {
+    layout,
+    spec,
+    cluster,
+    databases: createLocalDatabases(layout, spec, (colour) => controlOf(cluster[colour])),
+    close,
+  };
 }
+
+/** Starts and stops a cluster's server as one of this program. */
+export const controlOf = (cluster: ClusterSpec): ServerControl => ({
+  start: async () => {
+    if ((await serverPid(cluster)) === undefined) await startCluster(cluster);
+  },
+  stop: () => stopCluster(cluster),
+});
 
 const spec: EnvironmentSpec = {
   application: 'sample',
