@@ -30,7 +30,7 @@ interface Facts {
   definition: ReleaseDefinition;
   environment: EnvironmentName;
   to: Placement;
-  platform: Pick<Platform, 'idleColour' | 'heldWrites'>;
+  platform: Pick<Platform, 'idleColour' | 'heldWrites' | 'seeding'>;
 }
 
 export type FirstGoLive = Facts & FirstKind;

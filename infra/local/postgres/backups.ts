@@ -8,7 +8,7 @@ import type { Backup, Backups } from '../../platform/backups.ts';
 import type { ScratchDatabase } from '../../platform/databases.ts';
 import type { Layout } from '../lib/layout.ts';
 import { isAlive } from '../../lib/lifetimes.ts';
-import { beside, checkSpace, copyCluster, inspect, linkTablespaces, reasonOf } from './base-backup.ts';
+import { beside, checkSpace, copyCluster, inspect, keepLog, linkTablespaces, reasonOf } from './base-backup.ts';
 import {
   configurationFile,
   consistentLsn,
@@ -39,7 +39,8 @@ export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backu
       const source = await inspect(access);
       await checkSpace(layout.backups(), source.bytes);
       await mkdir(work, { mode: 0o700 });
-      await copyCluster(access, source, join(work, 'data'));
+      const keeper = await keepLog(access);
+      await copyCluster(access, source, join(work, 'data'), { signal: keeper.lost }).finally(() => keeper.client.end());
       await linkTablespaces(join(work, 'data'), beside);
       await writeFile(join(work, configurationFile), `${JSON.stringify(configuration, null, 2)}\n`, {
         mode: 0o600,

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { lstat, readdir, rm, statfs, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
@@ -47,6 +48,34 @@ export async function checkSpace(directory: string, dataBytes: number): Promise<
   if (free < needed) throw new Error(`${megabytes(free)} are free in ${directory}, and it needs ${megabytes(needed)}`);
 }
 
+/** A session that keeps the log of a cluster. */
+export interface LogKeeper {
+  client: pg.Client;
+  /** Aborted when the session has ended, with the reason. */
+  lost: AbortSignal;
+}
+
+/**
+ * Keeps all of a cluster's log from now on, by a slot that ends with the session: it is gone however this program ends.
+ * Where the log grows above max_slot_wal_keep_size, PostgreSQL ends the session.
+ */
+export async function keepLog(access: DatabaseAccess): Promise<LogKeeper> {
+  const client = new pg.Client({
+    connectionString: databaseUrl(access, 'admin'),
+    application_name: 'greenlight',
+    keepAlive: true,
+    options: '-c idle_session_timeout=0 -c default_transaction_read_only=off -c synchronous_commit=local',
+  });
+  const lost = new AbortController();
+  client.on('error', (error) => lost.abort(error));
+  client.on('end', () => lost.abort(new Error('its connection was closed')));
+  await client.connect();
+  await client.query('SELECT pg_create_physical_replication_slot($1, true, true)', [
+    `greenlight_copy_${process.pid}_${randomBytes(4).toString('hex')}`,
+  ]);
+  return { client, lost: lost.signal };
+}
+
 export interface CopyOptions {
   /** Makes the arguments of a program those of the user whose the files are to be. Absent: this program's user. */
   runAs?: (argv: string[]) => string[];
@@ -58,7 +87,10 @@ export interface CopyOptions {
 const tablespacesName = 'tablespaces';
 export const tablespacesOf = (data: string): string => join(dirname(data), tablespacesName);
 
-/** Copies a running cluster into the directory `data`, and its tablespaces beside it. It ends with this program. */
+/**
+ * Copies a running cluster into the directory `data`, and its tablespaces beside it. It ends with this program. The caller keeps the
+ * log meanwhile (`keepLog`): pg_basebackup can do so itself, by a second process that goes on where the first is killed.
+ */
 export async function copyCluster(
   access: DatabaseAccess,
   { tablespaces }: Pick<Source, 'tablespaces'>,
@@ -70,7 +102,7 @@ export async function copyCluster(
     '--pgdata',
     data,
     '--format=plain',
-    '--wal-method=stream',
+    '--wal-method=fetch',
     '--checkpoint=fast',
     '--manifest-checksums=CRC32C',
     '--no-password',

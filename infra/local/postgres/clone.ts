@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { chown, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import pg from 'pg';
+import type pg from 'pg';
 import { databaseUrl } from '../../application/database-url.ts';
 import { dropOrigins, dropReplication } from '../../application/drop-replication.ts';
 import { identityStatement } from '../../application/identity.ts';
@@ -10,7 +9,7 @@ import { hasCode, messageOf, OperationError } from '../../lib/errors.ts';
 import { freePorts } from '../../lib/free-ports.ts';
 import { poll } from '../../lib/poll.ts';
 import type { CloneOptions, DatabaseAccess } from '../../platform/databases.ts';
-import { checkSpace, copyCluster, inspect, reasonOf } from './base-backup.ts';
+import { checkSpace, copyCluster, inspect, keepLog, reasonOf } from './base-backup.ts';
 import { saysReady, serverLog, startServer, stopCluster, waitUntilReady } from './cluster.ts';
 import { clusterAccess, createCluster, isCluster, layOutInstead, writeSettings, type ClusterSpec } from './create.ts';
 import { recoverySettings } from './settings.ts';
@@ -64,8 +63,8 @@ export async function cloneCluster(
     const lsn = await options.cutOff();
     await recover(from, { ...to, directory: dirname(data) }, lsn, keeper.client, signal);
     await makeOwn(to, data, await subscribers(keeper.client));
-    signal.throwIfAborted();
     await options.mayReplace();
+    signal.throwIfAborted();
   };
   let stopped = false;
   const stop = (): Promise<void> => {
@@ -88,27 +87,6 @@ export async function cloneCluster(
   } finally {
     await keeper.client.end().catch(() => undefined);
   }
-}
-
-/**
- * Keeps all of the source's log from now on, by a slot that ends with the session: it is gone however this program ends.
- * Where the log grows above max_slot_wal_keep_size, PostgreSQL ends the session.
- */
-async function keepLog(from: DatabaseAccess): Promise<{ client: pg.Client; lost: AbortSignal }> {
-  const client = new pg.Client({
-    connectionString: databaseUrl(from, 'admin'),
-    application_name: 'greenlight',
-    keepAlive: true,
-    options: '-c idle_session_timeout=0 -c default_transaction_read_only=off -c synchronous_commit=local',
-  });
-  const lost = new AbortController();
-  client.on('error', (error) => lost.abort(error));
-  client.on('end', () => lost.abort(new Error('its connection was closed')));
-  await client.connect();
-  await client.query('SELECT pg_create_physical_replication_slot($1, true, true)', [
-    `greenlight_seed_${process.pid}_${randomBytes(4).toString('hex')}`,
-  ]);
-  return { client, lost: lost.signal };
 }
 
 async function copyFiles(

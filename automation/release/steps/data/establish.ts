@@ -6,7 +6,8 @@ import type { DatabaseAccess } from '../../../../infra/platform/databases.ts';
 import type { Environment } from '../../../../infra/platform/environment.ts';
 import { grantWrites, revokeWrites } from '../../../../infra/application/roles.ts';
 import { withClient } from '../../../data/connect.ts';
-import { copyDatabase, resetDatabase } from '../../../data/schema.ts';
+import type { Side } from '../../../data/link.ts';
+import { copyDatabase, requireReplaceable, resetDatabase } from '../../../data/schema.ts';
 import { maskDatabase } from '../../../data/masking/mask.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import { situation } from '../../context/situation.ts';
@@ -106,6 +107,17 @@ export const empty = (
     if (!evenIfLive) await refuseLive(context, environment, colour, 'emptying its database');
     await resetDatabase(access, stackName(environment, colour), { evenIfLive });
   });
+
+/** Rejects if the database of a colour must not be replaced by a copy, for the reasons for which `empty` refuses. Its server has to run. */
+export async function requireIdle(
+  context: Pick<ReleaseContext, 'connect'>,
+  environment: EnvironmentName,
+  { colour, access }: Side,
+): Promise<void> {
+  await refuseLive(context, environment, colour, 'replacing its database');
+  const doing = `replacing the database of ${colour} in ${environment}`;
+  await withClient(access, 'admin', (client) => requireReplaceable(client, doing, stackName(environment, colour)));
+}
 
 /** Asks the balancer, as the record may be old. */
 async function refuseLive(

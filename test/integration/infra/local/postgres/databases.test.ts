@@ -6,7 +6,8 @@ import { Layout } from '../../../../../infra/local/lib/layout.ts';
 import { createCluster, serverPid, startCluster } from '../../../../../infra/local/postgres/cluster.ts';
 import { createLocalDatabases } from '../../../../../infra/local/postgres/databases.ts';
 import { databasesContract } from '../../../../contract/databases.ts';
-import { controlOf, openDatabaseEnvironment, rejection, unusedPort, type DatabaseEnvironment } from './environment.ts';
+import { controlOf } from '../../../../lib/server-control.ts';
+import { openDatabaseEnvironment, rejection, unusedPort, type DatabaseEnvironment } from './environment.ts';
 
 databasesContract('local', async () => {
   const { databases, close } = await openDatabaseEnvironment('blue', 'green');

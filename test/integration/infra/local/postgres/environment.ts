@@ -9,15 +9,13 @@ import { freePorts } from '../../../../../infra/lib/free-ports.ts';
 import {
   createCluster,
   destroyCluster,
-  serverPid,
   startCluster,
-  stopCluster,
   type ClusterSpec,
 } from '../../../../../infra/local/postgres/cluster.ts';
-import type { ServerControl } from '../../../../../infra/local/postgres/clone.ts';
 import { createLocalDatabases } from '../../../../../infra/local/postgres/databases.ts';
 import type { Colour, EnvironmentSpec } from '../../../../../infra/model.ts';
 import type { DatabaseAccess, Databases } from '../../../../../infra/platform/databases.ts';
+import { controlOf } from '../../../../lib/server-control.ts';
 
 /** A local environment of which only the databases of some colours exist, in a folder with an awkward name. */
 export interface DatabaseEnvironment {
@@ -74,14 +72,6 @@ export async function openDatabaseEnvironment(...colours: Colour[]): Promise<Dat
     close,
   };
 }
-
-/** Starts and stops a cluster's server as one of this program. */
-export const controlOf = (cluster: ClusterSpec): ServerControl => ({
-  start: async () => {
-    if ((await serverPid(cluster)) === undefined) await startCluster(cluster);
-  },
-  stop: () => stopCluster(cluster),
-});
 
 const spec: EnvironmentSpec = {
   application: 'sample',
