@@ -70,8 +70,17 @@ export const startSyncByClone = (
     () => requirePreconditions(from.access, undefined, { physical: true }),
     async (link) => {
       let begin: string | undefined;
-      const slot = (source: pg.Client): Promise<string> => createSlot(source, link.name, slotAfterCopyMs);
-      await clone(async () => (begin = await withClient(from.access, 'admin', slot, { statementMs: slotAfterCopyMs })));
+      // Ends the session that waits for open transactions.
+      const stop = (): void =>
+        void withClient(from.access, 'admin', (other) => dropSlot(other, link.name)).catch(() => 0);
+      await clone(async () => {
+        options.signal?.addEventListener('abort', stop);
+        const slot = (source: pg.Client): Promise<string> => createSlot(source, link.name, slotAfterCopyMs);
+        begin = await withClient(from.access, 'admin', slot, { statementMs: slotAfterCopyMs }).finally(() =>
+          options.signal?.removeEventListener('abort', stop),
+        );
+        return begin;
+      });
       if (begin === undefined) throw new Error('the copy was made without a cut-off');
       const lsn = begin;
       await onBoth(link, async (source, target) => {

@@ -29,7 +29,7 @@ export async function inspect(access: DatabaseAccess): Promise<Source> {
   try {
     const { rows } = await client.query<{ bytes: string; id: string; tablespaces: Source['tablespaces'] }>(
       `SELECT sum(pg_database_size(oid))::text AS bytes, (SELECT system_identifier::text FROM pg_control_system()) AS id,
-         (SELECT coalesce(json_agg(json_build_object('oid', oid::text, 'location', pg_tablespace_location(oid))), '[]')
+         (SELECT coalesce(json_agg(json_build_object('oid', oid::text, 'location', pg_tablespace_location(oid)) ORDER BY oid), '[]')
           FROM pg_tablespace WHERE pg_tablespace_location(oid) LIKE '/%') AS tablespaces
        FROM pg_database`,
     );

@@ -1,5 +1,6 @@
 import { chown, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type pg from 'pg';
 import { databaseUrl } from '../../application/database-url.ts';
 import { dropOrigins, dropReplication } from '../../application/drop-replication.ts';
@@ -9,7 +10,7 @@ import { hasCode, messageOf, OperationError } from '../../lib/errors.ts';
 import { freePorts } from '../../lib/free-ports.ts';
 import { poll } from '../../lib/poll.ts';
 import type { CloneOptions, DatabaseAccess } from '../../platform/databases.ts';
-import { checkSpace, copyCluster, inspect, keepLog, reasonOf } from './base-backup.ts';
+import { checkSpace, copyCluster, inspect, keepLog, reasonOf, type Source } from './base-backup.ts';
 import { saysReady, serverLog, startServer, stopCluster, waitUntilReady } from './cluster.ts';
 import { clusterAccess, createCluster, isCluster, layOutInstead, writeSettings, type ClusterSpec } from './create.ts';
 import { recoverySettings } from './settings.ts';
@@ -59,8 +60,11 @@ export async function cloneCluster(
   const keeper = await keepLog(from).catch(explain);
   const signal = AbortSignal.any([keeper.lost, ...(options.signal === undefined ? [] : [options.signal])]);
   const fill = async (data: string): Promise<void> => {
-    await copyFiles(from, data, { ...options, signal });
+    const { tablespaces } = await copyFiles(from, data, { ...options, signal });
     const lsn = await options.cutOff();
+    // The log of a new tablespace has its path: applying it would write into the directory that the source uses.
+    if (!isDeepStrictEqual((await inspect(from)).tablespaces, tablespaces))
+      throw new Error('a tablespace was made or dropped during the copy');
     await recover(from, { ...to, directory: dirname(data) }, lsn, keeper.client, signal);
     await makeOwn(to, data, await subscribers(keeper.client));
     await options.mayReplace();
@@ -93,10 +97,11 @@ async function copyFiles(
   from: DatabaseAccess,
   data: string,
   { onProgress, signal }: Pick<CloneOptions, 'onProgress' | 'signal'>,
-): Promise<void> {
+): Promise<Source> {
   const source = await inspect(from);
   await checkSpace(dirname(data), source.bytes);
   await copyCluster(from, source, data, { runAs: (argv) => unprivileged(argv, data), onProgress, signal });
+  return source;
 }
 
 /** Applies the log of the source up to `lsn` and ends the server again. `spec`: the copy, at the place where it is made. */

@@ -112,17 +112,21 @@ export const seedBy = (
   control = controlOf(cluster),
   onCutOff: () => void = () => undefined,
 ): Promise<Link> =>
-  startSyncByClone(from, to, (cutOff) =>
-    cloneCluster(from.access, cluster, control, {
-      mayReplace: () =>
-        withClient(to.access, 'admin', (client) => requireReplaceable(client, 'replacing it', to.colour)),
-      cutOff: async () => {
-        const lsn = await cutOff();
-        onCutOff();
-        return lsn;
-      },
-      ...options,
-    }),
+  startSyncByClone(
+    from,
+    to,
+    (cutOff) =>
+      cloneCluster(from.access, cluster, control, {
+        mayReplace: () =>
+          withClient(to.access, 'admin', (client) => requireReplaceable(client, 'replacing it', to.colour)),
+        cutOff: async () => {
+          const lsn = await cutOff();
+          onCutOff();
+          return lsn;
+        },
+        ...options,
+      }),
+    { signal: options.signal },
   );
 
 /** Copies blue's schema to green and applies `migration` there. */

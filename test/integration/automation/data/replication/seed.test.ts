@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { compareFollowing } from '../../../../../automation/data/comparison/following.ts';
-import { rows, withClient } from '../../../../../automation/data/connect.ts';
+import { close, connect, rows, withClient } from '../../../../../automation/data/connect.ts';
 import { linkBetween, type Side } from '../../../../../automation/data/link.ts';
 import { databaseIdentity, mayWrite } from '../../../../../automation/data/schema.ts';
 import { followSync, stopSync, syncStatus, waitForSync } from '../../../../../automation/data/replication/sync.ts';
@@ -234,16 +234,18 @@ describe('a physical seed', () => {
   it('is undone by an abort at any moment, and may be repeated', async () => {
     await rig.fresh(schemaV1);
     await rig.run(rig.green, 'CREATE TABLE precious AS SELECT 1 AS one');
-    for (const moment of ['copying', 'cut-off'] as const) {
+    const open = await connect(rig.blue.access, 'owner');
+    for (const moment of ['copying', 'cut-off', 'copied'] as const) {
       const controller = new AbortController();
       const stop = (): void => controller.abort(new Error(`aborted: ${moment}`));
       let looks = 0;
-      const failed = await rig
+      if (moment === 'cut-off') await open.query('BEGIN; UPDATE accounts SET balance = 0 WHERE id = 1');
+      const failed = rig
         .seed({
           signal: controller.signal,
           ...(moment === 'copying' ? { onProgress: stop } : {}),
           mayReplace: () => {
-            if (++looks === 2 && moment === 'cut-off') stop();
+            if (++looks === 2 && moment === 'copied') stop();
             return Promise.resolve();
           },
         })
@@ -251,10 +253,15 @@ describe('a physical seed', () => {
           () => 'it was not aborted',
           (error: Error) => error.message,
         );
-      expect(failed, moment).to.include(`aborted: ${moment}`);
+      if (moment === 'cut-off') {
+        while (!(await slotsOf(rig.blue)).includes(link().name)) await sleep(20);
+        stop();
+      }
+      expect(await failed, moment).to.include(`aborted: ${moment}`);
       expect(await value(rig.green, 'SELECT one FROM precious'), moment).to.equal(1);
       expect(await slotsOf(rig.blue), moment).to.deep.equal([]);
     }
+    await close(open);
     await rig.seed();
     await followSync(link());
     await waitForSync(link(), { timeoutMs: 60_000 });
