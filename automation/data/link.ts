@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { OperationError, messageOf } from '../../infra/lib/errors.ts';
 import type { Colour } from '../../infra/model.ts';
 import type { DatabaseAccess } from '../../infra/platform/databases.ts';
-import { rows, sqlState } from './connect.ts';
+import { row, rows, sqlState } from './connect.ts';
 
 /** One direction of replication: a publication and a slot on `from`, and a subscription on `to`, all of the same name. */
 export interface Link {
@@ -34,14 +34,16 @@ export async function publicationNote(client: pg.Client, name: string): Promise<
 }
 
 /**
- * Creates a logical slot, and replaces one of the same name. PostgreSQL waits for every open writing transaction of the
- * cluster. Rejects with an OperationError if that takes longer than `timeoutMs`.
+ * Creates a logical slot, and replaces one of the same name. Resolves to the LSN at which it begins: it has the transactions that
+ * commit from there on. PostgreSQL waits for every open writing transaction of the cluster. Rejects with an OperationError if that
+ * takes longer than `timeoutMs`.
  */
-export async function createSlot(client: pg.Client, name: string, timeoutMs: number): Promise<void> {
+export async function createSlot(client: pg.Client, name: string, timeoutMs: number): Promise<string> {
   await dropSlot(client, name);
   try {
     await client.query(`SET statement_timeout = ${Math.ceil(timeoutMs)}`);
-    await client.query(`SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, [name]);
+    const sql = `SELECT lsn::text FROM pg_create_logical_replication_slot($1, 'pgoutput')`;
+    return (await row<{ lsn: string }>(client, sql, [name])).lsn;
   } catch (error) {
     // Nothing to clean up: an incomplete slot is temporary and ends with its statement.
     throw new OperationError(

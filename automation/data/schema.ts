@@ -4,6 +4,7 @@ import { bareEnvironment } from '../../infra/lib/child-environment.ts';
 import { OperationError, messageOf } from '../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../infra/platform/databases.ts';
 import { databaseEnvironment } from '../../infra/application/database-url.ts';
+import { identityIn, identityStatement } from '../../infra/application/identity.ts';
 import {
   privilegeStatements,
   revokeWrites,
@@ -24,20 +25,66 @@ export async function mayWrite(client: pg.Client): Promise<boolean> {
   return (await row<{ yes: boolean }>(client, sql)).yes;
 }
 
-/** Prefix of the comment that identifies a database. A dump of the contents does not include this comment. */
-const identityMark = 'greenlight: ';
 const identitySql = `SELECT shobj_description(oid, 'pg_database') AS text FROM pg_database WHERE datname = current_database()`;
 
 /** The identity that a database states, such as `production-blue`; undefined before its first set-up. */
 export async function databaseIdentity(client: pg.Client): Promise<string | undefined> {
   const { text } = await row<{ text: string | null }>(client, identitySql);
-  return text?.startsWith(identityMark) === true ? text.slice(identityMark.length) : undefined;
+  return identityIn(text);
+}
+
+/**
+ * Throws an OperationError if the database must not be emptied or replaced: it states another identity than `identity`, takes part
+ * in a replication, or may be written by the application, which makes it the live one. `evenIfLive` allows the last.
+ */
+export async function requireReplaceable(
+  client: pg.Client,
+  doing: string,
+  identity: string,
+  { evenIfLive = false }: { evenIfLive?: boolean } = {},
+): Promise<void> {
+  const said = await databaseIdentity(client);
+  if (said !== undefined && said !== identity) {
+    throw new OperationError(
+      doing,
+      `it says that it is ${said}, not ${identity}`,
+      'nothing was changed; find out who moved it',
+    );
+  }
+  if (!evenIfLive && (await mayWrite(client))) {
+    throw new OperationError(
+      doing,
+      'the application may write to it, so it is the live one',
+      'nothing was changed; see who is live: npm run status. Where it serves nobody, and the balancer says so: REVOKE app_writer FROM app there, then repeat',
+    );
+  }
+  const slots = await rows<{ name: string }>(
+    client,
+    'SELECT slot_name AS name FROM pg_replication_slots WHERE database = current_database()',
+  );
+  if (slots.length > 0) {
+    const names = slots.map((s) => s.name).join(', ');
+    throw new OperationError(
+      doing,
+      `somebody gets its changes (replication slot ${names})`,
+      'end that replication first',
+    );
+  }
+  for (const { name } of await rows<{ name: string }>(
+    client,
+    'SELECT subname AS name FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE datname = current_database()',
+  )) {
+    throw new OperationError(
+      doing,
+      `it gets changes from elsewhere (subscription ${name})`,
+      'end that replication first',
+    );
+  }
 }
 
 /**
  * Empties the inactive database: drops it with all its sessions and creates it again, with the roles' rights and as
- * `identity`. Throws an OperationError if the database states another identity, takes part in a replication, or may be
- * written by the application, which makes it the live one. `evenIfLive` revokes that right instead of refusing.
+ * `identity`. Throws as `requireReplaceable` does; `evenIfLive` revokes the application's right to write instead of refusing.
  */
 export async function resetDatabase(
   access: DatabaseAccess,
@@ -46,43 +93,7 @@ export async function resetDatabase(
 ): Promise<void> {
   const doing = `emptying the database ${access.database} on port ${access.port}`;
   const locale = await withClient(access, 'admin', async (client) => {
-    const said = await databaseIdentity(client);
-    if (said !== undefined && said !== identity) {
-      throw new OperationError(
-        doing,
-        `it says that it is ${said}, not ${identity}`,
-        'nothing was changed; find out who moved it',
-      );
-    }
-    if (!evenIfLive && (await mayWrite(client))) {
-      throw new OperationError(
-        doing,
-        'the application may write to it, so it is the live one',
-        'nothing was changed; see who is live: npm run status. Where it serves nobody, and the balancer says so: REVOKE app_writer FROM app there, then repeat',
-      );
-    }
-    const slots = await rows<{ name: string }>(
-      client,
-      'SELECT slot_name AS name FROM pg_replication_slots WHERE database = current_database()',
-    );
-    if (slots.length > 0) {
-      const names = slots.map((s) => s.name).join(', ');
-      throw new OperationError(
-        doing,
-        `somebody gets its changes (replication slot ${names})`,
-        'end that replication first',
-      );
-    }
-    for (const { name } of await rows<{ name: string }>(
-      client,
-      'SELECT subname AS name FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE datname = current_database()',
-    )) {
-      throw new OperationError(
-        doing,
-        `it gets changes from elsewhere (subscription ${name})`,
-        'end that replication first',
-      );
-    }
+    await requireReplaceable(client, doing, identity, { evenIfLive });
     if (evenIfLive) await client.query(revokeWrites);
     return await row<{ encoding: string; collate: string; ctype: string }>(
       client,
@@ -103,7 +114,7 @@ export async function resetDatabase(
   );
   await withClient(access, 'admin', async (client) => {
     for (const statement of privilegeStatements(access.admin.user)) await client.query(statement);
-    await client.query(`COMMENT ON DATABASE ${name} IS ${sqlLiteral(identityMark + identity)}`);
+    await client.query(identityStatement(access.database, identity));
   });
 }
 

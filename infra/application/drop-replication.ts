@@ -15,3 +15,6 @@ export const dropReplication = [
   `DO $do$ DECLARE p name; BEGIN
    FOR p IN SELECT pubname FROM pg_publication LOOP EXECUTE format('DROP PUBLICATION %I', p); END LOOP; END $do$`,
 ].map((statement) => statement.replace(/\s*\n\s*/g, ' '));
+
+/** Drops all replication origins: what a copy knows of the progress of its source's subscriptions. As superuser. */
+export const dropOrigins = 'SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin';

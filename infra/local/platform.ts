@@ -13,6 +13,7 @@ import { createLocalMetrics, type PartProcess } from './runtime/metrics.ts';
 import { createLocalAlerts } from './monitoring/alerts.ts';
 import { createLocalBackups } from './postgres/backups.ts';
 import { createLocalDatabases } from './postgres/databases.ts';
+import { supervisedDatabase } from './runtime/supervised-database.ts';
 import { createLocalPreviews } from './runtime/preview.ts';
 import { wipeEnvironment } from './runtime/wipe.ts';
 import { findTool, type ToolName } from '../lib/tools.ts';
@@ -23,6 +24,7 @@ export function createLocalPlatform(options: { redact?: (text: string) => string
   return {
     name: 'local',
     idleColour: 'taken down',
+    seeding: 'physical',
     heldWrites: 'wait at the balancer',
     settlesMs: 0,
     remote: false,
@@ -45,7 +47,7 @@ function connect(layout: Layout, spec: EnvironmentSpec, redact: ((text: string) 
   return {
     name: layout.environment,
     router: createLocalRouter(layout, spec),
-    databases: createLocalDatabases(layout, spec),
+    databases: createLocalDatabases(layout, spec, (colour) => supervisedDatabase(layout, colour)),
     backups: createLocalBackups(layout, spec),
     jobs: createLocalJobs(redact === undefined ? {} : { redact }),
     metrics: createLocalMetrics(layout, spec, processes),
@@ -71,6 +73,7 @@ const neededTools: ToolName[] = [
   'alertmanager',
   'supervisord',
   'postgres',
+  'pg_basebackup',
   'pg_dump',
   'pg_verifybackup',
 ];

@@ -33,8 +33,26 @@ export interface ScratchDatabase {
   dispose(): Promise<void>;
 }
 
+/** What a physical copy of one colour's cluster asks of its caller. */
+export interface CloneOptions {
+  /** Rejects if the database of the target must not be replaced. Asked before anything is done, and again just before it is. */
+  mayReplace(): Promise<void>;
+  /** Called when the files are copied. Resolves to the LSN of the source as of which the copy has to be. */
+  cutOff(): Promise<string>;
+  /** Bytes of files copied so far; `totalBytes` is the source's estimate and may grow. */
+  onProgress?(progress: { bytes: number; totalBytes: number }): void;
+  signal?: AbortSignal;
+}
+
 export interface Databases {
   of(colour: Colour): Promise<DatabaseAccess>;
+  /**
+   * Makes the cluster of `to` a physical copy of that of `from`: all transactions that committed before the LSN of `cutOff`, and no
+   * other. The copy has the passwords, the certificate, the port and the identity of `to`. It has no tie to another database, and the
+   * application may not write to it. Where it rejects, `to` has what it had before, and its server runs. After a crash a
+   * repeat is enough. Absent: the platform cannot do that.
+   */
+  clone?(from: Colour, to: Colour, options: CloneOptions): Promise<void>;
   /**
    * A new cluster with an empty database and the three roles. `dispose` removes it; after a crash, a later
    * release does.

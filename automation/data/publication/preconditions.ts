@@ -13,7 +13,11 @@ export type { Finding } from './publishable.ts';
 export interface PreconditionSettings {
   /** Age of an open transaction, s, above which it is reported: it delays the start of the replication and the cutover. */
   openTransactionSeconds: number;
+  /** Whether the inactive side becomes a physical copy of the live one; else its rows are copied. */
+  physical: boolean;
 }
+
+const defaults: PreconditionSettings = { openTransactionSeconds: 10, physical: false };
 
 type Check = (client: pg.Client, settings: PreconditionSettings) => Promise<Omit<Finding, 'side'>[]>;
 
@@ -24,8 +28,9 @@ type Check = (client: pg.Client, settings: PreconditionSettings) => Promise<Omit
 export async function preconditions(
   live: DatabaseAccess,
   inactive?: DatabaseAccess,
-  settings: PreconditionSettings = { openTransactionSeconds: 10 },
+  options: Partial<PreconditionSettings> = {},
 ): Promise<Finding[]> {
+  const settings = { ...defaults, ...options };
   const source = await connect(live, 'admin');
   const target =
     inactive === undefined
@@ -49,8 +54,12 @@ export async function preconditions(
 }
 
 /** Throws an OperationError that lists every unmet precondition with its cure. Resolves to the warnings. */
-export async function requirePreconditions(live: DatabaseAccess, inactive?: DatabaseAccess): Promise<Finding[]> {
-  const found = await preconditions(live, inactive);
+export async function requirePreconditions(
+  live: DatabaseAccess,
+  inactive?: DatabaseAccess,
+  options?: Partial<PreconditionSettings>,
+): Promise<Finding[]> {
+  const found = await preconditions(live, inactive, options);
   const errors = found.filter(isError);
   if (errors.length === 0) return found;
   throw new OperationError(
@@ -102,15 +111,29 @@ const foreignTables = listed(
 const materialisedViews = listed(
   'warning',
   ofKind('m'),
-  (name) => `materialised view ${name} is not replicated: it is built and filled anew on the inactive side`,
+  (name) => `materialised view ${name} is not replicated: the inactive side has it as of the copy`,
   (name) => `refresh it after the cutover if it must be newer than the copy: REFRESH MATERIALIZED VIEW ${name}`,
 );
-const largeObjects = listed(
-  'error',
-  `SELECT count(*)::text AS name FROM pg_largeobject_metadata HAVING count(*) > 0`,
-  (count) => `${count} large objects: they are not replicated`,
-  () => 'keep their content in a bytea column or outside the database, and remove them with lo_unlink',
-);
+/** A physical copy has those that are there by then. */
+const largeObjects: Check = async (client, { physical }) =>
+  (
+    await rows<{ count: string }>(
+      client,
+      'SELECT count(*)::text AS count FROM pg_largeobject_metadata HAVING count(*) > 0',
+    )
+  ).map(({ count }) =>
+    physical
+      ? {
+          severity: 'warning',
+          found: `${count} large objects: those written or changed from now on are not replicated`,
+          cure: 'see that the application writes none during the release, or keep their content in a bytea column',
+        }
+      : {
+          severity: 'error',
+          found: `${count} large objects: they are not replicated`,
+          cure: 'keep their content in a bytea column or outside the database, and remove them with lo_unlink',
+        },
+  );
 const prepared = listed(
   'error',
   `SELECT gid AS name FROM pg_prepared_xacts WHERE database = current_database() ORDER BY 1`,
@@ -146,7 +169,7 @@ const foreignSubscriptions = listed(
 );
 
 /** Triggers that also fire for replicated rows. Their effects on other tables are replicated already, and would be repeated. */
-const actingTriggers = listed(
+const actingTriggers: Check = listed(
   'warning',
   `SELECT format('%s on %s', t.tgname, t.tgrelid::regclass) AS name FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
    JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -154,6 +177,9 @@ const actingTriggers = listed(
   (name) => `trigger ${name} is ENABLE ALWAYS or REPLICA: it fires for replicated rows as well`,
   () => 'see that it changes only the row itself; anything else would be done twice',
 );
+
+/** A physical copy has the triggers of the live side. */
+const copiedTriggers: Check = async (client, settings) => (settings.physical ? actingTriggers(client, settings) : []);
 
 /** What two directions and their initial copies need. PostgreSQL copies two tables at a time, with a worker for each. */
 const needed = { slots: 3, senders: 3, workers: 4 };
@@ -221,5 +247,6 @@ const liveChecks = [
   strayRights,
   materialisedViews,
   strangeSlots,
+  copiedTriggers,
 ];
 const inactiveChecks = [capacity, foreignSubscriptions, prepared, openWrites, openReads, actingTriggers];

@@ -3,7 +3,7 @@ import { requireBothWays } from '../publication/both-ways.ts';
 import { row, rows } from '../connect.ts';
 import { createSlot, linkBetween, type Link, type Side } from '../link.ts';
 import { createPublication } from '../publication/publication.ts';
-import { createSubscription } from './subscription.ts';
+import { beginAt, createSubscription } from './subscription.ts';
 
 /**
  * The way back: replication from the new colour to the old one, so that a rollback keeps the data that the old schema can
@@ -36,19 +36,10 @@ export async function prepareReverse(oldSide: Side, newSide: Side, sessions: Ses
   return link;
 }
 
-/**
- * Makes the way back start at the present end of the new side's log. Call it during the hold, after the last forward
- * change. It advances the replication origin, which survives a crash; an advanced slot is durable only after a checkpoint.
- */
+/** Makes the way back start at the present end of the new side's log. Call it during the hold, after the last forward change. */
 export async function startHere(link: Link, sessions: Sessions): Promise<void> {
   const { lsn } = await row<{ lsn: string }>(sessions.new, 'SELECT pg_current_wal_insert_lsn()::text AS lsn');
-  // The message makes the commit flush the log, and the progress with it.
-  await sessions.old.query('SET synchronous_commit = on');
-  await sessions.old.query(
-    `SELECT pg_replication_origin_advance('pg_' || oid, $2::pg_lsn), pg_logical_emit_message(true, 'greenlight', 'start')
-     FROM pg_subscription WHERE subname = $1`,
-    [link.name, lsn],
-  );
+  await beginAt(link, sessions.old, lsn);
 }
 
 /** State of the old side's subscription: `prepared` means that it exists and is disabled. */

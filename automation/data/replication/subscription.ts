@@ -59,6 +59,20 @@ export function connectionInfo(access: DatabaseAccess): string {
     .join(' ');
 }
 
+/**
+ * Makes a disabled subscription begin at `lsn` of its publisher. It advances the replication origin, which survives a crash; an
+ * advanced slot is durable only after a checkpoint.
+ */
+export async function beginAt({ name }: Link, client: pg.Client, lsn: string): Promise<void> {
+  // The message makes the commit flush the log, and the progress with it.
+  await client.query('SET synchronous_commit = on');
+  await client.query(
+    `SELECT pg_replication_origin_advance('pg_' || oid, $2::pg_lsn), pg_logical_emit_message(true, 'greenlight', 'start')
+     FROM pg_subscription WHERE subname = $1`,
+    [name, lsn],
+  );
+}
+
 /** Starts a disabled subscription. Throws an OperationError while the opposite direction runs. */
 export async function enableSubscription(link: Link, source: pg.Client, target: pg.Client): Promise<void> {
   await requireOneDirection(link, source, target);

@@ -2,14 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { hasCode, OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import { revokeWrites, sqlIdentifier } from '../../../infra/application/roles.ts';
+import type { CloneOptions } from '../../../infra/platform/databases.ts';
 import { close, connect, row, rows, withClient } from '../connect.ts';
 import { schemaFingerprint } from './fingerprint.ts';
 import { identitiesOf } from '../publication/identity.ts';
 import { createSlot, dropSlot, linkBetween, type Link, type Side } from '../link.ts';
-import { requirePreconditions } from '../publication/preconditions.ts';
+import { requirePreconditions, type Finding } from '../publication/preconditions.ts';
 import { allTables, createPublication } from '../publication/publication.ts';
 import { refreshMaterialisedViews } from '../schema.ts';
-import { createSubscription, dropSubscription } from './subscription.ts';
+import { beginAt, createSubscription, dropSubscription, enableSubscription } from './subscription.ts';
 import { quietTriggers } from './triggers.ts';
 import { noTries, revive } from './revive.ts';
 import { measure, replayed, type SyncStatus } from './sync-state.ts';
@@ -18,36 +19,105 @@ export { syncStatus, type SyncStatus } from './sync-state.ts';
 
 /** How long creating the slot may wait for open transactions, ms. */
 const slotMs = 30_000;
+/** The same after a physical copy, which would have to be made again. */
+const slotAfterCopyMs = 300_000;
 /** PostgreSQL restarts a worker within 5 s (wal_retrieve_retry_interval). One that is absent for longer cannot run, ms. */
 const workerMs = 15_000;
 const pollMs = 200;
 
+interface StartSync {
+  /** Aborts between two steps. */
+  signal?: AbortSignal | undefined;
+  /** Gets findings that do not prevent the replication. */
+  onWarning?: ((text: string) => void) | undefined;
+}
+
 /**
  * Starts the replication from `from` (live) to `to`: an initial copy of all tables, then every change. `to` must have the
  * schema without rows (`copySchema`), and becomes read-only for the application. Replaces what an earlier attempt left.
- * Throws an OperationError that lists every unmet precondition, before anything is published. `signal` aborts between two
- * steps. `onWarning` gets findings that do not prevent the replication.
+ * Throws an OperationError that lists every unmet precondition, before anything is published.
  */
-export async function startSync(
+export const startSync = (from: Side, to: Side, options: StartSync = {}): Promise<Link> =>
+  starting(
+    from,
+    to,
+    options,
+    () => requirePreconditions(from.access, to.access),
+    (link) =>
+      onBoth(link, async (source, target) => {
+        await target.query(revokeWrites);
+        await createSlot(source, link.name, slotMs);
+        await quietTriggers(source, target);
+        options.signal?.throwIfAborted();
+        await createSubscription(source, target, link, { copyData: true, enabled: true });
+      }),
+  );
+
+/**
+ * As `startSync`, by a physical copy: `clone` makes the cluster of `to` a copy of that of `from` as of the LSN that it is given, and
+ * every change after it is replicated. The subscription is disabled until `followSync`, so that migrations meet no apply worker.
+ */
+export const startSyncByClone = (
   from: Side,
   to: Side,
-  { signal, onWarning }: { signal?: AbortSignal; onWarning?: (text: string) => void } = {},
+  clone: (cutOff: CloneOptions['cutOff']) => Promise<void>,
+  options: StartSync = {},
+): Promise<Link> =>
+  starting(
+    from,
+    to,
+    options,
+    () => requirePreconditions(from.access, undefined, { physical: true }),
+    async (link) => {
+      let begin: string | undefined;
+      // Ends the session that waits for open transactions.
+      const stop = (): void =>
+        void withClient(from.access, 'admin', (other) => dropSlot(other, link.name)).catch(() => 0);
+      await clone(async () => {
+        options.signal?.addEventListener('abort', stop);
+        const slot = (source: pg.Client): Promise<string> => createSlot(source, link.name, slotAfterCopyMs);
+        begin = await withClient(from.access, 'admin', slot, { statementMs: slotAfterCopyMs }).finally(() =>
+          options.signal?.removeEventListener('abort', stop),
+        );
+        return begin;
+      });
+      if (begin === undefined) throw new Error('the copy was made without a cut-off');
+      const lsn = begin;
+      await onBoth(link, async (source, target) => {
+        await quietTriggers(source, target);
+        options.signal?.throwIfAborted();
+        await createSubscription(source, target, link, { copyData: false, enabled: false });
+        await beginAt(link, target, lsn);
+      });
+    },
+  );
+
+/** Enables the subscription of `startSyncByClone`. Throws an OperationError while the opposite direction runs. */
+export const followSync = (link: Link): Promise<void> =>
+  onBoth(link, (source, target) => enableSubscription(link, source, target));
+
+const onBoth = <T>({ from, to }: Link, work: (source: pg.Client, target: pg.Client) => Promise<T>): Promise<T> =>
+  withClient(from.access, 'admin', (source) => withClient(to.access, 'admin', (target) => work(source, target)));
+
+/** Publishes all tables of `from`, then lets `subscribe` do the rest. Undoes all of it if that rejects. */
+async function starting(
+  from: Side,
+  to: Side,
+  { signal, onWarning }: StartSync,
+  require: () => Promise<Finding[]>,
+  subscribe: (link: Link) => Promise<void>,
 ): Promise<Link> {
   const link = linkBetween(from, to);
   await stopSync(link);
-  const warnings = await requirePreconditions(from.access, to.access);
-  for (const { found, cure } of warnings) onWarning?.(`${found}; ${cure}`);
-  const [source, target] = await Promise.all([connect(from.access, 'admin'), connect(to.access, 'admin')]);
+  for (const { found, cure } of await require()) onWarning?.(`${found}; ${cure}`);
   try {
-    await target.query(revokeWrites);
-    const fingerprint = await schemaFingerprint(source);
-    const tables = await allTables(source);
-    signal?.throwIfAborted();
-    await createPublication(source, link.name, tables, JSON.stringify(fingerprint), await identitiesOf(source));
-    await createSlot(source, link.name, slotMs);
-    await quietTriggers(source, target);
-    signal?.throwIfAborted();
-    await createSubscription(source, target, link, { copyData: true, enabled: true });
+    await withClient(from.access, 'admin', async (source) => {
+      const fingerprint = await schemaFingerprint(source);
+      const tables = await allTables(source);
+      signal?.throwIfAborted();
+      await createPublication(source, link.name, tables, JSON.stringify(fingerprint), await identitiesOf(source));
+    });
+    await subscribe(link);
     return link;
   } catch (error) {
     await stopSync(link).catch(() => undefined);
@@ -56,12 +126,8 @@ export async function startSync(
       'starting the replication',
       messageOf(error),
       'put that right, then repeat: what was begun is undone',
-      {
-        cause: error,
-      },
+      { cause: error },
     );
-  } finally {
-    await Promise.all([close(source), close(target)]);
   }
 }
 

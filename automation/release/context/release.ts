@@ -30,7 +30,7 @@ interface Facts {
   definition: ReleaseDefinition;
   environment: EnvironmentName;
   to: Placement;
-  platform: Pick<Platform, 'idleColour' | 'heldWrites' | 'settlesMs'>;
+  platform: Pick<Platform, 'idleColour' | 'heldWrites' | 'settlesMs' | 'seeding'>;
 }
 
 export type FirstGoLive = Facts & FirstKind;

@@ -12,6 +12,7 @@ export function withSecretsMasked(environment: Environment): Environment {
   return {
     ...environment,
     databases: {
+      ...databases,
       of: async (colour) => known(await databases.of(colour)),
       scratch: async (purpose) => {
         const scratch = await databases.scratch(purpose);

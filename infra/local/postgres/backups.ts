@@ -1,18 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
-import pg from 'pg';
 import { move } from '../../lib/atomic-file.ts';
-import { bareEnvironment } from '../../lib/child-environment.ts';
-import { databaseEnvironment, databaseUrl } from '../../application/database-url.ts';
 import { OperationError } from '../../lib/errors.ts';
 import type { Colour, EnvironmentSpec } from '../../model.ts';
 import type { Backup, Backups } from '../../platform/backups.ts';
-import type { DatabaseAccess, ScratchDatabase } from '../../platform/databases.ts';
-import { toolPath } from '../../lib/tools.ts';
+import type { ScratchDatabase } from '../../platform/databases.ts';
 import type { Layout } from '../lib/layout.ts';
-import { endsWithParent, isAlive } from '../../lib/lifetimes.ts';
+import { isAlive } from '../../lib/lifetimes.ts';
+import { beside, checkSpace, copyCluster, inspect, keepLog, linkTablespaces, reasonOf } from './base-backup.ts';
 import {
   configurationFile,
   consistentLsn,
@@ -26,9 +22,6 @@ import {
 import { colourAccess } from './databases.ts';
 import { restoreInto } from './restore.ts';
 import { openScratch } from './scratch.ts';
-
-/** Space for the write-ahead log written during the backup, bytes, in addition to the data. */
-const spareBytes = 128 * 1024 * 1024;
 
 /** Physical backups by pg_basebackup, each a directory below `backups/`. */
 export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backups {
@@ -46,7 +39,9 @@ export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backu
       const source = await inspect(access);
       await checkSpace(layout.backups(), source.bytes);
       await mkdir(work, { mode: 0o700 });
-      await copyCluster(access, join(work, 'data'));
+      const keeper = await keepLog(access);
+      await copyCluster(access, source, join(work, 'data'), { signal: keeper.lost }).finally(() => keeper.client.end());
+      await linkTablespaces(join(work, 'data'), beside);
       await writeFile(join(work, configurationFile), `${JSON.stringify(configuration, null, 2)}\n`, {
         mode: 0o600,
         flush: true,
@@ -68,7 +63,7 @@ export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backu
     } catch (error) {
       await rm(work, { recursive: true, force: true }).catch(() => undefined);
       if (error instanceof OperationError) throw error;
-      throw new OperationError(doing, reason(error), 'free disk space or fix permissions, then repeat', {
+      throw new OperationError(doing, reasonOf(error), 'free disk space or fix permissions, then repeat', {
         cause: error,
       });
     }
@@ -151,46 +146,3 @@ function checkedId(id: string): string {
     'choose one from: npm run status',
   );
 }
-
-async function inspect(access: DatabaseAccess): Promise<{ bytes: number; systemIdentifier: string }> {
-  const client = new pg.Client({ connectionString: databaseUrl(access, 'admin') });
-  await client.connect();
-  try {
-    const { rows } = await client.query<{ bytes: string; id: string }>(
-      'SELECT sum(pg_database_size(oid))::text AS bytes, (SELECT system_identifier::text FROM pg_control_system()) AS id FROM pg_database',
-    );
-    return { bytes: Number(rows[0]?.bytes), systemIdentifier: String(rows[0]?.id) };
-  } finally {
-    await client.end();
-  }
-}
-
-/** Rejects if there is too little space, because a full disk would stop the live database. */
-async function checkSpace(directory: string, dataBytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(directory);
-  const megabytes = (bytes: number): string => `${Math.round(bytes / 1024 / 1024)} MB`;
-  const [free, needed] = [bavail * bsize, dataBytes + spareBytes];
-  if (free < needed)
-    throw new Error(`${megabytes(free)} are free in ${directory}, but ${megabytes(needed)} are needed`);
-}
-
-async function copyCluster(access: DatabaseAccess, data: string): Promise<void> {
-  const args = [
-    '--pgdata',
-    data,
-    '--format=plain',
-    '--wal-method=stream',
-    '--checkpoint=fast',
-    '--manifest-checksums=CRC32C',
-    '--no-password',
-  ];
-  const [command = '', ...rest] = endsWithParent([toolPath('pg_basebackup'), ...args], 'INT');
-  await execa(command, rest, {
-    ...bareEnvironment({ LC_ALL: 'C', ...databaseEnvironment(access, 'admin') }),
-  });
-}
-
-const reason = (error: unknown): string => {
-  const { stderr, message } = error as { stderr?: string; message: string };
-  return stderr === undefined || stderr === '' ? message : stderr.trim().split('\n').slice(-3).join('\n');
-};

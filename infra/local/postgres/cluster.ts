@@ -36,7 +36,14 @@ const pidFile = (spec: Pick<ClusterSpec, 'directory'>): string => join(dataDirec
 export const serverLog = (spec: Pick<ClusterSpec, 'directory'>): string => join(spec.directory, 'server.log');
 
 /** Starts the cluster and waits until `admin` can log in. The server ends with this program, even if that is killed. */
-export async function startCluster(spec: ClusterSpec): Promise<void> {
+export const startCluster = (spec: ClusterSpec): Promise<void> =>
+  startServer(spec, (pid, signal) => untilReady(spec, pid, signal));
+
+/** Starts a server that ends with this program, and waits for `ready`. If that rejects, the server is stopped again. */
+export async function startServer(
+  spec: ClusterSpec,
+  ready: (pid: number | undefined, ended: AbortSignal) => Promise<undefined>,
+): Promise<void> {
   const server = serverCommand(spec, { endWithParent: true });
   const log = await open(serverLog(spec), 'a', 0o600);
   const [command = '', ...args] = server.argv;
@@ -54,7 +61,7 @@ export async function startCluster(spec: ClusterSpec): Promise<void> {
   child.unref();
   const failed = new AbortController();
   const outcome = await Promise.race([
-    untilReady(spec, child.pid, failed.signal).catch((error: Error) => error),
+    ready(child.pid, failed.signal).catch((error: Error) => error),
     ended.then(async (how) => startFailed(spec, how, (await isFree(spec.port)) ? 'failed' : 'port-in-use')),
   ]);
   failed.abort();
@@ -66,13 +73,18 @@ export async function startCluster(spec: ClusterSpec): Promise<void> {
 
 /** Checks the server's pid file before logging in, because another server could be listening on the same port. */
 async function untilReady(spec: ClusterSpec, pid: number | undefined, signal: AbortSignal): Promise<undefined> {
-  const ready = async () => {
-    const lines = (await readFile(pidFile(spec), 'utf8').catch(() => '')).split('\n');
-    return (lines[0] === String(pid) && lines[statusLine]?.trim() === 'ready') || undefined;
-  };
-  if (!(await poll(ready, { everyMs: pollMs, timeoutMs: startMs, signal })))
+  if (!(await poll(() => saysReady(spec, pid), { everyMs: pollMs, timeoutMs: startMs, signal })))
     throw await startFailed(spec, `it is not ready after ${startMs} ms`, 'timeout');
   await waitUntilReady(clusterAccess(spec), startMs, signal);
+}
+
+/** Whether the server of that process id says that it accepts sessions that may write; undefined until it does. */
+export async function saysReady(
+  spec: Pick<ClusterSpec, 'directory'>,
+  pid: number | undefined,
+): Promise<true | undefined> {
+  const lines = (await readFile(pidFile(spec), 'utf8').catch(() => '')).split('\n');
+  return (lines[0] === String(pid) && lines[statusLine]?.trim() === 'ready') || undefined;
 }
 
 async function startFailed(spec: ClusterSpec, how: string, code: ErrorCode): Promise<OperationError> {
@@ -121,8 +133,7 @@ export async function serverPid(spec: Pick<ClusterSpec, 'directory'>): Promise<n
 
 /** Stops and deletes the cluster. No-op if it does not exist. Rejects as `isOwn` does. */
 export async function destroyCluster(spec: OwnCluster): Promise<void> {
-  if (!(await isOwn(spec))) return;
-  await stopCluster(spec);
+  if (await isOwn(spec)) await stopCluster(spec);
   await deleteCluster(spec);
 }
 

@@ -13,6 +13,7 @@ import {
 } from '../../application/roles.ts';
 import { toolPath } from '../../lib/tools.ts';
 import { endsWithParent, isAlive } from '../../lib/lifetimes.ts';
+import { linkTablespaces, tablespacesOf } from './base-backup.ts';
 import { hostBasedAuthentication, serverSettings } from './settings.ts';
 import { runSingleUser } from './single-user.ts';
 import { serverUser, unprivileged } from './unprivileged.ts';
@@ -87,6 +88,41 @@ export async function createCluster(spec: ClusterSpec, options: { durable?: bool
  */
 export async function layOut(spec: ClusterSpec, fill: (data: string) => Promise<void>): Promise<void> {
   await refuseForeign(spec);
+  await makeAside(spec, fill, async (work) => {
+    await refuseForeign(spec);
+    await move(work, spec.directory);
+  });
+}
+
+/**
+ * As `layOut`, in the place of the whole cluster of that name. `stop` is called when the new one is whole, and ends the server of
+ * the old one. If this program is killed between two renames, there is no cluster: `layOut` makes one.
+ */
+export async function layOutInstead(
+  spec: ClusterSpec,
+  fill: (data: string) => Promise<void>,
+  stop: () => Promise<void>,
+): Promise<void> {
+  const { directory } = spec;
+  await makeAside(spec, fill, async (work) => {
+    if (!(await isOwn(spec))) throw new Error(`${directory} is gone`);
+    await stop();
+    const old = doomed(directory);
+    await move(directory, old);
+    await move(work, directory).catch(async (error: unknown) => {
+      await move(old, directory);
+      throw error;
+    });
+    await rm(old, { recursive: true, force: true });
+  });
+}
+
+/** Makes a whole cluster aside and calls `place`, which gives it its name. */
+async function makeAside(
+  spec: ClusterSpec,
+  fill: (data: string) => Promise<void>,
+  place: (work: string) => Promise<void>,
+): Promise<void> {
   await mkdir(dirname(spec.directory), { recursive: true, mode: 0o700 });
   await removeAbandoned(spec.directory);
   const work = await mkdtemp(`${spec.directory}.new-${process.pid}-`);
@@ -96,10 +132,10 @@ export async function layOut(spec: ClusterSpec, fill: (data: string) => Promise<
     await giveToServer(work);
     await giveToServer(data);
     await fill(data);
+    await linkTablespaces(data, tablespacesOf(dataDirectory(spec)));
     await writeSettings(spec, work);
     await replaceFile(join(work, markerFile), `${JSON.stringify({ cluster: spec.name })}\n`, { mode: 0o644 });
-    await refuseForeign(spec);
-    await move(work, spec.directory);
+    await place(work);
   } catch (error) {
     await rm(work, { recursive: true, force: true });
     if (error instanceof OperationError) throw error;
@@ -130,7 +166,7 @@ const exists = (path: string): Promise<boolean> =>
 
 /** Deletes directories beside `directory` whose creation or deletion was interrupted because the program ended. */
 async function removeAbandoned(directory: string): Promise<void> {
-  for (const name of await readdir(dirname(directory))) {
+  for (const name of await readdir(dirname(directory)).catch(() => [])) {
     const owner = /\.(?:new|deleted)-(\d+)-/.exec(name)?.[1];
     if (owner === undefined || !name.startsWith(`${basename(directory)}.`) || isAlive(Number(owner))) continue;
     // Retries, because a child process of that program may still be writing.
@@ -154,15 +190,21 @@ export function serverCommand(
   };
 }
 
-/** Deletes the cluster, which must not be running. No-op if it does not exist. Rejects as `isOwn` does. */
+/**
+ * Deletes the cluster, which must not be running, and its interrupted copies beside it. No-op if it does not exist. Rejects as
+ * `isOwn` does.
+ */
 export async function deleteCluster(spec: OwnCluster): Promise<void> {
-  if (!(await isOwn(spec))) return;
   const { directory } = spec;
+  await removeAbandoned(directory);
+  if (!(await isOwn(spec))) return;
   // Renamed first, so that a crash during deletion does not leave an incomplete cluster at the original path.
-  const toDelete = join(dirname(directory), `${basename(directory)}.deleted-${process.pid}-${Date.now()}`);
-  await move(directory, toDelete);
-  await rm(toDelete, { recursive: true, force: true });
+  const old = doomed(directory);
+  await move(directory, old);
+  await rm(old, { recursive: true, force: true });
 }
+
+const doomed = (directory: string): string => `${directory}.deleted-${process.pid}-${Date.now()}`;
 
 /** A cluster to delete. `name`: the name that its marker file must have. */
 export type OwnCluster = Pick<ClusterSpec, 'directory'> & { name?: string };
@@ -240,7 +282,7 @@ const cannotCreate = (spec: ClusterSpec, found: string, cause?: unknown): Operat
   );
 
 /** Writes settings and certificate into `directory`, for a cluster that will be at `spec.directory`. */
-async function writeSettings(spec: ClusterSpec, directory: string): Promise<void> {
+export async function writeSettings(spec: ClusterSpec, directory: string): Promise<void> {
   const at = (file: string): string => join(spec.directory, file);
   const settings = serverSettings({
     port: spec.port,

@@ -1,10 +1,11 @@
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { cp, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { dropReplication } from '../../application/drop-replication.ts';
 import { applicationDatabase, passwordStatement, revokeWrites } from '../../application/roles.ts';
+import { linkTablespaces, tablespacesOf } from './base-backup.ts';
 import { layOut, type ClusterSpec } from './create.ts';
 import { runSingleUser } from './single-user.ts';
 import { serverUser } from './unprivileged.ts';
@@ -16,12 +17,15 @@ import { serverUser } from './unprivileged.ts';
  */
 export async function restoreInto(spec: ClusterSpec, backupData: string): Promise<void> {
   await layOut(spec, async (data) => {
-    await cp(backupData, data, { recursive: true, mode: constants.COPYFILE_FICLONE });
+    const copy = { recursive: true, verbatimSymlinks: true, mode: constants.COPYFILE_FICLONE };
+    await cp(backupData, data, copy);
+    if (existsSync(tablespacesOf(backupData))) await cp(tablespacesOf(backupData), tablespacesOf(data), copy);
+    await linkTablespaces(data, tablespacesOf(data));
     // Drops settings made by ALTER SYSTEM for the original, such as a synchronous standby that would block commits.
     await writeFile(join(data, 'postgresql.auto.conf'), '');
     await rm(join(data, 'backup_manifest'));
     const user = serverUser();
-    if (user !== undefined) await execa('chown', ['-R', `${user.uid}:${user.gid}`, data], bareEnvironment());
+    if (user !== undefined) await execa('chown', ['-R', `${user.uid}:${user.gid}`, dirname(data)], bareEnvironment());
     await runSingleUser(data, applicationDatabase, [
       ...dropReplication,
       revokeWrites,

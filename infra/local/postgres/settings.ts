@@ -65,6 +65,22 @@ log_checkpoints = off
 lc_messages = 'C'
 `;
 
+/**
+ * `postgresql.auto.conf` of a copy that follows its source up to `lsn` and is promoted there. The record that begins at `lsn` is
+ * not applied: it may be the commit with which the logical slot begins. `primary`: connection string of the source.
+ */
+export const recoverySettings = (primary: string, lsn: string): string =>
+  `primary_conninfo = ${quote(primary)}
+recovery_target_lsn = ${quote(lsn)}
+recovery_target_inclusive = off
+recovery_target_action = 'promote'
+# Nobody reads from it, so its limits need not be those of the source.
+hot_standby = off
+# Its subscriptions are those of the source.
+max_logical_replication_workers = 0
+wal_receiver_status_interval = 1s
+`;
+
 /** `pg_hba.conf`: TLS and a password for everybody. The first matching line applies; no match means refused. */
 export const hostBasedAuthentication = `# Written by Greenlight; manual changes are overwritten.
 hostssl  all          all    127.0.0.1/32  scram-sha-256

@@ -10,8 +10,8 @@ import {
   isCluster,
   serverCommand,
   waitUntilReady,
-  type ClusterSpec,
 } from '../postgres/cluster.ts';
+import { colourCluster } from '../postgres/databases.ts';
 import type { Program } from '../supervisor/config.ts';
 import { layoutOf, place, type Handler } from './handler.ts';
 import { readProgram, removeProgram, startProgram } from './supervised.ts';
@@ -33,7 +33,7 @@ export const cluster: Handler<Inputs> = {
   inputs,
   async create(of) {
     const layout = layoutOf(of);
-    const spec = specOf(layout, of);
+    const spec = colourCluster(layout, of.colour, of);
     await createCluster(spec);
     await startProgram(layout, serverOf(layout, of));
     await waitUntilReady(clusterAccess(spec), readySeconds * 1000);
@@ -70,22 +70,10 @@ async function refuseLive(layout: Layout, colour: Colour): Promise<void> {
   );
 }
 
-const nameOf = ({ colour }: Inputs): string => `database.${colour}`;
+/** Name of the program that is the server of a colour. */
+export const nameOf = ({ colour }: Pick<Inputs, 'colour'>): string => `database.${colour}`;
 
 const clusterOf = ({ environment, colour }: Inputs): string => `${environment}-${colour}`;
-
-const specOf = (layout: Layout, of: Inputs): ClusterSpec => ({
-  directory: layout.database(of.colour),
-  port: of.port,
-  name: clusterOf(of),
-  certificates: layout.certificates(),
-  maxConnections: of.maxConnections,
-  passwords: {
-    admin: layout.secret(`${of.colour}-admin`),
-    owner: layout.secret(`${of.colour}-owner`),
-    app: layout.secret(`${of.colour}-app`),
-  },
-});
 
 /** SIGINT is PostgreSQL's fast shutdown. Only the postmaster gets it and stops its children itself. */
 const serverOf = (layout: Layout, of: Inputs): Program => ({

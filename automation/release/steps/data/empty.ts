@@ -3,7 +3,8 @@ import { stackName, type Colour, type EnvironmentName } from '../../../../infra/
 import type { DatabaseAccess } from '../../../../infra/platform/databases.ts';
 import { revokeWrites } from '../../../../infra/application/roles.ts';
 import { withClient } from '../../../data/connect.ts';
-import { resetDatabase } from '../../../data/schema.ts';
+import type { Side } from '../../../data/link.ts';
+import { requireReplaceable, resetDatabase } from '../../../data/schema.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import { situation } from '../../context/situation.ts';
 
@@ -48,6 +49,17 @@ export const empty = (
     if (!evenIfLive) await refuseLive(context, environment, colour, 'emptying its database');
     await resetDatabase(access, stackName(environment, colour), { evenIfLive });
   });
+
+/** Rejects if a colour's database must not be replaced by a copy, for the reasons for which `empty` does. Its server must run. */
+export async function requireIdle(
+  context: Pick<ReleaseContext, 'connect'>,
+  environment: EnvironmentName,
+  { colour, access }: Side,
+): Promise<void> {
+  await refuseLive(context, environment, colour, 'replacing its database');
+  const doing = `replacing the database of ${colour} in ${environment}`;
+  await withClient(access, 'admin', (client) => requireReplaceable(client, doing, stackName(environment, colour)));
+}
 
 /** Asks the balancer, as the record may be old. */
 async function refuseLive(

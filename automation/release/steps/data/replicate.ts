@@ -1,78 +1,148 @@
+import type { CloneOptions } from '../../../../infra/platform/databases.ts';
 import { requireBothWays } from '../../../data/publication/both-ways.ts';
 import { withClient } from '../../../data/connect.ts';
 import type { Link } from '../../../data/link.ts';
 import { copySchema } from '../../../data/schema.ts';
-import { startSync, stopSync, waitForSync } from '../../../data/replication/sync.ts';
+import { followSync, startSync, startSyncByClone, stopSync, waitForSync } from '../../../data/replication/sync.ts';
 import { syncFacts } from '../../../data/replication/sync-facts.ts';
 import { syncGate } from '../../../gates/data/data.ts';
+import { formatBytes, formatDuration } from '../../../journal/format.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import type { Replacement } from '../../context/release.ts';
 import type { Step } from '../../context/stage.ts';
 import { linkOf } from '../traffic/link.ts';
-import { empty } from './empty.ts';
+import { empty, requireIdle } from './empty.ts';
 import { migrate } from './migrate.ts';
 
 /** Longest initial copy, ms. */
 const syncTimeoutMs = 3_600_000;
 
-/** Schema, initial copy, and everything since; then the additive migrations, with the replication running. The signal ends it. */
-export function replicating({ definition, from, to }: Replacement): Step<AbortSignal>[] {
-  const link = (context: ReleaseContext) => linkOf(context, from.colour, to.colour);
-  return [
-    {
-      says: `copy the schema from ${from.colour} to ${to.colour}, and replicate all data`,
-      do: async (context, ended) => replicate(context, await link(context), ended),
-    },
-    {
-      says: `expand migrations of ${to.version} on ${to.colour}, with the replication running`,
-      async do(context) {
-        const { jobs } = await context.connect();
-        const { access } = (await link(context)).to;
-        await migrate(context, 'expand', { access, artefact: context.artefact(), where: to.colour, jobs });
-      },
-    },
-    {
-      says: 'see that changes can flow to the migrated database, and back',
-      do: async (context) => {
-        const both = await link(context);
-        await context.act('both-ways', 'see that changes can flow to the migrated database, and back', () =>
-          followable(both),
-        );
-      },
-    },
-    {
-      says: `see that ${to.colour} is at most ${definition.data.maxLagSeconds} s behind`,
-      gates: { sync: 'Replication to the inactive colour' },
-      async do(context, ended) {
-        const both = await link(context);
-        await context.gates([syncGate({ probe: () => syncFacts(both), maxLagSeconds: definition.data.maxLagSeconds })]);
-        ended.throwIfAborted();
-      },
-    },
-  ];
+/**
+ * The data of the live colour, the additive migrations, and everything since. The signal ends it. Where the platform can copy a whole
+ * cluster, the migrations run before the replication starts: a long lock of theirs then keeps nothing waiting.
+ */
+export const replicating = (release: Replacement): Step<AbortSignal>[] =>
+  release.platform.seeding === 'physical'
+    ? [
+        copyCluster(release),
+        expand(release, 'before the replication starts'),
+        bothWays(release),
+        follow(release),
+        behind(release),
+      ]
+    : [copyRows(release), expand(release, 'with the replication running'), bothWays(release), behind(release)];
+
+const link = (context: ReleaseContext, { from, to }: Replacement): Promise<Link> =>
+  linkOf(context, from.colour, to.colour);
+
+const copyCluster = (release: Replacement): Step<AbortSignal> => ({
+  says: `publish ${release.from.colour}, and make ${release.to.colour} a physical copy of its whole database cluster`,
+  do: async (context, ended) => clone(context, await link(context, release), ended),
+});
+
+const follow = (release: Replacement): Step<AbortSignal> => ({
+  says: `replicate what ${release.from.colour} has written since the copy, and all that it writes`,
+  do: async (context, ended) => {
+    const both = await link(context, release);
+    await context.act('sync', `replicate from ${both.from.colour} to ${both.to.colour}`, async () => {
+      await followSync(both);
+      await untilSynced(context, both, ended);
+    });
+  },
+});
+
+const copyRows = (release: Replacement): Step<AbortSignal> => ({
+  says: `copy the schema from ${release.from.colour} to ${release.to.colour}, and replicate all data`,
+  do: async (context, ended) => replicate(context, await link(context, release), ended),
+});
+
+const expand = (release: Replacement, when: string): Step<AbortSignal> => ({
+  says: `expand migrations of ${release.to.version} on ${release.to.colour}, ${when}`,
+  async do(context) {
+    const { jobs } = await context.connect();
+    const { access, colour } = (await link(context, release)).to;
+    await migrate(context, 'expand', { access, artefact: context.artefact(), where: colour, jobs });
+  },
+});
+
+const bothWays = (release: Replacement): Step<AbortSignal> => ({
+  says: 'see that changes can flow to the migrated database, and back',
+  do: async (context) => {
+    const both = await link(context, release);
+    await context.act('both-ways', 'see that changes can flow to the migrated database, and back', () =>
+      followable(both),
+    );
+  },
+});
+
+const behind = (release: Replacement): Step<AbortSignal> => ({
+  says: `see that ${release.to.colour} is at most ${release.definition.data.maxLagSeconds} s behind`,
+  gates: { sync: 'Replication to the inactive colour' },
+  async do(context, ended) {
+    const both = await link(context, release);
+    const { maxLagSeconds } = release.definition.data;
+    await context.gates([syncGate({ probe: () => syncFacts(both), maxLagSeconds })]);
+    ended.throwIfAborted();
+  },
+});
+
+async function clone(context: ReleaseContext, link: Link, ended: AbortSignal): Promise<void> {
+  const { environment } = context;
+  const { from, to } = link;
+  const { databases } = await context.connect();
+  if (databases.clone === undefined) throw new Error('the platform says that it copies clusters, and cannot');
+  const copy = databases.clone.bind(databases);
+  const signal = AbortSignal.any([context.signal, ended]);
+  await context.act('stop-sync', `end a replication to ${to.colour}`, () => stopSync(link));
+  const options: Omit<CloneOptions, 'cutOff'> = {
+    mayReplace: () => requireIdle(context, environment, to),
+    onProgress: progressOf((text) => context.waiting(`copying ${from.colour} to ${to.colour}: ${text}`)),
+    signal,
+  };
+  await context.act('clone', `make ${to.colour} a physical copy of ${from.colour}`, () =>
+    startSyncByClone(from, to, (cutOff) => copy(from.colour, to.colour, { ...options, cutOff }), {
+      signal,
+      onWarning: (text) => context.note(text, 'warning'),
+    }),
+  );
+}
+
+/** Says how much is copied, and how long the rest takes at the average speed so far. */
+function progressOf(say: (text: string) => void): NonNullable<CloneOptions['onProgress']> {
+  const started = performance.now();
+  return ({ bytes, totalBytes }) => {
+    const leftMs = (totalBytes / Math.max(1, bytes) - 1) * (performance.now() - started);
+    const left = bytes === 0 ? '' : `, about ${formatDuration(Math.max(0, leftMs))} left`;
+    say(`${formatBytes(bytes)} of ${formatBytes(totalBytes)}${left}`);
+  };
 }
 
 async function replicate(context: ReleaseContext, link: Link, ended: AbortSignal): Promise<void> {
-  const { environment, journal } = context;
+  const { environment } = context;
   const { from, to } = link;
-  const signal = AbortSignal.any([context.signal, ended]);
   await context.act('stop-sync', `end a replication to ${to.colour}`, () => stopSync(link));
   await empty(context, environment, to.colour, to.access);
   await context.act('schema', `copy the schema from ${from.colour} to ${to.colour}`, () =>
     copySchema(from.access, to.access),
   );
   await context.act('sync', `replicate from ${from.colour} to ${to.colour}`, async () => {
-    await startSync(from, to, { signal, onWarning: (text) => context.note(text, 'warning') });
-    await waitForSync(link, {
-      timeoutMs: syncTimeoutMs,
-      signal,
-      onProgress: ({ tablesReady, tables, lagBytes, lagMs }) => {
-        journal.append({ type: 'sync.progress', direction: 'forward', tablesReady, tables, lagBytes, lagMs });
-        context.waiting(`replicating: ${tablesReady} of ${tables} tables, ${lagBytes} bytes behind`);
-      },
+    await startSync(from, to, {
+      signal: AbortSignal.any([context.signal, ended]),
+      onWarning: (text) => context.note(text, 'warning'),
     });
+    await untilSynced(context, link, ended);
   });
 }
+
+const untilSynced = (context: ReleaseContext, link: Link, ended: AbortSignal): Promise<unknown> =>
+  waitForSync(link, {
+    timeoutMs: syncTimeoutMs,
+    signal: AbortSignal.any([context.signal, ended]),
+    onProgress: ({ tablesReady, tables, lagBytes, lagMs }) => {
+      context.journal.append({ type: 'sync.progress', direction: 'forward', tablesReady, tables, lagBytes, lagMs });
+      context.waiting(`replicating: ${tablesReady} of ${tables} tables, ${formatBytes(lagBytes)} behind`);
+    },
+  });
 
 /** A table that has no way back is found now, and not when users are on the new version. */
 const followable = ({ from, to }: Link): Promise<unknown> =>

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ClientBase } from 'pg';
 import { close, connect, withClient } from '../../../../automation/data/connect.ts';
-import { type Side, linkBetween } from '../../../../automation/data/link.ts';
-import { copySchema, resetDatabase } from '../../../../automation/data/schema.ts';
-import { stopSync } from '../../../../automation/data/replication/sync.ts';
+import { type Link, type Side, linkBetween } from '../../../../automation/data/link.ts';
+import { copySchema, requireReplaceable, resetDatabase } from '../../../../automation/data/schema.ts';
+import { startSyncByClone, stopSync } from '../../../../automation/data/replication/sync.ts';
+import { cloneCluster } from '../../../../infra/local/postgres/clone.ts';
 import { createCertificates } from '../../../../infra/local/lib/certificates.ts';
 import { freePorts } from '../../../../infra/lib/free-ports.ts';
 import {
@@ -16,6 +17,8 @@ import {
 } from '../../../../infra/local/postgres/cluster.ts';
 import { grantWrites, revokeWrites } from '../../../../infra/application/roles.ts';
 import type { Colour } from '../../../../infra/model.ts';
+import type { CloneOptions } from '../../../../infra/platform/databases.ts';
+import { controlOf } from '../../../lib/server-control.ts';
 import { createTestCluster } from '../../../lib/template-cluster.ts';
 
 /** Two real clusters in a temporary folder. */
@@ -26,6 +29,10 @@ export interface Rig {
   run(side: Side, sql: string): Promise<void>;
   /** Both databases empty again, blue live with the given schema, green not. */
   fresh(schema: string): Promise<void>;
+  /** The clusters, by colour. */
+  specs: Record<Colour, ClusterSpec>;
+  /** Publishes blue, makes green a physical copy of it, and leaves a disabled subscription there. */
+  seed(options?: Partial<CloneOptions>): Promise<Link>;
   dispose(): Promise<void>;
 }
 
@@ -53,7 +60,7 @@ export const expandV2 = `
 
 export async function createRig(): Promise<Rig> {
   const directory = await mkdtemp(join(tmpdir(), 'greenlight-data-'));
-  const specs: ClusterSpec[] = [];
+  const specs = {} as Record<Colour, ClusterSpec>;
   const side = async (colour: Colour): Promise<Side> => {
     // A quote, a backslash and a space: they must survive the way into a subscription.
     const passwords = { admin: `a'd\\m in-${colour}`, owner: 'owner"\'', app: 'app pass' };
@@ -65,13 +72,13 @@ export async function createRig(): Promise<Rig> {
       maxConnections: 60,
       passwords,
     };
-    specs.push(spec);
+    specs[colour] = spec;
     await createTestCluster(spec);
     await startCluster(spec);
     return { colour, access: clusterAccess(spec) };
   };
   const dispose = async (): Promise<void> => {
-    for (const spec of specs) await destroyCluster(spec);
+    for (const spec of Object.values(specs)) await destroyCluster(spec);
     await rm(directory, { recursive: true, force: true });
   };
   try {
@@ -89,12 +96,39 @@ export async function createRig(): Promise<Rig> {
       await run(blue, schema);
       await withClient(blue.access, 'admin', (client) => client.query(grantWrites));
     };
-    return { blue, green, run, fresh, dispose };
+    const seed = (options?: Partial<CloneOptions>): Promise<Link> => seedBy(blue, green, specs.green, options);
+    return { blue, green, specs, run, fresh, seed, dispose };
   } catch (error) {
     await dispose();
     throw error;
   }
 }
+
+/** Publishes `from`, makes `cluster`, which is that of `to`, a physical copy, and leaves a disabled subscription there. */
+export const seedBy = (
+  from: Side,
+  to: Side,
+  cluster: ClusterSpec,
+  options: Partial<CloneOptions> = {},
+  control = controlOf(cluster),
+  onCutOff: () => void = () => undefined,
+): Promise<Link> =>
+  startSyncByClone(
+    from,
+    to,
+    (cutOff) =>
+      cloneCluster(from.access, cluster, control, {
+        mayReplace: () =>
+          withClient(to.access, 'admin', (client) => requireReplaceable(client, 'replacing it', to.colour)),
+        cutOff: async () => {
+          const lsn = await cutOff();
+          onCutOff();
+          return lsn;
+        },
+        ...options,
+      }),
+    { signal: options.signal },
+  );
 
 /** Copies blue's schema to green and applies `migration` there. */
 export async function expand(rig: Rig, migration = expandV2): Promise<void> {

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { execa } from 'execa';
+import { row, rows, withClient } from '../../../../automation/data/connect.ts';
 import { destroyEnvironment } from '../../../../automation/stacks/destroy.ts';
 import { createLocalRouter } from '../../../../infra/local/haproxy/router.ts';
 import { createLocalInstances } from '../../../../infra/local/runtime/instances.ts';
@@ -168,6 +169,29 @@ describe('the stacks of a local environment', function () {
     expect((await fixture.supervisor.list()).map(({ name }) => name)).not.to.include('web.green.1');
     const healthy = await fixture.artefact('1.2.1');
     await up({ environment, kind: 'green', colour: { colour: 'green', artefact: healthy } });
+  });
+
+  it('see no drift where the idle database became a physical copy of the live one', async () => {
+    const artefact = await fixture.artefact('1.2.1');
+    const { databases } = await fixture.platform.connect(environment, fixture.spec, () => Promise.resolve({}));
+    const [blue, green] = [await databases.of('blue'), await databases.of('green')];
+    const before = pids(await fixture.supervisor.list());
+    await withClient(blue, 'owner', (client) => client.query('CREATE TABLE copied AS SELECT 1 AS one'));
+    await databases.clone?.('blue', 'green', {
+      mayReplace: () => Promise.resolve(),
+      cutOff: async () =>
+        (
+          await withClient(blue, 'admin', (client) =>
+            row<{ lsn: string }>(client, 'SELECT pg_current_wal_lsn()::text AS lsn'),
+          )
+        ).lsn,
+    });
+    const copied = await withClient(green, 'owner', (client) => rows(client, 'SELECT one FROM copied'));
+    expect(copied).to.deep.equal([{ one: 1 }]);
+    expect(pids(await fixture.supervisor.list())).to.include({ 'database.blue': before['database.blue'] });
+    expect(await fixture.engine.refresh({ environment, kind: 'green' })).to.deep.equal([]);
+    const { changes } = await up({ environment, kind: 'green', colour: { colour: 'green', artefact } });
+    expect(Object.keys(changes)).to.deep.equal(['same']);
   });
 
   it('show every promotion in the history of the traffic stack', async () => {

@@ -1,20 +1,21 @@
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
-import { cp, mkdir, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { databaseUrl } from '../../../../../infra/application/database-url.ts';
 import { Layout } from '../../../../../infra/local/lib/layout.ts';
 import { createLocalBackups } from '../../../../../infra/local/postgres/backups.ts';
 import { clusterAccess, startCluster, stopCluster } from '../../../../../infra/local/postgres/cluster.ts';
-import { createLocalDatabases } from '../../../../../infra/local/postgres/databases.ts';
+import { giveToServer } from '../../../../../infra/local/postgres/create.ts';
 import { OperationError } from '../../../../../infra/lib/errors.ts';
 import type { Backup, Backups } from '../../../../../infra/platform/backups.ts';
 import { backupsContract } from '../../../../contract/backups.ts';
 import { connected, openDatabaseEnvironment, query, rejection, type DatabaseEnvironment } from './environment.ts';
 
 backupsContract('local', async () => {
-  const { layout, spec, close } = await openDatabaseEnvironment('blue');
-  return { backups: createLocalBackups(layout, spec), databases: createLocalDatabases(layout, spec), close };
+  const { layout, spec, databases, close } = await openDatabaseEnvironment('blue');
+  return { backups: createLocalBackups(layout, spec), databases, close };
 });
 
 describe('a local backup', () => {
@@ -230,5 +231,35 @@ describe('a local backup', () => {
     expect((await backups.list()).map(({ id }) => id)).to.contain(backup.id);
     await backups.take('blue', '1.0.1', {});
     expect((await readdir(environment.layout.backups())).filter((name) => name.includes('partial'))).to.deep.equal([]);
+  });
+
+  it('has the tablespaces, which come back in the directory of the scratch cluster', async () => {
+    const space = await mkdtemp(join(tmpdir(), 'greenlight-space = '));
+    await giveToServer(space);
+    await query(blue(), 'admin', `CREATE TABLESPACE fast OWNER owner LOCATION '${space}'`);
+    await query(blue(), 'owner', 'CREATE TABLE apart (id int) TABLESPACE fast');
+    await query(blue(), 'owner', 'INSERT INTO apart SELECT generate_series(1, 100)');
+    const taken = await backups.take('blue', '1.0.0', { percent: 0 });
+    expect(await backups.verify(taken)).to.deep.equal({ percent: 0 });
+    const [file] = (await readdir(join(taken.location, 'tablespaces'), { recursive: true, withFileTypes: true }))
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name));
+    await query(blue(), 'owner', 'DROP TABLE apart');
+    await query(blue(), 'admin', 'DROP TABLESPACE fast');
+    await rm(space, { recursive: true });
+    const scratch = await backups.restore(taken);
+    try {
+      expect(await query(scratch.access, 'app', 'SELECT count(*)::int AS n FROM apart')).to.deep.equal([{ n: 100 }]);
+      const [{ place } = {}] = await query(
+        scratch.access,
+        'admin',
+        "SELECT pg_tablespace_location(oid) AS place FROM pg_tablespace WHERE spcname = 'fast'",
+      );
+      expect(place).to.include(environment.layout.scratch());
+    } finally {
+      await scratch.dispose();
+    }
+    await flipOneBit(file ?? '', 0.5);
+    expect((await rejection(backups.verify(taken))).message).to.include('pg_tblspc');
   });
 });

@@ -6,11 +6,12 @@ import { Layout } from '../../../../../infra/local/lib/layout.ts';
 import { createCluster, serverPid, startCluster } from '../../../../../infra/local/postgres/cluster.ts';
 import { createLocalDatabases } from '../../../../../infra/local/postgres/databases.ts';
 import { databasesContract } from '../../../../contract/databases.ts';
+import { controlOf } from '../../../../lib/server-control.ts';
 import { openDatabaseEnvironment, rejection, unusedPort, type DatabaseEnvironment } from './environment.ts';
 
 databasesContract('local', async () => {
-  const { layout, spec, close } = await openDatabaseEnvironment('blue', 'green');
-  return { databases: createLocalDatabases(layout, spec), close };
+  const { databases, close } = await openDatabaseEnvironment('blue', 'green');
+  return { databases, close };
 });
 
 describe('local scratch clusters', () => {
@@ -21,7 +22,7 @@ describe('local scratch clusters', () => {
   after(() => environment.close());
 
   it('that a crashed run left, running or half-made, are removed by the next one', async () => {
-    const { layout, spec, cluster } = environment;
+    const { layout, cluster, databases } = environment;
     // The id of a process that has been, and is gone.
     const gone = execFileSync('sh', ['-c', 'echo $$'], { encoding: 'utf8' }).trim();
     const leftover = {
@@ -33,7 +34,7 @@ describe('local scratch clusters', () => {
     await startCluster(leftover);
     const pid = await serverPid(leftover);
     await mkdir(join(layout.scratch(), `restore-${gone}-89abcdef.new-Xy12`));
-    const scratch = await createLocalDatabases(layout, spec).scratch('next');
+    const scratch = await databases.scratch('next');
     try {
       const names = await readdir(layout.scratch());
       expect(names).to.have.lengthOf(1);
@@ -46,11 +47,11 @@ describe('local scratch clusters', () => {
   });
 
   it('leave nothing behind when they cannot start', async () => {
-    const { layout, spec } = environment;
+    const { layout, databases } = environment;
     const certificates = layout.certificates();
     await rename(certificates, `${certificates}.away`);
     try {
-      await rejection(createLocalDatabases(layout, spec).scratch('broken'));
+      await rejection(databases.scratch('broken'));
       expect(await readdir(layout.scratch())).to.deep.equal([]);
     } finally {
       await rename(`${certificates}.away`, certificates);
@@ -59,7 +60,7 @@ describe('local scratch clusters', () => {
 
   it('end with the program that uses them, even when it is killed', async function () {
     if (process.platform !== 'linux') this.skip();
-    const { layout, spec } = environment;
+    const { layout, spec, databases } = environment;
     const module = (path: string): string =>
       JSON.stringify(new URL(`../../../../../infra/local/${path}`, import.meta.url).href);
     const program = `
@@ -77,13 +78,14 @@ describe('local scratch clusters', () => {
     expect(name).to.match(/^killed-/);
     while ((await serverPid({ directory: join(layout.scratch(), name) })) !== undefined)
       await new Promise((r) => setTimeout(r, 10));
-    await (await createLocalDatabases(layout, spec).scratch('after')).dispose();
+    await (await databases.scratch('after')).dispose();
     expect(await readdir(layout.scratch())).to.deep.equal([]);
   });
 
   it('say what is missing in an environment that is not up', async () => {
     const layout = new Layout('staging', join(dirname(environment.layout.directory), 'nothing'));
-    const error = await rejection(createLocalDatabases(layout, environment.spec).of('blue'));
+    const unused = () => controlOf(environment.cluster.blue);
+    const error = await rejection(createLocalDatabases(layout, environment.spec, unused).of('blue'));
     expect(error.message).to.match(/bring its foundation up/);
   });
 });

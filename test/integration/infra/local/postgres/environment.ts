@@ -12,14 +12,17 @@ import {
   startCluster,
   type ClusterSpec,
 } from '../../../../../infra/local/postgres/cluster.ts';
+import { createLocalDatabases } from '../../../../../infra/local/postgres/databases.ts';
 import type { Colour, EnvironmentSpec } from '../../../../../infra/model.ts';
-import type { DatabaseAccess } from '../../../../../infra/platform/databases.ts';
+import type { DatabaseAccess, Databases } from '../../../../../infra/platform/databases.ts';
+import { controlOf } from '../../../../lib/server-control.ts';
 
 /** A local environment of which only the databases of some colours exist, in a folder with an awkward name. */
 export interface DatabaseEnvironment {
   layout: Layout;
   spec: EnvironmentSpec;
   cluster: Record<Colour, ClusterSpec>;
+  databases: Databases;
   close: () => Promise<void>;
 }
 
@@ -61,7 +64,13 @@ export async function openDatabaseEnvironment(...colours: Colour[]): Promise<Dat
     await close();
     throw error;
   }
-  return { layout, spec, cluster, close };
+  return {
+    layout,
+    spec,
+    cluster,
+    databases: createLocalDatabases(layout, spec, (colour) => controlOf(cluster[colour])),
+    close,
+  };
 }
 
 const spec: EnvironmentSpec = {
