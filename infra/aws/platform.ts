@@ -51,7 +51,7 @@ export function createAwsPlatform({ settingsOf, redact }: AwsPlatformOptions): P
     artefacts: createAwsArtefacts({ clients, bucket, key: common.state.key }),
     // An instance of RDS takes a quarter of an hour to make, and production's is protected from deletion.
     idleColour: 'database stays',
-    seeding: 'logical',
+    initialCopy: 'logical',
     heldWrites: 'are answered by 503 with Retry-After, also until the balancer is seen to follow',
     noEstimate: 'a database of AWS alone takes 5 to 15 minutes',
     remote: true,

@@ -21,7 +21,7 @@ export interface Platform {
    * How an inactive database gets the data of the live one: as a physical copy of its cluster (`Databases.clone`), or by a copy of
    * its schema and then of its rows.
    */
-  readonly seeding: 'physical' | 'logical';
+  readonly initialCopy: 'physical' | 'logical';
   /** What becomes of a write while a cutover holds it, after "they": a client's experience, for the plan. */
   readonly heldWrites: string;
   /** Why nobody knows how long a stage takes there before a first release, for a person. Absent: the stages' own estimates hold. */

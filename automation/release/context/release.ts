@@ -30,7 +30,7 @@ interface Facts {
   definition: ReleaseDefinition;
   environment: EnvironmentName;
   to: Placement;
-  platform: Pick<Platform, 'idleColour' | 'heldWrites' | 'seeding'>;
+  platform: Pick<Platform, 'idleColour' | 'heldWrites' | 'initialCopy'>;
 }
 
 export type FirstGoLive = Facts & FirstKind;
