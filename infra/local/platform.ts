@@ -24,7 +24,7 @@ export function createLocalPlatform(options: { redact?: (text: string) => string
   return {
     name: 'local',
     idleColour: 'taken down',
-    seeding: 'physical',
+    initialCopy: 'physical',
     heldWrites: 'wait at the balancer',
     settlesMs: 0,
     remote: false,

@@ -21,7 +21,7 @@ export interface Platform {
    * How the inactive database gets the live data: by a physical copy of the cluster (`Databases.clone`), or by a copy of
    * the schema and then of the rows.
    */
-  readonly seeding: 'physical' | 'logical';
+  readonly initialCopy: 'physical' | 'logical';
   /** What happens to writes during the write hold, for the plan. Completes a sentence whose subject is "they". */
   readonly heldWrites: string;
   /** `settlesMs` of the routers of its environments, for the plan. */

@@ -30,7 +30,7 @@ interface Facts {
   definition: ReleaseDefinition;
   environment: EnvironmentName;
   to: Placement;
-  platform: Pick<Platform, 'idleColour' | 'heldWrites' | 'settlesMs' | 'seeding'>;
+  platform: Pick<Platform, 'idleColour' | 'heldWrites' | 'settlesMs' | 'initialCopy'>;
 }
 
 export type FirstGoLive = Facts & FirstKind;

@@ -22,7 +22,7 @@ const syncTimeoutMs = 3_600_000;
  * cluster, the migrations run before the replication starts: a long lock of theirs then keeps nothing waiting.
  */
 export const replicating = (release: Replacement): Step<AbortSignal>[] =>
-  release.platform.seeding === 'physical'
+  release.platform.initialCopy === 'physical'
     ? [
         copyCluster(release),
         expand(release, 'before the replication starts'),

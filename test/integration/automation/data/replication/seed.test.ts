@@ -260,6 +260,7 @@ describe('a physical seed', () => {
       expect(await failed, moment).to.include(`aborted: ${moment}`);
       expect(await value(rig.green, 'SELECT one FROM precious'), moment).to.equal(1);
       expect(await slotsOf(rig.blue), moment).to.deep.equal([]);
+      await open.query('ROLLBACK');
     }
     await close(open);
     await rig.seed();
