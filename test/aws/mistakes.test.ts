@@ -319,7 +319,7 @@ describe('mistakes on the platform aws', function () {
       expect(code, output).to.equal(2);
       expect(output)
         .to.include('exec format error')
-        .and.include('for another processor: build it for tasks.architecture');
+        .and.include('for another CPU architecture: build it for tasks.architecture');
       expect((await run('status')).output).to.match(/blue +1\.0\.0 +live +100 %/);
     });
   });
