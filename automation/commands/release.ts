@@ -101,7 +101,10 @@ export async function printPreconditions(session: CommandSession, live: Colour):
   try {
     const environment = await connectTo(session, 'production');
     try {
-      const unmet = await unmetPreconditions(await environment.databases.of(live));
+      const unmet = await unmetPreconditions(
+        await environment.databases.of(live),
+        session.platform.initialCopy === 'physical',
+      );
       if (unmet.length === 0) say(`The database of ${live}, which is live, can be replicated.`);
       else say([`A release would stop in the preflight: ${live} cannot be replicated.`, ...unmet].join('\n- '));
     } finally {

@@ -3,6 +3,7 @@ import type { TableComparison } from '../../journal/events.ts';
 import { fromTable, tablesOf, type Table } from '../catalog.ts';
 import { rows } from '../connect.ts';
 import { differences, type Names } from './differences.ts';
+import { compareLargeObjects } from './large-objects.ts';
 import { reading, rowHash, sharedColumns, sumOf, type Source } from './multiset.ts';
 
 export { openSnapshot } from './multiset.ts';
@@ -18,21 +19,23 @@ export interface CompareOptions {
 }
 
 /**
- * Compares all rows of two databases by checksum, as of the snapshots that both sessions have opened (`openSnapshot`).
+ * Compares all rows and large objects of two databases by checksum, as of the snapshots that both sessions have opened (`openSnapshot`).
  */
-export function compareDatabases(
+export async function compareDatabases(
   left: pg.Client,
   right: pg.Client,
   options: CompareOptions,
 ): Promise<TableComparison[]> {
   const names = options.names ?? { left: 'left', right: 'right' };
-  return compareTables(left, right, { ...options, names }, async (table, other) => {
+  const tables = await compareTables(left, right, { ...options, names }, async (table, other) => {
     const [l, r] = [source(left, table, other), source(right, other, table)];
     const [mine, theirs] = await Promise.all([sumOf(l), sumOf(r)]);
     const figures = { rows: { left: mine.rows, right: theirs.rows } };
     if (mine.rows === theirs.rows && mine.sum === theirs.sum) return { ...figures, equal: true };
     return { ...figures, equal: false, detail: await differences(l, r, names) };
   });
+  const large = await compareLargeObjects(left, right, names);
+  return large === undefined ? tables : [...tables, large];
 }
 
 /** The result of comparing the rows of one table. */

@@ -5,6 +5,7 @@ import type { TableComparison } from '../../journal/events.ts';
 import type { CompareOptions } from './compare.ts';
 import { close, connect, row } from '../connect.ts';
 import type { Link } from '../link.ts';
+import { compareLargeObjects } from './large-objects.ts';
 import { openSnapshot } from './multiset.ts';
 import { compareSnapshots } from './restored.ts';
 import { replayed, syncStatus } from '../replication/sync-state.ts';
@@ -56,7 +57,9 @@ async function look(
     await caughtUp(link, live, follower, signal);
     await openSnapshot(later);
     const names = { left: link.from.colour, right: link.to.colour };
-    return await compareSnapshots({ before, after, copy, later }, { columns, names, tables });
+    const compared = await compareSnapshots({ before, after, copy, later }, { columns, names, tables });
+    const large = await compareLargeObjects(after, copy, names);
+    return large === undefined ? compared : [...compared, large];
   } finally {
     await Promise.all(sessions.map(close));
   }

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { sqlIdentifier } from '../../../infra/application/roles.ts';
-import { fromTable, type Column, type Table } from '../catalog.ts';
+import { fromTable, ownSchemas, type Column, type Table } from '../catalog.ts';
 import { row } from '../connect.ts';
 
 /**
@@ -36,7 +36,7 @@ const binary = new Set([
   'oid',
 ]);
 
-/** Settings that make the text form of values the same in every session. Names of objects depend on the search path. */
+/** Settings that make the text form of values the same in every session. */
 const textForms = {
   timezone: 'UTC',
   datestyle: 'ISO, YMD',
@@ -44,8 +44,14 @@ const textForms = {
   extra_float_digits: '3',
   bytea_output: 'hex',
   lc_monetary: 'C',
-  search_path: 'pg_catalog',
 };
+
+/**
+ * Names of objects are shown by the search path, so it is the same wherever the schemas are. It has them all: reading a table
+ * parses the functions of its indexes, and their bodies may name others without a schema.
+ */
+const searchPath = `SELECT set_config('search_path', concat_ws(', ', 'pg_catalog', string_agg(quote_ident(n.nspname), ', ' ORDER BY n.nspname)), true)
+  FROM pg_namespace n WHERE ${ownSchemas}`;
 
 /**
  * Starts a read-only transaction in which the session keeps seeing the database as it is now, and shows values in the same
@@ -60,6 +66,7 @@ export async function openSnapshot(client: pg.Client): Promise<void> {
     // Rows hidden by a policy would be missing from the comparison: with this setting it fails instead.
     'SET LOCAL row_security = off',
     'SET LOCAL stats_fetch_consistency = snapshot',
+    searchPath,
   ].join('; ');
   await client.query(
     `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${settings}; SELECT pg_stat_get_tuples_inserted(0)`,

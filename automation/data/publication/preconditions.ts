@@ -76,8 +76,10 @@ const stuckSeconds = 600;
  * Every unmet precondition of the live database alone, long before it is published, each with its cure on a second line.
  * Empty if all are met. A transaction counts only if it looks stuck.
  */
-export const unmetPreconditions = async (live: DatabaseAccess): Promise<string[]> =>
-  (await preconditions(live, undefined, { openTransactionSeconds: stuckSeconds })).filter(isError).map(withCure);
+export const unmetPreconditions = async (live: DatabaseAccess, physical: boolean): Promise<string[]> =>
+  (await preconditions(live, undefined, { openTransactionSeconds: stuckSeconds, physical }))
+    .filter(isError)
+    .map(withCure);
 
 const isError = ({ severity }: Finding): boolean => severity === 'error';
 const withCure = ({ found, cure }: Finding): string => `${found};\n    cure: ${cure}`;

@@ -50,7 +50,7 @@ const replicable = ({ colour }: Placement): Step => ({
   says: `see that the database of ${colour}, which is live, can be replicated`,
   async do(context) {
     const { databases } = await context.connect();
-    const unmet = await unmetPreconditions(await databases.of(colour));
+    const unmet = await unmetPreconditions(await databases.of(colour), context.platform.initialCopy === 'physical');
     if (unmet.length > 0)
       throw new StageStopped('no-go', unmet.map((what) => `${colour} cannot be replicated: ${what}`).join('\n'));
   },
