@@ -1,4 +1,4 @@
--- Drill: an expand migration that drops what 1.0.0 still uses.
+-- Drill: an expand migration after which 1.0.0 cannot store reminders.
 drop trigger preferences_goal on public.preferences;
 drop function public.preferences_goal();
-alter table public.preferences drop column reminder;
+alter table public.preferences add constraint no_reminders check (reminder = 'none') not valid;

@@ -131,7 +131,7 @@ export const beforeTraffic: Scenario[] = [
   },
   {
     name: 'compatibility',
-    fault: 'a migration drops what the old version uses',
+    fault: 'a migration refuses what the old version writes',
     expect: noGo('backup', 'compatibility'),
     felt: 'nothing',
     compiled: 'incompatible-migration',
