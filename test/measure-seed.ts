@@ -1,5 +1,6 @@
 import { linkBetween } from '../automation/data/link.ts';
-import { copySchema } from '../automation/data/schema.ts';
+import { withClient } from '../automation/data/connect.ts';
+import { copySchema, resetDatabase } from '../automation/data/schema.ts';
 import { followSync, startSync, stopSync, waitForSync } from '../automation/data/replication/sync.ts';
 import { createRig, schemaV1 } from './integration/automation/data/rig.ts';
 import { MemoryRouter, Workload } from './integration/automation/data/traffic.ts';
@@ -21,6 +22,10 @@ const timed = async (what: string, work: () => Promise<unknown>): Promise<void> 
 };
 try {
   await rig.fresh(schemaV1);
+  // Clusters of tests do not flush.
+  for (const { access } of [rig.blue, rig.green])
+    for (const sql of ['ALTER SYSTEM SET fsync = on', 'SELECT pg_reload_conf()'])
+      await withClient(access, 'admin', (client) => client.query(sql));
   await rig.run(
     rig.blue,
     'CREATE TABLE events (id bigint PRIMARY KEY, person bigint, at timestamptz, text text); CREATE INDEX ON events (person)',
@@ -29,14 +34,17 @@ try {
   for (let from = 0; from < rows; from += 200_000)
     await rig.run(
       rig.blue,
-      `INSERT INTO events SELECT i, i * 7919 % 1000003, now(), repeat(md5(i::text), 8)
+      `INSERT INTO events SELECT i, i::bigint * 7919 % 1000003, now(), repeat(md5(i::text), 8)
        FROM generate_series(${from}, ${Math.min(rows, from + 200_000) - 1}) i`,
     );
+  const size = await withClient(rig.blue.access, 'owner', (client) =>
+    client.query<{ size: string }>('SELECT pg_size_pretty(pg_database_size(current_database())) AS size'),
+  );
+  console.log(`database: ${size.rows[0]?.size}`);
   const load = new Workload(rig, new MemoryRouter(), 50, 4);
   try {
     await load.more(10);
     for (const round of [1, 2]) {
-      await rig.run(rig.blue, 'CHECKPOINT').catch(() => undefined);
       await timed(`${round}: by rows`, async () => {
         await copySchema(rig.blue.access, rig.green.access);
         await startSync(rig.blue, rig.green);
@@ -46,15 +54,22 @@ try {
       await timed(`${round}: by a physical copy`, async () => {
         let last = '';
         const started = performance.now();
-        const at = (what: string) => (last += ` ${what} ${((performance.now() - started) / 1000).toFixed(1)} s`);
-        await rig.seed({ onProgress: ({ bytes, totalBytes }) => bytes >= totalBytes && last === '' && at('files') });
-        at('promoted');
+        const at = (what: string): void => {
+          last += ` ${what} ${((performance.now() - started) / 1000).toFixed(1)} s`;
+        };
+        await rig.seed({
+          onProgress: ({ bytes, totalBytes }) => {
+            if (bytes >= totalBytes && last === '') at('files');
+          },
+        });
+        at('its own server');
         await followSync(link);
         await waitForSync(link, { timeoutMs: 3_600_000 });
-        console.log(`  ${last}; failures of writers: ${load.failures.length}, slowest write ${Math.round(load.slowestMs)} ms`);
+        console.log(
+          `  ${last}; failures of writers: ${load.failures.length}, slowest write ${Math.round(load.slowestMs)} ms`,
+        );
       });
       await stopSync(link);
-      const { resetDatabase } = await import('../automation/data/schema.ts');
       await resetDatabase(rig.green.access, 'green');
     }
   } finally {

@@ -39,13 +39,16 @@ export interface Subscription {
   worker: boolean;
   tables: number;
   ready: number;
+  /** Since the server's statistics were last reset. */
+  errors: number;
 }
 
 export const subscriptionSql = `
   SELECT s.subenabled AS enabled,
     EXISTS (SELECT FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.relid IS NULL AND w.pid IS NOT NULL) AS worker,
     (SELECT count(*)::int FROM pg_subscription_rel r WHERE r.srsubid = s.oid) AS tables,
-    (SELECT count(*)::int FROM pg_subscription_rel r WHERE r.srsubid = s.oid AND r.srsubstate = 'r') AS ready
+    (SELECT count(*)::int FROM pg_subscription_rel r WHERE r.srsubid = s.oid AND r.srsubstate = 'r') AS ready,
+    (SELECT coalesce(sum(e.apply_error_count + e.sync_error_count), 0)::int FROM pg_stat_subscription_stats e WHERE e.subid = s.oid) AS errors
   FROM pg_subscription s WHERE s.subname = $1`;
 
 export interface Slot {
@@ -103,6 +106,8 @@ async function problemOf(
     return `${link.from.colour} no longer has the changes that ${link.to.colour} needs (replication slot lost)`;
   if (changes.length > 0)
     return `the schema of ${link.from.colour} has changed since the replication began: ${changes.join(', ')}`;
+  if (!subscription.enabled && subscription.errors === 0)
+    return `${link.to.colour} does not follow: its subscription is not enabled, as before the expand migrations of a release`;
   if (!subscription.enabled) return (await findConflict(link, source, target)).problem;
   return undefined;
 }
