@@ -26,6 +26,8 @@ describe('the preconditions of the live database', () => {
     backups: {},
     close: () => Promise.resolve(),
   });
+  // Rows are copied, so that large objects are refused.
+  const platform = { initialCopy: 'logical' };
   /** The step of the preflight that asks the database; the others are about tools and stacks. */
   const ask = async (): Promise<unknown> => {
     const release = {
@@ -40,6 +42,7 @@ describe('the preconditions of the live database', () => {
     const context = {
       signal: new AbortController().signal,
       waiting: () => undefined,
+      platform,
       connect: () => Promise.resolve(environment()),
     } as unknown as ReleaseContext;
     return takeSteps(context, { steps }).catch((error: unknown) => error);
@@ -50,7 +53,7 @@ describe('the preconditions of the live database', () => {
     const session = {
       definition,
       engine: {},
-      platform: { connect },
+      platform: { ...platform, connect },
       terminal: { print: (text: string) => said.push(text) },
     } as unknown as CommandSession;
     await printPreconditions(session, 'blue');
