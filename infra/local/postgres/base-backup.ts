@@ -45,7 +45,8 @@ export async function checkSpace(directory: string, dataBytes: number): Promise<
   const { bavail, bsize } = await statfs(directory);
   const megabytes = (bytes: number): string => `${Math.round(bytes / 1024 / 1024)} MB`;
   const [free, needed] = [bavail * bsize, dataBytes + spareBytes];
-  if (free < needed) throw new Error(`${megabytes(free)} are free in ${directory}, and it needs ${megabytes(needed)}`);
+  if (free < needed)
+    throw new Error(`${megabytes(free)} are free in ${directory}, but ${megabytes(needed)} are needed`);
 }
 
 /** A session that keeps the log of a cluster. */
