@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import pg from 'pg';
 import { databaseUrl, type DatabaseRole } from '../../infra/application/database-url.ts';
 import { colours } from '../../infra/model.ts';
+import type { Platform } from '../../infra/platform/platform.ts';
 import type { DatabaseAccess, Databases } from '../../infra/platform/databases.ts';
 import { grantWrites, revokeWrites } from '../../infra/application/roles.ts';
 
@@ -31,6 +32,7 @@ export const refusal = (action: Promise<unknown>): Promise<string> =>
 /** What every platform's databases must do. `open` gives those of an environment whose colours are both up. */
 export function databasesContract(
   platform: string,
+  initialCopy: Platform['initialCopy'],
   open: () => Promise<{ databases: Databases; close: () => Promise<void> }>,
 ): void {
   describe(`databases of platform ${platform}`, () => {
@@ -61,64 +63,70 @@ export function databasesContract(
       expect(await query(access, 'app', 'SELECT id FROM things')).to.deep.equal([{ id: 1 }]);
     });
 
-    it('make one colour a physical copy of the other, as of the cut-off', async function () {
-      const clone = databases.clone?.bind(databases);
-      if (clone === undefined) this.skip();
-      const [blue, green] = [await databases.of('blue'), await databases.of('green')];
-      await query(blue, 'admin', grantWrites);
-      await query(blue, 'owner', 'CREATE TABLE notes (id int GENERATED ALWAYS AS IDENTITY, text text)');
-      await query(blue, 'app', "INSERT INTO notes (text) VALUES ('before')");
-      const seen: number[] = [];
-      const allowed: string[] = [];
-      const slot = `SELECT lsn::text FROM pg_create_logical_replication_slot('to_the_copy', 'pgoutput')`;
-      await clone('blue', 'green', {
-        mayReplace: () => Promise.resolve(void allowed.push('asked')),
-        cutOff: async () => {
-          await query(blue, 'app', "INSERT INTO notes (text) VALUES ('until the cut-off')");
-          const [{ lsn } = {}] = await query(blue, 'admin', slot);
-          await query(blue, 'app', "INSERT INTO notes (text) VALUES ('after it')");
-          return String(lsn);
-        },
-        onProgress: ({ bytes, totalBytes }) => seen.push(bytes, totalBytes),
-      });
-      expect(allowed.length).to.be.greaterThan(1);
-      expect(Math.max(...seen)).to.be.greaterThan(1_000_000);
-      const texts = 'SELECT text FROM notes ORDER BY id';
-      const before = [{ text: 'before' }, { text: 'until the cut-off' }];
-      expect(await query(green, 'app', texts)).to.deep.equal(before);
-      expect(await query(blue, 'app', texts)).to.deep.equal([...before, { text: 'after it' }]);
-      expect(await refusal(query(green, 'app', "INSERT INTO notes (text) VALUES ('x')"))).to.match(/permission denied/);
-      await query(blue, 'app', "INSERT INTO notes (text) VALUES ('blue is as it was')");
-      const ties = `SELECT (SELECT count(*)::int FROM pg_publication) + (SELECT count(*)::int FROM pg_replication_slots) +
+    if (initialCopy === 'physical') {
+      it('make one colour a physical copy of the other, as of the cut-off', async () => {
+        const clone = databases.clone?.bind(databases);
+        if (clone === undefined) throw new Error('it copies no cluster');
+        const [blue, green] = [await databases.of('blue'), await databases.of('green')];
+        await query(blue, 'admin', grantWrites);
+        await query(blue, 'owner', 'CREATE TABLE notes (id int GENERATED ALWAYS AS IDENTITY, text text)');
+        await query(blue, 'app', "INSERT INTO notes (text) VALUES ('before')");
+        const seen: number[] = [];
+        const allowed: string[] = [];
+        const slot = `SELECT lsn::text FROM pg_create_logical_replication_slot('to_the_copy', 'pgoutput')`;
+        await clone('blue', 'green', {
+          mayReplace: () => Promise.resolve(void allowed.push('asked')),
+          cutOff: async () => {
+            await query(blue, 'app', "INSERT INTO notes (text) VALUES ('until the cut-off')");
+            const [{ lsn } = {}] = await query(blue, 'admin', slot);
+            await query(blue, 'app', "INSERT INTO notes (text) VALUES ('after it')");
+            return String(lsn);
+          },
+          onProgress: ({ bytes, totalBytes }) => seen.push(bytes, totalBytes),
+        });
+        expect(allowed.length).to.be.greaterThan(1);
+        expect(Math.max(...seen)).to.be.greaterThan(1_000_000);
+        const texts = 'SELECT text FROM notes ORDER BY id';
+        const before = [{ text: 'before' }, { text: 'until the cut-off' }];
+        expect(await query(green, 'app', texts)).to.deep.equal(before);
+        expect(await query(blue, 'app', texts)).to.deep.equal([...before, { text: 'after it' }]);
+        expect(await refusal(query(green, 'app', "INSERT INTO notes (text) VALUES ('x')"))).to.match(
+          /permission denied/,
+        );
+        await query(blue, 'app', "INSERT INTO notes (text) VALUES ('blue is as it was')");
+        const ties = `SELECT (SELECT count(*)::int FROM pg_publication) + (SELECT count(*)::int FROM pg_replication_slots) +
         (SELECT count(*)::int FROM pg_subscription) + (SELECT count(*)::int FROM pg_replication_origin) AS ties,
         pg_is_in_recovery() AS follows`;
-      expect(await query(green, 'admin', ties)).to.deep.equal([{ ties: 0, follows: false }]);
-      await query(green, 'admin', grantWrites);
-      await query(green, 'app', "INSERT INTO notes (text) VALUES ('x')");
-      await query(green, 'admin', revokeWrites);
-      await query(blue, 'admin', revokeWrites);
-      const left = 'SELECT slot_name AS name FROM pg_replication_slots';
-      expect(await query(blue, 'admin', left)).to.deep.equal([{ name: 'to_the_copy' }]);
-      await query(blue, 'admin', `SELECT pg_drop_replication_slot('to_the_copy')`);
-    });
+        expect(await query(green, 'admin', ties)).to.deep.equal([{ ties: 0, follows: false }]);
+        await query(green, 'admin', grantWrites);
+        await query(green, 'app', "INSERT INTO notes (text) VALUES ('x')");
+        await query(green, 'admin', revokeWrites);
+        await query(blue, 'admin', revokeWrites);
+        const left = 'SELECT slot_name AS name FROM pg_replication_slots';
+        expect(await query(blue, 'admin', left)).to.deep.equal([{ name: 'to_the_copy' }]);
+        await query(blue, 'admin', `SELECT pg_drop_replication_slot('to_the_copy')`);
+      });
 
-    it('keep what a colour has where it must not be replaced', async function () {
-      const clone = databases.clone?.bind(databases);
-      if (clone === undefined) this.skip();
-      const [blue, green] = [await databases.of('blue'), await databases.of('green')];
-      await query(green, 'owner', 'CREATE TABLE precious AS SELECT 1 AS one');
-      let asked = 0;
-      const options = {
-        mayReplace: () => (++asked === 2 ? Promise.reject(new Error('it is live by now')) : Promise.resolve()),
-        cutOff: async () =>
-          String((await query(blue, 'admin', 'SELECT pg_current_wal_lsn()::text AS lsn'))[0]?.['lsn']),
-      };
-      expect(await refusal(clone('blue', 'green', options))).to.match(/it is live by now/);
-      expect(await query(green, 'owner', 'SELECT one FROM precious')).to.deep.equal([{ one: 1 }]);
-      const failing = { ...options, cutOff: () => Promise.reject(new Error('no cut-off')) };
-      expect(await refusal(clone('blue', 'green', failing))).to.match(/no cut-off/);
-      expect(await query(green, 'owner', 'SELECT one FROM precious')).to.deep.equal([{ one: 1 }]);
-    });
+      it('keep what a colour has where it must not be replaced', async () => {
+        const clone = databases.clone?.bind(databases);
+        if (clone === undefined) throw new Error('it copies no cluster');
+        const [blue, green] = [await databases.of('blue'), await databases.of('green')];
+        await query(green, 'owner', 'CREATE TABLE precious AS SELECT 1 AS one');
+        let asked = 0;
+        const options = {
+          mayReplace: () => (++asked === 2 ? Promise.reject(new Error('it is live by now')) : Promise.resolve()),
+          cutOff: async () =>
+            String((await query(blue, 'admin', 'SELECT pg_current_wal_lsn()::text AS lsn'))[0]?.['lsn']),
+        };
+        expect(await refusal(clone('blue', 'green', options))).to.match(/it is live by now/);
+        expect(await query(green, 'owner', 'SELECT one FROM precious')).to.deep.equal([{ one: 1 }]);
+        const failing = { ...options, cutOff: () => Promise.reject(new Error('no cut-off')) };
+        expect(await refusal(clone('blue', 'green', failing))).to.match(/no cut-off/);
+        expect(await query(green, 'owner', 'SELECT one FROM precious')).to.deep.equal([{ one: 1 }]);
+      });
+    } else {
+      it('copy no cluster', () => expect('clone' in databases).to.equal(false));
+    }
 
     it('come as scratch, empty, beside the others, and go', async () => {
       const [one, two] = await Promise.all([databases.scratch('rehearsal'), databases.scratch('rehearsal')]);

@@ -141,7 +141,7 @@ describe('a physical seed', () => {
 
     it('follows from its cut-off on: nothing is missing, and nothing there twice', async () => {
       await load.more(100);
-      // PostgreSQL applies changes, and the comparison reads, with a search path that has nothing of the application's.
+      // PostgreSQL applies changes with a search path that has nothing of the application's.
       for (const side of [rig.blue, rig.green])
         await rig.run(side, 'ALTER FUNCTION folded(text) SET search_path = public');
       await rig.run(rig.blue, `INSERT INTO settings SELECT id, 'language', 'Nepali' FROM accounts LIMIT 10`);

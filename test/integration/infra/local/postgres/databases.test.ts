@@ -9,7 +9,7 @@ import { databasesContract } from '../../../../contract/databases.ts';
 import { controlOf } from '../../../../lib/server-control.ts';
 import { openDatabaseEnvironment, rejection, unusedPort, type DatabaseEnvironment } from './environment.ts';
 
-databasesContract('local', async () => {
+databasesContract('local', 'physical', async () => {
   const { databases, close } = await openDatabaseEnvironment('blue', 'green');
   return { databases, close };
 });

@@ -24,7 +24,7 @@ import { openAccount, quick, type Account } from '../../setting.ts';
 
 const options = (account: Account) => ({ ...account, waits: quick });
 
-databasesContract('aws', async () => {
+databasesContract('aws', 'logical', async () => {
   const account = await openAccount();
   await Promise.all([account.addColour('blue'), account.addColour('green')]);
   await account.databasesPart.settled();
