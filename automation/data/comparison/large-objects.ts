@@ -2,6 +2,10 @@ import type pg from 'pg';
 import type { TableComparison } from '../../journal/events.ts';
 import { row } from '../connect.ts';
 import type { Names } from './differences.ts';
+import { hashOf } from './multiset.ts';
+
+/** Stands for a table's name in a comparison. */
+export const largeObjects = 'large objects';
 
 /**
  * Compares the large objects of two databases within open snapshots. No replication carries them: those of a physical copy are
@@ -18,7 +22,7 @@ export async function compareLargeObjects(
   const [one, other] = await Promise.all([left, right].map(sum));
   const equal = mine === theirs && one === other;
   const detail = `written or removed since ${names.right} was copied from ${names.left}, and not replicated: keep their content in a bytea column`;
-  return { table: 'large objects', rows: { left: mine, right: theirs }, equal, ...(equal ? {} : { detail }) };
+  return { table: largeObjects, rows: { left: mine, right: theirs }, equal, ...(equal ? {} : { detail }) };
 }
 
 const count = async (client: pg.Client): Promise<number> =>
@@ -29,6 +33,6 @@ const sum = async (client: pg.Client): Promise<string> =>
   (
     await row<{ sum: string }>(
       client,
-      `SELECT coalesce(sum(hash_record_extended(ROW(record_send(ROW(loid, pageno, data))), 0)), 0)::text AS sum FROM pg_largeobject`,
+      `SELECT coalesce(sum(${hashOf(['loid', 'pageno', 'data'])}), 0)::text AS sum FROM pg_largeobject`,
     )
   ).sum;

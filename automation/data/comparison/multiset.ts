@@ -85,8 +85,12 @@ export function rowHash(columns: Column[], others: Column[]): string {
     if (other === undefined) continue;
     parts.push(compared(column, other));
   }
-  return `hash_record_extended(ROW(record_send(ROW(${parts.join(', ')}))), 0)`;
+  return hashOf(parts);
 }
+
+/** SQL expression of the hash (64 bits) over all bytes of these values. */
+export const hashOf = (values: readonly string[]): string =>
+  `hash_record_extended(ROW(record_send(ROW(${values.join(', ')}))), 0)`;
 
 /** A column's value in a form that is the same on both sides, also if the type became a wider one. */
 function compared(column: Column, other: Column): string {

@@ -162,6 +162,13 @@ describe('the side that follows, compared with the live one', () => {
     expect((await compared()).has('large objects')).to.equal(false);
     await everywhere(`SELECT lo_from_bytea(4711, 'as of the copy')`);
     expect((await compared()).get('large objects')?.equal).to.equal(true);
+    await rig.run(rig.green, 'INSERT INTO other VALUES (2)');
+    const twice = (await compareFollowing(link, 'left')).map(({ table, equal }) => [table, equal]);
+    expect(twice).to.deep.equal([
+      ['public.orders', true],
+      ['large objects', true],
+      ['public.other', false],
+    ]);
     await withClient(rig.blue.access, 'admin', (client) => client.query(`SELECT lo_put(4711, 0, 'AS')`));
     const changed = (await compared()).get('large objects');
     expect(changed?.equal).to.equal(false);
