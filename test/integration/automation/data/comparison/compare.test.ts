@@ -35,12 +35,12 @@ describe('what a comparison of contents finds', () => {
     const keyless = 'CREATE TABLE t (a int, s text);';
     const cases: [title: string, blue: string, green: string][] = [
       [
-        'rows in pairs, all different',
+        'rows in pairs, all different [N1]',
         `${keyless} INSERT INTO t SELECT i / 2, 'paid' FROM generate_series(0, 999) i`,
         `${keyless} INSERT INTO t SELECT i / 2, 'OPEN' FROM generate_series(0, 999) i`,
       ],
       [
-        'a pair moved to another row',
+        'a pair moved to another row [N1]',
         `${keyless} INSERT INTO t VALUES (1, 'x'), (1, 'x'), (1, 'x'), (2, 'x')`,
         `${keyless} INSERT INTO t VALUES (1, 'x'), (2, 'x'), (2, 'x'), (2, 'x')`,
       ],
@@ -71,7 +71,7 @@ describe('what a comparison of contents finds', () => {
         `CREATE TABLE t (d numeric, f float8); INSERT INTO t VALUES (1.0, '-0')`,
       ],
       [
-        'numbers in an array that the database shows with few digits',
+        'numbers in an array that the database shows with few digits [B4]',
         `CREATE TABLE t (f float8[]); INSERT INTO t VALUES ('{0.1}'); ALTER ROLE admin IN DATABASE app SET extra_float_digits = -10`,
         `CREATE TABLE t (f float8[]); INSERT INTO t VALUES ('{0.1000000000000001}'); ALTER ROLE admin IN DATABASE app SET extra_float_digits = -10`,
       ],
@@ -107,7 +107,7 @@ describe('what a comparison of contents finds', () => {
       });
     }
 
-    it('finds any two different multisets, and no two equal ones', async () => {
+    it('finds any two different multisets, and no two equal ones [N1]', async () => {
       const next = random(20_260_101);
       const multisets: number[][] = [];
       // Few values and many copies, so that pairs, triples and powers of two of the same rows are common.

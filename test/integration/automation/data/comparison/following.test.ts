@@ -39,7 +39,7 @@ describe('the side that follows, compared with the live one', () => {
   const orders = `CREATE TABLE orders (n int, state text); ALTER TABLE orders REPLICA IDENTITY FULL;
     INSERT INTO orders SELECT i / 2, 'OPEN' FROM generate_series(0, 999) i; CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (1)`;
 
-  it('ignores settings that the owner has made for the application', async () => {
+  it('ignores settings that the owner has made for the application [B4] [H2]', async () => {
     await rig.fresh(orders);
     await withClient(rig.blue.access, 'admin', async (client) => {
       const settings = [
@@ -58,7 +58,7 @@ describe('the side that follows, compared with the live one', () => {
     expect([...(await compared()).values()].map(({ equal }) => equal)).to.deep.equal([true, true]);
   });
 
-  it('finds missing rows whose UPDATE was silently skipped, and names the table', async () => {
+  it('finds missing rows whose UPDATE was silently skipped, and names the table [N2]', async () => {
     await follow(orders);
     await rig.run(rig.green, `DELETE FROM orders WHERE n < 100`);
     await rig.run(rig.blue, `UPDATE orders SET state = 'paid'`);
@@ -96,7 +96,7 @@ describe('the side that follows, compared with the live one', () => {
     }
   });
 
-  it('finds 1,000 different rows that occur in equal pairs', async () => {
+  it('finds 1,000 different rows that occur in equal pairs [N1] [N2]', async () => {
     await follow(orders);
     // Other rows than the live side has: no UPDATE finds one of them.
     await rig.run(rig.green, 'UPDATE orders SET n = n + 5000');
@@ -176,13 +176,13 @@ describe('the side that follows, compared with the live one', () => {
     await everywhere('SELECT lo_unlink(4711)');
   });
 
-  it('finds changes that a migration made to shared columns', async () => {
+  it('finds changes that a migration made to shared columns [D3]', async () => {
     await follow(schemaV1);
     await rig.run(rig.green, `UPDATE accounts SET email = upper(email) WHERE id <= 20`);
     expect((await compared()).get('public.accounts')?.detail).to.contain('20 of 500 rows');
   });
 
-  it('finds rows that only one side truncated', async () => {
+  it('finds rows that only one side truncated [N7]', async () => {
     await follow('CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a SELECT generate_series(1, 10)');
     await rig.run(rig.green, 'CREATE TABLE b (id int PRIMARY KEY REFERENCES a)');
     await rig.run(rig.green, 'TRUNCATE a CASCADE');

@@ -42,7 +42,7 @@ describe('a cutover whose sessions break', () => {
 
   for (const [what, fault] of Object.entries(faults)) {
     for (const colour of ['blue', 'green'] as const) {
-      it(`finishes if ${what} on ${colour} right after the flip: one direction at a time, no increment lost`, async () => {
+      it(`finishes if ${what} on ${colour} right after the flip: one direction at a time, no increment lost [N5]`, async () => {
         afterIt(scene.router, 'resumeWrites', () => fault(scene.rig[colour]));
         const there = await scene.forward();
         expect(there.problems).to.deep.equal([]);
@@ -166,7 +166,7 @@ describe('a cutover whose sessions break', () => {
     await nothingLost();
   });
 
-  it('is recovered after the live colour crashed and the program died: the replication is restarted', async () => {
+  it('is recovered after the live colour crashed and the program died: the replication is restarted [I1]', async () => {
     await faults['a backend is killed'](scene.rig.blue);
     await answers(scene.rig.blue);
     while ((await syncStatus(linkBetween(scene.rig.blue, scene.rig.green))).state !== 'broken') await sleep(50);

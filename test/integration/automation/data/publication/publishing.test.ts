@@ -54,7 +54,7 @@ describe('publishing the live database', () => {
   const changeItems = ['UPDATE items SET pos = pos + 1 WHERE id = 7', 'DELETE FROM items WHERE pos < 0'];
   const sumOfItems = 'SELECT sum(pos)::text FROM items';
 
-  it('refuses a deferrable key before anything fails', async () => {
+  it('refuses a deferrable key before anything fails [A1]', async () => {
     const error = await refusedUnderWrites(items, changeItems);
     expect(error.todo).to.include('public.items').and.to.include('deferrable');
     await replicatesAfter(
@@ -64,7 +64,7 @@ describe('publishing the live database', () => {
     );
   });
 
-  it('offers REPLICA IDENTITY FULL where the key has to stay deferrable', async () => {
+  it('offers REPLICA IDENTITY FULL where the key has to stay deferrable [A1]', async () => {
     const error = await refusedUnderWrites(items, changeItems);
     expect(error.todo).to.include('ALTER TABLE "public"."items" REPLICA IDENTITY FULL');
     await replicatesAfter('ALTER TABLE items REPLICA IDENTITY FULL', changeItems, sumOfItems);
@@ -81,7 +81,7 @@ describe('publishing the live database', () => {
     'DELETE FROM e WHERE at < 0',
   ];
 
-  it('checks each partition, and names each in the cure', async () => {
+  it('checks each partition, and names each in the cure [A2]', async () => {
     const error = await refusedUnderWrites(`${parted} ALTER TABLE e REPLICA IDENTITY FULL;`, changeE);
     for (const leaf of ['e_1', 'e_21'])
       expect(error.todo).to.include(`ALTER TABLE "public"."${leaf}" REPLICA IDENTITY FULL`);
@@ -89,7 +89,7 @@ describe('publishing the live database', () => {
     await replicatesAfter(cure, changeE, `SELECT string_agg(w, ',' ORDER BY at) FROM e`);
   });
 
-  it('refuses a root without REPLICA IDENTITY FULL over partitions that have it', async () => {
+  it('refuses a root without REPLICA IDENTITY FULL over partitions that have it [A2]', async () => {
     const error = await refusedUnderWrites(
       `${parted} ALTER TABLE e_1 REPLICA IDENTITY FULL; ALTER TABLE e_21 REPLICA IDENTITY FULL;`,
       changeE,
@@ -102,7 +102,7 @@ describe('publishing the live database', () => {
     );
   });
 
-  it('refuses REPLICA IDENTITY FULL with a type that has no equality', async () => {
+  it('refuses REPLICA IDENTITY FULL with a type that has no equality [A5]', async () => {
     const error = await refusedUnderWrites(
       `CREATE DOMAIN place AS point; CREATE TYPE pair AS (a int, b json);
        CREATE TABLE a (id int, j json); CREATE TABLE b (id int, p place, x xml[]); CREATE TABLE c (id int, q pair, t text[], r int4range, d jsonb);
@@ -116,7 +116,7 @@ describe('publishing the live database', () => {
     for (const text of ['t (text[])', 'r (int4range)', 'd (jsonb)', 'keyed']) expect(error.todo).not.to.include(text);
   });
 
-  it('reports REPLICA IDENTITY NOTHING, with the cure', async () => {
+  it('reports REPLICA IDENTITY NOTHING, with the cure [A6]', async () => {
     const error = await refusedUnderWrites(
       `CREATE TABLE t (id int PRIMARY KEY, n int); ALTER TABLE t REPLICA IDENTITY NOTHING; INSERT INTO t VALUES (1, 1);`,
       ['UPDATE t SET n = n + 1', 'DELETE FROM t WHERE id < 0'],
@@ -130,7 +130,7 @@ describe('publishing the live database', () => {
     );
   });
 
-  it('reports a dropped identity index, keys with generated columns, and partitions with an identity of their own', async () => {
+  it('reports a dropped identity index, keys with generated columns, and partitions with an identity of their own [A6]', async () => {
     const error = await refusedUnderWrites(
       `CREATE TABLE lost (id int NOT NULL, n int); CREATE UNIQUE INDEX lost_id ON lost (id); ALTER TABLE lost REPLICA IDENTITY USING INDEX lost_id; DROP INDEX lost_id;
        CREATE TABLE made (id int, twice int GENERATED ALWAYS AS (id * 2) STORED, PRIMARY KEY (id, twice));

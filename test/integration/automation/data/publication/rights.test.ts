@@ -180,7 +180,7 @@ describe('rights of the application beside app_writer', () => {
     CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);`;
 
   for (const { title, grant, asAdmin, write, found } of cases) {
-    it(`${title}: reported before anything is published, with a cure that works`, async () => {
+    it(`${title}: reported before anything is published, with a cure that works [N3]`, async () => {
       await rig.fresh(schema);
       if (asAdmin !== undefined) await admin(asAdmin);
       await rig.run(rig.blue, grant);
