@@ -10,7 +10,7 @@ import {
   type Finding,
 } from './findings.ts';
 import type { KnownTable } from './known-schema.ts';
-import { columnFrom, constraintsOf, serial } from './learn.ts';
+import { columnFrom, constraintsOf, serial } from './definitions.ts';
 import { changeOf } from './type-change.ts';
 import { functionsIn, typeOf } from './tree.ts';
 

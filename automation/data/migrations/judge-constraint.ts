@@ -11,7 +11,7 @@ import {
   type Finding,
 } from './findings.ts';
 import type { ConstraintKind, KnownIndex, KnownSchema, KnownTable } from './known-schema.ts';
-import { columnsOf, kindOf } from './learn.ts';
+import { columnsOf, kindOf } from './definitions.ts';
 
 /** Judges constraints and indexes of a table that the live side has. */
 

@@ -11,7 +11,7 @@ import {
 } from './findings.ts';
 import { judgeDroppedIndex } from './judge-constraint.ts';
 import type { KnownSchema } from './known-schema.ts';
-import { droppedNames } from './learn.ts';
+import { droppedNames } from './definitions.ts';
 import { nameOf, stringsOf } from './tree.ts';
 
 /** Judges what drops, renames and changes whole objects. */

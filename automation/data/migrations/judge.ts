@@ -11,7 +11,8 @@ import { judgeDrop, judgeOther, judgeRename, judgeTypes } from './judge-object.t
 import { judgeRows } from './judge-rows.ts';
 import { judgeAlter, type Around } from './judge-table.ts';
 import { KnownSchema } from './known-schema.ts';
-import { learn, madeBy } from './learn.ts';
+import { madeBy } from './definitions.ts';
+import { learn } from './learn.ts';
 import { refusalOf } from './refusals.ts';
 import type { Statement } from './statements.ts';
 import { nameOf } from './tree.ts';

@@ -1,4 +1,5 @@
 import type { AlterTableCmd, ColumnDef, Constraint, CreateStmt, DropStmt, Node, RenameStmt } from 'libpg-query';
+import { columnFrom, columnsOf, constraintsOf, droppedNames, kindOf, madeBy, notNullOf } from './definitions.ts';
 import {
   newTable,
   type ConstraintKind,
@@ -8,20 +9,13 @@ import {
   type KnownTable,
   type Place,
 } from './known-schema.ts';
-import { columnsIn, nameOf, stringOf, stringsOf, typeOf } from './tree.ts';
+import { nameOf, typeOf } from './tree.ts';
 
 /** Where a statement stands, and whether it is still to be applied. */
 export interface Origin extends Place {
   pending: boolean;
 }
 
-const kinds: Record<string, ConstraintKind | undefined> = {
-  CONSTR_CHECK: 'check',
-  CONSTR_UNIQUE: 'unique',
-  CONSTR_PRIMARY: 'primary',
-  CONSTR_FOREIGN: 'foreign',
-  CONSTR_EXCLUSION: 'exclusion',
-};
 /** As PostgreSQL names constraints that have no name: https://www.postgresql.org/docs/18/sql-createtable.html */
 const suffixes: Record<ConstraintKind, string> = {
   check: 'check',
@@ -30,39 +24,6 @@ const suffixes: Record<ConstraintKind, string> = {
   foreign: 'fkey',
   exclusion: 'excl',
 };
-
-export const kindOf = ({ contype }: Constraint): ConstraintKind | undefined => kinds[contype ?? ''];
-
-/** The columns that a constraint is about. */
-export function columnsOf(constraint: Constraint, of?: string): string[] {
-  const { keys = [], fk_attrs: foreign = [], raw_expr: expression } = constraint;
-  const named = [...stringsOf(keys), ...stringsOf(foreign), ...columnsIn(expression)];
-  return named.length === 0 && of !== undefined ? [of] : [...new Set(named)];
-}
-
-/** The column of `CHECK (column IS NOT NULL)`. */
-export function notNullOf({ raw_expr: expression }: Constraint): string | undefined {
-  if (expression === undefined || !('NullTest' in expression)) return undefined;
-  const { nulltesttype, arg } = expression.NullTest;
-  return nulltesttype === 'IS_NOT_NULL' ? columnsIn(arg)[0] : undefined;
-}
-
-export const serial = /^(small|big)?serial\d?$/;
-
-export const constraintsOf = ({ constraints = [] }: ColumnDef): Constraint[] =>
-  constraints.flatMap((node) => ('Constraint' in node ? [node.Constraint] : []));
-
-export function columnFrom(definition: ColumnDef, isNew: boolean): KnownColumn {
-  const types = constraintsOf(definition).map(({ contype }) => contype);
-  const type = definition.typeName && typeOf(definition.typeName);
-  const filled = ['CONSTR_DEFAULT', 'CONSTR_IDENTITY', 'CONSTR_GENERATED'] as const;
-  return {
-    ...(type === undefined ? {} : { type }),
-    notNull: types.includes('CONSTR_NOTNULL') || types.includes('CONSTR_PRIMARY') || types.includes('CONSTR_IDENTITY'),
-    hasDefault: filled.some((kind) => types.includes(kind)) || serial.test(type?.name ?? ''),
-    isNew,
-  };
-}
 
 /** Takes note of what a statement makes, changes and drops. */
 export function learn(schema: KnownSchema, node: Node, origin: Origin): void {
@@ -102,27 +63,6 @@ export function learn(schema: KnownSchema, node: Node, origin: Origin): void {
   const made = madeBy(node);
   if (made !== undefined && !schema.objects.has(schema.objectKey(...made)))
     schema.objects.set(schema.objectKey(...made), origin.pending);
-}
-
-/** Kind and name of an object that is no table; functions go by their name alone. */
-export function madeBy(node: Node): [kind: string, name: string] | undefined {
-  if ('ViewStmt' in node && node.ViewStmt.view !== undefined) return ['view', nameOf(node.ViewStmt.view)];
-  if ('CreateTableAsStmt' in node && node.CreateTableAsStmt.into?.rel !== undefined)
-    return node.CreateTableAsStmt.objtype === 'OBJECT_MATVIEW'
-      ? ['view', nameOf(node.CreateTableAsStmt.into.rel)]
-      : undefined;
-  if ('CreateFunctionStmt' in node) return ['function', stringsOf(node.CreateFunctionStmt.funcname).join('.')];
-  if ('CreateEnumStmt' in node) return ['type', stringsOf(node.CreateEnumStmt.typeName).join('.')];
-  if ('CompositeTypeStmt' in node && node.CompositeTypeStmt.typevar !== undefined)
-    return ['type', nameOf(node.CompositeTypeStmt.typevar)];
-  if ('CreateDomainStmt' in node) return ['type', stringsOf(node.CreateDomainStmt.domainname).join('.')];
-  if ('CreateSeqStmt' in node && node.CreateSeqStmt.sequence !== undefined)
-    return ['sequence', nameOf(node.CreateSeqStmt.sequence)];
-  if ('CreateTrigStmt' in node) return ['trigger', node.CreateTrigStmt.trigname ?? ''];
-  if ('RuleStmt' in node) return ['rule', node.RuleStmt.rulename ?? ''];
-  if ('CreatePolicyStmt' in node) return ['policy', node.CreatePolicyStmt.policy_name ?? ''];
-  if ('CreateExtensionStmt' in node) return ['extension', node.CreateExtensionStmt.extname ?? ''];
-  return undefined;
 }
 
 function learnTable(schema: KnownSchema, { relation, tableElts = [], ...rest }: CreateStmt, origin: Origin): void {
@@ -256,15 +196,6 @@ function learnRename(schema: KnownSchema, { renameType, relation, subname = '', 
   members.delete(subname);
   if (member !== undefined) members.set(newname, member);
 }
-
-/** Names of what is dropped, with schema where it is given; a trigger's has its table before it. */
-export const droppedNames = ({ objects = [] }: DropStmt): string[][] =>
-  objects.map((object) => {
-    if ('List' in object) return stringsOf(object.List.items);
-    if ('ObjectWithArgs' in object) return stringsOf(object.ObjectWithArgs.objname);
-    if ('TypeName' in object) return stringsOf(object.TypeName.names);
-    return [stringOf(object)];
-  });
 
 function learnDrop(schema: KnownSchema, drop: DropStmt): void {
   for (const parts of droppedNames(drop)) {

@@ -70,7 +70,7 @@ export function judgeFacts(
     return {
       measurements: [{ ...all, measured: 'none', verdict: 'inconclusive', note: 'The files hold no statement.' }],
     };
-  const risks = found.length === 0 ? '' : `; ${found.length} named as risks`;
+  const risks = found.length === 0 ? '' : `; ${found.length} named as ${found.length === 1 ? 'a risk' : 'risks'}`;
   return { measurements: [...measured, all], summary: { measured: `${all.measured}${risks}`, wanted: all.wanted } };
 }
 
