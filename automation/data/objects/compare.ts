@@ -23,6 +23,12 @@ export interface ObjectDifference {
 /** What tells an object from every other one of its database. */
 export const keyOf = ({ kind, name }: Pick<DatabaseObject, 'kind' | 'name'>): string => `${kind} ${name}`;
 
+/** The table and the column of a column's name. A name that has a dot or a quote is quoted. */
+export function splitColumn(name: string): { table: string; column: string } {
+  const at = name.endsWith('"') ? name.search(/\.(?:[^".]|"(?:[^"]|"")*")*$/) : name.lastIndexOf('.');
+  return { table: name.slice(0, at), column: name.slice(at + 1) };
+}
+
 /** Every object that is missing on a side or has another definition there, in the order of kinds and names. */
 export function compareObjects(left: DatabaseObject[], right: DatabaseObject[]): ObjectDifference[] {
   const found = new Map<string, ObjectDifference>();
