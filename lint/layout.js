@@ -165,6 +165,10 @@ export const layout = {
   },
 
   'automation/data': { is: 'sessions, catalog and schema of a database', may: shared },
+  'automation/data/objects': {
+    is: 'the whole catalog of a database as data, and its comparison',
+    may: [...shared, 'automation/data'],
+  },
   'automation/data/migrations': {
     is: 'the migration runner, and the judgement of migrations',
     may: [...shared, 'automation/config', 'automation/data'],

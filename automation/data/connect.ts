@@ -17,7 +17,7 @@ export interface ConnectOptions {
 }
 
 /** Overrides settings that the owner has made for the application, on the database or on a role. A session may change them. */
-const sessionSettings = {
+export const sessionSettings = {
   // The planner overestimates catalog queries: JIT compilation took 0.8 s of a query that needs 10 ms.
   jit: 'off',
   default_transaction_read_only: 'off',

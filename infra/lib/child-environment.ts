@@ -71,6 +71,9 @@ export function setAside(prefix: string): void {
   }
 }
 
+/** What `setAside` removed: for a command whose arguments such variables complete, as those of psql. */
+export const variablesSetAside = (): Variables => removed;
+
 export const dockerEnvironment = (): ChildEnvironment =>
   childEnvironment(proxySettings(), [...dockerVariables, ...awsVariables, ...ownVariables]);
 

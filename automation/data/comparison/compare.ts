@@ -1,83 +1,119 @@
-import type pg from 'pg';
+import { OperationError } from '../../../infra/lib/errors.ts';
 import type { TableComparison } from '../../journal/events.ts';
 import { fromTable, tablesOf, type Table } from '../catalog.ts';
-import { rows } from '../connect.ts';
+import { row, rows } from '../connect.ts';
 import { differences, type Names } from './differences.ts';
+import { inParallel } from './in-parallel.ts';
 import { compareLargeObjects } from './large-objects.ts';
-import { reading, rowHash, sharedColumns, sumOf, type Source } from './multiset.ts';
+import { sameSum, sumOf } from './multiset.ts';
+import { reading, Unreadable, type Source } from './reading.ts';
+import { rowHash, sharedColumns, type Texts } from './row-hash.ts';
+import { Snapshot, type Look } from './snapshot.ts';
 
-export { openSnapshot } from './multiset.ts';
+export { openSnapshot } from './snapshot.ts';
 
 export interface CompareOptions {
   /**
    * `left`: right must have everything that left has, as with a restored backup or an expanded schema. `common`: only what
    * both have is compared, as after going back to an older schema; a table of one side is reported and counts as equal.
+   * `both`: neither may have what the other has not.
    */
-  columns: 'left' | 'common';
+  columns: 'left' | 'common' | 'both';
   /** Names of the sides in messages; default `left` and `right`. */
   names?: Names;
 }
 
+/** What limits a comparison, and whom it tells. */
+export interface Scope {
+  /** Whether a table (`public.lessons`) is compared; default: all. */
+  wanted?: ((table: string) => boolean) | undefined;
+  /** Also the contents of materialised views. */
+  views?: boolean;
+  /** Called for a table that a side may not read, in place of rejecting. */
+  onUnreadable?: (table: string, side: 'left' | 'right', reason: string) => void;
+  onProgress?: (compared: number, tables: number) => void;
+}
+
 /**
- * Compares all rows and large objects of two databases by checksum, as of the snapshots that both sessions have opened (`openSnapshot`).
+ * Compares all rows and large objects of two databases by checksum, as of the snapshots that both sides have opened
+ * (`openSnapshot`).
  */
-export async function compareDatabases(
-  left: pg.Client,
-  right: pg.Client,
-  options: CompareOptions,
-): Promise<TableComparison[]> {
+export async function compareDatabases(left: Look, right: Look, options: CompareOptions): Promise<TableComparison[]> {
   const names = options.names ?? { left: 'left', right: 'right' };
-  const tables = await compareTables(left, right, { ...options, names }, async (table, other) => {
-    const [l, r] = [source(left, table, other), source(right, other, table)];
-    const [mine, theirs] = await Promise.all([sumOf(l), sumOf(r)]);
-    const figures = { rows: { left: mine.rows, right: theirs.rows } };
-    if (mine.rows === theirs.rows && mine.sum === theirs.sum) return { ...figures, equal: true };
-    return { ...figures, equal: false, detail: await differences(l, r, names) };
-  });
-  const large = await compareLargeObjects(left, right, names);
+  const sides = [Snapshot.of(left), Snapshot.of(right)] as const;
+  const tables = await compareTables(...sides, { ...options, names }, (l, r) => compareRows(l, r, names));
+  const large = await compareLargeObjects(...sides, names);
   return large === undefined ? tables : [...tables, large];
 }
 
 /** The result of comparing the rows of one table. */
 export type RowsCompared = Pick<TableComparison, 'rows' | 'equal' | 'detail'>;
 
+/** Compares one table in one pass, and says what differs. */
+export async function compareRows(left: Source, right: Source, names: Names): Promise<RowsCompared> {
+  const [mine, theirs] = await Promise.all([sumOf(left), sumOf(right)]);
+  const figures = { rows: { left: mine.rows, right: theirs.rows } };
+  if (sameSum(mine, theirs)) return { ...figures, equal: true };
+  return { ...figures, equal: false, detail: await differences(left, right, names) };
+}
+
 /**
- * Compares two databases table by table. For a table that both have, `compareRows` compares the rows in the shared columns.
- * `tables` limits the comparison to these names.
+ * Compares two databases table by table, as many at a time as there are sessions. For a table that both have, `compare` compares
+ * the rows in the shared columns.
  */
 export async function compareTables(
-  left: pg.Client,
-  right: pg.Client,
-  { columns, names, tables }: CompareOptions & { names: Names; tables?: ReadonlySet<string> },
-  compareRows: (table: Table, other: Table) => Promise<RowsCompared>,
+  left: Snapshot,
+  right: Snapshot,
+  { columns, names, wanted, views, onUnreadable, onProgress }: CompareOptions & { names: Names } & Scope,
+  compare: (left: Source, right: Source) => Promise<RowsCompared>,
 ): Promise<TableComparison[]> {
-  const wanted = (found: Table[]) => found.filter(({ name }) => tables === undefined || tables.has(name));
-  const [mine, theirs] = (await Promise.all([tablesOf(left), tablesOf(right)])).map(wanted) as [Table[], Table[]];
-  const result: TableComparison[] = [];
-  for (const table of mine) {
-    const other = theirs.find(({ sql }) => sql === table.sql);
+  const chosen = async ({ first }: Snapshot): Promise<Table[]> =>
+    (await tablesOf(first, views)).filter(({ name }) => wanted?.(name) ?? true);
+  const [mine, theirs] = await Promise.all([chosen(left), chosen(right)]);
+  const texts = await textsOf(left, right);
+  const ofName = new Map(theirs.map((table) => [table.sql, table]));
+  const one = async (table: Table): Promise<TableComparison> => {
+    const other = ofName.get(table.sql);
     if (other === undefined) {
       const figures = { rows: { left: await count(left, table), right: 0 }, equal: columns === 'common' };
-      result.push({ table: table.name, ...figures, only: 'left', detail: `only on ${names.left}` });
-      continue;
+      return { table: table.name, ...figures, only: 'left', detail: `only on ${names.left}` };
     }
-    const found = await compareRows(table, other);
-    const missing = table.columns.filter(({ name }) => !other.columns.some((o) => o.name === name));
-    const leftColumns = missing.length === 0 ? {} : { leftColumns: missing.map(({ name }) => name) };
+    const found = await compare(source(left, table, other, texts), source(right, other, table, texts));
+    const missing = lacking(table, other);
     const unlike = unlikeColumns(table, other, columns, names);
-    result.push({
+    return {
       table: table.name,
       ...found,
-      ...leftColumns,
+      ...(missing.length === 0 ? {} : { leftColumns: missing }),
       ...(unlike === undefined ? {} : { equal: false, detail: unlike }),
+    };
+  };
+  const onlyRight = async (table: Table): Promise<TableComparison> => {
+    const figures = { rows: { left: 0, right: await count(right, table) }, equal: columns !== 'both' };
+    return { table: table.name, ...figures, only: 'right', detail: `only on ${names.right}` };
+  };
+  const known = new Set(mine.map(({ sql }) => sql));
+  const work = [
+    ...mine.map((table) => ({ table, compare: () => one(table) })),
+    ...theirs.filter(({ sql }) => !known.has(sql)).map((table) => ({ table, compare: () => onlyRight(table) })),
+  ];
+  // One table more than there are sessions: a side that is faster goes on meanwhile.
+  const most = Math.max(left.size, right.size);
+  let done = 0;
+  const found = await inParallel(work, most === 1 ? 1 : most + 1, async ({ table, compare: look }) => {
+    const result = await look().catch((error: unknown) => {
+      if (!(error instanceof Unreadable) || onUnreadable === undefined) throw error;
+      onUnreadable(table.name, error.snapshot === left ? 'left' : 'right', error.message);
+      return undefined;
     });
-  }
-  for (const table of theirs.filter(({ sql }) => !mine.some((m) => m.sql === sql))) {
-    const figures = { rows: { left: 0, right: await count(right, table) }, equal: true };
-    result.push({ table: table.name, ...figures, only: 'right', detail: `only on ${names.right}` });
-  }
-  return result;
+    onProgress?.((done += 1), work.length);
+    return result;
+  });
+  return found.filter((result) => result !== undefined);
 }
+
+const lacking = (table: Table, other: Table): string[] =>
+  table.columns.map(({ name }) => name).filter((name) => !other.columns.some((o) => o.name === name));
 
 /** Why equal rows would prove nothing: columns are missing, or no column is shared and only the counts can be equal. */
 function unlikeColumns(
@@ -86,23 +122,43 @@ function unlikeColumns(
   wanted: CompareOptions['columns'],
   names: Names,
 ): string | undefined {
-  const shared = sharedColumns(table.columns, other.columns);
-  const missing = table.columns.filter(({ name }) => !shared.includes(name)).map(({ name }) => name);
-  if (wanted === 'left' && missing.length > 0) return `${names.right} lacks the columns ${missing.join(', ')}`;
-  if (shared.length === 0 && table.columns.length > 0) return 'no column is on both sides';
+  const missing = lacking(table, other);
+  if (wanted !== 'common' && missing.length > 0) return `${names.right} lacks the columns ${missing.join(', ')}`;
+  const extra = lacking(other, table);
+  if (wanted === 'both' && extra.length > 0) return `${names.left} lacks the columns ${extra.join(', ')}`;
+  if (sharedColumns(table.columns, other.columns).length === 0 && table.columns.length > 0)
+    return 'no column is on both sides';
   return undefined;
 }
 
 /** A table of one side, with its rows hashed in the same way as those of the other side. */
-export const source = (client: pg.Client, table: Table, other: Table): Source => ({
-  client,
+export const source = (look: Look, table: Table, other: Table, texts: Texts = 'bytes'): Source => ({
+  snapshot: Snapshot.of(look),
   table,
-  hash: rowHash(table.columns, other.columns),
+  hash: rowHash(table.columns, other.columns, texts),
 });
 
-async function count(client: pg.Client, table: Table): Promise<number> {
+/** Least version that has `hash_record_extended`. */
+const leastVersion = 140_000;
+
+/** How texts can be compared. Rejects if a server is too old to hash rows. */
+async function textsOf(left: Snapshot, right: Snapshot): Promise<Texts> {
+  const ask = `SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS name,
+    current_setting('server_encoding') AS encoding`;
+  const both = [left, right].map(({ first }) => row<{ version: number; name: string; encoding: string }>(first, ask));
+  const [l, r] = (await Promise.all(both)) as [Awaited<(typeof both)[0]>, Awaited<(typeof both)[0]>];
+  const old = [l, r].find(({ version }) => version < leastVersion);
+  if (old !== undefined)
+    throw new OperationError(
+      'comparing rows',
+      `a server is PostgreSQL ${old.name}`,
+      'compare servers of version 14 or newer',
+    );
+  return l.encoding === r.encoding ? 'bytes' : 'utf8';
+}
+
+async function count(snapshot: Snapshot, table: Table): Promise<number> {
   const sql = `SELECT count(*) AS n FROM ${fromTable(table)}`;
-  const read = () => rows<{ n: string }>(client, sql);
-  const [found] = await reading({ client, table, hash: '' }, read);
+  const [found] = await reading({ snapshot, table, hash: '' }, (client) => rows<{ n: string }>(client, sql));
   return Number(found?.n ?? 0);
 }

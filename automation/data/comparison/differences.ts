@@ -1,6 +1,7 @@
 import { type Table, describeKey } from '../catalog.ts';
 import { sqlIdentifier } from '../../../infra/application/roles.ts';
-import { bucketsFor, estimatedRows, hashesOf, nothing, reading, sumsOf, type Source } from './multiset.ts';
+import { bucketsFor, estimatedRows, hashesOf, sameSum, sumsOf } from './multiset.ts';
+import { reading, type Source } from './reading.ts';
 import { mergeRows } from './sorted-rows.ts';
 
 /** Names of the sides in messages. */
@@ -59,10 +60,7 @@ export async function differences(left: Source, right: Source, names: Names): Pr
 async function unmatched(left: Source, right: Source): Promise<[Unmatched, Unmatched]> {
   const buckets = bucketsFor(await estimatedRows(left));
   const [l, r] = await Promise.all([sumsOf(left, buckets, false), sumsOf(right, buckets, false)]);
-  const opened = [...new Set([...l.keys(), ...r.keys()])].filter((b) => {
-    const [mine, theirs] = [l.get(b) ?? nothing, r.get(b) ?? nothing];
-    return mine.rows !== theirs.rows || mine.sum !== theirs.sum;
-  });
+  const opened = [...new Set([...l.keys(), ...r.keys()])].filter((b) => !sameSum(l.get(b), r.get(b)));
   const [onlyLeft, onlyRight] = [someHashes(), someHashes()];
   await mergeRows([[left], [right]], { buckets, opened }, (hash, mine, theirs) => {
     onlyLeft.add(hash, mine.first - theirs.first);
@@ -74,10 +72,11 @@ async function unmatched(left: Source, right: Source): Promise<[Unmatched, Unmat
 /** Primary keys, as JSON, of the rows with these hashes. */
 async function keysOf(source: Source, hashes: readonly bigint[]): Promise<string[]> {
   if (hashes.length === 0) return [];
-  const { client, table } = source;
-  const key = table.primaryKey.map((name) => `${sqlIdentifier(name)}::text`).join(', ');
+  const key = source.table.primaryKey.map((name) => `${sqlIdentifier(name)}::text`).join(', ');
   const text = `SELECT k FROM (${hashesOf(source, false).replace('SELECT', `SELECT ARRAY[${key}] AS k,`)}) AS t WHERE h = ANY ($1::bigint[])`;
-  const found = await reading(source, (limits) => client.query({ text, values: [hashes.map(String)], ...limits }));
+  const found = await reading(source, (client, limits) =>
+    client.query({ text, values: [hashes.map(String)], ...limits }),
+  );
   return (found.rows as { k: string[] }[]).map(({ k }) => JSON.stringify(k));
 }
 

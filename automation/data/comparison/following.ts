@@ -2,12 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { TableComparison } from '../../journal/events.ts';
-import type { CompareOptions } from './compare.ts';
+import type { CompareOptions, Scope } from './compare.ts';
 import { close, connect, row } from '../connect.ts';
 import type { Link } from '../link.ts';
 import { compareLargeObjects, largeObjects } from './large-objects.ts';
-import { openSnapshot } from './multiset.ts';
 import { compareSnapshots } from './restored.ts';
+import { openSnapshot, Snapshot } from './snapshot.ts';
 import { replayed, syncStatus } from '../replication/sync-state.ts';
 
 /** Timeout of the catch-up of the side that follows, ms. */
@@ -31,7 +31,7 @@ export async function compareFollowing(
   const first = await look(link, columns, signal);
   const different = new Set(first.filter(({ equal }) => !equal).map(({ table }) => table));
   if (different.size === 0) return first;
-  const second = await look(link, columns, signal, different);
+  const second = await look(link, columns, signal, (table) => different.has(table));
   return [...first.filter(({ equal }) => equal), ...second];
 }
 
@@ -39,7 +39,7 @@ async function look(
   link: Link,
   columns: CompareOptions['columns'],
   signal?: AbortSignal,
-  tables?: ReadonlySet<string>,
+  wanted?: Scope['wanted'],
 ): Promise<TableComparison[]> {
   const sessions: pg.Client[] = [];
   const open = async ({ access }: Link['from']): Promise<pg.Client> => {
@@ -57,9 +57,11 @@ async function look(
     await caughtUp(link, live, follower, signal);
     await openSnapshot(later);
     const names = { left: link.from.colour, right: link.to.colour };
-    const compared = await compareSnapshots({ before, after, copy, later }, { columns, names, tables });
-    const wanted = tables === undefined || tables.has(largeObjects);
-    const large = wanted ? await compareLargeObjects(after, copy, names) : undefined;
+    const compared = await compareSnapshots({ before, after, copy, later }, { columns, names, wanted });
+    const large =
+      (wanted?.(largeObjects) ?? true)
+        ? await compareLargeObjects(new Snapshot(after), new Snapshot(copy), names)
+        : undefined;
     return large === undefined ? compared : [...compared, large];
   } finally {
     await Promise.all(sessions.map(close));

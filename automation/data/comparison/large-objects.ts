@@ -1,38 +1,61 @@
-import type pg from 'pg';
 import type { TableComparison } from '../../journal/events.ts';
 import { row } from '../connect.ts';
-import type { Names } from './differences.ts';
-import { hashOf } from './multiset.ts';
+import { differences, type Names } from './differences.ts';
+import { sameSum, sumOf } from './multiset.ts';
+import type { Source } from './reading.ts';
+import { rowHash } from './row-hash.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /** Stands for a table's name in a comparison. */
 export const largeObjects = 'large objects';
 
+/** Why the large objects of a copy can differ. */
+const notReplicated = ({ left, right }: Names): string =>
+  `written or removed since ${right} was copied from ${left}, and not replicated: keep their content in a bytea column`;
+
 /**
  * Compares the large objects of two databases within open snapshots. No replication carries them: those of a physical copy are
- * as of the copy. Undefined if neither side has any, also because only a superuser may read their content.
+ * as of the copy. Undefined if neither side has any, also because only a superuser may read their content. `name`: names the
+ * objects that differ, in place of saying why those of a copy can.
  */
 export async function compareLargeObjects(
-  left: pg.Client,
-  right: pg.Client,
+  left: Snapshot,
+  right: Snapshot,
   names: Names,
+  { name = false } = {},
 ): Promise<TableComparison | undefined> {
-  const counts = await Promise.all([left, right].map(count));
-  const [mine = 0, theirs = 0] = counts;
+  const [mine = 0, theirs = 0] = await Promise.all([left, right].map(count));
   if (mine === 0 && theirs === 0) return undefined;
-  const [one, other] = await Promise.all([left, right].map(sum));
-  const equal = mine === theirs && one === other;
-  const detail = `written or removed since ${names.right} was copied from ${names.left}, and not replicated: keep their content in a bytea column`;
-  return { table: largeObjects, rows: { left: mine, right: theirs }, equal, ...(equal ? {} : { detail }) };
+  const figures = { table: largeObjects, rows: { left: mine, right: theirs } };
+  // An empty object has no page: only the list of all objects has it.
+  for (const source of [pages, objects]) {
+    const [one, other] = await Promise.all([sumOf(source(left)), sumOf(source(right))]);
+    if (sameSum(one, other)) continue;
+    const detail = name ? await differences(source(left), source(right), names) : notReplicated(names);
+    return { ...figures, equal: false, detail };
+  }
+  return { ...figures, equal: true };
 }
 
-const count = async (client: pg.Client): Promise<number> =>
-  (await row<{ n: number }>(client, 'SELECT count(*)::float8 AS n FROM pg_largeobject_metadata')).n;
+const count = ({ first }: Snapshot): Promise<number> =>
+  row<{ n: number }>(first, 'SELECT count(*)::float8 AS n FROM pg_largeobject_metadata').then(({ n }) => n);
 
-/** As tables are compared (`multiset.ts`): the exact sum of a hash of each page. */
-const sum = async (client: pg.Client): Promise<string> =>
-  (
-    await row<{ sum: string }>(
-      client,
-      `SELECT coalesce(sum(${hashOf(['loid', 'pageno', 'data'])}), 0)::text AS sum FROM pg_largeobject`,
-    )
-  ).sum;
+/** A table of PostgreSQL's catalog, as one of the application. */
+const catalogTable =
+  (name: string, columns: [name: string, builtIn: string][], primaryKey: string[]) =>
+  (snapshot: Snapshot): Source => {
+    const all = columns.map(([column, builtIn]) => ({ name: column, builtIn, type: builtIn, generated: false }));
+    const table = { name, sql: `pg_catalog.${name}`, partitioned: false, columns: all, primaryKey, owner: '' };
+    return { snapshot, table, hash: rowHash(all, all) };
+  };
+
+const pages = catalogTable(
+  'pg_largeobject',
+  [
+    ['loid', 'oid'],
+    ['pageno', 'int4'],
+    ['data', 'bytea'],
+  ],
+  ['loid', 'pageno'],
+);
+const objects = catalogTable('pg_largeobject_metadata', [['oid', 'oid']], ['oid']);

@@ -1,8 +1,10 @@
 import type pg from 'pg';
 import type { TableComparison } from '../../journal/events.ts';
-import { compareTables, source, type CompareOptions, type RowsCompared } from './compare.ts';
+import { compareTables, type CompareOptions, type RowsCompared, type Scope } from './compare.ts';
 import { differences, type Names, namesOf, plural, someHashes } from './differences.ts';
-import { bucketsFor, estimatedRows, nothing, openSnapshot, sumsOf, type Source, type Sum } from './multiset.ts';
+import { bucketsFor, estimatedRows, nothing, sameSum, sumOf, sumsOf, type Sum } from './multiset.ts';
+import type { Source } from './reading.ts';
+import { openSnapshot, Snapshot } from './snapshot.ts';
 import { mergeRows, type Looks } from './sorted-rows.ts';
 import { writtenMeanwhile } from './written.ts';
 
@@ -42,36 +44,43 @@ export async function compareRestored(
  */
 export function compareSnapshots(
   { before, after, copy, later }: Snapshots,
-  options: CompareOptions & { names: Names; tables?: ReadonlySet<string> },
+  options: CompareOptions & { names: Names } & Pick<Scope, 'wanted'>,
 ): Promise<TableComparison[]> {
-  return compareTables(after, copy, options, (table, other) => {
-    const live = (client: pg.Client): Source => source(client, table, other);
-    const copied = (client: pg.Client): Source => source(client, other, table);
-    const looks: Looks = later === undefined ? [copied(copy)] : [copied(copy), copied(later)];
-    return compareRows([live(before), live(after)], looks, options.names);
+  const [first, second, theirs] = [before, after, copy].map((look) => Snapshot.of(look)) as [
+    Snapshot,
+    Snapshot,
+    Snapshot,
+  ];
+  const last = later === undefined ? undefined : Snapshot.of(later);
+  return compareTables(second, theirs, options, (mine, other) => {
+    const live = (snapshot: Snapshot): Source => ({ ...mine, snapshot });
+    const looks: Looks = last === undefined ? [other] : [other, { ...other, snapshot: last }];
+    return compareRows([live(first), live(second)], looks, options.names);
   });
 }
 
-const same = (one: Sum = nothing, other: Sum = nothing): boolean => one.rows === other.rows && one.sum === other.sum;
 const untouched = (one: Sum = nothing, other: Sum = nothing): boolean =>
-  same(one, other) && one.written === other.written;
+  sameSum(one, other) && one.written === other.written;
 
 /**
- * Compares the sums of buckets first. If the copy has the same sums as `after`, nothing else is read. Otherwise it reads the
- * rows of the buckets that differ or were written to.
+ * If the copy has the same sum as `after`, nothing else is read. Otherwise compares the sums of buckets, and reads the rows of
+ * those that differ or were written to.
  */
 async function compareRows([before, after]: [Source, Source], looks: Looks, names: Names): Promise<RowsCompared> {
   const [copy, later] = looks;
-  const buckets = bucketsFor(await estimatedRows(after));
-  const [now, there] = await Promise.all([sumsOf(after, buckets, true), sumsOf(copy, buckets, false)]);
-  const all = Array.from({ length: buckets }, (_, bucket) => bucket);
-  const total = (sums: Map<number, Sum>): number => [...sums.values()].reduce((sum, { rows }) => sum + rows, 0);
-  const rows = { left: total(now), right: total(there) };
-  if (all.every((b) => same(now.get(b), there.get(b)))) return { rows, equal: true };
+  const [mine, theirs] = await Promise.all([sumOf(after), sumOf(copy)]);
+  const rows = { left: mine.rows, right: theirs.rows };
+  if (sameSum(mine, theirs)) return { rows, equal: true };
 
-  const old = await sumsOf(before, buckets, true);
+  const buckets = bucketsFor(await estimatedRows(after));
+  const [old, now, there] = await Promise.all([
+    sumsOf(before, buckets, true),
+    sumsOf(after, buckets, true),
+    sumsOf(copy, buckets, false),
+  ]);
+  const all = Array.from({ length: buckets }, (_, bucket) => bucket);
   const changed = new Set(all.filter((b) => !untouched(old.get(b), now.get(b))));
-  const opened = all.filter((b) => changed.has(b) || !same(now.get(b), there.get(b)));
+  const opened = all.filter((b) => changed.has(b) || !sameSum(now.get(b), there.get(b)));
   const looked = new Set(opened);
   const closed = all.reduce((sum, b) => sum + (looked.has(b) ? 0 : (now.get(b)?.rows ?? 0)), 0);
   const found = await judge([before, after], looks, { buckets, opened, closed }, names);

@@ -1,4 +1,6 @@
-import { bucketOf, hashesOf, reading, type Limits, type Source } from './multiset.ts';
+import type pg from 'pg';
+import { bucketOf, hashesOf } from './multiset.ts';
+import { reading, type Limits, type Source } from './reading.ts';
 
 /** Rows per page. This bounds the memory, whatever the table's size. */
 const pageRows = 5_000;
@@ -42,7 +44,10 @@ export async function mergeRows(
   });
 }
 
-/** Opens the streams one inside the other, as each is read within its own `reading`. */
+/**
+ * Opens the streams one inside the other, as each is read within its own `reading`. Each holds a session of its snapshot: always
+ * in the same order, so that two tables never wait for each other's.
+ */
 async function opened(
   sources: readonly (Source | undefined)[],
   which: Selection,
@@ -52,8 +57,8 @@ async function opened(
 ): Promise<void> {
   const [source, ...others] = sources;
   if (source === undefined) return work(streams);
-  await reading(source, async (limits) => {
-    const stream = await SortedRows.open(source, limits, which, versions);
+  await reading(source, async (client, limits) => {
+    const stream = await SortedRows.open(source, client, limits, which, versions);
     await opened(others, which, versions, work, [...streams, stream]);
   });
 }
@@ -88,19 +93,20 @@ interface Entry {
 
 /** A table's rows in the order of their hashes, read page by page from a cursor. */
 class SortedRows {
-  readonly #source: Source;
+  readonly #client: pg.Client;
   readonly #limits: Limits;
   #page: { h: string; x: number; n: number }[] = [];
   #at = 0;
   head: Entry | undefined;
 
-  private constructor(source: Source, limits: Limits) {
-    this.#source = source;
+  private constructor(client: pg.Client, limits: Limits) {
+    this.#client = client;
     this.#limits = limits;
   }
 
   static async open(
     source: Source,
+    client: pg.Client,
     limits: Limits,
     { buckets, opened }: Selection,
     versions: boolean,
@@ -108,9 +114,9 @@ class SortedRows {
     const which = opened.length === buckets ? '' : `WHERE ${bucketOf(buckets)} = ANY ('{${opened.join()}}'::int[])`;
     const writer = versions ? 'x::text::float8' : '0::float8';
     const text = `DECLARE ${cursor} NO SCROLL CURSOR FOR SELECT h::text, ${writer} AS x, count(*)::float8 AS n
-      FROM (${hashesOf(source, versions)}) AS t ${which} GROUP BY t.h, 2 ORDER BY t.h, 2`;
-    await source.client.query({ text, ...limits });
-    const stream = new SortedRows(source, limits);
+      FROM (${hashesOf(source, versions)} OFFSET 0) AS t ${which} GROUP BY t.h, 2 ORDER BY t.h, 2`;
+    await client.query({ text, ...limits });
+    const stream = new SortedRows(client, limits);
     await stream.#fetch();
     return stream;
   }
@@ -124,7 +130,7 @@ class SortedRows {
 
   async #fetch(): Promise<void> {
     const text = `FETCH ${pageRows} FROM ${cursor}`;
-    const { rows } = await this.#source.client.query<{ h: string; x: number; n: number }>({ text, ...this.#limits });
+    const { rows } = await this.#client.query<{ h: string; x: number; n: number }>({ text, ...this.#limits });
     this.#page = rows;
     this.#at = 0;
     this.#show();

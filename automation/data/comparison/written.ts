@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { row } from '../connect.ts';
-import { relationsOf, type Source } from './multiset.ts';
+import { relationsOf, type Source } from './reading.ts';
 
 /** How long to wait for statistics, ms. An idle session reports its writes within 10 s (PGSTAT_IDLE_INTERVAL). */
 const reportedMs = 12_000;
@@ -14,15 +14,15 @@ export async function writtenMeanwhile(before: Source, after: Source): Promise<b
   const then = await writes(before);
   const deadline = performance.now() + reportedMs;
   for (;;) {
-    await after.client.query('SELECT pg_stat_clear_snapshot()');
+    await after.snapshot.run((client) => client.query('SELECT pg_stat_clear_snapshot()'));
     if ((await writes(after)) !== then) return true;
     if (performance.now() > deadline) return false;
     await sleep(pollMs);
   }
 }
 
-async function writes({ client, table }: Source): Promise<string> {
+async function writes({ snapshot, table }: Source): Promise<string> {
   const all = ['inserted', 'updated', 'deleted'].map((what) => `pg_stat_get_tuples_${what}(relid)`).join(' + ');
   const sql = `SELECT coalesce(sum(${all}), 0)::text AS n FROM ${relationsOf}`;
-  return (await row<{ n: string }>(client, sql, [table.sql])).n;
+  return (await snapshot.run((client) => row<{ n: string }>(client, sql, [table.sql]))).n;
 }

@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import { tablesOf } from '../../../../../automation/data/catalog.ts';
 import { compareDatabases, openSnapshot, source } from '../../../../../automation/data/comparison/compare.ts';
 import { withClient } from '../../../../../automation/data/connect.ts';
-import { bucketsFor, estimatedRows, reading, sumsOf } from '../../../../../automation/data/comparison/multiset.ts';
+import { bucketsFor, estimatedRows, sumsOf } from '../../../../../automation/data/comparison/multiset.ts';
+import { reading } from '../../../../../automation/data/comparison/reading.ts';
 import { createRig, type Rig } from '../rig.ts';
 
 /** Small numbers from a seed, so that what fails can be repeated. */
@@ -211,7 +212,7 @@ describe('what a comparison of contents finds', () => {
       await openSnapshot(client);
       for (const table of await tablesOf(client)) {
         const one = source(client, table, table);
-        expect(await reading(one, ({ query_timeout: ms }) => Promise.resolve(ms)), table.name).to.be.above(66_000);
+        expect(await reading(one, (_, { query_timeout: ms }) => Promise.resolve(ms)), table.name).to.be.above(66_000);
         expect(bucketsFor(await estimatedRows(one)), table.name).to.equal(1024);
         expect((await sumsOf(one, 1024, true)).size, table.name).to.equal(1024);
       }
