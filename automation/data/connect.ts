@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { DatabaseRole } from '../../infra/application/database-url.ts';
+import { endTransactionTimeout, sessionOptions } from '../../infra/application/session-settings.ts';
 import { messageOf, OperationError } from '../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../infra/platform/databases.ts';
 
@@ -15,17 +16,6 @@ export interface ConnectOptions {
   /** Another database of the same server, needed to drop and create the application's own. */
   database?: string;
 }
-
-/** Overrides settings that the owner has made for the application, on the database or on a role. A session may change them. */
-export const sessionSettings = {
-  // The planner overestimates catalog queries: JIT compilation took 0.8 s of a query that needs 10 ms.
-  jit: 'off',
-  default_transaction_read_only: 'off',
-  default_transaction_isolation: String.raw`read\ committed`,
-  idle_in_transaction_session_timeout: '0',
-  idle_session_timeout: '0',
-  lock_timeout: '0',
-};
 
 const connectMs = 5_000;
 const statementMs = 60_000;
@@ -52,9 +42,7 @@ export async function connect(
     ssl: { ca: await readFile(access.caFile, 'utf8'), host: access.host },
     application_name: options.applicationName ?? applicationName,
     connectionTimeoutMillis: connectMs,
-    options: Object.entries(sessionSettings)
-      .map(([name, value]) => `-c ${name}=${value}`)
-      .join(' '),
+    options: sessionOptions,
     statement_timeout: statement,
     query_timeout: statement + graceMs,
     keepAlive: true,
@@ -65,6 +53,7 @@ export async function connect(
   client.query = ((...args: unknown[]) => query(...args).catch(noteOrigin)) as typeof client.query;
   try {
     await client.connect().catch(noteOrigin);
+    await client.query(endTransactionTimeout);
   } catch (error) {
     void client.end().catch(() => undefined);
     throw new OperationError(

@@ -12,6 +12,7 @@ import {
   sqlLiteral,
   writerRole,
 } from '../../infra/application/roles.ts';
+import { sessionEnvironment } from '../../infra/application/session-settings.ts';
 import { toolPath } from '../../infra/lib/tools.ts';
 import { notOfExtension, ownSchemas } from './catalog.ts';
 import { row, rows, withClient } from './connect.ts';
@@ -166,6 +167,7 @@ const clientEnvironment = (access: DatabaseAccess): Record<string, string> => ({
   ...databaseEnvironment(access, 'admin'),
   PGCONNECT_TIMEOUT: '10',
   PGAPPNAME: 'greenlight',
+  ...sessionEnvironment,
 });
 
 /** Fills the materialised views that are still unfilled, as their rows are not replicated. */

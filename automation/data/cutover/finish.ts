@@ -23,7 +23,7 @@ export async function finish(
   walk: Walk,
 ): Promise<CutoverResult> {
   const { fence, sessions, snapshots } = prepared;
-  const warnings = [...prepared.warnings];
+  const warnings = [...prepared.sequences.warnings];
   const problems: string[] = [];
   const attempt = async <T>(what: string, list: string[], work: () => Promise<T>): Promise<T | undefined> =>
     work().catch((error: unknown) => {

@@ -24,7 +24,6 @@ export interface Prepared {
   /** `to` -> `from`, disabled; absent in a rollback. */
   reverse?: Link;
   sequences: SequencePlan;
-  warnings: string[];
   close(): Promise<void>;
 }
 
@@ -81,11 +80,8 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     if (await mayWrite(sessions.new)) throw refused(`${to.colour} is not live, but may write`);
     fence = await Fence.prepare(from.access, settings.holdMs + fenceGraceMs);
     if (direction === 'forward') reverse = await prepareReverse(from, to, sessions);
-    const sequences = await planSequences(sessions.old, sessions.new);
+    const sequences = await planSequences(sessions.old, sessions.new, to.colour);
     await caughtUp(sessions, forward, { insist: direction === 'rollback', signal: options.signal });
-    const warnings = sequences.unmatched.map(
-      (name) => `sequence ${name} is not on ${to.colour}, and was not carried over`,
-    );
     return {
       sessions,
       snapshots,
@@ -93,7 +89,6 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
       forward,
       reverse,
       sequences,
-      warnings,
       close: closeAll,
     };
   } catch (error) {

@@ -1,7 +1,8 @@
 import pg from 'pg';
 import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import { secrets } from '../../../infra/lib/redact.ts';
-import { applicationName, close, sessionSettings } from '../connect.ts';
+import { sessionSettings } from '../../../infra/application/session-settings.ts';
+import { applicationName, close } from '../connect.ts';
 import type { Target, Tls } from './resolve.ts';
 
 /** Where a session goes to, for people: `app on db.example:5432 as reader`. */
@@ -49,8 +50,8 @@ async function begin(
   client.on('error', () => undefined);
   try {
     await client.connect();
-    for (const [name, value] of Object.entries({ ...sessionSettings, statement_timeout: '0' }))
-      await client.query(`SELECT set_config($1, $2, false)`, [name, value.replaceAll('\\', '')]);
+    for (const [name, value] of Object.entries(sessionSettings))
+      await client.query(`SELECT set_config($1, $2, false)`, [name, value]);
   } catch (error) {
     void close(client);
     throw error;

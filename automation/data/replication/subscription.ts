@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
+import { replicationSettings } from '../../../infra/application/session-settings.ts';
 import { sqlIdentifier, sqlLiteral } from '../../../infra/application/roles.ts';
 import { row, rows } from '../connect.ts';
 import { dropSlot, linkBetween, type Link } from '../link.ts';
@@ -26,14 +27,39 @@ export async function createSubscription(
   options: { copyData: boolean; enabled: boolean },
 ): Promise<void> {
   if (options.enabled) await requireOneDirection(link, source, client);
+  for (const [session, login] of [
+    [source, link.from.access.replication ?? link.from.access.admin],
+    [client, link.to.access.admin],
+  ] as const)
+    await ownSettings(session, login.user, link.from.access.database);
   // The statement contains the publisher's password, which must not reach the server's log.
-  await client.query('SET log_statement = none; SET log_min_error_statement = panic').catch(() => undefined);
+  for (const setting of unlogged) await client.query(`SET ${setting}`).catch(() => undefined);
   const flags = `copy_data = ${options.copyData}, enabled = ${options.enabled}, create_slot = false, slot_name = ${sqlLiteral(link.name)}`;
   // disable_on_error: a change that cannot be applied stops the worker at once. Without it the worker would retry for ever.
   await client.query(
     `CREATE SUBSCRIPTION ${sqlIdentifier(link.name)} CONNECTION ${sqlLiteral(connectionInfo(link.from.access))}
      PUBLICATION ${sqlIdentifier(link.name)} WITH (${flags}, disable_on_error = true)`,
   );
+}
+
+/** Settings under which nothing keeps a statement's text: the log, pg_stat_statements, pgaudit. */
+const unlogged = [
+  'log_statement = none',
+  'log_min_error_statement = panic',
+  'log_min_duration_statement = -1',
+  'log_min_duration_sample = -1',
+  'log_transaction_sample_rate = 0',
+  'pg_stat_statements.track_utility = off',
+  'pgaudit.log = none',
+];
+
+/** Keeps what the owner has set for the application from ending or blocking the replication's own sessions. */
+async function ownSettings(client: pg.Client, role: string, database: string): Promise<void> {
+  const { version } = await row<{ version: number }>(
+    client,
+    `SELECT current_setting('server_version_num')::int AS version`,
+  );
+  await client.query(replicationSettings(role, database, version).join('; '));
 }
 
 /** Connection string of libpq by which the subscriber's server reaches the publisher. Contains the password. */

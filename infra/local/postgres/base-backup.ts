@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import pg from 'pg';
 import { databaseEnvironment, databaseUrl } from '../../application/database-url.ts';
+import { sessionEnvironment, sessionOptions } from '../../application/session-settings.ts';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { endsWithParent } from '../../lib/lifetimes.ts';
 import { toolPath } from '../../lib/tools.ts';
@@ -23,7 +24,7 @@ export interface Source {
 }
 
 export async function inspect(access: DatabaseAccess): Promise<Source> {
-  const client = new pg.Client({ connectionString: databaseUrl(access, 'admin') });
+  const client = new pg.Client({ connectionString: databaseUrl(access, 'admin'), options: sessionOptions });
   client.on('error', () => undefined);
   await client.connect();
   try {
@@ -65,7 +66,7 @@ export async function keepLog(access: DatabaseAccess): Promise<LogKeeper> {
     connectionString: databaseUrl(access, 'admin'),
     application_name: 'greenlight',
     keepAlive: true,
-    options: '-c idle_session_timeout=0 -c default_transaction_read_only=off -c synchronous_commit=local',
+    options: `${sessionOptions} -c synchronous_commit=local`,
   });
   const lost = new AbortController();
   client.on('error', (error) => lost.abort(error));
@@ -115,7 +116,7 @@ export async function copyCluster(
   const [command = '', ...rest] = runAs(endsWithParent([toolPath('pg_basebackup'), ...args], 'INT'));
   const child = execa(command, rest, {
     cwd: '/',
-    ...bareEnvironment({ LC_ALL: 'C', ...databaseEnvironment(access, 'admin') }),
+    ...bareEnvironment({ LC_ALL: 'C', ...databaseEnvironment(access, 'admin'), ...sessionEnvironment }),
     ...(signal === undefined ? {} : { cancelSignal: signal, killSignal: 'SIGINT' }),
   });
   if (onProgress !== undefined)

@@ -180,15 +180,8 @@ async function subscribers(source: pg.Client): Promise<string[]> {
 
 /** Takes from the copy what is the source's, before its server starts under its own port. */
 async function makeOwn({ name, passwords }: ClusterSpec, data: string, others: string[]): Promise<void> {
-  // What the owner has set for the database or a role holds in single-user mode, too.
-  const plain = [
-    'SET default_transaction_read_only = off',
-    'SET search_path = pg_catalog',
-    'SET statement_timeout = 0',
-  ];
-  for (const database of others) await runSingleUser(data, database, [...plain, ...dropReplication]);
+  for (const database of others) await runSingleUser(data, database, [...dropReplication]);
   await runSingleUser(data, applicationDatabase, [
-    ...plain,
     ...dropReplication,
     dropOrigins,
     revokeWrites,

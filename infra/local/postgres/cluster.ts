@@ -5,6 +5,7 @@ import { execa } from 'execa';
 import pg from 'pg';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { databaseUrl } from '../../application/database-url.ts';
+import { sessionOptions } from '../../application/session-settings.ts';
 import { OperationError, type ErrorCode } from '../../lib/errors.ts';
 import { isFree } from '../../lib/free-ports.ts';
 import { poll, until } from '../../lib/poll.ts';
@@ -146,7 +147,11 @@ export async function waitUntilReady(access: DatabaseAccess, timeoutMs: number, 
 }
 
 async function tryLogin(access: DatabaseAccess): Promise<Error | undefined> {
-  const client = new pg.Client({ connectionString: databaseUrl(access, 'admin'), connectionTimeoutMillis: 5000 });
+  const client = new pg.Client({
+    connectionString: databaseUrl(access, 'admin'),
+    options: sessionOptions,
+    connectionTimeoutMillis: 5000,
+  });
   client.on('error', () => undefined);
   try {
     await client.connect();

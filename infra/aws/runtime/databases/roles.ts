@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { dropReplication } from '../../../application/drop-replication.ts';
+import { sessionOptions } from '../../../application/session-settings.ts';
 import { messageOf, OperationError } from '../../../lib/errors.ts';
 import type { DatabaseAccess } from '../../../platform/databases.ts';
 import {
@@ -33,7 +34,16 @@ export async function inSession<T>(
   const { host, port, database } = access;
   const { user, password } = access[role];
   const ssl = { ca: await readFile(access.caFile, 'utf8'), host };
-  const client = new pg.Client({ host, port, database, user, password, ssl, connectionTimeoutMillis: connectMs });
+  const client = new pg.Client({
+    host,
+    port,
+    database,
+    user,
+    password,
+    ssl,
+    options: sessionOptions,
+    connectionTimeoutMillis: connectMs,
+  });
   client.on('error', () => undefined);
   try {
     await client.connect();

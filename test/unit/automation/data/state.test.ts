@@ -3,18 +3,6 @@ import { schemaChanges } from '../../../../automation/data/replication/fingerpri
 import { describeKey, type Table } from '../../../../automation/data/catalog.ts';
 import { sharedTables } from '../../../../automation/data/publication/publication.ts';
 import { rowChanges } from '../../../../automation/data/replication/pgoutput.ts';
-import { behind } from '../../../../automation/data/replication/sequences.ts';
-
-describe('a sequence is carried over', () => {
-  const at = (value: bigint, called: boolean) => ({ value, called });
-  it('if the other side would repeat a number, and never backwards', () => {
-    expect(behind(at(1n, false), at(1n, true), true)).to.equal(true);
-    expect(behind(at(1n, true), at(1n, false), true)).to.equal(false);
-    expect(behind(at(5n, true), at(9n, true), true)).to.equal(true);
-    expect(behind(at(9n, true), at(5n, true), true)).to.equal(false);
-    expect(behind(at(-5n, true), at(-9n, true), false)).to.equal(true);
-  });
-});
 
 describe('tables that flow back to an older schema', () => {
   const table = (name: string, ...columns: string[]): Table => ({

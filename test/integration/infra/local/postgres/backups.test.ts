@@ -262,4 +262,22 @@ describe('a local backup', () => {
     await flipOneBit(file ?? '', 0.5);
     expect((await rejection(backups.verify(taken))).message).to.include('pg_tblspc');
   });
+
+  it('is taken and restored whatever the owner has set for the application [H1] [H2]', async () => {
+    const hostile = [
+      `idle_in_transaction_session_timeout = '1s'`,
+      `statement_timeout = '20ms'`,
+      `role = 'app_reader'`,
+      'default_transaction_read_only = on',
+    ];
+    const set = hostile.map((setting) => `ALTER DATABASE app SET ${setting}; ALTER ROLE admin SET ${setting}`);
+    await query(green(), 'admin', ['GRANT app_writer TO app', ...set].join('; '));
+    const scratch = await backups.restore(await backups.take('green', '1.0.0', {}));
+    try {
+      const sql = `SELECT pg_has_role('app', 'app_writer', 'MEMBER') AS writes, current_setting('role') AS role`;
+      expect(await query(scratch.access, 'admin', sql)).to.deep.equal([{ writes: false, role: 'app_reader' }]);
+    } finally {
+      await scratch.dispose();
+    }
+  });
 });
