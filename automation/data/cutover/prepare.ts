@@ -9,7 +9,7 @@ import { prepareReverse, type Sessions } from '../replication/reverse.ts';
 import { noTries, revive } from '../replication/revive.ts';
 import { mayWrite } from '../schema.ts';
 import { planSequences, type SequencePlan } from '../replication/sequences.ts';
-import { completeMove } from './settle.ts';
+import { completeMove, standDown } from './settle.ts';
 import { removeLink } from '../replication/subscription.ts';
 import { measure, replayed } from '../replication/sync-state.ts';
 
@@ -92,11 +92,9 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
       close: closeAll,
     };
   } catch (error) {
-    const [older, newer] = opened;
-    if (direction === 'forward' && older !== undefined && newer !== undefined) {
-      await removeLink(linkBetween(to, from), newer, older).catch(() => undefined);
-    }
     await closeAll();
+    // Also restarts the replication, which a server that broke off has stopped.
+    await standDown({ from, to, direction }).catch(() => undefined);
     throw error;
   }
 }

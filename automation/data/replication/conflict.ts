@@ -1,13 +1,18 @@
-import type pg from 'pg';
-import { sqlIdentifier } from '../../../infra/application/roles.ts';
-import { tablesOf, type Table, describeKey } from '../catalog.ts';
-import { row, rows } from '../connect.ts';
+import pg from 'pg';
+import { messageOf } from '../../../infra/lib/errors.ts';
+import { sqlIdentifier, sqlLiteral } from '../../../infra/application/roles.ts';
+import { describeKey, fromTable, tablesOf, type Table } from '../catalog.ts';
+import { row, rows, sqlState } from '../connect.ts';
 import type { Link } from '../link.ts';
-import { rowChanges, type Change } from './pgoutput.ts';
+import { inTrial, Refused, type Trial } from './apply.ts';
+import { Decoder, type Change, type Tuple } from './pgoutput.ts';
 
-/** Limits of the search: changes of the stuck transaction, and rows of a table that are compared by key. */
-const maxChanges = 10_000;
-const maxRows = 10_000;
+/** Limits of the search: its time, ms; how long a change may wait for a lock, ms; messages that are fetched at a time. */
+const searchMs = 10_000;
+const lockMs = 1_000;
+const page = 200;
+/** PostgreSQL decodes whole transactions until it has so many changes. Some of the first may have been applied already. */
+const decoded = 100_000;
 
 /** Why a subscription disabled itself. */
 export interface Conflict {
@@ -17,86 +22,183 @@ export interface Conflict {
 }
 
 /**
- * Finds out why a subscription disabled itself (`disable_on_error`). PostgreSQL 15 writes the reason only to its server log,
- * which is out of reach. So this examines tables whose initial copy failed, then the next change in the slot.
+ * Finds out why a subscription disabled itself (`disable_on_error`). PostgreSQL 15 writes the reason only to its server log, which
+ * is out of reach. So the transaction that comes next is applied by hand, rolled back, and PostgreSQL's error is quoted; or the
+ * rows of a table whose initial copy failed. The slot is not advanced.
  */
 export async function findConflict(link: Link, source: pg.Client, target: pg.Client): Promise<Conflict> {
-  const stopped = `${link.to.colour} could not apply a change and stopped`;
   const tables = await tablesOf(target);
-  const [failed] = await rows<{ name: string }>(
+  const stopped = `${link.to.colour} could not apply a change and stopped`;
+  try {
+    const copied = await failedCopy(link, target);
+    const changes = copied === undefined ? nextTransaction(link, source, target) : rowsOf(copied, source);
+    const seen = await tryOut(target, changes);
+    if (seen.failure === undefined) return { problem: `${stopped}: ${unexplained(seen, copied)}`, lasting: false };
+    const problem = await describe(link, target, tables, seen.failure);
+    return { problem, lasting: !passing.test(sqlState(seen.failure.error) ?? '') };
+  } catch (error) {
+    if (!(error instanceof pg.DatabaseError)) throw error;
+    return { problem: `${stopped}: why could not be found out (${error.message})`, lasting: false };
+  }
+}
+
+/** SQLSTATE classes of errors that may pass: deadlock, lock timeout, no space, shutdown, input and output. */
+const passing = /^(40|53|55|57|58)/;
+
+interface CopiedTable {
+  schema: string;
+  name: string;
+}
+
+interface Failure {
+  change: Change;
+  error: unknown;
+}
+
+interface Seen {
+  tried: number;
+  /** Whether the search ended at its limits. */
+  cut: boolean;
+  failure?: Failure;
+}
+
+/** Applies changes until one fails. Keeps nothing of them. */
+async function tryOut(target: pg.Client, changes: AsyncIterable<Change>): Promise<Seen> {
+  const seen: Seen = { tried: 0, cut: false };
+  const deadline = performance.now() + searchMs;
+  await inTrial(target, lockMs, async (trial: Trial) => {
+    for await (const change of changes) {
+      try {
+        await trial.apply(change);
+      } catch (error) {
+        if (!(error instanceof Refused) && sqlState(error) === undefined) throw error;
+        seen.failure = { change, error };
+        return;
+      }
+      seen.tried += 1;
+      seen.cut = performance.now() > deadline;
+      if (seen.cut) return;
+    }
+  });
+  return seen;
+}
+
+function unexplained({ tried, cut }: Seen, copied: CopiedTable | undefined): string {
+  const what =
+    copied === undefined ? 'changes of the next transaction' : `rows of table ${copied.schema}.${copied.name}`;
+  if (cut) return `the first ${tried} ${what} can be applied, and more were not tried`;
+  if (tried === 0 && copied === undefined) return 'no change waits to be applied, so a connection was lost';
+  return `the ${what} can be applied, so the cause has passed (a lock, a lost connection, a full disk)`;
+}
+
+async function describe(link: Link, target: pg.Client, tables: Table[], { change, error }: Failure): Promise<string> {
+  const stopped = `${link.to.colour} could not apply a change and stopped`;
+  const words = quote(error, change);
+  if (change.kind === 'truncate') return `${stopped}: truncate: ${words}`;
+  const name = `${change.relation.schema}.${change.relation.name}`;
+  const row = { ...(change.kind === 'insert' ? {} : change.old), ...(change.kind === 'delete' ? {} : change.values) };
+  const table = tables.find((t) => t.name === name && t.primaryKey.length > 0 && t.primaryKey.every((k) => k in row));
+  if (table === undefined) return `${stopped}: ${change.kind} of table ${name}: ${words}`;
+  const key = table.primaryKey.map((column) => row[column] ?? null);
+  const text = describeKey(table, key);
+  if (change.kind === 'insert' && (await exists(target, table, key)))
+    return `table ${name}: the row with ${text} is already on ${link.to.colour}, where nobody but the replication may write (${words})`;
+  return `${stopped}: ${change.kind} of table ${name}, row with ${text}: ${words}`;
+}
+
+async function exists(target: pg.Client, table: Table, key: (string | null)[]): Promise<boolean> {
+  const where = table.primaryKey.map((name, i) => `${sqlIdentifier(name)} = $${i + 1}`).join(' AND ');
+  return (await rows(target, `SELECT 1 FROM ${table.sql} WHERE ${where} LIMIT 1`, key)).length > 0;
+}
+
+/** SQLSTATEs of a value that its type refuses. PostgreSQL's message ends with the value. */
+const refusedValue = /^22(P0|00[789])/;
+/** Of these even the detail holds names only: a TRUNCATE that a foreign key forbids. */
+const harmlessDetail = '0A000';
+
+/** PostgreSQL's words, without its detail, which holds the row, and without values of the row. */
+function quote(error: unknown, change: Change): string {
+  if (!(error instanceof pg.DatabaseError)) return messageOf(error);
+  let text = error.message;
+  if (refusedValue.test(error.code ?? '')) text = text.replace(/: ".*"$/s, '');
+  const sent = change.kind === 'truncate' ? [] : Object.values(change.kind === 'delete' ? change.old : change.values);
+  // The longest first: one value may be part of another.
+  const values = sent
+    .filter((value) => value !== null && value !== '')
+    .sort((a, b) => (b?.length ?? 0) - (a?.length ?? 0));
+  for (const value of values as string[]) text = withoutValue(text, value);
+  const detail = error.code === harmlessDetail && error.detail !== undefined ? ` (${error.detail})` : '';
+  return `${text}${detail} (SQLSTATE ${error.code ?? 'unknown'})`;
+}
+
+/** Replaces a value that stands by itself. Names of tables, columns and constraints are quoted by PostgreSQL, and stay. */
+function withoutValue(text: string, value: string): string {
+  const parts = text.split(value);
+  return parts.reduce((done, part) => {
+    const [before, after] = [done.at(-1) ?? ' ', part.at(0) ?? ' '];
+    const inside = /[\p{L}\p{N}_]/u;
+    const name = before === '"' && after === '"';
+    return `${done}${inside.test(before) || inside.test(after) || name ? value : '...'}${part}`;
+  });
+}
+
+/** The application's table whose initial copy has failed. */
+async function failedCopy({ name }: Link, target: pg.Client): Promise<CopiedTable | undefined> {
+  const [failed] = await rows<CopiedTable>(
     target,
-    `SELECT format('%s.%s', n.nspname, c.relname) AS name FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid
+    `SELECT n.nspname AS schema, c.relname AS name FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid
      JOIN pg_class c ON c.oid = r.srrelid JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE s.subname = $1 AND r.srsubstate = 'd' AND EXISTS (SELECT FROM pg_stat_subscription_stats t WHERE t.subid = s.oid AND t.sync_error_count > 0)
      ORDER BY (SELECT coalesce(pg_relation_size(r.srrelid), 0)) DESC LIMIT 1`,
-    [link.name],
+    [name],
   );
-  const copied = tables.find((t) => t.name === failed?.name);
-  if (copied !== undefined) {
-    const key = await presentOnBoth(copied, source, target);
-    const problem =
-      key === undefined ? `${stopped} while copying table ${copied.name}` : existing(link, copied.name, key);
-    return { problem, lasting: true };
-  }
-  const changes = await nextChanges(link, source, target);
-  for (const change of changes) {
-    const table = tables.find((t) => t.name === change.table);
-    if (table === undefined)
-      return { problem: `${stopped}: table ${change.table} does not exist there`, lasting: true };
-    if (change.kind === 'insert' && (await exists(target, table, change)))
-      return { problem: existing(link, table.name, keyText(table, change)), lasting: true };
-  }
-  const [first] = changes;
-  const next = first === undefined ? '' : `: the next one is an ${first.kind} of table ${first.table}`;
-  return { problem: `${stopped}${next}`, lasting: false };
+  return failed;
 }
 
-const existing = (link: Link, table: string, key: string): string =>
-  `table ${table}: the row with ${key} is already on ${link.to.colour}, where nobody but the replication may write`;
+/** The rows of a table, as insertions. */
+async function* rowsOf({ schema, name }: CopiedTable, source: pg.Client): AsyncGenerator<Change> {
+  const table = (await tablesOf(source)).find((t) => t.name === `${schema}.${name}`);
+  if (table === undefined) return;
+  const columns = table.columns.filter((c) => !c.generated).map((c) => c.name);
+  const relation = { schema, name, columns, key: table.primaryKey, full: false };
+  const list = columns.map((column) => `${sqlIdentifier(column)}::text`).join(', ');
+  for await (const values of fetched<Tuple>(source, `SELECT ${list} FROM ${fromTable(table)}`))
+    yield { kind: 'insert', relation, values };
+}
 
 /** Changes of the first transaction that has not been applied. Peeking does not advance the slot. */
-async function nextChanges(link: Link, source: pg.Client, target: pg.Client): Promise<Change[]> {
-  const applied = await row<{ lsn: string }>(
+async function* nextTransaction({ name }: Link, source: pg.Client, target: pg.Client): AsyncGenerator<Change> {
+  const { lsn } = await row<{ lsn: string }>(
     target,
-    `SELECT coalesce(max(o.remote_lsn), '0/0')::text AS lsn FROM pg_subscription s LEFT JOIN pg_replication_origin_status o ON o.external_id = 'pg_' || s.oid WHERE s.subname = $1`,
-    [link.name],
+    `SELECT (coalesce(max(o.remote_lsn), '0/0') - '0/0'::pg_lsn)::text AS lsn FROM pg_subscription s LEFT JOIN pg_replication_origin_status o ON o.external_id = 'pg_' || s.oid WHERE s.subname = $1`,
+    [name],
   );
-  const found = await rows<{ data: Buffer; later: boolean }>(
-    source,
-    `SELECT data, lsn >= $2::pg_lsn AS later FROM pg_logical_slot_peek_binary_changes($1, NULL, $3, 'proto_version', '1', 'publication_names', $4)`,
-    [link.name, applied.lsn, maxChanges, link.name],
-  );
-  // `applied` is the end of the last applied commit, at which the next change may begin.
-  // PostgreSQL sends a relation message only once, perhaps before a change that is applied already. So all are kept.
-  const isRelation = (data: Buffer): boolean => data[0] === 'R'.charCodeAt(0);
-  return rowChanges(found.filter((f) => f.later || isRelation(f.data)).map((f) => f.data));
+  // The end of the last commit that was applied. A transaction is applied if its commit comes before that.
+  const applied = BigInt(lsn);
+  const slot = sqlLiteral(name);
+  const peek = `SELECT data FROM pg_logical_slot_peek_binary_changes(${slot}, NULL, ${decoded}, 'proto_version', '1', 'publication_names', ${slot})`;
+  const decoder = new Decoder();
+  let next = false;
+  for await (const { data } of fetched<{ data: Buffer }>(source, peek)) {
+    const message = decoder.decode(data);
+    if (message === undefined) continue;
+    if (message.kind === 'begin') next = message.commitLsn >= applied;
+    else if (message.kind === 'commit' && next) return;
+    else if (message.kind !== 'commit' && next) yield message;
+  }
 }
 
-async function exists(target: pg.Client, table: Table, change: Change): Promise<boolean> {
-  if (table.primaryKey.length === 0) return false;
-  const where = table.primaryKey.map((name, i) => `${sqlIdentifier(name)}::text = $${i + 1}`).join(' AND ');
-  const values = table.primaryKey.map((name) => change.values[name] ?? null);
-  return (await rows(target, `SELECT 1 FROM ${table.sql} WHERE ${where} LIMIT 1`, values)).length > 0;
-}
-
-const keyText = (table: Table, change: Change): string =>
-  describeKey(
-    table,
-    table.primaryKey.map((name) => change.values[name] ?? null),
-  );
-
-/** A key that exists on both sides, of a table that should be empty on `target`. */
-async function presentOnBoth(table: Table, source: pg.Client, target: pg.Client): Promise<string | undefined> {
-  if (table.primaryKey.length === 0) return undefined;
-  const key = table.primaryKey.map((name) => `${sqlIdentifier(name)}::text`).join(', ');
-  const there = await rows<{ k: (string | null)[] }>(
-    target,
-    `SELECT ARRAY[${key}] AS k FROM ${table.sql} LIMIT ${maxRows}`,
-  );
-  const [both] = await rows<{ k: (string | null)[] }>(
-    source,
-    `SELECT ARRAY[${key}] AS k FROM ${table.sql} WHERE to_jsonb(ARRAY[${key}]) = ANY ($1::jsonb[]) LIMIT 1`,
-    [there.map((t) => JSON.stringify(t.k))],
-  );
-  return both === undefined ? undefined : describeKey(table, both.k);
+/** The rows of a query, a page at a time. */
+async function* fetched<T>(client: pg.Client, sql: string): AsyncGenerator<T> {
+  await client.query(`BEGIN; SET LOCAL statement_timeout = ${searchMs}`);
+  try {
+    await client.query(`DECLARE greenlight_changes NO SCROLL CURSOR FOR ${sql}`);
+    for (;;) {
+      const found = await rows<T>(client, `FETCH ${page} FROM greenlight_changes`);
+      yield* found;
+      if (found.length < page) return;
+    }
+  } finally {
+    await client.query('ROLLBACK').catch(() => undefined);
+  }
 }

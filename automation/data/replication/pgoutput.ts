@@ -1,64 +1,99 @@
 /**
- * Decodes messages of PostgreSQL's `pgoutput` plug-in, protocol version 1 ("Logical Replication Message Formats"), as far as
- * they identify the changed row. pg-logical-replication does not fit: it does not export its decoder, and it converts values
- * by type, while keys are compared in their text form.
+ * Decodes messages of PostgreSQL's `pgoutput` plug-in, protocol version 1 ("Logical Replication Message Formats"), as far as a
+ * subscriber needs them to apply changes. pg-logical-replication does not fit: it does not export its decoder, and it converts
+ * values by type, while PostgreSQL takes them in their text form.
  */
-export interface Change {
-  kind: 'insert' | 'update' | 'delete';
-  /** `public.lessons`. */
-  table: string;
-  /** The new row's columns in text form (the old row's for a delete); null where NULL or not sent. */
-  values: Record<string, string | null>;
-}
 
-interface Relation {
-  table: string;
+/** A row's columns in text form. A large value that an update left unchanged is not sent, and absent. */
+export type Tuple = Record<string, string | null>;
+
+export interface Relation {
+  schema: string;
+  name: string;
   columns: string[];
+  /** Columns that identify a row: those of a key, or all of them. */
+  key: string[];
+  /** Whether the publisher sends whole old rows (REPLICA IDENTITY FULL). */
+  full: boolean;
 }
 
-/** All row changes in `messages`, in order. Skips other messages. Throws a RangeError if a message is cut off. */
-export function rowChanges(messages: Buffer[]): Change[] {
-  const relations = new Map<number, Relation>();
-  const changes: Change[] = [];
-  for (const message of messages) {
+export type Change =
+  | { kind: 'insert'; relation: Relation; values: Tuple }
+  /** `old`: the row before, as far as its identity was sent; absent where the key has not changed. */
+  | { kind: 'update'; relation: Relation; values: Tuple; old?: Tuple }
+  | { kind: 'delete'; relation: Relation; old: Tuple }
+  | { kind: 'truncate'; relations: Relation[]; restartSequences: boolean };
+
+/** `commitLsn`: where the commit of the transaction begins in the publisher's log. */
+export type Message = { kind: 'begin'; commitLsn: bigint } | { kind: 'commit' } | Change;
+
+/** Decodes the messages of one stream in order: each relation is described before its first change. */
+export class Decoder {
+  readonly #relations = new Map<number, Relation>();
+
+  /** Undefined for a message that a subscriber applies nothing for. Throws a RangeError if it is cut off. */
+  decode(message: Buffer): Message | undefined {
     const reader = new Reader(message);
     const type = reader.character();
-    if (type === 'R') {
-      const id = reader.int32();
-      const table = `${reader.text() || 'pg_catalog'}.${reader.text()}`;
-      reader.skip(1);
-      relations.set(id, { table, columns: Array.from({ length: reader.int16() }, () => column(reader)) });
-    } else if (type === 'I' || type === 'U' || type === 'D') {
-      const relation = relations.get(reader.int32());
-      if (relation === undefined) continue;
-      const part = reader.character();
-      let values = tuple(reader, relation);
-      // An update may carry the old key first. The new row is the one that conflicts.
-      if (type === 'U' && part !== 'N') {
-        reader.skip(1);
-        values = tuple(reader, relation);
+    switch (type) {
+      case 'B':
+        return { kind: 'begin', commitLsn: reader.int64() };
+      case 'C':
+        return { kind: 'commit' };
+      case 'R':
+        this.#describe(reader);
+        return undefined;
+      case 'I':
+      case 'U':
+      case 'D': {
+        const relation = this.#relations.get(reader.int32());
+        return relation && rowChange(type, reader, relation);
       }
-      changes.push({ kind: ({ I: 'insert', U: 'update', D: 'delete' } as const)[type], table: relation.table, values });
+      case 'T': {
+        const count = reader.int32();
+        const restartSequences = (reader.byte() & 2) !== 0;
+        const relations = Array.from({ length: count }, () => this.#relations.get(reader.int32()));
+        return { kind: 'truncate', relations: relations.filter((r) => r !== undefined), restartSequences };
+      }
+      default:
+        return undefined;
     }
   }
-  return changes;
+
+  #describe(reader: Reader): void {
+    const id = reader.int32();
+    const schema = reader.text() || 'pg_catalog';
+    const name = reader.text();
+    const full = reader.character() === 'f';
+    const columns = Array.from({ length: reader.int16() }, () => {
+      const key = (reader.byte() & 1) !== 0;
+      const column = reader.text();
+      reader.skip(8);
+      return { column, key };
+    });
+    const key = columns.filter((c) => c.key).map((c) => c.column);
+    this.#relations.set(id, { schema, name, columns: columns.map((c) => c.column), key, full });
+  }
 }
 
-function column(reader: Reader): string {
+function rowChange(type: 'I' | 'U' | 'D', reader: Reader, relation: Relation): Change {
+  const part = reader.character();
+  const first = tuple(reader, relation);
+  if (type === 'I') return { kind: 'insert', relation, values: first };
+  if (type === 'D') return { kind: 'delete', relation, old: first };
+  if (part === 'N') return { kind: 'update', relation, values: first };
   reader.skip(1);
-  const name = reader.text();
-  reader.skip(8);
-  return name;
+  return { kind: 'update', relation, values: tuple(reader, relation), old: first };
 }
 
-function tuple(reader: Reader, relation: Relation): Record<string, string | null> {
-  const values: Record<string, string | null> = {};
+function tuple(reader: Reader, relation: Relation): Tuple {
+  const values: Tuple = {};
   const count = reader.int16();
   for (let index = 0; index < count; index++) {
     const kind = reader.character();
     const value = kind === 't' ? reader.bytes(reader.int32()).toString('utf8') : null;
     const name = relation.columns[index];
-    if (name !== undefined) values[name] = value;
+    if (name !== undefined && kind !== 'u') values[name] = value;
   }
   return values;
 }
@@ -76,8 +111,10 @@ class Reader {
   }
 
   character = (): string => this.bytes(1).toString('latin1');
+  byte = (): number => this.bytes(1).readUInt8();
   int16 = (): number => this.bytes(2).readInt16BE();
   int32 = (): number => this.bytes(4).readInt32BE();
+  int64 = (): bigint => this.bytes(8).readBigUInt64BE();
 
   bytes(count: number): Buffer {
     const part = this.#buffer.subarray(this.#at, this.#at + count);

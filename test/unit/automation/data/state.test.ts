@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { schemaChanges } from '../../../../automation/data/replication/fingerprint.ts';
 import { describeKey, type Table } from '../../../../automation/data/catalog.ts';
 import { sharedTables } from '../../../../automation/data/publication/publication.ts';
-import { rowChanges } from '../../../../automation/data/replication/pgoutput.ts';
+import { Decoder } from '../../../../automation/data/replication/pgoutput.ts';
 
 describe('tables that flow back to an older schema', () => {
   const table = (name: string, ...columns: string[]): Table => ({
@@ -63,16 +63,28 @@ describe('messages of pgoutput', () => {
     column('näme'),
   ]);
 
-  it('become changes of rows', () => {
+  it('become changes of rows, with what identifies the row', () => {
+    const decoder = new Decoder();
+    const begin = Buffer.concat([Buffer.from('B'), int32(1), int32(2), Buffer.alloc(12)]);
     const insert = Buffer.concat([Buffer.from('I'), int32(7), tuple('N', '1', 'é')]);
     const update = Buffer.concat([Buffer.from('U'), int32(7), tuple('K', '1', null), tuple('N', '2', 'x')]);
     const remove = Buffer.concat([Buffer.from('D'), int32(7), tuple('K', '2', null)]);
+    const large = Buffer.concat([Buffer.from('U'), int32(7), Buffer.from('N'), int16(2), value('3'), Buffer.from('u')]);
+    const truncate = Buffer.concat([Buffer.from('T'), int32(1), Buffer.from([2]), int32(7)]);
     const unknown = Buffer.concat([Buffer.from('I'), int32(8), tuple('N', '1')]);
-    expect(rowChanges([Buffer.from('B'), relation, insert, unknown, update, remove, Buffer.from('C')])).to.deep.equal([
-      { kind: 'insert', table: 'public.a', values: { id: '1', näme: 'é' } },
-      { kind: 'update', table: 'public.a', values: { id: '2', näme: 'x' } },
-      { kind: 'delete', table: 'public.a', values: { id: '2', näme: null } },
+    const described = { schema: 'public', name: 'a', columns: ['id', 'näme'], key: ['id', 'näme'], full: false };
+    const decoded = [begin, relation, insert, unknown, update, remove, large, truncate, Buffer.from('C')].map((m) =>
+      decoder.decode(m),
+    );
+    expect(decoded.filter((message) => message !== undefined)).to.deep.equal([
+      { kind: 'begin', commitLsn: 2n ** 32n + 2n },
+      { kind: 'insert', relation: described, values: { id: '1', näme: 'é' } },
+      { kind: 'update', relation: described, values: { id: '2', näme: 'x' }, old: { id: '1', näme: null } },
+      { kind: 'delete', relation: described, old: { id: '2', näme: null } },
+      { kind: 'update', relation: described, values: { id: '3' } },
+      { kind: 'truncate', relations: [described], restartSequences: true },
+      { kind: 'commit' },
     ]);
-    expect(() => rowChanges([relation, insert.subarray(0, 12)])).to.throw(RangeError);
+    expect(() => decoder.decode(insert.subarray(0, 12))).to.throw(RangeError);
   });
 });

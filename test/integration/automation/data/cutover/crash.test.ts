@@ -1,40 +1,14 @@
-import { fork, type ChildProcess } from 'node:child_process';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { CutoverStep } from '../../../../../automation/data/cutover/procedure.ts';
 import { recoverCutover } from '../../../../../automation/data/cutover/recover.ts';
 import type { Side } from '../../../../../automation/data/link.ts';
-import type { Answer, Call, Order } from './dying-cutover.ts';
+import { begin } from './dying.ts';
+import type { Order } from './dying-cutover.ts';
 import { CutoverScene } from './scene.ts';
 import { value } from '../rig.ts';
-import type { MemoryRouter } from '../traffic.ts';
 
 const holdMs = 800;
-
-/** Begins a cutover in a program of its own that is killed or stopped after `dieAfter`. */
-function begin(
-  router: MemoryRouter,
-  order: Order,
-): { child: ChildProcess; ended: Promise<NodeJS.Signals | number | null>; failure: () => string } {
-  const child = fork(join(import.meta.dirname, 'dying-cutover.ts'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  let failure = '';
-  child.on('message', (message: Call | { failure: string }) => {
-    if ('failure' in message) {
-      failure = message.failure;
-      return;
-    }
-    const { id, method, args } = message;
-    void (router[method] as (...a: unknown[]) => Promise<unknown>)
-      .apply(router, args)
-      .then((answer) => child.connected && child.send({ id, value: answer } satisfies Answer, () => undefined));
-  });
-  child.send(order);
-  const ended = new Promise<NodeJS.Signals | number | null>((resolve) =>
-    child.once('exit', (code, signal) => resolve(signal ?? code)),
-  );
-  return { child, ended, failure: () => failure };
-}
 
 describe('a program that dies in a cutover', () => {
   const scene = new CutoverScene({ holdMs: 2000, drainMs: 1000 });

@@ -3,13 +3,14 @@ import type { CutoverStep } from '../../../../../automation/data/cutover/procedu
 import type { Side } from '../../../../../automation/data/link.ts';
 import type { Router } from '../../../../../infra/platform/router.ts';
 
-/** A program that begins a cutover and is killed, or stopped for a while, after one of its steps. The router lives in the parent process. */
+/** A program that begins a cutover and is killed, or stopped for a while, after one of its steps. The router lives in the parent process (`dying.ts`). */
 export interface Order {
   from: Side;
   to: Side;
   direction: 'forward' | 'rollback';
   holdMs: number;
-  dieAfter: CutoverStep;
+  /** Absent: shortly after it has begun. */
+  dieAfter?: CutoverStep | undefined;
   signal: 'SIGKILL' | 'SIGSTOP';
 }
 export interface Call {
@@ -51,6 +52,7 @@ process.on('disconnect', () => process.exit(3));
 
 async function run({ from, to, direction, holdMs, dieAfter, signal }: Order): Promise<void> {
   const settings = { holdMs, drainMs: holdMs / 2 };
+  if (dieAfter === undefined) setTimeout(() => process.kill(process.pid, signal), 30);
   const onStep = (step: CutoverStep): void => {
     if (step === dieAfter) process.kill(process.pid, signal);
   };

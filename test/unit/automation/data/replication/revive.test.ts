@@ -6,20 +6,21 @@ import { scriptedClient } from '../scripted-client.ts';
 const link = linkBetween({ colour: 'blue' } as Side, { colour: 'green' } as Side);
 const stopped = { enabled: false, worker: false, tables: 1, ready: 1 };
 
-/** Messages of pgoutput: a table of one column `id`, and the deletion of its row 1. */
-function deletionFrom(table: string): { data: Buffer; later: boolean }[] {
+/** Messages of pgoutput: a transaction, a table of one column `id`, and the deletion of its row 1. */
+function deletionFrom(table: string): { data: Buffer }[] {
   const relation = `R\0\0\0\x07public\0${table}\0d\0\x01\x01id\0\0\0\0\x17\xff\xff\xff\xff`;
   const deletion = 'D\0\0\0\x07K\0\x01t\0\0\0\x011';
-  return [relation, deletion].map((text) => ({ data: Buffer.from(text, 'latin1'), later: true }));
+  const begin = `B${'\0'.repeat(7)}\x01${'\0'.repeat(12)}`;
+  return [begin, relation, deletion].map((text) => ({ data: Buffer.from(text, 'latin1') }));
 }
 
 describe('a replication that has stopped', () => {
   const revived = async (table: string, tables: string[]): Promise<boolean> => {
-    const source = scriptedClient([[/peek_binary_changes/, deletionFrom(table)]]);
+    const source = scriptedClient([[/^FETCH/, deletionFrom(table)]]);
     const target = scriptedClient([
       [/AS enabled/, [stopped]],
-      [/remote_lsn/, [{ lsn: '0/1' }]],
-      [/AS partitioned/, tables.map((name) => ({ schema: 'public', table: name, columns: [], primary_key: ['id'] }))],
+      [/AS lsn/, [{ lsn: '1' }]],
+      [/AS found_by/, tables.includes(table) ? [{ kind: 'r', columns: [{ name: 'id' }], found_by: ['id'] }] : []],
     ]);
     const started = await revive(link, source.client, target.client, noTries());
     expect(target.seen.some((sql) => sql.includes('ENABLE'))).to.equal(started);

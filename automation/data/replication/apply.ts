@@ -1,0 +1,145 @@
+import type pg from 'pg';
+import { sqlIdentifier } from '../../../infra/application/roles.ts';
+import { rows } from '../connect.ts';
+import type { Change, Relation, Tuple } from './pgoutput.ts';
+
+/**
+ * Applies changes as PostgreSQL's apply worker does, so that they meet the errors that it meets: values in text form, no trigger
+ * but those that fire for replicated rows, no schema searched, a missing row skipped. Nothing is kept.
+ */
+
+/** Why the apply worker refuses a change before any row is touched, in PostgreSQL's words (relation.c). */
+export class Refused extends Error {}
+
+/** A table of the subscriber. */
+interface Target {
+  sql: string;
+  generated: string[];
+  /** GENERATED ALWAYS AS IDENTITY: the parser refuses to update these, the worker does not. */
+  always: string[];
+  /** Columns by which the worker finds a row; empty if it compares whole rows. */
+  foundBy: string[];
+}
+
+const targetSql = `
+  SELECT c.relkind AS kind, (SELECT coalesce(json_agg(json_build_object('name', a.attname, 'generated', a.attgenerated <> '', 'always', a.attidentity = 'a')), '[]')
+      FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+    (SELECT coalesce(json_agg(a.attname), '[]') FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
+      WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL
+        AND CASE WHEN c.relreplident = 'i' THEN i.indisreplident ELSE i.indisprimary END) AS found_by
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2`;
+
+/** Runs `work` in a transaction that is set up like an apply worker's and rolled back. `lockMs`: longest wait for a lock, ms. */
+export async function inTrial(client: pg.Client, lockMs: number, work: (trial: Trial) => Promise<void>): Promise<void> {
+  // Only a superuser may. Without it foreign keys are checked too, which can only find more.
+  await client.query('SET session_replication_role = replica').catch(() => undefined);
+  try {
+    await client.query(`BEGIN; SET LOCAL lock_timeout = ${lockMs}; SET LOCAL search_path = ''`);
+    await work(new Trial(client));
+  } finally {
+    await client.query('ROLLBACK; RESET session_replication_role').catch(() => undefined);
+  }
+}
+
+export class Trial {
+  readonly #client: pg.Client;
+  readonly #targets = new Map<Relation, Target>();
+
+  constructor(client: pg.Client) {
+    this.#client = client;
+  }
+
+  /** Rejects with PostgreSQL's error, or with `Refused`. */
+  async apply(change: Change): Promise<void> {
+    if (change.kind === 'truncate') return this.#truncate(change.relations, change.restartSequences);
+    const target = await this.#targetOf(change.relation);
+    if (change.kind === 'insert') await this.#insert(target, change.values);
+    else if (change.kind === 'delete') await this.#change(target, change.relation, change.old);
+    else await this.#change(target, change.relation, change.old ?? change.values, change.values);
+  }
+
+  async #targetOf(relation: Relation): Promise<Target> {
+    const known = this.#targets.get(relation);
+    if (known !== undefined) return known;
+    const name = `logical replication target relation "${relation.schema}.${relation.name}"`;
+    interface Found {
+      kind: string;
+      columns: { name: string; generated: boolean; always: boolean }[];
+      found_by: string[];
+    }
+    const [found] = await rows<Found>(this.#client, targetSql, [relation.schema, relation.name]);
+    if (found === undefined) throw new Refused(`${name} does not exist`);
+    if (found.kind !== 'r' && found.kind !== 'p')
+      throw new Refused(`cannot use relation "${relation.schema}.${relation.name}" as logical replication target`);
+    const columns = found.columns.map((c) => c.name);
+    const missing = relation.columns.filter((column) => !columns.includes(column));
+    if (missing.length > 0)
+      throw new Refused(
+        `${name} is missing replicated column${missing.length > 1 ? 's' : ''}: ${missing.map((m) => `"${m}"`).join(', ')}`,
+      );
+    const target = {
+      sql: `${sqlIdentifier(relation.schema)}.${sqlIdentifier(relation.name)}`,
+      generated: found.columns.filter((c) => c.generated).map((c) => c.name),
+      always: found.columns.filter((c) => c.always).map((c) => c.name),
+      foundBy: found.found_by,
+    };
+    this.#targets.set(relation, target);
+    return target;
+  }
+
+  async #insert({ sql, generated }: Target, values: Tuple): Promise<void> {
+    const names = Object.keys(values).filter((name) => !generated.includes(name));
+    const [listed, given] = [names.map(sqlIdentifier).join(', '), names.map((_, i) => `$${i + 1}`).join(', ')];
+    const text =
+      names.length === 0
+        ? `INSERT INTO ${sql} DEFAULT VALUES`
+        : `INSERT INTO ${sql} (${listed}) OVERRIDING SYSTEM VALUE VALUES (${given})`;
+    await this.#client.query(
+      text,
+      names.map((name) => values[name]),
+    );
+  }
+
+  /** Updates the row to `values`, or deletes it where there are none. */
+  async #change(target: Target, relation: Relation, old: Tuple, values?: Tuple): Promise<void> {
+    const { sql, foundBy } = target;
+    const name = `logical replication target relation "${relation.schema}.${relation.name}"`;
+    if (foundBy.some((column) => !relation.key.includes(column)))
+      throw new Refused(`publisher did not send replica identity column expected by the ${name}`);
+    if (foundBy.length === 0 && !relation.full)
+      throw new Refused(
+        `${name} has neither REPLICA IDENTITY index nor PRIMARY KEY and published relation does not have REPLICA IDENTITY FULL`,
+      );
+    const by = foundBy.length > 0 ? foundBy : Object.keys(old);
+    const equal = (operator: string): string =>
+      by.map((column, i) => `${sqlIdentifier(column)} ${operator} $${i + 1}`).join(' AND ');
+    // Of equal rows the worker changes one.
+    const one =
+      foundBy.length > 0
+        ? equal('=')
+        : `(tableoid, ctid) = (SELECT tableoid, ctid FROM ${sql} WHERE ${equal('IS NOT DISTINCT FROM')} LIMIT 1)`;
+    const parameters = by.map((column) => old[column] ?? null);
+    if (values === undefined) {
+      await this.#client.query(`DELETE FROM ${sql} WHERE ${one}`, parameters);
+      return;
+    }
+    const fixed = [...target.generated, ...target.always];
+    const set = Object.keys(values).filter((column) => !fixed.includes(column));
+    if (set.length === 0) return;
+    const assignments = set.map((column, i) => `${sqlIdentifier(column)} = $${by.length + i + 1}`).join(', ');
+    await this.#client.query(`UPDATE ${sql} SET ${assignments} WHERE ${one}`, [
+      ...parameters,
+      ...set.map((column) => values[column]),
+    ]);
+  }
+
+  async #truncate(relations: Relation[], restartSequences: boolean): Promise<void> {
+    const targets: Target[] = [];
+    for (const relation of relations) targets.push(await this.#targetOf(relation));
+    if (targets.length === 0) return;
+    // The worker never cascades further than the publisher did.
+    await this.#client.query(
+      `TRUNCATE ${targets.map(({ sql }) => sql).join(', ')} ${restartSequences ? 'RESTART' : 'CONTINUE'} IDENTITY RESTRICT`,
+    );
+  }
+}

@@ -1,0 +1,172 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { CutoverAborted } from '../../../../../automation/data/cutover/cutover.ts';
+import { cutoverSteps, type CutoverStep, type Direction } from '../../../../../automation/data/cutover/procedure.ts';
+import { recoverCutover } from '../../../../../automation/data/cutover/recover.ts';
+import { settledCutover } from '../../../../../automation/data/cutover/settled.ts';
+import type { CutoverOptions, CutoverResult } from '../../../../../automation/data/cutover/types.ts';
+import { answers, faults } from '../faults.ts';
+import { begin } from './dying.ts';
+import type { CutoverScene } from './scene.ts';
+
+/** The program is killed: there is no side on which that happens. */
+export const killed = 'the program is killed';
+
+/** One fault, just before one step of a cutover. */
+export interface Case {
+  direction: Direction;
+  step: CutoverStep;
+  fault: string;
+  /** The database that it happens to: the one that writes leave, or the one that they move to. */
+  on: 'old' | 'new' | 'program';
+}
+
+/** Every step, every fault, both directions. */
+export const allCases: Case[] = (['forward', 'rollback'] as const).flatMap((direction) =>
+  cutoverSteps.flatMap((step) => [
+    ...Object.keys(faults).flatMap((fault) => (['old', 'new'] as const).map((on) => ({ direction, step, fault, on }))),
+    { direction, step, fault: killed, on: 'program' as const },
+  ]),
+);
+
+export const titleOf = ({ direction, step, fault, on }: Case): string =>
+  `${direction}, before ${step}: ${fault}${on === 'program' ? '' : ` on the ${on} side`}`;
+
+/** The three states that a cutover may end in. */
+export type Settled = 'not begun' | 'done' | 'done and undone';
+
+export interface Outcome extends Case {
+  settled: Settled;
+  /** From the fault until the state was settled, ms. */
+  ms: number;
+  /** Longest time that a write waited or failed, ms. */
+  slowestMs: number;
+  /** Writes that were answered with an error. */
+  failed: number;
+}
+
+/** Plays one case with writers, and judges what it ends in. Rejects if that is none of the three states, or if a write is lost. */
+export async function play(scene: CutoverScene, what: Case): Promise<Outcome> {
+  await Promise.all([scene.rig.blue, scene.rig.green].map(answers));
+  await scene.following();
+  if (what.direction === 'rollback') expect((await scene.forward()).problems).to.deep.equal([]);
+  await scene.write(300, undefined, 50);
+  const [live, next] = what.direction === 'forward' ? (['blue', 'green'] as const) : (['green', 'blue'] as const);
+
+  const { settled, ms } = await (what.on === 'program' ? kill(scene, what) : disturb(scene, what));
+  expect(scene.router.split.live).to.equal(settled === 'done' ? next : live);
+  await expectAtRest(scene, what.direction, settled);
+  if (settled !== 'done') {
+    await scene.load.more(30);
+    if (settled === 'not begun')
+      expect((await move(scene, what.direction)).problems, 'the next attempt').to.deep.equal([]);
+  }
+  await scene.expectNothingLost(50, { mayFail: true });
+  return { ...what, settled, ms, slowestMs: scene.load.slowestMs, failed: scene.load.failures.length };
+}
+
+const move = (
+  scene: CutoverScene,
+  direction: Direction,
+  options: Partial<CutoverOptions> = {},
+): Promise<CutoverResult> => {
+  const { rig, router } = scene;
+  const [from, to] = direction === 'forward' ? [rig.blue, rig.green] : [rig.green, rig.blue];
+  const settings = { holdMs: 2000, drainMs: 1000 };
+  return settledCutover({ router, from, to, direction, settings, ...options });
+};
+
+const previousOf = (step: CutoverStep): CutoverStep | undefined => cutoverSteps[cutoverSteps.indexOf(step) - 1];
+
+/** As a release does it: a rollback is tried again where it was aborted, and a cutover with a problem is taken back. */
+async function disturb(
+  scene: CutoverScene,
+  { direction, step, fault, on }: Case,
+): Promise<{ settled: Settled; ms: number }> {
+  const [old, next] = direction === 'forward' ? (['blue', 'green'] as const) : (['green', 'blue'] as const);
+  let passed: Promise<void> | undefined;
+  let since = 0;
+  const strike = (): void => {
+    if (passed !== undefined) return;
+    since = performance.now();
+    passed = faults[fault]?.(scene.rig, scene.rig[on === 'old' ? old : next]);
+    passed?.catch(() => undefined);
+  };
+  const previous = previousOf(step);
+  // Nothing precedes the first step: the fault comes while it runs.
+  if (previous === undefined) setTimeout(strike, 30);
+  const onStep = (done: CutoverStep): void => {
+    if (done === previous) strike();
+  };
+  const settled = await persist(scene, direction, onStep);
+  if (passed === undefined) strike();
+  const ms = performance.now() - since;
+  await passed;
+  return { settled, ms };
+}
+
+async function persist(scene: CutoverScene, direction: Direction, onStep: CutoverOptions['onStep']): Promise<Settled> {
+  const options = onStep === undefined ? {} : { onStep };
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const { problems, compared, equal } = await move(scene, direction, options);
+      if (problems.length === 0 && (equal || !compared)) return 'done';
+      expect(direction, problems.join('; ')).to.equal('forward');
+      await persist(scene, 'rollback', undefined);
+      return 'done and undone';
+    } catch (error) {
+      if (!(error instanceof CutoverAborted)) throw error;
+      expect(error.undone, error.message).to.equal(true);
+      if (direction === 'forward') return 'not begun';
+      if (attempt === 30) throw error;
+      await sleep(1000);
+    }
+  }
+}
+
+/** The program dies; what it left is settled as `resume` does it. */
+async function kill(scene: CutoverScene, { direction, step }: Case): Promise<{ settled: Settled; ms: number }> {
+  const { rig, router } = scene;
+  const [from, to] = direction === 'forward' ? [rig.blue, rig.green] : [rig.green, rig.blue];
+  const { ended } = begin(router, { from, to, direction, holdMs: 800, dieAfter: previousOf(step), signal: 'SIGKILL' });
+  expect(await ended).to.equal('SIGKILL');
+  // Nobody has recovered anything yet: the lease and the server end what was begun, and writes go on.
+  await scene.load.more(10);
+  const since = performance.now();
+  const recovery = await recoverCutover({ router, from, to, direction });
+  const ms = performance.now() - since;
+  expect(recovery.problems).to.deep.equal([]);
+  expect(recovery.warning).to.equal(undefined);
+  return { settled: recovery.outcome === 'finished' ? 'done' : 'not begun', ms };
+}
+
+/** Who may write and what replicates, by both databases. */
+async function expectAtRest(scene: CutoverScene, direction: Direction, settled: Settled): Promise<void> {
+  const { findings, links, writers } = await scene.state();
+  expect(findings).to.deep.equal([]);
+  const live = scene.router.split.live;
+  expect(writers).to.deep.equal({ blue: live === 'blue', green: live === 'green' });
+  const idle = direction === 'forward' ? settled === 'done and undone' : settled === 'done';
+  expect({ blue: links.blue.state, green: links.green.state }).to.deep.equal({
+    blue: live === 'green' && !idle ? 'streaming' : 'none',
+    green: live === 'blue' && !idle ? 'streaming' : 'none',
+  });
+}
+
+/** The results as a table: per step, fault and direction the state, and the time until it was settled. */
+export function table(outcomes: Outcome[]): string {
+  const lines = [['direction', 'step', 'fault', 'on', 'ended as', 'settled ms', 'slowest write ms', 'failed writes']];
+  for (const o of outcomes)
+    lines.push([
+      o.direction,
+      o.step,
+      o.fault,
+      o.on,
+      o.settled,
+      String(Math.round(o.ms)),
+      String(Math.round(o.slowestMs)),
+      String(o.failed),
+    ]);
+  const widths = (lines[0] ?? []).map((_, column) => Math.max(...lines.map((line) => (line[column] ?? '').length)));
+  return lines.map((line) => line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')).join('\n');
+}
