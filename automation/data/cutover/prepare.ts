@@ -8,6 +8,7 @@ import { linkBetween, type Link } from '../link.ts';
 import { prepareReverse, type Sessions } from '../replication/reverse.ts';
 import { noTries, revive } from '../replication/revive.ts';
 import { mayWrite } from '../schema.ts';
+import { guardSchema, type SchemaGuard } from './schema-guard.ts';
 import { planSequences, type SequencePlan } from '../replication/sequences.ts';
 import { completeMove } from './settle.ts';
 import { removeLink } from '../replication/subscription.ts';
@@ -24,6 +25,8 @@ export interface Prepared {
   /** `to` -> `from`, disabled; absent in a rollback. */
   reverse?: Link;
   sequences: SequencePlan;
+  /** Absent in a rollback, which a change of the schema must not hold up. */
+  schema?: SchemaGuard;
   warnings: string[];
   close(): Promise<void>;
 }
@@ -82,6 +85,7 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     fence = await Fence.prepare(from.access, settings.holdMs + fenceGraceMs);
     if (direction === 'forward') reverse = await prepareReverse(from, to, sessions);
     const sequences = await planSequences(sessions.old, sessions.new);
+    const schema = direction === 'forward' ? { schema: await guardSchema(forward, sessions) } : {};
     await caughtUp(sessions, forward, { insist: direction === 'rollback', signal: options.signal });
     const warnings = sequences.unmatched.map(
       (name) => `sequence ${name} is not on ${to.colour}, and was not carried over`,
@@ -93,6 +97,7 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
       forward,
       reverse,
       sequences,
+      ...schema,
       warnings,
       close: closeAll,
     };

@@ -3,6 +3,7 @@ import { sqlIdentifier } from '../../../infra/application/roles.ts';
 import { tablesOf, type Table, describeKey } from '../catalog.ts';
 import { row, rows } from '../connect.ts';
 import type { Link } from '../link.ts';
+import { dangersOf } from './schema-drift.ts';
 import { rowChanges, type Change } from './pgoutput.ts';
 
 /** Limits of the search: changes of the stuck transaction, and rows of a table that are compared by key. */
@@ -41,11 +42,15 @@ export async function findConflict(link: Link, source: pg.Client, target: pg.Cli
   const changes = await nextChanges(link, source, target);
   for (const change of changes) {
     const table = tables.find((t) => t.name === change.table);
-    if (table === undefined)
-      return { problem: `${stopped}: table ${change.table} does not exist there`, lasting: true };
+    if (table === undefined) {
+      const why = (await dangersOf(link, source, target)) ?? `table ${change.table} does not exist there`;
+      return { problem: `${stopped}: ${why}`, lasting: true };
+    }
     if (change.kind === 'insert' && (await exists(target, table, change)))
       return { problem: existing(link, table.name, keyText(table, change)), lasting: true };
   }
+  const dangers = await dangersOf(link, source, target);
+  if (dangers !== undefined) return { problem: `${stopped}: ${dangers}`, lasting: true };
   const [first] = changes;
   const next = first === undefined ? '' : `: the next one is an ${first.kind} of table ${first.table}`;
   return { problem: `${stopped}${next}`, lasting: false };
