@@ -126,7 +126,7 @@ export async function copySchema(from: DatabaseAccess, to: DatabaseAccess): Prom
   const bookkeeping = await withClient(from, 'admin', (client) =>
     rows<{ name: string }>(client, `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'greenlight'`),
   );
-  await pipe(from, to, ['--schema-only', '--no-publications', '--no-subscriptions', '--no-tablespaces']);
+  await pipe(from, to, ['--schema-only', '--no-subscriptions', '--no-tablespaces']);
   if (bookkeeping.length > 0) await pipe(from, to, ['--data-only', '--schema=greenlight', '--exclude-table=greenlight.objects']);
 }
 

@@ -3,7 +3,7 @@ import type { TableComparison } from '../../journal/events.ts';
 import { fromTable, tablesOf, type Table } from '../catalog.ts';
 import { rows } from '../connect.ts';
 import { differences, type Names } from './differences.ts';
-import { compareLargeObjects } from './large-objects.ts';
+import { compareUnreplicated } from './unreplicated.ts';
 import { reading, rowHash, sharedColumns, sumOf, type Source } from './multiset.ts';
 
 export { openSnapshot } from './multiset.ts';
@@ -19,7 +19,7 @@ export interface CompareOptions {
 }
 
 /**
- * Compares all rows and large objects of two databases by checksum, as of the snapshots that both sessions have opened (`openSnapshot`).
+ * Compares all rows and large objects of two databases, those of extensions included, by checksum, as of the snapshots that both sessions have opened (`openSnapshot`).
  */
 export async function compareDatabases(
   left: pg.Client,
@@ -34,8 +34,7 @@ export async function compareDatabases(
     if (mine.rows === theirs.rows && mine.sum === theirs.sum) return { ...figures, equal: true };
     return { ...figures, equal: false, detail: await differences(l, r, names) };
   });
-  const large = await compareLargeObjects(left, right, names);
-  return large === undefined ? tables : [...tables, large];
+  return [...tables, ...(await compareUnreplicated(left, right, names))];
 }
 
 /** The result of comparing the rows of one table. */

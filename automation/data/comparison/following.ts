@@ -5,7 +5,7 @@ import type { TableComparison } from '../../journal/events.ts';
 import type { CompareOptions } from './compare.ts';
 import { close, connect, row } from '../connect.ts';
 import type { Link } from '../link.ts';
-import { compareLargeObjects, largeObjects } from './large-objects.ts';
+import { compareUnreplicated } from './unreplicated.ts';
 import { openSnapshot } from './multiset.ts';
 import { compareSnapshots } from './restored.ts';
 import { replayed, syncStatus } from '../replication/sync-state.ts';
@@ -58,9 +58,8 @@ async function look(
     await openSnapshot(later);
     const names = { left: link.from.colour, right: link.to.colour };
     const compared = await compareSnapshots({ before, after, copy, later }, { columns, names, tables });
-    const wanted = tables === undefined || tables.has(largeObjects);
-    const large = wanted ? await compareLargeObjects(after, copy, names) : undefined;
-    return large === undefined ? compared : [...compared, large];
+    const others = await compareUnreplicated(after, copy, names);
+    return [...compared, ...others.filter(({ table }) => tables === undefined || tables.has(table))];
   } finally {
     await Promise.all(sessions.map(close));
   }

@@ -107,9 +107,8 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
   };
   await walk.step(
     'carry-over',
-    () => inTime(
-        Promise.all([carry(), unchanged.then(() => openSnapshot(snapshots.old)), openSnapshot(snapshots.new)]),
-      ),
+    () =>
+      inTime(Promise.all([carry(), unchanged.then(() => openSnapshot(snapshots.old)), openSnapshot(snapshots.new)])),
     ([count]) => `${count} sequences`,
   );
 

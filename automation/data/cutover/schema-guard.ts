@@ -44,6 +44,7 @@ export async function guardSchema(forward: Link, sessions: Sessions): Promise<Sc
         found.map((difference) => ({
           ...difference,
           on: from.colour,
+          migrated: false,
           how: difference.left === undefined ? 'added' : difference.right === undefined ? 'dropped' : 'changed',
         })),
       );

@@ -15,6 +15,8 @@ export interface SchemaDrift extends ObjectDifference {
   /** Where it was changed since the copy. */
   on: Colour;
   how: 'added' | 'dropped' | 'changed';
+  /** The expand migrations have changed it as well. */
+  migrated: boolean;
 }
 
 /** What was compared, and what of it differs. */
@@ -60,7 +62,12 @@ export async function driftBetween(
     const liveIsAsItWas = forward ? olderNow === copied : newerNow === expanded;
     const onOlder = forward ? !liveIsAsItWas : liveIsAsItWas;
     return [
-      { ...difference, on: onOlder ? oldSide : newSide, how: howFar(onOlder ? [copied, olderNow] : [expanded, newerNow]) },
+      {
+        ...difference,
+        on: onOlder ? oldSide : newSide,
+        how: howFar(onOlder ? [copied, olderNow] : [expanded, newerNow]),
+        migrated: copied !== expanded,
+      },
     ];
   });
   return withoutOrder(found);
@@ -73,22 +80,25 @@ const howFar = ([before, now]: [string | null, string | null]): SchemaDrift['how
 
 /** The order of columns says nothing more where columns were added or dropped. */
 function withoutOrder(drifts: SchemaDrift[]): SchemaDrift[] {
-  const tables = new Set(
-    drifts.filter(({ kind }) => kind === 'column').map(({ name }) => splitColumn(name).table),
-  );
+  const tables = new Set(drifts.filter(({ kind }) => kind === 'column').map(({ name }) => splitColumn(name).table));
   return drifts.filter(({ kind, name }) => kind !== 'column order' || !tables.has(name));
 }
 
 /** How many objects a message names. */
 const named = 8;
 
-/** For people: `function shop.price(integer) was replaced on blue`. What belongs to a table that came or went is not named. */
+/** For people: `function shop.price(integer) was replaced on blue`. Tables come first, and what belongs to one that came or went is not named. */
 export function describeDrift(drifts: SchemaDrift[]): string {
   const tables = drifts.filter(({ kind, how }) => kind === 'table' && how !== 'changed').map(({ name }) => name);
   const own = (drift: SchemaDrift): boolean =>
-    drift.kind !== 'table' && tables.some((table) => [drift.name, drift.left, drift.right].some((text) => speaksOf(text, table)));
-  const told = drifts.filter((drift) => !own(drift));
-  const texts = told.slice(0, named).map(({ kind, name, how, on }) => `${kind} ${name} was ${verb(kind, how)} on ${on}`);
+    drift.kind !== 'table' &&
+    tables.some((table) => [drift.name, drift.left, drift.right].some((text) => speaksOf(text, table)));
+  const wanted = drifts.filter((drift) => !own(drift));
+  const isTable = ({ kind }: SchemaDrift): boolean => kind === 'table';
+  const told = [...wanted.filter(isTable), ...wanted.filter((drift) => !isTable(drift))];
+  const texts = told
+    .slice(0, named)
+    .map(({ kind, name, how, on }) => `${kind} ${name} was ${verb(kind, how)} on ${on}`);
   const more = told.length - texts.length;
   return `${texts.join(', ')}${more > 0 ? `, and ${more} more` : ''}`;
 }

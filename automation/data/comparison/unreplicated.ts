@@ -1,0 +1,46 @@
+import type pg from 'pg';
+import type { TableComparison } from '../../journal/events.ts';
+import { notOfExtension, ownSchemas, tablesOf } from '../catalog.ts';
+import { rows } from '../connect.ts';
+import { isOurs } from '../link.ts';
+import type { Names } from './differences.ts';
+import { compareLargeObjects } from './large-objects.ts';
+import { rowHash, sumOf } from './multiset.ts';
+
+/**
+ * Compares within open snapshots what no replication carries: large objects, and the tables of extensions that hold rows of users
+ * (`pg_extension_config_dump`). A copy has them as of the copy.
+ */
+export async function compareUnreplicated(left: pg.Client, right: pg.Client, names: Names): Promise<TableComparison[]> {
+  const [mine, theirs] = await Promise.all([left, right].map((client) => tablesOf(client, 'of extensions')));
+  const found: TableComparison[] = [];
+  for (const table of mine ?? []) {
+    const other = theirs?.find(({ sql }) => sql === table.sql);
+    if (other === undefined) continue;
+    const [one, two] = await Promise.all([
+      sumOf({ client: left, table, hash: rowHash(table.columns, other.columns) }),
+      sumOf({ client: right, table: other, hash: rowHash(other.columns, table.columns) }),
+    ]);
+    const equal = one.rows === two.rows && one.sum === two.sum;
+    const detail = `it belongs to an extension, so rows written since ${names.right} was copied from ${names.left} are not replicated`;
+    found.push({ table: table.name, rows: { left: one.rows, right: two.rows }, equal, ...(equal ? {} : { detail }) });
+  }
+  const large = await compareLargeObjects(left, right, names);
+  return large === undefined ? found : [...found, large];
+}
+
+/** What of a database a comparison leaves out, for people. */
+export async function notCompared(client: pg.Client): Promise<string[]> {
+  const views = await rows<{ name: string }>(
+    client,
+    `SELECT format('rows of materialised view %I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind = 'm' AND ${ownSchemas} AND ${notOfExtension} ORDER BY 1`,
+  );
+  const others = await rows<{ kind: string; name: string }>(
+    client,
+    `SELECT 'subscription' AS kind, subname AS name FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+     UNION ALL SELECT 'replication slot', slot_name FROM pg_replication_slots WHERE database = current_database() AND NOT temporary ORDER BY 1, 2`,
+  );
+  const foreign = others.filter(({ name }) => !isOurs(name)).map(({ kind, name }) => `${kind} ${name}`);
+  return [...views.map(({ name }) => name), ...foreign];
+}
