@@ -180,7 +180,7 @@ export const layout = {
   },
   'automation/data/replication': {
     is: 'replication in one direction at a time',
-    may: [...shared, 'automation/data', 'automation/data/publication'],
+    may: [...shared, 'automation/data', 'automation/data/objects', 'automation/data/publication'],
   },
   'automation/data/comparison': {
     is: 'whether two databases are equal',
@@ -192,6 +192,7 @@ export const layout = {
       ...shared,
       'automation/journal',
       'automation/data',
+      'automation/data/objects',
       'automation/data/replication',
       'automation/data/comparison',
     ],

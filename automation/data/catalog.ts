@@ -36,7 +36,10 @@ const columnsOfIndex = (which: string): string => `coalesce((
   FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
   WHERE i.indrelid = c.oid AND ${which}), '[]'::json)`;
 
-const tablesSql = (kinds: string): string => `
+/** SQL condition: the table belongs to an extension, and pg_dump takes its rows for those of users. */
+const ofExtensions = 'c.oid IN (SELECT unnest(extconfig) FROM pg_extension)';
+
+const tablesSql = (kinds: string, which: string): string => `
   SELECT n.nspname AS schema, c.relname AS table, c.relkind = 'p' AS partitioned,
     pg_get_userbyid(c.relowner) AS owner,
     ${columnsOfIndex('i.indisprimary')} AS primary_key,
@@ -47,11 +50,20 @@ const tablesSql = (kinds: string): string => `
       FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
       WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]'::json) AS columns
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind IN (${kinds}) AND NOT c.relispartition AND c.relpersistence <> 't' AND ${ownSchemas} AND ${notOfExtension}
+  WHERE c.relkind IN (${kinds}) AND NOT c.relispartition AND c.relpersistence <> 't' AND ${ownSchemas} AND ${which}
   ORDER BY 1, 2`;
 
-/** The application's tables, and materialised `views` if wanted. A partitioned table is listed once, as its root. */
-export async function tablesOf(client: pg.Client, views = false): Promise<Table[]> {
+const selections = {
+  own: tablesSql(`'r', 'p'`, notOfExtension),
+  'own and views': tablesSql(`'r', 'p', 'm'`, notOfExtension),
+  'of extensions': tablesSql(`'r', 'p'`, ofExtensions),
+};
+
+/**
+ * The application's tables, with its materialised views if wanted, or those of extensions that hold rows of users, which are not
+ * replicated. A partitioned table is listed once, as its root.
+ */
+export async function tablesOf(client: pg.Client, which: keyof typeof selections = 'own'): Promise<Table[]> {
   interface Row {
     schema: string;
     table: string;
@@ -60,7 +72,7 @@ export async function tablesOf(client: pg.Client, views = false): Promise<Table[
     primary_key: string[];
     columns: Column[];
   }
-  return (await rows<Row>(client, tablesSql(views ? `'r', 'p', 'm'` : `'r', 'p'`))).map((r) => ({
+  return (await rows<Row>(client, selections[which])).map((r) => ({
     name: `${r.schema}.${r.table}`,
     sql: `${sqlIdentifier(r.schema)}.${sqlIdentifier(r.table)}`,
     partitioned: r.partitioned,

@@ -27,6 +27,9 @@ const pollMs = 5;
 /** How long a slot may stay in use after the session that streams from it was ended, ms. */
 const releaseMs = 5_000;
 
+/** The note of a publication that goes to a copy. That of the way back has none. */
+export const forwardNote = 'to the copy';
+
 /** The note stored with a publication; undefined if the publication does not exist. */
 export async function publicationNote(client: pg.Client, name: string): Promise<string | undefined> {
   const sql = `SELECT coalesce(obj_description(oid, 'pg_publication'), '') AS note FROM pg_publication WHERE pubname = $1`;

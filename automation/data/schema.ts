@@ -121,14 +121,14 @@ export async function resetDatabase(
 
 /**
  * Copies the schema of `from` into the empty database `to`: objects with owners and rights, extensions, and the record of
- * applied migrations. Copies no data of the application. Materialised views stay unfilled until the data has arrived.
+ * applied migrations, but not that of the objects of another copy. Copies no data of the application. Materialised views stay unfilled until the data has arrived.
  */
 export async function copySchema(from: DatabaseAccess, to: DatabaseAccess): Promise<void> {
   const bookkeeping = await withClient(from, 'admin', (client) =>
     rows<{ name: string }>(client, `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'greenlight'`),
   );
-  await pipe(from, to, ['--schema-only', '--no-publications', '--no-subscriptions', '--no-tablespaces']);
-  if (bookkeeping.length > 0) await pipe(from, to, ['--data-only', '--schema=greenlight']);
+  await pipe(from, to, ['--schema-only', '--no-subscriptions', '--no-tablespaces']);
+  if (bookkeeping.length > 0) await pipe(from, to, ['--data-only', '--schema=greenlight', '--exclude-table=greenlight.objects']);
 }
 
 async function pipe(from: DatabaseAccess, to: DatabaseAccess, options: string[]): Promise<void> {

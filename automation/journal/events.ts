@@ -70,6 +70,10 @@ export type Event =
       moment: 'seed' | 'cutover' | 'rollback' | 'staging';
       tables: TableComparison[];
       ms: number;
+      /** Objects of both catalogs that were compared; absent where only rows were. */
+      objects?: number;
+      /** What no comparison looks at, such as the rows of a materialised view. */
+      notCompared?: string[];
     }
   | { type: 'traffic.set'; split: Split; by: 'engine' | 'balancer'; ms: number }
   | { type: 'traffic.observed'; from: number; to: number; colours: Record<Colour, ObservedTraffic>; split: Split }

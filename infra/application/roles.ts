@@ -15,6 +15,8 @@ export const applicationDatabase = 'app';
  */
 export const grantWrites = `GRANT ${writerRole} TO app`;
 export const revokeWrites = `REVOKE ${writerRole} FROM app`;
+/** The name of that membership among the objects of a catalog. */
+export const grantedWrites = `of app in ${writerRole}`;
 
 /** An SQL string literal without line breaks. Throws a TypeError on NUL, which PostgreSQL cannot store. */
 export function sqlLiteral(text: string): string {

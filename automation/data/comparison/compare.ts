@@ -4,11 +4,11 @@ import { fromTable, tablesOf, type Table } from '../catalog.ts';
 import { row, rows } from '../connect.ts';
 import { differences, type Names } from './differences.ts';
 import { inParallel } from './in-parallel.ts';
-import { compareLargeObjects } from './large-objects.ts';
 import { sameSum, sumOf } from './multiset.ts';
 import { reading, Unreadable, type Source } from './reading.ts';
 import { rowHash, sharedColumns, type Texts } from './row-hash.ts';
 import { Snapshot, type Look } from './snapshot.ts';
+import { compareUnreplicated } from './unreplicated.ts';
 
 export { openSnapshot } from './snapshot.ts';
 
@@ -35,15 +35,14 @@ export interface Scope {
 }
 
 /**
- * Compares all rows and large objects of two databases by checksum, as of the snapshots that both sides have opened
- * (`openSnapshot`).
+ * Compares all rows and large objects of two databases, those of extensions included, by checksum, as of the snapshots that both
+ * sides have opened (`openSnapshot`).
  */
 export async function compareDatabases(left: Look, right: Look, options: CompareOptions): Promise<TableComparison[]> {
   const names = options.names ?? { left: 'left', right: 'right' };
   const sides = [Snapshot.of(left), Snapshot.of(right)] as const;
   const tables = await compareTables(...sides, { ...options, names }, (l, r) => compareRows(l, r, names));
-  const large = await compareLargeObjects(...sides, names);
-  return large === undefined ? tables : [...tables, large];
+  return [...tables, ...(await compareUnreplicated(...sides, names))];
 }
 
 /** The result of comparing the rows of one table. */
@@ -68,7 +67,7 @@ export async function compareTables(
   compare: (left: Source, right: Source) => Promise<RowsCompared>,
 ): Promise<TableComparison[]> {
   const chosen = async ({ first }: Snapshot): Promise<Table[]> =>
-    (await tablesOf(first, views)).filter(({ name }) => wanted?.(name) ?? true);
+    (await tablesOf(first, views === true ? 'own and views' : 'own')).filter(({ name }) => wanted?.(name) ?? true);
   const [mine, theirs] = await Promise.all([chosen(left), chosen(right)]);
   const texts = await textsOf(left, right);
   const ofName = new Map(theirs.map((table) => [table.sql, table]));

@@ -5,7 +5,7 @@ import type { TableComparison } from '../../journal/events.ts';
 import type { CompareOptions, Scope } from './compare.ts';
 import { close, connect, row } from '../connect.ts';
 import type { Link } from '../link.ts';
-import { compareLargeObjects, largeObjects } from './large-objects.ts';
+import { compareUnreplicated } from './unreplicated.ts';
 import { compareSnapshots } from './restored.ts';
 import { openSnapshot, Snapshot } from './snapshot.ts';
 import { replayed, syncStatus } from '../replication/sync-state.ts';
@@ -58,11 +58,8 @@ async function look(
     await openSnapshot(later);
     const names = { left: link.from.colour, right: link.to.colour };
     const compared = await compareSnapshots({ before, after, copy, later }, { columns, names, wanted });
-    const large =
-      (wanted?.(largeObjects) ?? true)
-        ? await compareLargeObjects(new Snapshot(after), new Snapshot(copy), names)
-        : undefined;
-    return large === undefined ? compared : [...compared, large];
+    const others = await compareUnreplicated(new Snapshot(after), new Snapshot(copy), names);
+    return [...compared, ...others.filter(({ table }) => wanted?.(table) ?? true)];
   } finally {
     await Promise.all(sessions.map(close));
   }

@@ -7,6 +7,7 @@ import { Walk, type CutoverStep } from './procedure.ts';
 import { caughtUpTo, drain, drainOrCut, flip, within } from './steps.ts';
 import type { CutoverOptions, CutoverResult } from './types.ts';
 import { startHere } from '../replication/reverse.ts';
+import { requireUnchanged } from './schema-guard.ts';
 import { carryOver } from '../replication/sequences.ts';
 import { undo, type Reached } from './undo.ts';
 
@@ -71,7 +72,7 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
     signal?.throwIfAborted();
     return reached.prepared;
   });
-  const { sessions, fence, forward, reverse, sequences, snapshots } = prepared;
+  const { sessions, fence, forward, reverse, sequences, snapshots, schema } = prepared;
 
   reached.held = true;
   const heldAt = performance.now();
@@ -89,6 +90,10 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
   // The deadline comes before that of the hold, so that the error can name the sessions in the way.
   await walk.step('fence', () => inTime(fence.raise(insist ? lastFlip - namedMs : drained, { insist })));
 
+  // Beside the replay, as this session has nothing to do yet. The fence does not keep functions from being replaced.
+  const unchanged = schema === undefined ? Promise.resolve() : requireUnchanged(schema, snapshots.old);
+  unchanged.catch(() => undefined);
+
   await walk.step(
     'replay',
     () => inTime(caughtUpTo(sessions, forward, lastFlip)),
@@ -102,7 +107,8 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
   };
   await walk.step(
     'carry-over',
-    () => inTime(Promise.all([carry(), openSnapshot(snapshots.old), openSnapshot(snapshots.new)])),
+    () =>
+      inTime(Promise.all([carry(), unchanged.then(() => openSnapshot(snapshots.old)), openSnapshot(snapshots.new)])),
     ([count]) => `${count} sequences`,
   );
 

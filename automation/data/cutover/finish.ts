@@ -38,6 +38,9 @@ export async function finish(
   });
 
   await walk.step('fenced', async () => {
+    // Between the check under the fence and the flip a change was still possible.
+    const changed = await attempt('looking for late changes of the schema', warnings, () => lateChange(prepared));
+    if (changed !== undefined) problems.push(`${changed}, while the writes moved`);
     await attempt('the fence was down for a moment, and is raised again', warnings, () => fence.commit());
     await fence.lower();
     // `completeMove` opens its own sessions. The old version may have used up all but the last free one.
@@ -74,8 +77,11 @@ export async function finish(
     compared: tables !== undefined,
     tables: tables ?? [],
     compareMs,
+    ...(prepared.schema === undefined ? {} : { objects: prepared.schema.objects }),
     equal: tables !== undefined && tables.length > 0 && tables.every((t) => t.equal),
     problems,
     warnings: [...warnings, ...walk.warnings],
   };
 }
+
+const lateChange = async ({ schema, sessions }: Prepared): Promise<string | undefined> => schema?.changed(sessions.old);

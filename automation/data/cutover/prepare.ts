@@ -8,6 +8,7 @@ import { linkBetween, type Link } from '../link.ts';
 import { prepareReverse, type Sessions } from '../replication/reverse.ts';
 import { noTries, revive } from '../replication/revive.ts';
 import { mayWrite } from '../schema.ts';
+import { guardSchema, type SchemaGuard } from './schema-guard.ts';
 import { planSequences, type SequencePlan } from '../replication/sequences.ts';
 import { completeMove, standDown } from './settle.ts';
 import { removeLink } from '../replication/subscription.ts';
@@ -24,6 +25,8 @@ export interface Prepared {
   /** `to` -> `from`, disabled; absent in a rollback. */
   reverse?: Link;
   sequences: SequencePlan;
+  /** Absent in a rollback, which a change of the schema must not hold up. */
+  schema?: SchemaGuard;
   close(): Promise<void>;
 }
 
@@ -81,6 +84,7 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     fence = await Fence.prepare(from.access, settings.holdMs + fenceGraceMs);
     if (direction === 'forward') reverse = await prepareReverse(from, to, sessions);
     const sequences = await planSequences(sessions.old, sessions.new, to.colour);
+    const schema = direction === 'forward' ? { schema: await guardSchema(forward, sessions) } : {};
     await caughtUp(sessions, forward, { insist: direction === 'rollback', signal: options.signal });
     return {
       sessions,
@@ -89,6 +93,7 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
       forward,
       reverse,
       sequences,
+      ...schema,
       close: closeAll,
     };
   } catch (error) {

@@ -12,7 +12,7 @@ import { noTries, revive } from '../replication/revive.ts';
 import { mayWrite } from '../schema.ts';
 import { dropSubscription, removeLink, subscribed } from '../replication/subscription.ts';
 import { measure, replayed } from '../replication/sync-state.ts';
-import { quietTriggers } from '../replication/triggers.ts';
+import { moveEventTriggers, quietTriggers } from '../replication/triggers.ts';
 
 /**
  * The two ends of a move of writes: completed, or undone. Both are idempotent, find out from the databases what is left to
@@ -64,6 +64,7 @@ export function completeMove(move: Move): Promise<{ following: boolean }> {
   const reverse = linkBetween(to, from);
   return withSides(move, backMs, async (sessions) => {
     await leave(move, sessions);
+    await moveEventTriggers(sessions.old, sessions.new);
     await removeLink(forward, sessions.old, sessions.new);
     if (direction === 'rollback') return { following: false };
     if (!(await subscribed(reverse, sessions.old))) return { following: false };

@@ -34,6 +34,8 @@ export interface CutoverResult {
   /** Both databases at the instant of the cutover: left is `from`, right is `to`. */
   tables: TableComparison[];
   compareMs: number;
+  /** How many objects of the catalogs were compared, just before writes were held. Absent in a rollback. */
+  objects?: number;
   /** Whether all tables were compared and are equal. */
   equal: boolean;
   /** What went wrong after the flip. With any problem, or with unequal tables, roll back. */

@@ -26,7 +26,7 @@ const tables = `
     `'TOAST WITH ' || (SELECT ${sorted('t.reloptions')} FROM pg_class t WHERE t.oid = c.reltoastrelid)`,
     when('c.relrowsecurity', `'ROW LEVEL SECURITY'`),
     when('c.relforcerowsecurity', `'FORCE ROW LEVEL SECURITY'`),
-    when(`c.relreplident IN ('f', 'n')`, `'REPLICA IDENTITY ' || c.relreplident::text`),
+    when(`c.relkind IN ('r', 'p') AND c.relreplident IN ('f', 'n')`, `'REPLICA IDENTITY ' || c.relreplident::text`),
     when(
       `c.relkind = 'f'`,
       `(SELECT format('SERVER %I OPTIONS (%s)', s.srvname, ${sorted('f.ftoptions')})

@@ -220,6 +220,17 @@ const strangeSlots: Check = async (client) =>
       cure: `SELECT pg_drop_replication_slot(${pg.escapeLiteral(slot.name)}) if nobody needs it`,
     }));
 
+/** What belongs to the place of a database and not to its data. */
+const strangeConsumers = listed(
+  'warning',
+  `SELECT format('replication slot %s', slot_name) AS name FROM pg_replication_slots
+     WHERE active AND NOT temporary AND database = current_database() AND slot_name NOT LIKE 'greenlight\\_%'
+   UNION ALL SELECT format('subscription %s', subname) FROM pg_subscription
+     WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND subname NOT LIKE 'greenlight\\_%' ORDER BY 1`,
+  (name) => `${name} stays on the colour that is left: it does not go along with the writes`,
+  () => 'create it again on the new colour after the cutover; publications go along by themselves',
+);
+
 async function missingExtensions(live: pg.Client, inactive: pg.Client): Promise<Omit<Finding, 'side'>[]> {
   const installed = await rows<{ name: string; version: string }>(
     live,
@@ -249,6 +260,7 @@ const liveChecks = [
   strayRights,
   materialisedViews,
   strangeSlots,
+  strangeConsumers,
   copiedTriggers,
 ];
 const inactiveChecks = [capacity, foreignSubscriptions, prepared, openWrites, openReads, actingTriggers];

@@ -6,6 +6,7 @@ import { row, rows, sqlState } from '../connect.ts';
 import type { Link } from '../link.ts';
 import { inTrial, Refused, type Trial } from './apply.ts';
 import { Decoder, type Change, type Tuple } from './pgoutput.ts';
+import { dangersOf } from './schema-drift.ts';
 
 /** Limits of the search: its time, ms; how long a change may wait for a lock, ms; messages that are fetched at a time. */
 const searchMs = 10_000;
@@ -33,9 +34,14 @@ export async function findConflict(link: Link, source: pg.Client, target: pg.Cli
     const copied = await failedCopy(link, target);
     const changes = copied === undefined ? nextTransaction(link, source, target) : rowsOf(copied, source);
     const seen = await tryOut(target, changes);
-    if (seen.failure === undefined) return { problem: `${stopped}: ${unexplained(seen, copied)}`, lasting: false };
+    const changed = await dangersOf(link, source, target);
+    if (seen.failure === undefined)
+      return { problem: `${stopped}: ${changed ?? unexplained(seen, copied)}`, lasting: changed !== undefined };
     const problem = await describe(link, target, tables, seen.failure);
-    return { problem, lasting: !passing.test(sqlState(seen.failure.error) ?? '') };
+    return {
+      problem: changed === undefined ? problem : `${problem}; ${changed}`,
+      lasting: !passing.test(sqlState(seen.failure.error) ?? ''),
+    };
   } catch (error) {
     if (!(error instanceof pg.DatabaseError)) throw error;
     return { problem: `${stopped}: why could not be found out (${error.message})`, lasting: false };

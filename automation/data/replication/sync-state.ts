@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import { findConflict } from './conflict.ts';
 import { close, connect, row, rows } from '../connect.ts';
-import { schemaChanges, schemaFingerprint, type SchemaFingerprint } from './fingerprint.ts';
 import { publicationNote, type Link } from '../link.ts';
+import { dangersOf } from './schema-drift.ts';
 
 export interface SyncStatus {
   /** `broken`: it does not go on, or not correctly; `problem` says why. */
@@ -15,12 +15,15 @@ export interface SyncStatus {
   lagMs: number;
 }
 
-/** How far the replication is. Rejects only if a database cannot be reached. */
+/** How far the replication is, and whether the schemas let it go on. Rejects only if a database cannot be reached. */
 export async function syncStatus(link: Link): Promise<SyncStatus> {
   const [source, target] = await Promise.all([connect(link.from.access, 'admin'), connect(link.to.access, 'admin')]);
   try {
     const { worker, ...status } = await measure(link, source, target);
-    if (status.state === 'none' || status.state === 'broken' || worker) return status;
+    if (status.state === 'none' || status.state === 'broken') return status;
+    const problem = await dangersOf(link, source, target);
+    if (problem !== undefined) return { ...status, state: 'broken', problem };
+    if (worker) return status;
     return { ...status, state: 'broken', problem: 'no worker is applying changes at the moment' };
   } finally {
     await Promise.all([close(source), close(target)]);
@@ -72,7 +75,6 @@ export async function measure(
   const [subscription] = await rows<Subscription>(target, subscriptionSql, [link.name]);
   const [slot] = await rows<Slot>(source, slotSql, [link.name]);
   const note = await publicationNote(source, link.name);
-  const fingerprint = await schemaFingerprint(source);
   const figures = {
     tables: subscription?.tables ?? 0,
     tablesReady: subscription?.ready ?? 0,
@@ -81,14 +83,9 @@ export async function measure(
     worker: subscription?.worker ?? false,
   };
   if (subscription === undefined && slot === undefined && note === undefined) return { ...figures, state: 'none' };
-  const problem = await problemOf(link, source, target, subscription, slot, changesSince(note, fingerprint));
+  const problem = await problemOf(link, source, target, subscription, slot);
   if (problem !== undefined) return { ...figures, state: 'broken', problem };
   return { ...figures, state: figures.tablesReady === figures.tables ? 'streaming' : 'copying' };
-}
-
-/** Schema changes on the publisher since the publication was created. The way back has no note, as its schema may change. */
-function changesSince(note: string | undefined, now: SchemaFingerprint): string[] {
-  return note === undefined || note === '' ? [] : schemaChanges(JSON.parse(note) as SchemaFingerprint, now);
 }
 
 async function problemOf(
@@ -97,15 +94,12 @@ async function problemOf(
   target: pg.Client,
   subscription: Subscription | undefined,
   slot: Slot | undefined,
-  changes: string[],
 ): Promise<string | undefined> {
   if (subscription === undefined) return `the subscription on ${link.to.colour} is missing`;
   if (slot === undefined) return `the replication slot on ${link.from.colour} is missing`;
   // With a lost slot every table still looks ready, and the worker restarts again and again.
   if (slot.status === 'lost')
     return `${link.from.colour} no longer has the changes that ${link.to.colour} needs (replication slot lost)`;
-  if (changes.length > 0)
-    return `the schema of ${link.from.colour} has changed since the replication began: ${changes.join(', ')}`;
   if (!subscription.enabled && subscription.errors === 0)
     return `${link.to.colour} does not follow: its subscription is not enabled, as before the expand migrations of a release`;
   if (!subscription.enabled) return (await findConflict(link, source, target)).problem;

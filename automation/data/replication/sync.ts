@@ -4,14 +4,16 @@ import { hasCode, OperationError, messageOf } from '../../../infra/lib/errors.ts
 import { revokeWrites, sqlIdentifier } from '../../../infra/application/roles.ts';
 import type { CloneOptions } from '../../../infra/platform/databases.ts';
 import { close, connect, row, rows, withClient } from '../connect.ts';
-import { schemaFingerprint } from './fingerprint.ts';
 import { identitiesOf } from '../publication/identity.ts';
-import { createSlot, dropSlot, linkBetween, type Link, type Side } from '../link.ts';
+import { createSlot, dropSlot, forwardNote, linkBetween, type Link, type Side } from '../link.ts';
 import { requirePreconditions, type Finding } from '../publication/preconditions.ts';
+import { readObjects } from '../objects/read.ts';
 import { allTables, createPublication } from '../publication/publication.ts';
 import { refreshMaterialisedViews } from '../schema.ts';
 import { beginAt, createSubscription, dropSubscription, enableSubscription } from './subscription.ts';
-import { quietTriggers } from './triggers.ts';
+import { isRecorded, recordCopied, recordExpanded } from './schema-record.ts';
+import { describeDrift, endangering, SchemaWatch } from './schema-drift.ts';
+import { quietEventTriggers, quietTriggers } from './triggers.ts';
 import { noTries, revive } from './revive.ts';
 import { measure, replayed, type SyncStatus } from './sync-state.ts';
 
@@ -24,6 +26,8 @@ const slotAfterCopyMs = 300_000;
 /** PostgreSQL restarts a worker within 5 s (wal_retrieve_retry_interval). One that is absent for longer cannot run, ms. */
 const workerMs = 15_000;
 const pollMs = 200;
+/** Between two looks at the schemas, ms. */
+const schemaMs = 1_000;
 
 interface StartSync {
   /** Aborts between two steps. */
@@ -46,8 +50,10 @@ export const startSync = (from: Side, to: Side, options: StartSync = {}): Promis
     (link) =>
       onBoth(link, async (source, target) => {
         await target.query(revokeWrites);
+        if (!(await isRecorded(target))) await recordCopy(target);
         await createSlot(source, link.name, slotMs);
         await quietTriggers(source, target);
+        await recordExpanded(target);
         options.signal?.throwIfAborted();
         await createSubscription(source, target, link, { copyData: true, enabled: true });
       }),
@@ -84,13 +90,22 @@ export const startSyncByClone = (
       if (begin === undefined) throw new Error('the copy was made without a cut-off');
       const lsn = begin;
       await onBoth(link, async (source, target) => {
+        await recordCopy(target);
         await quietTriggers(source, target);
+        await recordExpanded(target);
         options.signal?.throwIfAborted();
         await createSubscription(source, target, link, { copyData: false, enabled: false });
         await beginAt(link, target, lsn);
       });
     },
   );
+
+/** Records the catalog of a copy as it was made, and switches its event triggers off. Nothing else may change it before. */
+export async function recordCopy(copy: pg.Client): Promise<void> {
+  const objects = await readObjects(copy);
+  await quietEventTriggers(copy);
+  await recordCopied(copy, objects);
+}
 
 /** Enables the subscription of `startSyncByClone`. Throws an OperationError while the opposite direction runs. */
 export const followSync = (link: Link): Promise<void> =>
@@ -112,10 +127,9 @@ async function starting(
   for (const { found, cure } of await require()) onWarning?.(`${found}; ${cure}`);
   try {
     await withClient(from.access, 'admin', async (source) => {
-      const fingerprint = await schemaFingerprint(source);
       const tables = await allTables(source);
       signal?.throwIfAborted();
-      await createPublication(source, link.name, tables, JSON.stringify(fingerprint), await identitiesOf(source));
+      await createPublication(source, link.name, tables, forwardNote, await identitiesOf(source));
     });
     await subscribe(link);
     return link;
@@ -148,9 +162,16 @@ export async function waitForSync(link: Link, options: WaitForSync): Promise<Syn
   let wanted: string | undefined;
   let workerSeen = Date.now();
   const tries = noTries();
+  const schema = new SchemaWatch();
+  let schemaSeen = 0;
   try {
     for (;;) {
       options.signal?.throwIfAborted();
+      if (Date.now() - schemaSeen > schemaMs) {
+        const drifts = endangering(await schema.look(link, source, target), link);
+        if (drifts.length > 0) throw broken(link, describeDrift(drifts));
+        schemaSeen = Date.now();
+      }
       const { worker, ...status } = await measure(link, source, target);
       options.onProgress?.(status);
       if (worker) workerSeen = Date.now();

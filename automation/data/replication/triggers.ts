@@ -32,3 +32,32 @@ export async function quietTriggers(publisher: pg.Client, subscriber: pg.Client)
     await subscriber.query(`ALTER TABLE ${target} ENABLE TRIGGER ${sqlIdentifier(name)}`);
   }
 }
+
+interface EventTrigger {
+  name: string;
+  state: string;
+}
+
+const eventTriggersSql = `SELECT evtname AS name, evtenabled AS state FROM pg_event_trigger ORDER BY 1`;
+
+/**
+ * Switches the event triggers of the side that follows off. What they write about a migration, or about Greenlight's own objects,
+ * would take keys that the live side gives to its own rows. Their own state can be changed without one of them firing.
+ */
+export async function quietEventTriggers(follower: pg.Client): Promise<void> {
+  for (const { name, state } of await rows<EventTrigger>(follower, eventTriggersSql))
+    if (state !== 'D') await follower.query(`ALTER EVENT TRIGGER ${sqlIdentifier(name)} DISABLE`);
+}
+
+const states: Record<string, string> = { O: 'ENABLE', A: 'ENABLE ALWAYS', R: 'ENABLE REPLICA' };
+
+/** Gives the event triggers of the side that was live to the one that is live, and switches them off on the first. Idempotent. */
+export async function moveEventTriggers(old: pg.Client, live: pg.Client): Promise<void> {
+  const there = new Set((await rows<EventTrigger>(live, eventTriggersSql)).map(({ name }) => name));
+  for (const { name, state } of await rows<EventTrigger>(old, eventTriggersSql)) {
+    const enable = states[state];
+    if (enable === undefined || !there.has(name)) continue;
+    await live.query(`ALTER EVENT TRIGGER ${sqlIdentifier(name)} ${enable}`);
+    await old.query(`ALTER EVENT TRIGGER ${sqlIdentifier(name)} DISABLE`);
+  }
+}

@@ -190,9 +190,39 @@ export function judgeSync(facts: SyncFacts, maxLagMs: number): Measurement[] {
   ];
 }
 
+/** What was compared of the inactive database and the live one. */
+export interface FollowingFacts {
+  tables: TableComparison[];
+  schema: {
+    /** Objects of the live catalog that were compared. */
+    objects: number;
+    /** Those that differ by more than the expand migrations, a text each. */
+    different: string[];
+  };
+}
+
 /** Compares the inactive database with the live one, which is written to meanwhile. */
-export function followingGate(options: { title: string; compare: () => Promise<TableComparison[]> }): Gate {
-  return dataGate('following', options.title, options.compare, judgeComparison);
+export function followingGate(options: { title: string; compare: () => Promise<FollowingFacts> }): Gate {
+  return dataGate('following', options.title, options.compare, ({ tables, schema }) => [
+    ...judgeComparison(tables),
+    ...judgeSchema(schema),
+  ]);
+}
+
+/** No object at all is inconclusive: then a wrong or an empty database was looked at. */
+export function judgeSchema({ objects, different }: FollowingFacts['schema']): Measurement[] {
+  const name = 'objects compared';
+  const wanted = 'equal but for the expand migrations';
+  if (objects === 0)
+    return [
+      { name, measured: 'none', wanted, verdict: 'inconclusive', note: 'No object was found: check the database.' },
+    ];
+  return [
+    check(name, wanted, `${objects}, ${different.length} differ`, different.length === 0, 'They are listed below.'),
+    ...different.map((text) =>
+      check('schema', wanted, text, false, 'Start the release again: the inactive colour is then copied afresh.'),
+    ),
+  ];
 }
 
 /** Compares two databases, or a database and its copy, and checks the invariants. */

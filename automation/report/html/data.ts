@@ -18,9 +18,10 @@ export function renderData(model: ReportModel): Html {
     ledger(model),
     wayBack(model),
     backupLines(model),
-    comparisons.map((c) =>
+    comparisons.map((c) => [
       tables(`At the ${moments[c.moment]}, ${formatTime(c.at)}, in ${formatDuration(c.ms)}`, c.tables),
-    ),
+      extent(c),
+    ]),
     migrationTable(model),
     lag(model),
   );
@@ -75,6 +76,20 @@ function backupLines({ data: { backups, restores } }: ReportModel): Html | '' {
           </li> `,
       )}
     </ul> `;
+}
+
+/** What "equal" is about, and what it says nothing of. */
+function extent({ tables: compared, objects, notCompared }: ReportModel['data']['comparisons'][number]): Html {
+  const both = compared.filter(({ only }) => only === undefined);
+  const large = both.find(({ table: name }) => name === 'large objects');
+  const count = (of: readonly TableComparison[]): number => of.reduce((sum, { rows }) => sum + rows.right, 0);
+  const found = both.filter((entry) => entry !== large);
+  return html`<p>
+    Compared: ${plural(found.length, 'table')} with ${plural(count(found), 'row')},
+    ${large === undefined ? 'no large object' : plural(large.rows.right, 'large object')},
+    ${objects === undefined ? 'no object of the catalog' : `${plural(objects, 'object')} of the catalog`}. Not compared:
+    ${notCompared === undefined ? 'not known' : notCompared.length === 0 ? 'nothing' : notCompared.join(', ')}.
+  </p> `;
 }
 
 function tables(caption: string, compared: readonly TableComparison[]): Html {

@@ -1,6 +1,9 @@
 import type { Colour } from '../../../../infra/model.ts';
 import { compareFollowing } from '../../../data/comparison/following.ts';
-import { followingGate } from '../../../gates/data/data.ts';
+import { describeDrift } from '../../../data/replication/schema-drift.ts';
+import { replayChanges } from '../../../data/replication/replay.ts';
+import type { Link } from '../../../data/link.ts';
+import { followingGate, type FollowingFacts } from '../../../gates/data/data.ts';
 import { passes } from '../../../journal/verdict.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import type { Replacement } from '../../context/release.ts';
@@ -16,18 +19,30 @@ export const compareInactive = ({ from, to }: Replacement): Step => ({
 });
 
 /**
- * Compares the inactive colour, which follows, with the live one, in all that the live one has. What differs would take the
- * release back after the flip: here it stops it before any write is held. Throws a StageStopped that names the tables.
+ * Compares the inactive colour, which follows, with the live one, in all that the live one has: rows and catalog. What differs would
+ * take the release back after the flip: here it stops it before any write is held. Throws a StageStopped that names what differs.
  */
 export async function requireFollowing(context: ReleaseContext, live: Colour): Promise<void> {
   const { colour } = context.to;
   const link = await linkOf(context, live, colour);
-  const compare = () => compareFollowing(link, 'left', context.signal);
+  const schema = await compareSchema(context, link);
+  const compare = async () => ({ tables: await compareFollowing(link, 'left', context.signal), schema });
   const [result] = await context.gates([followingGate({ title, compare })]);
   if (result !== undefined && passes(result.verdict)) return;
   const found = (result?.measurements ?? []).filter(({ verdict }) => !passes(verdict));
   const reasons = found.map(({ name, measured, note }) => `${name}: ${measured}${inBrackets(note)}`);
   throw new StageStopped('no-go', `${colour} does not hold what ${live} holds: ${reasons.join('; ')}`);
+}
+
+/** Repeats harmless changes of the live schema on the inactive colour first. */
+async function compareSchema(context: ReleaseContext, link: Link): Promise<FollowingFacts['schema']> {
+  const { to } = link;
+  const { objects, drifts } = await replayChanges(link, async (safe, replay) => {
+    const what = describeDrift(safe);
+    await context.act('replay-schema', `repeat on ${to.colour}: ${what}`, replay);
+    context.note(`${what}: repeated on ${to.colour}`);
+  });
+  return { objects, different: drifts.map((drift) => describeDrift([drift])) };
 }
 
 const inBrackets = (note: string | undefined): string => (note === undefined ? '' : ` (${note})`);

@@ -3,6 +3,7 @@ import { requireBothWays } from '../../../data/publication/both-ways.ts';
 import { withClient } from '../../../data/connect.ts';
 import type { Link } from '../../../data/link.ts';
 import { copySchema } from '../../../data/schema.ts';
+import { recordExpanded } from '../../../data/replication/schema-record.ts';
 import { followSync, startSync, startSyncByClone, stopSync, waitForSync } from '../../../data/replication/sync.ts';
 import { syncFacts } from '../../../data/replication/sync-facts.ts';
 import { syncGate } from '../../../gates/data/data.ts';
@@ -62,6 +63,7 @@ const expand = (release: Replacement, when: string): Step<AbortSignal> => ({
     const { jobs } = await context.connect();
     const { access, colour } = (await link(context, release)).to;
     await migrate(context, 'expand', { access, artefact: context.artefact(), where: colour, jobs });
+    await withClient(access, 'admin', recordExpanded);
   },
 });
 

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Colour } from '../../../../infra/model.ts';
 import { noTries, reviveLink } from '../../../data/replication/revive.ts';
+import { describeDrift, SchemaWatch } from '../../../data/replication/schema-drift.ts';
+import { withClient } from '../../../data/connect.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import { linkOf } from './link.ts';
 
@@ -8,7 +10,7 @@ import { linkOf } from './link.ts';
 const lookMs = 5_000;
 
 /**
- * While `work` runs, restarts the replication between the colours whenever a lost connection has stopped it, and notes that. If it
+ * While `work` runs, says what is changed in a schema, and restarts the replication between the colours whenever a lost connection has stopped it, and notes that. If it
  * cannot be restarted, the next one that needs it reports that: the sync gate, the cutover, or the end of the bake time.
  */
 export async function keepFollowing<T>(
@@ -18,12 +20,21 @@ export async function keepFollowing<T>(
 ): Promise<T> {
   const end = new AbortController();
   const tries = noTries();
+  const schema = new SchemaWatch();
+  let told = '';
   const look = async (): Promise<void> => {
-    if (await reviveLink(await linkOf(context, from, to), tries))
+    const link = await linkOf(context, from, to);
+    if (await reviveLink(link, tries))
       context.note(
         `the replication from ${from} to ${to} had stopped with a lost connection, and was started again`,
         'warning',
       );
+    const drifts = await withClient(link.from.access, 'admin', (source) =>
+      withClient(link.to.access, 'admin', (target) => schema.look(link, source, target)),
+    );
+    const found = describeDrift(drifts);
+    if (found !== '' && found !== told) context.note(`the schemas of ${from} and ${to} differ: ${found}`, 'warning');
+    told = found;
   };
   const keeping = (async () => {
     while (!end.signal.aborted) {

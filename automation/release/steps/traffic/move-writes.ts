@@ -4,6 +4,8 @@ import type { Router } from '../../../../infra/platform/router.ts';
 import { cutover, CutoverAborted } from '../../../data/cutover/cutover.ts';
 import type { CutoverResult, CutoverSettings } from '../../../data/cutover/types.ts';
 import { compareFollowing } from '../../../data/comparison/following.ts';
+import { notCompared } from '../../../data/comparison/unreplicated.ts';
+import { withClient } from '../../../data/connect.ts';
 import { syncStatus } from '../../../data/replication/sync.ts';
 import { checkInvariants } from '../../../data/comparison/invariants.ts';
 import { dataComparisonGate } from '../../../gates/data/data.ts';
@@ -47,11 +49,20 @@ export async function moveWrites(context: ReleaseContext, { from, to, direction 
     // Only now: while writes are held, nothing waits for the journal's disk.
     .finally(() => steps.forEach((step) => journal.append({ type: 'cutover.step', ...step })));
 
-  const { holdMs, totalMs, compareMs, compared, tables, problems, warnings } = moved;
+  const { holdMs, totalMs, compareMs, compared, tables, objects, problems, warnings } = moved;
   journal.append({ type: 'traffic.set', split: { live: to, percent: 0 }, by: 'balancer', ms: Math.round(holdMs) });
   journal.append({ type: 'cutover.done', direction, from, to, holdMs, totalMs });
   const moment = direction === 'forward' ? 'cutover' : 'rollback';
-  if (compared) journal.append({ type: 'data.compared', moment, tables, ms: Math.round(compareMs) });
+  if (compared) {
+    const left = await withClient(sides.from.access, 'admin', notCompared).catch(() => undefined);
+    const figures = {
+      tables,
+      ms: Math.round(compareMs),
+      objects,
+      ...(left === undefined ? {} : { notCompared: left }),
+    };
+    journal.append({ type: 'data.compared', moment, ...figures });
+  }
   for (const text of [...problems, ...warnings]) context.note(text, 'warning');
   if (direction === 'forward' && problems.length > 0) throw new StageStopped('rolled-back', problems.join('; '));
   if (direction === 'forward')

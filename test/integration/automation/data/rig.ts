@@ -5,7 +5,7 @@ import type { ClientBase } from 'pg';
 import { close, connect, withClient } from '../../../../automation/data/connect.ts';
 import { type Link, type Side, linkBetween } from '../../../../automation/data/link.ts';
 import { copySchema, requireReplaceable, resetDatabase } from '../../../../automation/data/schema.ts';
-import { startSyncByClone, stopSync } from '../../../../automation/data/replication/sync.ts';
+import { recordCopy, startSyncByClone, stopSync } from '../../../../automation/data/replication/sync.ts';
 import { cloneCluster } from '../../../../infra/local/postgres/clone.ts';
 import { createCertificates } from '../../../../infra/local/lib/certificates.ts';
 import { freePorts } from '../../../../infra/lib/free-ports.ts';
@@ -133,6 +133,7 @@ export const seedBy = (
 /** Copies blue's schema to green and applies `migration` there. */
 export async function expand(rig: Rig, migration = expandV2): Promise<void> {
   await copySchema(rig.blue.access, rig.green.access);
+  await withClient(rig.green.access, 'admin', recordCopy);
   await rig.run(rig.green, migration);
 }
 

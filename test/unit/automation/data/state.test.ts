@@ -1,5 +1,4 @@
 import { expect } from 'chai';
-import { schemaChanges } from '../../../../automation/data/replication/fingerprint.ts';
 import { describeKey, type Table } from '../../../../automation/data/catalog.ts';
 import { sharedTables } from '../../../../automation/data/publication/publication.ts';
 import { Decoder } from '../../../../automation/data/replication/pgoutput.ts';
@@ -26,13 +25,6 @@ describe('tables that flow back to an older schema', () => {
 });
 
 describe('messages for people', () => {
-  it('say how a schema changed', () => {
-    expect(schemaChanges({ a: '1', b: '1', d: '1' }, { a: '1', b: '2', c: '1' })).to.deep.equal([
-      'b was changed',
-      'c was added',
-      'd was dropped',
-    ]);
-  });
   it('show numeric keys and hash keys that may be personal', () => {
     const columns = [
       { name: 'id', type: 'bigint', builtIn: 'int8', generated: false },
