@@ -40,7 +40,7 @@ export class CutoverAborted extends OperationError {
  * time. The reserve is at most a fifth of the lease.
  */
 const flipReserveMs = 200;
-/** Time to find out which sessions block the fence, ms. */
+/** Time to find out who is in the way, ms. */
 const namedMs = 50;
 
 /**
@@ -91,7 +91,7 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
 
   await walk.step(
     'replay',
-    () => inTime(caughtUpTo(sessions, forward, lastFlip)),
+    () => inTime(caughtUpTo(sessions, forward, lastFlip - namedMs)),
     (lsn) => lsn,
   );
 

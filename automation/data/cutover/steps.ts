@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import type { Router, RouterState } from '../../../infra/platform/router.ts';
+import { blockingSubscription, nameBlockers } from '../blockers.ts';
 import { row } from '../connect.ts';
 import type { Link, Side } from '../link.ts';
 import type { Sessions } from '../replication/reverse.ts';
-import { replayed } from '../replication/sync-state.ts';
+import { lagOf, replayed } from '../replication/sync-state.ts';
 
 /** Waits of the cutover while writes are held. Each ends at its deadline (`performance.now()`). */
 
@@ -61,21 +62,43 @@ export async function drainOrCut(
   }
 }
 
+const durableMessage = `SELECT pg_logical_emit_message(true, 'greenlight', 'fence')`;
+
 /**
- * Waits until everything that `old` has committed is applied on `new`, at most until `deadline`. Resolves to the position;
- * the caller checks the deadline. A subscriber reports a change only once it is flushed, and looks again after 200 ms
- * (wal_writer_delay). So each round flushes the new side's log, and sends a message to make the subscriber report.
+ * Makes the subscriber report at once what it has applied. It reports a change only once it is flushed, and looks again after
+ * 200 ms (wal_writer_delay). This flushes the new side's log, and sends a message that is answered.
+ */
+export async function nudge(sessions: Sessions): Promise<void> {
+  await sessions.new.query(durableMessage);
+  await sessions.old.query(durableMessage);
+}
+
+/**
+ * Waits until everything that `old` has committed is applied on `new`. Resolves to the position. Throws an OperationError at
+ * `deadline` (`performance.now()`) that says how much is left and who is in the way.
  */
 export async function caughtUpTo(sessions: Sessions, forward: Link, deadline: number): Promise<string> {
-  const durableMessage = `SELECT pg_logical_emit_message(true, 'greenlight', 'fence')`;
   await sessions.old.query(durableMessage);
   const { lsn } = await row<{ lsn: string }>(sessions.old, 'SELECT pg_current_wal_flush_lsn()::text AS lsn');
-  while (!(await replayed(sessions.old, forward.name, lsn)) && performance.now() < deadline) {
-    await sessions.new.query(durableMessage);
-    await sessions.old.query(durableMessage);
+  while (!(await replayed(sessions.old, forward.name, lsn))) {
+    if (performance.now() > deadline) {
+      throw new OperationError(
+        `waiting until ${forward.to.colour} has applied the last writes of ${forward.from.colour}`,
+        await describeLag(sessions, forward),
+        'repeat when fewer writes are under way, or allow more time (cutover.holdMs)',
+      );
+    }
+    await nudge(sessions);
     await sleep(pollMs);
   }
   return lsn;
+}
+
+/** How far the subscriber is behind, and who keeps it waiting. */
+export async function describeLag({ old, new: newer }: Sessions, { name }: Link): Promise<string> {
+  const lag = await lagOf(old, name);
+  const blocked = nameBlockers(await blockingSubscription(newer, name));
+  return `${lag.behind} bytes of log are not applied${blocked === undefined ? '' : `, and its worker waits for ${blocked}`}`;
 }
 
 /** Flips the balancer and reads it back. If its answer is missing, its state is read, never assumed. */

@@ -34,6 +34,16 @@ export async function replayed(source: pg.Client, name: string, lsn: string): Pr
   return (await row<{ done: boolean }>(source, sql, [lsn, name])).done;
 }
 
+/** What the subscriber `name` has applied, and what is left, in bytes of the publisher's log. */
+export async function lagOf(source: pg.Client, name: string): Promise<{ applied: number; behind: number }> {
+  const sql = `
+    SELECT pg_wal_lsn_diff(at, '0/0')::float8 AS applied, greatest(0, pg_wal_lsn_diff(pg_current_wal_flush_lsn(), at))::float8 AS behind
+    FROM (SELECT coalesce(r.replay_lsn, s.confirmed_flush_lsn) AS at FROM pg_replication_slots s
+      LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid WHERE s.slot_name = $1) AS slot`;
+  const [found] = await rows<{ applied: number; behind: number }>(source, sql, [name]);
+  return found ?? { applied: 0, behind: 0 };
+}
+
 export interface Subscription {
   enabled: boolean;
   worker: boolean;
