@@ -82,7 +82,10 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
   const drained = Math.min(performance.now() + Math.min(drainMs, insist ? holdMs / 2 : drainMs), lastFlip);
   await walk.step(
     'drain',
-    () => inTime(insist ? drainOrCut(router, from, { deadline: drained, lastFlip }) : drain(router, from, drained)),
+    () =>
+      inTime(
+        insist ? drainOrCut(router, from, { deadline: drained, lastFlip }) : drain(router, from, drained, sessions.old),
+      ),
     (cut) => cut,
   );
 

@@ -104,13 +104,20 @@ describe('a cutover that cannot be done', () => {
     }
   });
 
-  it('is aborted by a request that is not answered', async () => {
-    let answer = (): void => undefined;
-    const slow = scene.router.write(() => new Promise<void>((resolve) => (answer = resolve)));
+  it('is aborted by a request that is not answered, and names it and the slow statement behind it [I]', async () => {
+    const session = await connect(scene.rig.blue.access, 'app', { applicationName: 'shop' });
+    const slow = scene.router.write(() => session.query(`SELECT pg_sleep(2), 'personal'`));
+    await sleep(50);
+    const path = '/orders';
+    scene.router.nameWrites = () => Promise.resolve([{ service: 'api', method: 'POST', path, ms: 51 }]);
     const error = await attempt();
-    answer();
     await slow;
-    expect((await expectUndone(error, 'drain')).found).to.include('1 were not answered');
+    await close(session);
+    const { found } = await expectUndone(error, 'drain');
+    expect(found).to.match(
+      /: 1 were not answered in time: POST \/orders of api for 51 ms; in the database: .*process \d+ of app \(shop\), active for \d+ ms/,
+    );
+    expect(found).not.to.include('personal');
   });
 
   it('is aborted by a balancer that accepts the flip and does nothing', async () => {
