@@ -77,9 +77,9 @@ async function appliedUpToNow(
       look = performance.now() + lookMs;
       if (direction === 'rollback')
         await endSessions(sessions.new, await blockingSubscription(sessions.new, forward.name));
-      const { state, problem } = await measure(forward, sessions.old, sessions.new);
+      const { state, problem, lasting } = await measure(forward, sessions.old, sessions.new);
       if (state !== 'streaming' && !(await revive(forward, sessions.old, sessions.new, tries)))
-        throw notFollowing(forward, problem ?? state);
+        throw notFollowing(forward, problem ?? state, lasting);
     }
     await nudge(sessions);
     await sleep(pollMs);
@@ -106,9 +106,12 @@ async function tooFarBehind(
   );
 }
 
-const notFollowing = ({ to }: Link, found: string): OperationError =>
+const notFollowing = ({ to }: Link, found: string, lasting = false): OperationError =>
   new OperationError(
     `waiting for ${to.colour} to catch up`,
     found,
-    'repeat at a time with fewer writes; no write was held',
+    lasting
+      ? 'put that right, then repeat; no write was held'
+      : 'repeat at a time with fewer writes; no write was held',
+    { code: lasting ? 'lasting' : 'failed' },
   );

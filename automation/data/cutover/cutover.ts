@@ -1,4 +1,4 @@
-import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
+import { hasCode, OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import { grantWrites } from '../../../infra/application/roles.ts';
 import { openSnapshot } from '../comparison/compare.ts';
 import { finish, type Moved } from './finish.ts';
@@ -26,7 +26,7 @@ export class CutoverAborted extends OperationError {
       undone
         ? 'writes go to the live colour as before, and the replication goes on; put that right, then repeat'
         : 'run: npm run resume',
-      { cause },
+      { cause, code: hasCode(cause, 'lasting') ? 'lasting' : 'failed' },
     );
     this.name = 'CutoverAborted';
     this.step = step;

@@ -107,16 +107,18 @@ async function streaming(forward: Link, sessions: Sessions): Promise<void> {
   const deadline = performance.now() + workerMs;
   const tries = noTries();
   for (;;) {
-    const { state, worker, problem } = await measure(forward, sessions.old, sessions.new);
+    const { state, worker, problem, lasting } = await measure(forward, sessions.old, sessions.new);
     if (state === 'streaming' && worker) return;
     if (state === 'broken' && (await revive(forward, sessions.old, sessions.new, tries))) continue;
     if (state !== 'streaming')
-      throw refused(`the replication to ${forward.to.colour} is not ready: ${problem ?? state}`);
+      throw refused(`the replication to ${forward.to.colour} is not ready: ${problem ?? state}`, lasting);
     if (performance.now() > deadline)
       throw refused(`nothing has been applying changes to ${forward.to.colour} for ${workerMs} ms`);
     await sleep(pollMs);
   }
 }
 
-const refused = (found: string): OperationError =>
-  new OperationError('checking that the cutover may begin', found, 'run: npm run status');
+const refused = (found: string, lasting = false): OperationError =>
+  new OperationError('checking that the cutover may begin', found, 'run: npm run status', {
+    code: lasting ? 'lasting' : 'failed',
+  });

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { findConflict } from './conflict.ts';
+import { findConflict, type Conflict } from './conflict.ts';
 import { close, connect, row, rows } from '../connect.ts';
 import { schemaChanges, schemaFingerprint, type SchemaFingerprint } from './fingerprint.ts';
 import { publicationNote, type Link } from '../link.ts';
@@ -8,6 +8,8 @@ export interface SyncStatus {
   /** `broken`: it does not go on, or not correctly; `problem` says why. */
   state: 'none' | 'copying' | 'streaming' | 'broken';
   problem?: string;
+  /** Whether the problem stays until somebody does something. */
+  lasting?: boolean;
   tablesReady: number;
   tables: number;
   /** Bytes of log that `from` has written and `to` has not applied. */
@@ -92,7 +94,7 @@ export async function measure(
   };
   if (subscription === undefined && slot === undefined && note === undefined) return { ...figures, state: 'none' };
   const problem = await problemOf(link, source, target, subscription, slot, changesSince(note, fingerprint));
-  if (problem !== undefined) return { ...figures, state: 'broken', problem };
+  if (problem !== undefined) return { ...figures, state: 'broken', ...problem };
   return { ...figures, state: figures.tablesReady === figures.tables ? 'streaming' : 'copying' };
 }
 
@@ -108,16 +110,25 @@ async function problemOf(
   subscription: Subscription | undefined,
   slot: Slot | undefined,
   changes: string[],
-): Promise<string | undefined> {
-  if (subscription === undefined) return `the subscription on ${link.to.colour} is missing`;
-  if (slot === undefined) return `the replication slot on ${link.from.colour} is missing`;
+): Promise<Conflict | undefined> {
+  const lasting = true;
+  if (subscription === undefined) return { problem: `the subscription on ${link.to.colour} is missing`, lasting };
+  if (slot === undefined) return { problem: `the replication slot on ${link.from.colour} is missing`, lasting };
   // With a lost slot every table still looks ready, and the worker restarts again and again.
   if (slot.status === 'lost')
-    return `${link.from.colour} no longer has the changes that ${link.to.colour} needs (replication slot lost)`;
+    return {
+      problem: `${link.from.colour} no longer has the changes that ${link.to.colour} needs (replication slot lost)`,
+      lasting,
+    };
   if (changes.length > 0)
-    return `the schema of ${link.from.colour} has changed since the replication began: ${changes.join(', ')}`;
+    return {
+      problem: `the schema of ${link.from.colour} has changed since the replication began: ${changes.join(', ')}`,
+      lasting,
+    };
   if (!subscription.enabled && subscription.errors === 0)
-    return `${link.to.colour} does not follow: its subscription is not enabled, as before the expand migrations of a release`;
-  if (!subscription.enabled) return (await findConflict(link, source, target)).problem;
-  return undefined;
+    return {
+      problem: `${link.to.colour} does not follow: its subscription is not enabled, as before the expand migrations of a release`,
+      lasting: false,
+    };
+  return subscription.enabled ? undefined : findConflict(link, source, target);
 }
