@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { OperationError, messageOf } from '../../infra/lib/errors.ts';
 import type { Colour } from '../../infra/model.ts';
 import type { DatabaseAccess } from '../../infra/platform/databases.ts';
+import { nameBlockers, openWriters } from './blockers.ts';
 import { row, rows, sqlState } from './connect.ts';
 
 /** One direction of replication: a publication and a slot on `from`, and a subscription on `to`, all of the same name. */
@@ -49,10 +50,13 @@ export async function createSlot(client: pg.Client, name: string, timeoutMs: num
     return (await row<{ lsn: string }>(client, sql, [name])).lsn;
   } catch (error) {
     // Nothing to clean up: an incomplete slot is temporary and ends with its statement.
+    const open = sqlState(error) === '57014' ? await openWriters(client).catch(() => []) : [];
     throw new OperationError(
       `creating the replication slot ${name}`,
-      sqlState(error) === '57014' ? `a transaction stayed open for longer than ${timeoutMs} ms` : messageOf(error),
-      'end long transactions (pg_stat_activity says whose they are), then repeat',
+      sqlState(error) === '57014'
+        ? `a transaction stayed open for longer than ${timeoutMs} ms (${nameBlockers(open) ?? 'it has ended meanwhile'})`
+        : messageOf(error),
+      'end long transactions, then repeat',
       { cause: error },
     );
   } finally {

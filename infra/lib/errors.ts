@@ -11,6 +11,8 @@ export type ErrorCode =
   | 'unreachable'
   /** A condition was not met within its time. */
   | 'timeout'
+  /** A repeat fails in the same way, until somebody changes something. */
+  | 'lasting'
   /** Another process listens on the port that a server needs. Trying another port helps. */
   | 'port-in-use';
 

@@ -29,6 +29,16 @@ export interface RouterState {
   servers: ServerState[];
 }
 
+/** A write that was passed to a colour and has no response yet. */
+export interface WriteInFlight {
+  service: string;
+  method: string;
+  /** Without the query string; a long one is cut. */
+  path: string;
+  /** Since it was passed on, ms. */
+  ms: number;
+}
+
 /** The load balancer at run time. A difference between `read` and what the traffic stack declares is drift. */
 export interface Router {
   readonly entry: EntryPoint;
@@ -47,6 +57,8 @@ export interface Router {
   resumeWrites(): Promise<void>;
   /** Number of writes that were passed to `colour` and have no response yet. */
   writesInFlight(colour: Colour): Promise<number>;
+  /** Names these writes, the oldest first, for a person. Absent: the balancer knows their number only. */
+  nameWrites?(colour: Colour): Promise<WriteInFlight[]>;
   /**
    * Cuts the connections of writes that were passed to `colour` and have no response yet. Their clients get an error,
    * and the outcome of these writes is unknown. Resolves to their number. Absent: the balancer cannot do it.

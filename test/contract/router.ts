@@ -83,6 +83,10 @@ export function routerContract(makeRouter: () => Promise<Router>, { leaseMs = 50
       expect(await router.writesInFlight('green')).to.equal(0);
     });
 
+    it('names no write where there is no traffic, where it can name them at all', async () => {
+      for (const colour of colours) expect((await router.nameWrites?.(colour)) ?? []).to.deep.equal([]);
+    });
+
     it('cuts nothing where there is no traffic, where it can cut at all', async () => {
       for (const colour of colours) expect((await router.cutWrites?.(colour)) ?? 0).to.equal(0);
     });

@@ -1,4 +1,4 @@
-import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
+import { hasCode, OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import { grantWrites } from '../../../infra/application/roles.ts';
 import { openSnapshot } from '../comparison/compare.ts';
 import { finish, type Moved } from './finish.ts';
@@ -27,7 +27,7 @@ export class CutoverAborted extends OperationError {
       undone
         ? 'writes go to the live colour as before, and the replication goes on; put that right, then repeat'
         : 'run: npm run resume',
-      { cause },
+      { cause, code: hasCode(cause, 'lasting') ? 'lasting' : 'failed' },
     );
     this.name = 'CutoverAborted';
     this.step = step;
@@ -41,7 +41,7 @@ export class CutoverAborted extends OperationError {
  * time. The reserve is at most a fifth of the lease.
  */
 const flipReserveMs = 200;
-/** Time to find out which sessions block the fence, ms. */
+/** Time to find out who is in the way, ms. */
 const namedMs = 50;
 
 /**
@@ -83,7 +83,10 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
   const drained = Math.min(performance.now() + Math.min(drainMs, insist ? holdMs / 2 : drainMs), lastFlip);
   await walk.step(
     'drain',
-    () => inTime(insist ? drainOrCut(router, from, { deadline: drained, lastFlip }) : drain(router, from, drained)),
+    () =>
+      inTime(
+        insist ? drainOrCut(router, from, { deadline: drained, lastFlip }) : drain(router, from, drained, sessions.old),
+      ),
     (cut) => cut,
   );
 
@@ -96,7 +99,7 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
 
   await walk.step(
     'replay',
-    () => inTime(caughtUpTo(sessions, forward, lastFlip)),
+    () => inTime(caughtUpTo(sessions, forward, lastFlip - namedMs)),
     (lsn) => lsn,
   );
 

@@ -4,7 +4,8 @@ import { OperationError } from '../../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { revokeWrites } from '../../../infra/application/roles.ts';
 import { tablesOf } from '../catalog.ts';
-import { applicationName, close, connect, rows, sqlState } from '../connect.ts';
+import { endSessions, lockHolders, nameBlockers, type Blocker } from '../blockers.ts';
+import { applicationName, close, connect, sqlState } from '../connect.ts';
 
 /**
  * The fence around the database that writes leave. It is one open transaction that has locked every table against writing
@@ -19,27 +20,22 @@ const retry = new Set(['55P03', '40P01']);
 const tryMs = 100;
 const pauseMs = 10;
 
-/** SQL condition: a session of role `r` can be ended. Only a superuser can end a superuser's, and RDS has none for customers. */
-export const endable = '(NOT r.rolsuper OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))';
-
-/** Sessions that hold a lock against the fence. Temporary tables do not count, as no other session can use them. */
-const writersSql = `
-  SELECT DISTINCT a.pid, a.usename, a.state, a.xact_start,
-    a.application_name NOT LIKE '${applicationName}%' AND ${endable} AS may_end
-  FROM pg_stat_activity a JOIN pg_locks l USING (pid) JOIN pg_roles r ON r.oid = a.usesysid
-    JOIN pg_class c ON c.oid = l.relation
-  WHERE a.pid <> pg_backend_pid() AND a.backend_type = 'client backend' AND a.datname = current_database()
-    AND l.granted AND l.locktype = 'relation' AND c.relpersistence <> 't'
-    AND l.mode IN ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`;
-
 export class Fence {
   readonly #client: pg.Client;
   readonly #lock: string;
+  /** Whether an autovacuum in the way is cancelled. */
+  readonly #cancels: boolean;
   #committed = false;
 
-  private constructor(client: pg.Client, lock: string) {
+  private constructor(client: pg.Client, lock: string, cancels: boolean) {
     this.#client = client;
     this.#lock = lock;
+    this.#cancels = cancels;
+  }
+
+  /** What has kept a table from being locked for longer than `ms`, and would keep the fence waiting. */
+  async inTheWay(ms: number): Promise<Blocker[]> {
+    return (await lockHolders(this.#client)).filter((found) => found.ms > ms && !(found.yields && this.#cancels));
   }
 
   /** Opens the session and prepares the lock; nothing is locked yet. The server ends a fence that is idle for `lifeMs`. */
@@ -50,8 +46,11 @@ export class Fence {
     const lock = tables.length === 0 ? '' : `LOCK TABLE ${tables.map((t) => t.sql).join(', ')} IN SHARE MODE;`;
     await client.query(`SET idle_in_transaction_session_timeout = ${Math.ceil(lifeMs)}`);
     // A lock request that waits for longer than this cancels an autovacuum in its way.
-    await client.query('SET deadlock_timeout = 5').catch(() => undefined);
-    return new Fence(client, lock);
+    const cancels = await client.query('SET deadlock_timeout = 5').then(
+      () => true,
+      () => false,
+    );
+    return new Fence(client, lock, cancels);
   }
 
   /**
@@ -71,8 +70,7 @@ export class Fence {
       } catch (error) {
         await this.#client.query('ROLLBACK');
         if (!retry.has(sqlState(error) ?? '')) throw error;
-        if (insist)
-          await this.#client.query(`SELECT pg_terminate_backend(pid) FROM (${writersSql}) AS w WHERE may_end`);
+        if (insist) await endSessions(this.#client, await lockHolders(this.#client));
         await sleep(pauseMs);
       }
     }
@@ -91,15 +89,10 @@ export class Fence {
   }
 
   async #blocked(): Promise<OperationError> {
-    const open = await rows<{ who: string }>(
-      this.#client,
-      `SELECT format('process %s of %s, %s for %s ms', pid, usename, state, round(extract(epoch FROM clock_timestamp() - xact_start) * 1000)) AS who FROM (${writersSql}) AS w`,
-    );
+    const open = nameBlockers(await lockHolders(this.#client));
     return new OperationError(
       'waiting for the last writes of the live colour to end',
-      open.length === 0
-        ? 'a lock could not be acquired in time'
-        : `a transaction that writes stays open (${open.map((o) => o.who).join('; ')})`,
+      open === undefined ? 'a lock could not be acquired in time' : `a transaction that writes stays open (${open})`,
       'end it, or allow more time (cutover.drainMs); nothing has changed',
     );
   }

@@ -47,12 +47,13 @@ export async function finish(
     await Promise.all([close(sessions.old), close(sessions.new)]);
   });
 
-  await walk.step('follow', async () => {
+  const complete = async (): Promise<void> => {
     const move = { from, to, direction };
     const completed = await attempt('ending the move of writes', problems, () => completeMove(move));
     if (completed?.following === false && direction === 'forward')
       problems.push(`${from.colour} does not follow, and cannot be made to without a new copy: no way back`);
-  });
+  };
+  await walk.step('follow', complete);
 
   const { tables, compareMs } = await walk.step(
     'compare',
@@ -71,6 +72,8 @@ export async function finish(
   );
 
   await prepared.close();
+  // A connection that broke during the comparison has stopped the way back.
+  if (problems.length === 0) await complete();
   return {
     holdMs,
     totalMs: performance.now() - walk.started,

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { OperationError } from '../../../infra/lib/errors.ts';
-import { close, connect, row } from '../connect.ts';
+import { close, connect } from '../connect.ts';
 import type { CutoverOptions } from './types.ts';
-import { endable, Fence } from './fence.ts';
+import { caughtUp, unobstructed } from './catch-up.ts';
+import { Fence } from './fence.ts';
 import { linkBetween, type Link } from '../link.ts';
 import { prepareReverse, type Sessions } from '../replication/reverse.ts';
 import { noTries, revive } from '../replication/revive.ts';
@@ -12,7 +13,7 @@ import { guardSchema, type SchemaGuard } from './schema-guard.ts';
 import { planSequences, type SequencePlan } from '../replication/sequences.ts';
 import { completeMove, standDown } from './settle.ts';
 import { removeLink } from '../replication/subscription.ts';
-import { measure, replayed } from '../replication/sync-state.ts';
+import { measure } from '../replication/sync-state.ts';
 
 /** Everything that a cutover can prepare before writes are held. */
 export interface Prepared {
@@ -30,10 +31,6 @@ export interface Prepared {
   close(): Promise<void>;
 }
 
-/** Timeout of the catch-up before writes are held, ms. */
-const catchUpMs = 30_000;
-/** In a rollback: how long a session may block the replication before it is terminated, ms. */
-const blockedMs = 200;
 /** Statement timeout of the comparison, ms. */
 const compareMs = 600_000;
 /** How much longer than the hold an idle fence lives, ms. It must not end before the hold does. */
@@ -85,7 +82,8 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     if (direction === 'forward') reverse = await prepareReverse(from, to, sessions);
     const sequences = await planSequences(sessions.old, sessions.new, to.colour);
     const schema = direction === 'forward' ? { schema: await guardSchema(forward, sessions) } : {};
-    await caughtUp(sessions, forward, { insist: direction === 'rollback', signal: options.signal });
+    if (direction === 'forward') await unobstructed(fence, options);
+    await caughtUp(sessions, forward, options);
     return {
       sessions,
       snapshots,
@@ -109,59 +107,18 @@ async function streaming(forward: Link, sessions: Sessions): Promise<void> {
   const deadline = performance.now() + workerMs;
   const tries = noTries();
   for (;;) {
-    const { state, worker, problem } = await measure(forward, sessions.old, sessions.new);
+    const { state, worker, problem, lasting } = await measure(forward, sessions.old, sessions.new);
     if (state === 'streaming' && worker) return;
     if (state === 'broken' && (await revive(forward, sessions.old, sessions.new, tries))) continue;
     if (state !== 'streaming')
-      throw refused(`the replication to ${forward.to.colour} is not ready: ${problem ?? state}`);
+      throw refused(`the replication to ${forward.to.colour} is not ready: ${problem ?? state}`, lasting);
     if (performance.now() > deadline)
       throw refused(`nothing has been applying changes to ${forward.to.colour} for ${workerMs} ms`);
     await sleep(pollMs);
   }
 }
 
-/**
- * Waits until everything written so far is applied, so that only the last moments are left for the hold. `insist` terminates
- * the sessions that block the replication.
- */
-async function caughtUp(
-  sessions: Sessions,
-  forward: Link,
-  { insist, signal }: { insist: boolean; signal: AbortSignal | undefined },
-): Promise<void> {
-  const deadline = performance.now() + catchUpMs;
-  let impatient = performance.now() + blockedMs;
-  const { lsn } = await row<{ lsn: string }>(sessions.old, 'SELECT pg_current_wal_flush_lsn()::text AS lsn');
-  while (!(await replayed(sessions.old, forward.name, lsn))) {
-    if (insist && performance.now() > impatient) {
-      await endBlockers(forward, sessions.new);
-      impatient = performance.now() + blockedMs;
-    }
-    signal?.throwIfAborted();
-    if (performance.now() > deadline) {
-      throw new OperationError(
-        'waiting for the new colour to catch up',
-        `it is still behind after ${catchUpMs} ms`,
-        'repeat at a time with fewer writes',
-      );
-    }
-    await sleep(pollMs);
-  }
-}
-
-/**
- * Terminates the sessions that block the replication. A transaction that locked a row (SELECT FOR UPDATE) while its colour
- * was live still holds that lock, although it cannot write any more.
- */
-async function endBlockers({ name }: Link, target: pg.Client): Promise<void> {
-  await target.query(
-    `SELECT pg_terminate_backend(a.pid) FROM pg_stat_subscription s, unnest(pg_blocking_pids(s.pid)) AS b (pid)
-       JOIN pg_stat_activity a ON a.pid = b.pid JOIN pg_roles r ON r.oid = a.usesysid
-     WHERE s.subname = $1 AND s.pid IS NOT NULL AND a.backend_type = 'client backend'
-       AND ${endable}`,
-    [name],
-  );
-}
-
-const refused = (found: string): OperationError =>
-  new OperationError('checking that the cutover may begin', found, 'run: npm run status');
+const refused = (found: string, lasting = false): OperationError =>
+  new OperationError('checking that the cutover may begin', found, 'run: npm run status', {
+    code: lasting ? 'lasting' : 'failed',
+  });

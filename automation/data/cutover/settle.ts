@@ -11,7 +11,7 @@ import { following, reverseState, type Sessions } from '../replication/reverse.t
 import { noTries, revive } from '../replication/revive.ts';
 import { mayWrite } from '../schema.ts';
 import { dropSubscription, removeLink, subscribed } from '../replication/subscription.ts';
-import { measure, replayed } from '../replication/sync-state.ts';
+import { measure } from '../replication/sync-state.ts';
 import { moveEventTriggers, quietTriggers } from '../replication/triggers.ts';
 
 /**
@@ -81,8 +81,10 @@ async function follow(reverse: Link, source: pg.Client, target: pg.Client): Prom
   while (!(await following(reverse, source))) {
     if (performance.now() > deadline) throw notFollowed(reverse, `nothing streams after ${followMs} ms`);
     if ((await reverseState(reverse, target)) === 'enabled') await sleep(pollMs);
-    else if (!(await revive(reverse, source, target, tries)))
-      throw notFollowed(reverse, (await measure(reverse, source, target)).problem ?? 'it is switched off');
+    else if (!(await revive(reverse, source, target, tries))) {
+      const { problem, lasting } = await measure(reverse, source, target);
+      throw notFollowed(reverse, problem ?? 'it is switched off', lasting);
+    }
   }
 }
 
@@ -112,28 +114,28 @@ async function leave({ from, to }: Move, sessions: Sessions): Promise<void> {
 async function untilReplayed(forward: Link, sessions: Sessions): Promise<void> {
   const deadline = performance.now() + followMs;
   await untilRunning(forward, sessions, deadline);
-  const lsn = await caughtUpTo(sessions, forward, deadline);
-  if (await replayed(sessions.old, forward.name, lsn)) return;
-  throw notFollowed(forward, `it has not replayed the last writes of ${forward.from.colour} in time`);
+  await caughtUpTo(sessions, forward, deadline);
 }
 
 /** Waits for a worker to apply changes, and restarts a replication that lost its connection. Resolves to a problem that is left. */
 async function untilRunning(link: Link, { old, new: newer }: Sessions, deadline: number): Promise<string | undefined> {
   const tries = noTries();
   for (;;) {
-    const { state, worker, problem } = await measure(link, old, newer);
+    const { state, worker, problem, lasting } = await measure(link, old, newer);
     if (worker) return problem;
-    if (state === 'broken' && !(await revive(link, old, newer, tries))) throw notFollowed(link, problem ?? state);
+    if (state === 'broken' && !(await revive(link, old, newer, tries)))
+      throw notFollowed(link, problem ?? state, lasting);
     if (performance.now() > deadline) throw notFollowed(link, 'no worker is applying changes');
     await sleep(pollMs);
   }
 }
 
-const notFollowed = (link: Link, found: string): OperationError =>
+const notFollowed = (link: Link, found: string, lasting = false): OperationError =>
   new OperationError(
     `following from ${link.from.colour} to ${link.to.colour}`,
     found,
     'see that both databases run, then: npm run resume',
+    { code: lasting ? 'lasting' : 'failed' },
   );
 
 /** First half of undoing a move: `from` may write again, and nothing is replicated into it. Rejects if it does not come back. */

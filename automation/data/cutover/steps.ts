@@ -1,14 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
 import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import type { Router, RouterState } from '../../../infra/platform/router.ts';
+import { blockingSubscription, busySessions, nameBlockers } from '../blockers.ts';
 import { row } from '../connect.ts';
 import type { Link, Side } from '../link.ts';
 import type { Sessions } from '../replication/reverse.ts';
-import { replayed } from '../replication/sync-state.ts';
+import { lagOf, replayed } from '../replication/sync-state.ts';
 
 /** Waits of the cutover while writes are held. Each ends at its deadline (`performance.now()`). */
 
 const pollMs = 1;
+/** Longest time to find out what is not answered, ms. Writes are held meanwhile. */
+const nameMs = 100;
 /** How long the balancer is asked again if it does not say what it did, ms. */
 const askAgainMs = 2_000;
 /** Timeout of one answer of the balancer, ms. After an abort it has as long to take its changes back. */
@@ -18,23 +22,48 @@ const answerMs = 10_000;
 export const readRouter = (router: Router): Promise<RouterState | undefined> =>
   within(router.read(), performance.now() + answerMs).catch(() => undefined);
 
-/** Waits until no write to the old colour is in flight. Throws an OperationError at `deadline`. */
-export async function drain(router: Router, from: Side, deadline: number): Promise<undefined> {
+/** Waits until no write to the old colour is in flight. Throws an OperationError at `deadline` that names those that are. */
+export async function drain(router: Router, from: Side, deadline: number, old: pg.Client): Promise<undefined> {
+  const left = await drained(router, from, deadline);
+  if (left === 0) return undefined;
+  throw new OperationError(
+    'waiting for writes in flight',
+    `${left} were not answered in time${await named(router, from, old)}`,
+    'find out what is slow, or allow more time (cutover.drainMs)',
+  );
+}
+
+/** Resolves to the number of writes that are in flight at `deadline`, or to 0 as soon as none is. */
+async function drained(router: Router, from: Side, deadline: number): Promise<number> {
   // Two zeros in a row are needed, as a write may be between two of the balancer's lists at one reading.
   for (let zeros = 0; zeros < 2;) {
     const inFlight = await router.writesInFlight(from.colour);
     zeros = inFlight === 0 ? zeros + 1 : 0;
-    if (zeros >= 2) return undefined;
-    if (performance.now() > deadline) {
-      throw new OperationError(
-        'waiting for writes in flight',
-        `${inFlight} were not answered in time`,
-        'find out what is slow, or allow more time (cutover.drainMs)',
-      );
-    }
+    if (zeros >= 2) return 0;
+    if (performance.now() > deadline) return inFlight;
     await sleep(pollMs);
   }
-  return undefined;
+  return 0;
+}
+
+/** Requests that a message names, and sessions of the database. */
+const mostNamed = 5;
+
+/** The requests as far as the balancer knows them, and what the database does for them. */
+async function named(router: Router, { colour }: Side, old: pg.Client): Promise<string> {
+  const soon = performance.now() + nameMs;
+  const [requests, sessions] = await Promise.all([
+    within(router.nameWrites?.(colour) ?? Promise.resolve([]), soon).catch(() => []),
+    within(busySessions(old), soon).catch(() => []),
+  ]);
+  const described = requests
+    .slice(0, mostNamed)
+    .map(({ service, method, path, ms }) => `${method} ${path} of ${service} for ${Math.round(ms)} ms`);
+  const busy = nameBlockers(sessions);
+  return [
+    ...(described.length === 0 ? [] : [`: ${described.join('; ')}`]),
+    ...(busy === undefined ? [] : [`; in the database: ${busy}`]),
+  ].join('');
 }
 
 /**
@@ -47,11 +76,7 @@ export async function drainOrCut(
   from: Side,
   { deadline, lastFlip }: { deadline: number; lastFlip: number },
 ): Promise<string | undefined> {
-  try {
-    return await drain(router, from, deadline);
-  } catch (error) {
-    if (performance.now() < deadline) throw error;
-  }
+  if ((await drained(router, from, deadline)) === 0) return undefined;
   try {
     // The fence needs what is left of the hold.
     const cut = await within(router.cutWrites?.(from.colour) ?? Promise.resolve(0), (performance.now() + lastFlip) / 2);
@@ -61,21 +86,43 @@ export async function drainOrCut(
   }
 }
 
+const durableMessage = `SELECT pg_logical_emit_message(true, 'greenlight', 'fence')`;
+
 /**
- * Waits until everything that `old` has committed is applied on `new`, at most until `deadline`. Resolves to the position;
- * the caller checks the deadline. A subscriber reports a change only once it is flushed, and looks again after 200 ms
- * (wal_writer_delay). So each round flushes the new side's log, and sends a message to make the subscriber report.
+ * Makes the subscriber report at once what it has applied. It reports a change only once it is flushed, and looks again after
+ * 200 ms (wal_writer_delay). This flushes the new side's log, and sends a message that is answered.
+ */
+export async function nudge(sessions: Sessions): Promise<void> {
+  await sessions.new.query(durableMessage);
+  await sessions.old.query(durableMessage);
+}
+
+/**
+ * Waits until everything that `old` has committed is applied on `new`. Resolves to the position. Throws an OperationError at
+ * `deadline` (`performance.now()`) that says how much is left and who is in the way.
  */
 export async function caughtUpTo(sessions: Sessions, forward: Link, deadline: number): Promise<string> {
-  const durableMessage = `SELECT pg_logical_emit_message(true, 'greenlight', 'fence')`;
   await sessions.old.query(durableMessage);
   const { lsn } = await row<{ lsn: string }>(sessions.old, 'SELECT pg_current_wal_flush_lsn()::text AS lsn');
-  while (!(await replayed(sessions.old, forward.name, lsn)) && performance.now() < deadline) {
-    await sessions.new.query(durableMessage);
-    await sessions.old.query(durableMessage);
+  while (!(await replayed(sessions.old, forward.name, lsn))) {
+    if (performance.now() > deadline) {
+      throw new OperationError(
+        `waiting until ${forward.to.colour} has applied the last writes of ${forward.from.colour}`,
+        await describeLag(sessions, forward),
+        'repeat when fewer writes are under way, or allow more time (cutover.holdMs)',
+      );
+    }
+    await nudge(sessions);
     await sleep(pollMs);
   }
   return lsn;
+}
+
+/** How far the subscriber is behind, and who keeps it waiting. */
+export async function describeLag({ old, new: newer }: Sessions, { name }: Link): Promise<string> {
+  const lag = await lagOf(old, name);
+  const blocked = nameBlockers(await blockingSubscription(newer, name));
+  return `${lag.behind} bytes of log are not applied${blocked === undefined ? '' : `, and its worker waits for ${blocked}`}`;
 }
 
 /** Flips the balancer and reads it back. If its answer is missing, its state is read, never assumed. */

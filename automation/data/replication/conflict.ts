@@ -2,6 +2,7 @@ import pg from 'pg';
 import { messageOf } from '../../../infra/lib/errors.ts';
 import { sqlIdentifier, sqlLiteral } from '../../../infra/application/roles.ts';
 import { describeKey, fromTable, tablesOf, type Table } from '../catalog.ts';
+import { lockHolders, nameBlockers } from '../blockers.ts';
 import { row, rows, sqlState } from '../connect.ts';
 import type { Link } from '../link.ts';
 import { inTrial, Refused, type Trial } from './apply.ts';
@@ -48,6 +49,7 @@ export async function findConflict(link: Link, source: pg.Client, target: pg.Cli
   }
 }
 
+const lockNotAvailable = '55P03';
 /** SQLSTATE classes of errors that may pass: deadlock, lock timeout, no space, shutdown, input and output. */
 const passing = /^(40|53|55|57|58)/;
 
@@ -99,7 +101,7 @@ function unexplained({ tried, cut }: Seen, copied: CopiedTable | undefined): str
 
 async function describe(link: Link, target: pg.Client, tables: Table[], { change, error }: Failure): Promise<string> {
   const stopped = `${link.to.colour} could not apply a change and stopped`;
-  const words = quote(error, change);
+  const words = `${quote(error, change)}${await blockedBy(target, error)}`;
   if (change.kind === 'truncate') return `${stopped}: truncate: ${words}`;
   const name = `${change.relation.schema}.${change.relation.name}`;
   const row = { ...(change.kind === 'insert' ? {} : change.old), ...(change.kind === 'delete' ? {} : change.values) };
@@ -110,6 +112,12 @@ async function describe(link: Link, target: pg.Client, tables: Table[], { change
   if (change.kind === 'insert' && (await exists(target, table, key)))
     return `table ${name}: the row with ${text} is already on ${link.to.colour}, where nobody but the replication may write (${words})`;
   return `${stopped}: ${change.kind} of table ${name}, row with ${text}: ${words}`;
+}
+
+/** Who holds the lock that a change waits for in vain. */
+async function blockedBy(target: pg.Client, error: unknown): Promise<string> {
+  const found = sqlState(error) === lockNotAvailable ? nameBlockers(await lockHolders(target)) : undefined;
+  return found === undefined ? '' : `: ${found}`;
 }
 
 async function exists(target: pg.Client, table: Table, key: (string | null)[]): Promise<boolean> {

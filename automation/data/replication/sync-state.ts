@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { findConflict } from './conflict.ts';
+import { findConflict, type Conflict } from './conflict.ts';
 import { close, connect, row, rows } from '../connect.ts';
 import { publicationNote, type Link } from '../link.ts';
 import { dangersOf } from './schema-drift.ts';
@@ -8,6 +8,8 @@ export interface SyncStatus {
   /** `broken`: it does not go on, or not correctly; `problem` says why. */
   state: 'none' | 'copying' | 'streaming' | 'broken';
   problem?: string;
+  /** Whether the problem stays until somebody does something. */
+  lasting?: boolean;
   tablesReady: number;
   tables: number;
   /** Bytes of log that `from` has written and `to` has not applied. */
@@ -35,6 +37,16 @@ export async function replayed(source: pg.Client, name: string, lsn: string): Pr
   const sql =
     'SELECT coalesce(bool_or(replay_lsn >= $1::pg_lsn), false) AS done FROM pg_stat_replication WHERE application_name = $2';
   return (await row<{ done: boolean }>(source, sql, [lsn, name])).done;
+}
+
+/** What the subscriber `name` has applied, and what is left, in bytes of the publisher's log. */
+export async function lagOf(source: pg.Client, name: string): Promise<{ applied: number; behind: number }> {
+  const sql = `
+    SELECT pg_wal_lsn_diff(at, '0/0')::float8 AS applied, greatest(0, pg_wal_lsn_diff(pg_current_wal_flush_lsn(), at))::float8 AS behind
+    FROM (SELECT coalesce(r.replay_lsn, s.confirmed_flush_lsn) AS at FROM pg_replication_slots s
+      LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid WHERE s.slot_name = $1) AS slot`;
+  const [found] = await rows<{ applied: number; behind: number }>(source, sql, [name]);
+  return found ?? { applied: 0, behind: 0 };
 }
 
 export interface Subscription {
@@ -84,7 +96,7 @@ export async function measure(
   };
   if (subscription === undefined && slot === undefined && note === undefined) return { ...figures, state: 'none' };
   const problem = await problemOf(link, source, target, subscription, slot);
-  if (problem !== undefined) return { ...figures, state: 'broken', problem };
+  if (problem !== undefined) return { ...figures, state: 'broken', ...problem };
   return { ...figures, state: figures.tablesReady === figures.tables ? 'streaming' : 'copying' };
 }
 
@@ -94,14 +106,20 @@ async function problemOf(
   target: pg.Client,
   subscription: Subscription | undefined,
   slot: Slot | undefined,
-): Promise<string | undefined> {
-  if (subscription === undefined) return `the subscription on ${link.to.colour} is missing`;
-  if (slot === undefined) return `the replication slot on ${link.from.colour} is missing`;
+): Promise<Conflict | undefined> {
+  const lasting = true;
+  if (subscription === undefined) return { problem: `the subscription on ${link.to.colour} is missing`, lasting };
+  if (slot === undefined) return { problem: `the replication slot on ${link.from.colour} is missing`, lasting };
   // With a lost slot every table still looks ready, and the worker restarts again and again.
   if (slot.status === 'lost')
-    return `${link.from.colour} no longer has the changes that ${link.to.colour} needs (replication slot lost)`;
+    return {
+      problem: `${link.from.colour} no longer has the changes that ${link.to.colour} needs (replication slot lost)`,
+      lasting,
+    };
   if (!subscription.enabled && subscription.errors === 0)
-    return `${link.to.colour} does not follow: its subscription is not enabled, as before the expand migrations of a release`;
-  if (!subscription.enabled) return (await findConflict(link, source, target)).problem;
-  return undefined;
+    return {
+      problem: `${link.to.colour} does not follow: its subscription is not enabled, as before the expand migrations of a release`,
+      lasting: false,
+    };
+  return subscription.enabled ? undefined : findConflict(link, source, target);
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hasCode } from '../../../infra/lib/errors.ts';
 import { grantWrites } from '../../../infra/application/roles.ts';
 import { CutoverAborted } from '../../data/cutover/cutover.ts';
 import { describeCutover } from '../../data/cutover/procedure.ts';
@@ -108,7 +109,8 @@ async function persistently<T>(context: ReleaseContext, move: () => Promise<T>):
     try {
       return await move();
     } catch (error) {
-      if (!(error instanceof CutoverAborted && error.undone) || performance.now() > deadline) throw error;
+      const again = error instanceof CutoverAborted && error.undone && !hasCode(error, 'lasting');
+      if (!again || performance.now() > deadline) throw error;
       context.note(`the cutover back was aborted, and is tried again: ${error.message}`, 'warning');
       await sleep(backPauseMs, undefined, { signal: context.signal });
     }

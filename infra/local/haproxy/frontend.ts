@@ -14,6 +14,9 @@ export interface FrontendInputs {
   innerSocket: string;
 }
 
+/** HAProxy's table of the writes that are not answered yet. */
+export const writesTable = 'writes';
+
 /** Seconds for which reads of a client that has written go to the live colour. Longer than the replication lag. */
 const wroteSeconds = 5;
 
@@ -79,11 +82,18 @@ ${writes(spec)}
   http-request set-var(txn.by) str(split) if !{ var(txn.by) -m found }
   http-request set-var(txn.colour) var(txn.live) unless { var(txn.by) -m str header }
 ${canary(spec)}
+  # Names the writes that are not answered yet. The number tells equal requests of one millisecond apart.
+  http-request set-var-fmt(txn.request) "%[var(txn.colour)]|%[date(0,ms)]|%[rand(1000000)]|%[var(txn.service)]|%[method]|%[path]" if { var(txn.kind) -m str write }
+  http-request track-sc0 var(txn.request) table ${writesTable} if { var(txn.request) -m found }
   http-response add-header set-cookie "greenlight_wrote=1; Max-Age=${wroteSeconds}; Path=/; HttpOnly; Secure; SameSite=Lax" if { var(txn.kind) -m str write } !{ var(txn.by) -m str header }
   http-after-response add-header set-cookie "greenlight_slot=%[var(txn.newslot)]; Path=/; HttpOnly; Secure; SameSite=Lax" if { var(txn.newslot) -m found } !{ var(txn.by) -m str header }
   http-after-response del-header x-greenlight-colour
   http-after-response set-header x-greenlight-colour %[var(txn.colour)] if { var(txn.colour) -m found }
   use_backend %[var(txn.service)].%[var(txn.colour)].%[var(txn.kind)]
+
+# An entry stays while its request is under way, and for some seconds after it.
+backend ${writesTable}
+  stick-table type string len 256 size 10k expire 5s store conn_cur
 
 frontend plain
   bind 127.0.0.1:${ports.http}

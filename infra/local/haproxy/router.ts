@@ -1,11 +1,12 @@
 import { OperationError } from '../../lib/errors.ts';
 import { colours, type Colour, type EnvironmentSpec, type Split } from '../../model.ts';
 import { poll, until } from '../../lib/poll.ts';
-import type { EntryPoint, Router, RouterState, ServerState } from '../../platform/router.ts';
+import type { EntryPoint, Router, RouterState, ServerState, WriteInFlight } from '../../platform/router.ts';
 import { inOrder } from '../../lib/in-order.ts';
 import type { Layout } from '../lib/layout.ts';
 import { backendName, balancerSocket, balancerStopSeconds, masterSocket, serverName } from './config.ts';
-import { countOldWorkers, parseShowMap, parseShowStat, runtimeCommand } from './runtime.ts';
+import { writesTable } from './frontend.ts';
+import { countOldWorkers, parseShowMap, parseShowStat, parseWrites, runtimeCommand } from './runtime.ts';
 import { isPercent, parseTrafficMap, splitValue, storeTraffic, trafficMap, type TrafficState } from './traffic-map.ts';
 
 /** `show stat <proxy> <type> <server>`, -1 meaning all. Type 2: backends. Type 4: servers. */
@@ -104,6 +105,15 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
     },
 
     writesInFlight: (colour: Colour) => writesTo(colour, `counting the writes in flight to ${colour}`),
+
+    async nameWrites(colour: Colour): Promise<WriteInFlight[]> {
+      const answer = await ask(
+        `show table ${writesTable} data.conn_cur gt 0`,
+        `naming the writes in flight to ${colour}`,
+      );
+      const found = parseWrites(answer, Date.now()).filter((write) => write.colour === colour);
+      return found.map(({ service, method, path, ms }) => ({ service, method, path, ms }));
+    },
 
     async cutWrites(colour: Colour): Promise<number> {
       const doing = `cutting the writes in flight to ${colour}`;

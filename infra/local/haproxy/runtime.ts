@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { OperationError } from '../../lib/errors.ts';
+import type { WriteInFlight } from '../../platform/router.ts';
 
 /** Timeout for an answer, ms. It normally takes about a millisecond. */
 const answerMs = 3000;
@@ -44,6 +45,16 @@ export function parseShowStat(answer: string): Record<string, string>[] {
     const values = line.split(',');
     return Object.fromEntries(names.map((name, index) => [name, values[index] ?? '']));
   });
+}
+
+/** Parses the answer to `show table` of the writes under way, the oldest first. `now`: ms since the epoch. */
+export function parseWrites(answer: string, now: number): (WriteInFlight & { colour: string })[] {
+  return [...answer.matchAll(/ key=(\S+) use=.* conn_cur=[1-9]/g)]
+    .map(([, key = '']) => {
+      const [colour = '', at, , service = '', method = '', ...path] = key.replaceAll(/\\(.)/g, '$1').split('|');
+      return { colour, service, method, path: path.join('|'), ms: Math.max(0, now - Number(at)) };
+    })
+    .sort((a, b) => b.ms - a.ms);
 }
 
 /** A request that was passed to a backend and has no response header yet. */

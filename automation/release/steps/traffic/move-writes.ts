@@ -1,7 +1,8 @@
 import { messageOf } from '../../../../infra/lib/errors.ts';
 import type { Colour } from '../../../../infra/model.ts';
 import type { Router } from '../../../../infra/platform/router.ts';
-import { cutover, CutoverAborted } from '../../../data/cutover/cutover.ts';
+import { CutoverAborted } from '../../../data/cutover/cutover.ts';
+import { settledCutover } from '../../../data/cutover/settled.ts';
 import type { CutoverResult, CutoverSettings } from '../../../data/cutover/types.ts';
 import { compareFollowing } from '../../../data/comparison/following.ts';
 import { notCompared } from '../../../data/comparison/unreplicated.ts';
@@ -31,13 +32,15 @@ export async function moveWrites(context: ReleaseContext, { from, to, direction 
   const steps: { step: string; ms: number; detail?: string }[] = [];
   const moved = await context
     .act(direction, `move writes from ${from} to ${to}`, () =>
-      cutover({
+      settledCutover({
         router,
         ...sides,
         direction,
         ours: context.hasLock,
         settings: withSettling(definition.cutover, router),
         onStep: (step, ms, detail) => steps.push({ step, ms, detail }),
+        onUnsettled: (why) =>
+          context.note(`the cutover could not be undone at once, and is settled: ${why}`, 'warning'),
         ...(direction === 'forward' ? { signal: context.signal } : {}),
       }),
     )

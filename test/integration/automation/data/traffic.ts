@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { messageOf } from '../../../../infra/lib/errors.ts';
 import type { Colour, Split } from '../../../../infra/model.ts';
-import type { Router, RouterState } from '../../../../infra/platform/router.ts';
+import type { Router, RouterState, WriteInFlight } from '../../../../infra/platform/router.ts';
 import type { Rig } from './rig.ts';
 
 /** A balancer in memory that keeps the rules of a real one: one live colour, a hold with a lease, writes in flight. */
@@ -44,6 +44,8 @@ export class MemoryRouter implements Router {
   }
 
   writesInFlight = (colour: Colour): Promise<number> => Promise.resolve(this.#inFlight[colour].size);
+
+  nameWrites: (colour: Colour) => Promise<WriteInFlight[]> = () => Promise.resolve([]);
 
   /** Ends the requests that were passed to `colour` and are not answered: their clients get an error. Resolves to how many. */
   cutWrites(colour: Colour): Promise<number> {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { CutoverAborted } from '../../../../../automation/data/cutover/cutover.ts';
 import type { CutoverOptions } from '../../../../../automation/data/cutover/types.ts';
@@ -45,13 +46,45 @@ describe('a cutover that cannot be done', () => {
     return aborted;
   };
 
-  it('is aborted by a writing transaction that stays open', async () => {
-    const stubborn = await connect(scene.rig.blue.access, 'app');
+  it('is refused before the hold by whatever keeps a table locked, and names all of it [I]', async () => {
+    const held = {
+      'RowExclusiveLock on public.accounts': `BEGIN; UPDATE accounts SET profile = '{"a": 1}' WHERE id = 7`,
+      'ShareRowExclusiveLock on public.settings': 'BEGIN; LOCK TABLE settings IN SHARE ROW EXCLUSIVE MODE',
+      'ShareUpdateExclusiveLock on public.counters': 'BEGIN; ANALYZE counters',
+    };
+    const jobs = await Promise.all(
+      Object.values(held).map(async (sql) => {
+        const job = await connect(scene.rig.blue.access, 'owner', { applicationName: 'a job' });
+        await job.query(sql);
+        return job;
+      }),
+    );
     try {
-      await stubborn.query(`BEGIN; UPDATE accounts SET profile = '{"a": 1}' WHERE id = 7`);
-      const aborted = await expectUndone(await attempt(), 'fence');
-      expect(aborted.found).to.include('stays open').and.to.include('of app');
-      await stubborn.query('COMMIT');
+      await sleep(400);
+      const { found } = await expectUndone(await attempt(), 'prepare');
+      for (const lock of Object.keys(held))
+        expect(found).to.match(
+          new RegExp(`process \\d+ of owner \\(a job\\), idle in transaction for \\d+ (ms|s), ${lock}`),
+        );
+      expect(scene.router.holds).to.equal(0);
+    } finally {
+      await Promise.all(jobs.map(close));
+    }
+  });
+
+  it('is aborted by a writing transaction that begins in the hold and stays open, and names it [I]', async () => {
+    const stubborn = await connect(scene.rig.blue.access, 'owner', { applicationName: 'a job' });
+    try {
+      const { router } = scene;
+      const hold = router.hold.bind(router);
+      router.hold = async (leaseMs) => {
+        await stubborn.query(`BEGIN; UPDATE accounts SET profile = '{"a": 1}' WHERE id = 7`);
+        await hold(leaseMs);
+      };
+      const { found } = await expectUndone(await attempt(), 'fence');
+      expect(found)
+        .to.include('of owner (a job), idle in transaction')
+        .and.to.include('RowExclusiveLock on public.accounts');
     } finally {
       await close(stubborn);
     }
@@ -62,20 +95,29 @@ describe('a cutover that cannot be done', () => {
     try {
       await stubborn.query(`BEGIN; CREATE TABLE unfinished (id int)`);
       const aborted = await expectUndone(await attempt(), 'prepare');
-      expect(aborted.found).to.include('a transaction stayed open for longer than');
+      expect(aborted.found)
+        .to.include('a transaction stayed open for longer than')
+        .and.to.match(/process \d+ of admin \(greenlight\), idle in transaction/);
       expect(scene.router.holds).to.equal(0);
     } finally {
       await close(stubborn);
     }
   });
 
-  it('is aborted by a request that is not answered', async () => {
-    let answer = (): void => undefined;
-    const slow = scene.router.write(() => new Promise<void>((resolve) => (answer = resolve)));
+  it('is aborted by a request that is not answered, and names it and the slow statement behind it [I]', async () => {
+    const session = await connect(scene.rig.blue.access, 'app', { applicationName: 'shop' });
+    const slow = scene.router.write(() => session.query(`SELECT pg_sleep(2), 'personal'`));
+    await sleep(50);
+    const path = '/orders';
+    scene.router.nameWrites = () => Promise.resolve([{ service: 'api', method: 'POST', path, ms: 51 }]);
     const error = await attempt();
-    answer();
     await slow;
-    expect((await expectUndone(error, 'drain')).found).to.include('1 were not answered');
+    await close(session);
+    const { found } = await expectUndone(error, 'drain');
+    expect(found).to.match(
+      /: 1 were not answered in time: POST \/orders of api for 51 ms; in the database: .*process \d+ of app \(shop\), active for \d+ ms/,
+    );
+    expect(found).not.to.include('personal');
   });
 
   it('is aborted by a balancer that accepts the flip and does nothing', async () => {
@@ -102,7 +144,9 @@ describe('a cutover that cannot be done', () => {
       };
       const error = await attempt();
       await blocker.query('ROLLBACK');
-      await expectUndone(error, 'replay');
+      const { found } = await expectUndone(error, 'replay');
+      expect(found).to.match(/\d+ bytes of log are not applied, and its worker waits for process \d+ of admin/);
+      expect(found).to.include('AccessExclusiveLock on public.entries');
     } finally {
       await close(blocker);
     }

@@ -9,8 +9,9 @@ import { answers, faults } from '../faults.ts';
 import { begin } from './dying.ts';
 import type { CutoverScene } from './scene.ts';
 
-/** The program is killed: there is no side on which that happens. */
-export const killed = 'the program is killed';
+/** What happens to the program itself: there is no side on which that happens. */
+const killed = 'the program is killed';
+const killedBoth = 'the program is killed, and the server that writes leave crashes';
 
 /** One fault, just before one step of a cutover. */
 export interface Case {
@@ -21,11 +22,21 @@ export interface Case {
   on: 'old' | 'new' | 'program';
 }
 
+/** One case of each step in each direction: together they have every fault. */
+export const someCases = (): Case[] =>
+  (['forward', 'rollback'] as const).flatMap((direction, half) =>
+    cutoverSteps.map((step, index) => {
+      const cases = allCases.filter((one) => one.direction === direction && one.step === step);
+      // Seven has no divisor in common with the number of faults.
+      return cases[(7 * (index + half * cutoverSteps.length)) % cases.length] as Case;
+    }),
+  );
+
 /** Every step, every fault, both directions. */
 export const allCases: Case[] = (['forward', 'rollback'] as const).flatMap((direction) =>
   cutoverSteps.flatMap((step) => [
     ...Object.keys(faults).flatMap((fault) => (['old', 'new'] as const).map((on) => ({ direction, step, fault, on }))),
-    { direction, step, fault: killed, on: 'program' as const },
+    ...[killed, killedBoth].map((fault) => ({ direction, step, fault, on: 'program' as const })),
   ]),
 );
 
@@ -125,16 +136,18 @@ async function persist(scene: CutoverScene, direction: Direction, onStep: Cutove
 }
 
 /** The program dies; what it left is settled as `resume` does it. */
-async function kill(scene: CutoverScene, { direction, step }: Case): Promise<{ settled: Settled; ms: number }> {
+async function kill(scene: CutoverScene, { direction, step, fault }: Case): Promise<{ settled: Settled; ms: number }> {
   const { rig, router } = scene;
   const [from, to] = direction === 'forward' ? [rig.blue, rig.green] : [rig.green, rig.blue];
   const { ended } = begin(router, { from, to, direction, holdMs: 800, dieAfter: previousOf(step), signal: 'SIGKILL' });
   expect(await ended).to.equal('SIGKILL');
-  // Nobody has recovered anything yet: the lease and the server end what was begun, and writes go on.
-  await scene.load.more(10);
   const since = performance.now();
+  const crashed = fault === killedBoth ? faults['the server crashes and is started']?.(rig, from) : undefined;
+  // Nobody has recovered anything yet: the lease and the server end what was begun, and writes go on.
+  if (crashed === undefined) await scene.load.more(10);
   const recovery = await recoverCutover({ router, from, to, direction });
   const ms = performance.now() - since;
+  await crashed;
   expect(recovery.problems).to.deep.equal([]);
   expect(recovery.warning).to.equal(undefined);
   return { settled: recovery.outcome === 'finished' ? 'done' : 'not begun', ms };

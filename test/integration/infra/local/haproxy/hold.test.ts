@@ -130,6 +130,26 @@ describe('holding writes', () => {
     }
   });
 
+  it('names the writes under way without their query, the oldest first, and no other request [I]', async () => {
+    const at = (path: string, method: string, wait: number) =>
+      send(bed, agent, path, { method, headers: { 'x-test-wait': String(wait) } });
+    const first = at('/api/orders/7?token=secret', 'PUT', 700);
+    await until(async () => expect(await inFlight()).to.equal(1));
+    await sleep(20);
+    const others = [at('/upload|a', 'POST', 600), at('/api/x', 'GET', 600), at('/api/touch/it', 'GET', 600)];
+    await until(async () => expect(await inFlight()).to.equal(3));
+    const named = (await bed.router.nameWrites?.('blue')) ?? [];
+    expect(named.map(({ service, method, path }) => `${method} ${path} ${service}`)).to.have.members([
+      'PUT /api/orders/7 api',
+      'POST /upload|a web',
+      'GET /api/touch/it api',
+    ]);
+    expect(named[0]).to.include({ path: '/api/orders/7' }).and.to.have.property('ms').that.is.within(20, 700);
+    expect(await bed.router.nameWrites?.('green')).to.deep.equal([]);
+    await Promise.all([first, ...others]);
+    await until(async () => expect(await bed.router.nameWrites?.('blue')).to.deep.equal([]));
+  });
+
   it('counts the writes under way, and not reads', async () => {
     const reads = Array.from({ length: 3 }, () => send(bed, agent, '/api/x', { headers: { 'x-test-wait': '300' } }));
     const writes = Array.from({ length: 7 }, () => write({ 'x-test-wait': '300' }));
