@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { setAside } from '../infra/lib/child-environment.ts';
+import { compare, type CompareOptions } from './commands/compare.ts';
 import { destroy } from './commands/destroy.ts';
 import { runDoctor } from './commands/doctor.ts';
 import { runInit } from './commands/init.ts';
@@ -10,7 +11,7 @@ import { rollback } from './commands/rollback.ts';
 import { Interrupted } from './commands/session.ts';
 import { status } from './commands/status.ts';
 import { printError } from './ui/error.ts';
-import { exitCodes } from './ui/exit-codes.ts';
+import { comparisonCodes, exitCodes } from './ui/exit-codes.ts';
 import { refuseTakenByNpm } from './ui/taken-by-npm.ts';
 
 /** The command line. Each command is a file in `commands/`. Exit codes: `ui/exit-codes.ts`. */
@@ -60,6 +61,21 @@ verb('destroy', 'take environments down')
   .option('--yes', 'do not ask')
   .action(run(destroy));
 program
+  .command('compare')
+  .description('compare rows, large objects, sequences and catalog of any two databases; changes nothing')
+  .argument('<left>', 'connection string, as psql takes it; a password is better in PGPASSWORD or ~/.pgpass')
+  .argument('<right>', 'likewise')
+  .option('--json', 'print everything as JSON')
+  .option('--schema <name...>', 'only tables and sequences of these schemas; without the catalog')
+  .option('--table <name...>', 'only these tables and sequences (public.lessons); without the catalog')
+  .option('--jobs <number>', 'sessions on each side; default: half of the processors')
+  .addHelpText('after', '\nExit code: 0 equal, 1 different, 2 not known.')
+  // A mistake on the command line must not look like a difference.
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : comparisonCodes.unknown))
+  .action(async (left: string, right: string, options: CompareOptions) => {
+    process.exitCode = await compare(left, right, options);
+  });
+program
   .command('doctor')
   .description('show every tool: where it is, its version, and what to do about it')
   .action(run(runDoctor));
@@ -75,11 +91,12 @@ setAside('PG');
 // With this variable Node.js would not verify certificates.
 setAside('NODE_TLS_REJECT_UNAUTHORIZED');
 
+const [name, ...args] = process.argv.slice(2);
 try {
-  const [name, ...args] = process.argv.slice(2);
   const command = program.commands.find((one) => one.name() === name);
   if (command !== undefined) refuseTakenByNpm(command, args, process.env);
   await program.parseAsync();
 } catch (error) {
   fail(error);
+  if (name === 'compare' && process.exitCode === exitCodes.problem) process.exitCode = comparisonCodes.unknown;
 }

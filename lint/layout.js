@@ -184,7 +184,13 @@ export const layout = {
   },
   'automation/data/comparison': {
     is: 'whether two databases are equal',
-    may: [...shared, 'automation/journal', 'automation/data', 'automation/data/replication'],
+    may: [
+      ...shared,
+      'automation/journal',
+      'automation/data',
+      'automation/data/objects',
+      'automation/data/replication',
+    ],
   },
   'automation/data/cutover': {
     is: 'the move of writes from one database to the other',
@@ -324,7 +330,13 @@ export const layout = {
   },
   'automation/ui': {
     is: 'journal and plan -> terminal',
-    may: [...platform, 'automation/journal', 'automation/report/model', 'automation/release'],
+    may: [
+      ...platform,
+      'automation/journal',
+      'automation/data/comparison',
+      'automation/report/model',
+      'automation/release',
+    ],
   },
   'automation/commands': {
     is: 'the command line, a file per verb',
@@ -339,6 +351,7 @@ export const layout = {
       'automation/data',
       'automation/data/publication',
       'automation/data/replication',
+      'automation/data/comparison',
       'automation/release/context',
       'automation/release/stages',
       'automation/release/steps',

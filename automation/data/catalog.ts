@@ -96,7 +96,7 @@ export async function countRelations(client: pg.Client): Promise<number> {
 export const fromTable = (table: Table): string => (table.partitioned ? table.sql : `ONLY ${table.sql}`);
 
 /** Types whose values cannot identify a person. A key of another type, such as an email address, is shown as a hash. */
-const harmless = new Set(['int2', 'int4', 'int8', 'uuid', 'date', 'timestamp', 'timestamptz', 'bool']);
+const harmless = new Set(['int2', 'int4', 'int8', 'uuid', 'date', 'timestamp', 'timestamptz', 'bool', 'oid']);
 
 /** A row's primary key for a message: `id = 5`. Keys that may be personal data are hashed: `email = sha256:1b2c3d4e`. */
 export function describeKey(table: Pick<Table, 'primaryKey' | 'columns'>, values: (string | null)[]): string {

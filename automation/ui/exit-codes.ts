@@ -20,6 +20,14 @@ export const exitCodes = {
   interrupted: 130,
 } as const;
 
+/** The exit codes of `compare`: those of `cmp` and `diff`. */
+export const comparisonCodes = {
+  equal: 0,
+  different: 1,
+  /** Nothing is known: a mistake in the input, a server that cannot be reached, or something that could not be read. */
+  unknown: 2,
+} as const;
+
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 /** The exit code of a release that ended. `approvalRefused`: it stopped at the approval, not at a gate. */

@@ -1,8 +1,8 @@
 import type { Colour, EnvironmentName, Split } from '../../infra/model.ts';
 import { describeLoss, type Loss } from '../journal/loss.ts';
 import { formatBytes, formatDuration, formatTime } from '../journal/format.ts';
-import { oneLine, pad, type Paint, type Tone } from './text.ts';
-import stringWidth from 'string-width';
+import { columns, type Cell } from './columns.ts';
+import { oneLine, type Paint } from './text.ts';
 
 /** What `npm run status` shows, as read from the running environments. */
 export interface StatusModel {
@@ -87,11 +87,6 @@ const describeRelease = ({
 }: NonNullable<EnvironmentStatus['lastRelease']>): string =>
   `${id}, ${version}: ${verdict}${loss === undefined ? '' : ` (${describeLoss(loss)})`}${endedAt === undefined ? '' : `, ${formatTime(endedAt)}`}`;
 
-interface Cell {
-  text: string;
-  tone?: Tone;
-}
-
 function colourRow(status: ColourStatus): Cell[] {
   const { up, total } = status.instances;
   const lag = [
@@ -107,18 +102,4 @@ function colourRow(status: ColourStatus): Cell[] {
     { text: status.database },
     { text: lag.join(', ') },
   ];
-}
-
-/**
- * Not by cli-table3: without borders it takes more settings than this has lines, and it leaves spaces at the ends of
- * lines.
- */
-function columns(rows: readonly Cell[][], paint: Paint): string[] {
-  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => stringWidth(row[i]!.text))));
-  return rows.map((row) =>
-    row
-      .map((cell, i) => paint(cell.tone ?? 'plain', pad(cell.text, widths[i]!)))
-      .join('  ')
-      .trimEnd(),
-  );
 }

@@ -3,7 +3,7 @@ import type { TableComparison } from '../../journal/events.ts';
 import { fromTable, tablesOf, type Table } from '../catalog.ts';
 import { row, rows } from '../connect.ts';
 import { differences, type Names } from './differences.ts';
-import { inParallel } from './in-parallel.ts';
+import { inParallel, together } from './in-parallel.ts';
 import { sameSum, sumOf } from './multiset.ts';
 import { reading, Unreadable, type Source } from './reading.ts';
 import { rowHash, sharedColumns, type Texts } from './row-hash.ts';
@@ -50,7 +50,7 @@ export type RowsCompared = Pick<TableComparison, 'rows' | 'equal' | 'detail'>;
 
 /** Compares one table in one pass, and says what differs. */
 export async function compareRows(left: Source, right: Source, names: Names): Promise<RowsCompared> {
-  const [mine, theirs] = await Promise.all([sumOf(left), sumOf(right)]);
+  const [mine, theirs] = await together([sumOf(left), sumOf(right)]);
   const figures = { rows: { left: mine.rows, right: theirs.rows } };
   if (sameSum(mine, theirs)) return { ...figures, equal: true };
   return { ...figures, equal: false, detail: await differences(left, right, names) };
@@ -66,9 +66,10 @@ export async function compareTables(
   { columns, names, wanted, views, onUnreadable, onProgress }: CompareOptions & { names: Names } & Scope,
   compare: (left: Source, right: Source) => Promise<RowsCompared>,
 ): Promise<TableComparison[]> {
-  const chosen = async ({ first }: Snapshot): Promise<Table[]> =>
-    (await tablesOf(first, views === true ? 'own and views' : 'own')).filter(({ name }) => wanted?.(name) ?? true);
-  const [mine, theirs] = await Promise.all([chosen(left), chosen(right)]);
+  const which = views === true ? 'own and views' : 'own';
+  const chosen = async (snapshot: Snapshot): Promise<Table[]> =>
+    (await snapshot.run((client) => tablesOf(client, which))).filter(({ name }) => wanted?.(name) ?? true);
+  const [mine, theirs] = await together([chosen(left), chosen(right)]);
   const texts = await textsOf(left, right);
   const ofName = new Map(theirs.map((table) => [table.sql, table]));
   const one = async (table: Table): Promise<TableComparison> => {
@@ -144,8 +145,9 @@ const leastVersion = 140_000;
 async function textsOf(left: Snapshot, right: Snapshot): Promise<Texts> {
   const ask = `SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS name,
     current_setting('server_encoding') AS encoding`;
-  const both = [left, right].map(({ first }) => row<{ version: number; name: string; encoding: string }>(first, ask));
-  const [l, r] = (await Promise.all(both)) as [Awaited<(typeof both)[0]>, Awaited<(typeof both)[0]>];
+  const of = (snapshot: Snapshot) =>
+    snapshot.run((client) => row<{ version: number; name: string; encoding: string }>(client, ask));
+  const [l, r] = await together([of(left), of(right)]);
   const old = [l, r].find(({ version }) => version < leastVersion);
   if (old !== undefined)
     throw new OperationError(

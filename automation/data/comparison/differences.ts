@@ -1,5 +1,6 @@
 import { type Table, describeKey } from '../catalog.ts';
 import { sqlIdentifier } from '../../../infra/application/roles.ts';
+import { together } from './in-parallel.ts';
 import { bucketsFor, estimatedRows, hashesOf, sameSum, sumsOf } from './multiset.ts';
 import { reading, type Source } from './reading.ts';
 import { mergeRows } from './sorted-rows.ts';
@@ -59,7 +60,7 @@ export async function differences(left: Source, right: Source, names: Names): Pr
 /** Compares buckets first, so that few rows are read if two large tables differ little. */
 async function unmatched(left: Source, right: Source): Promise<[Unmatched, Unmatched]> {
   const buckets = bucketsFor(await estimatedRows(left));
-  const [l, r] = await Promise.all([sumsOf(left, buckets, false), sumsOf(right, buckets, false)]);
+  const [l, r] = await together([sumsOf(left, buckets, false), sumsOf(right, buckets, false)]);
   const opened = [...new Set([...l.keys(), ...r.keys()])].filter((b) => !sameSum(l.get(b), r.get(b)));
   const [onlyLeft, onlyRight] = [someHashes(), someHashes()];
   await mergeRows([[left], [right]], { buckets, opened }, (hash, mine, theirs) => {

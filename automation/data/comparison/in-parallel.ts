@@ -14,8 +14,17 @@ export async function inParallel<T, R>(items: readonly T[], most: number, work: 
       }
     }
   };
-  const ended = await Promise.allSettled(Array.from({ length: Math.min(most, items.length) }, worker));
-  const error = ended.find((one) => one.status === 'rejected');
-  if (error !== undefined) throw error.reason;
+  await together(Array.from({ length: Math.min(most, items.length) }, worker));
   return results;
+}
+
+/**
+ * As `Promise.all`, but rejects only once nothing runs: a statement that goes on would be in the way of the next one of its
+ * session.
+ */
+export async function together<T extends readonly Promise<unknown>[] | []>(
+  work: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(work);
+  return await Promise.all(work);
 }

@@ -1,6 +1,7 @@
 import type { TableComparison } from '../../journal/events.ts';
 import { row } from '../connect.ts';
 import { differences, type Names } from './differences.ts';
+import { together } from './in-parallel.ts';
 import { sameSum, sumOf } from './multiset.ts';
 import type { Source } from './reading.ts';
 import { rowHash } from './row-hash.ts';
@@ -24,12 +25,12 @@ export async function compareLargeObjects(
   names: Names,
   { name = false } = {},
 ): Promise<TableComparison | undefined> {
-  const [mine = 0, theirs = 0] = await Promise.all([left, right].map(count));
+  const [mine, theirs] = await together([count(left), count(right)]);
   if (mine === 0 && theirs === 0) return undefined;
   const figures = { table: largeObjects, rows: { left: mine, right: theirs } };
   // An empty object has no page: only the list of all objects has it.
   for (const source of [pages, objects]) {
-    const [one, other] = await Promise.all([sumOf(source(left)), sumOf(source(right))]);
+    const [one, other] = await together([sumOf(source(left)), sumOf(source(right))]);
     if (sameSum(one, other)) continue;
     const detail = name ? await differences(source(left), source(right), names) : notReplicated(names);
     return { ...figures, equal: false, detail };
@@ -37,8 +38,10 @@ export async function compareLargeObjects(
   return { ...figures, equal: true };
 }
 
-const count = ({ first }: Snapshot): Promise<number> =>
-  row<{ n: number }>(first, 'SELECT count(*)::float8 AS n FROM pg_largeobject_metadata').then(({ n }) => n);
+const count = async (snapshot: Snapshot): Promise<number> => {
+  const sql = 'SELECT count(*)::float8 AS n FROM pg_largeobject_metadata';
+  return (await snapshot.run((client) => row<{ n: number }>(client, sql))).n;
+};
 
 /** A table of PostgreSQL's catalog, as one of the application. */
 const catalogTable =

@@ -1,4 +1,5 @@
 import { row } from '../connect.ts';
+import { together } from './in-parallel.ts';
 import { piecesOf, Rewritten, whole, type Piece } from './pieces.ts';
 import { reading, relationsOf, type Source } from './reading.ts';
 
@@ -32,7 +33,7 @@ export async function sumOf(source: Source): Promise<Sum> {
 export async function sumsOf(source: Source, buckets: number, versions: boolean): Promise<Map<number, Sum>> {
   try {
     const pieces = await piecesOf(source);
-    return added(await Promise.all(pieces.map((piece) => sumsOfPiece(source, piece, buckets, versions))));
+    return added(await together(pieces.map((piece) => sumsOfPiece(source, piece, buckets, versions))));
   } catch (error) {
     if (!(error instanceof Rewritten)) throw error;
     return added([await sumsOfPiece(source, whole(source.table), buckets, versions)]);

@@ -23,12 +23,12 @@ export const whole = (table: Table): Piece => ({ from: fromTable(table), check: 
 
 interface Relation {
   name: string;
-  oid: number;
+  oid: string;
   /** Bytes, with its out-of-line values. */
   bytes: number;
   blocks: number;
   /** Null for a relation that is no heap: it has no ranges of blocks. */
-  node: number | null;
+  node: string | null;
 }
 
 /**
@@ -45,9 +45,9 @@ export async function piecesOf(source: Source): Promise<Piece[]> {
   return relations.flatMap((relation) => divided(relation, share));
 }
 
-const leaves = `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, c.oid::float8 AS oid,
+const leaves = `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, c.oid::text AS oid,
     pg_table_size(c.oid)::float8 AS bytes, pg_relation_size(c.oid)::float8 / current_setting('block_size')::int AS blocks,
-    CASE WHEN a.amname = 'heap' THEN pg_relation_filenode(c.oid)::float8 END AS node
+    CASE WHEN a.amname = 'heap' THEN pg_relation_filenode(c.oid)::text END AS node
   FROM ${relationsOf} JOIN pg_class c ON c.oid = relid JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_am a ON a.oid = c.relam
   WHERE c.relkind <> 'p' ORDER BY 3 DESC`;
@@ -56,8 +56,8 @@ function divided({ name, oid, bytes, blocks, node }: Relation, share: number): P
   const parts = node === null ? 1 : Math.min(blocks, Math.ceil(bytes / share));
   if (parts <= 1) return [{ from: `ONLY ${name}`, check: () => Promise.resolve() }];
   const check = async (client: pg.Client): Promise<void> => {
-    const sql = `SELECT pg_relation_filenode($1::oid)::float8 AS node`;
-    if ((await row<{ node: number }>(client, sql, [oid])).node !== node) throw new Rewritten();
+    const sql = `SELECT pg_relation_filenode($1::oid)::text AS node`;
+    if ((await row<{ node: string }>(client, sql, [oid])).node !== node) throw new Rewritten();
   };
   const at = (part: number): number => Math.floor((part * blocks) / parts);
   return Array.from({ length: parts }, (_, part) => {

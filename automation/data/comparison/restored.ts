@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { TableComparison } from '../../journal/events.ts';
 import { compareTables, type CompareOptions, type RowsCompared, type Scope } from './compare.ts';
 import { differences, type Names, namesOf, plural, someHashes } from './differences.ts';
+import { together } from './in-parallel.ts';
 import { bucketsFor, estimatedRows, nothing, sameSum, sumOf, sumsOf, type Sum } from './multiset.ts';
 import type { Source } from './reading.ts';
 import { openSnapshot, Snapshot } from './snapshot.ts';
@@ -68,12 +69,12 @@ const untouched = (one: Sum = nothing, other: Sum = nothing): boolean =>
  */
 async function compareRows([before, after]: [Source, Source], looks: Looks, names: Names): Promise<RowsCompared> {
   const [copy, later] = looks;
-  const [mine, theirs] = await Promise.all([sumOf(after), sumOf(copy)]);
+  const [mine, theirs] = await together([sumOf(after), sumOf(copy)]);
   const rows = { left: mine.rows, right: theirs.rows };
   if (sameSum(mine, theirs)) return { rows, equal: true };
 
   const buckets = bucketsFor(await estimatedRows(after));
-  const [old, now, there] = await Promise.all([
+  const [old, now, there] = await together([
     sumsOf(before, buckets, true),
     sumsOf(after, buckets, true),
     sumsOf(copy, buckets, false),

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type pg from 'pg';
 import { ownSchemas } from '../catalog.ts';
 import { close, row } from '../connect.ts';
@@ -55,6 +56,9 @@ export async function openSnapshot(client: pg.Client): Promise<void> {
   // Reading a counter fixes the server's statistics.
   await client.query(`${begin}; ${settings}; SELECT pg_stat_get_tuples_inserted(0)`);
 }
+
+/** Both sides work at the same time, often on one machine: half of its processors for each, 8 at most. */
+export const sessionsPerSide = (): number => Math.max(1, Math.min(8, Math.floor(availableParallelism() / 2)));
 
 /** A database at one moment: one or more sessions that see the same snapshot, each with one task at a time. */
 export class Snapshot {

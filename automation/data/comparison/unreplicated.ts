@@ -4,6 +4,7 @@ import { notOfExtension, ownSchemas, tablesOf } from '../catalog.ts';
 import { rows } from '../connect.ts';
 import { isOurs } from '../link.ts';
 import type { Names } from './differences.ts';
+import { together } from './in-parallel.ts';
 import { compareLargeObjects } from './large-objects.ts';
 import { sameSum, sumOf } from './multiset.ts';
 import { rowHash } from './row-hash.ts';
@@ -14,12 +15,12 @@ import type { Snapshot } from './snapshot.ts';
  * (`pg_extension_config_dump`). A copy has them as of the copy.
  */
 export async function compareUnreplicated(left: Snapshot, right: Snapshot, names: Names): Promise<TableComparison[]> {
-  const [mine, theirs] = await Promise.all([left, right].map(({ first }) => tablesOf(first, 'of extensions')));
+  const [mine, theirs] = await together([left, right].map((side) => side.run((client) => tablesOf(client, 'of extensions'))));
   const found: TableComparison[] = [];
   for (const table of mine ?? []) {
     const other = theirs?.find(({ sql }) => sql === table.sql);
     if (other === undefined) continue;
-    const [one, two] = await Promise.all([
+    const [one, two] = await together([
       sumOf({ snapshot: left, table, hash: rowHash(table.columns, other.columns) }),
       sumOf({ snapshot: right, table: other, hash: rowHash(other.columns, table.columns) }),
     ]);

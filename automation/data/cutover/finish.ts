@@ -1,6 +1,7 @@
 import { messageOf } from '../../../infra/lib/errors.ts';
 import { compareDatabases } from '../comparison/compare.ts';
-import { close, isLost } from '../connect.ts';
+import { sessionsPerSide, Snapshot } from '../comparison/snapshot.ts';
+import { close, connect, isLost } from '../connect.ts';
 import type { CutoverOptions, CutoverResult } from './types.ts';
 import type { Prepared } from './prepare.ts';
 import type { Walk } from './procedure.ts';
@@ -61,11 +62,19 @@ export async function finish(
       const before = performance.now();
       const columns = direction === 'forward' ? 'left' : 'common';
       const names = { left: from.colour, right: to.colour };
-      const found = await compareDatabases(snapshots.old, snapshots.new, { columns, names }).catch((error: unknown) => {
+      const looks = [new Snapshot(snapshots.old), new Snapshot(snapshots.new)] as const;
+      const compare = async () => {
+        await Promise.all(
+          looks.map((look, i) => look.widen(sessionsPerSide(), () => connect((i === 0 ? from : to).access, 'admin'))),
+        );
+        return await compareDatabases(...looks, { columns, names });
+      };
+      const found = await compare().catch((error: unknown) => {
         const list = isLost(error) ? warnings : problems;
         list.push(`comparing the databases at the instant of the cutover: ${messageOf(error)}`);
         return undefined;
       });
+      await Promise.all(looks.map((look) => look.close()));
       return { tables: found, compareMs: performance.now() - before };
     },
     ({ tables: found }) => (found === undefined ? 'not compared' : `${found.length} tables`),

@@ -76,7 +76,7 @@ function reasonOf(error: unknown): string {
 
 function todoOf(error: unknown): string {
   const state = error instanceof pg.DatabaseError ? (error.code ?? '') : '';
-  if (state.startsWith('28'))
+  if (state.startsWith('28') || messageOf(error).includes('client password'))
     return 'see the user and its password: PGPASSWORD, ~/.pgpass, or in the connection string';
   if (state === '3D000') return 'see the name of the database';
   return 'see that the server runs and can be reached from here: psql with the same connection string';

@@ -1,0 +1,81 @@
+import type pg from 'pg';
+import { notOfExtension, ownSchemas } from '../catalog.ts';
+import { rows, sqlState } from '../connect.ts';
+
+/** Where a sequence stands. It has no snapshot: it is read as it is at the time. */
+export interface SequenceState {
+  name: string;
+  /** The value that the next call returns, less the step where one was returned already: `1042`, `1 (not used yet)`. */
+  state: string;
+}
+
+/** A sequence that is not the same on both sides. A side that does not have it has no state. */
+export interface SequenceDifference {
+  name: string;
+  left?: string;
+  right?: string;
+}
+
+/** Sequences per statement. */
+const batch = 200;
+
+const sequences = `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS sql, n.nspname || '.' || c.relname AS name
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND ${ownSchemas} AND ${notOfExtension} ORDER BY 2`;
+
+/**
+ * Reads the value of every sequence. What else a sequence has is in the catalog. `onUnreadable` is called for one that the
+ * session may not read.
+ */
+export async function readSequences(
+  client: pg.Client,
+  wanted: (name: string) => boolean,
+  onUnreadable: (name: string, reason: string) => void,
+): Promise<SequenceState[]> {
+  const all = (await rows<{ sql: string; name: string }>(client, sequences)).filter(({ name }) => wanted(name));
+  const found: SequenceState[] = [];
+  for (let at = 0; at < all.length; at += batch) {
+    const some = all.slice(at, at + batch);
+    try {
+      found.push(...(await statesOf(client, some)));
+    } catch (error) {
+      if (sqlState(error) !== '42501') throw error;
+      for (const one of some)
+        await statesOf(client, [one]).then(
+          (states) => found.push(...states),
+          (reason: unknown) => {
+            if (sqlState(reason) !== '42501') throw reason;
+            onUnreadable(one.name, (reason as Error).message);
+          },
+        );
+    }
+  }
+  return found;
+}
+
+async function statesOf(client: pg.Client, some: readonly { sql: string; name: string }[]): Promise<SequenceState[]> {
+  const sql = some
+    .map(({ sql: from }, i) => `SELECT ${i} AS i, last_value::text AS value, is_called AS called FROM ${from}`)
+    .join(' UNION ALL ');
+  const values = await rows<{ i: number; value: string; called: boolean }>(client, sql);
+  return values.map(({ i, value, called }) => ({
+    name: some[i]?.name ?? '',
+    state: called ? value : `${value} (not used yet)`,
+  }));
+}
+
+export function compareSequences(
+  left: readonly SequenceState[],
+  right: readonly SequenceState[],
+): SequenceDifference[] {
+  const theirs = new Map(right.map(({ name, state }) => [name, state]));
+  const mine = new Set(left.map(({ name }) => name));
+  return [
+    ...left.flatMap(({ name, state }) => {
+      const other = theirs.get(name);
+      if (other === state) return [];
+      return [{ name, left: state, ...(other === undefined ? {} : { right: other }) }];
+    }),
+    ...right.flatMap(({ name, state }) => (mine.has(name) ? [] : [{ name, right: state }])),
+  ];
+}
