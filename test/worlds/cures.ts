@@ -12,7 +12,8 @@ export interface Cured {
 const otherwise = /[,;]? or(?:, [^:]*)?: /;
 /** Where one of them begins to be SQL. A way without needs thought of its reader, such as a new key. */
 const statement = /\b(?:ALTER|GRANT|REVOKE|DROP|CREATE|SET ROLE|COMMIT PREPARED|ROLLBACK PREPARED) [\s\S]*$/;
-const statementsOf = (cure: string): string | undefined =>
+/** The first way of a cure that is SQL; undefined where none is. */
+export const statementsOf = (cure: string): string | undefined =>
   cure.split(otherwise).flatMap((way) => statement.exec(way)?.[0] ?? [])[0];
 
 /**

@@ -43,7 +43,7 @@ export const djangoWorld: World = {
   contract: ['002_flatpages.sql'],
 
   clients: 4,
-  everyMs: 10,
+  everyMs: 25,
   request({ n, random, isNew }) {
     const sold = random.whole(1, 5);
     const session = `session${n}`;

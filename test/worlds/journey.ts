@@ -40,6 +40,8 @@ export interface Outcome extends Balance {
   backMs: number[];
   equal: boolean;
   seconds: number;
+  /** In order; the last one of a journey that broke off is where it broke off. */
+  steps: { step: string; ms: number }[];
   /** What the cutovers warned of. */
   warnings: string[];
   /** What went wrong; empty: the world is whole. */
@@ -50,20 +52,15 @@ export interface Outcome extends Balance {
 const settings = { holdMs: 2_000, drainMs: 1_000 };
 const syncMs = 300_000;
 /** Requests that are answered between two steps. */
-const between = 60;
+const between = 40;
 
 /**
  * Releases a world there, back, there again and up to its contract migrations, by the functions of a release and in their order, with
  * its clients at work all the time. Never rejects: what breaks it off is a problem.
  */
-export async function release(
-  rig: Rig,
-  world: World,
-  mode: Mode,
-  say: (what: string) => void = () => undefined,
-): Promise<Outcome> {
+export async function release(rig: Rig, world: World, mode: Mode): Promise<Outcome> {
   const started = performance.now();
-  const journey = new Journey(rig, world, mode, say);
+  const journey = new Journey(rig, world, mode);
   await journey.walk();
   return { ...journey.outcome, seconds: (performance.now() - started) / 1000 };
 }
@@ -73,17 +70,17 @@ class Journey {
   readonly #rig: Rig;
   readonly #world: World;
   readonly #mode: Mode;
-  readonly #say: (what: string) => void;
   readonly #router = new MemoryRouter();
   #clients: Clients | undefined;
   #directory = '';
+  #since = 0;
   /** Whether green has the new schema. */
   #expanded = false;
 
-  constructor(rig: Rig, world: World, mode: Mode, say: (what: string) => void) {
-    [this.#rig, this.#world, this.#mode, this.#say] = [rig, world, mode, say];
+  constructor(rig: Rig, world: World, mode: Mode) {
+    [this.#rig, this.#world, this.#mode] = [rig, world, mode];
     const nothing = { acknowledged: 0, unknown: 0, lost: 0, doubled: 0, findings: [] };
-    const none = { cured: [], forwardMs: [], backMs: [], equal: false, warnings: [], problems: [] };
+    const none = { cured: [], forwardMs: [], backMs: [], equal: false, steps: [], warnings: [], problems: [] };
     this.outcome = { ...nothing, ...none, world: world.name, mode, tables: 0, rows: 0 };
   }
 
@@ -107,16 +104,24 @@ class Journey {
     }
   }
 
+  /** Ends the step before. */
+  #begin(step: string): void {
+    const last = this.outcome.steps.at(-1);
+    if (last !== undefined) last.ms = Math.round(performance.now() - this.#since);
+    this.#since = performance.now();
+    this.outcome.steps.push({ step, ms: 0 });
+  }
+
   async #create(): Promise<void> {
     const { blue } = this.#rig;
-    this.#say('created');
+    this.#begin('create');
     await this.#rig.fresh('SELECT');
     await this.#world.create({
       side: blue,
       asOwner: (sql) => this.#rig.run(blue, sql),
       asAdmin: (sql) => withClient(blue.access, 'admin', async (client) => void (await client.query(sql))),
     });
-    this.#say('cured of what the preflight refuses');
+    this.#begin('cure');
     this.outcome.cured = await cureAll(blue, this.#mode === 'physical');
     const isNew = (colour: Colour): boolean => colour === 'green' && this.#expanded;
     this.#clients = await Clients.start(this.#world, { sides: this.#rig, router: this.#router, isNew });
@@ -145,7 +150,7 @@ class Journey {
   async #there(): Promise<void> {
     const { blue, green } = this.#rig;
     const link = linkBetween(blue, green);
-    this.#say(`copied (${this.#mode})`);
+    this.#begin('copy');
     if (this.#mode === 'physical') await this.#rig.seed();
     else {
       await stopSync(link);
@@ -154,7 +159,7 @@ class Journey {
       await startSync(blue, green);
       await waitForSync(link, { timeoutMs: syncMs });
     }
-    this.#say('migrated');
+    this.#begin('migrate and follow');
     await this.#migrate('expand');
     await withClient(blue.access, 'admin', (old) =>
       withClient(green.access, 'admin', (migrated) =>
@@ -165,7 +170,7 @@ class Journey {
     const { state, problem } = await waitForSync(link, { timeoutMs: syncMs });
     if (state !== 'streaming') throw new Error(`the replication is ${state}: ${problem ?? ''}`);
     await this.#more();
-    this.#say('compared');
+    this.#begin('compare');
     this.#compared('before the cutover', await compareFollowing(link, 'left'));
     await this.#move('forward');
   }
@@ -179,7 +184,7 @@ class Journey {
   async #move(direction: Direction): Promise<void> {
     const { blue, green } = this.#rig;
     const [from, to] = direction === 'forward' ? [blue, green] : [green, blue];
-    this.#say(direction === 'forward' ? 'moved' : 'moved back');
+    this.#begin(direction);
     const moved = await cutover({ router: this.#router, from, to, direction, settings });
     (direction === 'forward' ? this.outcome.forwardMs : this.outcome.backMs).push(moved.holdMs);
     const { problems, warnings } = moved;
@@ -203,7 +208,7 @@ class Journey {
 
   async #contract(): Promise<void> {
     const { green, blue } = this.#rig;
-    this.#say('finished');
+    this.#begin('finish');
     await this.#more();
     this.#compared('in the bake', await compareFollowing(linkBetween(green, blue), 'common'));
     await stopSync(linkBetween(green, blue));
@@ -213,6 +218,7 @@ class Journey {
 
   /** Ends the clients, and balances their books with the database that is live. */
   async #settle(): Promise<void> {
+    this.#begin('balance');
     const { problems } = this.outcome;
     const clients = this.#clients;
     if (clients === undefined) return;

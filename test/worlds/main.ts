@@ -35,8 +35,14 @@ function choose(list: string): World[] {
   return worlds.filter(({ name }) => wanted.includes(name));
 }
 
+const timesOf = ({ steps }: Outcome): string =>
+  steps.map(({ step, ms }) => `${step} ${(ms / 1000).toFixed(1)} s`).join(', ');
+
 let interrupted = false;
 process.once('SIGINT', () => (interrupted = true)).once('SIGTERM', () => (interrupted = true));
+
+/** Refusals of a world that are printed. */
+const mostShown = 3;
 
 const outcomes: Outcome[] = [];
 const rig = await createRig();
@@ -45,12 +51,14 @@ try {
     for (const mode of copy === undefined ? modes : [copy]) {
       if (interrupted) break;
       const where = `${world.name} (${mode})`;
-      let at = '';
-      const outcome = await release(rig, world, mode, (what) => (at = what));
+      const outcome = await release(rig, world, mode);
       outcomes.push(outcome);
-      for (const { found, ran } of outcome.cured) console.error(`     ${where}: refused: ${found}; cured by: ${ran}`);
-      for (const problem of outcome.problems) console.error(`FAIL ${where}, until it was ${at}: ${problem}`);
-      if (outcome.problems.length === 0) console.error(`ok   ${where}`);
+      for (const { found, ran } of outcome.cured.slice(0, mostShown))
+        console.error(`     ${where}: refused: ${found}; cured by: ${ran}`);
+      const more = outcome.cured.length - mostShown;
+      if (more > 0) console.error(`     ${where}: and ${more} more refusals, each cured (--json has them)`);
+      for (const problem of outcome.problems) console.error(`FAIL ${where}: ${problem}`);
+      console.error(`${outcome.problems.length === 0 ? 'ok  ' : 'FAIL'} ${where}: ${timesOf(outcome)}`);
     }
   }
 } finally {

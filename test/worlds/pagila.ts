@@ -55,7 +55,7 @@ export const pagilaWorld: World = {
   contract: ['002_pictures.sql'],
 
   clients: 4,
-  everyMs: 10,
+  everyMs: 25,
   request({ n, random, isNew }) {
     const film = random.whole(1, 4);
     const customer = random.whole(1, 601);

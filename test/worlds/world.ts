@@ -20,7 +20,7 @@ export interface Request {
 export interface Session {
   side: Side;
   /** One transaction. One that PostgreSQL asks to repeat (40001, 40P01) is repeated. */
-  transaction(work: (client: pg.PoolClient) => Promise<unknown>, begin?: string): Promise<void>;
+  transaction: (work: (client: pg.PoolClient) => Promise<unknown>, begin?: string) => Promise<void>;
 }
 
 /** A request's place in the run. */
@@ -35,9 +35,9 @@ export interface Turn {
 /** Where a world is created: a database as an administrator gives it to an application. */
 export interface Site {
   side: Side;
-  asOwner(sql: string): Promise<void>;
+  asOwner: (sql: string) => Promise<void>;
   /** For what only an administrator may do, such as an event trigger. */
-  asAdmin(sql: string): Promise<void>;
+  asAdmin: (sql: string) => Promise<void>;
 }
 
 /** A schema as others have it, with its load. */
