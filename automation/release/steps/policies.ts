@@ -2,7 +2,7 @@ import { stackKinds, type EnvironmentName } from '../../../infra/model.ts';
 import { parity } from '../../../infra/policies/parity.ts';
 import type { Platform } from '../../../infra/platform/platform.ts';
 import { row, rows, withClient } from '../../data/connect.ts';
-import { findUnmasked } from '../../data/masking/mask.ts';
+import { findUnmasked } from '../../data/masking/unmasked.ts';
 import type { Gate } from '../../journal/verdict.ts';
 import {
   cloudPolicies,

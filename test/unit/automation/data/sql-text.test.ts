@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import { connectionInfo } from '../../../../automation/data/replication/subscription.ts';
 import { rowHash } from '../../../../automation/data/comparison/multiset.ts';
-import { maskExpression } from '../../../../automation/data/masking/mask.ts';
 import { refusalOf } from '../../../../automation/data/migrations/refusals.ts';
 import { splitStatements } from '../../../../automation/data/migrations/statements.ts';
 
@@ -93,20 +92,5 @@ describe('the hash of a row', () => {
     expect(rowHash(mine, theirs)).to.equal(
       `hash_record_extended(ROW(record_send(ROW("id", "name", "mood"::text, "size"::text))), 0)`,
     );
-  });
-});
-
-describe('the expression of a mask', () => {
-  it('keeps to the length of the column', () => {
-    const rule = { table: 't', column: 'a', with: 'hash' } as const;
-    expect(maskExpression({ rule, column: 'a', limit: 20, uuid: false })).to.match(
-      /^left\(encode\(sha256\(.*\), 20\)$/,
-    );
-    expect(maskExpression({ rule: { ...rule, with: 'null' }, column: 'a', limit: undefined, uuid: false })).to.equal(
-      'NULL',
-    );
-    expect(maskExpression({ rule, column: 'we"ird', limit: undefined, uuid: true }))
-      .to.include('"we""ird"::text')
-      .and.to.match(/::uuid$/);
   });
 });
