@@ -52,6 +52,8 @@ export async function maskDatabase(
     'admin',
     async (client) => {
       await client.query(`SELECT set_config('${keySetting}', $1, false)`, [keyOf(secret)]);
+      // The functions have backslashes in strings.
+      await client.query('SET standard_conforming_strings = on');
       for (const statement of functions) await client.query(statement);
       const { masked, updated, analysed } = await inTransaction(client, () => maskAll(client, rules, harmless)).catch(
         async (error: unknown) => {

@@ -30,13 +30,15 @@ export async function rewriteTable(
     ({ column, value, type, collation }) =>
       `ALTER COLUMN ${sqlIdentifier(column)} TYPE ${type}${collation} USING ${value}`,
   );
-  await client.query('SAVEPOINT rewrite');
-  try {
-    await client.query(`ALTER TABLE ${fromTable(table)} ${changes.join(', ')}`);
-    return 'rewritten';
-  } catch (error) {
-    if (!inUse.has(sqlState(error) ?? '')) throw error;
-    await client.query('ROLLBACK TO SAVEPOINT rewrite');
+  if (await alike(client, table)) {
+    await client.query('SAVEPOINT rewrite');
+    try {
+      await client.query(`ALTER TABLE ${fromTable(table)} ${changes.join(', ')}`);
+      return 'rewritten';
+    } catch (error) {
+      if (!inUse.has(sqlState(error) ?? '')) throw error;
+      await client.query('ROLLBACK TO SAVEPOINT rewrite');
+    }
   }
   const again = await silence(client, table);
   const columns = assignments.map(({ column }) => sqlIdentifier(column));
@@ -46,6 +48,20 @@ export async function rewriteTable(
   );
   for (const statement of again) await client.query(statement);
   return 'updated';
+}
+
+/**
+ * Whether all partitions have the columns where their root has them. Otherwise PostgreSQL 15 evaluates the expression of a
+ * type's change over a wrong column in some of them.
+ */
+async function alike(client: pg.Client, table: Table): Promise<boolean> {
+  const { yes } = await row<{ yes: boolean }>(
+    client,
+    `SELECT NOT EXISTS (SELECT FROM pg_partition_tree($1::regclass) p JOIN pg_attribute a ON a.attrelid = p.relid
+       JOIN pg_attribute r ON r.attrelid = $1::regclass AND r.attname = a.attname WHERE a.attnum > 0 AND r.attnum <> a.attnum) AS yes`,
+    [table.sql],
+  );
+  return yes;
 }
 
 /**
