@@ -31,12 +31,16 @@ const unlessEmpty = (masked: string): string => `CASE WHEN v = '' THEN v ELSE ${
 const inCase = (masked: string): string =>
   unlessEmpty(`CASE WHEN v = lower(v) THEN ${masked} ELSE pg_temp.gl_case(${masked}, v) END`);
 
-// 11 syllables of 6.5 bits each: enough for a unique column of many million rows.
-const syllables = Array.from({ length: 11 }, (_, at) => {
-  const letter = (letters: string, nibble: string): string => `substr('${letters}', (${nibble}) + 1, 1)`;
-  const syllable = `${letter('bcdfghjklmnprstv', `get_byte(k, ${at}) >> 4`)} || ${letter('aeiouyaeiouyaeio', `get_byte(k, ${at}) & 15`)}`;
-  return at === 3 ? `' ' || ${syllable}` : syllable;
-}).join(' || ');
+/** 256 syllables, such as `ban`, for the values of a byte. */
+const syllables = [...'bdfghjklmnprstvw']
+  .flatMap((first) => [...'aeio'].flatMap((second) => [...'lnrs'].map((third) => first + second + third)))
+  .join('');
+// Seven bytes: enough for a unique column of many million rows. As bytes, because a text is walked from its beginning.
+const syllable = (at: number): string => `substr('${syllables}'::bytea, 1 + 3 * get_byte(k, ${at}), 3)`;
+const letters = `encode(${[0, 1].map(syllable).join(' || ')} || ' '::bytea || ${[2, 3, 4, 5, 6].map(syllable).join(' || ')}, 'escape')`;
+
+/** All digits of a text. */
+const digitsOf = (v: string): string => `translate(${v}, translate(${v}, '0123456789', ''), '')`;
 
 /** A number below 2^56 from 7 bytes of a keyed hash. */
 const number = (of: string): string => `('x' || encode(substr(pg_temp.gl_key(${of}), 1, 7), 'hex'))::bit(56)::bigint`;
@@ -44,15 +48,15 @@ const number = (of: string): string => `('x' || encode(substr(pg_temp.gl_key(${o
 export const functions: readonly string[] = [
   create('gl_key', 'v text', 'bytea', 'sql', `SELECT sha256(convert_to(${key} || ':' || v, 'UTF8'))`),
   create('gl_hex', 'v text', 'text', 'sql', `SELECT encode(pg_temp.gl_key(lower(v)), 'hex')`),
+  // Which letters become capitals in each half, the value as it is written decides.
   steps(
     'gl_case',
     'm text, v text',
-    `DECLARE k bytea := pg_temp.gl_key('case:' || v); r text := ''; c text;
+    `DECLARE h text := encode(pg_temp.gl_key('case:' || v), 'hex'); r text; half int := length(m) / 2;
+       a text := left(h, 11) || translate(substr(h, 12, 11), '0123456789abcdef', 'ghijklmnopqrstuv');
+       b text := substr(h, 23, 11) || translate(substr(h, 34, 11), '0123456789abcdef', 'ghijklmnopqrstuv');
      BEGIN
-       FOR i IN 1..length(m) LOOP
-         c := substr(m, i, 1);
-         r := r || CASE WHEN get_bit(k, i) = 1 THEN upper(c) ELSE c END;
-       END LOOP;
+       r := translate(left(m, half), a, upper(a)) || translate(substr(m, half + 1), b, upper(b));
        RETURN CASE WHEN r = m THEN upper(m) ELSE r END;
      END`,
   ),
@@ -76,8 +80,8 @@ export const functions: readonly string[] = [
     `DECLARE k bytea := pg_temp.gl_key(lower(v)); m text;
      BEGIN
        IF v = '' THEN RETURN v; END IF;
-       m := left(${syllables}, room);
-       RETURN CASE WHEN v = lower(v) THEN m WHEN v = upper(v) THEN upper(m) WHEN v = initcap(v) THEN initcap(m)
+       m := left(${letters}, room);
+       RETURN CASE WHEN v = initcap(v) THEN initcap(m) WHEN v = lower(v) THEN m WHEN v = upper(v) THEN upper(m)
          ELSE pg_temp.gl_case(m, v) END;
      END`,
   ),
@@ -90,12 +94,12 @@ export const functions: readonly string[] = [
        IF n = 0 THEN RETURN d; END IF;
        IF n > 34 THEN RETURN pg_temp.gl_permute(left(d, 34)) || pg_temp.gl_permute(substr(d, 35)); END IF;
        IF n = 1 THEN RETURN ((d::int + 1 + ${number("'1'")} % 9) % 10)::text; END IF;
-       ma := (10::numeric ^ h)::bigint; mb := (10::numeric ^ (n - h))::bigint;
+       ma := ('1' || repeat('0', h))::bigint; mb := ('1' || repeat('0', n - h))::bigint;
        a := left(d, h)::bigint; b := substr(d, h + 1)::bigint;
-       FOR i IN 1..2 LOOP
-         a := (a + ${number("n || 'a' || i || ':' || b")}) % ma;
-         b := (b + ${number("n || 'b' || i || ':' || a")}) % mb;
-       END LOOP;
+       a := (a + ${number("n || 'a:' || b")}) % ma;
+       b := (b + ${number("n || 'b:' || a")}) % mb;
+       a := (a + ${number("n || 'c:' || b")}) % ma;
+       b := (b + ${number("n || 'd:' || a")}) % mb;
        RETURN lpad(a::text, h, '0') || lpad(b::text, n - h, '0');
      END`,
   ),
@@ -103,23 +107,27 @@ export const functions: readonly string[] = [
   steps(
     'gl_layout',
     'v text, d text',
-    `DECLARE r text := ''; c text; at int := 0;
+    `DECLARE r text := ''; rest text := v; at int := 1; n int;
      BEGIN
-       IF length(v) = length(d) THEN RETURN d; END IF;
-       FOR i IN 1..length(v) LOOP
-         c := substr(v, i, 1);
-         IF c >= '0' COLLATE "C" AND c <= '9' COLLATE "C" THEN at := at + 1; c := substr(d, at, 1); END IF;
-         r := r || c;
+       IF v !~ '[0-9][^0-9]+[0-9]' AND v ~ '[0-9]$' THEN RETURN left(v, length(v) - length(d)) || d; END IF;
+       WHILE at <= length(d) LOOP
+         n := position('0' in translate(rest, '123456789', '000000000'));
+         r := r || left(rest, n - 1);
+         rest := substr(rest, n);
+         n := length(rest) - length(ltrim(rest, '0123456789'));
+         r := r || substr(d, at, n);
+         rest := substr(rest, n + 1);
+         at := at + n;
        END LOOP;
-       RETURN r;
+       RETURN r || rest;
      END`,
   ),
-  mask('digits', `pg_temp.gl_layout(v, pg_temp.gl_permute(regexp_replace(v, '[^0-9]', '', 'g')))`),
+  mask('digits', `pg_temp.gl_layout(v, pg_temp.gl_permute(${digitsOf('v')}))`),
   // The first digit stays, so that no number gets shorter.
   steps(
     'gl_number',
     'v text',
-    `DECLARE d text := regexp_replace(v, '[^0-9]', '', 'g');
+    `DECLARE d text := ${digitsOf('v')};
      BEGIN
        RETURN pg_temp.gl_layout(v, CASE WHEN length(d) = 1 THEN pg_temp.gl_permute(d) ELSE left(d, 1) || pg_temp.gl_permute(substr(d, 2)) END);
      END`,
@@ -128,7 +136,7 @@ export const functions: readonly string[] = [
   steps(
     'gl_card',
     'v text, room int',
-    `DECLARE d text := regexp_replace(v, '[^0-9]', '', 'g'); n int := length(d); sum int := 0; c int;
+    `DECLARE d text := ${digitsOf('v')}; n int := length(d); sum int := 0; c int;
      BEGIN
        IF n < 3 THEN RETURN pg_temp.gl_digits(v, room); END IF;
        d := left(d, 1) || pg_temp.gl_permute(substr(d, 2, n - 2));
@@ -147,13 +155,13 @@ export const functions: readonly string[] = [
      BEGIN
        IF plain !~ '^[A-Z]{2}[0-9]{2}[0-9A-Z]+$' THEN RETURN pg_temp.gl_digits(v, room); END IF;
        tail := substr(plain, 5);
-       tail := pg_temp.gl_layout(tail, pg_temp.gl_permute(regexp_replace(tail, '[^0-9]', '', 'g')));
+       tail := pg_temp.gl_layout(tail, pg_temp.gl_permute(${digitsOf('tail')}));
        FOR i IN 1..length(tail) + 2 LOOP
          whole := whole || CASE WHEN substr(tail || left(plain, 2), i, 1) ~ '[0-9]' THEN substr(tail || left(plain, 2), i, 1)
            ELSE (ascii(substr(tail || left(plain, 2), i, 1)) - 55)::text END;
        END LOOP;
        rest := 98 - (whole || '00')::numeric % 97;
-       RETURN pg_temp.gl_layout(v, lpad(rest::text, 2, '0') || regexp_replace(tail, '[^0-9]', '', 'g'));
+       RETURN pg_temp.gl_layout(v, lpad(rest::text, 2, '0') || ${digitsOf('tail')});
      END`,
   ),
   // 10.0.0.0/8 (RFC 1918) and fd00::/8 (RFC 4193) belong to nobody.

@@ -21,7 +21,7 @@ export interface Harmless {
 /** Characters that a mask takes, and the least in which masks of different values still differ; undefined: as the value. */
 export const sizes: Record<MaskKind, { full: number; least: number } | undefined> = {
   email: { full: 37, least: 18 },
-  name: { full: 23, least: 8 },
+  name: { full: 22, least: 8 },
   hash: { full: 64, least: 8 },
   text: { full: 16, least: 1 },
   digits: undefined,
