@@ -60,7 +60,11 @@ export async function benchMasking({ people, rounds }: { people: number; rounds:
     await rig.fresh('SELECT 1');
     const { access } = rig.blue;
     // Clusters of tests do not flush.
-    await run(access, ['ALTER SYSTEM SET fsync = on', `ALTER SYSTEM SET max_wal_size = '4GB'`, 'SELECT pg_reload_conf()']);
+    await run(access, [
+      'ALTER SYSTEM SET fsync = on',
+      `ALTER SYSTEM SET max_wal_size = '4GB'`,
+      'SELECT pg_reload_conf()',
+    ]);
     await run(access, [seed(people), 'VACUUM ANALYZE']);
     const size = await withClient(access, 'admin', (client) =>
       client.query<{ bytes: string }>('SELECT pg_database_size(current_database()) AS bytes'),

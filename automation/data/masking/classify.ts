@@ -91,7 +91,12 @@ export const describeSuspect = ({ column, looks, by }: Suspect): string =>
   `${column}: looks like ${looks} by its ${by}`;
 
 /** Pure: what one column looks like. In documents, each path is judged that has no rule. */
-export function judge(table: string, column: Candidate, values: readonly string[], masked: readonly string[]): Suspect[] {
+export function judge(
+  table: string,
+  column: Candidate,
+  values: readonly string[],
+  masked: readonly string[],
+): Suspect[] {
   const name = `${table}.${column.name}`;
   const plain = table.slice(table.indexOf('.') + 1);
   if (column.type === 'json' || column.type === 'jsonb') {
@@ -99,7 +104,11 @@ export function judge(table: string, column: Candidate, values: readonly string[
     for (const text of values) collect(parse(text), [], leaves);
     return [...leaves].flatMap(([path, found]) => {
       if (masked.some((rule) => covers(rule, path))) return [];
-      const suspect = judgeOne(path === '' ? name : `${name} at ${path}`, looksByName(plain, path.split('.').at(-1) ?? ''), found);
+      const suspect = judgeOne(
+        path === '' ? name : `${name} at ${path}`,
+        looksByName(plain, path.split('.').at(-1) ?? ''),
+        found,
+      );
       return suspect === undefined ? [] : [suspect];
     });
   }
@@ -164,7 +173,9 @@ async function sourcesOf(client: pg.Client): Promise<Source[]> {
 
 async function sample(client: pg.Client, { sql, pages }: Source, columns: readonly Candidate[]): Promise<string[][]> {
   const texts = columns.map(({ name, type }) =>
-    type === 'bytea' ? `CASE WHEN ${sqlIdentifier(name)} IS NOT NULL THEN '' END` : `left(${sqlIdentifier(name)}::text, ${characters})`,
+    type === 'bytea'
+      ? `CASE WHEN ${sqlIdentifier(name)} IS NOT NULL THEN '' END`
+      : `left(${sqlIdentifier(name)}::text, ${characters})`,
   );
   // Rows first: what is not taken is neither read from its side table nor sorted.
   const part = pages > samplePages ? ` TABLESAMPLE SYSTEM (${((100 * samplePages) / pages).toFixed(6)})` : '';

@@ -40,7 +40,8 @@ export async function findDerived(
     const table = tables.get(sql);
     if (table === undefined || targets.some((t) => t.table === table && t.column === column)) continue;
     const name = `${table.name}.${column}`;
-    if (harmless.some((h) => h.column === column && (h.table === table.name || table.name.endsWith(`.${h.table}`)))) continue;
+    if (harmless.some((h) => h.column === column && (h.table === table.name || table.name.endsWith(`.${h.table}`))))
+      continue;
     const [, config, ...sources] = parts ?? [];
     if (config === undefined) {
       derived.problems.push(
@@ -57,7 +58,10 @@ export async function findDerived(
     const assignments = derived.assignments.get(table.name) ?? [];
     derived.assignments.set(table.name, [...assignments, { column, value, type: 'tsvector', collation: '' }]);
   }
-  const { objects } = await row<{ objects: number }>(client, 'SELECT count(*)::int AS objects FROM pg_largeobject_metadata');
+  const { objects } = await row<{ objects: number }>(
+    client,
+    'SELECT count(*)::int AS objects FROM pg_largeobject_metadata',
+  );
   if (objects > 0 && !harmless.some((h) => h.table === 'pg_largeobject'))
     derived.problems.push(
       `${objects} large objects: they cannot be masked; if they hold nothing personal, say so in data.harmless as table pg_largeobject, column data`,

@@ -31,10 +31,14 @@ const names: Record<Looks, string> = {
   'an official number':
     'ssn socialsecurity socialsecuritynumber nationalid nationalidnumber passport passportnumber passportno taxid taxnumber steuernummer steuerid ausweisnummer sozialversicherungsnummer codicefiscale cpf bsn pesel personnummer driverslicense drivinglicence licenceplate licenseplate insurancenumber',
   'a bank account': 'iban bankaccount accountnumber bankaccountnumber kontonummer',
-  'a payment card': 'creditcard creditcardnumber cardnumber cardholder kreditkarte kreditkartennummer cartebancaire cvv cvc',
-  'an IP address': 'ipaddress ipaddr remoteaddr remoteip clientip lastip signinip currentsigninip lastsigninip loginip ipadresse adresseip',
-  'a password': 'password passwd passwordhash passworddigest encryptedpassword passwort motdepasse contrasena senha wachtwoord haslo',
-  'a special category': 'diagnosis diagnose medicalrecord bloodtype religion ethnicity sexualorientation politicalopinion',
+  'a payment card':
+    'creditcard creditcardnumber cardnumber cardholder kreditkarte kreditkartennummer cartebancaire cvv cvc',
+  'an IP address':
+    'ipaddress ipaddr remoteaddr remoteip clientip lastip signinip currentsigninip lastsigninip loginip ipadresse adresseip',
+  'a password':
+    'password passwd passwordhash passworddigest encryptedpassword passwort motdepasse contrasena senha wachtwoord haslo',
+  'a special category':
+    'diagnosis diagnose medicalrecord bloodtype religion ethnicity sexualorientation politicalopinion',
 };
 /** Names that mean that only if they are the whole name: `tel`, not `tel_count`. */
 const wholeNames: Partial<Record<Looks, string>> = {
@@ -58,7 +62,10 @@ const whole = dictionary(wholeNames);
 function wordsOf(name: string): string[] {
   const plain = name.normalize('NFD').replaceAll(/\p{M}/gu, '').replaceAll('ß', 'ss').replaceAll('ł', 'l');
   const parted = plain.replaceAll(/([a-z\d])([A-Z])/g, '$1 $2').replaceAll(/([A-Z]+)([A-Z][a-z])/g, '$1 $2');
-  return parted.toLowerCase().split(/[^a-z\d]+/).filter((word) => word !== '');
+  return parted
+    .toLowerCase()
+    .split(/[^a-z\d]+/)
+    .filter((word) => word !== '');
 }
 
 /** What a column, or a key of a document, looks like by its name in this table. */
@@ -78,7 +85,10 @@ export function looksByName(table: string, name: string): Looks | undefined {
 export function canHold(looks: Looks, type: string, category: string): boolean {
   if (looks === 'a date of birth') return category === 'S' || category === 'D' || category === 'A';
   if (looks === 'an IP address') return category === 'S' || category === 'I';
-  if (category === 'N') return ['a phone number', 'an official number', 'a bank account', 'a payment card'].includes(looks) && type !== 'int2';
+  if (category === 'N')
+    return (
+      ['a phone number', 'an official number', 'a bank account', 'a payment card'].includes(looks) && type !== 'int2'
+    );
   return category === 'S' || category === 'A' || (type === 'bytea' && looks === 'a password');
 }
 

@@ -59,7 +59,10 @@ export async function rememberOriginals(client: pg.Client, targets: readonly Tar
 }
 
 /** SQL expression of a column's original values as text; undefined for those that cannot be told from others. */
-export function originalOf({ column, family, array }: Pick<Target, 'column' | 'family' | 'array'>, rule: MaskRule): string | undefined {
+export function originalOf(
+  { column, family, array }: Pick<Target, 'column' | 'family' | 'array'>,
+  rule: MaskRule,
+): string | undefined {
   const name = sqlIdentifier(column);
   if (array) return `unnest(${name}::text[])`;
   if (family === 'json') {
@@ -128,7 +131,14 @@ export async function findOriginals(
 async function places(client: pg.Client, targets: readonly Target[], harmless: readonly Harmless[]): Promise<Place[]> {
   const tables = await tablesOf(client);
   const accepted = new Set(harmless.map((h) => `${tableName(tables, h.table)}.${h.column}`));
-  const columns = await rows<{ table: string; sql: string; column: string; type: string; plain: boolean; only: boolean }>(
+  const columns = await rows<{
+    table: string;
+    sql: string;
+    column: string;
+    type: string;
+    plain: boolean;
+    only: boolean;
+  }>(
     client,
     `SELECT format('%s.%s', n.nspname, c.relname) AS "table", format('%I.%I', n.nspname, c.relname) AS sql, a.attname AS "column",
        coalesce(base.typname, t.typname) AS type, c.relkind = 'r' AS only,

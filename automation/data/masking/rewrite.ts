@@ -88,7 +88,10 @@ async function silence(client: pg.Client, table: Table): Promise<string[]> {
  * Drops the foreign keys over masked columns, because both ends get new values one after the other. Resolves to the statements
  * that create them again, with their comments.
  */
-export async function dropKeys(client: pg.Client, columns: readonly { table: Table; column: string }[]): Promise<string[]> {
+export async function dropKeys(
+  client: pg.Client,
+  columns: readonly { table: Table; column: string }[],
+): Promise<string[]> {
   const keys = await rows<{ table: string; name: string; definition: string; comment: string | null }>(
     client,
     `SELECT DISTINCT k.conrelid::regclass::text AS "table", k.conname AS name, pg_get_constraintdef(k.oid) AS definition, obj_description(k.oid, 'pg_constraint') AS comment
@@ -98,13 +101,10 @@ export async function dropKeys(client: pg.Client, columns: readonly { table: Tab
      WHERE k.contype = 'f' AND k.conparentid = 0`,
     [columns.map((c) => c.table.sql), columns.map((c) => c.column)],
   );
-  for (const { table, name } of keys)
-    await client.query(`ALTER TABLE ${table} DROP CONSTRAINT ${sqlIdentifier(name)}`);
+  for (const { table, name } of keys) await client.query(`ALTER TABLE ${table} DROP CONSTRAINT ${sqlIdentifier(name)}`);
   return keys.flatMap(({ table, name, definition, comment }) => [
     `ALTER TABLE ${table} ADD CONSTRAINT ${sqlIdentifier(name)} ${definition}`,
-    ...(comment === null
-      ? []
-      : [`COMMENT ON CONSTRAINT ${sqlIdentifier(name)} ON ${table} IS ${sqlLiteral(comment)}`]),
+    ...(comment === null ? [] : [`COMMENT ON CONSTRAINT ${sqlIdentifier(name)} ON ${table} IS ${sqlLiteral(comment)}`]),
   ]);
 }
 

@@ -100,7 +100,8 @@ function misfits(target: Target): string[] {
     const least = sizes[rule.with]?.least ?? 0;
     if (rule.with === 'null' && rule.path === undefined && target.required) say('it must not be null');
     if (rule.path !== undefined && (target.family !== 'json' || target.array)) say('only a json column has paths');
-    if (target.array && rule.with !== 'null' && target.family !== 'text') say('of arrays, only those of text are masked');
+    if (target.array && rule.with !== 'null' && target.family !== 'text')
+      say('of arrays, only those of text are masked');
     else if (!kindsOf(target.family).includes(rule.with)) {
       const needs = kindsOf('text').includes(rule.with) ? 'a text column' : 'a date or timestamp';
       say(`${rule.with} needs ${needs}, this one is ${target.type}`);

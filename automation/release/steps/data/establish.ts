@@ -132,5 +132,7 @@ async function fillFromBackup(context: ReleaseContext, access: DatabaseAccess): 
  * of production that both colours and all platforms have, and that staging does not.
  */
 function maskSecret({ router }: Environment): string {
-  return createHmac('sha256', JSON.stringify(router.entry.routeHeaders('blue'))).update('masks').digest('hex');
+  return createHmac('sha256', JSON.stringify(router.entry.routeHeaders('blue')))
+    .update('masks')
+    .digest('hex');
 }

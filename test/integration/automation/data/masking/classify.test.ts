@@ -58,11 +58,15 @@ describe('personal data of a database', () => {
     expect(await suspects(rules, harmless)).to.have.members([seen[1], seen[3], seen[5], seen[7]]);
     const error = await requireClassified(rig.blue.access, rules, harmless).catch((e: unknown) => e);
     expect(error).to.be.instanceOf(OperationError);
-    expect((error as Error).message).to.include('public.people.likes').and.not.to.match(/anna|corp|Vorname/);
+    expect((error as Error).message)
+      .to.include('public.people.likes')
+      .and.not.to.match(/anna|corp|Vorname/);
   });
 
   it('is looked for in bounded time in a large table, from all over it', async () => {
-    await rig.fresh(`CREATE TABLE log (id int, who text); INSERT INTO log SELECT i, CASE WHEN i > 100000 THEN 'user' || i || '@corp.de' ELSE 'nobody' END FROM generate_series(1, 200000) i;`);
+    await rig.fresh(
+      `CREATE TABLE log (id int, who text); INSERT INTO log SELECT i, CASE WHEN i > 100000 THEN 'user' || i || '@corp.de' ELSE 'nobody' END FROM generate_series(1, 200000) i;`,
+    );
     expect(await suspects()).to.deep.equal(['public.log.who: looks like an e-mail address by its values']);
   });
 
@@ -81,10 +85,19 @@ describe('personal data of a database', () => {
     await requireClassified(rig.blue.access, personal, harmless);
     await copyDatabase(rig.blue.access, rig.green.access);
     const unmasked = () => findUnmasked(rig.green.access, rig.blue.access, personal);
-    expect((await unmasked()).map(({ rows, checked }) => rows === checked && rows > 0)).to.deep.equal(personal.map(() => true));
+    expect((await unmasked()).map(({ rows, checked }) => rows === checked && rows > 0)).to.deep.equal(
+      personal.map(() => true),
+    );
     await maskDatabase(rig.green.access, personal, 'a secret', harmless);
-    expect((await unmasked()).map(({ rows, checked }) => rows === 0 && checked > 0)).to.deep.equal(personal.map(() => true));
-    expect(await value(rig.green, `SELECT count(*)::int FROM accounts a JOIN chat_messages c ON c.account_id = a.id WHERE length(c.body) <= 80`)).to.equal(300);
+    expect((await unmasked()).map(({ rows, checked }) => rows === 0 && checked > 0)).to.deep.equal(
+      personal.map(() => true),
+    );
+    expect(
+      await value(
+        rig.green,
+        `SELECT count(*)::int FROM accounts a JOIN chat_messages c ON c.account_id = a.id WHERE length(c.body) <= 80`,
+      ),
+    ).to.equal(300);
   });
 
   it('is compared with the original in every schema and form [G2]', async () => {
@@ -99,7 +112,8 @@ describe('personal data of a database', () => {
       { table: 'crm.people', column: 'cc', with: 'email' },
       { table: 'crm.people', column: 'born', with: 'date' },
     ];
-    const rows = async () => (await findUnmasked(rig.green.access, rig.blue.access, rules)).map((f) => [f.column, f.rows, f.checked]);
+    const rows = async () =>
+      (await findUnmasked(rig.green.access, rig.blue.access, rules)).map((f) => [f.column, f.rows, f.checked]);
     const found = (left: boolean) => [
       ['public.people.email', left ? 50 : 0, 50],
       ...['email', 'meta', 'phone', 'cc'].map((c) => [`crm.people.${c}`, left ? 51 : 0, 51]),

@@ -47,20 +47,29 @@ describe('masked values', () => {
     for (const card of await list('card')) expect(luhn(card), card).to.equal(0);
     expect((await list('card')).map((c) => c[0])).to.deep.equal(['4', '3']);
     for (const iban of await list('iban')) expect(mod97(iban), iban).to.equal(1n);
-    expect(await list('iban')).to.satisfy(([de, gb]: string[]) => /^DE\d\d( \d{4}){4} \d\d$/.test(de ?? '') && /^GB\d\dNWBK\d{14}$/.test(gb ?? ''));
+    expect(await list('iban')).to.satisfy(
+      ([de, gb]: string[]) => /^DE\d\d( \d{4}){4} \d\d$/.test(de ?? '') && /^GB\d\dNWBK\d{14}$/.test(gb ?? ''),
+    );
     expect(await one(`SELECT bool_and(address <<= '10.0.0.0/8' OR address <<= 'fd00::/8') FROM people`)).to.equal(true);
     expect(await one('SELECT masklen(address) FROM people WHERE id = 2')).to.equal(64);
-    expect(await one(`SELECT (SELECT host FROM people WHERE id = 2) = (SELECT host(address) FROM people WHERE id = 1)`)).to.equal(true);
+    expect(
+      await one(`SELECT (SELECT host FROM people WHERE id = 2) = (SELECT host(address) FROM people WHERE id = 1)`),
+    ).to.equal(true);
     expect(await one(`SELECT bool_and(host::inet IS NOT NULL) FROM people`)).to.equal(true);
     const born = await list('born');
     born.forEach((day, at) => {
       const days = (Date.parse(before.born[at] ?? '') - Date.parse(day)) / 86_400_000;
       expect(days).to.be.within(1, 365);
     });
-    expect(await one(`SELECT seen < '2024-05-06 07:08:09Z' AND seen > '2023-05-01' FROM people WHERE id = 1`)).to.equal(true);
+    expect(await one(`SELECT seen < '2024-05-06 07:08:09Z' AND seen > '2023-05-01' FROM people WHERE id = 1`)).to.equal(
+      true,
+    );
     expect(await one(`SELECT seen::text FROM people WHERE id = 2`)).to.equal('infinity');
     const codes = await list('code');
-    expect(codes.map((c) => [c[14], c[19]])).to.deep.equal([['4', '9'], ['7', '8']]);
+    expect(codes.map((c) => [c[14], c[19]])).to.deep.equal([
+      ['4', '9'],
+      ['7', '8'],
+    ]);
     expect(codes).not.to.include(before.code[0]);
     expect((await list('tax')).map((t) => t.length)).to.deep.equal([11, 1]);
     expect(await list('tax')).not.to.include('12345678901');
@@ -87,9 +96,19 @@ describe('masked values', () => {
       return await list('email');
     };
     const first = await masked('a secret');
-    expect(await one('SELECT count(*)::int FROM people p JOIN letters l ON l.to_address = p.email::citext AND l.id = p.id')).to.equal(2);
-    expect(await one('SELECT count(*)::int FROM people p JOIN letters l ON l.id = p.id WHERE lower(p.email) = lower(l.to_address::text) AND lower(p.short) = lower(p.email)')).to.equal(2);
-    expect(await one('SELECT l.copies[1] = p.email AND l.copies[2] IS NULL AND lower(l.copies[3]) = (SELECT lower(email) FROM people WHERE id = 2) AND l.fixed = p.email FROM people p JOIN letters l USING (id) WHERE id = 1')).to.equal(true);
+    expect(
+      await one('SELECT count(*)::int FROM people p JOIN letters l ON l.to_address = p.email::citext AND l.id = p.id'),
+    ).to.equal(2);
+    expect(
+      await one(
+        'SELECT count(*)::int FROM people p JOIN letters l ON l.id = p.id WHERE lower(p.email) = lower(l.to_address::text) AND lower(p.short) = lower(p.email)',
+      ),
+    ).to.equal(2);
+    expect(
+      await one(
+        'SELECT l.copies[1] = p.email AND l.copies[2] IS NULL AND lower(l.copies[3]) = (SELECT lower(email) FROM people WHERE id = 2) AND l.fixed = p.email FROM people p JOIN letters l USING (id) WHERE id = 1',
+      ),
+    ).to.equal(true);
     expect(await masked('a secret')).to.deep.equal(first);
     expect(await masked('another one')).not.to.have.members(first);
   });
@@ -106,9 +125,13 @@ describe('masked values', () => {
       { table: 'people', column: 'name', with: 'name' },
       { table: 'people', column: 'pin', with: 'digits' },
     ]);
-    const counts = await one('SELECT ARRAY[count(DISTINCT email), count(DISTINCT lower(email)), count(DISTINCT phone), count(DISTINCT name), count(DISTINCT pin)]::int[] FROM people');
+    const counts = await one(
+      'SELECT ARRAY[count(DISTINCT email), count(DISTINCT lower(email)), count(DISTINCT phone), count(DISTINCT name), count(DISTINCT pin)]::int[] FROM people',
+    );
     expect(counts).to.deep.equal([5000, 4950, 5000, 2501, 5000]);
-    expect(await one('SELECT min(length(phone)) = 6 AND max(length(phone)) = 6 AND min(pin) >= 1000 FROM people')).to.equal(true);
+    expect(
+      await one('SELECT min(length(phone)) = 6 AND max(length(phone)) = 6 AND min(pin) >= 1000 FROM people'),
+    ).to.equal(true);
   });
 
   it('stay within the lengths of their columns, domains and elements, and equal across them [K6]', async () => {
@@ -124,10 +147,18 @@ describe('masked values', () => {
       { table: 'people', column: 'code', with: 'hash' },
       { table: 'people', column: 'note', with: 'text' },
     ]);
-    expect(await one(`SELECT bool_and(email = copy AND email ~ '^[0-9a-f]{10}@x\\.invalid$') FROM people`)).to.equal(true);
+    expect(await one(`SELECT bool_and(email = copy AND email ~ '^[0-9a-f]{10}@x\\.invalid$') FROM people`)).to.equal(
+      true,
+    );
     expect(await one('SELECT count(DISTINCT email)::int FROM people')).to.equal(200);
-    expect(await one(`SELECT max(length(nick)) = 9 AND max(length(aliases[1])) = 9 AND max(length(note)) = 5 FROM people`)).to.equal(true);
-    expect(await one(`SELECT collation_name FROM information_schema.columns WHERE table_name = 'people' AND column_name = 'note'`)).to.equal('C');
+    expect(
+      await one(`SELECT max(length(nick)) = 9 AND max(length(aliases[1])) = 9 AND max(length(note)) = 5 FROM people`),
+    ).to.equal(true);
+    expect(
+      await one(
+        `SELECT collation_name FROM information_schema.columns WHERE table_name = 'people' AND column_name = 'note'`,
+      ),
+    ).to.equal('C');
   });
 
   it('stand at their paths in documents, whose other parts stay', async () => {
@@ -145,11 +176,22 @@ describe('masked values', () => {
     const email = await one<string>('SELECT email FROM people WHERE id = 1');
     const profile = await one<Record<string, Record<string, unknown>>>('SELECT profile FROM people WHERE id = 1');
     expect(profile['contact']?.['email']).to.equal(email);
-    expect(profile['contact']?.['phones']).to.satisfy((p: string[]) => p.length === 2 && p.every((n) => /^\d{4} \d{6}$/.test(n)) && p[0] !== p[1]);
+    expect(profile['contact']?.['phones']).to.satisfy(
+      (p: string[]) => p.length === 2 && p.every((n) => /^\d{4} \d{6}$/.test(n)) && p[0] !== p[1],
+    );
     expect(profile['age']).to.equal(7);
     expect(profile['friends']).to.deep.equal([{ mail: email, since: 2001 }, { mail: null }]);
-    expect(await one('SELECT log FROM people WHERE id = 1')).to.satisfy((l: { who: string; what: string }[]) => l[0]?.what === 'login' && /^\w{6} \w{15}$/.test(l[0].who));
-    expect(await one('SELECT everything FROM people WHERE id = 1')).to.satisfy((e: { a: unknown[]; b: { c: string } }) => /^[0-9a-f]{64}$/.test(String(e.a[0])) && e.a[1] === 3 && e.a[2] === true && e.a[3] === null && /^[0-9a-f]{64}$/.test(e.b.c));
+    expect(await one('SELECT log FROM people WHERE id = 1')).to.satisfy(
+      (l: { who: string; what: string }[]) => l[0]?.what === 'login' && /^\w{6} \w{15}$/.test(l[0].who),
+    );
+    expect(await one('SELECT everything FROM people WHERE id = 1')).to.satisfy(
+      (e: { a: unknown[]; b: { c: string } }) =>
+        /^[0-9a-f]{64}$/.test(String(e.a[0])) &&
+        e.a[1] === 3 &&
+        e.a[2] === true &&
+        e.a[3] === null &&
+        /^[0-9a-f]{64}$/.test(e.b.c),
+    );
     expect(await one('SELECT everything FROM people WHERE id = 2')).to.match(/^[0-9a-f]{64}$/);
     expect(await one('SELECT email FROM people WHERE id = 3')).to.equal('');
   });

@@ -59,9 +59,14 @@ describe('a column looks personal', () => {
 
   it('at each path of a document that no rule covers', () => {
     const column = { name: 'profile', type: 'jsonb', category: 'U' };
-    const values = [JSON.stringify({ contact: { email: '', x: 'a@corp.de' }, friends: [{ phone: 1 }], age: 7 }), '{"cut off'];
+    const values = [
+      JSON.stringify({ contact: { email: '', x: 'a@corp.de' }, friends: [{ phone: 1 }], age: 7 }),
+      '{"cut off',
+    ];
     const paths = (...masked: string[]) => judge('public.users', column, values, masked).map((s) => s.column);
-    const [email, x, phone] = ['contact.email', 'contact.x', 'friends.phone'].map((p) => `public.users.profile at ${p}`);
+    const [email, x, phone] = ['contact.email', 'contact.x', 'friends.phone'].map(
+      (p) => `public.users.profile at ${p}`,
+    );
     expect(paths()).to.deep.equal([email, x, phone]);
     expect(paths('contact')).to.deep.equal([phone]);
     expect(paths('contact.*', 'friends.*.phone')).to.deep.equal([]);

@@ -100,7 +100,13 @@ describe('policies', () => {
     ['real data outside production', { unmasked: [{ column: 'users.email', rows: 1, checked: 9 }] }, 'fail'],
     [
       'a column that looks personal',
-      { unclassified: { suspects: ['public.users.phone: looks like a phone number by its name'], columns: 12, empty: 0 } },
+      {
+        unclassified: {
+          suspects: ['public.users.phone: looks like a phone number by its name'],
+          columns: 12,
+          empty: 0,
+        },
+      },
       'fail',
     ],
     ['no column at all', { unclassified: { suspects: [], columns: 0, empty: 0 } }, 'inconclusive'],
