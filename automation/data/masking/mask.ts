@@ -9,8 +9,8 @@ import { findDerived } from './derived.ts';
 import { findMisfits, rulesIn, tablesIn } from './fit.ts';
 import { functions, keyOf, keySetting } from './functions.ts';
 import { findOriginals, rememberOriginals } from './residue.ts';
-import { dropKeys, refreshViews, rewriteTable, sizeOf } from './rewrite.ts';
-import type { Harmless, MaskRule } from './rules.ts';
+import { ancestorsOf, dropKeys, refreshViews, rewriteTable, sizeOf } from './rewrite.ts';
+import { dense, type Harmless, type MaskRule } from './rules.ts';
 import { maskExpression, refuse, resolve, type Target } from './targets.ts';
 
 /** Statement timeout, ms: a rewrite or VACUUM of a whole table. */
@@ -103,13 +103,16 @@ async function maskAll(client: pg.Client, rules: readonly MaskRule[], harmless: 
     const own = targets.filter((t) => t.table === table);
     const assignments = own.map((target) => ({ ...target, value: maskExpression(target, targets) }));
     const all = [...assignments, ...(derived.assignments.get(table.name) ?? [])];
-    if ((await rewriteTable(client, table, all)) === 'updated') updated.push(table);
+    const permuted = own.some((t) => t.rules.some((r) => dense.has(r.with)));
+    if ((await rewriteTable(client, table, all, { permuted })) === 'updated') updated.push(table);
   }
   for (const key of keys) await client.query(key);
   const views = await refreshViews(client);
   const left = await findOriginals(client, targets, harmless);
   refuse(left.map((found) => `${found}; give it a rule, or say in data.harmless why it may`));
-  return { masked, updated, analysed: [...tablesIn(targets).map((t) => t.sql), ...views] };
+  const tables = tablesIn(targets);
+  const analysed = [...tables.map((t) => t.sql), ...(await ancestorsOf(client, tables)), ...views];
+  return { masked, updated, analysed };
 }
 
 async function count(client: pg.Client, targets: readonly Target[]): Promise<MaskedColumn[]> {

@@ -13,18 +13,20 @@ export interface Assignment {
 
 /**
  * PostgreSQL does not change the type of a column that a view, a generated column, a trigger, a policy or an heir uses:
- * feature_not_supported, invalid_table_definition.
+ * feature_not_supported, invalid_table_definition, wrong_object_type.
  */
-const inUse = new Set(['0A000', '42P16']);
+const inUse = new Set(['0A000', '42P16', '42809']);
 
 /**
  * Gives columns new values in every row. Changing the type, to the same one, writes the table once and its indexes after
  * it. Where PostgreSQL does not allow that, the rows are updated, and the caller has to remove the old ones by VACUUM FULL.
+ * `permuted`: a new value can be that of a row that is not updated yet, against which a unique index would protest.
  */
 export async function rewriteTable(
   client: pg.Client,
   table: Table,
   assignments: readonly Assignment[],
+  { permuted = false }: { permuted?: boolean } = {},
 ): Promise<'rewritten' | 'updated'> {
   const changes = assignments.map(
     ({ column, value, type, collation }) =>
@@ -41,13 +43,29 @@ export async function rewriteTable(
     }
   }
   const again = await silence(client, table);
-  const columns = assignments.map(({ column }) => sqlIdentifier(column));
-  await client.query(
-    `UPDATE ${fromTable(table)} SET ${assignments.map(({ value }, at) => `${columns[at]} = ${value}`).join(', ')}
-     WHERE num_nonnulls(${columns.join(', ')}) > 0`,
-  );
+  for (const statement of permuted ? replaceRows(table, assignments) : [updateRows(table, assignments)])
+    await client.query(statement);
   for (const statement of again) await client.query(statement);
   return 'updated';
+}
+
+function updateRows(table: Table, assignments: readonly Assignment[]): string {
+  const columns = assignments.map(({ column }) => sqlIdentifier(column));
+  const changes = assignments.map(({ value }, at) => `${columns[at]} = ${value}`);
+  return `UPDATE ${fromTable(table)} SET ${changes.join(', ')} WHERE num_nonnulls(${columns.join(', ')}) > 0`;
+}
+
+/** Takes all rows out before the first one comes back. */
+function replaceRows(table: Table, assignments: readonly Assignment[]): string[] {
+  const columns = table.columns.filter((c) => !c.generated).map((c) => c.name);
+  const values = columns.map((c) => assignments.find((a) => a.column === c)?.value ?? sqlIdentifier(c));
+  const names = columns.map(sqlIdentifier).join(', ');
+  return [
+    `CREATE TEMPORARY TABLE gl_rows (${columns.map((_, at) => `c${at}`).join(', ')}) ON COMMIT DROP AS SELECT ${values.join(', ')} FROM ${fromTable(table)}`,
+    `DELETE FROM ${fromTable(table)}`,
+    `INSERT INTO ${table.sql} (${names}) OVERRIDING SYSTEM VALUE SELECT * FROM gl_rows`,
+    'DROP TABLE gl_rows',
+  ];
 }
 
 /**
@@ -117,6 +135,18 @@ export async function refreshViews(client: pg.Client): Promise<string[]> {
   );
   for (const { name } of views) await client.query(`REFRESH MATERIALIZED VIEW ${name}`);
   return views.map(({ name }) => name);
+}
+
+/** The tables that these inherit from: their statistics cover them. */
+export async function ancestorsOf(client: pg.Client, tables: readonly Table[]): Promise<string[]> {
+  const found = await rows<{ name: string }>(
+    client,
+    `WITH RECURSIVE above AS (SELECT inhparent FROM pg_inherits WHERE inhrelid = ANY ($1::text[]::regclass[])
+       UNION SELECT i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.inhparent)
+     SELECT format('%I.%I', n.nspname, c.relname) AS name FROM above JOIN pg_class c ON c.oid = inhparent JOIN pg_namespace n ON n.oid = c.relnamespace`,
+    [tables.map((t) => t.sql)],
+  );
+  return found.map(({ name }) => name);
 }
 
 /** Bytes that the tables take, with indexes: as much again is needed while they are rewritten, as all of it is one transaction. */

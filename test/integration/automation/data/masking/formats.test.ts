@@ -134,6 +134,24 @@ describe('masked values', () => {
     ).to.equal(true);
   });
 
+  it('stay unique where new values are old ones of other rows, also if a view keeps the table from being rewritten', async () => {
+    await rig.fresh(`CREATE TABLE people (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, pin char(4) UNIQUE, pins text GENERATED ALWAYS AS (pin || '!') STORED, code int UNIQUE);
+      INSERT INTO people (pin, code) SELECT lpad(i::text, 4, '0'), 1000 + i % 9000 + CASE WHEN i > 8999 THEN 10000 ELSE 0 END FROM generate_series(0, 9999) i;
+      CREATE VIEW pins AS SELECT pin, code FROM people; CREATE TABLE doors (id int, pin char(4) REFERENCES people (pin), opened int REFERENCES people);
+      INSERT INTO doors SELECT id, pin, id FROM people;`);
+    await mask([
+      { table: 'people', column: 'pin', with: 'digits' },
+      { table: 'people', column: 'code', with: 'digits' },
+      { table: 'doors', column: 'pin', with: 'digits' },
+    ]);
+    const counts =
+      'count(DISTINCT pin), count(DISTINCT code), count(DISTINCT id), count(*) FILTER (WHERE pins = pin || $$!$$)';
+    expect(await one(`SELECT ARRAY[${counts}]::int[] FROM people`)).to.deep.equal([10_000, 10_000, 10_000, 10_000]);
+    const joined = 'SELECT count(*)::int FROM doors d JOIN people p ON p.pin = d.pin AND p.id = d.opened';
+    expect(await one(joined)).to.equal(10_000);
+    expect(await one(`SELECT count(*)::int FROM people WHERE pin::int = id - 1`)).to.be.lessThan(20);
+  });
+
   it('stay within the lengths of their columns, domains and elements, and equal across them [K6]', async () => {
     await rig.fresh(`CREATE DOMAIN short AS varchar(20) NOT NULL; CREATE DOMAIN shorter AS short; CREATE DOMAIN names AS varchar(12)[];
       CREATE TABLE people (id int PRIMARY KEY, email short, copy text, other shorter, aliases names, nick varchar(9), code char(10) UNIQUE, note varchar(5) COLLATE "C");
