@@ -15,6 +15,8 @@ const values = 10_000;
 const searched = 20_000;
 /** Pages above which a table is sampled rather than read: 16 MB. */
 const wholePages = 2_000;
+/** Characters of a value that are searched: a document may have megabytes. */
+const characters = 10_000;
 /** Characters from which a value is looked for. A shorter one is found by chance. */
 const least = { value: 6, text: 20, digits: 10, word: 4 };
 /** Ordinary words are found by chance: so many different ones, or all, are a finding. An address or a number is one alone. */
@@ -38,10 +40,13 @@ export async function rememberOriginals(client: pg.Client, targets: readonly Tar
       const value = originalOf(target, rule);
       if (value === undefined) continue;
       const source = sqlLiteral(nameOf(target));
+      // A text that occurs twice is a phrase of the application, such as a greeting.
+      const text = rule.with === 'text';
       await client.query(
-        `WITH found AS (SELECT DISTINCT btrim(lower(v)) AS v FROM (SELECT ${value} AS v FROM ${from}) t WHERE v IS NOT NULL LIMIT ${values})
+        `WITH found AS (SELECT btrim(lower(v)) AS v FROM (SELECT ${value} AS v FROM ${from}) t WHERE v IS NOT NULL
+           GROUP BY 1 ${text ? 'HAVING count(*) = 1' : ''} LIMIT ${values})
          INSERT INTO gl_originals
-         SELECT v, ${source}, '${rule.with}', v ~ '@' OR length(v) >= 8 AND v ~ '[^[:alpha:]]' FROM found WHERE length(v) >= ${rule.with === 'text' ? least.text : least.value}
+         SELECT v, ${source}, '${rule.with}', ${text ? 'false' : `v ~ '@' OR length(v) >= 8 AND v ~ '[^[:alpha:]]'`} FROM found WHERE length(v) >= ${text ? least.text : least.value}
          ${
            dense.has(rule.with)
              ? `UNION ALL SELECT d, ${source}, 'number', true FROM found CROSS JOIN LATERAL regexp_replace(v, '[^0-9]', '', 'g') d WHERE length(d) >= ${least.digits}`
@@ -67,7 +72,7 @@ export function originalOf(
   if (array) return `unnest(${name}::text[])`;
   if (family === 'json') {
     const steps = (rule.path ?? '').split('.').map((key) => (key === '*' ? '.*' : `.${JSON.stringify(key)}`));
-    const path = rule.path === undefined ? '$.**' : `$${steps.join('')}`;
+    const path = `$${rule.path === undefined ? '' : steps.join('')}.** ? (@.type() == "string")`;
     return `jsonb_path_query(${name}::jsonb, ${sqlLiteral(path)}) #>> '{}'`;
   }
   return ['text', 'uuid', 'inet', 'number'].includes(family) ? `${name}::text` : undefined;
@@ -160,7 +165,11 @@ async function places(client: pg.Client, targets: readonly Target[], harmless: r
       name: `${table}.${column}`,
       from: `(SELECT ${name} AS c FROM ${from} WHERE ${name} IS NOT NULL LIMIT ${searched}) s`,
       tokens:
-        type === 'tsvector' ? 'unnest(tsvector_to_array(c))' : plain ? 'lower(c::text)' : 'pg_temp.gl_tokens(c::text)',
+        type === 'tsvector'
+          ? 'unnest(tsvector_to_array(c))'
+          : plain
+            ? 'lower(c::text)'
+            : `pg_temp.gl_tokens(left(c::text, ${characters}))`,
       words: type === 'tsvector' && targets.some((t) => t.table.name === table),
     });
   }

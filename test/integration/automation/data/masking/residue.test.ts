@@ -94,6 +94,24 @@ describe('masking leaves nothing behind', () => {
     ).to.equal(300);
   });
 
+  it('and takes neither phrases, short words, numbers of its own nor other kinds of text for copies [K7]', async () => {
+    await rig.fresh(`CREATE TABLE people (id int PRIMARY KEY, name text, said text, pin text, meta jsonb); CREATE TABLE texts (id int, body text, name text, n bigint);
+      INSERT INTO people SELECT i, (ARRAY['Rose', 'Penny', 'Anna Miller'])[1 + i % 3], CASE WHEN i % 2 = 0 THEN 'How can I help you today?' ELSE 'I would like ' || i END, lpad(i::text, 4, '0'), jsonb_build_object('n', 1000000 + i, 's', 'text ' || i) FROM generate_series(1, 300) i;
+      INSERT INTO texts SELECT i, 'How can I help you today?', (ARRAY['Rose', 'Penny', 'Anna'])[1 + i % 3], i FROM generate_series(1, 300) i;`);
+    const rules: MaskRule[] = [
+      { table: 'people', column: 'name', with: 'name' },
+      { table: 'people', column: 'said', with: 'text' },
+      { table: 'people', column: 'pin', with: 'digits' },
+      { table: 'people', column: 'meta', with: 'hash' },
+    ];
+    expect(await refused(rules)).to.equal('');
+    await rig.run(rig.blue, `INSERT INTO texts (body) VALUES ('Anna Miller')`);
+    expect(await refused(rules)).to.equal('');
+    await rig.fresh(`CREATE TABLE people (id int PRIMARY KEY, said text); CREATE TABLE log (line text);
+      INSERT INTO people SELECT i, 'My address is street ' || i FROM generate_series(1, 300) i; INSERT INTO log SELECT said FROM people;`);
+    expect(await refused([rules[1] as MaskRule])).to.include('public.log.line: it holds values of public.people.said');
+  });
+
   it('in large objects: these are refused until they are declared harmless [K7]', async () => {
     await rig.fresh(
       `CREATE TABLE people (id int PRIMARY KEY, email text); INSERT INTO people VALUES (1, 'anna@corp.example'); SELECT lo_from_bytea(0, 'x');`,
