@@ -42,11 +42,15 @@ function reportTwice<T>(
 export const uniqueNames = (all: readonly Unsure<{ name: string }>[], ctx: Context): void =>
   reportTwice(ctx, all, (item) => item?.name, ['name'], 'the name');
 
-export const uniqueMasks = (all: readonly Unsure<{ table: string; column: string }>[], ctx: Context): void =>
+export const uniqueMasks = (
+  all: readonly Unsure<{ table: string; column: string; path?: string | undefined }>[],
+  ctx: Context,
+): void =>
   reportTwice(
     ctx,
     all,
-    (rule) => rule?.table && rule.column && `${rule.table}.${rule.column}`,
+    (rule) =>
+      rule?.table && rule.column && `${rule.table}.${rule.column}${rule.path === undefined ? '' : ` at ${rule.path}`}`,
     ['column'],
     'the column',
   );

@@ -48,7 +48,14 @@ export const seconds = (fallback: number, max = 86_400) => z.number().int().min(
 /** A share from 0 to 1: 0.001 is 0.1 %. */
 export const share = z.number().min(0).max(1);
 
-export const sqlIdentifier = z.string().regex(/^[a-z_][a-z0-9_]*$/, 'give a plain lower-case SQL name');
+const sqlName = String.raw`[\p{L}_][\p{L}\p{N}_$ -]*`;
+/** As the catalog has it: `Users` is another table than `users`. */
+export const columnName = z
+  .string()
+  .regex(new RegExp(`^${sqlName}$`, 'u'), 'give the name of a column, without quotes');
+export const tableName = z
+  .string()
+  .regex(new RegExp(`^(${sqlName}\\.)?${sqlName}$`, 'u'), 'give the name of a table, such as users or crm.users');
 
 export const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'write a time such as 22:00');
 

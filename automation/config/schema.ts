@@ -2,73 +2,15 @@ import { z } from 'zod';
 import { platformNames, type PlatformName } from '../../infra/model.ts';
 import * as rule from './rules.ts';
 import { fitsAws, aws } from './schema-aws.ts';
-import { expiry, name, seconds, share, sqlIdentifier, timeOfDay, timeZone, webUrl } from './scalars.ts';
+import { expiry, name, seconds, share, timeOfDay, timeZone, webUrl } from './scalars.ts';
 import { application, environments } from './schema-application.ts';
 import { load, security, synthetic, tests } from './schema-checks.ts';
+import { data } from './schema-data.ts';
 
 /**
  * The schema of a release definition, with `schema-*.ts`. Types, defaults, messages and the documentation of every key
  * come from it. Unknown keys are errors.
  */
-
-const maskRule = z.strictObject({
-  table: sqlIdentifier.meta({ description: 'table', examples: ['users'] }),
-  column: sqlIdentifier.meta({ description: 'column with personal data', examples: ['email'] }),
-  with: z.enum(['email', 'name', 'text', 'hash', 'null']).meta({
-    description: 'email, name, text: plausible and stable; hash: keeps equality; null: removed',
-    examples: ['email'],
-  }),
-});
-
-const invariant = z.strictObject({
-  name: name.meta({ description: 'unique name', examples: ['orders-have-users'] }),
-  sql: z
-    .string()
-    .min(1)
-    .meta({
-      description: 'returns rows where the invariant is broken; none is good',
-      examples: ['SELECT o.id FROM orders o LEFT JOIN users u ON u.id = o.user_id WHERE u.id IS NULL'],
-    }),
-});
-
-const data = z
-  .strictObject({
-    invariants: z
-      .array(invariant)
-      .superRefine(rule.uniqueNames, rule.evenIfBroken)
-      .default([])
-      .describe('conditions that must always hold in the data'),
-    personal: z
-      .array(maskRule)
-      .superRefine(rule.uniqueMasks, rule.evenIfBroken)
-      .default([])
-      .describe('columns with personal data, and how they are masked outside production'),
-    ledger: z
-      .strictObject({
-        sql: z
-          .string()
-          .includes('$1', 'use $1, the acknowledged keys')
-          .meta({
-            description: 'gets the acknowledged keys as $1 (text[]); returns (key text, copies int) for those found',
-            examples: ['SELECT key, count(*)::int AS copies FROM writes WHERE key = ANY($1) GROUP BY key'],
-          }),
-        counters: z
-          .string()
-          .includes('$1', 'use $1, the names of the counters')
-          .optional()
-          .meta({
-            description:
-              'gets the names of the counters that acknowledged writes incremented as $1 (text[]); returns (counter text, value bigint) for those found',
-            examples: ['SELECT name AS counter, value FROM counters WHERE name = ANY($1)'],
-          }),
-      })
-      .optional()
-      .meta({ description: 'how the writes of the synthetic traffic are looked up in the database', active: true }),
-    maxLagSeconds: z.number().min(0).max(3600).default(5).describe('replication lag up to which a cutover may begin'),
-    backupRetention: z.number().int().min(1).max(365).default(7).describe('backups kept'),
-  })
-  .prefault({})
-  .describe('properties of the data');
 
 const slo = z
   .strictObject({

@@ -15,6 +15,8 @@ export interface PolicyFacts {
   publicPorts?: number[] | undefined;
   /** Per personal column: values checked, and how many are not masked. Undefined: not checked. */
   unmasked?: { column: string; rows: number; checked: number }[] | undefined;
+  /** Columns of production that look personal and are not classified, out of how many. Undefined: not checked. */
+  unclassified?: { suspects: string[]; columns: number; empty: number } | undefined;
   /** Whether the volume under the data is encrypted; undefined: the platform cannot tell. */
   volumeEncrypted?: boolean | undefined;
 }
@@ -104,6 +106,17 @@ const maskedOutsideProduction: Policy = ({ unmasked }) => {
   });
 };
 
+/** A column that looks personal has to be masked, or declared harmless with a reason. */
+const classifiedPersonalData: Policy = ({ unclassified }) => {
+  if (unclassified === undefined) return [];
+  const { suspects, columns, empty } = unclassified;
+  const [name, wanted] = ['columns that look personal', 'all in data.personal or data.harmless'];
+  if (columns === 0) return [{ name, measured: 'no column to check', wanted, verdict: 'inconclusive' }];
+  const measured = `none of ${columns} columns is left out${empty === 0 ? '' : `; ${empty} are empty and were judged by name alone`}`;
+  const todo = 'Mask each in data.personal, or say in data.harmless why it is not personal.';
+  return [check(name, wanted, suspects.length === 0 ? measured : suspects.join('; '), suspects.length === 0, todo)];
+};
+
 /** Returns nothing if the platform cannot tell: encryption by the disk or by the host is not visible to the machine. */
 const encryptedAtRest: Policy = ({ volumeEncrypted }) => {
   const [name, wanted] = ['data at rest', 'on an encrypted volume'];
@@ -125,7 +138,7 @@ export const localPolicies: readonly Policy[] = [
 export const cloudPolicies: readonly Policy[] = [encryptedConnections, scramPasswords];
 
 /** For environments that hold personal data. */
-export const privacyPolicies: readonly Policy[] = [maskedOutsideProduction];
+export const privacyPolicies: readonly Policy[] = [maskedOutsideProduction, classifiedPersonalData];
 
 /** Judges facts by `policies`, and the resources of the stacks by the rules of the policy pack. */
 export function policiesGate(options: {

@@ -2,7 +2,8 @@ import { stackKinds, type EnvironmentName } from '../../../infra/model.ts';
 import { parity } from '../../../infra/policies/parity.ts';
 import type { Platform } from '../../../infra/platform/platform.ts';
 import { row, rows, withClient } from '../../data/connect.ts';
-import { findUnmasked } from '../../data/masking/mask.ts';
+import { classify, describeSuspect } from '../../data/masking/classify.ts';
+import { findUnmasked } from '../../data/masking/unmasked.ts';
 import type { Gate } from '../../journal/verdict.ts';
 import {
   cloudPolicies,
@@ -69,17 +70,24 @@ async function readFacts(context: ReleaseContext, name: EnvironmentName): Promis
     const { value } = await row<{ value: string }>(client, `SELECT current_setting('password_encryption') AS value`);
     return { databaseConnections: { encrypted: count(true), plain: count(false) }, passwordEncryption: value };
   });
-  return { ...(await environment.audit()), ...database, unmasked: await unmasked(context, name) };
+  return { ...(await environment.audit()), ...database, ...(await personalData(context, name)) };
 }
 
-/** Undefined where the rules for personal data outside production do not apply: no rule, or nothing came from there. */
-async function unmasked(context: ReleaseContext, name: EnvironmentName): Promise<PolicyFacts['unmasked']> {
-  const { personal } = context.definition.data;
+/** Nothing where the rules for personal data outside production do not apply: nothing came from there. */
+async function personalData(
+  context: ReleaseContext,
+  name: EnvironmentName,
+): Promise<Pick<PolicyFacts, 'unmasked' | 'unclassified'>> {
+  const { personal, harmless } = context.definition.data;
   const production = name === 'production' ? undefined : await readLive(context.engine, 'production');
-  if (production === undefined || personal.length === 0) return undefined;
+  if (production === undefined) return {};
   const [outside, inside] = [await context.connect(name), await context.connect('production')];
   const { live } = await situation(context, name);
-  if (live === undefined || (await inside.backups.list()).length === 0) return undefined;
+  if (live === undefined || (await inside.backups.list()).length === 0) return {};
   const [copy, original] = [await outside.databases.of(live), await inside.databases.of(production.colour)];
-  return findUnmasked(copy, original, personal);
+  const { suspects, columns, empty } = await classify(original, personal, harmless);
+  return {
+    unclassified: { suspects: suspects.map(describeSuspect), columns, empty },
+    ...(personal.length > 0 && { unmasked: await findUnmasked(copy, original, personal) }),
+  };
 }

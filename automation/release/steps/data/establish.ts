@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { join } from 'node:path';
 import { messageOf } from '../../../../infra/lib/errors.ts';
 import { other, type Artefact, type Colour, type EnvironmentName } from '../../../../infra/model.ts';
@@ -7,6 +8,7 @@ import type { Environment } from '../../../../infra/platform/environment.ts';
 import { grantWrites } from '../../../../infra/application/roles.ts';
 import { withClient } from '../../../data/connect.ts';
 import { copyDatabase } from '../../../data/schema.ts';
+import { requireClassified } from '../../../data/masking/classify.ts';
 import { maskDatabase } from '../../../data/masking/mask.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import type { Step } from '../../context/stage.ts';
@@ -107,17 +109,30 @@ async function newestSound(context: ReleaseContext, backups: Backups): Promise<B
  */
 async function fillFromBackup(context: ReleaseContext, access: DatabaseAccess): Promise<boolean> {
   if (!(await context.engine.exists('production', 'traffic'))) return false;
-  const { backups } = await context.connect('production');
+  const production = await context.connect('production');
+  const { backups } = production;
   const latest = await newestSound(context, backups);
   if (latest === undefined) return false;
   await context.act('masked-data', `restore backup ${latest.id}, mask personal data, copy it to staging`, async () => {
     const scratch = await backups.restore(latest);
     try {
-      await maskDatabase(scratch.access, context.definition.data.personal);
+      const { personal, harmless } = context.definition.data;
+      await requireClassified(scratch.access, personal, harmless);
+      await maskDatabase(scratch.access, personal, maskSecret(production), harmless);
       await copyDatabase(scratch.access, access);
     } finally {
       await scratch.dispose();
     }
   });
   return true;
+}
+
+/**
+ * The secret of the masks: the same in every release, so that a person has the same mask again. It is derived from the one secret
+ * of production that both colours and all platforms have, and that staging does not.
+ */
+function maskSecret({ router }: Environment): string {
+  return createHmac('sha256', JSON.stringify(router.entry.routeHeaders('blue')))
+    .update('masks')
+    .digest('hex');
 }

@@ -300,7 +300,20 @@ const cases: [string, (draft: Draft) => void, string][] = [
   [
     'SQL in the name of a column',
     (d) => (d.data.personal = [{ table: 'users; DROP TABLE users', column: 'email', with: 'email' }]),
-    'data.personal[0].table: found "users; DROP TABLE users"; give a plain lower-case SQL name',
+    'data.personal[0].table: found "users; DROP TABLE users"; give the name of a table, such as users or crm.users',
+  ],
+  [
+    'a path of a document that is masked twice',
+    (d) => {
+      const at = { table: 'crm.users', column: 'profile', path: 'contact.email', with: 'email' } as const;
+      d.data.personal = [at, { ...at, path: 'contact.phone', with: 'digits' }, { ...at, with: 'hash' }];
+    },
+    'data.personal[2].column: the column "crm.users.profile at contact.email" is already at [0]',
+  ],
+  [
+    'a harmless column without a reason',
+    (d) => (d.data.harmless = [{ table: 'Products', column: 'display name', reason: 'no' }]),
+    'data.harmless[0].reason: found "no"; give at least 10 characters',
   ],
   ['a ledger without $1', (d) => (d.data.ledger = { sql: 'SELECT 1' }), 'data.ledger.sql: found "SELECT 1"; use $1'],
   [

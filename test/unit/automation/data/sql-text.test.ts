@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import { connectionInfo } from '../../../../automation/data/replication/subscription.ts';
 import { rowHash } from '../../../../automation/data/comparison/row-hash.ts';
-import { maskExpression } from '../../../../automation/data/masking/mask.ts';
 import { refusalOf } from '../../../../automation/data/migrations/refusals.ts';
 import { splitStatements } from '../../../../automation/data/migrations/statements.ts';
 
@@ -95,20 +94,5 @@ describe('the hash of a row', () => {
       `ROW("id", "mood"::text COLLATE "C", "name"::text COLLATE "C", "size"::text COLLATE "C"), 0), 0)`;
     expect(rowHash(mine, theirs)).to.equal(hashed);
     expect(rowHash(theirs, mine), 'whatever the order of the columns').to.equal(hashed);
-  });
-});
-
-describe('the expression of a mask', () => {
-  it('keeps to the length of the column', () => {
-    const rule = { table: 't', column: 'a', with: 'hash' } as const;
-    expect(maskExpression({ rule, column: 'a', limit: 20, uuid: false })).to.match(
-      /^left\(encode\(sha256\(.*\), 20\)$/,
-    );
-    expect(maskExpression({ rule: { ...rule, with: 'null' }, column: 'a', limit: undefined, uuid: false })).to.equal(
-      'NULL',
-    );
-    expect(maskExpression({ rule, column: 'we"ird', limit: undefined, uuid: true }))
-      .to.include('"we""ird"::text')
-      .and.to.match(/::uuid$/);
   });
 });

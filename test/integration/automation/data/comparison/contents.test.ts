@@ -3,7 +3,8 @@ import { compareDatabases, openSnapshot } from '../../../../../automation/data/c
 import { withClient } from '../../../../../automation/data/connect.ts';
 import { checkInvariants } from '../../../../../automation/data/comparison/invariants.ts';
 import { checkCounters, checkLedger } from '../../../../../automation/data/comparison/ledger.ts';
-import { maskDatabase, type MaskRule } from '../../../../../automation/data/masking/mask.ts';
+import { maskDatabase } from '../../../../../automation/data/masking/mask.ts';
+import type { MaskRule } from '../../../../../automation/data/masking/rules.ts';
 import { OperationError } from '../../../../../infra/lib/errors.ts';
 import { createRig, schemaV1, value, type Rig } from '../rig.ts';
 

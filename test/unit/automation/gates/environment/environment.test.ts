@@ -82,6 +82,7 @@ describe('policies', () => {
     listeners: ['127.0.0.1:5432', '0.0.0.0:8443'],
     publicPorts: [8443],
     unmasked: [{ column: 'users.email', rows: 0, checked: 9 }],
+    unclassified: { suspects: [], columns: 12, empty: 3 },
     volumeEncrypted: true,
   };
   const judged = (change: PolicyFacts) =>
@@ -97,6 +98,18 @@ describe('policies', () => {
     ['an open database', { listeners: ['0.0.0.0:5432'] }, 'fail'],
     ['an open database on IPv6', { listeners: ['[::]:5432'] }, 'fail'],
     ['real data outside production', { unmasked: [{ column: 'users.email', rows: 1, checked: 9 }] }, 'fail'],
+    [
+      'a column that looks personal',
+      {
+        unclassified: {
+          suspects: ['public.users.phone: looks like a phone number by its name'],
+          columns: 12,
+          empty: 0,
+        },
+      },
+      'fail',
+    ],
+    ['no column at all', { unclassified: { suspects: [], columns: 0, empty: 0 } }, 'inconclusive'],
     ['no value to check', { unmasked: [{ column: 'users.email', rows: 0, checked: 0 }] }, 'inconclusive'],
     ['an unencrypted volume', { volumeEncrypted: false }, 'fail'],
     ['a volume that nobody can tell of', { volumeEncrypted: undefined }, 'pass'],

@@ -1,0 +1,164 @@
+/**
+ * What personal data looks like: names of columns in eight languages, and formats of values. Pure. The names are those that the
+ * dictionaries of the field have (HIPAA's identifiers, special categories of Article 9 GDPR) and their translations.
+ */
+
+export type Looks =
+  | 'an e-mail address'
+  | 'a name of a person'
+  | 'a phone number'
+  | 'a postal address'
+  | 'a date of birth'
+  | 'an official number'
+  | 'a bank account'
+  | 'a payment card'
+  | 'an IP address'
+  | 'a password'
+  | 'a special category';
+
+/** Column names, without separators. */
+const names: Record<Looks, string> = {
+  'an e-mail address':
+    'email emails emailaddress mailaddress emailadresse courriel adresseemail correoelectronico correo epost eposta adresemail',
+  'a name of a person':
+    'firstname lastname surname fullname givenname familyname middlename maidenname realname displayname contactname customername username nickname vorname nachname familienname benutzername prenom nomdefamille apellido apellidos cognome sobrenome voornaam achternaam imie nazwisko forename',
+  'a phone number':
+    'phone phonenumber phonenumbers telephone telephonenumber mobilephone mobilenumber cellphone fax faxnumber telefon telefonnummer handynummer mobilnummer telefono telefone telefoon telefoonnummer movil celular msisdn',
+  'a postal address':
+    'streetaddress streetname postaladdress homeaddress billingaddress shippingaddress deliveryaddress addressline address1 address2 postcode postalcode zipcode strasse hausnummer plz postleitzahl anschrift adresse codepostal codigopostal calle direccion indirizzo endereco straat ulica kodpocztowy',
+  'a date of birth':
+    'birthdate birthday dateofbirth dob birthyear birth geburtsdatum geburtstag datenaissance datedenaissance fechanacimiento fechadenacimiento datanascita datadinascita datanascimento geboortedatum dataurodzenia',
+  'an official number':
+    'ssn socialsecurity socialsecuritynumber nationalid nationalidnumber passport passportnumber passportno taxid taxnumber steuernummer steuerid ausweisnummer sozialversicherungsnummer codicefiscale cpf bsn pesel personnummer driverslicense drivinglicence licenceplate licenseplate insurancenumber',
+  'a bank account': 'iban bankaccount accountnumber bankaccountnumber kontonummer',
+  'a payment card':
+    'creditcard creditcardnumber cardnumber cardholder kreditkarte kreditkartennummer cartebancaire cvv cvc',
+  'an IP address':
+    'ipaddress ipaddr remoteaddr remoteip clientip lastip signinip currentsigninip lastsigninip loginip ipadresse adresseip',
+  'a password':
+    'password passwd passwordhash passworddigest encryptedpassword passwort motdepasse contrasena senha wachtwoord haslo',
+  'a special category':
+    'diagnosis diagnose medicalrecord bloodtype religion ethnicity sexualorientation politicalopinion',
+};
+/** Names that mean that only if they are the whole name: `tel`, not `tel_count`. */
+const wholeNames: Partial<Record<Looks, string>> = {
+  'an e-mail address': 'mail',
+  'a name of a person': 'nom nombre naam',
+  'a phone number': 'tel mobile cell handy mobil portable',
+  'a postal address': 'address street zip rue',
+  'a date of birth': 'born',
+  'an IP address': 'ip',
+};
+/** Tables whose column `name` is a person's. */
+const persons =
+  /^(users?|accounts?|people|persons?|customers?|members?|employees?|staff|patients?|students?|learners?|contacts?|clients?|guests?|authors?|kunden?|mitarbeiter|personen|benutzer|utilisateurs?|usuarios?|clientes?|clienti|utenti|klanten|gebruikers|klienci)$/;
+
+const dictionary = (of: Partial<Record<Looks, string>>): Map<string, Looks> =>
+  new Map(Object.entries(of).flatMap(([looks, list]) => list.split(' ').map((name) => [name, looks as Looks])));
+const anywhere = dictionary(names);
+const whole = dictionary(wholeNames);
+
+/** The words of a name: `lastSignIn_IP` has `last`, `sign`, `in`, `ip`. */
+function wordsOf(name: string): string[] {
+  const plain = name.normalize('NFD').replaceAll(/\p{M}/gu, '').replaceAll('ß', 'ss').replaceAll('ł', 'l');
+  const parted = plain.replaceAll(/([a-z\d])([A-Z])/g, '$1 $2').replaceAll(/([A-Z]+)([A-Z][a-z])/g, '$1 $2');
+  return parted
+    .toLowerCase()
+    .split(/[^a-z\d]+/)
+    .filter((word) => word !== '');
+}
+
+/** What a column, or a key of a document, looks like by its name in this table. */
+export function looksByName(table: string, name: string): Looks | undefined {
+  const words = wordsOf(name);
+  const joined = words.join('');
+  if (joined === 'name' && persons.test(wordsOf(table).at(-1) ?? '')) return 'a name of a person';
+  for (let from = 0; from < words.length; from++)
+    for (let to = words.length; to > from; to--) {
+      const found = anywhere.get(words.slice(from, to).join(''));
+      if (found !== undefined) return found;
+    }
+  return whole.get(joined);
+}
+
+/** Whether a type can hold that: `email_sent_at` is no address. */
+export function canHold(looks: Looks, type: string, category: string): boolean {
+  if (looks === 'a date of birth') return category === 'S' || category === 'D' || category === 'A';
+  if (looks === 'an IP address') return category === 'S' || category === 'I';
+  if (category === 'N')
+    return (
+      ['a phone number', 'an official number', 'a bank account', 'a payment card'].includes(looks) && type !== 'int2'
+    );
+  return category === 'S' || category === 'A' || (type === 'bytea' && looks === 'a password');
+}
+
+/** Domains that nobody can own (RFC 2606, RFC 6761). */
+const reserved = /(^|\.)(example|test|invalid|localhost|example\.(com|net|org))$/i;
+const address = /[^\s@"'<>,;:(){}=]+@([a-z\d-]+(?:\.[a-z\d-]+)*\.[a-z]{2,})\b/i;
+
+interface Format {
+  looks: Looks;
+  matches: (value: string) => boolean;
+  /** Share of the sampled values from which a column is one of these. Digits alone are often something else. */
+  share: number;
+}
+
+const formats: readonly Format[] = [
+  {
+    looks: 'an e-mail address',
+    matches: (value) => {
+      const domain = address.exec(value)?.[1];
+      return domain !== undefined && !reserved.test(domain);
+    },
+    share: 0.02,
+  },
+  { looks: 'a bank account', matches: isIban, share: 0.1 },
+  { looks: 'a payment card', matches: isCard, share: 0.5 },
+  { looks: 'an IP address', matches: isPublicIp, share: 0.5 },
+  {
+    looks: 'a phone number',
+    matches: (value) => /^(\+|00|\(0?\d|0\d{1,4}[ /-])[\d ()/.-]{6,20}$/.test(value) && digitsOf(value).length >= 8,
+    share: 0.5,
+  },
+];
+
+/** What values look like, if enough of them do. Empty ones count as none. */
+export function looksByValues(values: readonly string[]): Looks | undefined {
+  const filled = values.map((v) => v.trim()).filter((v) => v !== '');
+  return formats.find(({ matches, share }) => {
+    const hits = filled.filter(matches).length;
+    return hits > 0 && hits >= share * filled.length;
+  })?.looks;
+}
+
+const digitsOf = (value: string): string => value.replaceAll(/\D/g, '');
+
+function isIban(value: string): boolean {
+  const plain = value.replaceAll(' ', '').toUpperCase();
+  if (!/^[A-Z]{2}\d{2}[A-Z\d]{11,30}$/.test(plain)) return false;
+  const moved = plain.slice(4) + plain.slice(0, 4);
+  let rest = 0;
+  for (const c of moved) {
+    const part = /\d/.test(c) ? c : String(c.charCodeAt(0) - 55);
+    rest = Number(`${rest}${part}`) % 97;
+  }
+  return rest === 1;
+}
+
+/** 13 to 19 digits that begin like a card's and end with Luhn's. */
+function isCard(value: string): boolean {
+  if (!/^[3-6][\d -]{12,22}$/.test(value)) return false;
+  const digits = [...digitsOf(value)].reverse().map(Number);
+  if (digits.length < 13 || digits.length > 19) return false;
+  const sum = digits.reduce((all, d, at) => all + (at % 2 === 0 ? d : d > 4 ? 2 * d - 9 : 2 * d), 0);
+  return sum % 10 === 0;
+}
+
+function isPublicIp(value: string): boolean {
+  const four = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(\/\d+)?$/.exec(value)?.slice(1, 5).map(Number);
+  if (four === undefined) return /^[23][\da-f]{0,3}:[\da-f:]{4,}(\/\d+)?$/i.test(value);
+  const [a = 0, b = 0] = four;
+  const own = a === 10 || a === 127 || a === 0 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168);
+  // Numbers below are versions of software more often.
+  return !own && a >= 11 && four.every((n) => n < 256);
+}

@@ -1,0 +1,75 @@
+import { expect } from 'chai';
+import { judge } from '../../../../../automation/data/masking/classify.ts';
+import { looksByName, looksByValues } from '../../../../../automation/data/masking/identifiers.ts';
+
+describe('a column looks personal', () => {
+  for (const [table, column, looks] of [
+    ['users', 'email', 'an e-mail address'],
+    ['orders', 'billing_email', 'an e-mail address'],
+    ['Kunden', 'EMailAdresse', 'an e-mail address'],
+    ['people', 'Prénom', 'a name of a person'],
+    ['hr_employees', 'name', 'a name of a person'],
+    ['klanten', 'achternaam', 'a name of a person'],
+    ['cliente', 'teléfono', 'a phone number'],
+    ['kunden', 'straße', 'a postal address'],
+    ['users', 'lastSignInIP', 'an IP address'],
+    ['mitarbeiter', 'geburtsdatum', 'a date of birth'],
+    ['x', 'date_of_birth', 'a date of birth'],
+    ['cidadao', 'cpf', 'an official number'],
+    ['osoby', 'PESEL', 'an official number'],
+    ['x', 'encrypted_password', 'a password'],
+    ['x', 'tel', 'a phone number'],
+    ['products', 'name', undefined],
+    ['x', 'tel_count', undefined],
+    ['lessons', 'title', undefined],
+    ['x', 'description', undefined],
+    ['x', 'ip_count', undefined],
+  ] as const)
+    it(`by its name: ${table}.${column} ${looks === undefined ? 'does not' : `like ${looks}`}`, () =>
+      expect(looksByName(table, column)).to.equal(looks));
+
+  for (const [what, values, looks] of [
+    ['addresses', ['a@corp.de', 'x', ''], 'an e-mail address'],
+    ['addresses in text', ['write to <anna@corp.co.uk>, please', 'nothing'], 'an e-mail address'],
+    ['reserved addresses', ['a@example.com', 'b@x.test', 'c@mail.example.org', 'd@x.invalid'], undefined],
+    ['account numbers', ['DE89 3704 0044 0532 0130 00', 'GB29NWBK60161331926819'], 'a bank account'],
+    ['wrong account numbers', ['DE88 3704 0044 0532 0130 00'], undefined],
+    ['card numbers', ['4539 1488 0343 6467', '378282246310005'], 'a payment card'],
+    ['card numbers that fail the check', ['4539148803436468', '5539148803436460'], undefined],
+    ['addresses of hosts', ['81.2.69.142', '2001:db8::7'], 'an IP address'],
+    ['private hosts and versions', ['10.0.0.1', '192.168.1.1', '1.2.3.4', '127.0.0.1'], undefined],
+    ['phone numbers', ['+49 151 2345678', '0151 2345678', '(030) 1234567'], 'a phone number'],
+    ['order numbers', ['12345678', '00012345', '2024-05-06', '20240506'], undefined],
+    ['nothing', ['', ' '], undefined],
+    ['one address in a hundred texts', [...Array.from({ length: 99 }, () => 'text'), 'a@corp.de'], undefined],
+  ] as const)
+    it(`by its values: ${what} ${looks === undefined ? 'do not' : `like ${looks}`}`, () =>
+      expect(looksByValues(values)).to.equal(looks));
+
+  it('only if its type can hold that', () => {
+    const looks = (name: string, type: string, category: string) =>
+      judge('public.users', { name, type, category }, [], []).map((s) => s.looks);
+    expect(looks('email_sent_at', 'timestamptz', 'D')).to.deep.equal([]);
+    expect(looks('email_verified', 'bool', 'B')).to.deep.equal([]);
+    expect(looks('birthday', 'date', 'D')).to.deep.equal(['a date of birth']);
+    expect(looks('phone', 'int8', 'N')).to.deep.equal(['a phone number']);
+    expect(looks('password_hash', 'bytea', 'U')).to.deep.equal(['a password']);
+    expect(looks('anything', 'inet', 'I')).to.deep.equal(['an IP address']);
+  });
+
+  it('at each path of a document that no rule covers', () => {
+    const column = { name: 'profile', type: 'jsonb', category: 'U' };
+    const values = [
+      JSON.stringify({ contact: { email: '', x: 'a@corp.de' }, friends: [{ phone: 1 }], age: 7 }),
+      '{"cut off',
+    ];
+    const paths = (...masked: string[]) => judge('public.users', column, values, masked).map((s) => s.column);
+    const [email, x, phone] = ['contact.email', 'contact.x', 'friends.phone'].map(
+      (p) => `public.users.profile at ${p}`,
+    );
+    expect(paths()).to.deep.equal([email, x, phone]);
+    expect(paths('contact')).to.deep.equal([phone]);
+    expect(paths('contact.*', 'friends.*.phone')).to.deep.equal([]);
+    expect(paths('contact.email', 'friends')).to.deep.equal([x]);
+  });
+});
