@@ -44,7 +44,7 @@ export async function copyTemplate(name: string, data: string, make: (path: stri
 /** As `createCluster` makes it, with database and roles, from a template. */
 export async function createTestCluster(spec: ClusterSpec): Promise<void> {
   await layOut(spec, async (data) => {
-    await copyTemplate('application', data, async (path) => {
+    await copyTemplate(`application-${spec.version ?? 'ordinary'}`, data, async (path) => {
       const whole = { ...spec, directory: `${path}.whole` };
       await createCluster(whole, { durable: false });
       await rename(dataDirectory(whole), path);
