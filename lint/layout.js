@@ -174,9 +174,13 @@ export const layout = {
     is: 'what can be replicated, and by whom written',
     may: [...shared, 'automation/data'],
   },
+  'automation/data/copying': {
+    is: 'copy of a database by its schema and its rows',
+    may: [...shared, 'automation/data'],
+  },
   'automation/data/replication': {
     is: 'replication in one direction at a time',
-    may: [...shared, 'automation/data', 'automation/data/publication'],
+    may: [...shared, 'automation/data', 'automation/data/publication', 'automation/data/copying'],
   },
   'automation/data/comparison': {
     is: 'whether two databases are equal',
@@ -254,6 +258,7 @@ export const layout = {
       'automation/data/migrations',
       'automation/data/masking',
       'automation/data/publication',
+      'automation/data/copying',
       'automation/data/replication',
       'automation/data/comparison',
       'automation/gates/data',

@@ -1,6 +1,7 @@
 import { linkBetween } from '../automation/data/link.ts';
 import { withClient } from '../automation/data/connect.ts';
-import { copySchema, resetDatabase } from '../automation/data/schema.ts';
+import { copySchema } from '../automation/data/copying/schema.ts';
+import { resetDatabase } from '../automation/data/schema.ts';
 import { followSync, startSync, stopSync, waitForSync } from '../automation/data/replication/sync.ts';
 import { createRig, schemaV1 } from './integration/automation/data/rig.ts';
 import { MemoryRouter, Workload } from './integration/automation/data/traffic.ts';

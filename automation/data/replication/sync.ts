@@ -9,8 +9,11 @@ import { identitiesOf } from '../publication/identity.ts';
 import { createSlot, dropSlot, linkBetween, type Link, type Side } from '../link.ts';
 import { requirePreconditions, type Finding } from '../publication/preconditions.ts';
 import { allTables, createPublication } from '../publication/publication.ts';
+import {  } from '../copying/schema.ts';
 import { refreshMaterialisedViews } from '../schema.ts';
 import { beginAt, createSubscription, dropSubscription, enableSubscription } from './subscription.ts';
+import { createSlotWithSnapshot } from '../copying/snapshot.ts';
+import { copyRows, type CopyRows } from '../copying/rows.ts';
 import { quietTriggers } from './triggers.ts';
 import { noTries, revive } from './revive.ts';
 import { measure, replayed, type SyncStatus } from './sync-state.ts';
@@ -32,25 +35,40 @@ interface StartSync {
   onWarning?: ((text: string) => void) | undefined;
 }
 
+interface StartSyncByRows extends StartSync {
+  /** Bytes of tables that are copied, of those of the source. */
+  onProgress?: CopyRows['onProgress'];
+  /** What the schema of `to` lacks until the rows are there (`beginSchema`). */
+  afterRows?: (signal?: AbortSignal) => Promise<void>;
+}
+
 /**
- * Starts the replication from `from` (live) to `to`: an initial copy of all tables, then every change. `to` must have the
- * schema without rows (`copySchema`), and becomes read-only for the application. Replaces what an earlier attempt left.
- * Throws an OperationError that lists every unmet precondition, before anything is published.
+ * Starts the replication from `from` (live) to `to`: a copy of the rows of all tables, then every change. `to` must have the
+ * schema without rows (`beginSchema`, or `copySchema`), and becomes read-only for the application. Replaces what an earlier attempt
+ * left. Throws an OperationError that lists every unmet precondition, before anything is published.
  */
-export const startSync = (from: Side, to: Side, options: StartSync = {}): Promise<Link> =>
+export const startSync = (from: Side, to: Side, options: StartSyncByRows = {}): Promise<Link> =>
   starting(
     from,
     to,
     options,
     () => requirePreconditions(from.access, to.access),
-    (link) =>
-      onBoth(link, async (source, target) => {
-        await target.query(revokeWrites);
-        await createSlot(source, link.name, slotMs);
+    async (link) => {
+      const { signal, onProgress, afterRows } = options;
+      await withClient(to.access, 'admin', (target) => target.query(revokeWrites));
+      const slot = await createSlotWithSnapshot(from.access, link.name, slotMs, signal);
+      try {
+        await copyRows(from.access, to.access, { snapshot: slot.snapshot, signal, onProgress });
+      } finally {
+        await slot.close();
+      }
+      await afterRows?.(signal);
+      await onBoth(link, async (source, target) => {
         await quietTriggers(source, target);
-        options.signal?.throwIfAborted();
-        await createSubscription(source, target, link, { copyData: true, enabled: true });
-      }),
+        signal?.throwIfAborted();
+        await createSubscription(source, target, link, { enabled: true });
+      });
+    },
   );
 
 /**
@@ -86,7 +104,7 @@ export const startSyncByClone = (
       await onBoth(link, async (source, target) => {
         await quietTriggers(source, target);
         options.signal?.throwIfAborted();
-        await createSubscription(source, target, link, { copyData: false, enabled: false });
+        await createSubscription(source, target, link, { enabled: false });
         await beginAt(link, target, lsn);
       });
     },

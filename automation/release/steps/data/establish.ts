@@ -6,7 +6,7 @@ import type { DatabaseAccess } from '../../../../infra/platform/databases.ts';
 import type { Environment } from '../../../../infra/platform/environment.ts';
 import { grantWrites } from '../../../../infra/application/roles.ts';
 import { withClient } from '../../../data/connect.ts';
-import { copyDatabase } from '../../../data/schema.ts';
+import { copyDatabase } from '../../../data/copying/schema.ts';
 import { maskDatabase } from '../../../data/masking/mask.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import type { Step } from '../../context/stage.ts';

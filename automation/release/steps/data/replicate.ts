@@ -2,7 +2,7 @@ import type { CloneOptions } from '../../../../infra/platform/databases.ts';
 import { requireBothWays } from '../../../data/publication/both-ways.ts';
 import { withClient } from '../../../data/connect.ts';
 import type { Link } from '../../../data/link.ts';
-import { copySchema } from '../../../data/schema.ts';
+import { beginSchema } from '../../../data/copying/schema.ts';
 import { followSync, startSync, startSyncByClone, stopSync, waitForSync } from '../../../data/replication/sync.ts';
 import { syncFacts } from '../../../data/replication/sync-facts.ts';
 import { syncGate } from '../../../gates/data/data.ts';
@@ -120,18 +120,29 @@ function progressOf(say: (text: string) => void): NonNullable<CloneOptions['onPr
 async function replicate(context: ReleaseContext, link: Link, ended: AbortSignal): Promise<void> {
   const { environment } = context;
   const { from, to } = link;
+  const signal = AbortSignal.any([context.signal, ended]);
+  const onWarning = (text: string): void => context.note(text, 'warning');
   await context.act('stop-sync', `end a replication to ${to.colour}`, () => stopSync(link));
-  await empty(context, environment, to.colour, to.access);
-  await context.act('schema', `copy the schema from ${from.colour} to ${to.colour}`, () =>
-    copySchema(from.access, to.access),
+  await empty(context, environment, to.colour, to.access, { like: from.access });
+  const rest = await context.act('schema', `copy the schema from ${from.colour} to ${to.colour}`, () =>
+    beginSchema(from.access, to.access, { onWarning }),
   );
-  await context.act('sync', `replicate from ${from.colour} to ${to.colour}`, async () => {
-    await startSync(from, to, {
-      signal: AbortSignal.any([context.signal, ended]),
-      onWarning: (text) => context.note(text, 'warning'),
+  try {
+    await context.act('sync', `copy the rows of ${from.colour} to ${to.colour}, and replicate`, async () => {
+      await startSync(from, to, {
+        signal,
+        onWarning,
+        onProgress: progressOf((text) => context.waiting(`copying ${from.colour} to ${to.colour}: ${text}`)),
+        afterRows: (until) => {
+          context.waiting(`making the keys, indexes and constraints of ${to.colour}`);
+          return rest.finish(until);
+        },
+      });
+      await untilSynced(context, link, ended);
     });
-    await untilSynced(context, link, ended);
-  });
+  } finally {
+    await rest.dispose();
+  }
 }
 
 const untilSynced = (context: ReleaseContext, link: Link, ended: AbortSignal): Promise<unknown> =>
