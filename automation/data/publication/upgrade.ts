@@ -62,7 +62,7 @@ async function settings(live: pg.Client, other: pg.Client): Promise<Found[]> {
      FROM pg_db_role_setting s, unnest(s.setconfig) c
      WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) AND split_part(c, '=', 1) NOT LIKE '%.%' ORDER BY 1, 2`,
   );
-  // A name that was changed is still known by the old one.
+  // Some names that were changed are still known by the old one.
   const unknown = await rows<{ name: string }>(
     other,
     'SELECT n AS name FROM unnest($1::text[]) n WHERE current_setting(n, true) IS NULL',

@@ -181,15 +181,15 @@ describe('what a copy by rows to another version cannot carry', () => {
     await admin(
       rig.blue,
       `CREATE EXTENSION adminpack;\nCREATE EXTENSION hstore;\nSET password_encryption = md5;\nCREATE ROLE old_login LOGIN PASSWORD 'x';
-SET allow_system_table_mods = on;\nALTER DATABASE app SET work_mem = '5MB';
-UPDATE pg_db_role_setting SET setconfig = '{work_mem=5MB,vacuum_defer_cleanup_age=10,force_parallel_mode=off}' WHERE setrole = 0`,
+ALTER DATABASE app SET work_mem = '5MB';\nALTER DATABASE app SET force_parallel_mode = off;\nALTER ROLE app SET force_parallel_mode = on`,
     );
     const errors = (await findings('error')).map((one) => one.found);
     const warnings = (await findings('warning')).map((one) => one.found);
-    await admin(rig.blue, 'DROP ROLE old_login');
+    await admin(rig.blue, 'DROP ROLE old_login;\nALTER ROLE app RESET force_parallel_mode');
     expect(errors).to.have.members([
       'extension adminpack 2.1 is not available',
-      'it has no setting vacuum_defer_cleanup_age, which the database has on the live side',
+      'it has no setting force_parallel_mode, which role app has on the live side',
+      'it has no setting force_parallel_mode, which the database has on the live side',
     ]);
     expect(warnings.join()).to.include('role old_login has a password of the old kind (md5)');
   });
