@@ -220,7 +220,14 @@ export const layout = {
 
   'automation/release/context': {
     is: 'what the stages of one release share',
-    may: [...platform, 'automation/config', 'automation/journal', 'automation/stacks', 'automation/gates'],
+    may: [
+      ...platform,
+      'automation/config',
+      'automation/journal',
+      'automation/stacks',
+      'automation/data',
+      'automation/gates',
+    ],
   },
   'automation/release/synthetic': {
     is: 'marked traffic beside a release',

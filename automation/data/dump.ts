@@ -1,4 +1,3 @@
-import { bareEnvironment } from '../../infra/lib/child-environment.ts';
 import { OperationError, messageOf } from '../../infra/lib/errors.ts';
 import { postgresPath, type PostgresTool } from '../../infra/lib/tools.ts';
 import { databaseEnvironment } from '../../infra/application/database-url.ts';
@@ -21,28 +20,21 @@ const settings = {
 };
 
 /** Environment for PostgreSQL's programs as admin. Every user can read argument lists, so the password is not passed in one. */
-export const programEnvironment = (
-  access: DatabaseAccess,
-  more: Record<string, string> = {},
-): ReturnType<typeof bareEnvironment> =>
-  bareEnvironment({
-    LC_ALL: 'C',
-    ...databaseEnvironment(access, 'admin'),
-    PGCONNECT_TIMEOUT: '10',
-    PGAPPNAME: 'greenlight',
-    PGOPTIONS: Object.entries({ ...settings, ...more })
-      .map(([name, value]) => `-c ${name}=${value}`)
-      .join(' '),
-  });
+export const programEnvironment = (access: DatabaseAccess): Record<string, string> => ({
+  LC_ALL: 'C',
+  ...databaseEnvironment(access, 'admin'),
+  PGCONNECT_TIMEOUT: '10',
+  PGAPPNAME: 'greenlight',
+  PGOPTIONS: Object.entries(settings)
+    .map(([name, value]) => `-c ${name}=${value}`)
+    .join(' '),
+});
 
 /**
  * Finds PostgreSQL's programs for a copy from one database to another, of the newer version of the two: pg_dump reads no newer server
  * than itself. Throws an OperationError if the target is older, as it does not understand what a newer one has.
  */
-export async function copyPrograms(
-  from: DatabaseAccess,
-  to: DatabaseAccess,
-): Promise<(name: PostgresTool) => string> {
+export async function copyPrograms(from: DatabaseAccess, to: DatabaseAccess): Promise<(name: PostgresTool) => string> {
   const [source, target] = await Promise.all(
     [from, to].map((access) => withClient(access, 'admin', (client) => Promise.resolve(serverVersion(client)))),
   );

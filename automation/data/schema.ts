@@ -91,7 +91,9 @@ interface Locale {
 
 const withLocale = ({ encoding, collate, ctype, provider, locale }: Locale): string => {
   const named = sqlLiteral(locale ?? '');
-  const by = { i: ` LOCALE_PROVIDER icu ICU_LOCALE ${named}`, b: ` LOCALE_PROVIDER builtin BUILTIN_LOCALE ${named}` }[provider];
+  const by = { i: ` LOCALE_PROVIDER icu ICU_LOCALE ${named}`, b: ` LOCALE_PROVIDER builtin BUILTIN_LOCALE ${named}` }[
+    provider
+  ];
   return `ENCODING ${sqlLiteral(encoding)} LC_COLLATE ${sqlLiteral(collate)} LC_CTYPE ${sqlLiteral(ctype)}${by ?? ''}`;
 };
 
@@ -111,8 +113,7 @@ export async function resetDatabase(
     if (evenIfLive) await client.query(revokeWrites);
     return await row<Locale>(client, localeSql);
   });
-  const wanted =
-    like === undefined ? own : await withClient(like, 'admin', (client) => row<Locale>(client, localeSql));
+  const wanted = like === undefined ? own : await withClient(like, 'admin', (client) => row<Locale>(client, localeSql));
   const name = sqlIdentifier(access.database);
   const create = (locale: Locale): string => `CREATE DATABASE ${name} TEMPLATE template0 ${withLocale(locale)}`;
   const refused = await withClient(

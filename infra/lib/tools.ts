@@ -26,13 +26,7 @@ export type ToolName =
 
 /** Programs of which there is one for each major version of PostgreSQL. */
 export type PostgresTool =
-  | 'postgres'
-  | 'initdb'
-  | 'pg_basebackup'
-  | 'pg_verifybackup'
-  | 'pg_dump'
-  | 'pg_restore'
-  | 'psql';
+  'postgres' | 'initdb' | 'pg_basebackup' | 'pg_verifybackup' | 'pg_dump' | 'pg_restore' | 'psql';
 
 const directories = (): string[] => searchPath(join(toolsDirectory(), 'bin'));
 

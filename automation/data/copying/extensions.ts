@@ -79,7 +79,9 @@ async function requireSameMembers(from: pg.Client, to: pg.Client): Promise<void>
     'carrying over the extensions',
     `the other side would not have ${lost.map(({ extension, name }) => `${name}, which belongs to ${extension}`).join('; ')}`,
     lost
-      .map(({ extension, name }) => `ALTER EXTENSION ${sqlIdentifier(extension)} DROP TABLE ${name} on the live database`)
+      .map(
+        ({ extension, name }) => `ALTER EXTENSION ${sqlIdentifier(extension)} DROP TABLE ${name} on the live database`,
+      )
       .join('; '),
   );
 }

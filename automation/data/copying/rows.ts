@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import type pg from 'pg';
+import { bareEnvironment } from '../../../infra/lib/child-environment.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import { endsWithParent } from '../../../infra/lib/lifetimes.ts';
 import { sqlIdentifier, sqlLiteral } from '../../../infra/application/roles.ts';
@@ -117,10 +118,13 @@ async function copyPart(
     `COPY ${table} (${listed}) TO STDOUT`,
   ]);
   // As a replication worker does: foreign keys hold already, and triggers had their effect when the rows were first written.
-  const write = start(psql, to, signal, [
-    'SET session_replication_role = replica',
-    `COPY ${into} (${listed}) FROM STDIN`,
-  ], read.output);
+  const write = start(
+    psql,
+    to,
+    signal,
+    ['SET session_replication_role = replica', `COPY ${into} (${listed}) FROM STDIN`],
+    read.output,
+  );
   const [reading, writing] = await Promise.all([read.ended, write.ended]);
   signal.throwIfAborted();
   const problem = writing ?? reading;
@@ -140,7 +144,7 @@ function start(
   const argv = [psql, ...options, ...statements.flatMap((statement) => ['--command', statement])];
   const [command = '', ...args] = endsWithParent(argv, 'INT');
   const child: ChildProcess = spawn(command, args, {
-    ...programEnvironment(access),
+    ...bareEnvironment(programEnvironment(access)),
     stdio: [input ?? 'ignore', 'pipe', 'pipe'],
     signal,
     killSignal: 'SIGINT',

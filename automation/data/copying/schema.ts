@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { bareEnvironment } from '../../../infra/lib/child-environment.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { PostgresTool } from '../../../infra/lib/tools.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
@@ -43,8 +44,8 @@ export async function copySchema(from: DatabaseAccess, to: DatabaseAccess, optio
 /** What of a schema waits for the rows. */
 export interface RestOfSchema {
   /** Makes keys, indexes, constraints and triggers. Rejects with an OperationError, or when `signal` aborts. */
-  finish(signal?: AbortSignal): Promise<void>;
-  dispose(): Promise<void>;
+  finish: (signal?: AbortSignal) => Promise<void>;
+  dispose: () => Promise<void>;
 }
 
 /**
@@ -65,7 +66,10 @@ export async function beginSchema(
     await copyMigrations(copy, from);
     await copyConfiguration(copy, from);
     const dump = ['--format=custom', `--file=${file}`, ...ofSchema, '--section=post-data'];
-    await execa(copy.program('pg_dump'), dump, { timeout: schemaMs, ...programEnvironment(from) }).catch(copy.failed);
+    await execa(copy.program('pg_dump'), dump, {
+      timeout: schemaMs,
+      ...bareEnvironment(programEnvironment(from)),
+    }).catch(copy.failed);
   } catch (error) {
     await dispose();
     throw error;
@@ -73,7 +77,7 @@ export async function beginSchema(
   const finish = async (signal?: AbortSignal): Promise<void> => {
     const restore = [`--jobs=${jobs}`, '--exit-on-error', '--no-tablespaces', `--dbname=${to.database}`, file];
     await execa(copy.program('pg_restore'), restore, {
-      ...programEnvironment(to),
+      ...bareEnvironment(programEnvironment(to)),
       ...(signal === undefined ? {} : { cancelSignal: signal }),
     }).catch((error: unknown) => {
       signal?.throwIfAborted();
@@ -86,8 +90,8 @@ export async function beginSchema(
 interface Copy {
   program: (name: PostgresTool) => string;
   /** Loads what pg_dump writes with these options: all of it, or nothing. */
-  pipe(options: string[]): Promise<void>;
-  failed(error: unknown): never;
+  pipe: (options: string[]) => Promise<void>;
+  failed: (error: unknown) => never;
 }
 
 /** Carries over what a dump does not have, and what has to be there before it is loaded. */
@@ -116,13 +120,15 @@ async function begin(
       return await carryExtensions(source, target);
     }),
   ).catch(failed);
-  const schemas = [...made, 'greenlight'].map((name) => (/^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`));
+  const schemas = [...made, 'greenlight'].map((name) =>
+    /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`,
+  );
   const pipe = async (options: string[]): Promise<void> => {
     const settings = { timeout: schemaMs, stripFinalNewline: false } as const;
     try {
       const dump = await execa(program('pg_dump'), ['--format=plain', ...options], {
         ...settings,
-        ...programEnvironment(from),
+        ...bareEnvironment(programEnvironment(from)),
       });
       // Nothing else exists on both sides.
       const sql = schemas.reduce(
@@ -131,7 +137,7 @@ async function begin(
       );
       await execa(program('psql'), loadOptions, {
         ...settings,
-        ...programEnvironment(to),
+        ...bareEnvironment(programEnvironment(to)),
         input: sql,
         stdout: 'ignore',
       });
@@ -172,9 +178,13 @@ export async function copyDatabase(from: DatabaseAccess, to: DatabaseAccess): Pr
   try {
     await execa(copy.program('pg_dump'), options, {
       timeout: copyMs,
-      ...programEnvironment(from),
+      ...bareEnvironment(programEnvironment(from)),
       buffer: { stdout: false },
-    }).pipe(copy.program('psql'), loadOptions, { timeout: copyMs, ...programEnvironment(to), stdout: 'ignore' });
+    }).pipe(copy.program('psql'), loadOptions, {
+      timeout: copyMs,
+      ...bareEnvironment(programEnvironment(to)),
+      stdout: 'ignore',
+    });
   } catch (error) {
     throw new OperationError(
       `copying the rows from port ${from.port} to port ${to.port}`,

@@ -40,7 +40,11 @@ export async function carrySettings(from: pg.Client, to: pg.Client, database: st
  * Stores a value as it is, whatever its rules of quoting are: it is made that of a transaction, and taken from there. The session
  * keeps nothing of it.
  */
-export async function set(client: pg.Client, where: string, { name, value }: { name: string; value: string }): Promise<void> {
+export async function set(
+  client: pg.Client,
+  where: string,
+  { name, value }: { name: string; value: string },
+): Promise<void> {
   try {
     if (name === 'role') {
       await client.query(`${where} SET role TO ${sqlLiteral(value)}`);

@@ -175,7 +175,8 @@ const subscriptions = (found: (name: string) => string): Check =>
   );
 const writtenFromElsewhere = subscriptions((name) => `subscription ${name} writes to it as well`);
 const fedFromElsewhere = subscriptions(
-  (name) => `subscription ${name} brings changes from elsewhere: after the cutover they would still arrive at the old side`,
+  (name) =>
+    `subscription ${name} brings changes from elsewhere: after the cutover they would still arrive at the old side`,
 );
 
 /** Triggers that also fire for replicated rows. Their effects on other tables are replicated already, and would be repeated. */

@@ -9,7 +9,7 @@ import { identitiesOf } from '../publication/identity.ts';
 import { createSlot, dropSlot, linkBetween, type Link, type Side } from '../link.ts';
 import { requirePreconditions, type Finding } from '../publication/preconditions.ts';
 import { allTables, createPublication } from '../publication/publication.ts';
-import {  } from '../copying/schema.ts';
+import {} from '../copying/schema.ts';
 import { refreshMaterialisedViews } from '../schema.ts';
 import { beginAt, createSubscription, dropSubscription, enableSubscription } from './subscription.ts';
 import { createSlotWithSnapshot } from '../copying/snapshot.ts';

@@ -90,7 +90,9 @@ async function verifyManifest(data: string): Promise<string[]> {
   const version = postgresVersions.find((known) => known === versionOf(data));
   const tool = version === undefined ? findTool('pg_verifybackup') : findPostgres('pg_verifybackup', version);
   if (tool === undefined)
-    return [`pg_verifybackup${version === undefined ? '' : ` of PostgreSQL ${version}`} is not installed, so nothing was verified`];
+    return [
+      `pg_verifybackup${version === undefined ? '' : ` of PostgreSQL ${version}`} is not installed, so nothing was verified`,
+    ];
   // `.` instead of the path, because pg_verifybackup passes the path to a shell without correct quoting.
   const result = await execa(tool, ['--quiet', '.'], {
     ...bareEnvironment({ LC_ALL: 'C' }),

@@ -29,7 +29,12 @@ export async function inspect(access: DatabaseAccess): Promise<Source> {
   client.on('error', () => undefined);
   await client.connect();
   try {
-    const { rows } = await client.query<{ bytes: string; id: string; version: number; tablespaces: Source['tablespaces'] }>(
+    const { rows } = await client.query<{
+      bytes: string;
+      id: string;
+      version: number;
+      tablespaces: Source['tablespaces'];
+    }>(
       `SELECT sum(pg_database_size(oid))::text AS bytes, (SELECT system_identifier::text FROM pg_control_system()) AS id,
          current_setting('server_version_num')::int / 10000 AS version,
          (SELECT coalesce(json_agg(json_build_object('oid', oid::text, 'location', pg_tablespace_location(oid)) ORDER BY oid), '[]')

@@ -263,10 +263,7 @@ async function initialise(spec: ClusterSpec, data: string, durable: boolean): Pr
     ...(durable ? [] : ['--no-sync']),
   ];
   const initdb = spec.version === undefined ? toolPath('initdb') : postgresPath('initdb', spec.version);
-  const [command = '', ...args] = unprivileged(
-    endsWithParent([initdb, ...options, '-D', data], 'INT'),
-    data,
-  );
+  const [command = '', ...args] = unprivileged(endsWithParent([initdb, ...options, '-D', data], 'INT'), data);
   const result = await execa(command, args, {
     ...bareEnvironment({ LC_ALL: 'C' }),
     cwd: '/',

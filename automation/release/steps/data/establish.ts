@@ -10,6 +10,7 @@ import { copyDatabase } from '../../../data/copying/schema.ts';
 import { maskDatabase } from '../../../data/masking/mask.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import type { Step } from '../../context/stage.ts';
+import { databaseUp } from './database-up.ts';
 import { empty, takeDown } from './empty.ts';
 import { migrate, runAsOwner } from './migrate.ts';
 import { untilReady } from '../traffic/ready.ts';
@@ -32,7 +33,7 @@ export const establishing: readonly Step<Placed>[] = [
     says: 'bring its database up on staging, and empty it',
     async do(context, { colour }) {
       await context.up('staging', { kind: 'foundation', spec: context.spec('staging') });
-      await context.up('staging', { kind: colour, colour: { colour } });
+      await databaseUp(context, 'staging', colour);
       const access = await accessOf(context, colour);
       await empty(context, 'staging', colour, access, { evenIfLive: true });
     },

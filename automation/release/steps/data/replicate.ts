@@ -3,12 +3,13 @@ import { requireBothWays } from '../../../data/publication/both-ways.ts';
 import { withClient } from '../../../data/connect.ts';
 import type { Link } from '../../../data/link.ts';
 import { beginSchema } from '../../../data/copying/schema.ts';
+import { analyse } from '../../../data/copying/statistics.ts';
 import { followSync, startSync, startSyncByClone, stopSync, waitForSync } from '../../../data/replication/sync.ts';
 import { syncFacts } from '../../../data/replication/sync-facts.ts';
 import { syncGate } from '../../../gates/data/data.ts';
 import { formatBytes, formatDuration } from '../../../journal/format.ts';
 import type { ReleaseContext } from '../../context/context.ts';
-import type { Replacement } from '../../context/release.ts';
+import { copiesFiles, upgradeIn, type Replacement } from '../../context/release.ts';
 import type { Step } from '../../context/stage.ts';
 import { linkOf } from '../traffic/link.ts';
 import { empty, requireIdle } from './empty.ts';
@@ -22,7 +23,7 @@ const syncTimeoutMs = 3_600_000;
  * cluster, the migrations run before the replication starts: a long lock of theirs then keeps nothing waiting.
  */
 export const replicating = (release: Replacement): Step<AbortSignal>[] =>
-  release.platform.initialCopy === 'physical'
+  copiesFiles(release)
     ? [
         copyCluster(release),
         expand(release, 'before the replication starts'),
@@ -30,7 +31,13 @@ export const replicating = (release: Replacement): Step<AbortSignal>[] =>
         follow(release),
         behind(release),
       ]
-    : [copyRows(release), expand(release, 'with the replication running'), bothWays(release), behind(release)];
+    : [
+        copyRows(release),
+        expand(release, 'with the replication running'),
+        bothWays(release),
+        statistics(release),
+        behind(release),
+      ];
 
 const link = (context: ReleaseContext, { from, to }: Replacement): Promise<Link> =>
   linkOf(context, from.colour, to.colour);
@@ -52,8 +59,22 @@ const follow = (release: Replacement): Step<AbortSignal> => ({
 });
 
 const copyRows = (release: Replacement): Step<AbortSignal> => ({
-  says: `copy the schema from ${release.from.colour} to ${release.to.colour}, and replicate all data`,
+  says: `${upgrading(release)}copy the schema from ${release.from.colour} to ${release.to.colour}, then the rows, then make keys and indexes; and replicate all changes`,
   do: async (context, ended) => replicate(context, await link(context, release), ended),
+});
+
+const upgrading = (release: Replacement): string => {
+  const upgrade = upgradeIn(release);
+  return upgrade === undefined ? '' : `major upgrade of PostgreSQL, ${upgrade.from} to ${upgrade.to}, so by rows: `;
+};
+
+const statistics = (release: Replacement): Step<AbortSignal> => ({
+  says: `compute the planner's statistics on ${release.to.colour}, before it gets traffic`,
+  async do(context, ended) {
+    const { access } = (await link(context, release)).to;
+    await context.act('statistics', `compute the planner's statistics on ${release.to.colour}`, () => analyse(access));
+    ended.throwIfAborted();
+  },
 });
 
 const expand = (release: Replacement, when: string): Step<AbortSignal> => ({

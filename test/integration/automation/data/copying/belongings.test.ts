@@ -94,7 +94,16 @@ for (const [from, to] of [
     });
 
     it('has every row, of partitions, of inheriting tables, with every character', async () => {
-      for (const table of ['accounts', 'people', 'tags', 'notes', 'parts', 'ONLY parents', 'children', '"Odd, ""Name"""'])
+      for (const table of [
+        'accounts',
+        'people',
+        'tags',
+        'notes',
+        'parts',
+        'ONLY parents',
+        'children',
+        '"Odd, ""Name"""',
+      ])
         await both(`SELECT to_jsonb(t)::text AS row FROM ${table} t ORDER BY 1`);
       expect(await both('SELECT count(*)::int AS n FROM parts_2a')).to.deep.equal([{ n: 10 }]);
     });
@@ -115,9 +124,7 @@ for (const [from, to] of [
         rows<{ n: number }>(client, 'SELECT count(*)::int AS n FROM settings'),
       );
       expect(count).to.deep.equal([{ n: 500 }]);
-      await both(
-        `SELECT attacl::text FROM pg_attribute WHERE attrelid = 'accounts'::regclass AND attname = 'email'`,
-      );
+      await both(`SELECT attacl::text FROM pg_attribute WHERE attrelid = 'accounts'::regclass AND attname = 'email'`);
       await both(
         `SELECT a.privilege_type FROM pg_default_acl, aclexplode(defaclacl) a WHERE defaclobjtype = 'r' AND a.grantee = 'reporting'::regrole`,
       );
@@ -156,9 +163,7 @@ for (const [from, to] of [
     });
 
     it('has functions of extensions as they were changed, and the index over one [B5]', async () => {
-      await both(
-        `SELECT provolatile, proconfig FROM pg_proc WHERE oid = 'public.unaccent(text)'::regprocedure`,
-      );
+      await both(`SELECT provolatile, proconfig FROM pg_proc WHERE oid = 'public.unaccent(text)'::regprocedure`);
       await both(`SELECT indexdef FROM pg_indexes WHERE schemaname IN ('public', 'tools') ORDER BY 1`);
     });
 
@@ -167,7 +172,11 @@ for (const [from, to] of [
         await both(
           `SELECT conname, convalidated, pg_get_constraintdef(oid) AS def FROM pg_constraint WHERE contype IN ('c', 'f', 'p', 'u') AND connamespace = 'public'::regnamespace ORDER BY 1`,
         ),
-      ).to.deep.include({ conname: 'positive', convalidated: false, def: 'CHECK ((balance >= (0)::numeric)) NOT VALID' });
+      ).to.deep.include({
+        conname: 'positive',
+        convalidated: false,
+        def: 'CHECK ((balance >= (0)::numeric)) NOT VALID',
+      });
     });
 
     it('follows every change, of keys and of whole rows', async () => {
@@ -186,9 +195,9 @@ for (const [from, to] of [
       await resetDatabase(rig.green.access, 'green');
       await copyDatabase(rig.blue.access, rig.green.access);
       await both('SELECT to_jsonb(t)::text AS row FROM people t ORDER BY 1');
-      expect(
-        await asked(rig.green, `SELECT rolpassword FROM pg_authid WHERE rolname = 'metabase'`),
-      ).to.deep.equal([{ rolpassword: null }]);
+      expect(await asked(rig.green, `SELECT rolpassword FROM pg_authid WHERE rolname = 'metabase'`)).to.deep.equal([
+        { rolpassword: null },
+      ]);
     });
   });
 }

@@ -101,7 +101,9 @@ describe('what a copy by rows to another version cannot carry', () => {
     await admin(rig.green, table);
     const rest = await beginSchema(rig.blue.access, rig.green.access);
     await rest.dispose();
-    expect(await value(rig.green, `SELECT string_agg(name, ', ' ORDER BY name) FROM rules`).catch(() => undefined)).to.equal(undefined);
+    expect(
+      await value(rig.green, `SELECT string_agg(name, ', ' ORDER BY name) FROM rules`).catch(() => undefined),
+    ).to.equal(undefined);
     await withClient(rig.green.access, 'admin', async (client) =>
       expect(await rows(client, 'SELECT name FROM rules ORDER BY 1')).to.deep.equal([
         { name: 'of a user' },
@@ -112,7 +114,10 @@ describe('what a copy by rows to another version cannot carry', () => {
 
   it('refuses a table that somebody has added to an extension: no dump has it [B7]', async () => {
     await rig.fresh(schemaV1);
-    await admin(rig.blue, 'CREATE EXTENSION unaccent;\nCREATE TABLE mine (a int);\nALTER EXTENSION unaccent ADD TABLE mine');
+    await admin(
+      rig.blue,
+      'CREATE EXTENSION unaccent;\nCREATE TABLE mine (a int);\nALTER EXTENSION unaccent ADD TABLE mine',
+    );
     const error = await refused(beginSchema(rig.blue.access, rig.green.access));
     expect(error.found).to.include('public.mine, which belongs to unaccent');
     expect(error.todo).to.include('ALTER EXTENSION "unaccent" DROP TABLE public.mine');
@@ -163,7 +168,9 @@ describe('what a copy by rows to another version cannot carry', () => {
     await withClient(rig.blue.access, 'admin', async (client) => {
       await client.query('SET allow_in_place_tablespaces = on');
       await client.query(`CREATE TABLESPACE fast LOCATION ''`);
-      await client.query('ALTER TABLE settings SET TABLESPACE fast; CREATE INDEX fast_index ON counters (n) TABLESPACE fast');
+      await client.query(
+        'ALTER TABLE settings SET TABLESPACE fast; CREATE INDEX fast_index ON counters (n) TABLESPACE fast',
+      );
     });
     try {
       await copy();
@@ -197,7 +204,9 @@ ALTER DATABASE app SET work_mem = '5MB';\nALTER DATABASE app SET force_parallel_
   it('refuses an older version before anything is copied', async () => {
     await rig.fresh(schemaV1);
     const found = await preconditions(rig.green.access, rig.blue.access);
-    expect(found.filter((one) => one.side === 'inactive' && one.severity === 'error').map((one) => one.found)).to.deep.include(
+    expect(
+      found.filter((one) => one.side === 'inactive' && one.severity === 'error').map((one) => one.found),
+    ).to.deep.include(
       'it is PostgreSQL 15, and the live one is 17: an older version does not understand what a newer one has',
     );
     const error = await refused(beginSchema(rig.green.access, rig.blue.access));
@@ -205,7 +214,9 @@ ALTER DATABASE app SET work_mem = '5MB';\nALTER DATABASE app SET force_parallel_
   });
 
   it('says in the words of PostgreSQL what the schema has that the new version does not', async () => {
-    await rig.fresh(`${schemaV1} CREATE VIEW backends AS SELECT bgwriter.buffers_backend FROM pg_stat_bgwriter bgwriter`);
+    await rig.fresh(
+      `${schemaV1} CREATE VIEW backends AS SELECT bgwriter.buffers_backend FROM pg_stat_bgwriter bgwriter`,
+    );
     const error = await refused(beginSchema(rig.blue.access, rig.green.access));
     expect(error.found).to.include('column bgwriter.buffers_backend does not exist');
   });

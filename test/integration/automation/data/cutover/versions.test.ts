@@ -51,12 +51,18 @@ describe('a major upgrade from PostgreSQL 15 to 17', () => {
       expect(problemsOf(there), `forward ${round}`).to.deep.equal([]);
       await scene.load.more(50);
       await withClient(rig.green.access, 'admin', (client) =>
-        client.query(`UPDATE guarded SET whose = 'back ${round}' WHERE id > 10; DELETE FROM guarded WHERE id = ${round}`),
+        client.query(
+          `UPDATE guarded SET whose = 'back ${round}' WHERE id > 10; DELETE FROM guarded WHERE id = ${round}`,
+        ),
       );
       const back = await scene.back();
       expect(problemsOf(back), `back ${round}`).to.deep.equal([]);
       await scene.load.more(20);
-      expect(await withClient(rig.blue.access, 'admin', (client) => rows(client, `SELECT count(*)::int AS n FROM guarded WHERE whose = 'back ${round}'`))).to.deep.equal([{ n: 10 }]);
+      expect(
+        await withClient(rig.blue.access, 'admin', (client) =>
+          rows(client, `SELECT count(*)::int AS n FROM guarded WHERE whose = 'back ${round}'`),
+        ),
+      ).to.deep.equal([{ n: 10 }]);
     }
     await scene.expectNothingLost(20);
   });
@@ -81,7 +87,9 @@ describe('releases on PostgreSQL 17', () => {
   it('loses nothing by a physical copy, there and back, whatever timeouts the owner has set [H1]', async () => {
     const { rig } = scene;
     await rig.fresh(schemaV1 + many);
-    await withClient(rig.blue.access, 'admin', (client) => client.query(`ALTER DATABASE app SET transaction_timeout = '300ms'`));
+    await withClient(rig.blue.access, 'admin', (client) =>
+      client.query(`ALTER DATABASE app SET transaction_timeout = '300ms'`),
+    );
     scene.router = new MemoryRouter();
     await scene.write(100, undefined, 20);
     const link = await rig.seed();
@@ -97,7 +105,11 @@ describe('releases on PostgreSQL 17', () => {
     await scene.load.more(50);
     await withClient(rig.green.access, 'admin', (client) => client.query(`UPDATE guarded SET whose = 'new'`));
     expect(problemsOf(await scene.back())).to.deep.equal([]);
-    expect(await withClient(rig.blue.access, 'admin', (client) => rows(client, `SELECT count(*)::int AS n FROM guarded WHERE whose = 'new'`))).to.deep.equal([{ n: 20 }]);
+    expect(
+      await withClient(rig.blue.access, 'admin', (client) =>
+        rows(client, `SELECT count(*)::int AS n FROM guarded WHERE whose = 'new'`),
+      ),
+    ).to.deep.equal([{ n: 20 }]);
     await scene.expectNothingLost(20);
   });
 
