@@ -28,7 +28,8 @@ const meanings: Record<PlatformName, Meaning> = {
         const url = aws?.integrations[integration.name] ?? integration.url;
         return { ...integration, ...(url === undefined ? {} : { url }) };
       }),
-    postgres: ({ aws }) => (aws === undefined ? undefined : Number.parseInt(aws.database.version, 10)),
+    // The engine gives a database its version there, and RDS refuses another major one.
+    postgres: () => undefined,
   },
 };
 

@@ -155,7 +155,10 @@ const environment = z.strictObject({
     .strictObject({
       maxConnections: z.number().int().min(20).max(1000).default(100).describe('per database'),
       version: z
-        .union(postgresVersions.map((version) => z.literal(version)))
+        .number()
+        .int()
+        .min(postgresVersions[0])
+        .max(postgresVersions.at(-1) ?? Infinity)
         .optional()
         .meta({
           description:

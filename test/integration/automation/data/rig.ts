@@ -20,6 +20,7 @@ import { grantWrites, revokeWrites } from '../../../../infra/application/roles.t
 import type { Colour } from '../../../../infra/model.ts';
 import type { CloneOptions } from '../../../../infra/platform/databases.ts';
 import { controlOf } from '../../../lib/server-control.ts';
+import { newerVersion, provideNewerPostgres } from '../../../lib/newer-postgres.ts';
 import { createTestCluster } from '../../../lib/template-cluster.ts';
 
 /** Two real clusters in a temporary folder. */
@@ -61,6 +62,7 @@ export const expandV2 = `
 
 /** `versions`: major versions of PostgreSQL; by default those of the programs in use. */
 export async function createRig(versions: Partial<Record<Colour, number>> = {}): Promise<Rig> {
+  if (Object.values(versions).includes(newerVersion)) await provideNewerPostgres();
   const directory = await mkdtemp(join(tmpdir(), 'greenlight-data-'));
   const specs = {} as Record<Colour, ClusterSpec>;
   const side = async (colour: Colour): Promise<Side> => {
