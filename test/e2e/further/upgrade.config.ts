@@ -1,12 +1,11 @@
-import quick from '../quick.config.ts';
+import older from './older.config.ts';
 
 /** A release whose inactive colour has PostgreSQL 17, while the live one has an older version. */
-const { staging, production } = { staging: {}, ...quick.environments };
-
 export default {
-  ...quick,
+  ...older,
   environments: {
-    staging: { ...staging, database: { version: 17 } },
-    production: { ...production, database: { version: 17 } },
+    ...older.environments,
+    staging: { ...older.environments.staging, database: { version: 17 } },
+    production: { ...older.environments.production, database: { version: 17 } },
   },
 };

@@ -10,7 +10,7 @@ describe('a major upgrade of PostgreSQL in a release', function () {
   this.bail(true);
 
   const home = mkdtempSync(join(tmpdir(), 'greenlight-upgrade-'));
-  const older = new CommandLine(home, 'test/e2e/quick.config.ts');
+  const older = new CommandLine(home, 'test/e2e/further/older.config.ts');
   const cli = new CommandLine(home, 'test/e2e/further/upgrade.config.ts');
   const versionOf = (colour: 'blue' | 'green'): string =>
     readFileSync(join(home, 'environments', 'production', 'postgres', colour, 'data', 'PG_VERSION'), 'utf8').trim();
