@@ -50,7 +50,11 @@ export interface EnvironmentSpec {
   writes: { methods: string[]; paths: string[] };
   /** HTTPS port of the entry point. Absent: a free port is allocated. */
   port?: number;
-  database: { maxConnections: number };
+  database: {
+    maxConnections: number;
+    /** Major version of PostgreSQL of a database that is made. Absent: that of the live one, or the programs in use. Not on AWS. */
+    version?: number | undefined;
+  };
   slo: { errorRate: number; p95Ms: number };
   alertReceivers: { name: string; webhook: string }[];
 }

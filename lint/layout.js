@@ -178,9 +178,19 @@ export const layout = {
     is: 'what can be replicated, and by whom written',
     may: [...shared, 'automation/data'],
   },
+  'automation/data/copying': {
+    is: 'copy of a database by its schema and its rows',
+    may: [...shared, 'automation/data'],
+  },
   'automation/data/replication': {
     is: 'replication in one direction at a time',
-    may: [...shared, 'automation/data', 'automation/data/objects', 'automation/data/publication'],
+    may: [
+      ...shared,
+      'automation/data',
+      'automation/data/objects',
+      'automation/data/publication',
+      'automation/data/copying',
+    ],
   },
   'automation/data/comparison': {
     is: 'whether two databases are equal',
@@ -227,7 +237,14 @@ export const layout = {
 
   'automation/release/context': {
     is: 'what the stages of one release share',
-    may: [...platform, 'automation/config', 'automation/journal', 'automation/stacks', 'automation/gates'],
+    may: [
+      ...platform,
+      'automation/config',
+      'automation/journal',
+      'automation/stacks',
+      'automation/data',
+      'automation/gates',
+    ],
   },
   'automation/release/synthetic': {
     is: 'marked traffic beside a release',
@@ -265,6 +282,7 @@ export const layout = {
       'automation/data/migrations',
       'automation/data/masking',
       'automation/data/publication',
+      'automation/data/copying',
       'automation/data/replication',
       'automation/data/comparison',
       'automation/gates/data',

@@ -7,7 +7,15 @@ import { environmentSpec } from '../release/context/spec.ts';
 import { planRelease } from '../release/plan.ts';
 import { renderPlan } from '../ui/plan.ts';
 import { columnsOf } from '../ui/text.ts';
-import type { Kind, LivePlacement, Release } from '../release/context/release.ts';
+import {
+  copiesFiles,
+  upgradeIn,
+  type Kind,
+  type LivePlacement,
+  type PostgresVersions,
+  type Release,
+} from '../release/context/release.ts';
+import { postgresVersions } from '../release/context/versions.ts';
 import { stagesFor } from '../release/stages/index.ts';
 import { placementOf, startRelease, type FinishedRelease } from '../release/start.ts';
 import { UntrustedState } from '../stacks/state.ts';
@@ -76,25 +84,32 @@ async function dryRun(session: CommandSession, version: string): Promise<number>
   };
   const first = (to: string) =>
     print(`First go-live of ${to}`, { kind: 'go-live', to: { colour: 'blue', version: to } });
-  const next = (from: LivePlacement, before: string) =>
-    print(before, { kind: 'release', from, to: { colour: other(from.colour), version } });
+  const next = (from: LivePlacement, before: string, postgres?: PostgresVersions) =>
+    print(before, { kind: 'release', from, postgres, to: { colour: other(from.colour), version } });
+  const versions = live && (await postgresVersions(session, 'production', live.colour));
 
   if (live !== undefined) {
     const from = placementOf(live);
-    next(from, `Release of ${version}; ${from.version} is live on ${from.colour}`);
+    const upgrade = upgradeIn({ postgres: versions });
+    const also = upgrade === undefined ? '' : `; a major upgrade of PostgreSQL, ${upgrade.from} to ${upgrade.to}`;
+    next(from, `Release of ${version}; ${from.version} is live on ${from.colour}${also}`, versions);
   } else if (baseline === undefined || baseline === version) first(version);
   else {
     first(baseline);
     const artefact = { version: baseline, digest: '', location: '' };
     next(placementOf({ colour: 'blue', artefact }), `Then ${version}, once ${baseline} is live on blue`);
   }
-  if (live !== undefined) await printPreconditions(session, live.colour);
+  if (live !== undefined) await printPreconditions(session, live.colour, versions);
   await printEstimate(session);
   return 0;
 }
 
 /** Prints what of the live database would stop the release in its preflight. Skipped while another release is unfinished. */
-export async function printPreconditions(session: CommandSession, live: Colour): Promise<void> {
+export async function printPreconditions(
+  session: CommandSession,
+  live: Colour,
+  postgres?: PostgresVersions,
+): Promise<void> {
   const { definition, terminal } = session;
   if (unfinishedRelease('production', definition) !== undefined) return;
   const say = (text: string) => terminal.print(`\n${text}`);
@@ -103,7 +118,7 @@ export async function printPreconditions(session: CommandSession, live: Colour):
     try {
       const unmet = await unmetPreconditions(
         await environment.databases.of(live),
-        session.platform.initialCopy === 'physical',
+        copiesFiles({ platform: session.platform, postgres }),
       );
       if (unmet.length === 0) say(`The database of ${live}, which is live, can be replicated.`);
       else say([`A release would stop in the preflight: ${live} cannot be replicated.`, ...unmet].join('\n- '));

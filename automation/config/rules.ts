@@ -238,6 +238,19 @@ export function portsDiffer(
   }
 }
 
+export type Databases = Unsure<Record<'staging' | 'production', Unsure<{ database: Unsure<{ version: number }> }>>>;
+
+/** A version is tried on staging, so staging has to have what production gets. */
+export function versionsAgree(environments: Databases, ctx: Context): void {
+  const [staging, production] = [environments?.staging?.database?.version, environments?.production?.database?.version];
+  if (production !== undefined && staging !== production)
+    report(
+      ctx,
+      ['staging', 'database', 'version'],
+      `is ${staging ?? 'missing'}, and production's is ${production}; a release is tried on staging, so give both the same`,
+    );
+}
+
 type Sections = Unsure<{
   application: Unsure<{ services: Unsure<{ name: string }>[] }>;
   environments: Unsure<Record<'staging' | 'production', Unsure<{ instances: Record<string, number> }>>>;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { acceptableRules } from './migration-rules.ts';
+import { postgresVersions } from '../../infra/lib/tools.ts';
 import * as rule from './rules.ts';
 import { argv, environmentVariable, name, relativePath, seconds, urlPath, version, webUrl } from './scalars.ts';
 
@@ -151,7 +152,20 @@ const environment = z.strictObject({
     examples: [['node', 'seed.js']],
   }),
   database: z
-    .strictObject({ maxConnections: z.number().int().min(20).max(1000).default(100).describe('per database') })
+    .strictObject({
+      maxConnections: z.number().int().min(20).max(1000).default(100).describe('per database'),
+      version: z
+        .number()
+        .int()
+        .min(postgresVersions[0])
+        .max(postgresVersions.at(-1) ?? Infinity)
+        .optional()
+        .meta({
+          description:
+            'major version of PostgreSQL (platform local): where the live database has an older one, the next release is a major upgrade; default: that of the live database',
+          examples: [17],
+        }),
+    })
     .prefault({})
     .describe('database of each colour'),
 });
@@ -166,5 +180,6 @@ export const environments = z
       .describe('the environment that users use'),
   })
   .superRefine(rule.portsDiffer, rule.evenIfBroken)
+  .superRefine(rule.versionsAgree, rule.evenIfBroken)
   .prefault({})
   .describe('the environments');

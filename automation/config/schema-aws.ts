@@ -2,9 +2,9 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { cidrBlock, overlap } from '../../infra/aws/lib/cidr.ts';
 import { awsShape, consistent, domain, type AwsSettings } from '../../infra/aws/lib/settings.ts';
-import type { EnvironmentName } from '../../infra/model.ts';
+import { environmentNames, type EnvironmentName } from '../../infra/model.ts';
 import { name, webUrl } from './scalars.ts';
-import { report, type Context, type Unsure } from './rules.ts';
+import { report, type Context, type Databases, type Unsure } from './rules.ts';
 
 const { cidrBlock: _ofOneEnvironment, ...shared } = awsShape;
 
@@ -54,6 +54,7 @@ export function awsSettingsOf(section: z.output<typeof aws>, environment: Enviro
 type Definition = Unsure<{
   aws: Unsure<{ integrations: Record<string, unknown> }>;
   application: Unsure<{ integrations: (Unsure<{ name: string; url: string }> | undefined)[] }>;
+  environments: Databases;
   alerts: Unsure<{ receivers: (Unsure<{ name: string; webhook: string }> | undefined)[] }>;
 }>;
 
@@ -61,6 +62,11 @@ type Definition = Unsure<{
 export function fitsAws(definition: Definition, ctx: Context): void {
   if (definition?.aws === undefined)
     return report(ctx, ['aws'], 'is missing: platform "aws" needs it; npm run init shows all its settings');
+  for (const environment of environmentNames) {
+    if (definition.environments?.[environment]?.database?.version === undefined) continue;
+    const path = ['environments', environment, 'database', 'version'];
+    report(ctx, path, 'is for platform "local"; on AWS give aws.database.version, with the minor version');
+  }
   list(definition.application?.integrations).forEach((integration) => {
     if (integration?.name === undefined || integration.url !== undefined) return;
     if (definition.aws?.integrations?.[integration.name] !== undefined) return;

@@ -15,7 +15,22 @@ export interface ConnectOptions {
   applicationName?: string;
   /** Another database of the same server, needed to drop and create the application's own. */
   database?: string;
+  /** A session of the replication protocol, which also takes plain SQL. */
+  replication?: boolean;
 }
+
+/** Known to the driver, and missing in its types. */
+type ReplicationConfig = pg.ClientConfig & { replication?: 'database' };
+
+interface ParameterStatus {
+  parameterName: string;
+  parameterValue: string;
+}
+
+const versions = new WeakMap<pg.ClientBase, number>();
+
+/** Major version of the server of a session of `connect`. */
+export const serverVersion = (client: pg.ClientBase): number | undefined => versions.get(client);
 
 const connectMs = 5_000;
 const statementMs = 60_000;
@@ -32,7 +47,9 @@ export async function connect(
   options: ConnectOptions = {},
 ): Promise<pg.Client> {
   const statement = options.statementMs ?? statementMs;
+  const replication: ReplicationConfig = options.replication === true ? { replication: 'database' } : {};
   const client = new pg.Client({
+    ...replication,
     host: access.host,
     port: access.port,
     database: options.database ?? access.database,
@@ -49,11 +66,14 @@ export async function connect(
   });
   // The server may end an idle session. The next query then rejects, and is where this is handled.
   client.on('error', () => undefined);
+  client.connection.on('parameterStatus', ({ parameterName, parameterValue }: ParameterStatus) => {
+    if (parameterName === 'server_version') versions.set(client, Number.parseInt(parameterValue, 10));
+  });
   const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>;
   client.query = ((...args: unknown[]) => query(...args).catch(noteOrigin)) as typeof client.query;
   try {
     await client.connect().catch(noteOrigin);
-    await client.query(endTransactionTimeout);
+    if ((serverVersion(client) ?? 0) >= 17) await client.query(endTransactionTimeout);
   } catch (error) {
     void client.end().catch(() => undefined);
     throw new OperationError(

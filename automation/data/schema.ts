@@ -1,9 +1,6 @@
-import { execa } from 'execa';
 import type pg from 'pg';
-import { bareEnvironment } from '../../infra/lib/child-environment.ts';
 import { OperationError, messageOf } from '../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../infra/platform/databases.ts';
-import { databaseEnvironment } from '../../infra/application/database-url.ts';
 import { identityIn, identityStatement } from '../../infra/application/identity.ts';
 import {
   privilegeStatements,
@@ -12,13 +9,8 @@ import {
   sqlLiteral,
   writerRole,
 } from '../../infra/application/roles.ts';
-import { sessionEnvironment } from '../../infra/application/session-settings.ts';
-import { toolPath } from '../../infra/lib/tools.ts';
 import { notOfExtension, ownSchemas } from './catalog.ts';
 import { row, rows, withClient } from './connect.ts';
-
-/** Timeout of a dump or restore of a schema, ms. */
-const schemaMs = 120_000;
 
 /** Whether the application may write to this database. At rest this is true on the live colour only. */
 export async function mayWrite(client: pg.Client): Promise<boolean> {
@@ -83,32 +75,56 @@ export async function requireReplaceable(
   }
 }
 
+/** Encoding and locale of a database. Which columns the catalog has depends on the version. */
+const localeSql = `
+  SELECT pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype, to_jsonb(d) ->> 'datlocprovider' AS provider,
+    coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') AS locale
+  FROM pg_database d WHERE datname = current_database()`;
+
+interface Locale {
+  encoding: string;
+  collate: string;
+  ctype: string;
+  provider: string;
+  locale: string | null;
+}
+
+const withLocale = ({ encoding, collate, ctype, provider, locale }: Locale): string => {
+  const named = sqlLiteral(locale ?? '');
+  const by = { i: ` LOCALE_PROVIDER icu ICU_LOCALE ${named}`, b: ` LOCALE_PROVIDER builtin BUILTIN_LOCALE ${named}` }[
+    provider
+  ];
+  return `ENCODING ${sqlLiteral(encoding)} LC_COLLATE ${sqlLiteral(collate)} LC_CTYPE ${sqlLiteral(ctype)}${by ?? ''}`;
+};
+
 /**
  * Empties the inactive database: drops it with all its sessions and creates it again, with the roles' rights and as
- * `identity`. Throws as `requireReplaceable` does; `evenIfLive` revokes the application's right to write instead of refusing.
+ * `identity`. It gets the encoding and the locale of the database `like`, or those that it has. Throws as `requireReplaceable` does;
+ * `evenIfLive` revokes the application's right to write instead of refusing.
  */
 export async function resetDatabase(
   access: DatabaseAccess,
   identity: string,
-  { evenIfLive = false }: { evenIfLive?: boolean } = {},
+  { evenIfLive = false, like }: { evenIfLive?: boolean; like?: DatabaseAccess | undefined } = {},
 ): Promise<void> {
   const doing = `emptying the database ${access.database} on port ${access.port}`;
-  const locale = await withClient(access, 'admin', async (client) => {
+  const own = await withClient(access, 'admin', async (client) => {
     await requireReplaceable(client, doing, identity, { evenIfLive });
     if (evenIfLive) await client.query(revokeWrites);
-    return await row<{ encoding: string; collate: string; ctype: string }>(
-      client,
-      'SELECT pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype FROM pg_database WHERE datname = current_database()',
-    );
+    return await row<Locale>(client, localeSql);
   });
+  const wanted = like === undefined ? own : await withClient(like, 'admin', (client) => row<Locale>(client, localeSql));
   const name = sqlIdentifier(access.database);
-  await withClient(
+  const create = (locale: Locale): string => `CREATE DATABASE ${name} TEMPLATE template0 ${withLocale(locale)}`;
+  const refused = await withClient(
     access,
     'admin',
     async (client) => {
       await client.query(`DROP DATABASE ${name} WITH (FORCE)`);
-      await client.query(
-        `CREATE DATABASE ${name} TEMPLATE template0 ENCODING ${sqlLiteral(locale.encoding)} LC_COLLATE ${sqlLiteral(locale.collate)} LC_CTYPE ${sqlLiteral(locale.ctype)}`,
+      return await client.query(create(wanted)).then(
+        () => undefined,
+        // So that there is a database, whatever is wrong with that locale.
+        async (error: unknown) => (await client.query(create(own)), messageOf(error)),
       );
     },
     { database: 'postgres' },
@@ -117,58 +133,13 @@ export async function resetDatabase(
     for (const statement of privilegeStatements(access.admin.user)) await client.query(statement);
     await client.query(identityStatement(access.database, identity));
   });
-}
-
-/**
- * Copies the schema of `from` into the empty database `to`: objects with owners and rights, extensions, and the record of
- * applied migrations, but not that of the objects of another copy. Copies no data of the application. Materialised views stay unfilled until the data has arrived.
- */
-export async function copySchema(from: DatabaseAccess, to: DatabaseAccess): Promise<void> {
-  const bookkeeping = await withClient(from, 'admin', (client) =>
-    rows<{ name: string }>(client, `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'greenlight'`),
+  if (refused === undefined) return;
+  throw new OperationError(
+    doing,
+    `its server does not have the encoding and locale of the other one: ${refused}`,
+    'install that locale on its server, or give it the same build of PostgreSQL',
   );
-  await pipe(from, to, ['--schema-only', '--no-subscriptions', '--no-tablespaces']);
-  if (bookkeeping.length > 0) await pipe(from, to, ['--data-only', '--schema=greenlight', '--exclude-table=greenlight.objects']);
 }
-
-async function pipe(from: DatabaseAccess, to: DatabaseAccess, options: string[]): Promise<void> {
-  const settings = { timeout: schemaMs, stripFinalNewline: false } as const;
-  try {
-    const dump = await execa(toolPath('pg_dump'), ['--format=plain', ...options], {
-      ...settings,
-      ...bareEnvironment(clientEnvironment(from)),
-    });
-    // The target already has a `greenlight` schema of its own. Nothing else exists on both sides.
-    const sql = dump.stdout.replace(/^CREATE SCHEMA greenlight;$/m, 'CREATE SCHEMA IF NOT EXISTS greenlight;');
-    await execa(toolPath('psql'), loadOptions, {
-      ...settings,
-      ...bareEnvironment(clientEnvironment(to)),
-      input: sql,
-      stdout: 'ignore',
-    });
-  } catch (error) {
-    const text = (error as { stderr?: string }).stderr?.trim();
-    const found = text === undefined || text === '' ? messageOf(error) : text.split('\n').slice(0, 5).join('\n');
-    throw new OperationError(
-      `copying the schema from port ${from.port} to port ${to.port}`,
-      found,
-      'see that the target is empty and has the extensions and roles that the schema uses; nothing of it was kept',
-      { cause: error },
-    );
-  }
-}
-
-/** Options of `psql` that loads a dump from its input: all of it, or nothing. */
-const loadOptions = ['--no-psqlrc', '--quiet', '--single-transaction', '--set=ON_ERROR_STOP=1', '--file=-'];
-
-/** Environment for PostgreSQL's own programs. Every user can read argument lists, so the password is not passed in one. */
-const clientEnvironment = (access: DatabaseAccess): Record<string, string> => ({
-  LC_ALL: 'C',
-  ...databaseEnvironment(access, 'admin'),
-  PGCONNECT_TIMEOUT: '10',
-  PGAPPNAME: 'greenlight',
-  ...sessionEnvironment,
-});
 
 /** Fills the materialised views that are still unfilled, as their rows are not replicated. */
 export async function refreshMaterialisedViews(client: pg.Client): Promise<void> {
@@ -180,38 +151,4 @@ export async function refreshMaterialisedViews(client: pg.Client): Promise<void>
   // In the order of creation: a view that reads another one was created after it.
   for (const view of unfilled)
     await client.query(`REFRESH MATERIALIZED VIEW ${sqlIdentifier(view.schema)}.${sqlIdentifier(view.name)}`);
-}
-
-/** Timeout of a copy of all rows, ms. */
-const copyMs = 3_600_000;
-
-/**
- * Copies schema, rows and sequences of `from` into the empty database `to` once; later changes are not followed.
- * Rejects with an OperationError. The schema that was copied until then stays, and the caller has to empty the database.
- */
-export async function copyDatabase(from: DatabaseAccess, to: DatabaseAccess): Promise<void> {
-  await copySchema(from, to);
-  const settings = { timeout: copyMs } as const;
-  // The triggers had their effect when the rows were first written, and the foreign keys already hold.
-  const options = ['--format=plain', '--data-only', '--disable-triggers', '--exclude-schema=greenlight'];
-  try {
-    await execa(toolPath('pg_dump'), options, {
-      ...settings,
-      ...bareEnvironment(clientEnvironment(from)),
-      buffer: { stdout: false },
-    }).pipe(toolPath('psql'), loadOptions, {
-      ...settings,
-      ...bareEnvironment(clientEnvironment(to)),
-      stdout: 'ignore',
-    });
-  } catch (error) {
-    const text = (error as { stderr?: string }).stderr?.trim().split('\n').slice(0, 5).join('\n');
-    throw new OperationError(
-      `copying the rows from port ${from.port} to port ${to.port}`,
-      text || messageOf(error),
-      'see that the target is empty and has room',
-      { cause: error },
-    );
-  }
-  await withClient(to, 'admin', refreshMaterialisedViews);
 }

@@ -18,6 +18,8 @@ export type Event =
       /** Colour and version that were live, absent on a first go-live. */
       from?: { colour: Colour; version: string };
       to: { colour: Colour; version: string };
+      /** Major versions of PostgreSQL of the two databases, as far as they were known. */
+      postgres?: { from: number; to: number };
       source: { commit: string; branch: string; dirty: boolean };
       stages: { id: StageId; title: string; expectedMs: number }[];
       /** Every gate that this release is to pass, so that the report lists those that it never reached. */

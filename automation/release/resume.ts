@@ -74,7 +74,7 @@ async function reopen(session: Session, { id, directory, entries, started }: Pas
   const replaced: Kind =
     started.from === undefined || kind === 'go-live'
       ? { kind: 'go-live' }
-      : { kind, from: { ...started.from, artefact: old } };
+      : { kind, from: { ...started.from, artefact: old }, postgres: started.postgres };
   const settings = settingsOf(session, { id, environment, directory, journal, to, ...replaced });
   await sweepAll(settings);
   return settings;

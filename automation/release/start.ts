@@ -11,6 +11,7 @@ import type { Event } from '../journal/events.ts';
 import { lastDurations } from '../journal/history.ts';
 import { openJournal, type Journal } from '../journal/journal.ts';
 import { located, type Live } from './context/live.ts';
+import { postgresVersions } from './context/versions.ts';
 import { planRelease } from './plan.ts';
 import { runRelease, type ReleaseOutcome } from './run.ts';
 import { readSource, releaseId } from './steps/build-version.ts';
@@ -45,7 +46,7 @@ export async function startRelease(
   const id = releaseId(version, new Date());
   const directory = join(releasesDirectory(environment), id);
   const { definition, platform } = session;
-  const kind = await kindOf(session, what);
+  const kind = await kindOf(session, environment, what);
   const { from } = kind;
   const to = { colour: from === undefined ? ('blue' as const) : other(from.colour), version };
   const source = await readSource();
@@ -63,6 +64,7 @@ export async function startRelease(
     emulatedBy: platform.emulatedBy,
     ...(from === undefined ? {} : { from: { colour: from.colour, version: from.version } }),
     to,
+    ...(kind.from === undefined || kind.postgres === undefined ? {} : { postgres: kind.postgres }),
     source,
     stages: planned.map(({ id: stage, title, expectedMs }) => ({ id: stage, title, expectedMs })),
     gates: planned.flatMap(({ gates }) => gates),
@@ -74,10 +76,16 @@ export async function startRelease(
 /** What to begin. `live` is what is live now, and is to be replaced. */
 type Begun = { kind: 'go-live' } | { kind: 'release' | 'rehearsal'; live: Live };
 
-async function kindOf({ platform }: Session, what: Begun): Promise<Kind> {
+async function kindOf(session: Session, environment: EnvironmentName, what: Begun): Promise<Kind> {
   if (what.kind === 'go-live') return what;
   const { kind, live } = what;
-  return { kind, from: placementOf({ ...live, artefact: await located(platform, live.artefact) }) };
+  const from = placementOf({ ...live, artefact: await located(session.platform, live.artefact) });
+  // A rehearsal makes its old version anew, on a database that has the wanted version already.
+  return {
+    kind,
+    from,
+    postgres: kind === 'release' ? await postgresVersions(session, environment, live.colour) : undefined,
+  };
 }
 
 /** Goes on with a release whose settings are known, to its end or to the next interruption; writes the report. */

@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import { archiveOf, openArchive, storeArchive } from './archive.mjs';
 import { recordOrigin } from './origin.mjs';
 import { SetupProblem, Unreachable } from './problem.mjs';
-import { makeEnvironment } from './python.mjs';
+import { makeEnvironment, unpackWheel } from './python.mjs';
 import { run } from './command.mjs';
 
 const temporary = '.tmp-';
@@ -70,7 +70,9 @@ function build(tool, context) {
 
 function python(tool, context) {
   return installed(tool, context, async (folder) => {
-    await makeEnvironment(tool, folder, { ...context, log: logOf(tool, context) });
+    const options = { ...context, log: logOf(tool, context) };
+    if (tool.source.hashes !== undefined) return { program: await unpackWheel(tool, folder, options), way: 'wheel' };
+    await makeEnvironment(tool, folder, options);
     return { program: tool.name, way: 'pypi' };
   });
 }

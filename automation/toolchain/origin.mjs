@@ -5,13 +5,14 @@ import { delimiter, dirname, join } from 'node:path';
 
 const record = 'origin.json';
 
-/** @param {{ way: 'pinned' | 'checksums' | 'go' | 'pypi', from?: string, publisher?: string }} origin */
+/** @param {{ way: 'pinned' | 'checksums' | 'go' | 'pypi' | 'wheel', from?: string, publisher?: string }} origin */
 export function recordOrigin(folder, origin) {
   writeFileSync(join(folder, record), JSON.stringify(origin));
 }
 
 function recorded(real) {
-  for (const folder of [dirname(real), dirname(dirname(real))]) {
+  // A program of a wheel lies a few folders deep.
+  for (let folder = dirname(real); folder !== dirname(folder); folder = dirname(folder)) {
     try {
       return JSON.parse(readFileSync(join(folder, record), 'utf8'));
     } catch {
@@ -24,6 +25,7 @@ function recorded(real) {
 function words({ way, from, publisher }) {
   if (way === 'go') return 'built by Go';
   if (way === 'pypi') return 'PyPI, pinned versions';
+  if (way === 'wheel') return 'PyPI, pinned digest';
   const place = from === publisher ? from : `a mirror, ${from}`;
   if (way === 'pinned') return `official binary from ${place}, pinned digest`;
   return from === publisher

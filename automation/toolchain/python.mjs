@@ -21,10 +21,10 @@ export function usablePythons(range) {
   });
 }
 
-/** Fills `folder` with a virtual environment with the tool, and a launcher of the tool's name. */
-export async function makeEnvironment(tool, folder, { root, pythons, log }) {
-  const { package: name, version, entry, constraints } = tool.source;
-  const venv = join(folder, 'venv');
+const pipInstall = ['-m', 'pip', 'install', '--no-input', '--disable-pip-version-check', '--quiet'];
+
+/** Makes a virtual environment with pip. Resolves to its interpreter. */
+async function makeVenv(venv, { pythons, log }) {
   const inside = join(venv, 'bin', 'python3');
   await firstThatWorks(pythons, async (interpreter) => {
     rmSync(venv, { recursive: true, force: true });
@@ -32,9 +32,28 @@ export async function makeEnvironment(tool, folder, { root, pythons, log }) {
     // Some self-built Pythons have TLS, but not in a virtual environment.
     await run('checking the Python environment', inside, ['-c', 'import pip, ssl'], { log });
   });
+  return inside;
+}
+
+/** Fills `folder` with the files of a wheel that has one of the pinned digests, one for each platform. Resolves to the program's path. */
+export async function unpackWheel(tool, folder, { pythons, log }) {
+  const { package: name, version, hashes, program } = tool.source;
+  const venv = join(folder, 'venv');
+  const inside = await makeVenv(venv, { pythons, log });
+  const list = join(folder, 'requirements.txt');
+  writeFileSync(list, [`${name}==${version}`, ...hashes.map((hash) => `--hash=sha256:${hash}`)].join(' \\\n  '));
+  const into = ['--no-deps', '--only-binary=:all:', '--require-hashes', '--target', join(folder, 'files'), '-r', list];
+  await run(`installing ${tool.name}`, inside, [...pipInstall, ...into], { log });
+  rmSync(venv, { recursive: true, force: true });
+  return join('files', program);
+}
+
+/** Fills `folder` with a virtual environment with the tool, and a launcher of the tool's name. */
+export async function makeEnvironment(tool, folder, { root, pythons, log }) {
+  const { package: name, version, entry, constraints } = tool.source;
+  const inside = await makeVenv(join(folder, 'venv'), { pythons, log });
   const pinned = ['-c', join(root, constraints), `${name}==${version}`];
-  const argv = ['-m', 'pip', 'install', '--no-input', '--disable-pip-version-check', '--quiet', ...pinned];
-  await run(`installing ${tool.name}`, inside, argv, { log });
+  await run(`installing ${tool.name}`, inside, [...pipInstall, ...pinned], { log });
   // pip's launcher contains an absolute path, which would be wrong after the folder is renamed.
   const start = `import sys; sys.argv[0] = "${tool.name}"; ${entry}; sys.exit(main())`;
   const launcher = `#!/bin/sh\nexec "$(dirname "$(readlink -f "$0")")/venv/bin/python3" -I -c '${start}' "$@"\n`;

@@ -29,9 +29,14 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
   switch (entry.type) {
     case 'release.started': {
       const from = entry.from ? `${entry.from.version} (${entry.from.colour}) -> ` : '';
+      const { postgres } = entry;
+      const upgrade =
+        postgres === undefined || postgres.from === postgres.to
+          ? ''
+          : `, with a major upgrade of PostgreSQL, ${postgres.from} to ${postgres.to}`;
       return say(
         'title',
-        `${entry.application} ${from}${entry.to.version} (${entry.to.colour}) in ${entry.environment}, release ${entry.release}`,
+        `${entry.application} ${from}${entry.to.version} (${entry.to.colour}) in ${entry.environment}${upgrade}, release ${entry.release}`,
         0,
       );
     }

@@ -21,24 +21,28 @@ export const sessionSettings = {
   standard_conforming_strings: 'on',
 };
 
-/** The settings as `options` of a connection. They are those of PostgreSQL 14 and later. */
-export const sessionOptions = Object.entries(sessionSettings)
-  .map(([name, value]) => `-c ${name}=${value.replaceAll(' ', String.raw`\ `)}`)
-  .join(' ');
+/** Settings as `options` of a connection. */
+export const asOptions = (settings: Record<string, string>): string =>
+  Object.entries(settings)
+    .map(([name, value]) => `-c ${name}=${value.replaceAll(' ', String.raw`\ `)}`)
+    .join(' ');
+
+/** Greenlight's own settings in that form. They are those of PostgreSQL 14 and later. */
+export const sessionOptions = asOptions(sessionSettings);
 
 /** The same for PostgreSQL's programs, which read them from their environment. */
 export const sessionEnvironment = { PGOPTIONS: sessionOptions };
 
 /** Ends the timeout that PostgreSQL 17 added. An older server refuses a connection whose `options` name it. */
-export const endTransactionTimeout = `SELECT set_config('transaction_timeout', '0', false) WHERE current_setting('transaction_timeout', true) <> '0'`;
+export const endTransactionTimeout = 'SET transaction_timeout = 0';
 
 /**
  * The statements that keep a database's and a role's settings from a replication. Its processes are sessions that PostgreSQL starts:
  * the apply worker as the owner of the subscription, the sender as who it logs in as. They take the settings of database and role.
- * Those of a role in one database come before all others. `version`: `server_version_num`.
+ * Those of a role in one database come before all others. `version`: the server's major version.
  */
 export const replicationSettings = (role: string, database: string, version: number): string[] =>
-  Object.entries(version >= 170_000 ? { ...sessionSettings, transaction_timeout: '0' } : sessionSettings).map(
+  Object.entries(version >= 17 ? { ...sessionSettings, transaction_timeout: '0' } : sessionSettings).map(
     ([name, value]) =>
       `ALTER ROLE ${sqlIdentifier(role)} IN DATABASE ${sqlIdentifier(database)} SET ${name} = ${sqlLiteral(value)}`,
   );

@@ -1,6 +1,6 @@
 // Finds programs. Plain JavaScript, because the set-up runs it on Node 20, before Node 24 is installed.
-import { accessSync, constants, readdirSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { accessSync, constants, readdirSync, realpathSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 
 /** Alternative file names: Debian's prefix, other builds of Chromium, ZAP's start script. */
 const aliases = {
@@ -9,8 +9,8 @@ const aliases = {
   zap: ['zap.sh'],
 };
 
-/** PostgreSQL's programs, newest first. Debian and Homebrew do not put them on PATH. */
-function postgresDirectories() {
+/** The installed versions of PostgreSQL, newest first. Debian and Homebrew do not put their programs on PATH. */
+function installedPostgres() {
   const roots = [
     { root: '/usr/lib/postgresql', pattern: /^(\d+)$/ },
     { root: '/opt/homebrew/opt', pattern: /^postgresql@(\d+)$/ },
@@ -27,8 +27,19 @@ function postgresDirectories() {
       .map((name) => ({ name, major: Number(pattern.exec(name)?.[1] ?? 0) }))
       .filter(({ major }) => major > 0)
       .sort((a, b) => b.major - a.major)
-      .map(({ name }) => join(root, name, 'bin'));
+      .map(({ name, major }) => ({ major, directory: join(root, name, 'bin') }));
   });
+}
+
+/**
+ * The directory with the programs of one major version of PostgreSQL, or undefined: that of the program `postgres-<major>`, which is
+ * how the set-up names one, or the system's.
+ */
+export function postgresOf(major, directories) {
+  const named = findProgram(`postgres-${major}`, directories);
+  if (named !== undefined) return dirname(realpathSync(named));
+  const installed = installedPostgres().filter((found) => found.major === major);
+  return installed.map(({ directory }) => directory).find((directory) => findProgram('postgres', [directory]));
 }
 
 const directoriesOf = (variable) => (process.env[variable] ?? '').split(delimiter).filter(Boolean);
@@ -43,7 +54,7 @@ export function searchPath(ownBin) {
   return [
     ...directoriesOf('GREENLIGHT_TOOLS'),
     ownBin,
-    ...postgresDirectories(),
+    ...installedPostgres().map(({ directory }) => directory),
     ...path,
     '/usr/sbin',
     '/usr/local/sbin',

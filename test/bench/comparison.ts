@@ -3,7 +3,7 @@ import { databaseUrl } from '../../infra/application/database-url.ts';
 import { grantWrites } from '../../infra/application/roles.ts';
 import type { DatabaseAccess } from '../../infra/platform/databases.ts';
 import { withClient } from '../../automation/data/connect.ts';
-import { copyDatabase } from '../../automation/data/schema.ts';
+import { copyDatabase } from '../../automation/data/copying/schema.ts';
 import { makeContent, rowsOf } from './content.ts';
 import { timed, type Benchmark, type Contender, type Figures } from './frame.ts';
 import { absent, as, greenlight, shell } from './programs.ts';

@@ -1,7 +1,8 @@
 import { withClient } from '../../automation/data/connect.ts';
 import { linkBetween } from '../../automation/data/link.ts';
 import { followSync, startSync, stopSync, waitForSync } from '../../automation/data/replication/sync.ts';
-import { copySchema, resetDatabase } from '../../automation/data/schema.ts';
+import { copySchema } from '../../automation/data/copying/schema.ts';
+import { resetDatabase } from '../../automation/data/schema.ts';
 import { createRig, schemaV1 } from '../integration/automation/data/rig.ts';
 import { MemoryRouter, Workload } from '../integration/automation/data/traffic.ts';
 import { makeContent } from './content.ts';

@@ -31,20 +31,25 @@ function templates(): string {
 
 /** Copies the template `name` into the empty directory `data`; `make` makes it at the path it is given if there is none. */
 export async function copyTemplate(name: string, data: string, make: (path: string) => Promise<void>): Promise<void> {
-  const template = join(templates(), name);
-  if (!existsSync(template)) {
-    const work = `${template}.${process.pid}-${Date.now()}`;
+  await execa('cp', ['-a', `${await template(name, make)}/.`, data]);
+}
+
+/** Path of the template `name`. */
+export async function template(name: string, make: (path: string) => Promise<void>): Promise<string> {
+  const path = join(templates(), name);
+  if (!existsSync(path)) {
+    const work = `${path}.${process.pid}-${Date.now()}`;
     await make(work);
     // Another process may have been faster: its template is as good.
-    await rename(work, template).catch(() => rm(work, { recursive: true }));
+    await rename(work, path).catch(() => rm(work, { recursive: true }));
   }
-  await execa('cp', ['-a', `${template}/.`, data]);
+  return path;
 }
 
 /** As `createCluster` makes it, with database and roles, from a template. */
 export async function createTestCluster(spec: ClusterSpec): Promise<void> {
   await layOut(spec, async (data) => {
-    await copyTemplate('application', data, async (path) => {
+    await copyTemplate(`application-${spec.version ?? 'ordinary'}`, data, async (path) => {
       const whole = { ...spec, directory: `${path}.whole` };
       await createCluster(whole, { durable: false });
       await rename(dataDirectory(whole), path);

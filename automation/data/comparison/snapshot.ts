@@ -2,22 +2,7 @@ import { availableParallelism } from 'node:os';
 import type pg from 'pg';
 import { ownSchemas } from '../catalog.ts';
 import { close, row } from '../connect.ts';
-
-/**
- * Every setting that the text form of a value depends on, whatever database or role have set. All sessions that compare take
- * them from here.
- */
-const textForms = {
-  timezone: 'UTC',
-  datestyle: 'ISO, YMD',
-  intervalstyle: 'postgres',
-  extra_float_digits: '3',
-  bytea_output: 'hex',
-  lc_monetary: 'C',
-  xmlbinary: 'base64',
-  array_nulls: 'on',
-  quote_all_identifiers: 'off',
-};
+import { textForms } from '../text-forms.ts';
 
 /** What would end or falsify a long reading transaction. */
 const reading = {

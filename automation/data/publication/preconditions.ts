@@ -5,6 +5,8 @@ import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { notOfExtension, ownSchemas } from '../catalog.ts';
 import { close, connect, row, rows } from '../connect.ts';
 import { isOurs } from '../link.ts';
+import { unqualifiedExpressions } from './expressions.ts';
+import { otherVersion } from './upgrade.ts';
 import { tablesCanBePublished, type Finding } from './publishable.ts';
 import { strayRights } from './rights.ts';
 
@@ -46,7 +48,8 @@ export async function preconditions(
     if (target === undefined) return found;
     for (const check of inactiveChecks)
       found.push(...(await check(target, settings)).map((f) => ({ side: 'inactive' as const, ...f })));
-    found.push(...(await missingExtensions(source, target)).map((f) => ({ side: 'inactive' as const, ...f })));
+    if (settings.physical) return found;
+    found.push(...(await otherVersion(source, target)).map((f) => ({ side: 'inactive' as const, ...f })));
     return found;
   } finally {
     await Promise.all([close(source), close(target)]);
@@ -163,11 +166,17 @@ const openReads = listed(
   endSession,
   openFor,
 );
-const foreignSubscriptions = listed(
-  'error',
-  `SELECT subname AS name FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = current_database() AND subname NOT LIKE 'greenlight\\_to\\_%' ORDER BY 1`,
-  (name) => `subscription ${name} writes to it as well`,
-  (name) => `DROP SUBSCRIPTION ${sqlIdentifier(name)}`,
+const subscriptions = (found: (name: string) => string): Check =>
+  listed(
+    'error',
+    `SELECT subname AS name FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = current_database() AND subname NOT LIKE 'greenlight\\_to\\_%' ORDER BY 1`,
+    found,
+    (name) => `DROP SUBSCRIPTION ${sqlIdentifier(name)}`,
+  );
+const writtenFromElsewhere = subscriptions((name) => `subscription ${name} writes to it as well`);
+const fedFromElsewhere = subscriptions(
+  (name) =>
+    `subscription ${name} brings changes from elsewhere: after the cutover they would still arrive at the old side`,
 );
 
 /** Triggers that also fire for replicated rows. Their effects on other tables are replicated already, and would be repeated. */
@@ -231,24 +240,6 @@ const strangeConsumers = listed(
   () => 'create it again on the new colour after the cutover; publications go along by themselves',
 );
 
-async function missingExtensions(live: pg.Client, inactive: pg.Client): Promise<Omit<Finding, 'side'>[]> {
-  const installed = await rows<{ name: string; version: string }>(
-    live,
-    'SELECT extname AS name, extversion AS version FROM pg_extension',
-  );
-  const available = await rows<{ name: string; version: string }>(
-    inactive,
-    'SELECT name, version FROM pg_available_extension_versions',
-  );
-  return installed
-    .filter((e) => !available.some((a) => a.name === e.name && a.version === e.version))
-    .map((e) => ({
-      severity: 'error' as const,
-      found: `extension ${e.name} ${e.version} is not available`,
-      cure: `install the package of ${e.name} ${e.version} on that server`,
-    }));
-}
-
 const liveChecks = [
   capacity,
   tablesCanBePublished,
@@ -261,6 +252,8 @@ const liveChecks = [
   materialisedViews,
   strangeSlots,
   strangeConsumers,
+  fedFromElsewhere,
+  unqualifiedExpressions,
   copiedTriggers,
 ];
-const inactiveChecks = [capacity, foreignSubscriptions, prepared, openWrites, openReads, actingTriggers];
+const inactiveChecks = [capacity, writtenFromElsewhere, prepared, openWrites, openReads, actingTriggers];

@@ -32,7 +32,7 @@ export async function prepareReverse(oldSide: Side, newSide: Side, sessions: Ses
   const { shared, identities } = await requireBothWays(sessions, { old: oldSide.colour, new: newSide.colour });
   await createPublication(sessions.new, link.name, shared, '', identities);
   await createSlot(sessions.new, link.name, slotMs);
-  await createSubscription(sessions.new, sessions.old, link, { copyData: false, enabled: false });
+  await createSubscription(sessions.new, sessions.old, link, { enabled: false });
   return link;
 }
 

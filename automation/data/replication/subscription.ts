@@ -4,7 +4,7 @@ import { OperationError } from '../../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { replicationSettings } from '../../../infra/application/session-settings.ts';
 import { sqlIdentifier, sqlLiteral } from '../../../infra/application/roles.ts';
-import { row, rows } from '../connect.ts';
+import { row, rows, serverVersion } from '../connect.ts';
 import { dropSlot, linkBetween, type Link } from '../link.ts';
 
 /**
@@ -24,7 +24,7 @@ export async function createSubscription(
   source: pg.Client,
   client: pg.Client,
   link: Link,
-  options: { copyData: boolean; enabled: boolean },
+  options: { enabled: boolean },
 ): Promise<void> {
   if (options.enabled) await requireOneDirection(link, source, client);
   for (const [session, login] of [
@@ -34,11 +34,18 @@ export async function createSubscription(
     await ownSettings(session, login.user, link.from.access.database);
   // The statement contains the publisher's password, which must not reach the server's log.
   for (const setting of unlogged) await client.query(`SET ${setting}`).catch(() => undefined);
-  const flags = `copy_data = ${options.copyData}, enabled = ${options.enabled}, create_slot = false, slot_name = ${sqlLiteral(link.name)}`;
-  // disable_on_error: a change that cannot be applied stops the worker at once. Without it the worker would retry for ever.
+  const flags = [
+    'copy_data = false',
+    `enabled = ${options.enabled}`,
+    'create_slot = false',
+    `slot_name = ${sqlLiteral(link.name)}`,
+    // A change that cannot be applied stops the worker at once. Without this the worker would retry for ever.
+    'disable_on_error = true',
+    ...sinceVersion(serverVersion(source) ?? 0, serverVersion(client) ?? 0),
+  ];
   await client.query(
     `CREATE SUBSCRIPTION ${sqlIdentifier(link.name)} CONNECTION ${sqlLiteral(connectionInfo(link.from.access))}
-     PUBLICATION ${sqlIdentifier(link.name)} WITH (${flags}, disable_on_error = true)`,
+     PUBLICATION ${sqlIdentifier(link.name)} WITH (${flags.join(', ')})`,
   );
 }
 
@@ -54,12 +61,20 @@ const unlogged = [
 ];
 
 /** Keeps what the owner has set for the application from ending or blocking the replication's own sessions. */
-async function ownSettings(client: pg.Client, role: string, database: string): Promise<void> {
-  const { version } = await row<{ version: number }>(
-    client,
-    `SELECT current_setting('server_version_num')::int AS version`,
-  );
-  await client.query(replicationSettings(role, database, version).join('; '));
+const ownSettings = (client: pg.Client, role: string, database: string): Promise<unknown> =>
+  client.query(replicationSettings(role, database, serverVersion(client) ?? 0).join('; '));
+
+/** Options that let a subscription of a newer version do what one of 15 does, and what that cannot. */
+function sinceVersion(publisher: number, subscriber: number): string[] {
+  if (subscriber < 16) return [];
+  return [
+    // As the subscription's owner, and not as each table's: that one may not see rows of a table with forced row security.
+    'run_as_owner = true',
+    // From 18 on large transactions are applied by several workers while they still run. The worker of a conflict would not be known.
+    'streaming = off',
+    // A second guard against echoes, beside `requireOneDirection`.
+    ...(publisher < 16 ? [] : ['origin = none']),
+  ];
 }
 
 /** Connection string of libpq by which the subscriber's server reaches the publisher. Contains the password. */
@@ -149,8 +164,8 @@ export async function dropSubscription(client: pg.Client, name: string): Promise
 }
 
 /**
- * Throws an OperationError if the opposite direction of a link runs or may start by itself. PostgreSQL 15 cannot tell
- * replicated changes from others. With both directions enabled each change would return and overwrite newer data. Both
+ * Throws an OperationError if the opposite direction of a link runs or may start by itself. Only with 16 on both sides PostgreSQL
+ * can tell replicated changes from others (`origin`). Else, with both directions enabled each change would return and overwrite newer data. Both
  * databases are asked, as one knows the subscription and the other the slot.
  */
 async function requireOneDirection(link: Link, source: pg.Client, target: pg.Client): Promise<void> {

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { hasCode, OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import { revokeWrites, sqlIdentifier } from '../../../infra/application/roles.ts';
 import type { CloneOptions } from '../../../infra/platform/databases.ts';
-import { close, connect, row, rows, withClient } from '../connect.ts';
+import { close, connect, row, rows, serverVersion, withClient } from '../connect.ts';
 import { identitiesOf } from '../publication/identity.ts';
 import { createSlot, dropSlot, forwardNote, linkBetween, type Link, type Side } from '../link.ts';
 import { requirePreconditions, type Finding } from '../publication/preconditions.ts';
@@ -13,6 +13,8 @@ import { refreshMaterialisedViews } from '../schema.ts';
 import { beginAt, createSubscription, dropSubscription, enableSubscription } from './subscription.ts';
 import { isRecorded, recordCopied, recordExpanded } from './schema-record.ts';
 import { describeDrift, endangering, SchemaWatch } from './schema-drift.ts';
+import { createSlotWithSnapshot } from '../copying/snapshot.ts';
+import { copyRows, type CopyRows } from '../copying/rows.ts';
 import { quietEventTriggers, quietTriggers } from './triggers.ts';
 import { noTries, revive } from './revive.ts';
 import { measure, replayed, type SyncStatus } from './sync-state.ts';
@@ -36,27 +38,43 @@ interface StartSync {
   onWarning?: ((text: string) => void) | undefined;
 }
 
+interface StartSyncByRows extends StartSync {
+  /** Bytes of tables that are copied, of those of the source. */
+  onProgress?: CopyRows['onProgress'];
+  /** What the schema of `to` lacks until the rows are there (`beginSchema`). */
+  afterRows?: (signal?: AbortSignal) => Promise<void>;
+}
+
 /**
- * Starts the replication from `from` (live) to `to`: an initial copy of all tables, then every change. `to` must have the
- * schema without rows (`copySchema`), and becomes read-only for the application. Replaces what an earlier attempt left.
- * Throws an OperationError that lists every unmet precondition, before anything is published.
+ * Starts the replication from `from` (live) to `to`: a copy of the rows of all tables, then every change. `to` must have the
+ * schema without rows (`beginSchema`, or `copySchema`), and becomes read-only for the application. Replaces what an earlier attempt
+ * left. Throws an OperationError that lists every unmet precondition, before anything is published.
  */
-export const startSync = (from: Side, to: Side, options: StartSync = {}): Promise<Link> =>
+export const startSync = (from: Side, to: Side, options: StartSyncByRows = {}): Promise<Link> =>
   starting(
     from,
     to,
     options,
     () => requirePreconditions(from.access, to.access),
-    (link) =>
-      onBoth(link, async (source, target) => {
-        await target.query(revokeWrites);
-        if (!(await isRecorded(target))) await recordCopy(target);
-        await createSlot(source, link.name, slotMs);
+    async (link) => {
+      const { signal, onProgress, afterRows } = options;
+      await withClient(to.access, 'admin', (target) => target.query(revokeWrites));
+      const slot = await createSlotWithSnapshot(from.access, link.name, slotMs, signal);
+      try {
+        await copyRows(from.access, to.access, { snapshot: slot.snapshot, signal, onProgress });
+      } finally {
+        await slot.close();
+      }
+      await afterRows?.(signal);
+      await onBoth(link, async (source, target) => {
+        if (!(await isRecorded(target)))
+          await recordCopy(target, serverVersion(source) === serverVersion(target) ? target : source);
         await quietTriggers(source, target);
         await recordExpanded(target);
-        options.signal?.throwIfAborted();
-        await createSubscription(source, target, link, { copyData: true, enabled: true });
-      }),
+        signal?.throwIfAborted();
+        await createSubscription(source, target, link, { enabled: true });
+      });
+    },
   );
 
 /**
@@ -94,15 +112,18 @@ export const startSyncByClone = (
         await quietTriggers(source, target);
         await recordExpanded(target);
         options.signal?.throwIfAborted();
-        await createSubscription(source, target, link, { copyData: false, enabled: false });
+        await createSubscription(source, target, link, { enabled: false });
         await beginAt(link, target, lsn);
       });
     },
   );
 
-/** Records the catalog of a copy as it was made, and switches its event triggers off. Nothing else may change it before. */
-export async function recordCopy(copy: pg.Client): Promise<void> {
-  const objects = await readObjects(copy);
+/**
+ * Records the catalog of a copy as it was made, and switches its event triggers off. Nothing else may change it before. `as`: whose
+ * words are recorded. Another version of PostgreSQL writes the same definition in another way, so there it is the copied database.
+ */
+export async function recordCopy(copy: pg.Client, as = copy): Promise<void> {
+  const objects = await readObjects(as);
   await quietEventTriggers(copy);
   await recordCopied(copy, objects);
 }

@@ -21,6 +21,13 @@ interface FirstKind {
 interface ReplacingKind {
   kind: 'release' | 'rehearsal';
   from: LivePlacement;
+  /** Major versions of PostgreSQL: of the live database, and of the one that replaces it. Absent: not known when it began. */
+  postgres?: PostgresVersions | undefined;
+}
+
+export interface PostgresVersions {
+  from: number;
+  to: number;
 }
 
 export type Kind = FirstKind | ReplacingKind;
@@ -35,4 +42,12 @@ interface Facts {
 
 export type FirstGoLive = Facts & FirstKind;
 export type Replacement = Facts & ReplacingKind;
+/** The major upgrade that a release makes, if it does. */
+export const upgradeIn = ({ postgres }: Pick<Replacement, 'postgres'>): PostgresVersions | undefined =>
+  postgres === undefined || postgres.from === postgres.to ? undefined : postgres;
+
+/** Whether the inactive colour becomes a physical copy. The files of another major version are of no use to it. */
+export const copiesFiles = (release: Pick<Replacement, 'postgres' | 'platform'>): boolean =>
+  release.platform.initialCopy === 'physical' && upgradeIn(release) === undefined;
+
 export type Release = FirstGoLive | Replacement;

@@ -1,5 +1,5 @@
 import type { EnvironmentName, EnvironmentSpec } from '../../../infra/model.ts';
-import { integrationsOf } from '../../config/platforms.ts';
+import { integrationsOf, postgresOf } from '../../config/platforms.ts';
 import type { ReleaseDefinition } from '../../config/schema.ts';
 
 /** What the release definition says of one environment, in the form that the Pulumi programs take. */
@@ -16,7 +16,7 @@ export function environmentSpec(definition: ReleaseDefinition, environment: Envi
     integrations: integrationsOf(definition),
     writes: application.writes,
     port: sizes.port,
-    database: sizes.database,
+    database: { ...sizes.database, version: postgresOf(definition, environment) },
     slo,
     alertReceivers: alerts.receivers,
   };

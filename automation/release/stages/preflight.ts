@@ -5,9 +5,10 @@ import { refuseElsewhere } from '../../stacks/elsewhere.ts';
 import type { StackConfig } from '../../stacks/engine.ts';
 import type { ReleaseContext } from '../context/context.ts';
 import { doubtOf } from '../context/live.ts';
-import type { Placement, Release } from '../context/release.ts';
+import { copiesFiles, upgradeIn, type Release, type Replacement } from '../context/release.ts';
 import { situation } from '../context/situation.ts';
 import { StageStopped, type Stage, type Step } from '../context/stage.ts';
+import { tryUpgrade } from '../steps/data/try-upgrade.ts';
 import { sweep } from '../steps/sweep.ts';
 import { describeWindow, minutesOpen } from '../steps/window.ts';
 
@@ -41,20 +42,44 @@ export const preflight = (release: Release): Stage => ({
       says: `compare the resources of ${used(release).join(' and ')} with what is recorded; repair drift`,
       do: (context) => settleDrift(context, used(release)),
     },
-    ...(release.kind === 'release' ? [replicable(release.from)] : []),
+    ...(release.kind === 'release' ? [replicable(release), ...upgradable(release)] : []),
   ],
 });
 
 /** After the drift is repaired: until then the database may be down. Checked again before it is published, much later. */
-const replicable = ({ colour }: Placement): Step => ({
-  says: `see that the database of ${colour}, which is live, can be replicated`,
+const replicable = (release: Replacement): Step => ({
+  says: `see that the database of ${release.from.colour}, which is live, can be replicated`,
   async do(context) {
+    const { colour } = release.from;
     const { databases } = await context.connect();
-    const unmet = await unmetPreconditions(await databases.of(colour), context.platform.initialCopy === 'physical');
+    const unmet = await unmetPreconditions(await databases.of(colour), copiesFiles(release));
     if (unmet.length > 0)
       throw new StageStopped('no-go', unmet.map((what) => `${colour} cannot be replicated: ${what}`).join('\n'));
   },
 });
+
+/** A schema that the new version does not take is found long before anything is published. Not where a database takes long to make. */
+const upgradable = (release: Replacement): Step[] => {
+  const upgrade = upgradeIn(release);
+  if (upgrade === undefined || release.platform.idleColour !== 'taken down') return [];
+  return [
+    {
+      says: `see that PostgreSQL ${upgrade.to} takes the schema of ${release.from.colour}, which has ${upgrade.from}`,
+      async do(context) {
+        const { databases } = await context.connect();
+        const found = await context.act('upgradable', `try the schema on PostgreSQL ${upgrade.to}`, async () =>
+          tryUpgrade(await databases.of(release.from.colour), await databases.scratch('upgrade')),
+        );
+        const says = ({ found: what, cure }: (typeof found)[number]): string => `${what}; ${cure}`;
+        for (const finding of found.filter(({ severity }) => severity === 'warning'))
+          context.note(`PostgreSQL ${upgrade.to}: ${says(finding)}`, 'warning');
+        const errors = found.filter(({ severity }) => severity === 'error');
+        if (errors.length > 0)
+          throw new StageStopped('no-go', errors.map((one) => `PostgreSQL ${upgrade.to}: ${says(one)}`).join('\n'));
+      },
+    },
+  ];
+};
 
 /** The environments that a release changes: one of production uses staging first. */
 const used = ({ environment }: Release): EnvironmentName[] =>

@@ -4,6 +4,7 @@ import type { ReleaseContext } from '../context/context.ts';
 import type { FirstGoLive, Release, Replacement } from '../context/release.ts';
 import { situation } from '../context/situation.ts';
 import { during, type Stage, type Step } from '../context/stage.ts';
+import { databaseUp } from '../steps/data/database-up.ts';
 import { empty, takeDown } from '../steps/data/empty.ts';
 import { seed } from '../steps/data/establish.ts';
 import { migrate } from '../steps/data/migrate.ts';
@@ -18,7 +19,7 @@ import { keepTrafficUp } from '../synthetic/synthetic.ts';
 export const prepare = (release: Replacement): Stage => ({
   ...shape(release),
   steps: [
-    ...databaseUp(release),
+    ...up(release),
     { says: 'keep marked traffic up, where the definition asks for it', do: keepTrafficUp },
     // From before the live database is published: that must cost its users nothing.
     during<AbortSignal>(
@@ -41,7 +42,7 @@ export const prepare = (release: Replacement): Stage => ({
 export const prepareFirst = (release: FirstGoLive): Stage => ({
   ...shape(release),
   steps: [
-    ...databaseUp(release),
+    ...up(release),
     { says: 'empty its database, migrate it, and seed it where the definition has a seed', do: fillEmpty },
     ...versionUp(release),
   ],
@@ -69,14 +70,14 @@ const shape = ({ to }: Release): Omit<Stage, 'steps'> => ({
   },
 });
 
-const databaseUp = ({ environment, to }: Release): Step[] => [
+const up = ({ environment, to, ...release }: Release, postgres = release.from && release.postgres?.to): Step[] => [
   {
     says: `bring the foundation of ${environment} up`,
     do: (context) => context.up(environment, { kind: 'foundation', spec: context.spec() }),
   },
   {
     says: `bring the database of ${to.colour} up`,
-    do: (context) => context.up(environment, { kind: to.colour, colour: { colour: to.colour } }),
+    do: (context) => databaseUp(context, environment, to.colour, postgres),
   },
 ];
 

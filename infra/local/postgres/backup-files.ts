@@ -7,7 +7,8 @@ import { execa } from 'execa';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { OperationError } from '../../lib/errors.ts';
 import type { Backup } from '../../platform/backups.ts';
-import { findTool } from '../../lib/tools.ts';
+import { findPostgres, findTool, postgresVersions } from '../../lib/tools.ts';
+import { versionOf } from './programs.ts';
 
 /**
  * Content of `backup.json`. A backup also has `data/`, with PostgreSQL's manifest, and `configuration.json`. The
@@ -85,8 +86,13 @@ export async function verifyFiles(directory: string, record: BackupRecord): Prom
 
 /** Findings of pg_verifybackup: a line per damaged, missing or additional file. */
 async function verifyManifest(data: string): Promise<string[]> {
-  const tool = findTool('pg_verifybackup');
-  if (tool === undefined) return ['pg_verifybackup is not installed, so nothing was verified'];
+  // Where the file that names the version is damaged, the check has to find that, by whatever program there is.
+  const version = postgresVersions.find((known) => known === versionOf(data));
+  const tool = version === undefined ? findTool('pg_verifybackup') : findPostgres('pg_verifybackup', version);
+  if (tool === undefined)
+    return [
+      `pg_verifybackup${version === undefined ? '' : ` of PostgreSQL ${version}`} is not installed, so nothing was verified`,
+    ];
   // `.` instead of the path, because pg_verifybackup passes the path to a shell without correct quoting.
   const result = await execa(tool, ['--quiet', '.'], {
     ...bareEnvironment({ LC_ALL: 'C' }),

@@ -7,7 +7,7 @@ import { databaseEnvironment, databaseUrl } from '../../application/database-url
 import { sessionEnvironment, sessionOptions } from '../../application/session-settings.ts';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { endsWithParent } from '../../lib/lifetimes.ts';
-import { toolPath } from '../../lib/tools.ts';
+import { postgresPath } from '../../lib/tools.ts';
 import type { DatabaseAccess } from '../../platform/databases.ts';
 
 /** Physical copies of a running cluster, for backups and for the other colour. */
@@ -19,6 +19,8 @@ const spareBytes = 128 * 1024 * 1024;
 export interface Source {
   bytes: number;
   systemIdentifier: string;
+  /** Major version of PostgreSQL. */
+  version: number;
   /** Directories outside the data directory, by the tablespace's OID. */
   tablespaces: { oid: string; location: string }[];
 }
@@ -28,14 +30,26 @@ export async function inspect(access: DatabaseAccess): Promise<Source> {
   client.on('error', () => undefined);
   await client.connect();
   try {
-    const { rows } = await client.query<{ bytes: string; id: string; tablespaces: Source['tablespaces'] }>(
+    const { rows } = await client.query<{
+      bytes: string;
+      id: string;
+      version: number;
+      tablespaces: Source['tablespaces'];
+    }>(
       `SELECT sum(pg_database_size(oid))::text AS bytes, (SELECT system_identifier::text FROM pg_control_system()) AS id,
+         current_setting('server_version_num')::int / 10000 AS version,
          (SELECT coalesce(json_agg(json_build_object('oid', oid::text, 'location', pg_tablespace_location(oid)) ORDER BY oid), '[]')
           FROM pg_tablespace WHERE pg_tablespace_location(oid) LIKE '/%') AS tablespaces
        FROM pg_database`,
     );
     const [found] = rows;
-    return { bytes: Number(found?.bytes), systemIdentifier: String(found?.id), tablespaces: found?.tablespaces ?? [] };
+    if (found === undefined) throw new Error('the database says nothing of itself');
+    return {
+      bytes: Number(found.bytes),
+      systemIdentifier: found.id,
+      version: found.version,
+      tablespaces: found.tablespaces,
+    };
   } finally {
     await client.end();
   }
@@ -95,7 +109,7 @@ export const tablespacesOf = (data: string): string => join(dirname(data), table
  */
 export async function copyCluster(
   access: DatabaseAccess,
-  { tablespaces }: Pick<Source, 'tablespaces'>,
+  { tablespaces, version }: Pick<Source, 'tablespaces' | 'version'>,
   data: string,
   { runAs = (argv) => argv, onProgress, signal }: CopyOptions = {},
 ): Promise<void> {
@@ -113,7 +127,7 @@ export async function copyCluster(
       ({ oid, location }) => `--tablespace-mapping=${escaped(location)}=${escaped(join(tablespacesOf(data), oid))}`,
     ),
   ];
-  const [command = '', ...rest] = runAs(endsWithParent([toolPath('pg_basebackup'), ...args], 'INT'));
+  const [command = '', ...rest] = runAs(endsWithParent([postgresPath('pg_basebackup', version), ...args], 'INT'));
   const child = execa(command, rest, {
     cwd: '/',
     ...bareEnvironment({ LC_ALL: 'C', ...databaseEnvironment(access, 'admin'), ...sessionEnvironment }),

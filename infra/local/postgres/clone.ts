@@ -11,8 +11,9 @@ import { freePorts } from '../../lib/free-ports.ts';
 import { poll } from '../../lib/poll.ts';
 import type { CloneOptions, DatabaseAccess } from '../../platform/databases.ts';
 import { checkSpace, copyCluster, inspect, keepLog, reasonOf, type Source } from './base-backup.ts';
-import { saysReady, serverLog, startServer, stopCluster, waitUntilReady } from './cluster.ts';
+import { dataDirectory, saysReady, serverLog, startServer, stopCluster, waitUntilReady } from './cluster.ts';
 import { clusterAccess, createCluster, isCluster, layOutInstead, writeSettings, type ClusterSpec } from './create.ts';
+import { versionOf } from './programs.ts';
 import { recoverySettings } from './settings.ts';
 import { runSingleUser } from './single-user.ts';
 import { serverUser, unprivileged } from './unprivileged.ts';
@@ -60,7 +61,12 @@ export async function cloneCluster(
   const keeper = await keepLog(from).catch(explain);
   const signal = AbortSignal.any([keeper.lost, ...(options.signal === undefined ? [] : [options.signal])]);
   const fill = async (data: string): Promise<void> => {
-    const { tablespaces } = await copyFiles(from, data, { ...options, signal });
+    const source = await inspect(from);
+    const own = versionOf(dataDirectory(to));
+    if (source.version !== own)
+      throw new Error(`it is PostgreSQL ${own}, and the other one ${source.version}: their files differ`);
+    const { tablespaces } = source;
+    await copyFiles(from, source, data, { ...options, signal });
     const lsn = await options.cutOff();
     // The log of a new tablespace has its path: applying it would write into the directory that the source uses.
     if (!isDeepStrictEqual((await inspect(from)).tablespaces, tablespaces))
@@ -95,13 +101,12 @@ export async function cloneCluster(
 
 async function copyFiles(
   from: DatabaseAccess,
+  source: Source,
   data: string,
   { onProgress, signal }: Pick<CloneOptions, 'onProgress' | 'signal'>,
-): Promise<Source> {
-  const source = await inspect(from);
+): Promise<void> {
   await checkSpace(dirname(data), source.bytes);
   await copyCluster(from, source, data, { runAs: (argv) => unprivileged(argv, data), onProgress, signal });
-  return source;
 }
 
 /** Applies the log of the source up to `lsn` and ends the server again. `spec`: the copy, at the place where it is made. */

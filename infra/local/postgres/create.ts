@@ -11,9 +11,10 @@ import {
   privilegeStatements,
   roleStatements,
 } from '../../application/roles.ts';
-import { toolPath } from '../../lib/tools.ts';
+import { postgresPath, toolPath } from '../../lib/tools.ts';
 import { endsWithParent, isAlive } from '../../lib/lifetimes.ts';
 import { linkTablespaces, tablespacesOf } from './base-backup.ts';
+import { programFor } from './programs.ts';
 import { hostBasedAuthentication, serverSettings } from './settings.ts';
 import { runSingleUser } from './single-user.ts';
 import { serverUser, unprivileged } from './unprivileged.ts';
@@ -29,6 +30,8 @@ export interface ClusterSpec {
   /** Directory with `ca.pem`, `server.crt`, `server.key`. */
   certificates: string;
   maxConnections: number;
+  /** Major version of PostgreSQL of a cluster that is made; one that is there keeps its own. Absent: that of the programs in use. */
+  version?: number | undefined;
   passwords: { admin: string; owner: string; app: string };
 }
 
@@ -182,7 +185,7 @@ export function serverCommand(
   spec: Pick<ClusterSpec, 'directory'>,
   options: { endWithParent?: boolean } = {},
 ): ServerCommand {
-  const server = [toolPath('postgres'), '-D', spec.directory];
+  const server = [programFor(dataDirectory(spec), 'postgres'), '-D', spec.directory];
   return {
     argv: unprivileged(options.endWithParent === true ? endsWithParent(server, 'INT') : server, spec.directory),
     env: { LC_ALL: 'C', TZ: 'UTC' },
@@ -259,10 +262,8 @@ async function initialise(spec: ClusterSpec, data: string, durable: boolean): Pr
     '--no-instructions',
     ...(durable ? [] : ['--no-sync']),
   ];
-  const [command = '', ...args] = unprivileged(
-    endsWithParent([toolPath('initdb'), ...options, '-D', data], 'INT'),
-    data,
-  );
+  const initdb = spec.version === undefined ? toolPath('initdb') : postgresPath('initdb', spec.version);
+  const [command = '', ...args] = unprivileged(endsWithParent([initdb, ...options, '-D', data], 'INT'), data);
   const result = await execa(command, args, {
     ...bareEnvironment({ LC_ALL: 'C' }),
     cwd: '/',

@@ -1,9 +1,10 @@
-import type { Colour, EnvironmentSpec } from '../../model.ts';
+import { colours, type Colour, type EnvironmentSpec } from '../../model.ts';
 import type { DatabaseAccess, Databases } from '../../platform/databases.ts';
 import { applicationDatabase } from '../../application/roles.ts';
 import type { Layout } from '../lib/layout.ts';
 import { cloneCluster, type ServerControl } from './clone.ts';
-import { createCluster, type ClusterSpec } from './cluster.ts';
+import { createCluster, dataDirectory, type ClusterSpec } from './cluster.ts';
+import { versionOf } from './programs.ts';
 import { openScratch } from './scratch.ts';
 
 /**
@@ -15,19 +16,21 @@ export function createLocalDatabases(
   spec: EnvironmentSpec,
   control: (colour: Colour) => ServerControl,
 ): Databases {
-  const { maxConnections } = spec.database;
+  const { maxConnections, version } = spec.database;
   return {
     clone: (from, to, options) =>
       cloneCluster(
         colourAccess(layout, from),
-        colourCluster(layout, to, { port: layout.ports().database[to], maxConnections }),
+        colourCluster(layout, to, { port: layout.ports().database[to], maxConnections, version }),
         control(to),
         options,
       ),
     // eslint-disable-next-line @typescript-eslint/require-await -- so that a missing file rejects instead of throwing
     of: async (colour) => colourAccess(layout, colour),
     scratch: (purpose) =>
-      openScratch(layout, purpose, maxConnections, (cluster) => createCluster(cluster, { durable: false })),
+      openScratch(layout, purpose, maxConnections, (cluster) =>
+        createCluster({ ...cluster, version: version ?? versionInUse(layout) }, { durable: false }),
+      ),
   };
 }
 
@@ -35,8 +38,9 @@ export function createLocalDatabases(
 export const colourCluster = (
   layout: Layout,
   colour: Colour,
-  { port, maxConnections }: Pick<ClusterSpec, 'port' | 'maxConnections'>,
+  { port, maxConnections, version }: Pick<ClusterSpec, 'port' | 'maxConnections' | 'version'>,
 ): ClusterSpec => ({
+  version: version ?? versionInUse(layout),
   directory: layout.database(colour),
   port,
   name: `${layout.environment}-${colour}`,
@@ -48,6 +52,12 @@ export const colourCluster = (
     app: layout.secret(`${colour}-app`),
   },
 });
+
+/** The newest version of the environment's databases, so that a new one is no other by accident; undefined before there is one. */
+function versionInUse(layout: Layout): number | undefined {
+  const found = colours.flatMap((colour) => versionOf(dataDirectory({ directory: layout.database(colour) })) ?? []);
+  return found.length === 0 ? undefined : Math.max(...found);
+}
 
 /** Access to a colour's database. Throws an OperationError if the foundation is not up. */
 export function colourAccess(layout: Layout, colour: Colour): DatabaseAccess {

@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { OperationError } from '../../lib/errors.ts';
-import { toolPath } from '../../lib/tools.ts';
+import { programFor } from './programs.ts';
 import { unprivileged } from './unprivileged.ts';
 
 /**
@@ -19,7 +19,7 @@ export async function runSingleUser(data: string, database: string, statements: 
     'synchronous_standby_names=',
     'password_encryption=scram-sha-256',
   ];
-  const argv = [toolPath('postgres'), '--single', '-D', data, ...settings.flatMap((s) => ['-c', s]), database];
+  const argv = [programFor(data, 'postgres'), '--single', '-D', data, ...settings.flatMap((s) => ['-c', s]), database];
   const [command = '', ...args] = unprivileged(argv, data);
   const result = await execa(command, args, {
     cwd: '/',

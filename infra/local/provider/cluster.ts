@@ -23,6 +23,8 @@ const inputs = place.extend({
   colour: z.enum(['blue', 'green']),
   port: z.number().int(),
   maxConnections: z.number().int().min(20),
+  /** Of a cluster that is made. One that is there keeps its own: only a release replaces it, and only where it is inactive. */
+  version: z.number().int().optional(),
   /** Hashes of the certificate and of the roles' passwords. */
   restartOn: z.array(z.string().regex(/^\S+$/)),
 });

@@ -46,6 +46,7 @@ class ColourStack extends pulumi.ComponentResource {
       colour,
       port: ports.database[colour],
       maxConnections: spec.database.maxConnections,
+      ...(spec.database.version === undefined ? {} : { version: spec.database.version }),
       restartOn: [fingerprint, ...passwords],
     };
     return new PostgresCluster(`database.${colour}`, args, { parent: this });

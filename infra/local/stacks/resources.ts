@@ -57,7 +57,7 @@ export class Process extends LocalResource {
 export class PostgresCluster extends LocalResource {
   constructor(
     name: string,
-    args: Args<Place & { colour: string; port: number; maxConnections: number }> & {
+    args: Args<Place & { colour: string; port: number; maxConnections: number; version?: number }> & {
       restartOn: pulumi.Input<string>[];
     },
     options: Options,

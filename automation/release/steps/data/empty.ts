@@ -36,18 +36,19 @@ async function takeWrites(context: ReleaseContext, environment: EnvironmentName,
 
 /**
  * Empties the database of a colour. Refuses it while the balancer says that the colour is live, while the application may write, or
- * where the database says that it belongs to another colour. `evenIfLive` skips the first two, for staging.
+ * where the database says that it belongs to another colour. `evenIfLive` skips the first two, for staging. `like`: the database
+ * whose encoding and locale it gets.
  */
 export const empty = (
   context: Pick<ReleaseContext, 'act' | 'connect'>,
   environment: EnvironmentName,
   colour: Colour,
   access: DatabaseAccess,
-  { evenIfLive = false }: { evenIfLive?: boolean } = {},
+  { evenIfLive = false, like }: { evenIfLive?: boolean; like?: DatabaseAccess } = {},
 ): Promise<void> =>
   context.act(`empty-${environment}-${colour}`, `empty the database of ${colour} in ${environment}`, async () => {
     if (!evenIfLive) await refuseLive(context, environment, colour, 'emptying its database');
-    await resetDatabase(access, stackName(environment, colour), { evenIfLive });
+    await resetDatabase(access, stackName(environment, colour), { evenIfLive, like });
   });
 
 /** Rejects if a colour's database must not be replaced by a copy, for the reasons for which `empty` does. Its server must run. */

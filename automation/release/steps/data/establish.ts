@@ -7,11 +7,12 @@ import type { DatabaseAccess } from '../../../../infra/platform/databases.ts';
 import type { Environment } from '../../../../infra/platform/environment.ts';
 import { grantWrites } from '../../../../infra/application/roles.ts';
 import { withClient } from '../../../data/connect.ts';
-import { copyDatabase } from '../../../data/schema.ts';
 import { requireClassified } from '../../../data/masking/classify.ts';
+import { copyDatabase } from '../../../data/copying/schema.ts';
 import { maskDatabase } from '../../../data/masking/mask.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import type { Step } from '../../context/stage.ts';
+import { databaseUp } from './database-up.ts';
 import { empty, takeDown } from './empty.ts';
 import { migrate, runAsOwner } from './migrate.ts';
 import { untilReady } from '../traffic/ready.ts';
@@ -34,7 +35,7 @@ export const establishing: readonly Step<Placed>[] = [
     says: 'bring its database up on staging, and empty it',
     async do(context, { colour }) {
       await context.up('staging', { kind: 'foundation', spec: context.spec('staging') });
-      await context.up('staging', { kind: colour, colour: { colour } });
+      await databaseUp(context, 'staging', colour);
       const access = await accessOf(context, colour);
       await empty(context, 'staging', colour, access, { evenIfLive: true });
     },

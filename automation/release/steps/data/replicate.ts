@@ -2,14 +2,15 @@ import type { CloneOptions } from '../../../../infra/platform/databases.ts';
 import { requireBothWays } from '../../../data/publication/both-ways.ts';
 import { withClient } from '../../../data/connect.ts';
 import type { Link } from '../../../data/link.ts';
-import { copySchema } from '../../../data/schema.ts';
+import { beginSchema } from '../../../data/copying/schema.ts';
+import { analyse } from '../../../data/copying/statistics.ts';
 import { recordExpanded } from '../../../data/replication/schema-record.ts';
 import { followSync, startSync, startSyncByClone, stopSync, waitForSync } from '../../../data/replication/sync.ts';
 import { syncFacts } from '../../../data/replication/sync-facts.ts';
 import { syncGate } from '../../../gates/data/data.ts';
 import { formatBytes, formatDuration } from '../../../journal/format.ts';
 import type { ReleaseContext } from '../../context/context.ts';
-import type { Replacement } from '../../context/release.ts';
+import { copiesFiles, upgradeIn, type Replacement } from '../../context/release.ts';
 import type { Step } from '../../context/stage.ts';
 import { linkOf } from '../traffic/link.ts';
 import { empty, requireIdle } from './empty.ts';
@@ -23,7 +24,7 @@ const syncTimeoutMs = 3_600_000;
  * cluster, the migrations run before the replication starts: a long lock of theirs then keeps nothing waiting.
  */
 export const replicating = (release: Replacement): Step<AbortSignal>[] =>
-  release.platform.initialCopy === 'physical'
+  copiesFiles(release)
     ? [
         copyCluster(release),
         expand(release, 'before the replication starts'),
@@ -31,7 +32,13 @@ export const replicating = (release: Replacement): Step<AbortSignal>[] =>
         follow(release),
         behind(release),
       ]
-    : [copyRows(release), expand(release, 'with the replication running'), bothWays(release), behind(release)];
+    : [
+        copyRows(release),
+        expand(release, 'with the replication running'),
+        bothWays(release),
+        statistics(release),
+        behind(release),
+      ];
 
 const link = (context: ReleaseContext, { from, to }: Replacement): Promise<Link> =>
   linkOf(context, from.colour, to.colour);
@@ -53,8 +60,22 @@ const follow = (release: Replacement): Step<AbortSignal> => ({
 });
 
 const copyRows = (release: Replacement): Step<AbortSignal> => ({
-  says: `copy the schema from ${release.from.colour} to ${release.to.colour}, and replicate all data`,
+  says: `${upgrading(release)}copy the schema from ${release.from.colour} to ${release.to.colour}, then the rows, then make keys and indexes; and replicate all changes`,
   do: async (context, ended) => replicate(context, await link(context, release), ended),
+});
+
+const upgrading = (release: Replacement): string => {
+  const upgrade = upgradeIn(release);
+  return upgrade === undefined ? '' : `major upgrade of PostgreSQL, ${upgrade.from} to ${upgrade.to}, so by rows: `;
+};
+
+const statistics = (release: Replacement): Step<AbortSignal> => ({
+  says: `compute the planner's statistics on ${release.to.colour}, before it gets traffic`,
+  async do(context, ended) {
+    const { access } = (await link(context, release)).to;
+    await context.act('statistics', `compute the planner's statistics on ${release.to.colour}`, () => analyse(access));
+    ended.throwIfAborted();
+  },
 });
 
 const expand = (release: Replacement, when: string): Step<AbortSignal> => ({
@@ -122,18 +143,29 @@ function progressOf(say: (text: string) => void): NonNullable<CloneOptions['onPr
 async function replicate(context: ReleaseContext, link: Link, ended: AbortSignal): Promise<void> {
   const { environment } = context;
   const { from, to } = link;
+  const signal = AbortSignal.any([context.signal, ended]);
+  const onWarning = (text: string): void => context.note(text, 'warning');
   await context.act('stop-sync', `end a replication to ${to.colour}`, () => stopSync(link));
-  await empty(context, environment, to.colour, to.access);
-  await context.act('schema', `copy the schema from ${from.colour} to ${to.colour}`, () =>
-    copySchema(from.access, to.access),
+  await empty(context, environment, to.colour, to.access, { like: from.access });
+  const rest = await context.act('schema', `copy the schema from ${from.colour} to ${to.colour}`, () =>
+    beginSchema(from.access, to.access, { onWarning }),
   );
-  await context.act('sync', `replicate from ${from.colour} to ${to.colour}`, async () => {
-    await startSync(from, to, {
-      signal: AbortSignal.any([context.signal, ended]),
-      onWarning: (text) => context.note(text, 'warning'),
+  try {
+    await context.act('sync', `copy the rows of ${from.colour} to ${to.colour}, and replicate`, async () => {
+      await startSync(from, to, {
+        signal,
+        onWarning,
+        onProgress: progressOf((text) => context.waiting(`copying ${from.colour} to ${to.colour}: ${text}`)),
+        afterRows: (until) => {
+          context.waiting(`making the keys, indexes and constraints of ${to.colour}`);
+          return rest.finish(until);
+        },
+      });
+      await untilSynced(context, link, ended);
     });
-    await untilSynced(context, link, ended);
-  });
+  } finally {
+    await rest.dispose();
+  }
 }
 
 const untilSynced = (context: ReleaseContext, link: Link, ended: AbortSignal): Promise<unknown> =>

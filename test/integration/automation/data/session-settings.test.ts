@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { compareFollowing } from '../../../../automation/data/comparison/following.ts';
 import { connect, close, row, withClient } from '../../../../automation/data/connect.ts';
 import { linkBetween } from '../../../../automation/data/link.ts';
-import { copyDatabase } from '../../../../automation/data/schema.ts';
+import { copyDatabase } from '../../../../automation/data/copying/schema.ts';
 import {
   followSync,
   startSync,

@@ -223,6 +223,16 @@ const cases: [string, (draft: Draft) => void, string][] = [
     (d) => (d.environments = { staging: { port: 8443 }, production: { port: 8443 } }),
     "environments.production.port: 8443 is staging's port too",
   ],
+  [
+    'another version of PostgreSQL on staging',
+    (d) => (d.environments = { production: { database: { version: 17 } } }),
+    "environments.staging.database.version: is missing, and production's is 17",
+  ],
+  [
+    'a version of PostgreSQL that is not supported',
+    (d) => (d.environments = { staging: { database: { version: 14 } } }),
+    'environments.staging.database.version: found 14; give at least 15',
+  ],
   ['steps that do not ascend', (d) => (d.canary = { steps: [50, 10] }), 'canary.steps[1]: 10 does not come after 50'],
   ['a step twice', (d) => (d.canary = { steps: [10, 10] }), 'canary.steps[1]: 10 does not come after 10'],
   ['a weight over 100', (d) => (d.canary = { steps: [10, 150] }), 'canary.steps[1]: found 150; give at most 99'],

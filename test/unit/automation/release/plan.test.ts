@@ -66,6 +66,20 @@ describe('the plan of a release', () => {
       .and.to.include('take blue down, all but its database');
   });
 
+  it('says that a major upgrade goes by rows, tries the schema first, and computes statistics before traffic', () => {
+    const upgrade = { ...releaseOf('release'), postgres: { from: 15, to: 17 } } as Release;
+    const said = renderPlan(planRelease(stagesFor(upgrade), platforms.local, new Map()), 'Release', { columns: 400 });
+    expect(said)
+      .to.include('see that PostgreSQL 17 takes the schema of blue, which has 15')
+      .and.to.include('major upgrade of PostgreSQL, 15 to 17, so by rows: copy the schema')
+      .and.not.to.include('physical copy');
+    expect(said.indexOf("compute the planner's statistics")).to.be.lessThan(said.indexOf('start 2.0.0 on green'));
+    const same = { ...upgrade, postgres: { from: 17, to: 17 } } as Release;
+    expect(renderPlan(planRelease(stagesFor(same), platforms.local, new Map()), 'Release', { columns: 400 }))
+      .to.include('physical copy')
+      .and.not.to.include('upgrade');
+  });
+
   it('is never wider than the window', () => {
     const lines = plan('aws', 60).split('\n');
     expect(Math.max(...lines.map((line) => stringWidth(line)))).to.be.lessThan(60);

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { compareFollowing } from '../../../../../automation/data/comparison/following.ts';
 import { withClient } from '../../../../../automation/data/connect.ts';
 import { linkBetween, type Link } from '../../../../../automation/data/link.ts';
-import { copySchema } from '../../../../../automation/data/schema.ts';
+import { copySchema } from '../../../../../automation/data/copying/schema.ts';
 import { startSync, waitForSync } from '../../../../../automation/data/replication/sync.ts';
 import { judgeComparison } from '../../../../../automation/gates/data/data.ts';
 import { worst, type Gate } from '../../../../../automation/journal/verdict.ts';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type pg from 'pg';
 import { openSnapshot } from '../../../../../automation/data/comparison/compare.ts';
 import { close, connect } from '../../../../../automation/data/connect.ts';
-import { copyDatabase } from '../../../../../automation/data/schema.ts';
+import { copyDatabase } from '../../../../../automation/data/copying/schema.ts';
 import { maskDatabase } from '../../../../../automation/data/masking/mask.ts';
 import { findUnmasked } from '../../../../../automation/data/masking/unmasked.ts';
 import { compareRestored } from '../../../../../automation/data/comparison/restored.ts';

@@ -13,10 +13,10 @@ export class CutoverScene {
   #load: Workload | undefined;
   readonly #settings: CutoverOptions['settings'];
 
-  constructor(settings: CutoverOptions['settings']) {
+  constructor(settings: CutoverOptions['settings'], versions: Parameters<typeof createRig>[0] = {}) {
     this.#settings = settings;
     before(async () => {
-      this.rig = await createRig();
+      this.rig = await createRig(versions);
     });
     after(() => this.rig.dispose());
     afterEach(async () => {

@@ -5,7 +5,7 @@ import { classify, describeSuspect, requireClassified } from '../../../../../aut
 import { maskDatabase } from '../../../../../automation/data/masking/mask.ts';
 import type { Harmless, MaskRule } from '../../../../../automation/data/masking/rules.ts';
 import { findUnmasked } from '../../../../../automation/data/masking/unmasked.ts';
-import { copyDatabase } from '../../../../../automation/data/schema.ts';
+import { copyDatabase } from '../../../../../automation/data/copying/schema.ts';
 import { OperationError } from '../../../../../infra/lib/errors.ts';
 import { releaseDefinition } from '../../../../../automation/config/schema.ts';
 import definition from '../../../../../greenlight.config.ts';

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { pendingMigrations, runMigrations } from '../../../../../automation/data/migrations/migrations.ts';
 import { countRelations } from '../../../../../automation/data/catalog.ts';
 import { withClient } from '../../../../../automation/data/connect.ts';
-import { copySchema } from '../../../../../automation/data/schema.ts';
+import { copySchema } from '../../../../../automation/data/copying/schema.ts';
 import { OperationError } from '../../../../../infra/lib/errors.ts';
 import { close, connect, createRig, value, type Rig } from '../rig.ts';
 

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { findObstacles } from '../../../../../automation/data/publication/both-ways.ts';
 import { cutover, CutoverAborted } from '../../../../../automation/data/cutover/cutover.ts';
 import { withClient } from '../../../../../automation/data/connect.ts';
-import { copySchema } from '../../../../../automation/data/schema.ts';
+import { copySchema } from '../../../../../automation/data/copying/schema.ts';
 import { startSync, waitForSync } from '../../../../../automation/data/replication/sync.ts';
 import { createRig, value, type Rig } from '../rig.ts';
 import { MemoryRouter } from '../traffic.ts';

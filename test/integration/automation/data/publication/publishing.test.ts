@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { close, connect, withClient } from '../../../../../automation/data/connect.ts';
 import { preconditions } from '../../../../../automation/data/publication/preconditions.ts';
-import { copySchema } from '../../../../../automation/data/schema.ts';
+import { copySchema } from '../../../../../automation/data/copying/schema.ts';
 import { startSync, stopSync, waitForSync } from '../../../../../automation/data/replication/sync.ts';
 import type { OperationError } from '../../../../../infra/lib/errors.ts';
 import { createRig, value, type Rig } from '../rig.ts';

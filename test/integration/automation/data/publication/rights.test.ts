@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { rows, withClient } from '../../../../../automation/data/connect.ts';
 import { Fence } from '../../../../../automation/data/cutover/fence.ts';
 import { preconditions } from '../../../../../automation/data/publication/preconditions.ts';
-import { copySchema } from '../../../../../automation/data/schema.ts';
+import { copySchema } from '../../../../../automation/data/copying/schema.ts';
 import { startSync, stopSync } from '../../../../../automation/data/replication/sync.ts';
 import { createRig, type Rig } from '../rig.ts';
 import { refused } from '../writer.ts';

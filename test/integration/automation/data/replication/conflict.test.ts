@@ -4,7 +4,7 @@ import { close, connect, rows, withClient } from '../../../../../automation/data
 import { linkBetween } from '../../../../../automation/data/link.ts';
 import { noTries, reviveLink } from '../../../../../automation/data/replication/revive.ts';
 import { startSync, stopSync, syncStatus, waitForSync } from '../../../../../automation/data/replication/sync.ts';
-import { copySchema } from '../../../../../automation/data/schema.ts';
+import { copySchema } from '../../../../../automation/data/copying/schema.ts';
 import { createRig, value, type Rig } from '../rig.ts';
 
 /** No value of this may be in a message. */

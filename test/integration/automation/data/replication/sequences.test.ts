@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { close, connect, row, rows, withClient } from '../../../../../automation/data/connect.ts';
 import { linkBetween, type Side } from '../../../../../automation/data/link.ts';
-import { copySchema } from '../../../../../automation/data/schema.ts';
+import { copySchema } from '../../../../../automation/data/copying/schema.ts';
 import { carryOver, planSequences } from '../../../../../automation/data/replication/sequences.ts';
 import { followSync, startSync, waitForSync } from '../../../../../automation/data/replication/sync.ts';
 import { CutoverScene } from '../cutover/scene.ts';

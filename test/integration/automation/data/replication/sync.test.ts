@@ -3,7 +3,8 @@ import { expect } from 'chai';
 import { close, connect, rows, withClient } from '../../../../../automation/data/connect.ts';
 import { linkBetween } from '../../../../../automation/data/link.ts';
 import { preconditions } from '../../../../../automation/data/publication/preconditions.ts';
-import { copySchema, resetDatabase } from '../../../../../automation/data/schema.ts';
+import { copySchema } from '../../../../../automation/data/copying/schema.ts';
+import { resetDatabase } from '../../../../../automation/data/schema.ts';
 import { noTries, reviveLink } from '../../../../../automation/data/replication/revive.ts';
 import { startSync, stopSync, syncStatus, waitForSync } from '../../../../../automation/data/replication/sync.ts';
 import { syncFacts } from '../../../../../automation/data/replication/sync-facts.ts';
@@ -116,10 +117,10 @@ describe('replication to the inactive colour', () => {
       rig.green,
       `INSERT INTO accounts (id, email) OVERRIDING SYSTEM VALUE VALUES (42, 'planted@example.invalid')`,
     );
-    await startSync(rig.blue, rig.green);
-    expect((await failure(wait())).found).to.equal(
-      'table public.accounts: the row with id = 42 is already on green, where nobody but the replication may write',
-    );
+    const early = await failure(startSync(rig.blue, rig.green));
+    expect(early.doing).to.equal('copying the rows of table public.accounts');
+    expect(early.found).to.equal('it has rows already, where nobody but the replication may write');
+    expect((await syncStatus(link())).state, 'nothing is left').to.equal('none');
 
     await stopSync(link());
     await resetDatabase(rig.green.access, 'green');

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { GateResult } from '../../../../../automation/journal/verdict.ts';
 import { withClient } from '../../../../../automation/data/connect.ts';
-import { copyDatabase, resetDatabase } from '../../../../../automation/data/schema.ts';
+import { copyDatabase } from '../../../../../automation/data/copying/schema.ts';
+import { resetDatabase } from '../../../../../automation/data/schema.ts';
 import {
   openRun,
   type ReleaseContext,

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { rows, withClient } from '../../../../../../automation/data/connect.ts';
 import { linkBetween } from '../../../../../../automation/data/link.ts';
-import { copySchema } from '../../../../../../automation/data/schema.ts';
+import { copySchema } from '../../../../../../automation/data/copying/schema.ts';
 import { startSync, stopSync, waitForSync, withdrawSync } from '../../../../../../automation/data/replication/sync.ts';
 import { whileLiveIsWell } from '../../../../../../automation/release/steps/traffic/guard-live.ts';
 import { StageStopped } from '../../../../../../automation/release/context/stage.ts';

@@ -6,7 +6,8 @@ import {
   ModifyDBInstanceCommand,
   ModifyDBParameterGroupCommand,
 } from '@aws-sdk/client-rds';
-import { copySchema, resetDatabase } from '../../../../../../automation/data/schema.ts';
+import { copySchema } from '../../../../../../automation/data/copying/schema.ts';
+import { resetDatabase } from '../../../../../../automation/data/schema.ts';
 import { startSync, stopSync, waitForSync } from '../../../../../../automation/data/replication/sync.ts';
 import { secrets } from '../../../../../../infra/lib/redact.ts';
 import { withSecretsMasked } from '../../../../../../automation/release/context/secrets.ts';

@@ -1,0 +1,50 @@
+import type pg from 'pg';
+import { messageOf, OperationError } from '../../../infra/lib/errors.ts';
+import { sqlIdentifier } from '../../../infra/application/roles.ts';
+import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
+import { close, connect, row, withClient } from '../connect.ts';
+import { dropSlot } from '../link.ts';
+
+/** A logical slot, and the rows as of the moment at which it begins. */
+export interface SlotSnapshot {
+  /** Name of the exported snapshot, for as long as this is open. */
+  snapshot: string;
+  /** Ends the snapshot; the slot stays. */
+  close(): Promise<void>;
+}
+
+/**
+ * Creates a logical slot, replaces one of the same name, and exports the snapshot of the moment at which the slot begins: what the
+ * snapshot has the slot does not send, and the other way round. PostgreSQL waits for every open writing transaction of the cluster.
+ * Rejects with an OperationError if that takes longer than `timeoutMs`, or when `signal` aborts. The slot is gone then.
+ */
+export async function createSlotWithSnapshot(
+  access: DatabaseAccess,
+  name: string,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<SlotSnapshot> {
+  await withClient(access, 'admin', (client) => dropSlot(client, name));
+  const client: pg.Client = await connect(access, 'admin', { replication: true, statementMs: timeoutMs });
+  const timeout = AbortSignal.timeout(timeoutMs);
+  // No timeout of the server's applies to this command, and it does not see that the client is gone.
+  const stop = (): void => void withClient(access, 'admin', (other) => dropSlot(other, name)).catch(() => undefined);
+  const ends = AbortSignal.any([timeout, ...(signal === undefined ? [] : [signal])]);
+  ends.addEventListener('abort', stop);
+  try {
+    const sql = `CREATE_REPLICATION_SLOT ${sqlIdentifier(name)} LOGICAL pgoutput (SNAPSHOT 'export')`;
+    const { snapshot_name: snapshot } = await row<{ snapshot_name: string }>(client, sql);
+    return { snapshot, close: () => close(client) };
+  } catch (error) {
+    await close(client);
+    signal?.throwIfAborted();
+    throw new OperationError(
+      `creating the replication slot ${name}`,
+      timeout.aborted ? `a transaction stayed open for longer than ${timeoutMs} ms` : messageOf(error),
+      'end long transactions (pg_stat_activity says whose they are), then repeat',
+      { cause: error },
+    );
+  } finally {
+    ends.removeEventListener('abort', stop);
+  }
+}
