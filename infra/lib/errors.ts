@@ -11,6 +11,8 @@ export type ErrorCode =
   | 'unreachable'
   /** A condition was not met within its time. */
   | 'timeout'
+  /** The old colour's database is out of reach, so the release can neither go on nor back. */
+  | 'no-way-back'
   /** Another process listens on the port that a server needs. Trying another port helps. */
   | 'port-in-use';
 

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { sqlIdentifier } from '../../../infra/application/roles.ts';
 import { fromTable, ownSchemas, type Column, type Table } from '../catalog.ts';
 import { row } from '../connect.ts';
+import { textForms } from '../text-forms.ts';
 
 /**
  * Compares tables as multisets: rows without order, each possibly several times. Two tables are equal if the number of their
@@ -35,16 +36,6 @@ const binary = new Set([
   'jsonb',
   'oid',
 ]);
-
-/** Settings that make the text form of values the same in every session. */
-const textForms = {
-  timezone: 'UTC',
-  datestyle: 'ISO, YMD',
-  intervalstyle: 'postgres',
-  extra_float_digits: '3',
-  bytea_output: 'hex',
-  lc_monetary: 'C',
-};
 
 /**
  * Names of objects are shown by the search path, so it is the same wherever the schemas are. It has them all: reading a table

@@ -6,6 +6,7 @@ import type { CutoverOptions } from './types.ts';
 import { endable, Fence } from './fence.ts';
 import { linkBetween, type Link } from '../link.ts';
 import { prepareReverse, type Sessions } from '../replication/reverse.ts';
+import { Rest } from '../replication/rest.ts';
 import { noTries, revive } from '../replication/revive.ts';
 import { mayWrite } from '../schema.ts';
 import { planSequences, type SequencePlan } from '../replication/sequences.ts';
@@ -22,7 +23,9 @@ export interface Prepared {
   /** `from` -> `to`, streaming. */
   forward: Link;
   /** `to` -> `from`, disabled; absent in a rollback. */
-  reverse?: Link;
+  reverse?: Link | undefined;
+  /** What a stopped replication has not applied; absent where it streams. */
+  rest?: Rest | undefined;
   sequences: SequencePlan;
   warnings: string[];
   close(): Promise<void>;
@@ -40,6 +43,8 @@ const fenceGraceMs = 2_000;
 const workerMs = 15_000;
 /** Lock timeout of the comparison, ms. */
 const snapshotLockMs = 30_000;
+/** How often it is asked meanwhile why nothing arrives, ms. A change that does not fit stops the replication within one. */
+const askMs = 500;
 const pollMs = 10;
 
 /**
@@ -48,6 +53,7 @@ const pollMs = 10;
  */
 export async function prepareCutover(options: CutoverOptions): Promise<Prepared> {
   const { from, to, router, direction, settings } = options;
+  const byHand = options.rest === 'apply';
   const forward = linkBetween(from, to);
   const { split, disagreeing } = await router.read();
   const live = split?.live;
@@ -55,7 +61,7 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     throw refused(`the balancer is half way between two splits: ${disagreeing.join(', ')}`);
   if (live !== from.colour) throw refused(`${live ?? 'no colour'} is live, not ${from.colour}`);
   // The program may have died right after the flip of the move that is taken back. Its direction must end first.
-  if (direction === 'rollback') await completeMove({ from: to, to: from, direction: 'forward' });
+  if (direction === 'rollback') await completeMove({ from: to, to: from, direction: 'forward', follow: !byHand });
 
   const opened: pg.Client[] = [];
   const open = async (side: typeof from, statementMs?: number): Promise<pg.Client> => {
@@ -76,13 +82,16 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     for (const client of [snapshots.old, snapshots.new]) await client.query(`SET lock_timeout = ${snapshotLockMs}`);
     // An interrupted attempt may have left the way back, which must not run beside the forward direction.
     if (direction === 'forward') await removeLink(linkBetween(to, from), sessions.new, sessions.old);
-    await streaming(forward, sessions);
+    if (!byHand) await streaming(forward, sessions);
     if (!(await mayWrite(sessions.old))) throw refused(`${from.colour} is live, but may not write`);
     if (await mayWrite(sessions.new)) throw refused(`${to.colour} is not live, but may write`);
     fence = await Fence.prepare(from.access, settings.holdMs + fenceGraceMs);
     if (direction === 'forward') reverse = await prepareReverse(from, to, sessions);
     const sequences = await planSequences(sessions.old, sessions.new);
-    await caughtUp(sessions, forward, { insist: direction === 'rollback', signal: options.signal });
+    const rest = byHand ? await Rest.open(forward, sessions.old, sessions.new) : undefined;
+    if (rest === undefined)
+      await caughtUp(sessions, forward, { insist: direction === 'rollback', signal: options.signal });
+    else await rest.apply();
     const warnings = sequences.unmatched.map(
       (name) => `sequence ${name} is not on ${to.colour}, and was not carried over`,
     );
@@ -92,6 +101,7 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
       fence,
       forward,
       reverse,
+      rest,
       sequences,
       warnings,
       close: closeAll,
@@ -133,11 +143,17 @@ async function caughtUp(
 ): Promise<void> {
   const deadline = performance.now() + catchUpMs;
   let impatient = performance.now() + blockedMs;
+  let asked = performance.now() + askMs;
   const { lsn } = await row<{ lsn: string }>(sessions.old, 'SELECT pg_current_wal_flush_lsn()::text AS lsn');
   while (!(await replayed(sessions.old, forward.name, lsn))) {
     if (insist && performance.now() > impatient) {
       await endBlockers(forward, sessions.new);
       impatient = performance.now() + blockedMs;
+    }
+    if (performance.now() > asked) {
+      const { state, problem } = await measure(forward, sessions.old, sessions.new);
+      if (state === 'broken') throw refused(`the replication to ${forward.to.colour} has stopped: ${problem ?? state}`);
+      asked = performance.now() + askMs;
     }
     signal?.throwIfAborted();
     if (performance.now() > deadline) {

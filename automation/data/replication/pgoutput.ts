@@ -4,11 +4,15 @@
  * by type, while keys are compared in their text form.
  */
 export interface Change {
-  kind: 'insert' | 'update' | 'delete';
+  kind: 'insert' | 'update' | 'delete' | 'truncate';
   /** `public.lessons`. */
   table: string;
   /** The new row's columns in text form (the old row's for a delete); null where NULL or not sent. */
   values: Record<string, string | null>;
+  /** Columns of `values` that an update left as they were, too large to be sent. Absent: none. */
+  unsent?: string[];
+  /** What identified the row before an update, where that is not what `values` has. */
+  old?: Record<string, string | null>;
 }
 
 interface Relation {
@@ -32,13 +36,23 @@ export function rowChanges(messages: Buffer[]): Change[] {
       const relation = relations.get(reader.int32());
       if (relation === undefined) continue;
       const part = reader.character();
-      let values = tuple(reader, relation);
+      let row = tuple(reader, relation);
+      let old: Change['old'];
       // An update may carry the old key first. The new row is the one that conflicts.
       if (type === 'U' && part !== 'N') {
+        old = row.values;
         reader.skip(1);
-        values = tuple(reader, relation);
+        row = tuple(reader, relation);
       }
-      changes.push({ kind: ({ I: 'insert', U: 'update', D: 'delete' } as const)[type], table: relation.table, values });
+      const kind = ({ I: 'insert', U: 'update', D: 'delete' } as const)[type];
+      changes.push({ kind, table: relation.table, ...row, ...(old === undefined ? {} : { old }) });
+    } else if (type === 'T') {
+      const count = reader.int32();
+      reader.skip(1);
+      for (let index = 0; index < count; index++) {
+        const relation = relations.get(reader.int32());
+        if (relation !== undefined) changes.push({ kind: 'truncate', table: relation.table, values: {} });
+      }
     }
   }
   return changes;
@@ -51,16 +65,18 @@ function column(reader: Reader): string {
   return name;
 }
 
-function tuple(reader: Reader, relation: Relation): Record<string, string | null> {
+function tuple(reader: Reader, relation: Relation): Pick<Change, 'values' | 'unsent'> {
   const values: Record<string, string | null> = {};
+  const unsent: string[] = [];
   const count = reader.int16();
   for (let index = 0; index < count; index++) {
     const kind = reader.character();
     const value = kind === 't' ? reader.bytes(reader.int32()).toString('utf8') : null;
     const name = relation.columns[index];
     if (name !== undefined) values[name] = value;
+    if (name !== undefined && kind === 'u') unsent.push(name);
   }
-  return values;
+  return unsent.length === 0 ? { values } : { values, unsent };
 }
 
 class Reader {
