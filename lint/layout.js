@@ -178,6 +178,10 @@ export const layout = {
     is: 'replication in one direction at a time',
     may: [...shared, 'automation/data', 'automation/data/publication'],
   },
+  'automation/data/kept': {
+    is: 'what only the new version knows, kept aside at a way back',
+    may: [...shared, 'automation/data', 'automation/data/replication'],
+  },
   'automation/data/comparison': {
     is: 'whether two databases are equal',
     may: [...shared, 'automation/journal', 'automation/data', 'automation/data/replication'],

@@ -15,6 +15,7 @@ import {
 import { toolPath } from '../../infra/lib/tools.ts';
 import { notOfExtension, ownSchemas } from './catalog.ts';
 import { row, rows, withClient } from './connect.ts';
+import { readMark } from './written-by.ts';
 
 /** Timeout of a dump or restore of a schema, ms. */
 const schemaMs = 120_000;
@@ -35,7 +36,8 @@ export async function databaseIdentity(client: pg.Client): Promise<string | unde
 
 /**
  * Throws an OperationError if the database must not be emptied or replaced: it states another identity than `identity`, takes part
- * in a replication, or may be written by the application, which makes it the live one. `evenIfLive` allows the last.
+ * in a replication, has data that only a version knows that was taken back, or may be written by the application, which makes it the
+ * live one. `evenIfLive` allows the last two.
  */
 export async function requireReplaceable(
   client: pg.Client,
@@ -56,6 +58,14 @@ export async function requireReplaceable(
       doing,
       'the application may write to it, so it is the live one',
       'nothing was changed; see who is live: npm run status. Where it serves nobody, and the balancer says so: REVOKE app_writer FROM app there, then repeat',
+    );
+  }
+  const mark = await readMark(client);
+  if (!evenIfLive && mark?.live === true && !mark.kept) {
+    throw new OperationError(
+      doing,
+      `${mark.version} was live there (release ${mark.release}), and what only it knows is not kept aside yet`,
+      'nothing was changed; npm run resume keeps it aside, and so does the next release once both databases answer',
     );
   }
   const slots = await rows<{ name: string }>(
@@ -119,15 +129,17 @@ export async function resetDatabase(
 }
 
 /**
- * Copies the schema of `from` into the empty database `to`: objects with owners and rights, extensions, and the record of
- * applied migrations. Copies no data of the application. Materialised views stay unfilled until the data has arrived.
+ * Copies the schema of `from` into the empty database `to`: objects with owners and rights, extensions, the record of applied
+ * migrations and, unless `kept` is false, what a way back has kept aside. Copies no other data of the application. Materialised views
+ * stay unfilled until the data has arrived.
  */
-export async function copySchema(from: DatabaseAccess, to: DatabaseAccess): Promise<void> {
+export async function copySchema(from: DatabaseAccess, to: DatabaseAccess, { kept = true } = {}): Promise<void> {
   const bookkeeping = await withClient(from, 'admin', (client) =>
     rows<{ name: string }>(client, `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'greenlight'`),
   );
   await pipe(from, to, ['--schema-only', '--no-publications', '--no-subscriptions', '--no-tablespaces']);
-  if (bookkeeping.length > 0) await pipe(from, to, ['--data-only', '--schema=greenlight']);
+  const without = kept ? [] : ['--exclude-table=greenlight.kept_*'];
+  if (bookkeeping.length > 0) await pipe(from, to, ['--data-only', '--schema=greenlight', ...without]);
 }
 
 async function pipe(from: DatabaseAccess, to: DatabaseAccess, options: string[]): Promise<void> {
@@ -188,7 +200,8 @@ const copyMs = 3_600_000;
  * Rejects with an OperationError. The schema that was copied until then stays, and the caller has to empty the database.
  */
 export async function copyDatabase(from: DatabaseAccess, to: DatabaseAccess): Promise<void> {
-  await copySchema(from, to);
+  // What is kept aside is personal data that no rule of masking knows.
+  await copySchema(from, to, { kept: false });
   const settings = { timeout: copyMs } as const;
   // The triggers had their effect when the rows were first written, and the foreign keys already hold.
   const options = ['--format=plain', '--data-only', '--disable-triggers', '--exclude-schema=greenlight'];
