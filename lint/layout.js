@@ -256,6 +256,7 @@ export const layout = {
       'automation/journal',
       'automation/data',
       'automation/data/migrations',
+      'automation/data/kept',
       'automation/data/masking',
       'automation/data/publication',
       'automation/data/replication',

@@ -66,11 +66,12 @@ export async function abandon(
   settings: ReleaseSettings,
   stages: readonly Stage[],
   reason: string,
+  { acceptLoss = false } = {},
 ): Promise<ReleaseOutcome> {
   const run = openRun(settings);
   const begun = undoStarted(settings.journal.entries());
   try {
-    const why = begun ?? { reason, outcome: 'aborted', automatic: false };
+    const why: Reason = { ...(begun ?? { reason, outcome: 'aborted', automatic: false }), acceptLoss };
     const outcome = await undoAll(run, settings, stages, why);
     await settleTraffic(run);
     await announceEnd(settings, outcome.verdict);
@@ -155,7 +156,8 @@ async function undoAll(
   stages: readonly Stage[],
   why: Reason,
 ): Promise<ReleaseOutcome> {
-  journal.append({ type: 'undo.started', ...why });
+  const { reason, outcome, automatic } = why;
+  journal.append({ type: 'undo.started', reason, outcome, automatic });
   const startedStages = new Set(allOf(journal.entries(), 'stage.started').map(({ stage }) => stage));
   const problems: string[] = [];
   for (const stage of stages.filter(({ id }) => startedStages.has(id)).reverse()) {

@@ -12,6 +12,7 @@ import type { Replacement } from '../../context/release.ts';
 import type { Step } from '../../context/stage.ts';
 import { linkOf } from '../traffic/link.ts';
 import { empty, requireIdle } from './empty.ts';
+import { afterExpand, keepBeforeEmptying } from './kept.ts';
 import { migrate } from './migrate.ts';
 
 /** Longest initial copy, ms. */
@@ -57,11 +58,12 @@ const copyRows = (release: Replacement): Step<AbortSignal> => ({
 });
 
 const expand = (release: Replacement, when: string): Step<AbortSignal> => ({
-  says: `expand migrations of ${release.to.version} on ${release.to.colour}, ${when}`,
+  says: `expand migrations of ${release.to.version} on ${release.to.colour}, ${when}; bring back what an earlier try had left`,
   async do(context) {
     const { jobs } = await context.connect();
     const { access, colour } = (await link(context, release)).to;
     await migrate(context, 'expand', { access, artefact: context.artefact(), where: colour, jobs });
+    await afterExpand(context, colour);
   },
 });
 
@@ -92,6 +94,7 @@ async function clone(context: ReleaseContext, link: Link, ended: AbortSignal): P
   const { databases } = await context.connect();
   if (databases.clone === undefined) throw new Error('the platform says that it copies clusters, and cannot');
   const copy = databases.clone.bind(databases);
+  await keepBeforeEmptying(context, environment, to.colour);
   const signal = AbortSignal.any([context.signal, ended]);
   await context.act('stop-sync', `end a replication to ${to.colour}`, () => stopSync(link));
   const options: Omit<CloneOptions, 'cutOff'> = {
@@ -120,6 +123,7 @@ function progressOf(say: (text: string) => void): NonNullable<CloneOptions['onPr
 async function replicate(context: ReleaseContext, link: Link, ended: AbortSignal): Promise<void> {
   const { environment } = context;
   const { from, to } = link;
+  await keepBeforeEmptying(context, environment, to.colour);
   await context.act('stop-sync', `end a replication to ${to.colour}`, () => stopSync(link));
   await empty(context, environment, to.colour, to.access);
   await context.act('schema', `copy the schema from ${from.colour} to ${to.colour}`, () =>
