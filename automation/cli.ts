@@ -45,6 +45,7 @@ verb('release', 'release the version to production')
   .option('--dry-run', 'print the steps of the release, and change nothing')
   .option('--yes', 'approve beforehand, without a question')
   .option('--version <version>', 'version to release; default: as the definition says')
+  .option('--discard-lost', 'empty a database that still has writes which a rollback with a stated loss has left there')
   .action(run(release));
 verb('rehearse', 'make the whole release on staging')
   .option('--version <version>', 'version to rehearse; default: as the definition says')

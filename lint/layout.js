@@ -292,6 +292,7 @@ export const layout = {
       'automation/journal',
       'automation/stacks',
       'automation/data',
+      'automation/data/kept',
       'automation/data/publication',
       'automation/data/replication',
       'automation/data/cutover',

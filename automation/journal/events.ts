@@ -71,6 +71,8 @@ export type Event =
       tables: TableComparison[];
       ms: number;
     }
+  /** Somebody has given up the writes that the rollback of this release has left in the other database. */
+  | { type: 'loss.discarded'; release: string }
   /** What only the version that was left knows, kept aside in the database that is live again. */
   | ({ type: 'data.kept' } & Kept)
   /** What an earlier try of this version had left is in its tables again, but for the rows in `left`, which stay kept. */

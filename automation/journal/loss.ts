@@ -1,4 +1,4 @@
-import type { Kept, LeftBehind, Loss, TableComparison } from './events.ts';
+import type { JournalEntry, Kept, LeftBehind, Loss, TableComparison } from './events.ts';
 
 export type { Kept, LeftBehind, Loss } from './events.ts';
 
@@ -131,3 +131,19 @@ export function describeLeft({ tables, columns }: LeftBehind): string {
 
 export const columnsOf = (table: string, names: readonly string[]): string =>
   `${names.length === 1 ? 'column' : 'columns'} ${names.map((name) => `${table}.${name}`).join(', ')}`;
+
+/**
+ * The newest release whose rollback has left writes in the database of `colour`, and nobody has discarded them since; undefined where
+ * there is none. `past`: newest first.
+ */
+export function unsalvaged(
+  past: readonly { id: string; entries: readonly JournalEntry[]; started: { to: { colour: string } } }[],
+  colour: string,
+): string | undefined {
+  for (const { id, entries, started } of past) {
+    if (entries.some(({ type }) => type === 'loss.discarded')) return undefined;
+    const accepted = entries.some((entry) => entry.type === 'rollback.done' && entry.loss?.kind === 'accepted');
+    if (accepted) return started.to.colour === colour ? id : undefined;
+  }
+  return undefined;
+}

@@ -90,6 +90,8 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
             `✕ data differs (${entry.moment}): ${unequal.map((t) => `${t.table}${t.detail ? ` (${t.detail})` : ''}`).join(', ')}`,
           );
     }
+    case 'loss.discarded':
+      return say('warn', `the writes that the rollback of release ${entry.release} has left are discarded`);
     case 'data.kept':
       return say('warn', keptWords(entry));
     case 'data.brought-back':

@@ -52,11 +52,11 @@ export async function keepAside(left: Side, live: Side): Promise<KeptSet[]> {
   }
 }
 
+/** A set that would be kept aside. */
+export type Foreseen = Pick<KeptSet, 'kind' | 'relation' | 'columns' | 'key' | 'rows'>;
+
 /** What would be kept aside now, with row counts. Changes nothing. */
-export async function wouldKeep(
-  left: Side,
-  live: Side,
-): Promise<{ kind: Kind; relation: string; columns: string[]; rows: number }[]> {
+export async function wouldKeep(left: Side, live: Side): Promise<Foreseen[]> {
   const source = await connect(left.access, 'admin');
   const target = await connect(live.access, 'admin').catch(async (error: unknown) => {
     await close(source);
@@ -65,10 +65,10 @@ export async function wouldKeep(
   try {
     if ((await readMark(source)) === undefined) return [];
     await source.query('BEGIN READ ONLY; SET LOCAL row_security = off');
-    const found: { kind: Kind; relation: string; columns: string[]; rows: number }[] = [];
+    const found: Foreseen[] = [];
     for (const { kind, relation, columns, key, select } of await planOf(source, target)) {
       const { n } = await row<{ n: number }>(source, `SELECT count(*)::int AS n FROM (${select}) AS t`);
-      found.push({ kind, relation, columns: columns.slice(key.length), rows: n });
+      found.push({ kind, relation, columns, key, rows: n });
     }
     return found.filter(({ rows: n, kind }) => n > 0 && kind !== 'sequence');
   } finally {

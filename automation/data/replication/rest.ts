@@ -17,6 +17,16 @@ export interface Unfit {
   reason: string;
 }
 
+/** Rows that are named in a message at most. */
+const named = 3;
+
+/** `public.codes, id = 4: value too long for type character varying(20)`, and how many more. */
+export function describeUnfit(unfit: readonly Unfit[]): string {
+  const some = unfit.slice(0, named).map(({ table, key, reason }) => `${table}, ${key}: ${reason}`);
+  const more = unfit.length > named ? `; and ${unfit.length - named} more` : '';
+  return `${some.join('; ')}${more}`;
+}
+
 /** Changes that are read from the slot at once; a transaction is never divided. */
 const batch = 5_000;
 

@@ -1,8 +1,10 @@
+import type pg from 'pg';
 import { messageOf } from '../../../infra/lib/errors.ts';
 import type { Colour } from '../../../infra/model.ts';
 import { close, connect } from '../connect.ts';
 import type { Link } from '../link.ts';
 import { addPartitions } from './partitions.ts';
+import { describeUnfit, Rest, waitsInSlot, type Unfit } from './rest.ts';
 import { noTries, revive, type Tries } from './revive.ts';
 import { enableSubscription } from './subscription.ts';
 import { measure, type SyncStatus } from './sync-state.ts';
@@ -37,7 +39,7 @@ export async function lookAfter(link: Link, mending: Mending): Promise<Look> {
     const [source, target] = sessions;
     const silent = opened.findIndex(({ status }) => status === 'rejected');
     if (source === undefined || target === undefined) {
-      const { reason } = opened[silent] as PromiseRejectedResult;
+      const { reason } = opened[silent] as { reason: unknown };
       return { kind: 'silent', colour: sides[silent]?.colour as Colour, problem: messageOf(reason) };
     }
     const { state, worker, problem, lagBytes, lagMs } = await measure(link, source, target);
@@ -49,6 +51,12 @@ export async function lookAfter(link: Link, mending: Mending): Promise<Look> {
       mending.tries = noTries();
       return { kind: 'mended', what: `the partitions ${added.join(', ')} were created on ${link.to.colour}` };
     }
+    const unfit = (await waitsInSlot(link, source, target)) ? await foresee(link, source, target) : [];
+    if (unfit.length > 0)
+      return {
+        kind: 'broken',
+        problem: `${link.to.colour} could not apply a change and stopped: ${describeUnfit(unfit)}`,
+      };
     if (await revive(link, source, target, mending.tries))
       return { kind: 'mended', what: 'it had stopped with a lost connection, and was started again' };
     return { kind: 'broken', problem: problem ?? state };
@@ -56,3 +64,6 @@ export async function lookAfter(link: Link, mending: Mending): Promise<Look> {
     await Promise.all(sessions.map(close));
   }
 }
+
+const foresee = async (link: Link, source: pg.Client, target: pg.Client): Promise<Unfit[]> =>
+  (await Rest.open(link, source, target)).foresee();

@@ -8,8 +8,9 @@ import type { ReleaseContext } from '../context/context.ts';
 import type { FirstGoLive, Release, Replacement } from '../context/release.ts';
 import { otherThan, situation } from '../context/situation.ts';
 import type { Reason, Stage, Step } from '../context/stage.ts';
-import { lossOf, type Loss } from '../../journal/loss.ts';
-import { keepKnown } from '../steps/data/kept.ts';
+import { wouldKeep } from '../../data/kept/keep.ts';
+import { keptWords, lossOf, type Loss } from '../../journal/loss.ts';
+import { keepKnown, keptOf } from '../steps/data/kept.ts';
 import { goBack } from '../steps/traffic/go-back.ts';
 import { compareMoved, moveWrites, withSettling, type Move } from '../steps/traffic/move-writes.ts';
 import { sideOf } from '../steps/traffic/link.ts';
@@ -95,6 +96,7 @@ const recordLive = ({ environment, to }: Release, says: string): Step => ({
 async function rollBack(context: ReleaseContext, move: Move, why: Reason): Promise<string> {
   const started = performance.now();
   beginRollback(context, why);
+  if (!why.automatic) await foretell(context, move);
   const moved = await persistently(context, () => goBack(context, move, why.acceptLoss === true));
   if ('kind' in moved) {
     const { ms, ...loss } = moved;
@@ -120,6 +122,18 @@ async function rollBack(context: ReleaseContext, move: Move, why: Reason): Promi
     ? lossOf(tables, kept)
     : { kind: 'not-compared', because: 'a database broke off on the way back' };
   return endRollback(context, move.to, { ms, loss, detail });
+}
+
+/** How long somebody who asked for a rollback waits to be told what it keeps aside, ms. */
+const foretellMs = 1_000;
+
+/** Says what is going to be kept aside, where that is found out in time: users have the version that is to be left. */
+async function foretell(context: ReleaseContext, { from, to }: Move): Promise<void> {
+  const count = async (): Promise<void> => {
+    const kept = keptOf(await wouldKeep(await sideOf(context, from), await sideOf(context, to)));
+    if (kept.tables.length + kept.columns.length > 0) context.note(`this will be ${keptWords(kept)}`);
+  };
+  await Promise.race([count().catch(() => undefined), sleep(foretellMs)]);
 }
 
 /** Retries a cutover back that was aborted and undone, e.g. while a server restarts: users have the bad version meanwhile. */

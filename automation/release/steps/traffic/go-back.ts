@@ -3,7 +3,7 @@ import { messageOf, OperationError } from '../../../../infra/lib/errors.ts';
 import type { CutoverResult } from '../../../data/cutover/types.ts';
 import { withClient } from '../../../data/connect.ts';
 import type { Link } from '../../../data/link.ts';
-import { Rest, waitsInSlot, type Unfit } from '../../../data/replication/rest.ts';
+import { describeUnfit, Rest, waitsInSlot, type Unfit } from '../../../data/replication/rest.ts';
 import { lookAfter, noMending } from '../../../data/replication/way-back.ts';
 import { allOf } from '../../../journal/entries.ts';
 import type { JournalEntry } from '../../../journal/events.ts';
@@ -71,16 +71,6 @@ export async function goBack(
 /** Whether the bake time ended because the way back was found broken: what is left out then is what the definition decided. */
 const endedByWayBack = (entries: readonly JournalEntry[]): boolean =>
   allOf(entries, 'gate.judged').findLast(({ gate }) => gate.id === 'way-back')?.gate.verdict === 'fail';
-
-/** Rows that are named in a message at most. */
-const named = 3;
-
-/** `public.codes, id = 4: value too long for type character varying(20)`, and how many more. */
-export function describeUnfit(unfit: readonly Unfit[]): string {
-  const some = unfit.slice(0, named).map(({ table, key, reason }) => `${table}, ${key}: ${reason}`);
-  const more = unfit.length > named ? `; and ${unfit.length - named} more` : '';
-  return `${some.join('; ')}${more}`;
-}
 
 const unheld = ({ to, from }: Move, unfit: readonly Unfit[]): OperationError =>
   new OperationError(

@@ -82,9 +82,19 @@ describe('messages of pgoutput', () => {
     const unknown = Buffer.concat([Buffer.from('I'), int32(8), tuple('N', '1')]);
     expect(rowChanges([Buffer.from('B'), relation, insert, unknown, update, remove, Buffer.from('C')])).to.deep.equal([
       { kind: 'insert', table: 'public.a', values: { id: '1', näme: 'é' } },
-      { kind: 'update', table: 'public.a', values: { id: '2', näme: 'x' } },
+      { kind: 'update', table: 'public.a', values: { id: '2', näme: 'x' }, old: { id: '1', näme: null } },
       { kind: 'delete', table: 'public.a', values: { id: '2', näme: null } },
     ]);
     expect(() => rowChanges([relation, insert.subarray(0, 12)])).to.throw(RangeError);
+  });
+
+  it('say what an update has not sent, and which tables were emptied', () => {
+    const large = Buffer.concat([Buffer.from('N'), int16(2), value('1'), Buffer.from('u')]);
+    const update = Buffer.concat([Buffer.from('U'), int32(7), large]);
+    const truncate = Buffer.concat([Buffer.from('T'), int32(2), Buffer.from([0]), int32(7), int32(8)]);
+    expect(rowChanges([relation, update, truncate])).to.deep.equal([
+      { kind: 'update', table: 'public.a', values: { id: '1', näme: null }, unsent: ['näme'] },
+      { kind: 'truncate', table: 'public.a', values: {} },
+    ]);
   });
 });
