@@ -46,13 +46,14 @@ verb('release', 'release the version to production')
   .option('--dry-run', 'print the steps of the release, and change nothing')
   .option('--yes', 'approve beforehand, without a question')
   .option('--version <version>', 'version to release; default: as the definition says')
+  .option('--discard-lost', 'empty a database that still has writes which a rollback with a stated loss has left there')
   .action(run(release));
 verb('rehearse', 'make the whole release on staging')
   .option('--version <version>', 'version to rehearse; default: as the definition says')
   .action(run(rehearse));
-verb('rollback', 'make the old version live again, with the writes made since; possible until the clean-up').action(
-  run(rollback),
-);
+verb('rollback', 'make the old version live again, with the writes made since; possible until the clean-up')
+  .option('--accept-loss', 'also where the replication back is broken, without the writes that it has not brought')
+  .action(run(rollback));
 verb('resume', 'finish an interrupted release').option('--yes', 'approve beforehand').action(run(resume));
 verb('status', 'show environments, colours, versions, traffic, replication and health').action(run(status));
 verb('destroy', 'take environments down')

@@ -192,6 +192,10 @@ export const layout = {
       'automation/data/copying',
     ],
   },
+  'automation/data/kept': {
+    is: 'what only the new version knows, kept aside at a way back',
+    may: [...shared, 'automation/data', 'automation/data/replication'],
+  },
   'automation/data/comparison': {
     is: 'whether two databases are equal',
     may: [
@@ -280,6 +284,7 @@ export const layout = {
       'automation/journal',
       'automation/data',
       'automation/data/migrations',
+      'automation/data/kept',
       'automation/data/masking',
       'automation/data/publication',
       'automation/data/copying',
@@ -316,6 +321,7 @@ export const layout = {
       'automation/journal',
       'automation/stacks',
       'automation/data',
+      'automation/data/kept',
       'automation/data/publication',
       'automation/data/replication',
       'automation/data/cutover',

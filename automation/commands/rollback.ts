@@ -13,8 +13,12 @@ import { abandonRelease } from '../release/resume.ts';
 import { exitCodes } from '../ui/exit-codes.ts';
 import { openSession, pullReleases, withLocks, type CommandOptions, type CommandSession } from './session.ts';
 
-/** `npm run rollback`: makes the old version live again, with the writes made since. Possible until the clean-up. */
-export async function rollback(options: CommandOptions): Promise<number> {
+/**
+ * `npm run rollback`: makes the old version live again, with the writes made since. Possible until the clean-up. With `acceptLoss` also
+ * where the replication back is broken: without the writes that it has not brought.
+ */
+export async function rollback(options: CommandOptions & { acceptLoss?: boolean }): Promise<number> {
+  const acceptLoss = options.acceptLoss ?? false;
   const session = await openSession(options);
   try {
     await pullReleases(session, 'production');
@@ -22,11 +26,12 @@ export async function rollback(options: CommandOptions): Promise<number> {
     if (open === undefined) throw tooLate();
     try {
       return await withLocks(session, ['production', 'staging'], 'rollback', async () => {
-        const done = await abandonRelease(session, open, 'npm run rollback');
+        const done = await abandonRelease(session, open, 'npm run rollback', { acceptLoss });
         return done.verdict === 'failed' ? exitCodes.problem : exitCodes.go;
       });
     } catch (error) {
       if (!(error instanceof LockedError)) throw error;
+      if (acceptLoss) throw stopFirst(open.id);
       return await askRunningRelease(session, open);
     }
   } finally {
@@ -48,6 +53,13 @@ function tooLate(): OperationError {
       : 'see what is live: npm run status';
   return new OperationError(doing, `release ${id} has ended (${ended.verdict}) ${left}`, todo);
 }
+
+const stopFirst = (id: string): OperationError =>
+  new OperationError(
+    'rolling back with a loss',
+    `release ${id} is running`,
+    'ask it for an ordinary rollback first: npm run rollback. Where it cannot, it ends and says why; then repeat this',
+  );
 
 const stopped = (id: string): OperationError =>
   new OperationError(

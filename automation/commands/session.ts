@@ -17,6 +17,7 @@ import { createTerminal, type Terminal } from '../ui/terminal.ts';
 export interface CommandOptions {
   config?: string;
   yes?: boolean;
+  discardLost?: boolean;
   /** Overrides the platform of the release definition. */
   platform?: string;
 }
@@ -47,6 +48,7 @@ export async function openSession(options: CommandOptions, afterInterrupt?: stri
     show: (journal) => terminal.follow(journal),
     ask: process.stdin.isTTY && process.stdout.isTTY ? (question) => ask(terminal, question, abort.signal) : undefined,
     approved: options.yes ?? false,
+    discardLost: options.discardLost ?? false,
     hasLock: () => true,
     close() {
       abort.close();

@@ -74,6 +74,12 @@ const bake = z
       .enum(['release', 'keep-warm'])
       .default('release')
       .describe('release: take the old colour down after the bake time; keep-warm: leave it running'),
+    brokenWayBack: z
+      .enum(['roll-back', 'stay'])
+      .default('roll-back')
+      .describe(
+        'where the replication to the old colour breaks for good. roll-back: at once, as what is written afterwards cannot go back; stay: the new version stays, without a way back',
+      ),
   })
   .prefault({})
   .describe('after the cutover');

@@ -82,6 +82,10 @@ export async function tablesOf(client: pg.Client, which: keyof typeof selections
   }));
 }
 
+/** Whether there is a relation of this name, which is as SQL has it. */
+export const relationExists = async (client: pg.Client, name: string): Promise<boolean> =>
+  (await rows<{ yes: boolean }>(client, 'SELECT to_regclass($1) IS NOT NULL AS yes', [name]))[0]?.yes === true;
+
 /** How many relations (tables, views) the application has, in whatever schema. */
 export async function countRelations(client: pg.Client): Promise<number> {
   const [found] = await rows<{ count: number }>(

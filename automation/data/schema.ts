@@ -11,6 +11,7 @@ import {
 } from '../../infra/application/roles.ts';
 import { notOfExtension, ownSchemas } from './catalog.ts';
 import { row, rows, withClient } from './connect.ts';
+import { readMark } from './written-by.ts';
 
 /** Whether the application may write to this database. At rest this is true on the live colour only. */
 export async function mayWrite(client: pg.Client): Promise<boolean> {
@@ -28,7 +29,8 @@ export async function databaseIdentity(client: pg.Client): Promise<string | unde
 
 /**
  * Throws an OperationError if the database must not be emptied or replaced: it states another identity than `identity`, takes part
- * in a replication, or may be written by the application, which makes it the live one. `evenIfLive` allows the last.
+ * in a replication, has data that only a version knows that was taken back, or may be written by the application, which makes it the
+ * live one. `evenIfLive` allows the last two.
  */
 export async function requireReplaceable(
   client: pg.Client,
@@ -49,6 +51,14 @@ export async function requireReplaceable(
       doing,
       'the application may write to it, so it is the live one',
       'nothing was changed; see who is live: npm run status. Where it serves nobody, and the balancer says so: REVOKE app_writer FROM app there, then repeat',
+    );
+  }
+  const mark = await readMark(client);
+  if (!evenIfLive && mark?.live === true && !mark.kept) {
+    throw new OperationError(
+      doing,
+      `${mark.version} was live there (release ${mark.release}), and what only it knows is not kept aside yet`,
+      'nothing was changed; npm run resume keeps it aside, and so does the next release once both databases answer',
     );
   }
   const slots = await rows<{ name: string }>(

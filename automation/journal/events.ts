@@ -77,6 +77,15 @@ export type Event =
       /** What no comparison looks at, such as the rows of a materialised view. */
       notCompared?: string[];
     }
+  /** Somebody has given up the writes that the rollback of this release has left in the other database. */
+  | { type: 'loss.discarded'; release: string }
+  /** What only the version that was left knows, kept aside in the database that is live again. */
+  | ({ type: 'data.kept' } & Kept)
+  /** What an earlier try of this version had left is in its tables again, but for the rows in `left`, which stay kept. */
+  | {
+      type: 'data.brought-back';
+      sets: { relation: string; columns: string[]; rows: number; left: { rows: number; reason: string }[] }[];
+    }
   | { type: 'traffic.set'; split: Split; by: 'engine' | 'balancer'; ms: number }
   | { type: 'traffic.observed'; from: number; to: number; colours: Record<Colour, ObservedTraffic>; split: Split }
   | { type: 'canary.step'; percent: number; verdict: Verdict; reason: string; observedPercent: number | undefined }
@@ -167,9 +176,24 @@ export type Loss =
   | { kind: 'none'; because: 'compared' | 'no write had moved' }
   /** All that both versions know went back; what only the version that was left knows stayed behind. */
   | ({ kind: 'left-behind' } & LeftBehind)
-  /** What both versions know is not the same in both databases. */
-  | ({ kind: 'differs'; different: string[] } & LeftBehind)
+  /** The same, and that is kept aside until the version is tried again. */
+  | ({ kind: 'kept-aside' } & LeftBehind)
+  /** What both versions know is not the same in both databases. With `kept` the rest was kept aside. */
+  | ({ kind: 'differs'; different: string[]; kept?: true; unfit?: UnfitRows[] } & LeftBehind)
+  /** A person has accepted it: what was missing of the databases' common contents, by table; absent where nobody could compare. */
+  | { kind: 'accepted'; because: string; lost?: string[] }
   | { kind: 'not-compared'; because: string };
+
+/** What was kept aside at a way back. */
+export interface Kept extends LeftBehind {
+  unfit: UnfitRows[];
+}
+
+/** Rows of a table of both versions that the old schema cannot hold. */
+export interface UnfitRows {
+  table: string;
+  rows: number;
+}
 
 /** What only the version that was left knows. */
 export interface LeftBehind {

@@ -1,7 +1,7 @@
 import type { Event } from './events.ts';
 import { columnsOf } from './loss.ts';
 
-/** What migrations add to a schema: the data in it is known to the new version alone, and a way back cannot take it along. */
+/** What migrations add to a schema: the data in it is known to the new version alone, and a way back keeps it aside. */
 export type Extension = Omit<Extract<Event, { type: 'schema.extended' }>, 'type'>;
 
 /** As much of a table as is compared. */
@@ -24,10 +24,10 @@ export function extensionOf(before: readonly Table[], after: readonly Table[]): 
 /** For whoever decides on the release, before there is anything to lose. */
 export function describeExtension({ tables, columns }: Extension): string {
   if (tables.length + columns.length === 0)
-    return 'a way back leaves nothing of the schema behind: the migrations add no table or column';
+    return 'a rollback has nothing to keep aside: the migrations add no table or column';
   const parts = [
     ...(tables.length === 0 ? [] : [`${tables.length === 1 ? 'table' : 'tables'} ${tables.join(', ')}`]),
     ...columns.map(({ table, columns: names }) => columnsOf(table, names)),
   ];
-  return `a way back leaves behind what is in ${parts.join('; ')}`;
+  return `a rollback would keep aside what is written to ${parts.join('; ')}, until the version is tried again`;
 }

@@ -33,7 +33,12 @@ export async function resumeRelease(session: Session, open: PastRelease): Promis
 }
 
 /** Ends an interrupted release by undoing it: the old version is live again, with the writes made since. */
-export async function abandonRelease(session: Session, open: PastRelease, reason: string): Promise<FinishedRelease> {
+export async function abandonRelease(
+  session: Session,
+  open: PastRelease,
+  reason: string,
+  { acceptLoss = false } = {},
+): Promise<FinishedRelease> {
   if (pastNoReturn(open.entries)) {
     throw new OperationError(
       `rolling back release ${open.id}`,
@@ -43,9 +48,13 @@ export async function abandonRelease(session: Session, open: PastRelease, reason
   }
   const settings = await reopen(session, open);
   try {
-    const found = await settle(settings);
+    // The way back is looked at when it is gone, and may be broken.
+    const found = await settle(settings, { follow: false }).catch((error: unknown) => {
+      if (!acceptLoss) throw error;
+      return `the interrupted cutover could not be settled: ${messageOf(error)}`;
+    });
     settings.journal.append({ type: 'release.resumed', found, decision: 'undo everything' });
-    const outcome = await abandon(settings, stagesFor(settings), reason);
+    const outcome = await abandon(settings, stagesFor(settings), reason, { acceptLoss });
     return finished(settings, outcome);
   } finally {
     settings.journal.close();
@@ -98,7 +107,7 @@ async function sweepAll(settings: ReleaseSettings): Promise<void> {
  * Settles an interrupted cutover, so that writes flow again, and records one that is finished. Resolves to what was found, for the
  * journal.
  */
-export async function settle(settings: ReleaseSettings): Promise<string> {
+export async function settle(settings: ReleaseSettings, { follow = true } = {}): Promise<string> {
   const { journal, environment, from, to } = settings;
   const entries = journal.entries();
   const open = unfinishedActions(entries).map(({ what }) => what);
@@ -118,6 +127,7 @@ export async function settle(settings: ReleaseSettings): Promise<string> {
       from: await side(source),
       to: await side(target),
       direction,
+      follow,
     });
     if (recovered.problems.length > 0) {
       throw new OperationError(

@@ -4,7 +4,7 @@ import { rollbackRequested } from '../journal/history.ts';
 import { openRun, type ReleaseSettings, type Run } from './context/context.ts';
 import { announceEnd } from './steps/announce.ts';
 import type { JournalEntry, ReleaseVerdict, StageId } from '../journal/events.ts';
-import { messageOf, OperationError } from '../../infra/lib/errors.ts';
+import { hasCode, messageOf, OperationError } from '../../infra/lib/errors.ts';
 import { CutoverAborted } from '../data/cutover/cutover.ts';
 import { StageStopped, takeSteps, type Reason, type Stage } from './context/stage.ts';
 import { endSynthetic } from './synthetic/synthetic.ts';
@@ -17,7 +17,7 @@ export interface ReleaseOutcome {
 /**
  * Runs the stages, skipping those that the journal has as passed. On failure, undoes what was done, newest first. Rejects, and
  * leaves the rest as it is for `resume`: when interrupted, when this program's credentials ended, past the point of no return,
- * and where a cutover or anything else could not be undone.
+ * while nothing can go back, and where a cutover or anything else could not be undone.
  */
 export async function runRelease(settings: ReleaseSettings, stages: readonly Stage[]): Promise<ReleaseOutcome> {
   const run = openRun(settings);
@@ -35,7 +35,7 @@ export async function runRelease(settings: ReleaseSettings, stages: readonly Sta
     if (settings.platform.stopsHere?.(error) === true) throw error;
     const asked = error instanceof StageStopped && error.outcome === 'rolled-back';
     if (current?.id === 'cleanup' && !asked) throw unfinished('cleaning up after the release', error);
-    if (error instanceof CutoverAborted && !error.undone) throw error;
+    if ((error instanceof CutoverAborted && !error.undone) || hasCode(error, 'no-way-back')) throw error;
     outcome = await undoAll(run, settings, stages, reasonOf(settings, error));
     await settleTraffic(run);
   } finally {
@@ -66,11 +66,12 @@ export async function abandon(
   settings: ReleaseSettings,
   stages: readonly Stage[],
   reason: string,
+  { acceptLoss = false } = {},
 ): Promise<ReleaseOutcome> {
   const run = openRun(settings);
   const begun = undoStarted(settings.journal.entries());
   try {
-    const why = begun ?? { reason, outcome: 'aborted', automatic: false };
+    const why: Reason = { ...(begun ?? { reason, outcome: 'aborted', automatic: false }), acceptLoss };
     const outcome = await undoAll(run, settings, stages, why);
     await settleTraffic(run);
     await announceEnd(settings, outcome.verdict);
@@ -155,7 +156,8 @@ async function undoAll(
   stages: readonly Stage[],
   why: Reason,
 ): Promise<ReleaseOutcome> {
-  journal.append({ type: 'undo.started', ...why });
+  const { reason, outcome, automatic } = why;
+  journal.append({ type: 'undo.started', reason, outcome, automatic });
   const startedStages = new Set(allOf(journal.entries(), 'stage.started').map(({ stage }) => stage));
   const problems: string[] = [];
   for (const stage of stages.filter(({ id }) => startedStages.has(id)).reverse()) {

@@ -28,6 +28,8 @@ export interface Session {
   show: (journal: Journal) => void;
   ask: ReleaseSettings['ask'];
   approved: boolean;
+  /** Whether writes may be discarded that a rollback with a stated loss has left in the database that is emptied. */
+  discardLost?: boolean;
   /** Whether this program still holds the locks of the environments. */
   hasLock: () => boolean;
 }
@@ -127,9 +129,9 @@ type Own = Pick<ReleaseSettings, 'id' | 'environment' | 'directory' | 'journal' 
 
 /** The settings of a release of this session. */
 export function settingsOf(session: Session, own: Own): ReleaseSettings {
-  const { definition, platform, engine, signal, waiting, ask, approved } = session;
+  const { definition, platform, engine, signal, waiting, ask, approved, discardLost = false } = session;
   const hasLock = () => session.hasLock();
-  return { definition, platform, engine, signal, waiting, ask, approved, hasLock, ...own };
+  return { definition, platform, engine, signal, waiting, ask, approved, discardLost, hasLock, ...own };
 }
 
 export function placementOf({ colour, artefact }: Live): LivePlacement {

@@ -2,7 +2,7 @@ import { other } from '../../infra/model.ts';
 import type { Verdict } from '../journal/verdict.ts';
 import type { JournalEntry, StageId } from '../journal/events.ts';
 import { describeExtension } from '../journal/extension.ts';
-import { describeLoss, lossIn, lossless } from '../journal/loss.ts';
+import { columnsOf, describeLoss, keptWords, lossIn, lossless } from '../journal/loss.ts';
 import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../journal/format.ts';
 import type { Tone } from './text.ts';
 
@@ -95,6 +95,19 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
             `✕ data differs (${entry.moment}): ${unequal.map((t) => `${t.table}${t.detail ? ` (${t.detail})` : ''}`).join(', ')}`,
           );
     }
+    case 'loss.discarded':
+      return say('warn', `the writes that the rollback of release ${entry.release} has left are discarded`);
+    case 'data.kept':
+      return say('warn', keptWords(entry));
+    case 'data.brought-back':
+      return entry.sets.flatMap(({ relation, columns, rows, left }) => {
+        const of = columns.length === 0 ? relation : columnsOf(relation, columns);
+        const gone = left.map((l) => `${plural(l.rows, 'row')} stay kept: ${l.reason}`).join('; ');
+        return say(
+          left.length === 0 ? 'plain' : 'warn',
+          `brought back: ${plural(rows, 'row')} of ${of}${gone === '' ? '' : `; ${gone}`}`,
+        );
+      });
     case 'traffic.set': {
       const { live, percent } = entry.split;
       const reads =

@@ -13,6 +13,8 @@ export type ErrorCode =
   | 'timeout'
   /** A repeat fails in the same way, until somebody changes something. */
   | 'lasting'
+  /** The old colour's database is out of reach, so the release can neither go on nor back. */
+  | 'no-way-back'
   /** Another process listens on the port that a server needs. Trying another port helps. */
   | 'port-in-use';
 

@@ -151,11 +151,11 @@ async function begin(
 /** Options of `psql` that loads a dump from its input: all of it, or nothing. */
 const loadOptions = ['--no-psqlrc', '--quiet', '--single-transaction', '--set=ON_ERROR_STOP=1', '--file=-'];
 
-/** The record of applied migrations, but not that of the objects of another copy. */
-async function copyMigrations({ pipe }: Copy, from: DatabaseAccess): Promise<void> {
+/** The record of applied migrations and what a way back has kept aside, but not the record of the objects of another copy. */
+async function copyMigrations({ pipe }: Copy, from: DatabaseAccess, without: string[] = []): Promise<void> {
   const sql = `SELECT FROM pg_tables WHERE schemaname = 'greenlight'`;
   const kept = await withClient(from, 'admin', (client) => rows(client, sql));
-  if (kept.length > 0) await pipe(['--data-only', '--schema=greenlight', '--exclude-table=greenlight.objects']);
+  if (kept.length > 0) await pipe(['--data-only', '--schema=greenlight', '--exclude-table=greenlight.objects', ...without]);
 }
 
 /** What users have configured in extensions. */
@@ -172,7 +172,8 @@ async function copyConfiguration({ pipe }: Copy, from: DatabaseAccess): Promise<
 export async function copyDatabase(from: DatabaseAccess, to: DatabaseAccess): Promise<void> {
   const copy = await begin(from, to, { passwords: false });
   await copy.pipe([...ofSchema, '--no-publications']);
-  await copyMigrations(copy, from);
+  // What is kept aside is personal data that no rule of masking knows.
+  await copyMigrations(copy, from, ['--exclude-table=greenlight.kept_*']);
   // The triggers had their effect when the rows were first written, and the foreign keys already hold.
   const options = ['--format=plain', '--data-only', '--disable-triggers', '--exclude-schema=greenlight'];
   try {

@@ -2,11 +2,13 @@ import { hasCode, OperationError, messageOf } from '../../../infra/lib/errors.ts
 import { grantWrites } from '../../../infra/application/roles.ts';
 import { openSnapshot } from '../comparison/compare.ts';
 import { finish, type Moved } from './finish.ts';
-import { prepareCutover } from './prepare.ts';
+import { prepareCutover, type Prepared } from './prepare.ts';
 import { Walk, type CutoverStep } from './procedure.ts';
 import { caughtUpTo, drain, drainOrCut, flip, within } from './steps.ts';
 import type { CutoverOptions, CutoverResult } from './types.ts';
 import { startHere } from '../replication/reverse.ts';
+import type { Rest } from '../replication/rest.ts';
+import { dropSubscription } from '../replication/subscription.ts';
 import { requireUnchanged } from './schema-guard.ts';
 import { carryOver } from '../replication/sequences.ts';
 import { undo, type Reached } from './undo.ts';
@@ -72,7 +74,7 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
     signal?.throwIfAborted();
     return reached.prepared;
   });
-  const { sessions, fence, forward, reverse, sequences, snapshots, schema } = prepared;
+  const { sessions, fence, forward, reverse, rest, sequences, snapshots, schema } = prepared;
 
   reached.held = true;
   const heldAt = performance.now();
@@ -99,8 +101,8 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
 
   await walk.step(
     'replay',
-    () => inTime(caughtUpTo(sessions, forward, lastFlip - namedMs)),
-    (lsn) => lsn,
+    () => inTime(rest === undefined ? caughtUpTo(sessions, forward, lastFlip - namedMs) : lastOf(rest, prepared)),
+    (upTo) => upTo,
   );
 
   const carry = async (): Promise<number> => {
@@ -126,6 +128,13 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
     await flip(router, from, to);
   });
   return { prepared, heldAt };
+}
+
+/** Applies the last changes of a stopped replication, and ends that: nothing may start it again once the target is live. */
+async function lastOf(rest: Rest, { sessions, forward }: Prepared): Promise<string> {
+  const changes = await rest.apply();
+  await dropSubscription(sessions.new, forward.name);
+  return `${changes} changes applied one by one`;
 }
 
 /** Asks the balancer, as this machine may have been suspended: its clock stood still while the hold expired. */

@@ -7,6 +7,7 @@ import { caughtUp, unobstructed } from './catch-up.ts';
 import { Fence } from './fence.ts';
 import { linkBetween, type Link } from '../link.ts';
 import { prepareReverse, type Sessions } from '../replication/reverse.ts';
+import { Rest } from '../replication/rest.ts';
 import { noTries, revive } from '../replication/revive.ts';
 import { mayWrite } from '../schema.ts';
 import { guardSchema, type SchemaGuard } from './schema-guard.ts';
@@ -24,7 +25,9 @@ export interface Prepared {
   /** `from` -> `to`, streaming. */
   forward: Link;
   /** `to` -> `from`, disabled; absent in a rollback. */
-  reverse?: Link;
+  reverse?: Link | undefined;
+  /** What a stopped replication has not applied; absent where it streams. */
+  rest?: Rest | undefined;
   sequences: SequencePlan;
   /** Absent in a rollback, which a change of the schema must not hold up. */
   schema?: SchemaGuard;
@@ -47,6 +50,7 @@ const pollMs = 10;
  */
 export async function prepareCutover(options: CutoverOptions): Promise<Prepared> {
   const { from, to, router, direction, settings } = options;
+  const byHand = options.rest === 'apply';
   const forward = linkBetween(from, to);
   const { split, disagreeing } = await router.read();
   const live = split?.live;
@@ -54,7 +58,7 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     throw refused(`the balancer is half way between two splits: ${disagreeing.join(', ')}`);
   if (live !== from.colour) throw refused(`${live ?? 'no colour'} is live, not ${from.colour}`);
   // The program may have died right after the flip of the move that is taken back. Its direction must end first.
-  if (direction === 'rollback') await completeMove({ from: to, to: from, direction: 'forward' });
+  if (direction === 'rollback') await completeMove({ from: to, to: from, direction: 'forward', follow: !byHand });
 
   const opened: pg.Client[] = [];
   const open = async (side: typeof from, statementMs?: number): Promise<pg.Client> => {
@@ -75,7 +79,7 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     for (const client of [snapshots.old, snapshots.new]) await client.query(`SET lock_timeout = ${snapshotLockMs}`);
     // An interrupted attempt may have left the way back, which must not run beside the forward direction.
     if (direction === 'forward') await removeLink(linkBetween(to, from), sessions.new, sessions.old);
-    await streaming(forward, sessions);
+    if (!byHand) await streaming(forward, sessions);
     if (!(await mayWrite(sessions.old))) throw refused(`${from.colour} is live, but may not write`);
     if (await mayWrite(sessions.new)) throw refused(`${to.colour} is not live, but may write`);
     fence = await Fence.prepare(from.access, settings.holdMs + fenceGraceMs);
@@ -83,13 +87,16 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     const sequences = await planSequences(sessions.old, sessions.new, to.colour);
     const schema = direction === 'forward' ? { schema: await guardSchema(forward, sessions) } : {};
     if (direction === 'forward') await unobstructed(fence, options);
-    await caughtUp(sessions, forward, options);
+    const rest = byHand ? await Rest.open(forward, sessions.old, sessions.new) : undefined;
+    if (rest === undefined) await caughtUp(sessions, forward, options);
+    else await rest.apply();
     return {
       sessions,
       snapshots,
       fence,
       forward,
       reverse,
+      rest,
       sequences,
       ...schema,
       close: closeAll,

@@ -19,7 +19,7 @@ export interface Recovery {
  * nothing. It does not compare the databases, as the snapshots died with the program.
  */
 export async function recoverCutover({ router, ...move }: { router: Router } & Move): Promise<Recovery> {
-  const { from, to, direction } = move;
+  const { from, to, direction, follow = true } = move;
   const { split, disagreeing } = await router.read();
   if (split === undefined) {
     throw new OperationError(
@@ -45,7 +45,11 @@ export async function recoverCutover({ router, ...move }: { router: Router } & M
     await leaveOld(move).finally(() => router.resumeWrites());
     const { following } = await completeMove(move);
     const problem = `${from.colour} does not follow, and cannot be made to without a new copy: no way back`;
-    return { ...recovery, replicating: following, problems: following || direction === 'rollback' ? [] : [problem] };
+    return {
+      ...recovery,
+      replicating: following,
+      problems: following || direction === 'rollback' || !follow ? [] : [problem],
+    };
   } catch (error) {
     return { ...recovery, problems: [messageOf(error)] };
   }

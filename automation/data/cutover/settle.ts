@@ -23,6 +23,8 @@ export interface Move {
   from: Side;
   to: Side;
   direction: Direction;
+  /** Whether the way back is started and seen to stream; default true. Not where the move is about to be taken back anyway. */
+  follow?: boolean;
 }
 
 /** Longest wait for a server that restarts, ms. It replays its log first. */
@@ -59,14 +61,14 @@ export const leaveOld = (move: Move): Promise<void> => withSides(move, backMs, (
  * Rejects if a side does not come back.
  */
 export function completeMove(move: Move): Promise<{ following: boolean }> {
-  const { from, to, direction } = move;
+  const { from, to, direction, follow: wanted = true } = move;
   const forward = linkBetween(from, to);
   const reverse = linkBetween(to, from);
   return withSides(move, backMs, async (sessions) => {
     await leave(move, sessions);
     await moveEventTriggers(sessions.old, sessions.new);
     await removeLink(forward, sessions.old, sessions.new);
-    if (direction === 'rollback') return { following: false };
+    if (direction === 'rollback' || !wanted) return { following: false };
     if (!(await subscribed(reverse, sessions.old))) return { following: false };
     await follow(reverse, sessions.new, sessions.old);
     return { following: true };

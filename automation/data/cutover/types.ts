@@ -10,6 +10,11 @@ export interface CutoverOptions {
   to: Side;
   direction: Direction;
   settings: CutoverSettings;
+  /**
+   * In a rollback whose replication has stopped at a change that does not fit: what it has not applied is applied here, and the rows
+   * that do not fit are left out (`replication/rest.ts`).
+   */
+  rest?: 'apply' | undefined;
   /** Called after each step. From `hold` to `flip` users wait, so it must be quick. Throwing before the flip aborts. */
   onStep?: OnStep;
   /** Whether this program still owns the environment. After a long pause another program may have taken it over. */

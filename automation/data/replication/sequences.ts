@@ -39,7 +39,8 @@ const sequencesSql = `
   FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE ${ownSchemas} AND ${notOfExtension} AND c.relpersistence <> 't' ORDER BY 1, 2`;
 
-async function sequencesOf(client: pg.Client): Promise<Sequence[]> {
+/** The application’s sequences. */
+export async function sequencesOf(client: pg.Client): Promise<Sequence[]> {
   interface Row {
     schema: string;
     relation: string;

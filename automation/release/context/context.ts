@@ -36,6 +36,8 @@ export interface RunSettings {
   readonly ask: ((question: string) => Promise<{ yes: boolean; by: string }>) | undefined;
   /** `--yes`: approved beforehand. */
   readonly approved: boolean;
+  /** `--discard-lost`: a database may be emptied that has writes which a rollback with a stated loss has left there. */
+  readonly discardLost?: boolean;
   /** False once another machine has taken the environment over: then nothing may be changed any more. */
   readonly hasLock?: () => boolean;
 }

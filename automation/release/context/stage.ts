@@ -28,6 +28,8 @@ export interface Reason {
   outcome: ReleaseVerdict;
   /** Whether the release decided so by itself. */
   automatic: boolean;
+  /** Whether a person has accepted that a way back loses what it cannot take along. */
+  acceptLoss?: boolean;
 }
 
 /** What the plan shows of a step. */

@@ -1,26 +1,24 @@
-import { syncStatus } from '../../data/replication/sync.ts';
-import type { ReleaseContext } from '../context/context.ts';
+import { wayBackGateName } from '../../gates/data/way-back.ts';
 import type { FirstGoLive, Release, Replacement } from '../context/release.ts';
 import { otherThan, situation } from '../context/situation.ts';
 import { during, StageStopped, type Stage, type Step } from '../context/stage.ts';
 import { qualificationMs } from '../steps/qualification.ts';
-import { keepFollowing } from '../steps/traffic/keep-following.ts';
-import { linkOf } from '../steps/traffic/link.ts';
 import { watch } from '../steps/traffic/watch.ts';
+import { whileWayBackHolds } from '../steps/traffic/watch-way-back.ts';
 import { endSynthetic, keepTrafficUp } from '../synthetic/synthetic.ts';
 import { qualify } from './staging.ts';
 
 /** The new colour serves everybody and is watched; the old one stands by with all of its writes. */
 export const bake = (release: Replacement): Stage => ({
   ...shape(release),
-  steps: [traffic, ...watchWhileFollowing(release), judgeJourney],
+  steps: [traffic, watchWhileFollowing(release), judgeJourney],
 });
 
 /** A rehearsal judges the new version here, once it is live on staging. */
 export const rehearsedBake = (release: Replacement): Stage => ({
   ...shape(release),
   observationMs: watchedMs(release) + qualificationMs(release.definition),
-  steps: [traffic, ...watchWhileFollowing(release), qualify(release), judgeJourney],
+  steps: [traffic, watchWhileFollowing(release), qualify(release), judgeJourney],
 });
 
 /** No old colour stands by. */
@@ -42,22 +40,21 @@ const shape = (release: Release): Omit<Stage, 'steps'> => ({
 
 const traffic: Step = { says: 'keep marked traffic up, where the definition asks for it', do: keepTrafficUp };
 
-const watchWhileFollowing = (release: Replacement) => [
-  during<void>(
-    { says: `keep ${release.from.colour} following, for the way back` },
-    (context, work) => keepFollowing(context, { from: release.to.colour, to: release.from.colour }, () => work()),
+const watchWhileFollowing = (release: Replacement) =>
+  during<AbortSignal>(
+    {
+      says: `look after the replication back to ${release.from.colour}; ${release.definition.bake.brokenWayBack === 'stay' ? 'go on' : 'go back at once'} where it breaks for good`,
+      gates: { [wayBackGateName.id]: wayBackGateName.title },
+    },
+    (context, work) => whileWayBackHolds(context, release, work),
     [watchSlo(release)],
-  ),
-  {
-    says: `see that ${release.from.colour} has followed until the end`,
-    do: (context: ReleaseContext) => lookBack(context, release),
-  },
-];
+  );
 
 const watchSlo = ({ definition, to }: Release): Step => ({
   says: `watch ${definition.bake.seconds} s against the SLOs; roll back by itself when they break`,
-  async do(context) {
-    const { judgement } = await watch(context, await context.connect(), {
+  async do(context, ended) {
+    const watched = ended instanceof AbortSignal ? { ...context, signal: ended } : context;
+    const { judgement } = await watch(watched, await context.connect(), {
       colour: to.colour,
       compared: false,
       seconds: definition.bake.seconds,
@@ -73,16 +70,3 @@ const judgeJourney: Step = {
   gates: { 'user-journey': 'Requests and writes during the release' },
   do: endSynthetic,
 };
-
-/** Whether the old colour has received all writes until the end of the bake time: a rollback needs them. */
-async function lookBack(context: ReleaseContext, { from, to }: Replacement): Promise<void> {
-  const found = await syncStatus(await linkOf(context, to.colour, from.colour));
-  const { tablesReady, tables, lagBytes, lagMs, problem } = found;
-  context.journal.append({ type: 'sync.progress', direction: 'reverse', tablesReady, tables, lagBytes, lagMs });
-  if (found.state === 'broken') {
-    context.note(
-      `${from.colour} no longer receives the writes of ${to.colour} (${problem}): a rollback would lose what was written since`,
-      'warning',
-    );
-  }
-}

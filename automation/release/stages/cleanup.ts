@@ -9,6 +9,7 @@ import type { JournalEntry } from '../../journal/events.ts';
 import { allOf, firstOf, lastOf } from '../../journal/entries.ts';
 import type { FirstGoLive, Placement, Release, Replacement } from '../context/release.ts';
 import { takeDown } from '../steps/data/empty.ts';
+import { endMark } from '../steps/data/kept.ts';
 import { linkOf, sideOf } from '../steps/traffic/link.ts';
 import { hasContract, migrate, pendingOf } from '../steps/data/migrate.ts';
 import { proveBackup, type BackupProof } from '../steps/data/proven-backup.ts';
@@ -107,6 +108,7 @@ async function endWayBack(context: ReleaseContext, { from, to }: Replacement): P
     throw new StageStopped('rolled-back', 'rollback was asked for by npm run rollback');
   const link = await linkOf(context, to.colour, from.colour);
   await context.act('end-reverse', `end the replication back to ${from.colour}`, () => stopSync(link));
+  await endMark(context, to.colour);
 }
 
 /** Whether an interrupted run has ended the replication already: the old colour may be gone since. */

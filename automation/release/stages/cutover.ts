@@ -2,13 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../../../infra/lib/errors.ts';
 import { grantWrites } from '../../../infra/application/roles.ts';
 import { CutoverAborted } from '../../data/cutover/cutover.ts';
+import { messageOf } from '../../../infra/lib/errors.ts';
 import { describeCutover } from '../../data/cutover/procedure.ts';
 import { withClient } from '../../data/connect.ts';
 import type { ReleaseContext } from '../context/context.ts';
 import type { FirstGoLive, Release, Replacement } from '../context/release.ts';
 import { otherThan, situation } from '../context/situation.ts';
 import type { Reason, Stage, Step } from '../context/stage.ts';
-import { lossOf, type Loss } from '../../journal/loss.ts';
+import { wouldKeep } from '../../data/kept/keep.ts';
+import { keptWords, lossOf, type Loss } from '../../journal/loss.ts';
+import { keepKnown, keptOf } from '../steps/data/kept.ts';
+import { goBack } from '../steps/traffic/go-back.ts';
 import { compareMoved, moveWrites, withSettling, type Move } from '../steps/traffic/move-writes.ts';
 import { sideOf } from '../steps/traffic/link.ts';
 import { keepTrafficUp } from '../synthetic/synthetic.ts';
@@ -93,13 +97,44 @@ const recordLive = ({ environment, to }: Release, says: string): Step => ({
 async function rollBack(context: ReleaseContext, move: Move, why: Reason): Promise<string> {
   const started = performance.now();
   beginRollback(context, why);
-  const { holdMs, compared, tables } = await persistently(context, () => moveWrites(context, move));
+  if (!why.automatic) await foretell(context, move);
+  const moved = await persistently(context, () => goBack(context, move, why.acceptLoss === true));
+  if ('kind' in moved) {
+    const { ms, ...loss } = moved;
+    return endRollback(context, move.to, {
+      ms,
+      loss,
+      detail: `${move.to} is live again, and ${move.from} is left as it is`,
+    });
+  }
+  const { holdMs, compared, tables } = moved;
   const ms = Math.round(performance.now() - started);
   const detail = `${move.to} is live again; writes were held for ${Math.round(holdMs)} ms`;
+  // Users have the old version by now: this takes as long as it takes. Where it fails, taking the colour down tries it again.
+  const kept = await context
+    .act('keep-aside', `keep aside what only the version on ${move.from} knows`, () =>
+      keepKnown(context, context.environment, { left: move.from, live: move.to }),
+    )
+    .catch((error: unknown) => {
+      context.note(`what only the new version knows is not kept aside yet: ${messageOf(error)}`, 'warning');
+      return undefined;
+    });
   const loss: Loss = compared
-    ? lossOf(tables)
+    ? lossOf(tables, kept)
     : { kind: 'not-compared', because: 'a database broke off on the way back' };
   return endRollback(context, move.to, { ms, loss, detail });
+}
+
+/** How long somebody who asked for a rollback waits to be told what it keeps aside, ms. */
+const foretellMs = 1_000;
+
+/** Says what is going to be kept aside, where that is found out in time: users have the version that is to be left. */
+async function foretell(context: ReleaseContext, { from, to }: Move): Promise<void> {
+  const count = async (): Promise<void> => {
+    const kept = keptOf(await wouldKeep(await sideOf(context, from), await sideOf(context, to)));
+    if (kept.tables.length + kept.columns.length > 0) context.note(`this will be ${keptWords(kept)}`);
+  };
+  await Promise.race([count().catch(() => undefined), sleep(foretellMs)]);
 }
 
 /** Retries a cutover back that was aborted and undone, e.g. while a server restarts: users have the bad version meanwhile. */

@@ -1,6 +1,8 @@
 import { messageOf, OperationError } from '../../../infra/lib/errors.ts';
 import { stackKinds, stackName, type EnvironmentName, type Split, type StackKind } from '../../../infra/model.ts';
 import { unmetPreconditions } from '../../data/publication/preconditions.ts';
+import { pastReleases } from '../../journal/history.ts';
+import { unsalvaged } from '../../journal/loss.ts';
 import { refuseElsewhere } from '../../stacks/elsewhere.ts';
 import type { StackConfig } from '../../stacks/engine.ts';
 import type { ReleaseContext } from '../context/context.ts';
@@ -89,7 +91,21 @@ const checks = ({ definition: { window }, environment }: Release): Check[] => [
   { says: 'tools and configuration', find: ({ platform }) => platform.problems() },
   ...(environment === 'production' ? [windowCheck(window)] : []),
   { says: 'a sign of life from the integrations', find: deadIntegrations },
+  { says: 'that the database to be emptied has no writes which a rollback has left there', find: leftWrites },
 ];
+
+/** After a rollback with a stated loss the other database may be the only one that has those writes. */
+function leftWrites({ environment, to, discardLost, journal }: ReleaseContext): Promise<string[]> {
+  const release = unsalvaged(pastReleases(environment), to.colour);
+  if (release === undefined) return Promise.resolve([]);
+  if (discardLost === true) {
+    journal.append({ type: 'loss.discarded', release });
+    return Promise.resolve([]);
+  }
+  return Promise.resolve([
+    `the database of ${to.colour} has writes that the rollback of release ${release} has left there; take what you need ("Going back with a loss" in docs/runbook.md), then: npm run release -- --discard-lost`,
+  ]);
+}
 
 function windowCheck(window: Release['definition']['window']): Check {
   if (window === undefined)

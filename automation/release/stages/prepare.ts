@@ -5,13 +5,14 @@ import type { FirstGoLive, Release, Replacement } from '../context/release.ts';
 import { situation } from '../context/situation.ts';
 import { during, type Stage, type Step } from '../context/stage.ts';
 import { databaseUp } from '../steps/data/database-up.ts';
-import { empty, takeDown } from '../steps/data/empty.ts';
+import { empty, stopButKeep, takeDown } from '../steps/data/empty.ts';
 import { seed } from '../steps/data/establish.ts';
 import { migrate } from '../steps/data/migrate.ts';
 import { replicating } from '../steps/data/replicate.ts';
 import { redundantService, smokeGates } from '../steps/smoke.ts';
 import { guardLive, guarding } from '../steps/traffic/guard-live.ts';
 import { linkOf } from '../steps/traffic/link.ts';
+import { lossAccepted } from '../steps/traffic/record-rollback.ts';
 import { untilReady } from '../steps/traffic/ready.ts';
 import { keepTrafficUp } from '../synthetic/synthetic.ts';
 
@@ -33,6 +34,10 @@ export const prepare = (release: Replacement): Stage => ({
     const { from, to } = release;
     if ((await situation(context)).live === to.colour) return undefined;
     await stopSync(await linkOf(context, from.colour, to.colour));
+    if (lossAccepted(context.journal.entries())) {
+      await stopButKeep(context, context.environment, to.colour);
+      return `${to.colour} serves nobody, and its database is left as it is`;
+    }
     await takeDown(context, context.environment, to.colour);
     return `${to.colour} is taken down, nothing replicates to it`;
   },

@@ -47,7 +47,7 @@ export const requirements: readonly Line[] = [
   },
   { id: 'monitoring', title: 'Monitoring and alerts', gates: ['alerts'], proofs: [alertArrived] },
   { id: 'parity', title: 'Staging mirrors production', gates: ['parity'] },
-  { id: 'canary', title: 'Canary and bake time', gates: [], proofs: [canaryJudged, bakeWatched] },
+  { id: 'canary', title: 'Canary and bake time', gates: ['way-back'], proofs: [canaryJudged, bakeWatched] },
   { id: 'downtime', title: 'No downtime', gates: ['user-journey'], proofs: [noFailedRequest] },
   { id: 'announcements', title: 'Users are told', gates: [], proofs: [usersTold] },
 ];

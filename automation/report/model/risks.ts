@@ -44,7 +44,11 @@ const register: readonly RiskLine[] = [
       { text: 'The inactive database is compared with the live one before any write is held', gates: ['following'] },
       { text: 'Both databases are compared exactly at the cutover', proof: tablesEqual },
       { text: 'Every acknowledged write is looked up afterwards', proof: everyWriteOnce },
-      { text: 'The old database follows the new one until the bake time ends', proof: wayBackLossless },
+      {
+        text: 'The old database follows the new one until the bake time ends',
+        gates: ['way-back'],
+        proof: wayBackLossless,
+      },
     ],
   },
   {

@@ -6,11 +6,13 @@ import { withClient } from '../../../data/connect.ts';
 import type { Side } from '../../../data/link.ts';
 import { requireReplaceable, resetDatabase } from '../../../data/schema.ts';
 import type { ReleaseContext } from '../../context/context.ts';
+import { keepBeforeEmptying } from './kept.ts';
 import { situation } from '../../context/situation.ts';
 
 /** Takes a colour that serves nobody down; with its database, where a new one is quickly made. Refuses the one that is live. */
 export async function takeDown(context: ReleaseContext, environment: EnvironmentName, colour: Colour): Promise<void> {
   await refuseLive(context, environment, colour, 'taking it down');
+  await keepBeforeEmptying(context, environment, colour);
   if (context.platform.idleColour === 'database stays') {
     await context.up(environment, { kind: colour, colour: { colour } });
     await takeWrites(context, environment, colour);
@@ -19,6 +21,19 @@ export async function takeDown(context: ReleaseContext, environment: Environment
   await context.act(`destroy-${environment}-${colour}`, `take ${environment} ${colour} down`, () =>
     context.engine.destroy({ environment, kind: colour, signal: context.signal }),
   );
+}
+
+/** Stops the services of a colour that was left, and keeps its database. One that does not come up is left as it is. */
+export async function stopButKeep(
+  context: ReleaseContext,
+  environment: EnvironmentName,
+  colour: Colour,
+): Promise<void> {
+  await refuseLive(context, environment, colour, 'stopping its services');
+  await context
+    .up(environment, { kind: colour, colour: { colour } })
+    .catch((error: unknown) => context.note(`the services of ${colour} may still run: ${messageOf(error)}`, 'warning'));
+  await takeWrites(context, environment, colour);
 }
 
 /**

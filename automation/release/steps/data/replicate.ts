@@ -14,6 +14,7 @@ import { copiesFiles, upgradeIn, type Replacement } from '../../context/release.
 import type { Step } from '../../context/stage.ts';
 import { linkOf } from '../traffic/link.ts';
 import { empty, requireIdle } from './empty.ts';
+import { afterExpand, keepBeforeEmptying } from './kept.ts';
 import { migrate } from './migrate.ts';
 
 /** Longest initial copy, ms. */
@@ -79,12 +80,13 @@ const statistics = (release: Replacement): Step<AbortSignal> => ({
 });
 
 const expand = (release: Replacement, when: string): Step<AbortSignal> => ({
-  says: `expand migrations of ${release.to.version} on ${release.to.colour}, ${when}`,
+  says: `expand migrations of ${release.to.version} on ${release.to.colour}, ${when}; bring back what an earlier try had left`,
   async do(context) {
     const { jobs } = await context.connect();
     const { access, colour } = (await link(context, release)).to;
     await migrate(context, 'expand', { access, artefact: context.artefact(), where: colour, jobs });
     await withClient(access, 'admin', recordExpanded);
+    await afterExpand(context, colour);
   },
 });
 
@@ -115,6 +117,7 @@ async function clone(context: ReleaseContext, link: Link, ended: AbortSignal): P
   const { databases } = await context.connect();
   if (databases.clone === undefined) throw new Error('the platform says that it copies clusters, and cannot');
   const copy = databases.clone.bind(databases);
+  await keepBeforeEmptying(context, environment, to.colour);
   const signal = AbortSignal.any([context.signal, ended]);
   await context.act('stop-sync', `end a replication to ${to.colour}`, () => stopSync(link));
   const options: Omit<CloneOptions, 'cutOff'> = {
@@ -145,6 +148,7 @@ async function replicate(context: ReleaseContext, link: Link, ended: AbortSignal
   const { from, to } = link;
   const signal = AbortSignal.any([context.signal, ended]);
   const onWarning = (text: string): void => context.note(text, 'warning');
+  await keepBeforeEmptying(context, environment, to.colour);
   await context.act('stop-sync', `end a replication to ${to.colour}`, () => stopSync(link));
   await empty(context, environment, to.colour, to.access, { like: from.access });
   const rest = await context.act('schema', `copy the schema from ${from.colour} to ${to.colour}`, () =>

@@ -3,7 +3,8 @@ import type { Colour } from '../../../../infra/model.ts';
 import type { Router } from '../../../../infra/platform/router.ts';
 import { CutoverAborted } from '../../../data/cutover/cutover.ts';
 import { settledCutover } from '../../../data/cutover/settled.ts';
-import type { CutoverResult, CutoverSettings } from '../../../data/cutover/types.ts';
+import type { CutoverOptions, CutoverResult, CutoverSettings } from '../../../data/cutover/types.ts';
+import { markLive } from '../../../data/written-by.ts';
 import { compareFollowing } from '../../../data/comparison/following.ts';
 import { notCompared } from '../../../data/comparison/unreplicated.ts';
 import { withClient } from '../../../data/connect.ts';
@@ -19,16 +20,20 @@ export interface Move {
   from: Colour;
   to: Colour;
   direction: 'forward' | 'rollback';
+  /** Back only: the replication has stopped, and what it has not applied is applied by the cutover. */
+  rest?: CutoverOptions['rest'];
 }
 
 /**
  * Moves the writes between the colours, and records every step. Rejects where they did not move. Forward it also rejects where they
  * moved with a problem, so that the release is rolled back. A gate judges whether the databases are equal.
  */
-export async function moveWrites(context: ReleaseContext, { from, to, direction }: Move): Promise<CutoverResult> {
+export async function moveWrites(context: ReleaseContext, { from, to, direction, rest }: Move): Promise<CutoverResult> {
   const { journal, definition } = context;
   const { router } = await context.connect();
   const sides = { from: await sideOf(context, from), to: await sideOf(context, to) };
+  // Before it may write: whoever empties its database later has to know.
+  if (direction === 'forward') await withClient(sides.to.access, 'admin', markLive);
   const steps: { step: string; ms: number; detail?: string }[] = [];
   const moved = await context
     .act(direction, `move writes from ${from} to ${to}`, () =>
@@ -38,6 +43,7 @@ export async function moveWrites(context: ReleaseContext, { from, to, direction 
         direction,
         ours: context.hasLock,
         settings: withSettling(definition.cutover, router),
+        rest,
         onStep: (step, ms, detail) => steps.push({ step, ms, detail }),
         onUnsettled: (why) =>
           context.note(`the cutover could not be undone at once, and is settled: ${why}`, 'warning'),
@@ -92,7 +98,7 @@ export async function compareMoved(context: ReleaseContext, from: Colour, to: Co
 /** Both databases equal, the invariants hold on the new one, and the old one follows: what the way back rests on. */
 async function proveMove(
   context: ReleaseContext,
-  { from, to }: Omit<Move, 'direction'>,
+  { from, to }: Pick<Move, 'from' | 'to'>,
   tables: TableComparison[],
 ): Promise<void> {
   const link = await linkOf(context, to, from);

@@ -2,6 +2,7 @@ import type { Colour } from '../../../../infra/model.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import type { Reason } from '../../context/stage.ts';
 import type { JournalEntry } from '../../../journal/events.ts';
+import { lastOf } from '../../../journal/entries.ts';
 import { describeLoss, type Loss } from '../../../journal/loss.ts';
 
 /** Whether traffic was being taken back when the program ended. */
@@ -9,6 +10,10 @@ export function wasRollingBack(entries: readonly JournalEntry[]): boolean {
   const last = entries.findLast(({ type }) => type === 'rollback.started' || type === 'rollback.done');
   return last?.type === 'rollback.started';
 }
+
+/** Whether traffic was taken back without what the replication had not brought: the database that was left may still have it. */
+export const lossAccepted = (entries: readonly JournalEntry[]): boolean =>
+  lastOf(entries, 'rollback.done')?.loss?.kind === 'accepted';
 
 /** Records that traffic is taken back, and why. Not again where an interrupted rollback goes on. */
 export function beginRollback(

@@ -9,6 +9,7 @@ import {
   lossless,
   lossOf,
   shortLoss,
+  unsalvaged,
   type Loss,
 } from '../../../../automation/journal/loss.ts';
 import { lossOfReads } from '../../../../automation/release/steps/traffic/record-rollback.ts';
@@ -89,6 +90,51 @@ describe('what a way back lost', () => {
     );
   });
 
+  it('is none of what is kept aside, which is named and comes back, and users are not told that nothing was lost [D9]', () => {
+    const kept = {
+      tables: [{ table: 'public.streaks', rows: 12 }],
+      columns: [{ table: 'public.progress', columns: ['points'], rows: 3 }],
+      unfit: [],
+    };
+    const loss = lossOf([accounts, streaks(12), progress(34)], kept);
+    expect(lossless(loss)).to.equal(true);
+    expect(describeLoss(loss)).to.equal(
+      'all that both versions know is equal; kept aside, and brought back when the version is tried again: table public.streaks (12 rows), column public.progress.points (of 3 rows)',
+    );
+    for (const sentence of sentences(loss)) expect(sentence).not.to.match(promised);
+    expect(lossForUsers(loss)).to.contain('is kept, and comes back with them');
+  });
+
+  it('is not softened by what is kept where contents differ, and names rows that the old schema cannot hold', () => {
+    const kept = {
+      tables: [{ table: 'public.streaks', rows: 2 }],
+      columns: [],
+      unfit: [{ table: 'public.orders', rows: 1 }],
+    };
+    const loss = lossOf([different, streaks(2)], kept);
+    expect(lossless(loss)).to.equal(false);
+    expect(describeLoss(loss)).to.equal(
+      'WITH LOSS: the contents differ in public.orders; the old schema cannot hold 1 row of public.orders, kept aside; kept aside, and brought back when the version is tried again: table public.streaks (2 rows)',
+    );
+    for (const sentence of sentences(loss)) expect(sentence).not.to.match(promised);
+  });
+
+  it('is what was stated where somebody accepted it: counted, or unknown, and never nothing [C4]', () => {
+    const because = 'the database of green does not answer (ECONNREFUSED)';
+    const counted: Loss = {
+      kind: 'accepted',
+      because: 'the slot is lost',
+      lost: ['public.orders: 3 rows only on green'],
+    };
+    const unknown: Loss = { kind: 'accepted', because };
+    expect(describeLoss(counted)).to.equal('WITH LOSS of public.orders: 3 rows only on green (the slot is lost)');
+    expect(describeLoss(unknown)).to.equal(`WITH LOSS, how much is unknown: ${because}`);
+    for (const loss of [counted, unknown]) {
+      expect(lossless(loss)).to.equal(false);
+      for (const sentence of sentences(loss)) expect(sentence).not.to.match(promised);
+    }
+  });
+
   it('is told where contents differ, whatever stayed behind besides', () => {
     for (const compared of [
       [accounts, different],
@@ -114,6 +160,31 @@ describe('what a way back lost', () => {
     const cutOff = [{ type: 'action.intent', id: 'cutover/rollback', what: '' } as JournalEntry];
     expect(lossOfReads(cutOff).kind).to.equal('not-compared');
     expect(lossOfReads([{ type: 'cutover.done' } as JournalEntry]).kind).to.equal('not-compared');
+  });
+});
+
+describe('writes that a rollback has left in the other database', () => {
+  const release = (id: string, ...entries: object[]) => ({
+    id,
+    entries: entries as JournalEntry[],
+    started: { to: { colour: 'green' } },
+  });
+  const accepted = { type: 'rollback.done', loss: { kind: 'accepted', because: 'x' } };
+  const discarded = { type: 'loss.discarded', release: 'a' };
+
+  it('are there until somebody discards them, whatever was tried since', () => {
+    expect(unsalvaged([release('a', accepted)], 'green')).to.equal('a');
+    expect(unsalvaged([release('b'), release('a', accepted)], 'green')).to.equal('a');
+    expect(unsalvaged([release('b', discarded), release('a', accepted)], 'green')).to.equal(undefined);
+    expect(unsalvaged([release('c', accepted), release('b', discarded), release('a', accepted)], 'green')).to.equal(
+      'c',
+    );
+  });
+
+  it('are none of the colour that is live, nor of an ordinary rollback', () => {
+    expect(unsalvaged([release('a', accepted)], 'blue')).to.equal(undefined);
+    expect(unsalvaged([release('a', { type: 'rollback.done', loss: { kind: 'none' } })], 'green')).to.equal(undefined);
+    expect(unsalvaged([], 'green')).to.equal(undefined);
   });
 });
 
@@ -150,12 +221,12 @@ describe('what a way back would leave behind', () => {
       columns: [{ table: 'public.progress', columns: ['points'] }],
     });
     expect(describeExtension(extension)).to.equal(
-      'a way back leaves behind what is in table public.streaks; column public.progress.points',
+      'a rollback would keep aside what is written to table public.streaks; column public.progress.points, until the version is tried again',
     );
   });
 
   it('is said to be nothing where they add nothing', () => {
     const same = [table('public.lessons', 'id')];
-    expect(describeExtension(extensionOf(same, same))).to.contain('leaves nothing of the schema behind');
+    expect(describeExtension(extensionOf(same, same))).to.contain('has nothing to keep aside');
   });
 });

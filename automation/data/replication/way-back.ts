@@ -1,0 +1,69 @@
+import type pg from 'pg';
+import { messageOf } from '../../../infra/lib/errors.ts';
+import type { Colour } from '../../../infra/model.ts';
+import { close, connect } from '../connect.ts';
+import type { Link } from '../link.ts';
+import { addPartitions } from './partitions.ts';
+import { describeUnfit, Rest, waitsInSlot, type Unfit } from './rest.ts';
+import { noTries, revive, type Tries } from './revive.ts';
+import { enableSubscription } from './subscription.ts';
+import { measure, type SyncStatus } from './sync-state.ts';
+
+/** One look at the way back. */
+export type Look =
+  | ({ kind: 'follows' } & Pick<SyncStatus, 'lagBytes' | 'lagMs'>)
+  /** It had stopped, and goes on; `what` was done. */
+  | { kind: 'mended'; what: string }
+  /** No worker applies changes at this moment. PostgreSQL starts one again within 5 s (wal_retrieve_retry_interval). */
+  | { kind: 'waits' }
+  | { kind: 'broken'; problem: string }
+  /** A database does not answer. */
+  | { kind: 'silent'; colour: Colour; problem: string };
+
+/** What one series of looks has done so far. */
+export interface Mending {
+  tries: Tries;
+}
+
+export const noMending = (): Mending => ({ tries: noTries() });
+
+/**
+ * Looks whether the replication goes on, and mends it where that is safe: a lost connection is made again, partitions that only the
+ * publisher has are created on the subscriber, which serves nobody. Opens sessions of its own.
+ */
+export async function lookAfter(link: Link, mending: Mending): Promise<Look> {
+  const sides = [link.from, link.to];
+  const opened = await Promise.allSettled(sides.map(({ access }) => connect(access, 'admin')));
+  const sessions = opened.map((session) => (session.status === 'fulfilled' ? session.value : undefined));
+  try {
+    const [source, target] = sessions;
+    const silent = opened.findIndex(({ status }) => status === 'rejected');
+    if (source === undefined || target === undefined) {
+      const { reason } = opened[silent] as { reason: unknown };
+      return { kind: 'silent', colour: sides[silent]?.colour as Colour, problem: messageOf(reason) };
+    }
+    const { state, worker, problem, lagBytes, lagMs } = await measure(link, source, target);
+    if (state === 'none') return { kind: 'broken', problem: 'the replication is gone from both databases' };
+    if (state !== 'broken') return worker ? { kind: 'follows', lagBytes, lagMs } : { kind: 'waits' };
+    const added = await addPartitions(source, target);
+    if (added.length > 0) {
+      await enableSubscription(link, source, target);
+      mending.tries = noTries();
+      return { kind: 'mended', what: `the partitions ${added.join(', ')} were created on ${link.to.colour}` };
+    }
+    const unfit = (await waitsInSlot(link, source, target)) ? await foresee(link, source, target) : [];
+    if (unfit.length > 0)
+      return {
+        kind: 'broken',
+        problem: `${link.to.colour} could not apply a change and stopped: ${describeUnfit(unfit)}`,
+      };
+    if (await revive(link, source, target, mending.tries))
+      return { kind: 'mended', what: 'it had stopped with a lost connection, and was started again' };
+    return { kind: 'broken', problem: problem ?? state };
+  } finally {
+    await Promise.all(sessions.map(close));
+  }
+}
+
+const foresee = async (link: Link, source: pg.Client, target: pg.Client): Promise<Unfit[]> =>
+  (await Rest.open(link, source, target)).foresee();

@@ -1,0 +1,93 @@
+import { messageOf, OperationError } from '../../../../infra/lib/errors.ts';
+import { compareDatabases, openSnapshot } from '../../../data/comparison/compare.ts';
+import { close, connect, withClient } from '../../../data/connect.ts';
+import { leaveWithoutRest } from '../../../data/cutover/without-rest.ts';
+import type { Link } from '../../../data/link.ts';
+import type { JournalEntry } from '../../../journal/events.ts';
+import { formatDuration } from '../../../journal/format.ts';
+import { describeLoss, type Loss } from '../../../journal/loss.ts';
+import type { ReleaseContext } from '../../context/context.ts';
+import { linkOf } from './link.ts';
+import { withSettling, type Move } from './move-writes.ts';
+
+/** Statement timeout of the comparison, ms. */
+const compareMs = 600_000;
+
+export type Accepted = Extract<Loss, { kind: 'accepted' }>;
+
+/** What a way back without the rest of the replication would lose. Both databases are compared, where both answer. */
+export async function stateLoss(link: Link, problem: string, entries: readonly JournalEntry[]): Promise<Accepted> {
+  const because = problem;
+  try {
+    const left = await connect(link.from.access, 'admin', { statementMs: compareMs });
+    try {
+      const lost = await withClient(
+        link.to.access,
+        'admin',
+        async (right) => {
+          await Promise.all([openSnapshot(left), openSnapshot(right)]);
+          const names = { left: link.from.colour, right: link.to.colour };
+          return compareDatabases(left, right, { columns: 'common', names });
+        },
+        { statementMs: compareMs },
+      );
+      const told = lost
+        .filter(({ equal, only, rows }) => (only === undefined ? !equal : only === 'left' && rows.left > 0))
+        .map(
+          ({ table, only, detail, rows }) =>
+            `${table}: ${only === 'left' ? `${rows.left} rows` : (detail ?? 'differs')}`,
+        );
+      return { kind: 'accepted', because, lost: told };
+    } finally {
+      await close(left);
+    }
+  } catch (error) {
+    return {
+      kind: 'accepted',
+      because: `${because === messageOf(error) ? because : `${because}; ${messageOf(error)}`}${lastSeen(entries)}`,
+    };
+  }
+}
+
+/** When the old colour was last seen to have everything, from the journal. */
+function lastSeen(entries: readonly JournalEntry[]): string {
+  const seen = entries.findLast((entry) => entry.type === 'sync.progress' && entry.direction === 'reverse');
+  if (seen === undefined) return '; it was never seen to follow';
+  const ago = formatDuration(Math.max(0, Date.now() - Date.parse(seen.at)));
+  return `; it was last seen to follow at ${seen.at}, ${ago} ago`;
+}
+
+/**
+ * Goes back without what the replication has not brought. Says first what is lost, and asks where somebody can be asked. The colour that
+ * is left is fenced if it answers. Its database is left as it is.
+ */
+export async function leaveWithLoss(
+  context: ReleaseContext,
+  move: Move,
+  problem: string,
+): Promise<Accepted & { ms: number }> {
+  const { from, to } = move;
+  const link = await linkOf(context, from, to);
+  const loss = await stateLoss(link, problem, context.journal.entries());
+  context.note(`going back to ${to}: ${describeLoss(loss)}`, 'warning');
+  const answer = await context.ask?.(`Go back to ${to} all the same?`);
+  if (answer?.yes === false)
+    throw new OperationError(
+      `going back to ${to}`,
+      `${answer.by} said no`,
+      `${from} is live as before: npm run status`,
+    );
+  const started = performance.now();
+  const { router } = await context.connect();
+  await context.act('rollback-with-loss', `make ${to} live without what ${from} wrote since`, () =>
+    leaveWithoutRest(link, {
+      router,
+      holdMs: withSettling(context.definition.cutover, router).holdMs,
+      onProblem: (text) => context.note(text, 'warning'),
+    }),
+  );
+  const split = { live: to, percent: 0 };
+  const ms = Math.round(performance.now() - started);
+  context.journal.append({ type: 'traffic.set', split, by: 'balancer', ms });
+  return { ...loss, ms };
+}
