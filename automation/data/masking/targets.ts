@@ -79,13 +79,14 @@ export function refuse(problems: readonly string[]): void {
 }
 
 /**
- * Characters that masks of this rule have. Equal values have to stay equal, so a kind has those of its narrowest column. Text is
- * as long as the original, within its own column.
+ * Characters that masks of this rule have. Equal addresses and names have to stay equal in columns of different lengths, so these
+ * have those of their kind's narrowest column. A token is as long as its own column allows: shortening all of them would make
+ * them meet.
  */
 function roomOf(rule: MaskRule, own: Target, targets: readonly Target[]): number {
   if (rule.with === 'text') return own.limit ?? 2 ** 30;
   const full = sizes[rule.with]?.full ?? 0;
-  const alike = targets.filter((t) => t.rules.some((r) => r.with === rule.with));
+  const alike = rule.with === 'hash' ? [own] : targets.filter((t) => t.rules.some((r) => r.with === rule.with));
   return Math.min(full, ...alike.map((t) => t.limit ?? full));
 }
 
@@ -206,7 +207,7 @@ async function halfMaskedKeys(client: pg.Client, targets: readonly Target[]): Pr
   );
   const ruleOf = (table: string, column: string): string | undefined => {
     const target = targets.find((t) => t.table.name === table && t.column === column);
-    return target?.rules.map((r) => `${r.with}${r.with === 'text' ? (target.limit ?? '') : ''}`).join();
+    return target?.rules.map((r) => `${r.with} ${roomOf(r, target, targets)}`).join();
   };
   return keys
     .filter((k) => ruleOf(k.table, k.column) !== ruleOf(k.other, k.other_column))

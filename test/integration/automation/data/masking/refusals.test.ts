@@ -83,6 +83,21 @@ describe('masking', () => {
       expect(found).to.include('people.born: its masked values break the unique index births');
     });
 
+    it('foreign keys whose ends would differ: by kind, by length, or masked at one end', async () => {
+      await rig.fresh(`CREATE TABLE people (id int PRIMARY KEY, token varchar(40) UNIQUE, email text UNIQUE, code varchar(80) UNIQUE);
+        CREATE TABLE logins (id int PRIMARY KEY, token varchar(20) REFERENCES people (token), email varchar(50) REFERENCES people (email), code text REFERENCES people (code));
+        INSERT INTO people VALUES (1, 'abc', 'anna@corp.example', 'x'); INSERT INTO logins VALUES (1, 'abc', 'anna@corp.example', 'x');`);
+      const hash = (table: string, column: string): MaskRule => ({ table, column, with: 'hash' });
+      const same = [email('people'), email('logins'), hash('people', 'code'), hash('logins', 'code')];
+      const found = await untouched(['people', 'logins'], () =>
+        refused([...same.slice(0, 3), hash('people', 'token'), hash('logins', 'token')]),
+      );
+      expect(found).to.include('logins.token refers to public.people.token: mask both the same way');
+      expect(found).to.include('logins.code refers to public.people.code').and.not.to.include('logins.email');
+      expect(await refused(same)).to.equal('');
+      expect(await one('SELECT count(*)::int FROM people p JOIN logins l USING (email, code)')).to.equal(1);
+    });
+
     it('types, keys of partitions, generated columns, arrays of arrays', async () => {
       await rig.fresh(`CREATE TYPE mood AS ENUM ('calm', 'glad'); CREATE TYPE pair AS (a text, b text);
         CREATE TABLE people (id int, region text, mood mood, two pair, text text, upper text GENERATED ALWAYS AS (upper(text)) STORED, tags text[], PRIMARY KEY (id, region)) PARTITION BY LIST (region);
