@@ -198,13 +198,7 @@ export const layout = {
   },
   'automation/data/comparison': {
     is: 'whether two databases are equal',
-    may: [
-      ...shared,
-      'automation/journal',
-      'automation/data',
-      'automation/data/objects',
-      'automation/data/replication',
-    ],
+    may: [...shared, 'automation/journal', 'automation/data', 'automation/data/objects', 'automation/data/replication'],
   },
   'automation/data/cutover': {
     is: 'the move of writes from one database to the other',

@@ -15,7 +15,9 @@ import type { Snapshot } from './snapshot.ts';
  * (`pg_extension_config_dump`). A copy has them as of the copy.
  */
 export async function compareUnreplicated(left: Snapshot, right: Snapshot, names: Names): Promise<TableComparison[]> {
-  const [mine, theirs] = await together([left, right].map((side) => side.run((client) => tablesOf(client, 'of extensions'))));
+  const [mine, theirs] = await together(
+    [left, right].map((side) => side.run((client) => tablesOf(client, 'of extensions'))),
+  );
   const found: TableComparison[] = [];
   for (const table of mine ?? []) {
     const other = theirs?.find(({ sql }) => sql === table.sql);

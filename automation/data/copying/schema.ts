@@ -155,7 +155,8 @@ const loadOptions = ['--no-psqlrc', '--quiet', '--single-transaction', '--set=ON
 async function copyMigrations({ pipe }: Copy, from: DatabaseAccess, without: string[] = []): Promise<void> {
   const sql = `SELECT FROM pg_tables WHERE schemaname = 'greenlight'`;
   const kept = await withClient(from, 'admin', (client) => rows(client, sql));
-  if (kept.length > 0) await pipe(['--data-only', '--schema=greenlight', '--exclude-table=greenlight.objects', ...without]);
+  if (kept.length > 0)
+    await pipe(['--data-only', '--schema=greenlight', '--exclude-table=greenlight.objects', ...without]);
 }
 
 /** What users have configured in extensions. */

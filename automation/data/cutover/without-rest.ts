@@ -51,5 +51,7 @@ async function fenceForGood({ access }: Side): Promise<void> {
 /** Numbers that users have seen must not be given out again. */
 const carrySequences = (from: Side, to: Side): Promise<number> =>
   withClient(from.access, 'admin', (left) =>
-    withClient(to.access, 'admin', async (right) => carryOver(await planSequences(left, right, to.colour), left, right)),
+    withClient(to.access, 'admin', async (right) =>
+      carryOver(await planSequences(left, right, to.colour), left, right),
+    ),
   );

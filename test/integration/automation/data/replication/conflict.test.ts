@@ -232,7 +232,9 @@ describe('a replication that cannot apply a change says why, in PostgreSQL’s w
       const { problem } = await syncStatus(link());
       expect(problem).to.include('insert of table public.people, row with id = 7');
       expect(problem).to.include('canceling statement due to lock timeout (SQLSTATE 55P03)');
-      expect(problem).to.match(/process \d+ of owner \(a job\), idle in transaction for \d+ ms, AccessExclusiveLock on public\.people/);
+      expect(problem).to.match(
+        /process \d+ of owner \(a job\), idle in transaction for \d+ ms, AccessExclusiveLock on public\.people/,
+      );
       await holder.query('ROLLBACK');
       expect(await reviveLink(link(), noTries())).to.equal(true);
       await waitForSync(link(), { timeoutMs: 20_000 });
