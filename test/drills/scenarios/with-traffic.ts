@@ -91,6 +91,21 @@ export const withTraffic: Scenario[] = [
     },
   },
   {
+    name: 'way-back',
+    fault: 'in the bake time the new colour gets a row that the old schema cannot hold',
+    expect: rolledBack('bake', 'way-back'),
+    felt: 'nothing',
+    act: {
+      stage: 'bake',
+      afterMs: 3_000,
+      run: async ({ idle, sql }) => {
+        await sql(idle, 'ALTER TABLE public.login_attempts ALTER COLUMN attempts DROP NOT NULL');
+        await sql(idle, `INSERT INTO public.login_attempts (scope, attempts) VALUES ('drill', NULL)`);
+        return [];
+      },
+    },
+  },
+  {
     name: 'user-journey',
     fault: 'the new version says it stored a score, and did not',
     expect: rolledBack('bake', 'user-journey'),
