@@ -49,11 +49,29 @@ export async function findConflict(link: Link, source: pg.Client, target: pg.Cli
     if (change.kind === 'insert' && (await exists(target, table, change)))
       return { problem: existing(link, table.name, keyText(table, change)), lasting: true };
   }
+  const referring = await referringTo(link, target, changes);
+  if (referring !== undefined) return { problem: `${stopped}: ${referring}`, lasting: true };
   const dangers = await dangersOf(link, source, target);
   if (dangers !== undefined) return { problem: `${stopped}: ${dangers}`, lasting: true };
   const [first] = changes;
   const next = first === undefined ? '' : `: the next one is an ${first.kind} of table ${first.table}`;
   return { problem: `${stopped}${next}`, lasting: false };
+}
+
+/** TRUNCATE is applied without CASCADE: PostgreSQL refuses it where another table refers to one that is emptied. */
+async function referringTo(link: Link, target: pg.Client, changes: Change[]): Promise<string | undefined> {
+  const emptied = changes.filter(({ kind }) => kind === 'truncate').map(({ table }) => table);
+  const [found] = await rows<{ table: string; refers: string }>(
+    target,
+    `SELECT format('%s.%s', tn.nspname, t.relname) AS "table", format('%s.%s', n.nspname, c.relname) AS refers
+     FROM pg_constraint k JOIN pg_class t ON t.oid = k.confrelid JOIN pg_namespace tn ON tn.oid = t.relnamespace
+     JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE k.contype = 'f' AND format('%s.%s', tn.nspname, t.relname) = ANY ($1::text[])
+       AND format('%s.%s', n.nspname, c.relname) <> ALL ($1::text[]) LIMIT 1`,
+    [emptied],
+  );
+  if (found === undefined) return undefined;
+  return `${link.from.colour} has truncated ${found.table}, and on ${link.to.colour} table ${found.refers} refers to it`;
 }
 
 const existing = (link: Link, table: string, key: string): string =>

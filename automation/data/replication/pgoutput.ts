@@ -4,10 +4,10 @@
  * by type, while keys are compared in their text form.
  */
 export interface Change {
-  kind: 'insert' | 'update' | 'delete';
-  /** `public.lessons`. */
+  kind: 'insert' | 'update' | 'delete' | 'truncate';
+  /** `public.lessons`. TRUNCATE of several tables is a change of each. */
   table: string;
-  /** The new row's columns in text form (the old row's for a delete); null where NULL or not sent. */
+  /** The new row's columns in text form (the old row's for a delete); null where NULL or not sent. Of TRUNCATE none. */
   values: Record<string, string | null>;
 }
 
@@ -28,6 +28,13 @@ export function rowChanges(messages: Buffer[]): Change[] {
       const table = `${reader.text() || 'pg_catalog'}.${reader.text()}`;
       reader.skip(1);
       relations.set(id, { table, columns: Array.from({ length: reader.int16() }, () => column(reader)) });
+    } else if (type === 'T') {
+      const count = reader.int32();
+      reader.skip(1);
+      for (let index = 0; index < count; index++) {
+        const table = relations.get(reader.int32())?.table;
+        if (table !== undefined) changes.push({ kind: 'truncate', table, values: {} });
+      }
     } else if (type === 'I' || type === 'U' || type === 'D') {
       const relation = relations.get(reader.int32());
       if (relation === undefined) continue;
