@@ -36,9 +36,6 @@ const columnsOfIndex = (which: string): string => `coalesce((
   FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
   WHERE i.indrelid = c.oid AND ${which}), '[]'::json)`;
 
-/** SQL condition: the table belongs to an extension, and pg_dump takes its rows for those of users. */
-const ofExtensions = 'c.oid IN (SELECT unnest(extconfig) FROM pg_extension)';
-
 const tablesSql = (which: string): string => `
   SELECT n.nspname AS schema, c.relname AS table, c.relkind = 'p' AS partitioned,
     pg_get_userbyid(c.relowner) AS owner,
@@ -54,7 +51,7 @@ const tablesSql = (which: string): string => `
   ORDER BY 1, 2`;
 
 /**
- * The application's tables, or those of extensions that hold rows of users, which are not replicated. A partitioned table is listed
+ * The application's tables, or those that belong to extensions, which are not replicated. A partitioned table is listed
  * once, as its root.
  */
 export async function tablesOf(client: pg.Client, which: 'own' | 'of extensions' = 'own'): Promise<Table[]> {
@@ -66,14 +63,16 @@ export async function tablesOf(client: pg.Client, which: 'own' | 'of extensions'
     primary_key: string[];
     columns: Column[];
   }
-  return (await rows<Row>(client, tablesSql(which === 'own' ? notOfExtension : ofExtensions))).map((r) => ({
-    name: `${r.schema}.${r.table}`,
-    sql: `${sqlIdentifier(r.schema)}.${sqlIdentifier(r.table)}`,
-    partitioned: r.partitioned,
-    owner: r.owner,
-    columns: r.columns,
-    primaryKey: r.primary_key,
-  }));
+  return (await rows<Row>(client, tablesSql(which === 'own' ? notOfExtension : `NOT (${notOfExtension})`))).map(
+    (r) => ({
+      name: `${r.schema}.${r.table}`,
+      sql: `${sqlIdentifier(r.schema)}.${sqlIdentifier(r.table)}`,
+      partitioned: r.partitioned,
+      owner: r.owner,
+      columns: r.columns,
+      primaryKey: r.primary_key,
+    }),
+  );
 }
 
 /** How many relations (tables, views) the application has, in whatever schema. */

@@ -8,8 +8,8 @@ import { compareLargeObjects } from './large-objects.ts';
 import { rowHash, sumOf } from './multiset.ts';
 
 /**
- * Compares within open snapshots what no replication carries: large objects, and the tables of extensions that hold rows of users
- * (`pg_extension_config_dump`). A copy has them as of the copy.
+ * Compares within open snapshots what no replication carries: large objects, and the tables of extensions, which may hold
+ * rows of users. A copy has them as of the copy.
  */
 export async function compareUnreplicated(left: pg.Client, right: pg.Client, names: Names): Promise<TableComparison[]> {
   const [mine, theirs] = await Promise.all([left, right].map((client) => tablesOf(client, 'of extensions')));
