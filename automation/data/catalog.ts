@@ -36,9 +36,6 @@ const columnsOfIndex = (which: string): string => `coalesce((
   FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
   WHERE i.indrelid = c.oid AND ${which}), '[]'::json)`;
 
-/** SQL condition: the table belongs to an extension, and pg_dump takes its rows for those of users. */
-const ofExtensions = 'c.oid IN (SELECT unnest(extconfig) FROM pg_extension)';
-
 const tablesSql = (kinds: string, which: string): string => `
   SELECT n.nspname AS schema, c.relname AS table, c.relkind = 'p' AS partitioned,
     pg_get_userbyid(c.relowner) AS owner,
@@ -56,12 +53,12 @@ const tablesSql = (kinds: string, which: string): string => `
 const selections = {
   own: tablesSql(`'r', 'p'`, notOfExtension),
   'own and views': tablesSql(`'r', 'p', 'm'`, notOfExtension),
-  'of extensions': tablesSql(`'r', 'p'`, ofExtensions),
+  'of extensions': tablesSql(`'r', 'p'`, `NOT (${notOfExtension})`),
 };
 
 /**
- * The application's tables, with its materialised views if wanted, or those of extensions that hold rows of users, which are not
- * replicated. A partitioned table is listed once, as its root.
+ * The application's tables, with its materialised views if wanted, or those that belong to extensions, which are not replicated. A
+ * partitioned table is listed once, as its root.
  */
 export async function tablesOf(client: pg.Client, which: keyof typeof selections = 'own'): Promise<Table[]> {
   interface Row {

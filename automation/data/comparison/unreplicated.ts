@@ -11,8 +11,8 @@ import { rowHash } from './row-hash.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /**
- * Compares within open snapshots what no replication carries: large objects, and the tables of extensions that hold rows of users
- * (`pg_extension_config_dump`). A copy has them as of the copy.
+ * Compares within open snapshots what no replication carries: large objects, and the tables of extensions, which may hold
+ * rows of users. A copy has them as of the copy.
  */
 export async function compareUnreplicated(left: Snapshot, right: Snapshot, names: Names): Promise<TableComparison[]> {
   const [mine, theirs] = await together(

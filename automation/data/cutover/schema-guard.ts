@@ -53,8 +53,8 @@ export async function guardSchema(forward: Link, sessions: Sessions): Promise<Sc
 }
 
 /** Throws an OperationError if the schema was changed since it was compared. */
-export async function requireUnchanged({ changed }: SchemaGuard, old: pg.Client): Promise<void> {
-  const found = await changed(old);
+export async function requireUnchanged(guard: SchemaGuard, old: pg.Client): Promise<void> {
+  const found = await guard.changed(old);
   if (found === undefined) return;
   throw new OperationError(
     'checking that the schema is as it was compared',

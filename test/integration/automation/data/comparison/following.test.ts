@@ -2,11 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import type pg from 'pg';
 import { compareFollowing } from '../../../../../automation/data/comparison/following.ts';
 import { withClient } from '../../../../../automation/data/connect.ts';
 import { linkBetween, type Link } from '../../../../../automation/data/link.ts';
 import { copySchema } from '../../../../../automation/data/copying/schema.ts';
-import { startSync, waitForSync } from '../../../../../automation/data/replication/sync.ts';
+import { followSync, startSync, waitForSync } from '../../../../../automation/data/replication/sync.ts';
 import { judgeComparison } from '../../../../../automation/gates/data/data.ts';
 import { worst, type Gate } from '../../../../../automation/journal/verdict.ts';
 import { runGate } from '../../../../../automation/gates/run.ts';
@@ -72,6 +73,63 @@ describe('the side that follows, compared with the live one', () => {
     expect(worst(judged.map(({ verdict }) => verdict))).to.equal('fail');
     expect(judged.map(({ name }) => name)).to.include('table public.orders');
     expect(await value(rig.blue, `SELECT count(*)::int FROM orders WHERE state = 'paid'`)).to.equal(1000);
+  });
+
+  for (const [what, sql] of [
+    ['a row', `INSERT INTO configuration VALUES ('later', 'x')`],
+    ['a changed row', `UPDATE configuration SET value = 'changed'`],
+  ] as const) {
+    it(`finds ${what} that users wrote into a table of an extension since the copy [B7]`, async () => {
+      const owned = async (client: pg.Client) => {
+        await client.query('CREATE EXTENSION unaccent; CREATE TABLE configuration (key text PRIMARY KEY, value text)');
+        await client.query(`INSERT INTO configuration VALUES ('of a user', 'kept')`);
+        await client.query('ALTER EXTENSION unaccent ADD TABLE configuration');
+      };
+      await rig.fresh(orders);
+      await withClient(rig.blue.access, 'admin', owned);
+      link = await rig.seed();
+      await followSync(link);
+      await waitForSync(link, { timeoutMs: 30_000 });
+      expect((await compared()).get('public.configuration')).to.deep.include({
+        equal: true,
+        rows: { left: 1, right: 1 },
+      });
+      await withClient(rig.blue.access, 'admin', (client) => client.query(sql));
+      const found = (await compared()).get('public.configuration');
+      expect(found?.equal).to.equal(false);
+      expect(found?.detail).to.include('belongs to an extension');
+    });
+  }
+
+  it('stops the release before writes are held, with the schema that differs [C1] [C2]', async () => {
+    await follow(
+      `${orders}; CREATE FUNCTION price(int) RETURNS int LANGUAGE sql AS 'SELECT $1'; CREATE DOMAIN code AS text`,
+    );
+    const directory = await mkdtemp(join(tmpdir(), 'greenlight-following-'));
+    const [acts, notes]: string[][] = [[], []];
+    const context = {
+      to: { colour: 'green' },
+      signal: new AbortController().signal,
+      connect: () => Promise.resolve({ databases: { of: (colour: Colour) => Promise.resolve(rig[colour].access) } }),
+      gates: (gates: Gate[]) => Promise.all(gates.map((gate) => runGate(gate, { releaseDirectory: directory }))),
+      act: (_: string, what: string, work: () => Promise<void>) => (acts?.push(what), work()),
+      note: (text: string) => notes?.push(text),
+    } as unknown as ReleaseContext;
+    try {
+      await rig.run(rig.blue, `CREATE OR REPLACE FUNCTION price(int) RETURNS int LANGUAGE sql AS 'SELECT 2 * $1'`);
+      await requireFollowing(context, 'blue');
+      expect(await value(rig.green, 'SELECT price(3)')).to.equal(6);
+      expect([acts, notes]).to.deep.equal([
+        ['repeat on green: function public.price(integer) was replaced on blue'],
+        ['function public.price(integer) was replaced on blue: repeated on green'],
+      ]);
+      await rig.run(rig.blue, `ALTER DOMAIN code ADD CONSTRAINT short CHECK (length(VALUE) < 9)`);
+      const stopped = await requireFollowing(context, 'blue').catch((error: unknown) => error);
+      expect(stopped).to.be.instanceOf(StageStopped);
+      expect((stopped as StageStopped).message).to.include('constraint public.code.short was added on blue');
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
   });
 
   it('stops the release before writes are held, with the table and the number of rows', async () => {

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import {
   judgeComparison,
+  judgeSchema,
   judgeInvariants,
   judgeRehearsal,
   judgeRestore,
@@ -14,6 +15,19 @@ const table = (left: number, right = left, equal = left === right) => ({
   table: 'lessons',
   rows: { left, right },
   equal,
+});
+
+describe('the judgement of a catalog', () => {
+  it('passes an equal one, fails with each difference, and is inconclusive without an object', () => {
+    expect(verdict(judgeSchema({ objects: 9, different: [] }))).to.equal('pass');
+    const judged = judgeSchema({
+      objects: 9,
+      different: ['view a was replaced on blue', 'table b was dropped on blue'],
+    });
+    expect(verdict(judged)).to.equal('fail');
+    expect(judged.map(({ measured }) => measured)).to.include('table b was dropped on blue');
+    expect(verdict(judgeSchema({ objects: 0, different: [] }))).to.equal('inconclusive');
+  });
 });
 
 describe('comparing tables', () => {
