@@ -39,7 +39,7 @@ describe('the side that follows, compared with the live one', () => {
   const orders = `CREATE TABLE orders (n int, state text); ALTER TABLE orders REPLICA IDENTITY FULL;
     INSERT INTO orders SELECT i / 2, 'OPEN' FROM generate_series(0, 999) i; CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (1)`;
 
-  it('ignores settings that the owner has made for the application', async () => {
+  it('ignores settings that the owner has made for the application [B4]', async () => {
     await rig.fresh(orders);
     await withClient(rig.blue.access, 'admin', async (client) => {
       const settings = [
@@ -58,7 +58,7 @@ describe('the side that follows, compared with the live one', () => {
     expect([...(await compared()).values()].map(({ equal }) => equal)).to.deep.equal([true, true]);
   });
 
-  it('finds missing rows whose UPDATE was silently skipped, and names the table', async () => {
+  it('finds missing rows whose UPDATE was silently skipped, and names the table [N2]', async () => {
     await follow(orders);
     await rig.run(rig.green, `DELETE FROM orders WHERE n < 100`);
     await rig.run(rig.blue, `UPDATE orders SET state = 'paid'`);
@@ -74,7 +74,7 @@ describe('the side that follows, compared with the live one', () => {
     expect(await value(rig.blue, `SELECT count(*)::int FROM orders WHERE state = 'paid'`)).to.equal(1000);
   });
 
-  it('stops the release before writes are held, with the table and the number of rows', async () => {
+  it('stops the release before writes are held, with the table and the number of rows [N2]', async () => {
     await follow(orders);
     const directory = await mkdtemp(join(tmpdir(), 'greenlight-following-'));
     const context = {
@@ -96,7 +96,7 @@ describe('the side that follows, compared with the live one', () => {
     }
   });
 
-  it('finds 1,000 different rows that occur in equal pairs', async () => {
+  it('finds 1,000 different rows that occur in equal pairs [N1]', async () => {
     await follow(orders);
     // Other rows than the live side has: no UPDATE finds one of them.
     await rig.run(rig.green, 'UPDATE orders SET n = n + 5000');

@@ -84,7 +84,7 @@ describe('a copy of a database that goes on changing', () => {
       ['rows that changed and changed back', `UPDATE log SET level = level + 3`, 'UPDATE log SET level = level - 3', 0],
     ];
     for (const [title, first, meanwhile, stayed] of writes) {
-      it(`equals its copy: ${title}`, async () => {
+      it(`equals its copy: ${title} [K5]`, async () => {
         const { 'public.log': log } = await compared(meanwhile, 'SELECT 1', { schema, first });
         expect(log).to.deep.include({ equal: true, rows: { left: stayed, right: stayed } });
       });
@@ -100,7 +100,7 @@ describe('a copy of a database that goes on changing', () => {
       ['all rows that say something else', `UPDATE log SET line = upper(line)`, 4000],
     ];
     for (const [title, damage, missing] of damages) {
-      it(`differs if its copy lacks ${title}`, async () => {
+      it(`differs if its copy lacks ${title} [K5]`, async () => {
         const late = `INSERT INTO log VALUES (1, 'late')`;
         const { 'public.log': log } = await compared(late, damage, { schema });
         expect(log).to.deep.include({ equal: false, rows: { left: 4000, right: 4000 - missing } });
