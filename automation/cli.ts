@@ -1,39 +1,31 @@
 import { Command } from 'commander';
 import { setAside } from '../infra/lib/child-environment.ts';
-import { compare, type CompareOptions } from './commands/compare.ts';
-import { destroy } from './commands/destroy.ts';
-import { runDoctor } from './commands/doctor.ts';
-import { runInit } from './commands/init.ts';
-import { rehearse } from './commands/rehearse.ts';
-import { release } from './commands/release.ts';
-import { resume } from './commands/resume.ts';
-import { rollback } from './commands/rollback.ts';
-import { Interrupted } from './commands/session.ts';
-import { status } from './commands/status.ts';
+import type { CompareOptions } from './commands/compare.ts';
 import { printError } from './ui/error.ts';
 import { comparisonCodes, exitCodes } from './ui/exit-codes.ts';
 import { refuseTakenByNpm } from './ui/taken-by-npm.ts';
 
-/** The command line. Each command is a file in `commands/`. Exit codes: `ui/exit-codes.ts`. */
+/**
+ * The command line. Each command is a file in `commands/`, which is loaded when it is called: those that release load the Pulumi
+ * engine. Exit codes: `ui/exit-codes.ts`.
+ */
 const program = new Command('greenlight')
   .description('Zero-downtime blue/green releases of a web application and its PostgreSQL database')
   .showHelpAfterError();
 
 /** Runs a command. The exit code is what it resolves to, or follows from its error. */
 const run =
-  <T>(verb: (options: T) => Promise<number>) =>
+  <T>(load: () => Promise<(options: T) => Promise<number>>) =>
   async (options: T): Promise<void> => {
     try {
+      const verb = await load();
       process.exitCode = await verb(options);
     } catch (error) {
-      fail(error);
+      const code = printError(error, process.stderr, process.env);
+      const { Interrupted } = await import('./commands/session.ts');
+      process.exitCode = error instanceof Interrupted ? exitCodes.interrupted : code;
     }
   };
-
-function fail(error: unknown): void {
-  const code = printError(error, process.stderr, process.env);
-  process.exitCode = error instanceof Interrupted ? exitCodes.interrupted : code;
-}
 
 const verb = (name: string, description: string) =>
   program
@@ -47,20 +39,24 @@ verb('release', 'release the version to production')
   .option('--yes', 'approve beforehand, without a question')
   .option('--version <version>', 'version to release; default: as the definition says')
   .option('--discard-lost', 'empty a database that still has writes which a rollback with a stated loss has left there')
-  .action(run(release));
+  .action(run(async () => (await import('./commands/release.ts')).release));
 verb('rehearse', 'make the whole release on staging')
   .option('--version <version>', 'version to rehearse; default: as the definition says')
-  .action(run(rehearse));
+  .action(run(async () => (await import('./commands/rehearse.ts')).rehearse));
 verb('rollback', 'make the old version live again, with the writes made since; possible until the clean-up')
   .option('--accept-loss', 'also where the replication back is broken, without the writes that it has not brought')
-  .action(run(rollback));
-verb('resume', 'finish an interrupted release').option('--yes', 'approve beforehand').action(run(resume));
-verb('status', 'show environments, colours, versions, traffic, replication and health').action(run(status));
+  .action(run(async () => (await import('./commands/rollback.ts')).rollback));
+verb('resume', 'finish an interrupted release')
+  .option('--yes', 'approve beforehand')
+  .action(run(async () => (await import('./commands/resume.ts')).resume));
+verb('status', 'show environments, colours, versions, traffic, replication and health').action(
+  run(async () => (await import('./commands/status.ts')).status),
+);
 verb('destroy', 'take environments down')
   .option('--environment <name>', 'staging or production; default: both')
   .option('--all', 'also delete backups and reports')
   .option('--yes', 'do not ask')
-  .action(run(destroy));
+  .action(run(async () => (await import('./commands/destroy.ts')).destroy));
 program
   .command('compare')
   .description('compare rows, large objects, sequences and catalog of any two databases; changes nothing')
@@ -74,18 +70,19 @@ program
   // A mistake on the command line must not look like a difference.
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : comparisonCodes.unknown))
   .action(async (left: string, right: string, options: CompareOptions) => {
+    const { compare } = await import('./commands/compare.ts');
     process.exitCode = await compare(left, right, options);
   });
 program
   .command('doctor')
   .description('show every tool: where it is, its version, and what to do about it')
-  .action(run(runDoctor));
+  .action(run(async () => (await import('./commands/doctor.ts')).runDoctor));
 program
   .command('init')
   .description('write an annotated release definition for your own application')
   .option('--directory <path>', 'folder to write it to', '.')
   .option('--force', 'overwrite an existing one')
-  .action(run(runInit));
+  .action(run(async () => (await import('./commands/init.ts')).runInit));
 
 // The PostgreSQL client would take user, host or options of its sessions from PG variables of the shell.
 setAside('PG');
@@ -98,6 +95,6 @@ try {
   if (command !== undefined) refuseTakenByNpm(command, args, process.env);
   await program.parseAsync();
 } catch (error) {
-  fail(error);
-  if (name === 'compare' && process.exitCode === exitCodes.problem) process.exitCode = comparisonCodes.unknown;
+  const code = printError(error, process.stderr, process.env);
+  process.exitCode = name === 'compare' && code === exitCodes.problem ? comparisonCodes.unknown : code;
 }

@@ -28,6 +28,8 @@ export interface Contender {
   name: string;
   /** Why it cannot run here, as a program that is not installed. It is then skipped by name. */
   absent?: string | undefined;
+  /** Makes ready for a run. Not measured. */
+  before?(): Promise<void>;
   /** One run. Resolves to its figures; the first one is compared, and less is better. */
   run(): Promise<Figures>;
   /** Puts back what a run changed. Not measured. */
@@ -70,6 +72,7 @@ export async function measure(benchmark: Benchmark, scale: number, rounds: numbe
     for (let round = 0; round < rounds; round++) {
       for (let turn = 0; turn < able.length; turn++) {
         const contender = able[(round + turn) % able.length] as Contender;
+        await contender.before?.();
         const found = await contender.run();
         await contender.after?.();
         figures.get(contender.name)?.push(found);

@@ -37,6 +37,10 @@ export const seed: Benchmark = {
         await stopSync(link);
         await resetDatabase(green.access, 'green');
       };
+      // Dumps have the schema, too.
+      const bare = async (): Promise<void> => {
+        await withClient(green.access, 'admin', (client) => client.query('DROP SCHEMA IF EXISTS greenlight CASCADE'));
+      };
       const dsnOf = (variables: Record<string, string>, name: string): string =>
         `export ${name}="host=${variables['PGHOST']} port=${variables['PGPORT']} dbname=${variables['PGDATABASE']} user=${variables['PGUSER']}"`;
       const target = Object.fromEntries(Object.entries(as(green.access)).map(([name, value]) => [`TO_${name}`, value]));
@@ -68,6 +72,7 @@ export const seed: Benchmark = {
           {
             name: 'pg_dump into psql',
             absent: absent('pg_dump', 'psql'),
+            before: bare,
             run: () =>
               timed(() =>
                 shell(
@@ -80,6 +85,7 @@ export const seed: Benchmark = {
           {
             name: 'pgcopydb clone',
             absent: absent('pgcopydb'),
+            before: bare,
             run: () =>
               timed(() =>
                 shell(

@@ -93,8 +93,8 @@ export const bucketsFor = (count: number): number =>
   Math.min(mostBuckets, Math.max(fewestBuckets, 2 ** Math.ceil(Math.log2(Math.max(1, count / rowsPerBucket)))));
 
 /** The server's estimate of the number of rows, from the last ANALYZE and the table's size. */
-export async function estimatedRows({ snapshot, table }: Source): Promise<number> {
+export async function estimatedRows(source: Source): Promise<number> {
   const sql = `SELECT coalesce(sum(greatest(c.reltuples, pg_relation_size(c.oid) / 500)), 0)::float8 AS n
     FROM ${relationsOf} JOIN pg_class c ON c.oid = relid AND c.relkind IN ('r', 'm')`;
-  return (await snapshot.run((client) => row<{ n: number }>(client, sql, [table.sql]))).n;
+  return (await reading(source, (client) => row<{ n: number }>(client, sql, [source.table.sql]))).n;
 }

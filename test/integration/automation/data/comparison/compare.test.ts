@@ -1,8 +1,10 @@
 import { expect } from 'chai';
 import { tablesOf } from '../../../../../automation/data/catalog.ts';
 import { compareDatabases, openSnapshot, source } from '../../../../../automation/data/comparison/compare.ts';
-import { withClient } from '../../../../../automation/data/connect.ts';
-import { bucketsFor, estimatedRows, sumsOf } from '../../../../../automation/data/comparison/multiset.ts';
+import { connect, withClient } from '../../../../../automation/data/connect.ts';
+import { piecesOf, Rewritten } from '../../../../../automation/data/comparison/pieces.ts';
+import { Snapshot } from '../../../../../automation/data/comparison/snapshot.ts';
+import { bucketsFor, estimatedRows, sumOf, sumsOf } from '../../../../../automation/data/comparison/multiset.ts';
 import { reading } from '../../../../../automation/data/comparison/reading.ts';
 import { createRig, type Rig } from '../rig.ts';
 
@@ -46,7 +48,7 @@ describe('what a comparison of contents finds', () => {
         `${keyless} INSERT INTO t VALUES (1, 'x'), (2, 'x'), (2, 'x'), (2, 'x')`,
       ],
       [
-        'values swapped between rows',
+        'values swapped between rows [N1]',
         `${keyless} INSERT INTO t VALUES (1, 'a'), (2, 'b')`,
         `${keyless} INSERT INTO t VALUES (1, 'b'), (2, 'a')`,
       ],
@@ -80,6 +82,26 @@ describe('what a comparison of contents finds', () => {
         'text and what only looks like a part of a row',
         `CREATE TABLE t (a text, b text); INSERT INTO t VALUES ('x,y', 'z')`,
         `CREATE TABLE t (a text, b text); INSERT INTO t VALUES ('x', 'y,z')`,
+      ],
+      [
+        'numbers of another sign, and documents with numbers of another scale',
+        `CREATE TABLE t (d numeric, j jsonb); INSERT INTO t VALUES (-1, '{"n": 1.0}'), (1, '{"n": 1.0}')`,
+        `CREATE TABLE t (d numeric, j jsonb); INSERT INTO t VALUES (-1, '{"n": 1.0}'), (1, '{"n": 1.00}')`,
+      ],
+      [
+        'texts that a collation takes for the same',
+        `CREATE COLLATION same (provider = icu, locale = 'und-u-ks-level1', deterministic = false); CREATE TABLE t (s text COLLATE same); INSERT INTO t VALUES ('Ä')`,
+        `CREATE COLLATION same (provider = icu, locale = 'und-u-ks-level1', deterministic = false); CREATE TABLE t (s text COLLATE same); INSERT INTO t VALUES ('a')`,
+      ],
+      [
+        'spans that count as the same',
+        `CREATE TABLE t (i interval, a interval[]); INSERT INTO t VALUES ('1 day', '{1 day}')`,
+        `CREATE TABLE t (i interval, a interval[]); INSERT INTO t VALUES ('24 hours', '{24 hours}')`,
+      ],
+      [
+        'values of one column swapped between rows that share all others',
+        `CREATE TABLE t (a int, b text, c bigint); INSERT INTO t VALUES (1, 'x', 7), (1, 'y', 8)`,
+        `CREATE TABLE t (a int, b text, c bigint); INSERT INTO t VALUES (1, 'x', 8), (1, 'y', 7)`,
       ],
       [
         'two tables whose full names read the same',
@@ -175,6 +197,125 @@ describe('what a comparison of contents finds', () => {
       ['parts', 1],
       ['types', 1],
     ]);
+  });
+
+  it('is equal whatever database and role have set for the forms of values [B4]', async () => {
+    const table = `CREATE TABLE t (id int PRIMARY KEY, i interval, a interval[], at timestamptz[], f float8[], b bytea[], m money, x xml, r regclass[], g tstzrange);
+      INSERT INTO t VALUES (1, '1 day 2:03', '{1 day}', '{2026-01-02 03:04:05Z}', '{0.1,1e-7}', '{abc}', 1234.5, xmlelement(name a, 'abc'::bytea), '{t,pg_class}', '[2026-01-02Z,2026-01-03Z)')`;
+    await rig.fresh(table);
+    await rig.run(rig.green, table);
+    const settings = {
+      intervalstyle: 'iso_8601',
+      datestyle: 'German',
+      timezone: 'Asia/Tokyo',
+      extra_float_digits: '-10',
+      bytea_output: 'escape',
+      xmlbinary: 'hex',
+      search_path: 'pg_temp',
+      quote_all_identifiers: 'on',
+      lc_monetary: 'C',
+      enable_tidscan: 'off',
+    };
+    try {
+      for (const [i, [name, to]] of Object.entries(settings).entries())
+        await withClient(rig.blue.access, 'admin', (client) =>
+          client.query(
+            i % 2 === 0
+              ? `ALTER DATABASE app SET ${name} = '${to}'`
+              : `ALTER ROLE admin IN DATABASE app SET ${name} = '${to}'`,
+          ),
+        );
+      expect(await compare()).to.deep.equal([{ table: 'public.t', rows: { left: 1, right: 1 }, equal: true }]);
+      await rig.run(rig.green, `UPDATE t SET a = '{1 day 1 us}'`);
+      expect((await compare())[0]?.detail).to.equal('1 row with different content (id = 1)');
+    } finally {
+      await withClient(rig.blue.access, 'admin', (client) =>
+        client.query('ALTER DATABASE app RESET ALL; ALTER ROLE admin IN DATABASE app RESET ALL'),
+      );
+    }
+  });
+
+  it('is equal if columns stand in another order, and with as many columns as a table can have', async () => {
+    const wide = (order: (names: string[]) => string[]) => {
+      const names = order(Array.from({ length: 1600 }, (_, i) => `c${i}`));
+      return `CREATE TABLE two (${order(['a int', 'b text']).join(', ')}); INSERT INTO two (a, b) VALUES (1, 'x');
+        CREATE TABLE wide (${names.map((name) => `${name} bigint`).join(', ')}); INSERT INTO wide (c0, c1599) VALUES (4294967296, 1)`;
+    };
+    await rig.fresh(wide((names) => names));
+    await rig.run(
+      rig.green,
+      wide((names) => names.reverse()),
+    );
+    expect((await compare()).map(({ equal }) => equal)).to.deep.equal([true, true]);
+    await rig.run(rig.green, 'UPDATE wide SET c1599 = 4294967296, c0 = 1');
+    expect((await compare()).map(({ equal }) => equal)).to.deep.equal([true, false]);
+  });
+
+  describe('by several sessions of one snapshot', () => {
+    const big = `CREATE TABLE big (id int, text text); ALTER TABLE big ALTER text SET STORAGE EXTERNAL; INSERT INTO big SELECT i, repeat(md5(i::text), 8) FROM generate_series(1, 160000) i;
+      CREATE TABLE parts (id int, w text) PARTITION BY RANGE (id); CREATE TABLE p1 PARTITION OF parts FOR VALUES FROM (0) TO (100000);
+      CREATE TABLE p2 PARTITION OF parts FOR VALUES FROM (100000) TO (400000); INSERT INTO parts SELECT i, repeat('w', 300) FROM generate_series(1, 150000) i`;
+    const open = (side: Rig['blue']) => connect(side.access, 'admin');
+    const widened = async (side: Rig['blue'], work: (snapshot: Snapshot) => Promise<void>) => {
+      await withClient(side.access, 'admin', async (client) => {
+        await openSnapshot(client);
+        const snapshot = new Snapshot(client);
+        try {
+          await snapshot.widen(3, () => open(side));
+          await work(snapshot);
+        } finally {
+          await snapshot.close();
+        }
+      });
+    };
+
+    it('adds up the pieces of tables and partitions to what one session finds, as of the snapshot', async () => {
+      await rig.fresh(big);
+      await widened(rig.blue, async (snapshot) => {
+        await rig.run(
+          rig.blue,
+          `UPDATE big SET text = 'late' WHERE id % 7 = 0; DELETE FROM parts WHERE id < 5000; INSERT INTO big SELECT 1, 'late'`,
+        );
+        for (const table of await tablesOf(snapshot.first)) {
+          const [many, one] = [source(snapshot, table, table), source(snapshot.first, table, table)];
+          expect(await piecesOf(many), table.name).to.have.length.above(2);
+          expect(await sumOf(many), table.name).to.deep.equal(await sumOf(one));
+          expect((await sumsOf(many, 64, true)).get(5), table.name).to.deep.equal((await sumsOf(one, 64, true)).get(5));
+        }
+      });
+    });
+
+    it('reads a table at once that is rewritten between two of its pieces', async () => {
+      await rig.fresh(big);
+      await widened(rig.blue, async (snapshot) => {
+        const [table] = await tablesOf(snapshot.first);
+        if (table === undefined) throw new Error('no table');
+        const many = source(snapshot, table, table);
+        const whole = await sumOf(many);
+        const [piece] = await piecesOf(many);
+        await withClient(rig.blue.access, 'admin', (client) => client.query('VACUUM FULL big'));
+        const late = await snapshot
+          .run(async (client) => {
+            await client.query(`SELECT FROM ${piece?.from} LIMIT 1`);
+            await piece?.check(client);
+          })
+          .catch((error: unknown) => error);
+        expect(late).to.be.instanceOf(Rewritten);
+        expect(await sumOf(many)).to.deep.equal(whole);
+      });
+    });
+
+    it('goes on with fewer sessions where the server has no more', async () => {
+      await rig.fresh('CREATE TABLE t (id int)');
+      await withClient(rig.blue.access, 'admin', async (client) => {
+        await openSnapshot(client);
+        const snapshot = new Snapshot(client);
+        let asked = 0;
+        await snapshot.widen(4, () => ((asked += 1) === 2 ? open(rig.blue) : Promise.reject(new Error('too many'))));
+        expect([asked, snapshot.size]).to.deep.equal([3, 2]);
+        await snapshot.close();
+      });
+    });
   });
 
   it('fails if a policy hides rows from its session', async () => {

@@ -132,7 +132,7 @@ describe('the side that follows, compared with the live one', () => {
     }
   });
 
-  it('stops the release before writes are held, with the table and the number of rows', async () => {
+  it('stops the release before writes are held, with the table and the number of rows [N2]', async () => {
     await follow(orders);
     const directory = await mkdtemp(join(tmpdir(), 'greenlight-following-'));
     const context = {

@@ -6,7 +6,7 @@ import { readObjects } from '../../../../../automation/data/objects/read.ts';
 import { carried } from '../../../../../automation/data/replication/schema-record.ts';
 import { describeDrift, schemaDrift } from '../../../../../automation/data/replication/schema-drift.ts';
 import { stopSync } from '../../../../../automation/data/replication/sync.ts';
-import { copySchema } from '../../../../../automation/data/schema.ts';
+import { copySchema } from '../../../../../automation/data/copying/schema.ts';
 import { createRig, type Rig } from '../rig.ts';
 import { bySuperuser, changes, everything } from './everything.ts';
 
