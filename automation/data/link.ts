@@ -4,6 +4,7 @@ import { OperationError, messageOf } from '../../infra/lib/errors.ts';
 import type { Colour } from '../../infra/model.ts';
 import type { DatabaseAccess } from '../../infra/platform/databases.ts';
 import { row, rows, sqlState } from './connect.ts';
+import { openWriters } from './open-transactions.ts';
 
 /** One direction of replication: a publication and a slot on `from`, and a subscription on `to`, all of the same name. */
 export interface Link {
@@ -46,10 +47,16 @@ export async function createSlot(client: pg.Client, name: string, timeoutMs: num
     return (await row<{ lsn: string }>(client, sql, [name])).lsn;
   } catch (error) {
     // Nothing to clean up: an incomplete slot is temporary and ends with its statement.
+    const timedOut = sqlState(error) === '57014';
+    const open = timedOut ? await openWriters(client).catch(() => []) : [];
     throw new OperationError(
       `creating the replication slot ${name}`,
-      sqlState(error) === '57014' ? `a transaction stayed open for longer than ${timeoutMs} ms` : messageOf(error),
-      'end long transactions (pg_stat_activity says whose they are), then repeat',
+      timedOut
+        ? `a transaction stayed open for longer than ${timeoutMs} ms${open.length === 0 ? '' : `: ${open.map(({ who }) => who).join('; ')}`}`
+        : messageOf(error),
+      open.length === 0
+        ? 'end long transactions, then repeat'
+        : `${open.map(({ cure }) => cure).join('; ')}; then repeat`,
       { cause: error },
     );
   } finally {

@@ -22,15 +22,35 @@ const pauseMs = 10;
 /** SQL condition: a session of role `r` can be ended. Only a superuser can end a superuser's, and RDS has none for customers. */
 export const endable = '(NOT r.rolsuper OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))';
 
-/** Sessions that hold a lock against the fence. Temporary tables do not count, as no other session can use them. */
+/** SQL condition: the lock `l` on the relation `c` is one against the fence. Nobody else can use a temporary table. */
+const against = `l.granted AND l.locktype = 'relation' AND c.relpersistence <> 't'
+  AND l.mode IN ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`;
+
+/** Sessions that hold a lock against the fence. */
 const writersSql = `
   SELECT DISTINCT a.pid, a.usename, a.state, a.xact_start,
     a.application_name NOT LIKE '${applicationName}%' AND ${endable} AS may_end
   FROM pg_stat_activity a JOIN pg_locks l USING (pid) JOIN pg_roles r ON r.oid = a.usesysid
     JOIN pg_class c ON c.oid = l.relation
-  WHERE a.pid <> pg_backend_pid() AND a.backend_type = 'client backend' AND a.datname = current_database()
-    AND l.granted AND l.locktype = 'relation' AND c.relpersistence <> 't'
-    AND l.mode IN ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`;
+  WHERE a.pid <> pg_backend_pid() AND a.backend_type = 'client backend' AND a.datname = current_database() AND ${against}`;
+
+/** Prepared transactions do so, too. They have no session that could be ended, and outlive the server. */
+const preparedSql = `
+  SELECT format('prepared transaction %s of %s, open for %s s', p.gid, p.owner, extract(epoch FROM now() - p.prepared)::int) AS who
+  FROM pg_prepared_xacts p WHERE p.database = current_database() AND EXISTS (
+    SELECT FROM pg_locks own JOIN pg_locks l USING (virtualtransaction) JOIN pg_class c ON c.oid = l.relation
+    WHERE own.locktype = 'transactionid' AND own.transactionid = p.transaction AND own.pid IS NULL AND l.pid IS NULL AND ${against})`;
+
+/**
+ * Who holds a lock against the fence, for people: sessions in a transaction that is older than `olderThanMs`, and prepared
+ * transactions. Without `sessions` only the latter.
+ */
+export async function blockersOf(client: pg.Client, { olderThanMs = 0, sessions = true } = {}): Promise<string[]> {
+  const sql = `
+    SELECT format('process %s of %s, %s for %s ms', pid, usename, state, round(extract(epoch FROM clock_timestamp() - xact_start) * 1000)) AS who
+    FROM (${writersSql}) AS w WHERE $2 AND clock_timestamp() - xact_start >= make_interval(secs => $1 / 1000.0) UNION ALL ${preparedSql}`;
+  return (await rows<{ who: string }>(client, sql, [olderThanMs, sessions])).map(({ who }) => who);
+}
 
 export class Fence {
   readonly #client: pg.Client;
@@ -91,16 +111,13 @@ export class Fence {
   }
 
   async #blocked(): Promise<OperationError> {
-    const open = await rows<{ who: string }>(
-      this.#client,
-      `SELECT format('process %s of %s, %s for %s ms', pid, usename, state, round(extract(epoch FROM clock_timestamp() - xact_start) * 1000)) AS who FROM (${writersSql}) AS w`,
-    );
+    const open = await blockersOf(this.#client);
     return new OperationError(
       'waiting for the last writes of the live colour to end',
       open.length === 0
         ? 'a lock could not be acquired in time'
-        : `a transaction that writes stays open (${open.map((o) => o.who).join('; ')})`,
-      'end it, or allow more time (cutover.drainMs); nothing has changed',
+        : `a transaction that writes stays open (${open.join('; ')})`,
+      'end it (a prepared one: COMMIT PREPARED or ROLLBACK PREPARED), or allow more time (cutover.drainMs); nothing has changed',
     );
   }
 }

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import { close, connect, row } from '../connect.ts';
 import type { CutoverOptions } from './types.ts';
-import { endable, Fence } from './fence.ts';
+import { blockersOf, endable, Fence } from './fence.ts';
 import { linkBetween, type Link } from '../link.ts';
 import { prepareReverse, type Sessions } from '../replication/reverse.ts';
 import { noTries, revive } from '../replication/revive.ts';
@@ -40,6 +40,8 @@ const workerMs = 15_000;
 /** Lock timeout of the comparison, ms. */
 const snapshotLockMs = 30_000;
 const pollMs = 10;
+/** Pause between two looks for open transactions, ms. They read all locks of the server. */
+const openPollMs = 200;
 
 /**
  * Opens all sessions, checks that the cutover may begin, creates the way back, and waits for the catch-up. If it fails, it
@@ -78,6 +80,7 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     await streaming(forward, sessions);
     if (!(await mayWrite(sessions.old))) throw refused(`${from.colour} is live, but may not write`);
     if (await mayWrite(sessions.new)) throw refused(`${to.colour} is not live, but may write`);
+    await fenceable(sessions.old, options);
     fence = await Fence.prepare(from.access, settings.holdMs + fenceGraceMs);
     if (direction === 'forward') reverse = await prepareReverse(from, to, sessions);
     const sequences = await planSequences(sessions.old, sessions.new, to.colour);
@@ -114,6 +117,28 @@ async function streaming(forward: Link, sessions: Sessions): Promise<void> {
     if (performance.now() > deadline)
       throw refused(`nothing has been applying changes to ${forward.to.colour} for ${workerMs} ms`);
     await sleep(pollMs);
+  }
+}
+
+/**
+ * Waits until no transaction stands against the fence that would not end in the time that the hold has for it. So users do not wait for a
+ * cutover that fails. A rollback ends sessions, so it waits for prepared transactions only.
+ */
+async function fenceable(old: pg.Client, { direction, settings, signal }: CutoverOptions): Promise<void> {
+  const deadline = performance.now() + catchUpMs;
+  const which = { olderThanMs: settings.drainMs, sessions: direction === 'forward' };
+  for (;;) {
+    const open = await blockersOf(old, which);
+    if (open.length === 0) return;
+    signal?.throwIfAborted();
+    if (performance.now() > deadline) {
+      throw new OperationError(
+        'looking for transactions that stand against the fence',
+        `a transaction that writes stays open (${open.join('; ')})`,
+        'end it, a prepared one by COMMIT PREPARED or ROLLBACK PREPARED; no write was held, and nothing has changed',
+      );
+    }
+    await sleep(openPollMs);
   }
 }
 
