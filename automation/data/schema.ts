@@ -182,16 +182,16 @@ export async function refreshMaterialisedViews(client: pg.Client): Promise<void>
     await client.query(`REFRESH MATERIALIZED VIEW ${sqlIdentifier(view.schema)}.${sqlIdentifier(view.name)}`);
 }
 
-/** Timeout of a copy of all rows, ms. */
+/** Timeout of a copy of all rows where the caller gives none, ms. */
 const copyMs = 3_600_000;
 
 /**
  * Copies schema, rows and sequences of `from` into the empty database `to` once; later changes are not followed.
  * Rejects with an OperationError. The schema that was copied until then stays, and the caller has to empty the database.
  */
-export async function copyDatabase(from: DatabaseAccess, to: DatabaseAccess): Promise<void> {
+export async function copyDatabase(from: DatabaseAccess, to: DatabaseAccess, timeoutMs = copyMs): Promise<void> {
   await copySchema(from, to);
-  const settings = { timeout: copyMs } as const;
+  const settings = { timeout: timeoutMs } as const;
   // The triggers had their effect when the rows were first written, and the foreign keys already hold.
   const options = ['--format=plain', '--data-only', '--disable-triggers', '--exclude-schema=greenlight'];
   try {
@@ -213,5 +213,5 @@ export async function copyDatabase(from: DatabaseAccess, to: DatabaseAccess): Pr
       { cause: error },
     );
   }
-  await withClient(to, 'admin', refreshMaterialisedViews);
+  await withClient(to, 'admin', refreshMaterialisedViews, { statementMs: timeoutMs });
 }

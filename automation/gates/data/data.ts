@@ -38,18 +38,14 @@ export interface RecoveryLimits {
   pointMs: number;
 }
 
-const defaultLimits: RecoveryLimits = { timeMs: 15 * 60_000, pointMs: 5 * 60_000 };
-
 /** Restores a backup and compares it with the state that was backed up. */
 export function backupRestoreGate(options: {
   id: string;
   title: string;
   restore: () => Promise<RestoreFacts>;
-  limits?: RecoveryLimits;
+  limits: RecoveryLimits;
 }): Gate {
-  return dataGate(options.id, options.title, options.restore, (facts) =>
-    judgeRestore(facts, options.limits ?? defaultLimits),
-  );
+  return dataGate(options.id, options.title, options.restore, (facts) => judgeRestore(facts, options.limits));
 }
 
 export function judgeRestore(facts: RestoreFacts, limits: RecoveryLimits): Measurement[] {

@@ -114,7 +114,7 @@ async function fillFromBackup(context: ReleaseContext, access: DatabaseAccess): 
     const scratch = await backups.restore(latest);
     try {
       await maskDatabase(scratch.access, context.definition.data.personal);
-      await copyDatabase(scratch.access, access);
+      await copyDatabase(scratch.access, access, context.definition.data.limits.copySeconds * 1000);
     } finally {
       await scratch.dispose();
     }

@@ -45,10 +45,29 @@ describe('a cutover that cannot be done', () => {
     return aborted;
   };
 
-  it('is aborted by a writing transaction that stays open', async () => {
+  const changed = `BEGIN; UPDATE accounts SET profile = '{"a": 1}' WHERE id = 7`;
+
+  it('is aborted before the hold by a writing transaction that stays open [N6]', async () => {
     const stubborn = await connect(scene.rig.blue.access, 'app');
     try {
-      await stubborn.query(`BEGIN; UPDATE accounts SET profile = '{"a": 1}' WHERE id = 7`);
+      await stubborn.query(changed);
+      const aborted = await expectUndone(await attempt(), 'prepare');
+      expect(aborted.found).to.include('stays open').and.to.include('of app');
+      expect(scene.router.holds).to.equal(0);
+      await stubborn.query('COMMIT');
+    } finally {
+      await close(stubborn);
+    }
+  });
+
+  it('is aborted by one that begins with the hold', async () => {
+    const stubborn = await connect(scene.rig.blue.access, 'app');
+    const hold = scene.router.hold.bind(scene.router);
+    scene.router.hold = async (ms) => {
+      await stubborn.query(changed);
+      await hold(ms);
+    };
+    try {
       const aborted = await expectUndone(await attempt(), 'fence');
       expect(aborted.found).to.include('stays open').and.to.include('of app');
       await stubborn.query('COMMIT');
