@@ -170,6 +170,8 @@ export default defineRelease({
                  from progress join accounts on id = account_id where email || ' ' || lesson_id = any($1)`,
     },
     maxLagSeconds: 5,
+    // What takes longer ends the release. A large database needs more.
+    limits: { restoreSeconds: 900, backupAgeSeconds: 300, copySeconds: 3600, invariantSeconds: 60 },
     backupRetention: 7,
   },
 

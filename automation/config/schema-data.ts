@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import * as rule from './rules.ts';
-import { columnName, name, tableName } from './scalars.ts';
+import { columnName, name, seconds, tableName } from './scalars.ts';
 
 const table = tableName.meta({
   description: 'table; with its schema where several have one of this name',
@@ -84,6 +84,21 @@ export const data = z
       .optional()
       .meta({ description: 'how the writes of the synthetic traffic are looked up in the database', active: true }),
     maxLagSeconds: z.number().min(0).max(3600).default(5).describe('replication lag up to which a cutover may begin'),
+    limits: z
+      .strictObject({
+        restoreSeconds: seconds(900, 604_800).describe(
+          'longest acceptable restore of a backup, until it answers (RTO)',
+        ),
+        backupAgeSeconds: seconds(300, 604_800).describe(
+          'highest acceptable age of a backup when it is complete (RPO)',
+        ),
+        copySeconds: seconds(3600, 604_800).describe(
+          'longest copy of all data, until the inactive colour has caught up; the same for the copy to staging',
+        ),
+        invariantSeconds: seconds(60).describe('longest duration of one invariant'),
+      })
+      .prefault({})
+      .describe('raise them for a large database: what takes longer ends the release'),
     backupRetention: z.number().int().min(1).max(365).default(7).describe('backups kept'),
   })
   .prefault({})

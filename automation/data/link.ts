@@ -50,13 +50,14 @@ export async function createSlot(client: pg.Client, name: string, timeoutMs: num
     return (await row<{ lsn: string }>(client, sql, [name])).lsn;
   } catch (error) {
     // Nothing to clean up: an incomplete slot is temporary and ends with its statement.
-    const open = sqlState(error) === '57014' ? await openWriters(client).catch(() => []) : [];
+    const timedOut = sqlState(error) === '57014';
+    const open = timedOut ? await openWriters(client).catch(() => []) : [];
     throw new OperationError(
       `creating the replication slot ${name}`,
-      sqlState(error) === '57014'
+      timedOut
         ? `a transaction stayed open for longer than ${timeoutMs} ms (${nameBlockers(open) ?? 'it has ended meanwhile'})`
         : messageOf(error),
-      'end long transactions, then repeat',
+      'end long transactions, a prepared one by COMMIT PREPARED or ROLLBACK PREPARED; then repeat',
       { cause: error },
     );
   } finally {

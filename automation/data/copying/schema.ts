@@ -15,7 +15,7 @@ import { carrySettings } from './settings.ts';
 
 /** Timeout of a dump or restore of a schema without rows and indexes, ms. */
 const schemaMs = 120_000;
-/** Timeout of a copy of all rows, ms. */
+/** Timeout of a copy of all rows where the caller gives none, ms. */
 const copyMs = 3_600_000;
 /** Indexes and constraints that are made at a time. */
 const jobs = 4;
@@ -170,7 +170,7 @@ async function copyConfiguration({ pipe }: Copy, from: DatabaseAccess): Promise<
  * without their passwords. Rejects with an OperationError. The schema that was copied until then stays, and the caller has to empty
  * the database.
  */
-export async function copyDatabase(from: DatabaseAccess, to: DatabaseAccess): Promise<void> {
+export async function copyDatabase(from: DatabaseAccess, to: DatabaseAccess, timeoutMs = copyMs): Promise<void> {
   const copy = await begin(from, to, { passwords: false });
   await copy.pipe([...ofSchema, '--no-publications']);
   // What is kept aside is personal data that no rule of masking knows.
@@ -179,11 +179,11 @@ export async function copyDatabase(from: DatabaseAccess, to: DatabaseAccess): Pr
   const options = ['--format=plain', '--data-only', '--disable-triggers', '--exclude-schema=greenlight'];
   try {
     await execa(copy.program('pg_dump'), options, {
-      timeout: copyMs,
+      timeout: timeoutMs,
       ...bareEnvironment(programEnvironment(from)),
       buffer: { stdout: false },
     }).pipe(copy.program('psql'), loadOptions, {
-      timeout: copyMs,
+      timeout: timeoutMs,
       ...bareEnvironment(programEnvironment(to)),
       stdout: 'ignore',
     });
@@ -195,5 +195,5 @@ export async function copyDatabase(from: DatabaseAccess, to: DatabaseAccess): Pr
       { cause: error },
     );
   }
-  await withClient(to, 'admin', refreshMaterialisedViews);
+  await withClient(to, 'admin', refreshMaterialisedViews, { statementMs: timeoutMs });
 }

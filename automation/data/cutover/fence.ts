@@ -93,7 +93,7 @@ export class Fence {
     return new OperationError(
       'waiting for the last writes of the live colour to end',
       open === undefined ? 'a lock could not be acquired in time' : `a transaction that writes stays open (${open})`,
-      'end it, or allow more time (cutover.drainMs); nothing has changed',
+      'end it (a prepared one: COMMIT PREPARED or ROLLBACK PREPARED), or allow more time (cutover.drainMs); nothing has changed',
     );
   }
 }

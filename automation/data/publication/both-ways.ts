@@ -5,6 +5,8 @@ import { obstacles, type Obstacle } from './flow.ts';
 import { identitiesOf, type Identity } from './identity.ts';
 import { sharedTables, tryPublication, type Published } from './publication.ts';
 import { strayRights } from './rights.ts';
+import { unresolvedNames } from './search-path.ts';
+import { tryTriggers } from './trigger-trial.ts';
 
 export interface BothWays {
   /** The tables and columns that the new side can send back. */
@@ -14,8 +16,8 @@ export interface BothWays {
 }
 
 /**
- * Checks whether changes can flow forward to a database that has its expand migrations, and back again. Also checks that on
- * both sides the application can write through `app_writer` only. Lists all obstacles at once; `names` are used in messages.
+ * Checks whether changes can flow forward to a database that has its expand migrations, and back again: that they can be sent, found
+ * and applied. Also checks that on both sides the application can write through `app_writer` only. Lists all obstacles at once; `names` are used in messages.
  */
 export async function findObstacles(
   sessions: { old: pg.Client; new: pg.Client },
@@ -37,7 +39,12 @@ export async function findObstacles(
       .filter(({ severity }) => severity === 'error')
       .map(({ found, cure }) => ({ found: `on ${side}: ${found}`, cure }));
   const stray = [...(await rights(sessions.old, names.old)), ...(await rights(sessions.new, names.new))];
-  return { found: [...known, ...refused, ...stray], shared, identities };
+  const unresolved = [
+    ...(await unresolvedNames(sessions.new)),
+    ...(await tryTriggers(sessions.old, sessions.new, before)),
+  ];
+  const failing = unresolved.map(({ found, cure }) => ({ found: `on ${names.new}: ${found}`, cure }));
+  return { found: [...known, ...refused, ...stray, ...failing], shared, identities };
 }
 
 /** As `findObstacles`, but throws an OperationError that lists all obstacles with their cures. */

@@ -3,12 +3,15 @@ import { sqlIdentifier } from '../../../infra/application/roles.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { notOfExtension, ownSchemas } from '../catalog.ts';
-import { close, connect, row, rows } from '../connect.ts';
+import { close, connect, rows } from '../connect.ts';
 import { isOurs } from '../link.ts';
-import { unqualifiedExpressions } from './expressions.ts';
+import { openTransactions } from '../open-transactions.ts';
+import { capacity } from './capacity.ts';
 import { otherVersion } from './upgrade.ts';
-import { tablesCanBePublished, type Finding } from './publishable.ts';
-import { strayRights } from './rights.ts';
+import { tablesCanBePublished, type Finding, type Found } from './publishable.ts';
+import { hiddenRows, strayRights } from './rights.ts';
+import { unresolvedNames } from './search-path.ts';
+import { wholeRows } from './whole-rows.ts';
 
 export type { Finding } from './publishable.ts';
 
@@ -17,11 +20,13 @@ export interface PreconditionSettings {
   openTransactionSeconds: number;
   /** Whether the inactive side becomes a physical copy of the live one; else its rows are copied. */
   physical: boolean;
+  /** The role as which rows are copied. */
+  reader: string;
 }
 
-const defaults: PreconditionSettings = { openTransactionSeconds: 10, physical: false };
+const defaults = { openTransactionSeconds: 10, physical: false };
 
-type Check = (client: pg.Client, settings: PreconditionSettings) => Promise<Omit<Finding, 'side'>[]>;
+type Check = (client: pg.Client, settings: PreconditionSettings) => Promise<Found[]>;
 
 /**
  * Checks the live database, and the inactive one if it is given. Lists all findings at once; warnings do not prevent a
@@ -32,7 +37,7 @@ export async function preconditions(
   inactive?: DatabaseAccess,
   options: Partial<PreconditionSettings> = {},
 ): Promise<Finding[]> {
-  const settings = { ...defaults, ...options };
+  const settings = { reader: (live.replication ?? live.admin).user, ...defaults, ...options };
   const source = await connect(live, 'admin');
   const target =
     inactive === undefined
@@ -139,32 +144,23 @@ const largeObjects: Check = async (client, { physical }) =>
           cure: 'keep their content in a bytea column or outside the database, and remove them with lo_unlink',
         },
   );
-const prepared = listed(
-  'error',
-  `SELECT gid AS name FROM pg_prepared_xacts WHERE database = current_database() ORDER BY 1`,
-  (gid) => `prepared transaction ${gid} is open: no consistent copy can begin`,
-  (gid) => `COMMIT PREPARED or ROLLBACK PREPARED ${pg.escapeLiteral(gid)}`,
-);
-const longTransactions = (writing: boolean): string =>
-  `SELECT format('%s of %s, process %s, open for %s s', state, usename, pid, extract(epoch FROM now() - xact_start)::int) AS name, pid::text AS id
-   FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND datname = current_database()
-     AND backend_xid IS ${writing ? 'NOT NULL' : 'NULL'} AND xact_start < now() - make_interval(secs => $1) ORDER BY xact_start`;
-const endSession = (pid: string): string => `wait for it, or end it: SELECT pg_terminate_backend(${pid})`;
-const openFor = ({ openTransactionSeconds }: PreconditionSettings): number[] => [openTransactionSeconds];
-
-const openWrites = listed(
-  'error',
-  longTransactions(true),
-  (session) => `long transaction (${session}) that writes: it holds up the start of the replication, and the cutover`,
-  endSession,
-  openFor,
-);
+/** A prepared transaction does not end by itself, so its age does not matter. */
+const openWrites: Check = async (client, { openTransactionSeconds }) =>
+  (await openTransactions(client, openTransactionSeconds)).map(({ who, cure }) => ({
+    severity: 'error',
+    found: who.startsWith('prepared')
+      ? `${who}: no consistent copy can begin, and the cutover waits for it`
+      : `long transaction (${who}) that writes: it holds up the start of the replication, and the cutover`,
+    cure,
+  }));
 const openReads = listed(
   'warning',
-  longTransactions(false),
+  `SELECT format('%s of %s, process %s, open for %s s', state, usename, pid, extract(epoch FROM now() - xact_start)::int) AS name, pid::text AS id
+   FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND datname = current_database()
+     AND backend_xid IS NULL AND xact_start < now() - make_interval(secs => $1) ORDER BY xact_start`,
   (session) => `long transaction (${session}): it keeps old rows, and holds up migrations of the tables that it reads`,
-  endSession,
-  openFor,
+  (pid) => `wait for it, or end it: SELECT pg_terminate_backend(${pid})`,
+  ({ openTransactionSeconds }) => [openTransactionSeconds],
 );
 const subscriptions = (found: (name: string) => string): Check =>
   listed(
@@ -189,31 +185,36 @@ const actingTriggers: Check = listed(
   () => 'see that it changes only the row itself; anything else would be done twice',
 );
 
+/** The cutover sets all of them, and must not fail while users wait. */
+const foreignSequences = listed(
+  'error',
+  `SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND ${ownSchemas} AND ${notOfExtension} AND CASE c.relkind WHEN 'S' THEN NOT has_sequence_privilege(c.oid, 'UPDATE') END ORDER BY 1`,
+  (name) => `sequence ${name} belongs to somebody who does not let it be carried over`,
+  (name) => `ALTER SEQUENCE ${name} OWNER TO owner`,
+);
+
+/** The copy of a table's rows is a query of the role that logs in for the replication, and a policy may hide rows from it. */
+const rowsThatAreCopied: Check = async (client, { physical, reader }) =>
+  physical
+    ? []
+    : (await hiddenRows(client, reader)).map((name) => ({
+        severity: 'error',
+        found: `table ${name} has row level security, which hides rows from ${reader}, as whom they are copied`,
+        cure: `ALTER ROLE ${sqlIdentifier(reader)} BYPASSRLS; or ALTER TABLE ${name} NO FORCE ROW LEVEL SECURITY`,
+      }));
+
+/** A superuser switches that off for the statement that has the password (`createSubscription`). */
+const passwordInLog: Check = listed(
+  'warning',
+  `SELECT name FROM pg_settings WHERE (name = 'log_statement' AND setting IN ('ddl', 'all') OR name = 'log_min_duration_statement' AND setting <> '-1')
+     AND NOT has_parameter_privilege(name, 'SET') ORDER BY 1`,
+  (name) => `${name} writes the statement that subscribes, which has a password, to the server's log`,
+  (name) => `GRANT SET ON PARAMETER ${name} TO CURRENT_USER, or set it otherwise during the release`,
+);
+
 /** A physical copy has the triggers of the live side. */
 const copiedTriggers: Check = async (client, settings) => (settings.physical ? actingTriggers(client, settings) : []);
-
-/** What two directions and their initial copies need. PostgreSQL copies two tables at a time, with a worker for each. */
-const needed = { slots: 3, senders: 3, workers: 4 };
-
-const capacity: Check = async (client) => {
-  const found: Omit<Finding, 'side'>[] = [];
-  const s = await row<{ level: string; slots: number; senders: number; workers: number }>(
-    client,
-    `SELECT current_setting('wal_level') AS level,
-       current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots)::int AS slots,
-       current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_replication)::int AS senders,
-       current_setting('max_logical_replication_workers')::int AS workers`,
-  );
-  const error = (what: string, cure: string) => found.push({ severity: 'error', found: what, cure });
-  const few = (name: string, have: number, want: number) => {
-    if (have < want) error(`${have} left of ${name}, ${want} are needed`, `raise ${name} and restart, or free some`);
-  };
-  if (s.level !== 'logical') error(`wal_level is ${s.level}`, "set wal_level = 'logical' and restart the database");
-  few('max_replication_slots', s.slots, needed.slots);
-  few('max_wal_senders', s.senders, needed.senders);
-  few('max_logical_replication_workers', s.workers, needed.workers);
-  return found;
-};
 
 const strangeSlots: Check = async (client) =>
   (
@@ -232,20 +233,22 @@ const strangeSlots: Check = async (client) =>
 /** What belongs to the place of a database and not to its data. */
 const strangeConsumers = listed(
   'warning',
-  `SELECT format('replication slot %s', slot_name) AS name FROM pg_replication_slots
-     WHERE active AND NOT temporary AND database = current_database() AND slot_name NOT LIKE 'greenlight\\_%'
-   UNION ALL SELECT format('subscription %s', subname) FROM pg_subscription
-     WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND subname NOT LIKE 'greenlight\\_%' ORDER BY 1`,
-  (name) => `${name} stays on the colour that is left: it does not go along with the writes`,
+  `SELECT slot_name AS name FROM pg_replication_slots
+   WHERE active AND NOT temporary AND database = current_database() AND slot_name NOT LIKE 'greenlight\\_%' ORDER BY 1`,
+  (name) => `replication slot ${name} stays on the colour that is left: it does not go along with the writes`,
   () => 'create it again on the new colour after the cutover; publications go along by themselves',
 );
 
-const liveChecks = [
+const liveChecks: Check[] = [
   capacity,
   tablesCanBePublished,
+  wholeRows,
+  unresolvedNames,
+  foreignSequences,
+  rowsThatAreCopied,
+  passwordInLog,
   foreignTables,
   largeObjects,
-  prepared,
   openWrites,
   openReads,
   strayRights,
@@ -253,7 +256,6 @@ const liveChecks = [
   strangeSlots,
   strangeConsumers,
   fedFromElsewhere,
-  unqualifiedExpressions,
   copiedTriggers,
 ];
-const inactiveChecks = [capacity, writtenFromElsewhere, prepared, openWrites, openReads, actingTriggers];
+const inactiveChecks: Check[] = [capacity, writtenFromElsewhere, openWrites, openReads, actingTriggers];

@@ -14,7 +14,7 @@ export interface Finding {
   cure: string;
 }
 
-type Found = Omit<Finding, 'side'>;
+export type Found = Omit<Finding, 'side'>;
 
 /** Reasons why the live tables cannot be published, or not followed on a copy with the same schema. */
 export async function tablesCanBePublished(client: pg.Client): Promise<Found[]> {

@@ -184,3 +184,12 @@ const ofOther = ({ name, member }: { name: string; member: boolean }): StrayRigh
     ? `let it log in as app, and: REVOKE ${writerRole} FROM ${sqlIdentifier(name)}`
     : `let it log in as app, or read only: REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA public FROM ${sqlIdentifier(name)}`,
 });
+
+/** Tables of which a policy may hide rows from `role`, quoted for SQL: from their owner only where it is forced. */
+export async function hiddenRows(client: pg.Client, role: string): Promise<string[]> {
+  const sql = `
+    SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.rolname = $1
+    WHERE c.relkind IN ('r', 'p') AND c.relrowsecurity AND ${notSystem} AND ${notOfExtension}
+      AND NOT (r.rolsuper OR r.rolbypassrls) AND (c.relforcerowsecurity OR NOT pg_has_role(r.oid, c.relowner, 'USAGE')) ORDER BY 1`;
+  return (await rows<{ name: string }>(client, sql, [role])).map(({ name }) => name);
+}

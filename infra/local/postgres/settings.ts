@@ -46,6 +46,8 @@ max_worker_processes = 12
 max_slot_wal_keep_size = 4GB
 # Also the delay before an apply worker is restarted. With the default of 5 s it would look dead for that long.
 wal_retrieve_retry_interval = 500ms
+# A cutover locks every table and every partition. With the default of 64, about 10,000 would be too many. Each lock takes 270 bytes.
+max_locks_per_transaction = 256
 
 shared_buffers = 64MB
 work_mem = 4MB

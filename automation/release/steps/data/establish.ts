@@ -117,10 +117,10 @@ async function fillFromBackup(context: ReleaseContext, access: DatabaseAccess): 
   await context.act('masked-data', `restore backup ${latest.id}, mask personal data, copy it to staging`, async () => {
     const scratch = await backups.restore(latest);
     try {
-      const { personal, harmless } = context.definition.data;
+      const { personal, harmless, limits } = context.definition.data;
       await requireClassified(scratch.access, personal, harmless);
       await maskDatabase(scratch.access, personal, maskSecret(production), harmless);
-      await copyDatabase(scratch.access, access);
+      await copyDatabase(scratch.access, access, limits.copySeconds * 1000);
     } finally {
       await scratch.dispose();
     }

@@ -3,10 +3,15 @@ import type { DatabaseAccess, ScratchDatabase } from '../../../../infra/platform
 import { openSnapshot } from '../../../data/comparison/compare.ts';
 import { close, connect, withClient } from '../../../data/connect.ts';
 import { compareRestored } from '../../../data/comparison/restored.ts';
-import { backupRestoreGate, type RestoreFacts } from '../../../gates/data/data.ts';
+import { backupRestoreGate, type RecoveryLimits, type RestoreFacts } from '../../../gates/data/data.ts';
 import { takeBackup } from './backup.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import type { Placement } from '../../context/release.ts';
+
+const limitsOf = ({ definition: { data } }: ReleaseContext): RecoveryLimits => ({
+  timeMs: data.limits.restoreSeconds * 1000,
+  pointMs: data.limits.backupAgeSeconds * 1000,
+});
 
 /** The gate that judges a backup, by its id and title. */
 export interface BackupProof {
@@ -43,7 +48,7 @@ export async function proveBackup(
       const configurationEqual = isDeepStrictEqual(configuration, JSON.parse(JSON.stringify(taken.configuration)));
       return { tables, recoveryTimeMs, recoveryPointMs, bytes, configurationEqual };
     };
-    const [result] = await context.gates([backupRestoreGate({ ...proof, restore })]);
+    const [result] = await context.gates([backupRestoreGate({ ...proof, restore, limits: limitsOf(context) })]);
     if (result?.verdict === 'pass') return scratch;
     await scratch?.dispose();
     return undefined;

@@ -129,7 +129,11 @@ async function look(
   { definition }: ReleaseContext,
   access: DatabaseAccess,
 ): Promise<Pick<RehearsalFacts, 'relations' | 'invariants'>> {
-  const invariants = await checkInvariants(access, definition.data.invariants);
+  const invariants = await checkInvariants(
+    access,
+    definition.data.invariants,
+    definition.data.limits.invariantSeconds * 1000,
+  );
   const relations = await withClient(access, 'admin', countRelations);
   return { relations, invariants };
 }

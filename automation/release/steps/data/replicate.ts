@@ -17,9 +17,6 @@ import { empty, requireIdle } from './empty.ts';
 import { afterExpand, keepBeforeEmptying } from './kept.ts';
 import { migrate } from './migrate.ts';
 
-/** Longest initial copy, ms. */
-const syncTimeoutMs = 3_600_000;
-
 /**
  * The data of the live colour, the additive migrations, and everything since. The signal ends it. Where the platform can copy a whole
  * cluster, the migrations run before the replication starts: a long lock of theirs then keeps nothing waiting.
@@ -174,7 +171,7 @@ async function replicate(context: ReleaseContext, link: Link, ended: AbortSignal
 
 const untilSynced = (context: ReleaseContext, link: Link, ended: AbortSignal): Promise<unknown> =>
   waitForSync(link, {
-    timeoutMs: syncTimeoutMs,
+    timeoutMs: context.definition.data.limits.copySeconds * 1000,
     signal: AbortSignal.any([context.signal, ended]),
     onProgress: ({ tablesReady, tables, lagBytes, lagMs }) => {
       context.journal.append({ type: 'sync.progress', direction: 'forward', tablesReady, tables, lagBytes, lagMs });

@@ -104,9 +104,10 @@ async function proveMove(
   const link = await linkOf(context, to, from);
   const { tablesReady, tables: count, lagBytes, lagMs } = await syncStatus(link);
   context.journal.append({ type: 'sync.progress', direction: 'reverse', tablesReady, tables: count, lagBytes, lagMs });
+  const { invariants, limits } = context.definition.data;
   const compare = async () => ({
     tables,
-    invariants: await checkInvariants(link.from.access, context.definition.data.invariants),
+    invariants: await checkInvariants(link.from.access, invariants, limits.invariantSeconds * 1000),
   });
   await context.gates([dataComparisonGate({ compare })]);
 }

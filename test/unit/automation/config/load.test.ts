@@ -45,6 +45,22 @@ describe('loading a release definition', () => {
     expect(loaded.application.services[0]?.health).to.equal('/healthz');
   });
 
+  it('lets a large database take days, and refuses a limit that is none [H3]', async () => {
+    const valid = validDefinition();
+    const limited = (limits: object) => source({ ...valid, data: { ...valid.data, limits } });
+    const days = { restoreSeconds: 172_800, backupAgeSeconds: 172_800, copySeconds: 604_800, invariantSeconds: 7_200 };
+    expect((await loadRelease(gatesOf, await write(limited(days)))).data.limits).to.deep.equal(days);
+    const { limits } = (await loadRelease(gatesOf, await write(source(valid)))).data;
+    expect(limits).to.deep.equal({
+      restoreSeconds: 900,
+      backupAgeSeconds: 300,
+      copySeconds: 3600,
+      invariantSeconds: 60,
+    });
+    for (const wrong of [{ copySeconds: -1 }, { copySecond: 5 }, { invariantSeconds: '60' }])
+      expect(await loadRelease(gatesOf, await write(limited(wrong))).catch((e: Error) => e.name)).to.be.a('string');
+  });
+
   it('takes a path from the folder that the person is in, which npm leaves', async () => {
     await write(source({ ...validDefinition(), approval: 'auto' }));
     const before = process.env['INIT_CWD'];

@@ -189,6 +189,57 @@ describe('contents of databases', () => {
       expect(await value<string>(rig.blue, 'SELECT count(*) FROM a')).to.equal('3');
     });
 
+    describe('by invariants, where policies hide rows from the owner', () => {
+      const broken = { name: 'positive', sql: 'SELECT key FROM a WHERE amount < 0' };
+      const hidden = (policy: string) =>
+        rig.run(
+          rig.blue,
+          `ALTER TABLE a ENABLE ROW LEVEL SECURITY; ALTER TABLE a FORCE ROW LEVEL SECURITY; CREATE POLICY mine ON a USING (${policy})`,
+        );
+
+      it('every row is looked at [N4]', async () => {
+        await hidden('false');
+        expect(await value(rig.blue, 'SELECT count(*)::int FROM a')).to.equal(0);
+        expect(await checkInvariants(rig.blue.access, [broken])).to.deep.equal([{ name: 'positive', rows: 2 }]);
+      });
+
+      it('every row is looked at, by the names of the owner and whatever row_security is [N4]', async () => {
+        await hidden(`key = 'one'`);
+        await rig.run(
+          rig.blue,
+          `CREATE SCHEMA own; ALTER TABLE a SET SCHEMA own; CREATE TABLE b AS SELECT 1 AS one; ALTER ROLE owner IN DATABASE app SET search_path = own, public; ALTER ROLE owner IN DATABASE app SET row_security = on`,
+        );
+        const both = { name: 'both', sql: 'SELECT 1 FROM a, b WHERE amount < 0' };
+        expect(await checkInvariants(rig.blue.access, [broken, both])).to.deep.equal([
+          { name: 'positive', rows: 2 },
+          { name: 'both', rows: 2 },
+        ]);
+      });
+
+      it('through a view of the owner they are an error, never a pass [N4]', async () => {
+        await hidden('false');
+        await rig.run(rig.blue, 'CREATE VIEW v AS SELECT * FROM a');
+        const viewed = { name: 'viewed', sql: 'SELECT 1 FROM v WHERE amount < 0' };
+        const found = await checkInvariants(rig.blue.access, [viewed]).catch((e: Error) => e.message);
+        expect(found).to.include('viewed').and.include('row-level security');
+      });
+    });
+
+    it('by invariants that look at no row: they say so [N4]', async () => {
+      await rig.run(
+        rig.blue,
+        `CREATE TABLE none (a int); CREATE TABLE parted (a int) PARTITION BY LIST (a); CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1); CREATE VIEW seen AS SELECT * FROM none`,
+      );
+      const asked = (sql: string) =>
+        checkInvariants(rig.blue.access, [{ name: 'x', sql }]).then(([found]) => found?.empty);
+      expect(await asked('SELECT 1 FROM none')).to.deep.equal(['"public"."none"']);
+      expect(await asked('SELECT 1 FROM seen WHERE a > 7')).to.deep.equal(['"public"."none"']);
+      expect(await asked('SELECT 1 FROM parted WHERE a = 1')).to.deep.equal(['"public"."parted_1"']);
+      expect(await asked('SELECT 1 FROM a LEFT JOIN none ON none.a = a.amount WHERE a.amount > 99')).to.equal(
+        undefined,
+      );
+    });
+
     it('by the ledger of increments: lost and doubled ones, in both directions', async () => {
       await rig.run(
         rig.blue,

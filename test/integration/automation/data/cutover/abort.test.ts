@@ -46,7 +46,7 @@ describe('a cutover that cannot be done', () => {
     return aborted;
   };
 
-  it('is refused before the hold by whatever keeps a table locked, and names all of it [I]', async () => {
+  it('is refused before the hold by whatever keeps a table locked, and names all of it', async () => {
     const held = {
       'RowExclusiveLock on public.accounts': `BEGIN; UPDATE accounts SET profile = '{"a": 1}' WHERE id = 7`,
       'ShareRowExclusiveLock on public.settings': 'BEGIN; LOCK TABLE settings IN SHARE ROW EXCLUSIVE MODE',
@@ -72,7 +72,7 @@ describe('a cutover that cannot be done', () => {
     }
   });
 
-  it('is aborted by a writing transaction that begins in the hold and stays open, and names it [I]', async () => {
+  it('is aborted by a writing transaction that begins in the hold and stays open, and names it', async () => {
     const stubborn = await connect(scene.rig.blue.access, 'owner', { applicationName: 'a job' });
     try {
       const { router } = scene;

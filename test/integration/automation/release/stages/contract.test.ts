@@ -124,7 +124,11 @@ describe('contract migrations', () => {
         version: '2.0.0',
         migrations: { directory: 'migrations', contract: sql === undefined ? [] : ['009_contract.sql'] },
       },
-      data: { invariants: [], backupRetention: 1 },
+      data: {
+        invariants: [],
+        backupRetention: 1,
+        limits: { restoreSeconds: 900, backupAgeSeconds: 300, copySeconds: 600, invariantSeconds: 60 },
+      },
       bake: { oldColour: 'warm' },
       tests: { acceptance: { command: ['test', '{results}'], timeoutSeconds: 5 } },
       environments: { production: {} },

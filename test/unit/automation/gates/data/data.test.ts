@@ -93,6 +93,9 @@ describe('a rehearsed migration', () => {
   it('fails when one did not run, or an invariant is broken', () => {
     expect(verdict(judgeRehearsal({ ...good, applied: [] }))).to.equal('fail');
     expect(verdict(judgeInvariants([{ name: 'no orphan', rows: 2 }]))).to.equal('fail');
+    expect(verdict(judgeInvariants([{ name: 'no orphan', rows: 0, empty: ['"public"."lessons"'] }]))).to.equal(
+      'inconclusive',
+    );
   });
   it('is inconclusive on an empty schema', () =>
     expect(verdict(judgeRehearsal({ ...good, relations: 0 }))).to.equal('inconclusive'));
