@@ -118,7 +118,7 @@ describe('replication to the inactive colour', () => {
     );
     await startSync(rig.blue, rig.green);
     expect((await failure(wait())).found).to.equal(
-      'table public.accounts: the row with id = 42 is already on green, where nobody but the replication may write',
+      'table public.accounts: the row with id = 42 is already on green, where nobody but the replication may write (duplicate key value violates unique constraint "accounts_pkey" (SQLSTATE 23505))',
     );
 
     await stopSync(link());
