@@ -5,7 +5,8 @@ export const slowest: string[] = [
   'test/integration/infra/aws/stacks/programs.test.ts',
   'test/integration/infra/aws/runtime/router/router.test.ts',
   'test/integration/automation/data/replication/seed.test.ts',
-  'test/integration/automation/data/cutover/broken-sessions.test.ts',
+  'test/integration/automation/data/cutover/settles.test.ts',
+  'test/integration/automation/data/replication/conflict.test.ts',
   'test/integration/infra/aws/runtime/engine/state.test.ts',
   'test/integration/automation/data/migrations/migrations.test.ts',
 ];

@@ -57,7 +57,8 @@ const foundSql = (session: string, prepared: string): string => `
   FROM pg_stat_activity a LEFT JOIN locks l ON l.pid = a.pid WHERE a.pid <> pg_backend_pid() AND (${session})
   UNION ALL
   SELECT NULL, p.owner, p.gid, 'prepared transaction', extract(epoch FROM clock_timestamp() - p.prepared)::float8 * 1000, l.mode, l.relation
-  FROM pg_prepared_xacts p LEFT JOIN locks l ON l.pid IS NULL AND l.vxid = '-1/' || p.transaction WHERE ${prepared}
+  FROM pg_prepared_xacts p LEFT JOIN pg_locks t ON t.locktype = 'transactionid' AND t.transactionid = p.transaction AND t.pid IS NULL
+    LEFT JOIN locks l ON l.pid IS NULL AND l.vxid = t.virtualtransaction WHERE ${prepared}
   ORDER BY ms DESC`;
 
 const blockers = async (client: pg.Client, session: string, prepared: string, values?: unknown[]): Promise<Blocker[]> =>

@@ -48,13 +48,18 @@ export async function unobstructed(fence: Fence, { settings, signal, from }: Wai
  * once only, and terminates the sessions that block the replication. Throws an OperationError with figures and names, and at once if
  * the replication stops.
  */
-export async function caughtUp(sessions: Sessions, forward: Link, options: Waiting): Promise<void> {
+export async function caughtUp(
+  sessions: Sessions,
+  forward: Link,
+  options: Waiting,
+  timeoutMs = catchUpMs,
+): Promise<void> {
   const { holdMs, drainMs } = options.settings;
   const budget = Math.max(holdMs / 4, (holdMs - drainMs) / 2);
   const began = { at: performance.now(), ...(await lagOf(sessions.old, forward.name)) };
   for (;;) {
     const started = performance.now();
-    if (!(await appliedUpToNow(sessions, forward, options, began.at + catchUpMs)))
+    if (!(await appliedUpToNow(sessions, forward, options, began.at + timeoutMs)))
       throw await tooFarBehind(sessions, forward, began, budget);
     if (options.direction === 'rollback' || performance.now() - started <= budget) return;
   }

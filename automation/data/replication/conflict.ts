@@ -50,6 +50,7 @@ export async function findConflict(link: Link, source: pg.Client, target: pg.Cli
 }
 
 const lockNotAvailable = '55P03';
+const uniqueViolation = '23505';
 /** SQLSTATE classes of errors that may pass: deadlock, lock timeout, no space, shutdown, input and output. */
 const passing = /^(40|53|55|57|58)/;
 
@@ -109,7 +110,7 @@ async function describe(link: Link, target: pg.Client, tables: Table[], { change
   if (table === undefined) return `${stopped}: ${change.kind} of table ${name}: ${words}`;
   const key = table.primaryKey.map((column) => row[column] ?? null);
   const text = describeKey(table, key);
-  if (change.kind === 'insert' && (await exists(target, table, key)))
+  if (change.kind === 'insert' && sqlState(error) === uniqueViolation && (await exists(target, table, key)))
     return `table ${name}: the row with ${text} is already on ${link.to.colour}, where nobody but the replication may write (${words})`;
   return `${stopped}: ${change.kind} of table ${name}, row with ${text}: ${words}`;
 }

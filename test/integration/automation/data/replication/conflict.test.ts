@@ -174,9 +174,9 @@ const kinds: Record<string, Kind> = {
     mended: 'ALTER TABLE people DROP CONSTRAINT known',
   },
   'the last change of a large transaction': {
-    planted: 'ALTER TABLE people ADD CONSTRAINT known CHECK (id < 3000)',
-    written: `INSERT INTO people (id, name) SELECT i, '${secret}' FROM generate_series(10, 3000) i`,
-    says: 'insert of table public.people, row with id = 3000: new row for relation "people" violates check constraint "known" (SQLSTATE 23514)',
+    planted: 'ALTER TABLE people ADD CONSTRAINT known CHECK (id < 1000)',
+    written: `INSERT INTO people (id, name) SELECT i, '${secret}' FROM generate_series(10, 1000) i`,
+    says: 'insert of table public.people, row with id = 1000: new row for relation "people" violates check constraint "known" (SQLSTATE 23514)',
     mended: 'ALTER TABLE people DROP CONSTRAINT known',
   },
 };
