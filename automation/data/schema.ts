@@ -127,7 +127,8 @@ export async function copySchema(from: DatabaseAccess, to: DatabaseAccess): Prom
     rows<{ name: string }>(client, `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'greenlight'`),
   );
   await pipe(from, to, ['--schema-only', '--no-subscriptions', '--no-tablespaces']);
-  if (bookkeeping.length > 0) await pipe(from, to, ['--data-only', '--schema=greenlight', '--exclude-table=greenlight.objects']);
+  if (bookkeeping.length > 0)
+    await pipe(from, to, ['--data-only', '--schema=greenlight', '--exclude-table=greenlight.objects']);
 }
 
 async function pipe(from: DatabaseAccess, to: DatabaseAccess, options: string[]): Promise<void> {
