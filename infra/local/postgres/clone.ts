@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type pg from 'pg';
 import { databaseUrl } from '../../application/database-url.ts';
-import { dropOrigins, dropReplication } from '../../application/drop-replication.ts';
+import { dropOrigins, dropOwnReplication } from '../../application/drop-replication.ts';
 import { identityStatement } from '../../application/identity.ts';
 import { applicationDatabase, passwordStatement, revokeWrites } from '../../application/roles.ts';
 import { hasCode, messageOf, OperationError } from '../../lib/errors.ts';
@@ -186,10 +186,10 @@ async function makeOwn({ name, passwords }: ClusterSpec, data: string, others: s
     'SET search_path = pg_catalog',
     'SET statement_timeout = 0',
   ];
-  for (const database of others) await runSingleUser(data, database, [...plain, ...dropReplication]);
+  for (const database of others) await runSingleUser(data, database, [...plain, ...dropOwnReplication]);
   await runSingleUser(data, applicationDatabase, [
     ...plain,
-    ...dropReplication,
+    ...dropOwnReplication,
     dropOrigins,
     revokeWrites,
     passwordStatement('admin', passwords.admin),
