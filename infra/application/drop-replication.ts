@@ -1,6 +1,6 @@
 /**
- * Statements, one line each, that drop all subscriptions of a restored copy, so that it does not connect to the live
- * databases, and Greenlight's own publications. Those of others, such as a change-data consumer's, go along with the data. DROP SUBSCRIPTION may connect to the publisher to drop table synchronisation slots; so
+ * Statements, one line each, that drop all subscriptions and publications of a restored copy, so that it does not
+ * connect to the live databases. DROP SUBSCRIPTION may connect to the publisher to drop table synchronisation slots; so
  * each subscription first gets an address where nothing listens. The password has no meaning: PostgreSQL requires one
  * in the connection string from a role that is not a superuser.
  */
@@ -13,8 +13,16 @@ export const dropReplication = [
      EXECUTE format('DROP SUBSCRIPTION %I', s);
    END LOOP; END $do$`,
   `DO $do$ DECLARE p name; BEGIN
-   FOR p IN SELECT pubname FROM pg_publication WHERE pubname LIKE 'greenlight\\_to\\_%' LOOP EXECUTE format('DROP PUBLICATION %I', p); END LOOP; END $do$`,
+   FOR p IN SELECT pubname FROM pg_publication LOOP EXECUTE format('DROP PUBLICATION %I', p); END LOOP; END $do$`,
 ].map((statement) => statement.replace(/\s*\n\s*/g, ' '));
+
+/** As `dropReplication`, for a copy that goes live: publications of others, such as a change-data consumer's, go along with the data. */
+export const dropOwnReplication = dropReplication.map((statement) =>
+  statement.replace(
+    'FROM pg_publication LOOP',
+    String.raw`FROM pg_publication WHERE pubname LIKE 'greenlight\_to\_%' LOOP`,
+  ),
+);
 
 /** Drops all replication origins: what a copy knows of the progress of its source's subscriptions. As superuser. */
 export const dropOrigins = 'SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin';

@@ -22,7 +22,7 @@ const passingSchemas = `(SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_(toas
 const catalogs: Record<string, string> = {
   ...Object.fromEntries(
     [
-      ...['pg_aggregate', 'pg_am', 'pg_amop', 'pg_amproc', 'pg_authid', 'pg_cast', 'pg_collation', 'pg_conversion'],
+      ...['pg_aggregate', 'pg_am', 'pg_amop', 'pg_amproc', 'pg_cast', 'pg_collation', 'pg_conversion'],
       ...['pg_database', 'pg_db_role_setting', 'pg_default_acl', 'pg_description', 'pg_enum', 'pg_event_trigger'],
       ...['pg_extension', 'pg_foreign_data_wrapper', 'pg_foreign_server', 'pg_foreign_table', 'pg_init_privs'],
       ...[
@@ -42,7 +42,7 @@ const catalogs: Record<string, string> = {
         'pg_shdescription',
         'pg_transform',
       ],
-      ...['pg_ts_config', 'pg_ts_config_map', 'pg_ts_dict', 'pg_ts_parser', 'pg_ts_template', 'pg_user_mapping'],
+      ...['pg_ts_config', 'pg_ts_config_map', 'pg_ts_dict', 'pg_ts_parser', 'pg_ts_template'],
     ].map((name) => [name, 'true']),
   ),
   // The fence itself takes this right away.
@@ -69,6 +69,10 @@ const relations = `
     relpersistence, relrowsecurity, relforcerowsecurity, relreplident, relispartition, relacl, reloptions), 0)))
   FROM pg_class WHERE relpersistence <> 't' AND relnamespace <> 'pg_toast'::regnamespace`;
 
+/** Only a superuser may read the catalogs of roles and user mappings, so these views are hashed. */
+const hashed = (view: string): string =>
+  `SELECT '${view}', md5(string_agg(v::text, ',' ORDER BY v::text)) FROM ${view} v`;
+
 /** Of these the number of rows says nothing more than that of relations. So only recent rows are looked up in `pg_class`. */
 const ofRelations = (catalog: string, relation: string): string => `
   SELECT '${catalog}', ${rowVersions} FROM ${catalog} WHERE ${isRecent}
@@ -86,9 +90,11 @@ const stateSql = `
       .join('\n    UNION ALL ')}
     UNION ALL ${ofRelations('pg_attribute', 'attrelid')}
     UNION ALL ${ofRelations('pg_index', 'indexrelid')}
+    UNION ALL ${hashed('pg_roles')}
+    UNION ALL ${hashed('pg_user_mappings')}
     UNION ALL ${relations}) x (catalog, state)`;
 
-/** Notes how the catalog stands now. Session as superuser, or as one that may read `pg_authid`. */
+/** Notes how the catalog stands now. */
 export async function markCatalog(client: pg.Client): Promise<CatalogMark> {
   const { xid } = await row<{ xid: string }>(
     client,

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type pg from 'pg';
 import { databaseUrl } from '../../application/database-url.ts';
-import { dropOrigins, dropReplication } from '../../application/drop-replication.ts';
+import { dropOrigins, dropOwnReplication } from '../../application/drop-replication.ts';
 import { identityStatement } from '../../application/identity.ts';
 import { applicationDatabase, passwordStatement, revokeWrites } from '../../application/roles.ts';
 import { hasCode, messageOf, OperationError } from '../../lib/errors.ts';
@@ -185,9 +185,9 @@ async function subscribers(source: pg.Client): Promise<string[]> {
 
 /** Takes from the copy what is the source's, before its server starts under its own port. */
 async function makeOwn({ name, passwords }: ClusterSpec, data: string, others: string[]): Promise<void> {
-  for (const database of others) await runSingleUser(data, database, [...dropReplication]);
+  for (const database of others) await runSingleUser(data, database, [...dropOwnReplication]);
   await runSingleUser(data, applicationDatabase, [
-    ...dropReplication,
+    ...dropOwnReplication,
     dropOrigins,
     revokeWrites,
     passwordStatement('admin', passwords.admin),
