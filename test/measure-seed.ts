@@ -1,6 +1,6 @@
 import { linkBetween } from '../automation/data/link.ts';
 import { withClient } from '../automation/data/connect.ts';
-import { copySchema } from '../automation/data/copying/schema.ts';
+import { beginSchema, copySchema } from '../automation/data/copying/schema.ts';
 import { resetDatabase } from '../automation/data/schema.ts';
 import { followSync, startSync, stopSync, waitForSync } from '../automation/data/replication/sync.ts';
 import { createRig, schemaV1 } from './integration/automation/data/rig.ts';
@@ -46,9 +46,16 @@ try {
   try {
     await load.more(10);
     for (const round of [1, 2]) {
-      await timed(`${round}: by rows`, async () => {
+      await timed(`${round}: by rows, keys and indexes first`, async () => {
         await copySchema(rig.blue.access, rig.green.access);
         await startSync(rig.blue, rig.green);
+        await waitForSync(link, { timeoutMs: 3_600_000 });
+      });
+      await stopSync(link);
+      await resetDatabase(rig.green.access, 'green');
+      await timed(`${round}: by rows, keys and indexes last`, async () => {
+        const rest = await beginSchema(rig.blue.access, rig.green.access);
+        await startSync(rig.blue, rig.green, { afterRows: rest.finish }).finally(() => rest.dispose());
         await waitForSync(link, { timeoutMs: 3_600_000 });
       });
       await stopSync(link);
