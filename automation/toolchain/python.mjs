@@ -70,5 +70,7 @@ async function firstThatWorks(candidates, attempt) {
       last = error;
     }
   }
-  throw last ?? new SetupProblem('making a Python environment', 'no Python with venv is there', 'Install python3-venv.');
+  throw (
+    last ?? new SetupProblem('making a Python environment', 'no Python with venv is there', 'Install python3-venv.')
+  );
 }
