@@ -30,7 +30,9 @@ export async function planTools(tools, toolsDirectory, offline) {
   const systemPackages = missing
     .filter(({ tool }) => tool.source.kind === 'system')
     .map(({ tool }) => tool.source.debian);
-  if (python !== undefined && pythons.length === 0) systemPackages.push(python.tool.source.debian);
+  // An optional tool does without, rather than ask a person for a package.
+  const needed = missing.some(({ tool }) => tool.source.kind === 'python' && !tool.optional);
+  if (needed && pythons.length === 0) systemPackages.push(python.tool.source.debian);
   const go = findProgram('go', directories);
   const plan = { missing, leftOut: wanting.filter(isLeftOut), systemPackages, go, pythons };
   const stop = blockers(plan, findProgram('apt-get', directories), offline);

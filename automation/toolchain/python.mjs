@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { findProgram, searchPath } from '../../infra/lib/search.mjs';
 import { isWanted } from './inspect.mjs';
 import { run } from './command.mjs';
+import { SetupProblem } from './problem.mjs';
 
 /** Interpreters with a version in `range` that can make virtual environments, preferred first. */
 export function usablePythons(range) {
@@ -69,5 +70,7 @@ async function firstThatWorks(candidates, attempt) {
       last = error;
     }
   }
-  throw last;
+  throw (
+    last ?? new SetupProblem('making a Python environment', 'no Python with venv is there', 'Install python3-venv.')
+  );
 }

@@ -131,6 +131,9 @@ async function copyPart(
   if (problem !== undefined) throw cannot(into, problem);
 }
 
+/** Since 17 the owner can bound transactions, too. It prints nothing, which would be taken for a row. */
+const noTransactionTimeout = `DO $$ BEGIN IF current_setting('transaction_timeout', true) IS NOT NULL THEN PERFORM set_config('transaction_timeout', '0', false); END IF; END $$`;
+
 /** Starts psql with one statement after the other. `ended` resolves to what went wrong. */
 function start(
   psql: string,
@@ -141,7 +144,11 @@ function start(
 ): { ended: Promise<string | undefined>; output: Readable } {
   // Of an error only its code is shown: the message of a COPY can quote the row.
   const options = ['--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1', '--set=VERBOSITY=sqlstate'];
-  const argv = [psql, ...options, ...statements.flatMap((statement) => ['--command', statement])];
+  const argv = [
+    psql,
+    ...options,
+    ...[noTransactionTimeout, ...statements].flatMap((statement) => ['--command', statement]),
+  ];
   const [command = '', ...args] = endsWithParent(argv, 'INT');
   const child: ChildProcess = spawn(command, args, {
     ...bareEnvironment(programEnvironment(access)),

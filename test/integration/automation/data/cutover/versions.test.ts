@@ -113,6 +113,19 @@ describe('releases on PostgreSQL 17', () => {
     await scene.expectNothingLost(20);
   });
 
+  it('is copied by rows, whatever timeouts the owner has set [H1]', async () => {
+    const { rig } = scene;
+    await rig.fresh(`${schemaV1} CREATE TABLE big (id int PRIMARY KEY, text text);
+      INSERT INTO big SELECT i, repeat(md5(i::text), 20) FROM generate_series(1, 60000) i`);
+    for (const name of ['transaction_timeout', 'statement_timeout', 'idle_in_transaction_session_timeout'])
+      await withClient(rig.blue.access, 'admin', (client) => client.query(`ALTER DATABASE app SET ${name} = '100ms'`));
+    await resetDatabase(rig.green.access, 'green', { like: rig.blue.access });
+    const rest = await beginSchema(rig.blue.access, rig.green.access);
+    const link = await startSync(rig.blue, rig.green, { afterRows: rest.finish }).finally(() => rest.dispose());
+    await waitForSync(link, { timeoutMs: 30_000 });
+    expect((await compareFollowing(link, 'left')).filter(({ equal }) => !equal)).to.deep.equal([]);
+  });
+
   it('sends nothing back that came by the replication, even with both directions on [N5]', async () => {
     const { rig } = scene;
     await scene.following();

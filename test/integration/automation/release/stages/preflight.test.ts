@@ -36,6 +36,7 @@ describe('the preconditions of the live database', () => {
       definition,
       from: { colour: 'blue', version: '1.0.0' },
       to: { colour: 'green', version: '2.0.0' },
+      platform,
     } as unknown as Release;
     const steps = preflight(release).steps.filter(({ says }) => says.includes('can be replicated'));
     expect(steps).to.have.length(1);

@@ -89,6 +89,7 @@ describe('the live colour, watched while it is published', () => {
 
   it('goes on where it is well, and says where nobody saw it', async () => {
     const copy = async (signal: AbortSignal) => {
+      await withClient(rig.green.access, 'admin', (client) => client.query('TRUNCATE e'));
       await startSync(rig.blue, rig.green, { signal });
       await waitForSync(link(), { timeoutMs: 30_000, signal });
       await writer.more(150);
