@@ -1,4 +1,5 @@
 import { colours, other, type EnvironmentSpec } from '../../model.ts';
+import { wroteSeconds } from '../../platform/router.ts';
 import { accessLogFormat } from './access-log.ts';
 import type { Ports } from '../lib/layout.ts';
 import { trafficMap } from './traffic-map.ts';
@@ -13,9 +14,6 @@ export interface FrontendInputs {
   /** Unix socket between the TLS frontend and the frontend with the routing rules. */
   innerSocket: string;
 }
-
-/** Seconds for which reads of a client that has written go to the live colour. Longer than the replication lag. */
-const wroteSeconds = 5;
 
 /**
  * The routing rules of the entry point, in the order in which HAProxy applies them to a request. Decisions are stored
