@@ -1,5 +1,7 @@
 /** Files that take longest alone, the longest first: started early, none of them is the one that all others wait for. */
 export const slowest: string[] = [
+  'test/integration/worlds/worlds.test.ts',
+  'test/integration/automation/release/steps/traffic/fresh-reads.test.ts',
   'test/e2e/release.test.ts',
   'test/integration/infra/aws/cutover-crash.test.ts',
   'test/integration/infra/aws/stacks/programs.test.ts',

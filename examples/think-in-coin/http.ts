@@ -50,8 +50,11 @@ export async function readJson(request: IncomingMessage): Promise<Record<string,
 
 /** Which colour answered: behind a balancer that cannot say it (on AWS), the service does. */
 const colour = process.env['GREENLIGHT_COLOUR'];
-/** Seconds for which who has just written reads from the live colour: longer than a replication lags. */
-const wroteSeconds = 5;
+/**
+ * Seconds for which who has just written reads from the live colour: until a canary that is behind is noticed, and its reads are
+ * taken back, which takes up to 15 s on AWS.
+ */
+const wroteSeconds = 20;
 const wrote = `greenlight_wrote=1; Max-Age=${wroteSeconds}; Path=/; HttpOnly; Secure; SameSite=Lax`;
 
 /** What Greenlight's contract asks for where the balancer does not do it: the colour, and the cookie of who has written. */

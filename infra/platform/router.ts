@@ -1,5 +1,8 @@
 import type { Colour, Split } from '../model.ts';
 
+/** Seconds for which reads of a client that has written go to the live colour: the lifetime of its cookie. */
+export const wroteSeconds = 5;
+
 /** How a client reaches the entry point. */
 export interface EntryPoint {
   baseUrl: string;

@@ -10,19 +10,23 @@ export interface Command {
   exit: Promise<number>;
 }
 
-/** Longest time that a command may take; it is killed then, ms. */
-const patienceMs = 10 * 60_000;
+/** Longest time that a command may take; it is killed then, minutes. */
+const patience = 10;
 /** Time that a command gets to stop at a safe point, ms. */
 const graceMs = 30_000;
+
+export interface StartOptions {
+  env: Record<string, string>;
+  log: string;
+  signal: AbortSignal;
+  minutes?: number | undefined;
+}
 
 /**
  * Starts the real command line with the drills' release definition; both its streams go to `log`. It has a process
  * group of its own, so that Ctrl-C reaches this program alone, which then interrupts it.
  */
-export function startCli(
-  args: string[],
-  { env, log, signal }: { env: Record<string, string>; log: string; signal: AbortSignal },
-): Command {
+export function startCli(args: string[], { env, log, signal, minutes = patience }: StartOptions): Command {
   signal.throwIfAborted();
   const output = openSync(log, 'a');
   const [verb = '', ...rest] = args;
@@ -43,7 +47,7 @@ export function startCli(
     killing = setTimeout(() => child.kill('SIGKILL'), graceMs);
   };
   signal.addEventListener('abort', interrupt, { once: true });
-  const late = setTimeout(() => child.kill('SIGKILL'), patienceMs);
+  const late = setTimeout(() => child.kill('SIGKILL'), minutes * 60_000);
   const exit = once(child, 'exit').then(([code]) => {
     clearTimeout(late);
     clearTimeout(killing);

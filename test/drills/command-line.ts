@@ -4,7 +4,7 @@ import { printError } from '../../automation/ui/error.ts';
 import type { Environment } from '../../automation/ui/text.ts';
 import { refuseTakenByNpm } from '../../automation/ui/taken-by-npm.ts';
 import type { Scenario } from './scenario.ts';
-import { scenarios } from './scenarios.ts';
+import { everyScenario, scenarios } from './scenarios.ts';
 
 /** A release with the short times of `definition.ts`, and what a drill does around it. */
 const minutesEach = 2;
@@ -35,11 +35,11 @@ export function extent(count: number): string {
   return `${drills}, about ${count * minutesEach} minutes`;
 }
 
-const names = (): string => `Drills: ${scenarios.map(({ name }) => name).join(', ')}`;
+const names = (): string => `Drills: ${everyScenario.map(({ name }) => name).join(', ')}`;
 
 function choose(list: string): Scenario[] {
   const wanted = list.split(',');
-  const unknown = wanted.filter((name) => !scenarios.some((scenario) => scenario.name === name));
+  const unknown = wanted.filter((name) => !everyScenario.some((scenario) => scenario.name === name));
   if (unknown.length > 0) throw new InvalidArgumentError(`There is no drill ${unknown.join(', ')}. ${names()}`);
-  return scenarios.filter(({ name }) => wanted.includes(name));
+  return everyScenario.filter(({ name }) => wanted.includes(name));
 }

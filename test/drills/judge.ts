@@ -26,7 +26,19 @@ export interface DrillResult {
   holdMs: number | null;
   /** Of the whole drill. */
   seconds: number;
+  /** Of the release; absent where it left no report. */
+  figures?: Figures;
   checks: Check[];
+}
+
+/** What a release of so much data costs. */
+export interface Figures {
+  /** Each stage that ran, and the whole of what was undone. */
+  stageSeconds: Record<string, number>;
+  /** Most memory of the program itself; null: not known. */
+  peakMegabytes: number | null;
+  /** Rows of the largest comparison. */
+  rowsCompared: number;
 }
 
 export interface Outcome {
@@ -74,7 +86,23 @@ export function judge(scenario: Scenario, outcome: Outcome): DrillResult {
     ...(outcome.ledger === undefined ? {} : { ledger: outcome.ledger }),
     holdMs: hold.maxMs,
     seconds: outcome.seconds,
+    figures: figuresOf(outcome),
     checks,
+  };
+}
+
+function figuresOf({ report }: Outcome): Figures {
+  const ran = report.stages.flatMap(({ id, ms }) => (ms === null ? [] : [[id, ms] as const]));
+  const undoing = report.stages.flatMap(({ undone }) => undone.map(({ ms }) => ms));
+  const seconds = (ms: number): number => Math.round(ms / 100) / 10;
+  const rows = report.data.comparisons.map(({ tables }) => tables.reduce((sum, { rows: { left } }) => sum + left, 0));
+  return {
+    stageSeconds: {
+      ...Object.fromEntries(ran.map(([id, ms]) => [id, seconds(ms)])),
+      undo: seconds(undoing.reduce((sum, ms) => sum + ms, 0)),
+    },
+    peakMegabytes: report.peakMemoryMb,
+    rowsCompared: Math.max(0, ...rows),
   };
 }
 

@@ -63,7 +63,8 @@ async function inProduction(
     idle: other(before.live.colour),
     router: production.router,
     killRelease: () => process.kill(release?.pid as number, 'SIGKILL'),
-    run: (verb, ...args) => startCli([verb, ...args], { env, log: join(directory, `${verb}.log`), signal }).exit,
+    run: (verb, ...args) =>
+      startCli([verb, ...args], { env, log: join(directory, `${verb}.log`), signal, minutes: scenario.minutes }).exit,
   });
   const refuses = scenario.expect.verdict === 'refused';
   let clients: Promise<Clients | undefined> = refuses
@@ -74,7 +75,8 @@ async function inProduction(
     await clients;
     restore = await scenario.arrange?.(hands);
     fault.at = restore === undefined ? undefined : Date.now();
-    release = startCli(['release', '--version', version], { env, log, signal });
+    const { minutes } = scenario;
+    release = startCli(['release', '--version', version], { env, log, signal, minutes });
     if (!refuses && movesTraffic(scenario)) clients = clientsFrom('prepare', production, known, release);
     const acted = actDuring(scenario, hands, known, release, fault).catch((error: Error): Check[] => [
       { what: 'what the drill does succeeds', ok: false, found: error.message },

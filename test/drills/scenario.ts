@@ -45,6 +45,8 @@ export interface Scenario {
     when?: (hands: Hands) => Promise<boolean>;
     run: (hands: Hands) => Promise<Check[]>;
   };
+  /** Longest time of one command, minutes; 10 if absent. */
+  minutes?: number;
   /** The release is killed by `act`, and this verb is what ends it. */
   endedBy?: 'resume';
 }

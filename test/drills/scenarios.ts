@@ -2,9 +2,10 @@ import type { Scenario } from './scenario.ts';
 import { beforeTraffic } from './scenarios/before-traffic.ts';
 import { atTheCutover, resumedCutover } from './scenarios/cutover.ts';
 import { lostState } from './scenarios/state.ts';
+import { onDemand } from './scenarios/million.ts';
 import { killedRelease, withTraffic } from './scenarios/with-traffic.ts';
 
-/** In the order in which they run. Those that end with `go` are last: the version that they leave live is the next one. */
+/** All that run without being asked for, in the order in which they run. Those that end with `go` are last: the version that they leave live is the next one. */
 export const scenarios: Scenario[] = [
   ...beforeTraffic,
   ...withTraffic,
@@ -13,3 +14,6 @@ export const scenarios: Scenario[] = [
   ...resumedCutover,
   ...killedRelease,
 ];
+
+/** The same, and those that take long: they run if they are named. */
+export const everyScenario: Scenario[] = [...scenarios, ...onDemand];

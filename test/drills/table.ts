@@ -1,12 +1,24 @@
 import type { IncrementLedger } from './clients.ts';
-import type { DrillResult } from './judge.ts';
+import type { DrillResult, Figures } from './judge.ts';
 
 /** One line per drill, while they run. */
-export const line = ({ ok, name, verdict, caughtBy, caughtAfter, seconds, checks, ledger }: DrillResult): string[] => [
-  `${ok ? 'ok  ' : 'FAIL'} ${name}: ${verdict}, ${outcome(verdict, caughtBy, caughtAfter)} (drill: ${Math.round(seconds)} s)`,
-  ...(ledger === undefined ? [] : [`       clients' own books: ${increments(ledger)}`]),
-  ...checks.filter((check) => !check.ok).map(({ what, found }) => `       wanted ${what}; found ${found}`),
-];
+export const line = (result: DrillResult): string[] => {
+  const { ok, name, verdict, caughtBy, caughtAfter, seconds, checks, ledger, figures } = result;
+  return [
+    `${ok ? 'ok  ' : 'FAIL'} ${name}: ${verdict}, ${outcome(verdict, caughtBy, caughtAfter)} (drill: ${Math.round(seconds)} s)`,
+    ...(ledger === undefined ? [] : [`       clients' own books: ${increments(ledger)}`]),
+    ...(figures === undefined || figures.rowsCompared < manyRows ? [] : [`       ${cost(figures)}`]),
+    ...checks.filter((check) => !check.ok).map(({ what, found }) => `       wanted ${what}; found ${found}`),
+  ];
+};
+
+/** What is printed only where it is large: thousands of rows cost nothing that anybody would look for. */
+const manyRows = 100_000;
+
+function cost({ stageSeconds, peakMegabytes, rowsCompared }: Figures): string {
+  const stages = Object.entries(stageSeconds).map(([stage, seconds]) => `${stage} ${seconds} s`);
+  return `${rowsCompared} rows compared; memory of the program ${peakMegabytes ?? 'unknown'} MB at most; ${stages.join(', ')}`;
+}
 
 function outcome(verdict: string, caughtBy: string, caughtAfter: number | null): string {
   if (verdict === 'refused') return 'before anything began';

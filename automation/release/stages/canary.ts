@@ -5,6 +5,7 @@ import type { Replacement } from '../context/release.ts';
 import { otherThan, situation } from '../context/situation.ts';
 import { during, StageStopped, type Stage, type Step } from '../context/stage.ts';
 import { compareInactive } from '../steps/data/compare-inactive.ts';
+import { keepReadsFresh, readsFresh, type FreshReads } from '../steps/traffic/fresh-reads.ts';
 import { keepFollowing } from '../steps/traffic/keep-following.ts';
 import { observedPercent } from '../synthetic/recorder.ts';
 import { keepTrafficUp } from '../synthetic/synthetic.ts';
@@ -28,16 +29,20 @@ export const canary = (release: Replacement): Stage => {
 
     steps: [
       { says: 'keep marked traffic up, where the definition asks for it', do: keepTrafficUp },
-      during<void>(
-        { says: `keep ${to.colour} following` },
-        (context, work) => keepFollowing(context, { from: from.colour, to: to.colour }, () => work()),
+      during<FreshReads>(
+        { says: `keep ${to.colour} following; ${readsFresh(from.colour)}` },
+        (context, work) =>
+          keepFollowing(context, { from: from.colour, to: to.colour }, () =>
+            keepReadsFresh(context, from.colour, work),
+          ),
         [
-          ...percents.map((percent): Step => ({
+          ...percents.map((percent): Step<FreshReads> => ({
             says: `${percent} % of reads for ${stepSeconds} s, judged against SLOs and the live colour`,
-            do: (context) => step(context, percent, from.colour),
+            do: (context, fresh) => step(context, percent, from.colour, fresh),
           })),
           // Just before the cutover: from here on a difference would be found after the flip only.
           compareInactive(release),
+          { says: `see that ${to.colour} is not behind`, do: (_, fresh) => fresh.regained() },
         ],
       ),
     ],
@@ -71,15 +76,17 @@ export const noCanary: Stage = {
   steps: [{ says: 'nothing is live yet: no canary', do: () => Promise.resolve() }],
 };
 
-async function step(context: ReleaseContext, percent: number, live: Colour): Promise<void> {
+async function step(context: ReleaseContext, percent: number, live: Colour, fresh: FreshReads): Promise<void> {
   const { definition, journal, environment } = context;
   const split = { live, percent };
+  await fresh.regained();
   const started = performance.now();
   await context.up(environment, { kind: 'traffic', split });
   journal.append({ type: 'traffic.set', split, by: 'engine', ms: Math.round(performance.now() - started) });
   const running = await context.connect();
   const { split: found, disagreeing } = await situation(context);
-  if (found?.live !== live || found.percent !== percent || disagreeing !== undefined) {
+  const there = found?.percent === percent || (fresh.behind && found?.percent === 0);
+  if (found?.live !== live || !there || disagreeing !== undefined) {
     throw new OperationError(
       `setting ${percent} % on ${other(live)}`,
       `the balancer has ${JSON.stringify(found)}${disagreeing === undefined ? '' : `, and not in all rules: ${disagreeing.join(', ')}`}`,
@@ -97,6 +104,7 @@ async function step(context: ReleaseContext, percent: number, live: Colour): Pro
   let watched: Watched = await look();
   for (let more = 0; more < extension && watched.judgement.verdict === 'inconclusive'; more += 1) {
     context.note(`canary at ${percent} % is inconclusive (${watched.judgement.reason}): watched once more`, 'warning');
+    await fresh.regained();
     watched = await look();
   }
   const { verdict, reason } = watched.judgement;

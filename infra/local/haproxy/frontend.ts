@@ -1,4 +1,5 @@
 import { colours, other, type EnvironmentSpec } from '../../model.ts';
+import { wroteSeconds } from '../../platform/router.ts';
 import { accessLogFormat } from './access-log.ts';
 import type { Ports } from '../lib/layout.ts';
 import { trafficMap } from './traffic-map.ts';
@@ -16,9 +17,6 @@ export interface FrontendInputs {
 
 /** HAProxy's table of the writes that are not answered yet. */
 export const writesTable = 'writes';
-
-/** Seconds for which reads of a client that has written go to the live colour. Longer than the replication lag. */
-const wroteSeconds = 5;
 
 /**
  * The routing rules of the entry point, in the order in which HAProxy applies them to a request. Decisions are stored

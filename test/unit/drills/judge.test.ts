@@ -2,8 +2,8 @@ import { expect } from 'chai';
 import { plantedFaults } from '../../drills/planted-faults.ts';
 import { judge, type Outcome } from '../../drills/judge.ts';
 import type { Scenario } from '../../drills/scenario.ts';
-import { scenarios } from '../../drills/scenarios.ts';
-import { table } from '../../drills/table.ts';
+import { everyScenario, scenarios } from '../../drills/scenarios.ts';
+import { line, table } from '../../drills/table.ts';
 import type { World } from '../../drills/world.ts';
 
 const scenario: Scenario = {
@@ -40,6 +40,8 @@ const report = {
   requests: { total: 100, failed: 0 },
   writes: { acknowledged: 10, lost: 0, duplicated: 0, unknown: 0 },
   hold: { maxMs: null, unmeasured: 0 },
+  data: { comparisons: [] },
+  peakMemoryMb: 210,
 } as unknown as Outcome['report'];
 const outcome: Outcome = {
   exitCode: 2,
@@ -104,8 +106,20 @@ describe('drills: what is as expected', () => {
     expect(table([judge(scenario, outcome)])).to.contain('0 of 100 requests failed');
   });
 
+  it('what a release of many rows costs is printed, and of few not', () => {
+    const compared = (rows: number) => [{ tables: [{ rows: { left: rows } }, { rows: { left: 1 } }] }];
+    const printed = (rows: number) => {
+      const of = { ...report, data: { comparisons: compared(rows) } } as unknown as Outcome['report'];
+      return line(judge(scenario, { ...outcome, report: of })).join('\n');
+    };
+    expect(printed(200_000)).to.include(
+      '200001 rows compared; memory of the program 210 MB at most; build 5 s, staging 50 s, undo 0 s',
+    );
+    expect(printed(300)).not.to.include('rows compared');
+  });
+
   it('every drill has a name of its own, and its planted fault exists', () => {
-    const names = scenarios.map(({ name }) => name);
+    const names = everyScenario.map(({ name }) => name);
     expect(new Set(names).size).to.equal(names.length);
     const planted = scenarios.flatMap((one) => one.planted ?? []);
     expect(planted.filter((name) => plantedFaults[name] === undefined)).to.deep.equal([]);
