@@ -83,5 +83,7 @@ function compared(column: Column, other: Column, texts: Texts): string[] {
   if (column.type !== other.type && column.builtIn === 'numeric' && other.builtIn === 'numeric')
     return [`numeric_send(trim_scale(${name}))`];
   const form = column.builtIn === other.builtIn ? forms[column.builtIn] : undefined;
-  return form?.(name) ?? [text(`${name}::text`, texts)];
+  // Hashed without its trailing blanks, which are no part of the value. The cast to text would copy it for that.
+  const padded = column.builtIn === 'bpchar' && other.builtIn === 'bpchar' && texts === 'bytes';
+  return form?.(name) ?? [text(padded ? name : `${name}::text`, texts)];
 }

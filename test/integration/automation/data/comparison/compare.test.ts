@@ -184,10 +184,11 @@ describe('what a comparison of contents finds', () => {
     const tables = `CREATE TABLE nothing (); INSERT INTO nothing DEFAULT VALUES; CREATE TABLE none (id int PRIMARY KEY);
       CREATE TABLE parent (id int); CREATE TABLE child () INHERITS (parent); INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1), (2);
       CREATE TABLE parts (id int PRIMARY KEY, at timestamptz) PARTITION BY RANGE (id); CREATE TABLE parts1 PARTITION OF parts FOR VALUES FROM (0) TO (9);
-      INSERT INTO parts VALUES (1, '2026-01-01'); CREATE DOMAIN word AS text; CREATE TABLE types (n WIDE, w word, c char(5), i interval, d SCALE);
-      INSERT INTO types VALUES (7, 'x', 'y', '1 day', 1.5)`;
-    const as = (wide: string, scale: string) => tables.replace('WIDE', wide).replace('SCALE', scale);
-    const found = await compared(as('int', 'numeric(10,2)'), as('bigint', 'numeric(12,4)'));
+      INSERT INTO parts VALUES (1, '2026-01-01'); CREATE DOMAIN word AS text; CREATE TABLE types (n WIDE, w word, c char(5), l char(LENGTH), i interval, d SCALE);
+      INSERT INTO types VALUES (7, 'x', 'y', 'z', '1 day', 1.5)`;
+    const as = (wide: string, scale: string, length: string) =>
+      tables.replace('WIDE', wide).replace('SCALE', scale).replace('LENGTH', length);
+    const found = await compared(as('int', 'numeric(10,2)', '4'), as('bigint', 'numeric(12,4)', '9'));
     expect(found.filter(({ equal }) => !equal)).to.deep.equal([]);
     expect(found.map(({ table, rows }) => [table.slice(7), rows.left])).to.deep.equal([
       ['child', 2],
