@@ -24,7 +24,8 @@ export async function finish(
   walk: Walk,
 ): Promise<CutoverResult> {
   const { fence, sessions, snapshots } = prepared;
-  const warnings = [...prepared.sequences.warnings];
+  const { sequences } = prepared;
+  const warnings = [...sequences.warnings, ...(direction === 'forward' ? sequences.missing : [])];
   const problems: string[] = [];
   const attempt = async <T>(what: string, list: string[], work: () => Promise<T>): Promise<T | undefined> =>
     work().catch((error: unknown) => {

@@ -18,6 +18,8 @@ export interface Relation {
   key: string[];
   /** Columns of the index that `REPLICA IDENTITY USING INDEX` names; empty if there is no usable one. */
   replicaIndex: string[];
+  /** Quoted name of an index that `REPLICA IDENTITY USING INDEX` would accept. */
+  candidate: string | null;
   /** Name and columns of a deferrable primary key. */
   deferrable: { name: string; columns: string[] } | null;
   unlogged: boolean;
@@ -56,6 +58,10 @@ const identitySql = `
     c.relreplident AS replident, c.relpersistence = 'u' AS unlogged,
     ${columnsOf(`i.indisprimary AND ${usable}`, 'c.oid')} AS key,
     ${columnsOf(`i.indisreplident AND ${usable}`, 'c.oid')} AS "replicaIndex",
+    (SELECT quote_ident(x.relname) FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+     WHERE i.indrelid = c.oid AND ${usable} AND i.indexprs IS NULL AND NOT EXISTS (SELECT FROM pg_attribute a
+       WHERE a.attrelid = c.oid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) AND (NOT a.attnotnull OR a.attgenerated <> ''))
+     ORDER BY i.indnkeyatts, x.relname LIMIT 1) AS candidate,
     (SELECT json_build_object('name', k.conname, 'columns', ${columnsOf('i.indexrelid = k.conindid', 'c.oid')})
      FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p' AND k.condeferrable) AS deferrable,
     (SELECT format(CASE WHEN a.attgenerated = '' AND a.attidentity <> 'a' THEN '%I = %1$I' ELSE '%I = DEFAULT' END, a.attname)

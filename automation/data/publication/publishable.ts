@@ -96,6 +96,8 @@ function cureOf(identity: Identity, relations: Relation[]): string {
     const quoted = `(${columns.map(sqlIdentifier).join(', ')})`;
     return `ALTER TABLE ${identity.sql} DROP CONSTRAINT ${sqlIdentifier(name)}, ADD CONSTRAINT ${sqlIdentifier(name)} PRIMARY KEY ${quoted}; where it has to be deferrable: ${full}`;
   }
+  if (first.candidate !== null && !identity.partitioned)
+    return `ALTER TABLE ${first.sql} REPLICA IDENTITY USING INDEX ${first.candidate}; or, slower: ${full}`;
   return `add a primary key${identity.partitioned ? ` to ${identity.name}` : ''}, or: ${full}`;
 }
 

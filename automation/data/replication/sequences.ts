@@ -25,8 +25,10 @@ export interface SequencePair {
 
 export interface SequencePlan {
   pairs: SequencePair[];
-  /** What is not carried over, a sentence each. */
+  /** What cannot be carried over, a sentence each. */
   warnings: string[];
+  /** The same of sequences that the other side does not have. A way back keeps their values aside. */
+  missing: string[];
 }
 
 const sequencesSql = `
@@ -61,7 +63,7 @@ export async function sequencesOf(client: pg.Client): Promise<Sequence[]> {
  */
 export async function planSequences(from: pg.Client, to: pg.Client, name: string): Promise<SequencePlan> {
   const [mine, theirs] = await Promise.all([sequencesOf(from), sequencesOf(to)]);
-  const plan: SequencePlan = { pairs: [], warnings: [] };
+  const plan: SequencePlan = { pairs: [], warnings: [], missing: [] };
   const left = new Map(theirs.map((sequence) => [sequence.name, sequence]));
   const owned = new Map(theirs.flatMap((sequence) => (sequence.column === null ? [] : [[sequence.column, sequence]])));
   const pair = (sequence: Sequence, match: Sequence): void => {
@@ -77,7 +79,7 @@ export async function planSequences(from: pg.Client, to: pg.Client, name: string
   for (const sequence of rest) {
     const match = left.get(sequence.name);
     if (match === undefined)
-      plan.warnings.push(`sequence ${sequence.name} is not on ${name}, and was not carried over`);
+      plan.missing.push(`sequence ${sequence.name} is not on ${name}, and was not carried over`);
     else pair(sequence, match);
   }
   // The first reading fills the caches of a session, which takes longer than all that is left for the hold.

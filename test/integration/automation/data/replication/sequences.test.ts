@@ -104,7 +104,7 @@ describe('sequences at a cutover and on the way back', () => {
           await carryOver(plan, mine, theirs);
           const nextOne = using === '' ? `nextval('public.s')` : using;
           return row<{ n: string }>(theirs, `SELECT ${nextOne}::text AS n`).then(
-            ({ n }) => [n, ...plan.warnings].join('; '),
+            ({ n }) => [n, ...plan.warnings, ...plan.missing].join('; '),
             (error: Error) => error.message,
           );
         }),

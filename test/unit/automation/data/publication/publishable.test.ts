@@ -21,6 +21,7 @@ const identity = {
   replident: 'd',
   key: [],
   replicaIndex: [],
+  candidate: null,
   deferrable: null,
   unlogged: false,
   touch: null,
