@@ -6,7 +6,9 @@ const listed = new Set(
 );
 const proven = new Set(
   globSync('test/**/*.test.ts').flatMap((file) =>
-    [...readFileSync(file, 'utf8').matchAll(/\[([A-Z]\d+|L)\]/g)].map(([, id]) => id ?? ''),
+    [...readFileSync(file, 'utf8').matchAll(/\[([A-Z]\d+|L)\]|\bid: '([A-Z]\d+)'/g)].map(
+      ([, title, id]) => title ?? id ?? '',
+    ),
   ),
 );
 

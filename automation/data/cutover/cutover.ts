@@ -1,10 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode, OperationError, messageOf } from '../../../infra/lib/errors.ts';
-import { grantWrites } from '../../../infra/application/roles.ts';
+import { grantWrites, revokeWrites } from '../../../infra/application/roles.ts';
 import { openSnapshot } from '../comparison/compare.ts';
 import { finish, type Moved } from './finish.ts';
 import { prepareCutover, type Prepared } from './prepare.ts';
 import { Walk, type CutoverStep } from './procedure.ts';
-import { caughtUpTo, drain, drainOrCut, flip, within } from './steps.ts';
+import { caughtUpTo, drain, drainOrCut, flip, readRouter, within } from './steps.ts';
 import type { CutoverOptions, CutoverResult } from './types.ts';
 import { startHere } from '../replication/reverse.ts';
 import type { Rest } from '../replication/rest.ts';
@@ -52,7 +53,7 @@ const namedMs = 50;
  */
 export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
   const walk = new Walk(options.onStep);
-  const reached: Reached = { held: false, granted: false };
+  const reached: Reached = { held: false, granted: false, asked: false };
   const moved = await move(options, walk, reached).catch(async (error: unknown) => {
     const leftovers = await undo(options, reached);
     const { releasedAt } = reached;
@@ -64,7 +65,7 @@ export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
 
 /** The steps up to the flip. Records in `reached` what a failure has to undo. */
 async function move(options: CutoverOptions, walk: Walk, reached: Reached): Promise<Moved> {
-  const { router, from, to, signal } = options;
+  const { router, from, signal } = options;
   const { holdMs, drainMs } = options.settings;
   // Forward, the clients of the live colour have priority. In a rollback users have a harmful version, so nothing may delay it.
   const insist = options.direction === 'rollback';
@@ -125,7 +126,8 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
 
   await walk.step('flip', async () => {
     await inTime(stillHeld(options));
-    await flip(router, from, to);
+    reached.asked = true;
+    await flipInTime(prepared, options, lastFlip);
   });
   return { prepared, heldAt };
 }
@@ -135,6 +137,29 @@ async function lastOf(rest: Rest, { sessions, forward }: Prepared): Promise<stri
   const changes = await rest.apply();
   await dropSubscription(sessions.new, forward.name);
   return `${changes} changes applied one by one`;
+}
+
+/**
+ * Flips the balancer. One that has not flipped by `lastFlip` may do so once the hold has ended and the old colour writes again, and both
+ * would have the writes of that time. So the new colour loses the right to write then, and the balancer is put back.
+ */
+async function flipInTime(
+  { sessions }: Prepared,
+  { router, from, to }: CutoverOptions,
+  lastFlip: number,
+): Promise<void> {
+  const flipped = flip(router, from, to);
+  flipped.catch(() => undefined);
+  const late = await Promise.race([flipped.then(() => false), sleep(Math.max(0, lastFlip - performance.now()), true)]);
+  if (!late || (await readRouter(router))?.split?.live === to.colour) return flipped;
+  await sessions.new.query(revokeWrites);
+  await flipped;
+  await flip(router, to, from);
+  throw new OperationError(
+    'flipping',
+    'the balancer made the flip after the time that writes may be held',
+    'find out what was slow, or allow more time (cutover.holdMs)',
+  );
 }
 
 /** Asks the balancer, as this machine may have been suspended: its clock stood still while the hold expired. */

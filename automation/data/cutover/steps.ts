@@ -164,6 +164,21 @@ export async function flip(router: Router, from: Side, to: Side): Promise<void> 
   }
 }
 
+/** How long a balancer may still make a flip that it was asked for and that was given up, and how often it is asked, ms. */
+const lateMs = 5_000;
+const lateLookMs = 100;
+
+/** Puts a balancer back that makes a flip too late. The other colour may not write by then: such writes fail, and none is lost. */
+export async function keepLive(router: Router, { colour }: Side): Promise<void> {
+  const until = performance.now() + lateMs + router.settlesMs;
+  while (performance.now() < until) {
+    const split = (await readRouter(router))?.split;
+    if (split !== undefined && split.live !== colour)
+      await within(router.apply({ live: colour, percent: 0 }), performance.now() + answerMs);
+    await sleep(lateLookMs + router.settlesMs / 60);
+  }
+}
+
 /** Rejects at `deadline` (`performance.now()`) or when the signal aborts. The outcome of `work` is ignored then. */
 export async function within<T>(work: Promise<T>, deadline: number, signal?: AbortSignal): Promise<T> {
   work.catch(() => undefined);

@@ -2,7 +2,7 @@ import { messageOf } from '../../../infra/lib/errors.ts';
 import { revokeWrites } from '../../../infra/application/roles.ts';
 import type { Prepared } from './prepare.ts';
 import { reopen, standDown } from './settle.ts';
-import { readRouter } from './steps.ts';
+import { keepLive, readRouter } from './steps.ts';
 import type { CutoverOptions } from './types.ts';
 
 /** How far a failed cutover came, and so what has to be undone. */
@@ -15,6 +15,8 @@ export interface Reached {
   releasedAt?: number;
   /** Whether the grant of the right to write on the new colour was sent. */
   granted: boolean;
+  /** Whether the balancer was asked to flip. */
+  asked: boolean;
 }
 
 /**
@@ -59,5 +61,7 @@ export async function undo(options: CutoverOptions, reached: Reached): Promise<s
       const stood = await standDown(options);
       if (!revoked && !stood.revoked) throw new Error(`${options.to.colour} may still write: ${stood.problem}`);
     });
+  if (!flipped && reached.asked)
+    await attempt('keeping the live colour at the balancer', () => keepLive(options.router, options.from));
   return leftovers;
 }

@@ -125,6 +125,41 @@ describe('a cutover that cannot be done', () => {
     await expectUndone(await attempt(), 'flip');
   });
 
+  it('is put back if the balancer makes the flip 3.5 s late [I2]', async () => {
+    scene.router.onApply = (split, apply) => {
+      if (split.live === 'blue') apply();
+      else setTimeout(apply, 3_500).unref();
+      return Promise.resolve();
+    };
+    expect(await attempt()).to.include({ step: 'flip', undone: true });
+    expect(scene.router.split.live).to.equal('blue');
+    await scene.load.more(20);
+    await scene.expectNothingLost(20, { mayFail: true });
+  });
+
+  it('is put back if the balancer makes the flip 3.5 s late, and answers only then [I2]', async () => {
+    scene.router.onApply = async (split, apply) => {
+      if (split.live === 'green') await sleep(3_500);
+      apply();
+    };
+    const aborted = await attempt();
+    expect(aborted).to.include({ step: 'flip', undone: true });
+    expect((aborted as CutoverAborted).found).to.include('after the time that writes may be held');
+    expect(scene.router.split.live).to.equal('blue');
+    await scene.load.more(20);
+    await scene.expectNothingLost(20, { mayFail: true });
+  });
+
+  it('is finished if the balancer flips in time, and does not answer [I2]', async () => {
+    scene.router.onApply = async (_, apply) => {
+      apply();
+      await sleep(3_500);
+    };
+    const done = await scene.forward();
+    expect([done.problems, done.equal]).to.deep.equal([[], true]);
+    await scene.expectNothingLost(20);
+  });
+
   it('is aborted by a balancer that fails', async () => {
     scene.router.onApply = () => Promise.reject(new Error('socket gone'));
     const aborted = await expectUndone(await attempt(), 'flip');

@@ -70,7 +70,7 @@ describe('the preconditions of the live database', () => {
       .and.not.contain('cannot');
   });
 
-  it('stop the release in its preflight, all at once, each with its cure', async () => {
+  it('stop the release in its preflight, all at once, each with its cure [H4]', async () => {
     await breakTwice();
     const stopped = await ask();
     expect(stopped).to.be.instanceOf(StageStopped).and.to.include({ outcome: 'no-go' });
