@@ -11,6 +11,7 @@ import { judgeMigrations } from '../../automation/data/migrations/judge.ts';
 import { runMigrations } from '../../automation/data/migrations/migrations.ts';
 import { splitStatements } from '../../automation/data/migrations/statements.ts';
 import { requireBothWays } from '../../automation/data/publication/both-ways.ts';
+import { recordExpanded } from '../../automation/data/replication/schema-record.ts';
 import { followSync, startSync, stopSync, syncStatus, waitForSync } from '../../automation/data/replication/sync.ts';
 import { copySchema } from '../../automation/data/copying/schema.ts';
 import { resetDatabase } from '../../automation/data/schema.ts';
@@ -179,6 +180,7 @@ class Journey {
   async #migrate(phase: 'expand' | 'contract'): Promise<void> {
     const { contract } = this.#world;
     await runMigrations({ access: this.#rig.green.access, directory: this.#directory, phase, contract });
+    if (phase === 'expand') await withClient(this.#rig.green.access, 'admin', recordExpanded);
     this.#expanded = true;
   }
 

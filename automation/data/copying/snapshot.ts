@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { messageOf, OperationError } from '../../../infra/lib/errors.ts';
 import { sqlIdentifier } from '../../../infra/application/roles.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
+import { nameBlockers, openWriters } from '../blockers.ts';
 import { close, connect, row, withClient } from '../connect.ts';
 import { dropSlot } from '../link.ts';
 
@@ -38,10 +39,13 @@ export async function createSlotWithSnapshot(
   } catch (error) {
     await close(client);
     signal?.throwIfAborted();
+    const open = timeout.aborted ? await withClient(access, 'admin', openWriters).catch(() => []) : [];
     throw new OperationError(
       `creating the replication slot ${name}`,
-      timeout.aborted ? `a transaction stayed open for longer than ${timeoutMs} ms` : messageOf(error),
-      'end long transactions (pg_stat_activity says whose they are), then repeat',
+      timeout.aborted
+        ? `a transaction stayed open for longer than ${timeoutMs} ms (${nameBlockers(open) ?? 'it has ended meanwhile'})`
+        : messageOf(error),
+      'end long transactions, a prepared one by COMMIT PREPARED or ROLLBACK PREPARED; then repeat',
       { cause: error },
     );
   } finally {

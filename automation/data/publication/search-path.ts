@@ -78,7 +78,7 @@ const sampleOf = ({ sql, relation }: Expressions, expression: string): string =>
 export const unresolved = (where: string, name: string, reason: string, path: string): Found => ({
   severity: 'error',
   found: `${where}: changes are applied with an empty search path, and fail then: ${reason}`,
-  cure: `ALTER FUNCTION ${name} SET search_path = ${path === '' ? 'public' : path}; the same for functions that it calls`,
+  cure: `ALTER FUNCTION ${name} SET search_path = ${path === '' ? 'public' : path}`,
 });
 
 /** Why `sql` fails over a name; undefined if it does not. The savepoint is rolled back. */

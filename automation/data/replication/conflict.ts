@@ -1,12 +1,12 @@
 import pg from 'pg';
 import { messageOf } from '../../../infra/lib/errors.ts';
 import { sqlIdentifier, sqlLiteral } from '../../../infra/application/roles.ts';
-import { describeKey, fromTable, tablesOf, type Table } from '../catalog.ts';
+import { describeKey, tablesOf, type Table } from '../catalog.ts';
 import { lockHolders, nameBlockers } from '../blockers.ts';
 import { row, rows, sqlState } from '../connect.ts';
 import type { Link } from '../link.ts';
 import { inTrial, Refused, type Trial } from './apply.ts';
-import { Decoder, type Change, type Tuple } from './pgoutput.ts';
+import { Decoder, type Change } from './pgoutput.ts';
 import { dangersOf } from './schema-drift.ts';
 
 /** Limits of the search: its time, ms; how long a change may wait for a lock, ms; messages that are fetched at a time. */
@@ -25,24 +25,21 @@ export interface Conflict {
 
 /**
  * Finds out why a subscription disabled itself (`disable_on_error`). PostgreSQL 15 writes the reason only to its server log, which
- * is out of reach. So the transaction that comes next is applied by hand, rolled back, and PostgreSQL's error is quoted; or the
- * rows of a table whose initial copy failed. The slot is not advanced.
+ * is out of reach. So the transaction that comes next is applied by hand, rolled back, and PostgreSQL's error is quoted. The slot is not
+ * advanced.
  */
 export async function findConflict(link: Link, source: pg.Client, target: pg.Client): Promise<Conflict> {
   const tables = await tablesOf(target);
   const stopped = `${link.to.colour} could not apply a change and stopped`;
   try {
-    const copied = await failedCopy(link, target);
-    const changes = copied === undefined ? nextTransaction(link, source, target) : rowsOf(copied, source);
-    const seen = await tryOut(target, changes);
-    const changed = await dangersOf(link, source, target);
-    if (seen.failure === undefined)
-      return { problem: `${stopped}: ${changed ?? unexplained(seen, copied)}`, lasting: changed !== undefined };
-    const problem = await describe(link, target, tables, seen.failure);
-    return {
-      problem: changed === undefined ? problem : `${problem}; ${changed}`,
-      lasting: !passing.test(sqlState(seen.failure.error) ?? ''),
-    };
+    const seen = await tryOut(target, nextTransaction(link, source, target));
+    const { failure } = seen;
+    // The catalog of a table that is locked cannot be read.
+    const lasting = failure !== undefined && !passing.test(sqlState(failure.error) ?? '');
+    const changed = failure === undefined || lasting ? await dangersOf(link, source, target) : undefined;
+    const problem =
+      failure === undefined ? `${stopped}: ${unexplained(seen)}` : await describe(link, target, tables, failure);
+    return { problem: changed === undefined ? problem : `${problem}; ${changed}`, lasting };
   } catch (error) {
     if (!(error instanceof pg.DatabaseError)) throw error;
     return { problem: `${stopped}: why could not be found out (${error.message})`, lasting: false };
@@ -53,11 +50,6 @@ const lockNotAvailable = '55P03';
 const uniqueViolation = '23505';
 /** SQLSTATE classes of errors that may pass: deadlock, lock timeout, no space, shutdown, input and output. */
 const passing = /^(40|53|55|57|58)/;
-
-interface CopiedTable {
-  schema: string;
-  name: string;
-}
 
 interface Failure {
   change: Change;
@@ -92,11 +84,10 @@ async function tryOut(target: pg.Client, changes: AsyncIterable<Change>): Promis
   return seen;
 }
 
-function unexplained({ tried, cut }: Seen, copied: CopiedTable | undefined): string {
-  const what =
-    copied === undefined ? 'changes of the next transaction' : `rows of table ${copied.schema}.${copied.name}`;
+function unexplained({ tried, cut }: Seen): string {
+  const what = 'changes of the next transaction';
   if (cut) return `the first ${tried} ${what} can be applied, and more were not tried`;
-  if (tried === 0 && copied === undefined) return 'no change waits to be applied, so a connection was lost';
+  if (tried === 0) return 'no change waits to be applied, so a connection was lost';
   return `the ${what} can be applied, so the cause has passed (a lock, a lost connection, a full disk)`;
 }
 
@@ -155,30 +146,6 @@ function withoutValue(text: string, value: string): string {
     const name = before === '"' && after === '"';
     return `${done}${inside.test(before) || inside.test(after) || name ? value : '...'}${part}`;
   });
-}
-
-/** The application's table whose initial copy has failed. */
-async function failedCopy({ name }: Link, target: pg.Client): Promise<CopiedTable | undefined> {
-  const [failed] = await rows<CopiedTable>(
-    target,
-    `SELECT n.nspname AS schema, c.relname AS name FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid
-     JOIN pg_class c ON c.oid = r.srrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE s.subname = $1 AND r.srsubstate = 'd' AND EXISTS (SELECT FROM pg_stat_subscription_stats t WHERE t.subid = s.oid AND t.sync_error_count > 0)
-     ORDER BY (SELECT coalesce(pg_relation_size(r.srrelid), 0)) DESC LIMIT 1`,
-    [name],
-  );
-  return failed;
-}
-
-/** The rows of a table, as insertions. */
-async function* rowsOf({ schema, name }: CopiedTable, source: pg.Client): AsyncGenerator<Change> {
-  const table = (await tablesOf(source)).find((t) => t.name === `${schema}.${name}`);
-  if (table === undefined) return;
-  const columns = table.columns.filter((c) => !c.generated).map((c) => c.name);
-  const relation = { schema, name, columns, key: table.primaryKey, full: false };
-  const list = columns.map((column) => `${sqlIdentifier(column)}::text`).join(', ');
-  for await (const values of fetched<Tuple>(source, `SELECT ${list} FROM ${fromTable(table)}`))
-    yield { kind: 'insert', relation, values };
 }
 
 /** Changes of the first transaction that has not been applied. Peeking does not advance the slot. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { grantedWrites } from '../../../infra/application/roles.ts';
+import { sessionSettings } from '../../../infra/application/session-settings.ts';
 import { keyOf, type DatabaseObject, type ObjectDifference } from '../objects/compare.ts';
 import { readObjects } from '../objects/read.ts';
 import { rows } from '../connect.ts';
@@ -33,12 +34,18 @@ export const carried = (objects: DatabaseObject[]): DatabaseObject[] =>
         : object,
     );
 
-const isOfPlace = ({ kind, name }: DatabaseObject): boolean =>
+const isOfPlace = ({ kind, name, definition }: DatabaseObject): boolean =>
   kind === 'subscription' ||
   kind === 'replication slot' ||
   (kind === 'publication' && isOurs(name)) ||
   (kind === 'comment' && isOurs(name.replace('on publication ', ''))) ||
-  (kind === 'membership' && name === grantedWrites);
+  (kind === 'membership' && name === grantedWrites) ||
+  (kind === 'setting' && name.endsWith(' in this database') && ownSettings.has(definition));
+
+/** What a replication sets for the roles that it logs in as (`replicationSettings`). Which there are depends on the server's version. */
+const ownSettings = new Set(
+  Object.entries({ ...sessionSettings, transaction_timeout: '0' }).map(([name, value]) => `${name}=${value}`),
+);
 
 const columns = (objects: DatabaseObject[]): string[][] => {
   const recorded = carried(objects);

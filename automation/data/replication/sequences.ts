@@ -78,8 +78,7 @@ export async function planSequences(from: pg.Client, to: pg.Client, name: string
   });
   for (const sequence of rest) {
     const match = left.get(sequence.name);
-    if (match === undefined)
-      plan.missing.push(`sequence ${sequence.name} is not on ${name}, and was not carried over`);
+    if (match === undefined) plan.missing.push(`sequence ${sequence.name} is not on ${name}, and was not carried over`);
     else pair(sequence, match);
   }
   // The first reading fills the caches of a session, which takes longer than all that is left for the hold.

@@ -6,6 +6,7 @@ import { close, connect, withClient } from '../../../../automation/data/connect.
 import { type Link, type Side, linkBetween } from '../../../../automation/data/link.ts';
 import { copySchema } from '../../../../automation/data/copying/schema.ts';
 import { requireReplaceable, resetDatabase } from '../../../../automation/data/schema.ts';
+import { recordExpanded } from '../../../../automation/data/replication/schema-record.ts';
 import { recordCopy, startSyncByClone, stopSync } from '../../../../automation/data/replication/sync.ts';
 import { cloneCluster } from '../../../../infra/local/postgres/clone.ts';
 import { createCertificates } from '../../../../infra/local/lib/certificates.ts';
@@ -140,6 +141,12 @@ export async function expand(rig: Rig, migration = expandV2): Promise<void> {
   await copySchema(rig.blue.access, rig.green.access);
   await withClient(rig.green.access, 'admin', recordCopy);
   await rig.run(rig.green, migration);
+}
+
+/** Applies `migration` to green, which is a copy of blue, as the expand migrations of a release do. */
+export async function migrate(rig: Rig, migration = expandV2): Promise<void> {
+  await rig.run(rig.green, migration);
+  await withClient(rig.green.access, 'admin', recordExpanded);
 }
 
 /** One value, read as owner. */

@@ -14,7 +14,7 @@ import {
 } from '../../../../automation/data/replication/sync.ts';
 import { serverLog } from '../../../../infra/local/postgres/cluster.ts';
 import { CutoverScene } from './cutover/scene.ts';
-import { expand, expandV2, schemaV1, value } from './rig.ts';
+import { expand, expandV2, migrate, schemaV1, value } from './rig.ts';
 import { MemoryRouter } from './traffic.ts';
 
 /** What owners set for an application, and what ends or changes the work of anybody else. */
@@ -74,7 +74,7 @@ describe('settings that the owner has made for the application', () => {
     await rig.fresh(schemaV1);
     await admin(rig.blue, forTheDatabase);
     await rig.seed();
-    await rig.run(rig.green, `SET search_path = public; ${expandV2}`);
+    await migrate(rig, `SET search_path = public; ${expandV2}`);
     await followSync(link());
     await waitForSync(link(), { timeoutMs: 30_000 });
     await survives();

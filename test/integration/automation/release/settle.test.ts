@@ -80,7 +80,11 @@ describe('what the journal of a release says of its cutover', () => {
     const stubborn = await connect(scene.rig.blue.access, 'app');
     const run = openRun(settings());
     try {
-      await stubborn.query(`BEGIN; UPDATE accounts SET profile = '{"a": 1}' WHERE id = 7`);
+      const hold = scene.router.hold.bind(scene.router);
+      scene.router.hold = async (leaseMs) => {
+        await stubborn.query(`BEGIN; UPDATE accounts SET profile = '{"a": 1}' WHERE id = 7`);
+        await hold(leaseMs);
+      };
       const { context } = run.at('cutover');
       const error = await moveWrites(context, { from: 'blue', to: 'green', direction: 'forward' }).catch(
         (thrown: unknown) => thrown,

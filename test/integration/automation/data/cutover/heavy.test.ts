@@ -19,7 +19,7 @@ describe('a cutover while much is written', () => {
     'a row of 50 MB': `INSERT INTO settings SELECT 1, 'large', string_agg(md5(i::text), '') FROM generate_series(1, 1600000) i`,
   };
   for (const [what, sql] of Object.entries(loads)) {
-    it(`${what}: done within the hold, or refused with figures before a write was held [I]`, async () => {
+    it(`${what}: done within the hold, or refused with figures or names [I]`, async () => {
       const job = await connect(scene.rig.blue.access, 'owner', { applicationName: 'a job', statementMs: 110_000 });
       try {
         await scene.write(50, 2, 5);
@@ -31,9 +31,11 @@ describe('a cutover while much is written', () => {
         const count = `SELECT (SELECT count(*) FROM accounts WHERE email LIKE 'bulk%') + (SELECT count(*) FROM settings WHERE name = 'large')`;
         if (ended instanceof CutoverAborted) {
           console.log('    %s', ended.found);
-          expect(ended).to.include({ step: 'prepare', undone: true });
+          // One that began just before the hold is found in the hold only.
+          expect(ended).to.include({ undone: true });
+          expect(ended.step).to.be.oneOf(['prepare', 'fence']);
           expect(ended.found).to.match(/bytes of log are not applied|idle in transaction|active/);
-          expect(scene.router.holds).to.equal(0);
+          if (ended.step === 'prepare') expect(scene.router.holds).to.equal(0);
         } else {
           expect(ended).to.have.property('problems').that.deep.equals([]);
           expect(ended).to.have.property('equal', true);

@@ -9,7 +9,7 @@ import { createSubscription, removeLink } from '../../../../../automation/data/r
 import { followSync, startSync, syncStatus, waitForSync } from '../../../../../automation/data/replication/sync.ts';
 import { resetDatabase } from '../../../../../automation/data/schema.ts';
 import { OperationError } from '../../../../../infra/lib/errors.ts';
-import { expandV2, schemaV1, value } from '../rig.ts';
+import { migrate, schemaV1, value } from '../rig.ts';
 import { MemoryRouter } from '../traffic.ts';
 import { CutoverScene } from './scene.ts';
 
@@ -40,7 +40,7 @@ describe('a major upgrade from PostgreSQL 15 to 17', () => {
       await resetDatabase(rig.green.access, 'green', { like: rig.blue.access });
       const rest = await beginSchema(rig.blue.access, rig.green.access);
       const link = await startSync(rig.blue, rig.green, { afterRows: rest.finish }).finally(() => rest.dispose());
-      await rig.run(rig.green, expandV2);
+      await migrate(rig);
       await waitForSync(link, { timeoutMs: 30_000 });
       await withClient(rig.blue.access, 'admin', (client) =>
         client.query(`UPDATE guarded SET whose = 'round ${round}' WHERE id < 10; UPDATE kinds SET f = f * 3`),
@@ -93,7 +93,7 @@ describe('releases on PostgreSQL 17', () => {
     scene.router = new MemoryRouter();
     await scene.write(100, undefined, 20);
     const link = await rig.seed();
-    await rig.run(rig.green, expandV2);
+    await migrate(rig);
     await followSync(link);
     await waitForSync(link, { timeoutMs: 30_000 });
     expect((await compareFollowing(link, 'left')).filter(({ equal }) => !equal)).to.deep.equal([]);

@@ -8,7 +8,7 @@ import { resetDatabase } from '../../../../../automation/data/schema.ts';
 import { startSync, waitForSync } from '../../../../../automation/data/replication/sync.ts';
 import { markExpanded, markLive, unmark } from '../../../../../automation/data/written-by.ts';
 import type { Side } from '../../../../../automation/data/link.ts';
-import { createRig, value, type Rig } from '../rig.ts';
+import { createRig, migrate, value, type Rig } from '../rig.ts';
 import { MemoryRouter } from '../traffic.ts';
 
 const schema = `
@@ -65,7 +65,7 @@ describe('what only the new version knows, at a way back', () => {
     await resetDatabase(green.access, 'green');
     await copySchema(blue.access, green.access);
     await waitForSync(await startSync(blue, green), { timeoutMs: 30_000 });
-    await rig.run(green, sql);
+    await migrate(rig, sql);
     await admin(green, (client) => markExpanded(client, { release, version: '2.0.0' }));
     const brought = await bringBack(green.access);
     await admin(green, markLive);

@@ -4,7 +4,7 @@ import { cutover, CutoverAborted } from '../../../../../automation/data/cutover/
 import { withClient } from '../../../../../automation/data/connect.ts';
 import { copySchema } from '../../../../../automation/data/copying/schema.ts';
 import { startSync, waitForSync } from '../../../../../automation/data/replication/sync.ts';
-import { createRig, value, type Rig } from '../rig.ts';
+import { createRig, migrate, value, type Rig } from '../rig.ts';
 import { MemoryRouter } from '../traffic.ts';
 
 /** Expand migrations after which rows are told apart in another way than before. */
@@ -27,7 +27,7 @@ describe('the identity of rows after an expand migration', () => {
     await rig.fresh(schema);
     await copySchema(rig.blue.access, rig.green.access);
     await waitForSync(await startSync(rig.blue, rig.green), { timeoutMs: 20_000 });
-    await rig.run(rig.green, migration);
+    await migrate(rig, migration);
     return new MemoryRouter();
   }
   const move = (router: MemoryRouter, direction: 'forward' | 'rollback') => {

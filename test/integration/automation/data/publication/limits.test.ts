@@ -95,8 +95,8 @@ describe('what the live database cannot take', () => {
       };
       const error = await refused(startSyncByClone(rig.blue, rig.green, clone));
       expect(error.message)
-        .to.include('prepared transaction late of owner')
-        .and.match(/idle in transaction, process \d+ of app in database app/);
+        .to.include('prepared transaction "late" of owner')
+        .and.match(/process \d+ of app .*idle in transaction/);
       await close(writer);
       await admin(rig.blue, `ROLLBACK PREPARED 'late'`);
     });

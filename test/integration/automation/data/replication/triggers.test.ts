@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { cutover } from '../../../../../automation/data/cutover/cutover.ts';
+import { beginSchema } from '../../../../../automation/data/copying/schema.ts';
 import { startSync, waitForSync } from '../../../../../automation/data/replication/sync.ts';
-import { createRig, expand, value, type Rig } from '../rig.ts';
+import { createRig, value, type Rig } from '../rig.ts';
 import { MemoryRouter } from '../traffic.ts';
 
 /** A table whose trigger writes to another one, also for replicated rows: what an expand migration leaves behind. */
@@ -32,8 +33,8 @@ describe('ENABLE ALWAYS triggers on both sides', () => {
 
   it('act once: in the copy, forward, on the way back, and for writes of each side', async () => {
     await rig.fresh(schema);
-    await expand(rig, 'SELECT 1');
-    const link = await startSync(rig.blue, rig.green);
+    const rest = await beginSchema(rig.blue.access, rig.green.access);
+    const link = await startSync(rig.blue, rig.green, { afterRows: rest.finish }).finally(() => rest.dispose());
     await waitForSync(link, { timeoutMs: 30_000 });
     await visit(rig.blue, 50);
     const router = new MemoryRouter();
