@@ -49,7 +49,15 @@ export type Event =
   | { type: 'stack.applied'; stack: string; changes: Record<string, number>; ms: number }
   | { type: 'gate.judged'; stage: StageId; gate: GateResult }
   | { type: 'backup.taken'; id: string; bytes: number; lsn?: string; ms: number }
-  | { type: 'backup.restored'; id: string; recoveryTimeMs: number; recoveryPointMs: number; tables: TableComparison[] }
+  | {
+      type: 'backup.restored';
+      id: string;
+      recoveryTimeMs: number;
+      recoveryPointMs: number;
+      tables: TableComparison[];
+      /** Absent in a journal of a version that compared only rows. */
+      structure?: StructureComparison;
+    }
   | {
       type: 'migration.applied';
       where: 'scratch' | 'staging' | Colour;
@@ -155,6 +163,19 @@ export interface TableComparison {
   leftColumns?: string[];
   /** Why not, e.g. `3 rows only on blue`. */
   detail?: string;
+}
+
+/** What a restored copy has beside its rows, against its original, which may have been changed during the backup. */
+export interface StructureComparison {
+  /** Objects of the original's catalog that were compared. */
+  objects: number;
+  sequences: number;
+  /** Sequences whose values say nothing: those that cycle, are unlogged, or were set back or changed during the backup. */
+  sequencesLeftOut: number;
+  /** What the copy does not have as it should, a text each. */
+  different: string[];
+  /** What could not be judged, a text each. */
+  unknown: string[];
 }
 
 export interface WriteLedger {

@@ -1,7 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { compareRestored } from '../../automation/data/comparison/restored.ts';
-import { openSnapshot } from '../../automation/data/comparison/snapshot.ts';
+import { compareRestored, openMoment } from '../../automation/data/comparison/restored.ts';
 import { close, connect, withClient } from '../../automation/data/connect.ts';
 import { createLocalBackups } from '../../infra/local/postgres/backups.ts';
 import { clusterAccess } from '../../infra/local/postgres/cluster.ts';
@@ -27,22 +26,24 @@ export const restore: Benchmark = {
 
       /** As a release does it: the backup's files are checked, and the copy's rows are compared with those of the original. */
       const ours = async (): Promise<void> => {
-        const [before, after] = [await connect(blue, 'admin'), await connect(blue, 'admin')];
+        const sessions = [await connect(blue, 'admin'), await connect(blue, 'admin')] as const;
         try {
-          await openSnapshot(before);
+          const before = await openMoment(sessions[0]);
           const backup = await backups.take('blue', '1.0.0', {});
-          await openSnapshot(after);
+          const after = await openMoment(sessions[1]);
           await backups.verify(backup);
           const scratch = await backups.restore(backup);
           try {
             const found = await withClient(scratch.access, 'admin', (copy) => compareRestored(before, after, copy));
-            if (found.length !== tables.length || found.some(({ equal }) => !equal)) throw new Error('not equal');
+            const { different, unknown } = found.structure;
+            const equal = found.tables.every((table) => table.equal) && different.length + unknown.length === 0;
+            if (found.tables.length !== tables.length || !equal) throw new Error('not equal');
           } finally {
             await scratch.dispose();
             await rm(backup.location, { recursive: true });
           }
         } finally {
-          await Promise.all([close(before), close(after)]);
+          await Promise.all(sessions.map(close));
         }
       };
       /** Of the copy only the numbers of rows are checked. */

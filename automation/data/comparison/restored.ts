@@ -1,5 +1,6 @@
 import type pg from 'pg';
-import type { TableComparison } from '../../journal/events.ts';
+import type { StructureComparison, TableComparison } from '../../journal/events.ts';
+import { changedSince, markCatalog } from '../objects/changes.ts';
 import { compareTables, type CompareOptions, type RowsCompared, type Scope } from './compare.ts';
 import { differences, type Names, namesOf, plural, someHashes } from './differences.ts';
 import { together } from './in-parallel.ts';
@@ -7,6 +8,7 @@ import { bucketsFor, estimatedRows, nothing, sameSum, sumOf, sumsOf, type Sum } 
 import type { Source } from './reading.ts';
 import { openSnapshot, Snapshot } from './snapshot.ts';
 import { mergeRows, type Looks } from './sorted-rows.ts';
+import { compareStructures, readStructure, type Structure } from './structure.ts';
 import { writtenMeanwhile } from './written.ts';
 
 /** Snapshots of a database that goes on changing, and of its copy. All must be open (`openSnapshot`). */
@@ -19,28 +21,49 @@ export interface Snapshots {
   later?: pg.Client;
 }
 
+/** The live database at one moment. */
+export interface Moment {
+  /** Its rows: a session with an open snapshot. */
+  session: pg.Client;
+  structure: Structure;
+}
+
+/** Takes down the moment, in a session as admin without an open transaction. The session belongs to the moment from then on. */
+export async function openMoment(session: pg.Client): Promise<Moment> {
+  const structure = await readStructure(session);
+  await openSnapshot(session);
+  return { session, structure };
+}
+
+export interface RestoredComparison {
+  /** The live database (left) and its copy (right). */
+  tables: TableComparison[];
+  structure: StructureComparison;
+}
+
 /**
  * Compares a restored backup with its original, exactly, although the original goes on changing. `before` and `after` are
- * snapshots of the original from just before and just after the backup. A table that did not change meanwhile must be equal.
- * Of a table that did, the backup must have every row that nobody touched between the snapshots.
+ * moments of the original from just before and just after the backup. A table that did not change meanwhile must be equal.
+ * Of a table that did, the backup must have every row that nobody touched between the moments. `restored` is a session as admin
+ * without an open transaction.
  */
-export async function compareRestored(
-  before: pg.Client,
-  after: pg.Client,
-  restored: pg.Client,
-): Promise<TableComparison[]> {
-  const opened = restored.getTransactionStatus() === 'T';
-  if (!opened) await openSnapshot(restored);
+export async function compareRestored(before: Moment, after: Moment, restored: pg.Client): Promise<RestoredComparison> {
+  const copy = await readStructure(restored);
+  const changed = async (): Promise<boolean> => changedSince(after.session, await markCatalog(before.session));
+  const structure = await compareStructures([before.structure, after.structure], copy, changed);
+  await openSnapshot(restored);
   try {
+    // Tables and columns that came meanwhile are not in the copy. Those that should be are in the catalog.
     const names = { left: 'the live database', right: 'its copy' };
-    return await compareSnapshots({ before, after, copy: restored }, { columns: 'left', names });
+    const snapshots = { before: before.session, after: after.session, copy: restored };
+    return { tables: await compareSnapshots(snapshots, { columns: 'common', names }), structure };
   } finally {
-    if (!opened) await restored.query('ROLLBACK').catch(() => undefined);
+    await restored.query('ROLLBACK').catch(() => undefined);
   }
 }
 
 /**
- * As `compareRestored`. With `later` also in the other direction: the live database must have every row that nobody touched
+ * Compares the rows, as `compareRestored` does. With `later` also in the other direction: the live database must have every row that nobody touched
  * between the two looks at the copy.
  */
 export function compareSnapshots(

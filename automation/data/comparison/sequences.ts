@@ -7,6 +7,11 @@ export interface SequenceState {
   name: string;
   /** The value that the next call returns, less the step where one was returned already: `1042`, `1 (not used yet)`. */
   state: string;
+  /** The last value that was given out, or the one before the first. */
+  last: bigint;
+  step: bigint;
+  /** It only counts on, whatever happens: it does not cycle, and a crash does not empty it (`UNLOGGED`). */
+  steady: boolean;
 }
 
 /** A sequence that is not the same on both sides. A side that does not have it has no state. */
@@ -19,8 +24,16 @@ export interface SequenceDifference {
 /** Sequences per statement. */
 const batch = 200;
 
-const sequences = `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS sql, n.nspname || '.' || c.relname AS name
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+interface Sequence {
+  sql: string;
+  name: string;
+  step: string;
+  steady: boolean;
+}
+
+const sequences = `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS sql, n.nspname || '.' || c.relname AS name,
+    s.seqincrement::text AS step, NOT s.seqcycle AND c.relpersistence = 'p' AS steady
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence s ON s.seqrelid = c.oid
   WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND ${ownSchemas} AND ${notOfExtension} ORDER BY 2`;
 
 /**
@@ -32,7 +45,7 @@ export async function readSequences(
   wanted: (name: string) => boolean,
   onUnreadable: (name: string, reason: string) => void,
 ): Promise<SequenceState[]> {
-  const all = (await rows<{ sql: string; name: string }>(client, sequences)).filter(({ name }) => wanted(name));
+  const all = (await rows<Sequence>(client, sequences)).filter(({ name }) => wanted(name));
   const found: SequenceState[] = [];
   for (let at = 0; at < all.length; at += batch) {
     const some = all.slice(at, at + batch);
@@ -53,15 +66,20 @@ export async function readSequences(
   return found;
 }
 
-async function statesOf(client: pg.Client, some: readonly { sql: string; name: string }[]): Promise<SequenceState[]> {
+async function statesOf(client: pg.Client, some: readonly Sequence[]): Promise<SequenceState[]> {
   const sql = some
     .map(({ sql: from }, i) => `SELECT ${i} AS i, last_value::text AS value, is_called AS called FROM ${from}`)
     .join(' UNION ALL ');
-  const values = await rows<{ i: number; value: string; called: boolean }>(client, sql);
-  return values.map(({ i, value, called }) => ({
-    name: some[i]?.name ?? '',
-    state: called ? value : `${value} (not used yet)`,
-  }));
+  const values = new Map(
+    (await rows<{ i: number; value: string; called: boolean }>(client, sql)).map((read) => [read.i, read]),
+  );
+  return some.flatMap(({ name, step, steady }, i) => {
+    const read = values.get(i);
+    if (read === undefined) return [];
+    const { value, called } = read;
+    const last = called ? BigInt(value) : BigInt(value) - BigInt(step);
+    return [{ name, state: called ? value : `${value} (not used yet)`, last, step: BigInt(step), steady }];
+  });
 }
 
 export function compareSequences(

@@ -8,7 +8,8 @@ const pollMs = 500;
 
 /**
  * Whether anything was written to a table since the snapshot `before` was opened. It asks the server's statistics, as a row
- * that was written and deleted leaves no other trace. `after` is another session of the same database.
+ * that was written and deleted leaves no other trace. A table that TRUNCATE emptied has another file. `after` is another session
+ * of the same database.
  */
 export async function writtenMeanwhile(before: Source, after: Source): Promise<boolean> {
   const then = await writes(before);
@@ -23,6 +24,7 @@ export async function writtenMeanwhile(before: Source, after: Source): Promise<b
 
 async function writes({ snapshot, table }: Source): Promise<string> {
   const all = ['inserted', 'updated', 'deleted'].map((what) => `pg_stat_get_tuples_${what}(relid)`).join(' + ');
-  const sql = `SELECT coalesce(sum(${all}), 0)::text AS n FROM ${relationsOf}`;
+  const sql = `SELECT concat_ws(' ', coalesce(sum(${all}), 0), string_agg(c.relfilenode::text, ' ' ORDER BY relid)) AS n
+    FROM ${relationsOf} LEFT JOIN pg_class c ON c.oid = relid`;
   return (await snapshot.run((client) => row<{ n: string }>(client, sql, [table.sql]))).n;
 }

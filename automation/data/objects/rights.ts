@@ -107,11 +107,11 @@ const defaults = `
 
 /**
  * Roles that this database knows, and those that are connected to them by membership: a server may have others. The write right that
- * moves with the writes is left out.
+ * moves with the writes is left out. Owning a publication is no tie: a copy may be without the publication.
  */
 const known = `
   WITH RECURSIVE known (oid) AS (
-    SELECT oid FROM (SELECT refobjid AS oid FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+    SELECT oid FROM (SELECT refobjid AS oid FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND classid <> 'pg_publication'::regclass
       UNION SELECT setrole FROM pg_db_role_setting WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) AND setrole <> 0
       UNION SELECT datdba FROM pg_database WHERE datname = current_database()) s
     UNION SELECT unnest(ARRAY[m.roleid, m.member]) FROM pg_auth_members m JOIN known k ON k.oid IN (m.roleid, m.member)),

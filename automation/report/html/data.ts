@@ -72,11 +72,16 @@ function backupLines({ data: { backups, restores } }: ReportModel): Html | '' {
           html`<li>
             Restored <code>${r.id}</code>: recovery time (RTO) ${formatDuration(r.recoveryTimeMs)}, recovery point (RPO)
             ${formatDuration(r.recoveryPointMs)}, ${plural(r.tables.filter((t) => t.equal).length, 'table')} of
-            ${r.tables.length} equal
+            ${r.tables.length} equal${besideRows(r.structure)}
           </li> `,
       )}
     </ul> `;
 }
+
+const besideRows = (structure: ReportModel['data']['restores'][number]['structure']): string =>
+  structure === undefined
+    ? ''
+    : `; of ${plural(structure.objects, 'object')} of the catalog and ${plural(structure.sequences, 'sequence')} ${structure.different.length} differ, ${structure.unknown.length} not judged`;
 
 /** What "equal" is about, and what it says nothing of. */
 function extent({ tables: compared, objects, notCompared }: ReportModel['data']['comparisons'][number]): Html {

@@ -50,9 +50,13 @@ export const backupRestored: ProofOf = ({ data: { restores } }) => {
   const wanted = 'a restored copy that equals the original';
   const last = restores.at(-1);
   if (!last) return notMeasured(wanted);
-  const equal = last.tables.length > 0 && last.tables.every((table) => table.equal);
-  const measured = `RTO ${formatDuration(last.recoveryTimeMs)}, RPO ${formatDuration(last.recoveryPointMs)}, ${plural(last.tables.length, 'table')} ${equal ? 'equal' : 'compared, not all equal'}`;
-  return { verdict: last.tables.length === 0 ? 'inconclusive' : equal ? 'pass' : 'fail', measured, wanted };
+  const { tables, structure } = last;
+  const equal = tables.every((table) => table.equal) && (structure?.different ?? []).length === 0;
+  const unknown = tables.length === 0 || (structure?.unknown ?? []).length > 0;
+  const what = `${plural(tables.length, 'table')}${structure === undefined ? '' : `, ${plural(structure.objects, 'object')} and ${plural(structure.sequences, 'sequence')}`}`;
+  const found = !equal ? 'compared, not all equal' : unknown ? 'compared, not all could be judged' : 'equal';
+  const measured = `RTO ${formatDuration(last.recoveryTimeMs)}, RPO ${formatDuration(last.recoveryPointMs)}, ${what} ${found}`;
+  return { verdict: !equal ? 'fail' : unknown ? 'inconclusive' : 'pass', measured, wanted };
 };
 
 export const alertArrived: ProofOf = ({ alerts }) => {

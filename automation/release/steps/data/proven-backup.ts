@@ -1,8 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { DatabaseAccess, ScratchDatabase } from '../../../../infra/platform/databases.ts';
-import { openSnapshot } from '../../../data/comparison/compare.ts';
 import { close, connect, withClient } from '../../../data/connect.ts';
-import { compareRestored } from '../../../data/comparison/restored.ts';
+import { compareRestored, openMoment } from '../../../data/comparison/restored.ts';
 import { backupRestoreGate, type RecoveryLimits, type RestoreFacts } from '../../../gates/data/data.ts';
 import { takeBackup } from './backup.ts';
 import type { ReleaseContext } from '../../context/context.ts';
@@ -30,23 +29,25 @@ export async function proveBackup(
 ): Promise<ScratchDatabase | undefined> {
   const environment = await context.connect();
   const access: DatabaseAccess = await environment.databases.of(live.colour);
-  const [before, after] = await Promise.all([connect(access, 'admin'), connect(access, 'admin')]);
+  const sessions = await Promise.all([connect(access, 'admin'), connect(access, 'admin')]);
   let scratch: ScratchDatabase | undefined;
   try {
-    await openSnapshot(before);
+    const before = await openMoment(sessions[0]);
     const taken = await takeBackup(context, live.colour, live.version);
-    await openSnapshot(after);
     const recoveryPointMs = Date.now() - Date.parse(taken.backup.takenAt);
+    const after = await openMoment(sessions[1]);
     const restore = async (): Promise<RestoreFacts> => {
       const started = performance.now();
       const configuration = await environment.backups.verify(taken.backup);
       scratch = await environment.backups.restore(taken.backup);
       const recoveryTimeMs = Math.round(performance.now() - started);
-      const tables = await withClient(scratch.access, 'admin', (restored) => compareRestored(before, after, restored));
+      const { tables, structure } = await withClient(scratch.access, 'admin', (restored) =>
+        compareRestored(before, after, restored),
+      );
       const { id, bytes } = taken.backup;
-      context.journal.append({ type: 'backup.restored', id, recoveryTimeMs, recoveryPointMs, tables });
+      context.journal.append({ type: 'backup.restored', id, recoveryTimeMs, recoveryPointMs, tables, structure });
       const configurationEqual = isDeepStrictEqual(configuration, JSON.parse(JSON.stringify(taken.configuration)));
-      return { tables, recoveryTimeMs, recoveryPointMs, bytes, configurationEqual };
+      return { tables, structure, recoveryTimeMs, recoveryPointMs, bytes, configurationEqual };
     };
     const [result] = await context.gates([backupRestoreGate({ ...proof, restore, limits: limitsOf(context) })]);
     if (result?.verdict === 'pass') return scratch;
@@ -56,6 +57,6 @@ export async function proveBackup(
     await scratch?.dispose();
     throw error;
   } finally {
-    await Promise.all([close(before), close(after)]);
+    await Promise.all(sessions.map(close));
   }
 }

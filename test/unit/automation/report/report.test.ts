@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { OperationError } from '../../../../infra/lib/errors.ts';
-import type { Event, JournalEntry } from '../../../../automation/journal/events.ts';
+import type { Event, JournalEntry, StructureComparison } from '../../../../automation/journal/events.ts';
 import { riskMeasurement } from '../../../../automation/journal/migration-risks.ts';
 import { buildReport } from '../../../../automation/report/model/build.ts';
 import { renderJson } from '../../../../automation/report/json.ts';
@@ -184,6 +184,19 @@ describe('report of a journal', () => {
     });
     const verdicts = Object.fromEntries(buildReport(empty).checklist.map((line) => [line.id, line.verdict]));
     expect(verdicts).to.include({ downtime: 'inconclusive', transition: 'inconclusive', backup: 'inconclusive' });
+  });
+
+  it('judges what a restored backup has beside its rows', () => {
+    const backupOf = (structure: Partial<StructureComparison>) => {
+      const journal = journalOf('go').map((entry): JournalEntry => {
+        if (entry.type !== 'backup.restored' || entry.structure === undefined) return entry;
+        return { ...entry, structure: { ...entry.structure, ...structure } };
+      });
+      return buildReport(journal).checklist.find(({ id }) => id === 'backup');
+    };
+    expect(backupOf({})?.verdict).to.equal('pass');
+    expect(backupOf({ different: ['sequence s is at 1'] })?.verdict).to.equal('fail');
+    expect(backupOf({ unknown: ['index i is missing'] })?.verdict).to.equal('inconclusive');
   });
 
   it('judges a table that differs, and names it', () => {

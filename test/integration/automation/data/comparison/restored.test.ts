@@ -1,11 +1,10 @@
 import { expect } from 'chai';
 import type pg from 'pg';
-import { openSnapshot } from '../../../../../automation/data/comparison/compare.ts';
 import { close, connect } from '../../../../../automation/data/connect.ts';
 import { copyDatabase } from '../../../../../automation/data/copying/schema.ts';
 import { maskDatabase } from '../../../../../automation/data/masking/mask.ts';
 import { findUnmasked } from '../../../../../automation/data/masking/unmasked.ts';
-import { compareRestored } from '../../../../../automation/data/comparison/restored.ts';
+import { compareRestored, openMoment } from '../../../../../automation/data/comparison/restored.ts';
 import { createRig, schemaV1, value, type Rig } from '../rig.ts';
 
 /** Blue stands for the live database, green for what was restored of it. */
@@ -32,14 +31,14 @@ describe('a copy of a database that goes on changing', () => {
       sessions.push(client);
       return client;
     };
-    const [before, after, copy] = [await session(rig.blue), await session(rig.blue), await session(rig.green)];
-    await openSnapshot(before);
+    const copy = await session(rig.green);
+    const before = await openMoment(await session(rig.blue));
     await rig.run(rig.blue, first);
     await copyDatabase(rig.blue.access, rig.green.access);
     await rig.run(rig.blue, meanwhile);
-    await openSnapshot(after);
+    const after = await openMoment(await session(rig.blue));
     await rig.run(rig.green, afterwards);
-    const tables = await compareRestored(before, after, copy);
+    const { tables } = await compareRestored(before, after, copy);
     return Object.fromEntries(tables.map((table) => [table.table, table]));
   };
 

@@ -6,6 +6,7 @@ import {
   judgeRehearsal,
   judgeRestore,
   judgeSync,
+  type RestoreFacts,
 } from '../../../../../automation/gates/data/data.ts';
 import type { SyncFacts } from '../../../../../automation/data/replication/sync-facts.ts';
 import { worst, type Measurement } from '../../../../../automation/journal/verdict.ts';
@@ -52,7 +53,9 @@ describe('comparing tables', () => {
 });
 
 describe('a restored backup', () => {
-  const good = { tables: [table(3)], recoveryTimeMs: 900, recoveryPointMs: 100, bytes: 5, configurationEqual: true };
+  const structure = { objects: 9, sequences: 2, sequencesLeftOut: 0, different: [], unknown: [] };
+  const figures = { recoveryTimeMs: 900, recoveryPointMs: 100, bytes: 5, configurationEqual: true };
+  const good: RestoreFacts = { tables: [table(3)], structure, ...figures };
   const limits = { timeMs: 1000, pointMs: 200 };
   it('passes in time and equal', () => expect(verdict(judgeRestore(good, limits))).to.equal('pass'));
   for (const [what, change, wanted] of [
@@ -62,13 +65,19 @@ describe('a restored backup', () => {
     ['empty file', { bytes: 0 }, 'fail'],
     ['empty database', { tables: [table(0)] }, 'inconclusive'],
     ['time unknown', { recoveryTimeMs: NaN }, 'inconclusive'],
-  ] as const)
-    it(`${what}: ${wanted}`, () =>
-      expect(
-        verdict(
-          judgeRestore({ ...good, ...change, tables: [...('tables' in change ? change.tables : good.tables)] }, limits),
-        ),
-      ).to.equal(wanted));
+    ['stale sequence', { structure: { ...structure, different: ['sequence s is at 1'] } }, 'fail'],
+    ['object that cannot be judged', { structure: { ...structure, unknown: ['index i is missing'] } }, 'inconclusive'],
+    ['no object', { structure: { ...structure, objects: 0 } }, 'inconclusive'],
+    ['sequences left out', { structure: { ...structure, sequencesLeftOut: 2 } }, 'pass'],
+  ] as [string, Partial<RestoreFacts>, string][])
+    it(`${what}: ${wanted}`, () => expect(verdict(judgeRestore({ ...good, ...change }, limits))).to.equal(wanted));
+
+  it('names what differs, up to a limit, and counts all', () => {
+    const different = Array.from({ length: 50 }, (_, i) => `index public.i${i} is missing`);
+    const measured = judgeRestore({ ...good, structure: { ...structure, different } }, limits).map((m) => m.measured);
+    expect(measured).to.include('9 objects, 2 sequences, 50 differ').and.to.include('index public.i0 is missing');
+    expect(measured.filter((text) => text.endsWith('is missing'))).to.have.length(20);
+  });
 });
 
 describe('a rehearsed migration', () => {
