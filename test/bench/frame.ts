@@ -30,6 +30,8 @@ export interface Contender {
   name: string;
   /** Why it cannot run here, as a program that is not installed. It is then skipped by name. */
   absent?: string | undefined;
+  /** Another way of ours, so no peer. */
+  own?: boolean;
   /** Makes ready for a run. Not measured. */
   before?(): Promise<void>;
   /** One run. Resolves to its figures; the first one is compared, and less is better. */
@@ -102,7 +104,7 @@ export async function measure(benchmark: Benchmark, scale: number, rounds: numbe
         : { contender: name, rounds, medians: total.figures, details: total.details };
     });
     const { name: benchmarkName, title, wanted, limits } = benchmark;
-    const ratio = peers ? ratioOf(outcomes) : undefined;
+    const ratio = peers ? ratioOf(outcomes.filter((_, i) => i === 0 || contenders[i]?.own !== true)) : undefined;
     return {
       ...{ benchmark: benchmarkName, title, at, machine: machine(), scale, about, outcomes },
       ...(wanted === undefined ? {} : { wanted }),

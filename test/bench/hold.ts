@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { withClient } from '../../automation/data/connect.ts';
 import { linkBetween, type Side } from '../../automation/data/link.ts';
 import { followSync, waitForSync } from '../../automation/data/replication/sync.ts';
 import { databaseUrl } from '../../infra/application/database-url.ts';
@@ -119,6 +120,10 @@ export const hold: Benchmark = {
       const rig = await createRig();
       opened.push(rig);
       await rig.fresh(books);
+      // Clusters of tests do not flush, but each of these writes has to.
+      for (const { access } of [rig.blue, rig.green])
+        for (const sql of ['ALTER SYSTEM SET fsync = on', 'SELECT pg_reload_conf()'])
+          await withClient(access, 'admin', (client) => client.query(sql));
       const pairs = Math.max(1, Math.round(pairsPerRound * scale));
       const bed = await entryPoint((colour) => databaseUrl(rig[colour].access, 'app'));
       opened.push(bed);

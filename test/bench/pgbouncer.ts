@@ -60,6 +60,7 @@ server_tls_ca_file = ${ca}
 ignore_startup_parameters = extra_float_digits
 log_connections = 0
 log_disconnections = 0
+log_stats = 0
 `,
     );
   await aim(access);
@@ -67,7 +68,7 @@ log_disconnections = 0
   await copyFile(access.caFile, ca);
   for (const path of [directory, settings, users, ca]) await own(path);
 
-  const [program = '', ...args] = unprivileged([find('pgbouncer') ?? 'pgbouncer', '-q', settings], directory);
+  const [program = '', ...args] = unprivileged([find('pgbouncer') ?? 'pgbouncer', settings], directory);
   const child = spawn(program, args, { ...childEnvironment(), cwd: directory, stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.on('data', (data: Buffer) => (said += data.toString()));

@@ -62,6 +62,7 @@ export const seed: Benchmark = {
           },
           {
             name: 'greenlight: copy of rows, streaming',
+            own: true,
             run: () =>
               timed(async () => {
                 await copySchema(blue.access, green.access);

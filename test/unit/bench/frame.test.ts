@@ -48,7 +48,11 @@ describe('a benchmark', () => {
       run: () => Promise.resolve({ ms: 1 }),
       total: () => ({ figures: { p50 }, details: { steps: { hold: p50 } } }),
     });
-    const prepared = { about: '', contenders: [contender('ours', 2), contender('peer', 6)], dispose: async () => {} };
+    const prepared = {
+      about: '',
+      contenders: [contender('ours', 2), { ...contender('our other way', 1), own: true }, contender('peer', 6)],
+      dispose: async () => {},
+    };
     const limits = { p50: 5 };
     const result = await measure({ name: 'b', title: 'B', limits, prepare: () => Promise.resolve(prepared) }, 1, 2);
     expect(result).to.deep.include({ ratio: 3, limits });
