@@ -10,6 +10,8 @@ export interface Benchmark {
   title: string;
   /** How many times as fast as the best peer it has to be; absent where there is no peer. */
   wanted?: number;
+  /** The most that our figures may be, by name. */
+  limits?: Figures;
   /** Makes what all contenders work on. `scale` 1 is the size that the figure is about. */
   prepare(scale: number): Promise<Prepared>;
 }
@@ -28,12 +30,22 @@ export interface Contender {
   name: string;
   /** Why it cannot run here, as a program that is not installed. It is then skipped by name. */
   absent?: string | undefined;
+  /** Another way of ours, so no peer. */
+  own?: boolean;
   /** Makes ready for a run. Not measured. */
   before?(): Promise<void>;
   /** One run. Resolves to its figures; the first one is compared, and less is better. */
   run(): Promise<Figures>;
   /** Puts back what a run changed. Not measured. */
   after?(): Promise<void>;
+  /** What stands for all rounds in place of the medians, as quantiles do that need every sample. */
+  total?(): Total;
+}
+
+export interface Total {
+  figures: Figures;
+  /** What explains the figures, by name. */
+  details: Record<string, Figures>;
 }
 
 /** Numbers by name and unit: `{ s: 4.2, 'peak MB': 180 }`. */
@@ -44,8 +56,10 @@ export interface Outcome {
   absent?: string | undefined;
   /** Figures of each round. */
   rounds: Figures[];
-  /** Medians over the rounds. */
+  /** Medians over the rounds, or the contender's total. */
   medians: Figures;
+  /** Of its total. */
+  details?: Record<string, Figures>;
 }
 
 export interface Result {
@@ -57,6 +71,7 @@ export interface Result {
   about: string;
   outcomes: Outcome[];
   wanted?: number;
+  limits?: Figures;
   /** Median of the best peer, divided by ours; absent if no peer could run. */
   ratio?: number;
 }
@@ -79,15 +94,21 @@ export async function measure(benchmark: Benchmark, scale: number, rounds: numbe
         console.log(`  round ${round + 1}: ${contender.name}: ${shown(found)}`);
       }
     }
-    const outcomes = contenders.map(({ name, absent }) => {
-      const all = figures.get(name) ?? [];
-      return { contender: name, ...(absent === undefined ? {} : { absent }), rounds: all, medians: medians(all) };
+    const outcomes = contenders.map((contender): Outcome => {
+      const { name, absent } = contender;
+      const rounds = figures.get(name) ?? [];
+      if (absent !== undefined) return { contender: name, absent, rounds, medians: {} };
+      const total = contender.total?.();
+      return total === undefined
+        ? { contender: name, rounds, medians: medians(rounds) }
+        : { contender: name, rounds, medians: total.figures, details: total.details };
     });
-    const { name: benchmarkName, title, wanted } = benchmark;
-    const ratio = peers ? ratioOf(outcomes) : undefined;
+    const { name: benchmarkName, title, wanted, limits } = benchmark;
+    const ratio = peers ? ratioOf(outcomes.filter((_, i) => i === 0 || contenders[i]?.own !== true)) : undefined;
     return {
       ...{ benchmark: benchmarkName, title, at, machine: machine(), scale, about, outcomes },
       ...(wanted === undefined ? {} : { wanted }),
+      ...(limits === undefined ? {} : { limits }),
       ...(ratio === undefined ? {} : { ratio }),
     };
   } finally {
@@ -105,6 +126,12 @@ export async function timed(work: () => Promise<unknown>): Promise<{ s: number }
 export function medians(all: readonly Figures[]): Figures {
   const names = Object.keys(all[0] ?? {});
   return Object.fromEntries(names.map((name) => [name, median(all.map((figures) => figures[name] ?? NaN))]));
+}
+
+/** The value that `share` of all do not exceed (nearest rank): 0.99 of fewer than 100 is the largest. NaN of none. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? NaN;
 }
 
 function median(values: readonly number[]): number {

@@ -4,11 +4,13 @@ import { parseArgs } from 'node:util';
 import { projectRoot } from '../../infra/lib/paths.ts';
 import { comparison, growth } from './comparison.ts';
 import { measure, shown, type Benchmark, type Result } from './frame.ts';
+import { hold } from './hold.ts';
+import { masking } from './masking.ts';
 import { restore } from './restore.ts';
 import { seed } from './seed.ts';
 
 /** `npm run bench`: measures, beside what people use otherwise. No part of CI. BENCHMARKS.md says how to read it. */
-const benchmarks: readonly Benchmark[] = [comparison, growth, restore, seed];
+const benchmarks: readonly Benchmark[] = [comparison, growth, restore, seed, masking, hold];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -36,16 +38,20 @@ for (const benchmark of benchmarks.filter(({ name }) => positionals.length === 0
   console.log(`${table(result)}\n  ${file}\n`);
 }
 
-function table({ about, machine, scale: size, outcomes, ratio, wanted }: Result): string {
+function table({ about, machine, scale: size, outcomes, ratio, wanted, limits }: Result): string {
   const widest = Math.max(...outcomes.map(({ contender }) => contender.length));
-  const lines = outcomes.map(
-    ({ contender, absent, medians, rounds: all }) =>
-      `  ${contender.padEnd(widest)}  ${absent ?? `${shown(medians)}  (median of ${all.length})`}`,
-  );
+  const lines = outcomes.flatMap(({ contender, absent, medians, details, rounds: all }) => {
+    const of = details === undefined ? `median of ${all.length}` : `over ${all.length} rounds`;
+    return [
+      `  ${contender.padEnd(widest)}  ${absent ?? `${shown(medians)}  (${of})`}`,
+      ...Object.entries(details ?? {}).map(([name, figures]) => `    ${name}: ${shown(figures)}`),
+    ];
+  });
   const judged =
     ratio === undefined
       ? []
       : [`  ${ratio.toFixed(2)} times as fast as the best peer${wanted === undefined ? '' : `; wanted: ${wanted}`}`];
+  const most = limits === undefined ? [] : [`  wanted: at most ${shown(limits)}`];
   const place = `  ${about}, scale ${size}; ${machine.cores} cores (load ${machine.load.toFixed(1)} at the end), ${machine.memoryGB} GB, ${machine.postgresql}`;
-  return [...lines, ...judged, place].join('\n');
+  return [...lines, ...judged, ...most, place].join('\n');
 }

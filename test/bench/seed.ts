@@ -7,6 +7,7 @@ import { createRig, schemaV1 } from '../integration/automation/data/rig.ts';
 import { MemoryRouter, Workload } from '../integration/automation/data/traffic.ts';
 import { makeContent } from './content.ts';
 import { timed, type Benchmark } from './frame.ts';
+import { endInitialCopy, initialCopy } from './initial-copy.ts';
 import { absent, as, shell } from './programs.ts';
 
 const patience = { timeoutMs: 3_600_000 };
@@ -60,7 +61,8 @@ export const seed: Benchmark = {
             after: empty,
           },
           {
-            name: 'logical initial copy, streaming',
+            name: 'greenlight: copy of rows, streaming',
+            own: true,
             run: () =>
               timed(async () => {
                 await copySchema(blue.access, green.access);
@@ -68,6 +70,16 @@ export const seed: Benchmark = {
                 await waitForSync(link, patience);
               }),
             after: empty,
+          },
+          {
+            name: 'logical initial copy, streaming',
+            absent: absent('pg_dump', 'psql'),
+            before: bare,
+            run: () => timed(() => initialCopy(blue.access, green.access)),
+            async after() {
+              await endInitialCopy(blue.access, green.access);
+              await empty();
+            },
           },
           {
             name: 'pg_dump into psql',
