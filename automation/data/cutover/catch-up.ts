@@ -24,12 +24,13 @@ type Waiting = Pick<CutoverOptions, 'settings' | 'signal' | 'direction' | 'from'
 
 /**
  * Waits until nobody keeps a table of the live colour locked for longer than writes in flight may take. Throws an OperationError
- * that names who does.
+ * that names who does. A rollback ends sessions, so it waits for prepared transactions alone.
  */
-export async function unobstructed(fence: Fence, { settings, signal, from }: Waiting): Promise<void> {
+export async function unobstructed(fence: Fence, { settings, signal, from, direction }: Waiting): Promise<void> {
   const deadline = performance.now() + holds * settings.holdMs;
   for (;;) {
-    const found = nameBlockers(await fence.inTheWay(settings.drainMs));
+    const open = await fence.inTheWay(settings.drainMs);
+    const found = nameBlockers(direction === 'forward' ? open : open.filter(({ pid }) => pid === undefined));
     if (found === undefined) return;
     signal?.throwIfAborted();
     if (performance.now() > deadline) {

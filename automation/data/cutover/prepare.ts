@@ -86,7 +86,7 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     if (direction === 'forward') reverse = await prepareReverse(from, to, sessions);
     const sequences = await planSequences(sessions.old, sessions.new, to.colour);
     const schema = direction === 'forward' ? { schema: await guardSchema(forward, sessions) } : {};
-    if (direction === 'forward') await unobstructed(fence, options);
+    await unobstructed(fence, options);
     const rest = byHand ? await Rest.open(forward, sessions.old, sessions.new) : undefined;
     if (rest === undefined) await caughtUp(sessions, forward, options);
     else await rest.apply();

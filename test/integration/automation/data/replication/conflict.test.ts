@@ -4,6 +4,7 @@ import { close, connect, rows, withClient } from '../../../../../automation/data
 import { linkBetween } from '../../../../../automation/data/link.ts';
 import { noTries, reviveLink } from '../../../../../automation/data/replication/revive.ts';
 import { startSync, stopSync, syncStatus, waitForSync } from '../../../../../automation/data/replication/sync.ts';
+import { measure } from '../../../../../automation/data/replication/sync-state.ts';
 import { copySchema } from '../../../../../automation/data/copying/schema.ts';
 import { createRig, value, type Rig } from '../rig.ts';
 
@@ -216,7 +217,12 @@ describe('a replication that cannot apply a change says why, in PostgreSQL’s w
       await admin(mended);
       expect((await syncStatus(link())).problem).to.include('can be applied, so the cause has passed');
       expect(await reviveLink(link(), noTries())).to.equal(true);
-      await waitForSync(link(), { timeoutMs: 20_000 });
+      // The schema of green is not what it was, so the replication is not accepted. But it goes on.
+      const streams = () =>
+        withClient(rig.blue.access, 'admin', (source) =>
+          withClient(rig.green.access, 'admin', (target) => measure(link(), source, target)),
+        );
+      while ((await position()) === before || !(await streams()).worker) await sleep(50);
     });
   }
 
