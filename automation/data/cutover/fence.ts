@@ -33,9 +33,10 @@ export class Fence {
     this.#cancels = cancels;
   }
 
-  /** What has kept a table from being locked for longer than `ms`, and would keep the fence waiting. */
+  /** What has kept a table from being locked for longer than `ms`, and would keep the fence waiting. A prepared transaction counts at any age: it does not end by itself. */
   async inTheWay(ms: number): Promise<Blocker[]> {
-    return (await lockHolders(this.#client)).filter((found) => found.ms > ms && !(found.yields && this.#cancels));
+    const lasts = ({ ms: age, pid }: Blocker): boolean => age > ms || pid === undefined;
+    return (await lockHolders(this.#client)).filter((found) => lasts(found) && !(found.yields && this.#cancels));
   }
 
   /** Opens the session and prepares the lock; nothing is locked yet. The server ends a fence that is idle for `lifeMs`. */
