@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { DatabaseAccess, ScratchDatabase } from '../../../../infra/platform/databases.ts';
 import { close, connect, withClient } from '../../../data/connect.ts';
 import { compareRestored, openMoment } from '../../../data/comparison/restored.ts';
-import { backupRestoreGate, type RecoveryLimits, type RestoreFacts } from '../../../gates/data/data.ts';
+import { backupRestoreGate, type RecoveryLimits, type RestoreFacts } from '../../../gates/data/restore.ts';
 import { takeBackup } from './backup.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import type { Placement } from '../../context/release.ts';

@@ -6,7 +6,7 @@ import { findObstacles } from '../../../data/publication/both-ways.ts';
 import { countRelations, tablesOf } from '../../../data/catalog.ts';
 import { withClient } from '../../../data/connect.ts';
 import { checkInvariants } from '../../../data/comparison/invariants.ts';
-import { contractRehearsalGate, migrationRehearsalGate, type RehearsalFacts } from '../../../gates/data/data.ts';
+import { contractRehearsalGate, migrationRehearsalGate, type RehearsalFacts } from '../../../gates/data/rehearsal.ts';
 import { allOf } from '../../../journal/entries.ts';
 import type { JournalEntry } from '../../../journal/events.ts';
 import type { Gate } from '../../../journal/verdict.ts';

@@ -8,7 +8,7 @@ import { withClient } from '../../../../../automation/data/connect.ts';
 import { linkBetween, type Link } from '../../../../../automation/data/link.ts';
 import { copySchema } from '../../../../../automation/data/copying/schema.ts';
 import { followSync, startSync, waitForSync } from '../../../../../automation/data/replication/sync.ts';
-import { judgeComparison } from '../../../../../automation/gates/data/data.ts';
+import { judgeComparison } from '../../../../../automation/gates/data/judging.ts';
 import { worst, type Gate } from '../../../../../automation/journal/verdict.ts';
 import { runGate } from '../../../../../automation/gates/run.ts';
 import { requireFollowing } from '../../../../../automation/release/steps/data/compare-inactive.ts';

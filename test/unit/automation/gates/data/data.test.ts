@@ -1,13 +1,8 @@
 import { expect } from 'chai';
-import {
-  judgeComparison,
-  judgeSchema,
-  judgeInvariants,
-  judgeRehearsal,
-  judgeRestore,
-  judgeSync,
-  type RestoreFacts,
-} from '../../../../../automation/gates/data/data.ts';
+import { judgeSchema, judgeSync } from '../../../../../automation/gates/data/data.ts';
+import { judgeComparison, judgeInvariants } from '../../../../../automation/gates/data/judging.ts';
+import { judgeRehearsal } from '../../../../../automation/gates/data/rehearsal.ts';
+import { judgeRestore, type RestoreFacts } from '../../../../../automation/gates/data/restore.ts';
 import type { SyncFacts } from '../../../../../automation/data/replication/sync-facts.ts';
 import { worst, type Measurement } from '../../../../../automation/journal/verdict.ts';
 
