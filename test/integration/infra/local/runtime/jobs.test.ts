@@ -79,6 +79,8 @@ describe('a local job', () => {
   it('leaves no child behind when it ends by itself', async () => {
     const result = await jobs.run(job(['sh', '-c', 'sleep 100 & echo $!']));
     expect(result.exitCode).to.equal(0);
+    // A signal is on its way when `kill` returns. The child by itself would live for 100 s.
+    for (const until = Date.now() + 20_000; alive(Number(result.tail)) && Date.now() < until;) await sleep(20);
     expect(alive(Number(result.tail))).to.be.false;
   });
 
