@@ -7,7 +7,7 @@ const accounts = 1_000_000;
 /** A statement of a drill has a minute. */
 const batch = 50_000;
 
-/** An account with one answer each, as users leave them, in the live database. */
+/** An account with its preferences and one answer each, as users leave them, in the live database. */
 async function fill({ live, sql }: Hands): Promise<void> {
   for (let from = 1; from <= accounts; from += batch)
     await sql(
@@ -16,6 +16,8 @@ async function fill({ live, sql }: Hands): Promise<void> {
          INSERT INTO public.accounts (email, name, password_hash)
          SELECT 'million-' || i || '@synthetic.invalid', 'Person ' || i, md5(i::text) FROM generate_series(${from}, ${from + batch - 1}) i
          RETURNING id),
+       preferred AS (
+         INSERT INTO public.preferences (account_id) SELECT id FROM made),
        answered AS (
          INSERT INTO public.progress (account_id, lesson_id, best_score, attempts) SELECT id, 'risk', id % 101, 1 FROM made)
        INSERT INTO public.progress_events (account_id, lesson_id, score, key) SELECT id, 'risk', id % 101, 'million-' || id FROM made`,
