@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { OperationError, messageOf } from '../../infra/lib/errors.ts';
 import type { Colour } from '../../infra/model.ts';
 import type { DatabaseAccess } from '../../infra/platform/databases.ts';
-import { nameBlockers, openWriters } from './blockers.ts';
+import { nameBlockers, openWriters, type Blocker } from './blockers.ts';
 import { row, rows, sqlState } from './connect.ts';
 
 /** One direction of replication: a publication and a slot on `from`, and a subscription on `to`, all of the same name. */
@@ -52,18 +52,26 @@ export async function createSlot(client: pg.Client, name: string, timeoutMs: num
     // Nothing to clean up: an incomplete slot is temporary and ends with its statement.
     const timedOut = sqlState(error) === '57014';
     const open = timedOut ? await openWriters(client).catch(() => []) : [];
-    throw new OperationError(
-      `creating the replication slot ${name}`,
-      timedOut
-        ? `a transaction stayed open for longer than ${timeoutMs} ms (${nameBlockers(open) ?? 'it has ended meanwhile'})`
-        : messageOf(error),
-      'end long transactions, a prepared one by COMMIT PREPARED or ROLLBACK PREPARED; then repeat',
-      { cause: error },
-    );
+    throw slotNotCreated(name, error, timedOut ? { ms: timeoutMs, open } : undefined);
   } finally {
     await client.query('RESET statement_timeout').catch(() => undefined);
   }
 }
+
+/** Why a slot was not created. `waited`: how long for open transactions, and those that were open then. */
+export const slotNotCreated = (
+  name: string,
+  error: unknown,
+  waited?: { ms: number; open: Blocker[] },
+): OperationError =>
+  new OperationError(
+    `creating the replication slot ${name}`,
+    waited === undefined
+      ? messageOf(error)
+      : `a transaction stayed open for longer than ${waited.ms} ms (${nameBlockers(waited.open) ?? 'it has ended meanwhile'})`,
+    'end long transactions, a prepared one by COMMIT PREPARED or ROLLBACK PREPARED; then repeat',
+    { cause: error },
+  );
 
 /** Drops a slot and ends the session that streams from it. No-op if the slot does not exist. */
 export async function dropSlot(client: pg.Client, name: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { inColumns } from '../lib/in-columns.ts';
 import type { IncrementLedger } from './clients.ts';
 import type { DrillResult, Figures } from './judge.ts';
 
@@ -29,16 +30,7 @@ const columns = ['drill', 'fault', 'verdict', 'exit', 'caught by', 'after', 'in 
 
 /** All of them, as a table for a terminal. */
 export function table(results: readonly DrillResult[]): string {
-  const rows = [columns, ...results.map(row)];
-  const widths = columns.map((_, i) => Math.max(...rows.map((cells) => cells[i]?.length ?? 0)));
-  return rows
-    .map((cells) =>
-      cells
-        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  return inColumns([columns, ...results.map(row)]);
 }
 
 const row = (result: DrillResult): string[] => [

@@ -1,3 +1,4 @@
+import { inColumns } from '../lib/in-columns.ts';
 import type { Outcome } from './journey.ts';
 
 const columns = ['world', 'copy', 'tables', 'rows', 'cured', 'acknowledged', 'unknown', 'lost', 'doubled'];
@@ -5,16 +6,7 @@ const times = ['hold forward', 'hold back', 'equal', 'seconds', 'whole'];
 
 /** The outcomes, as a table for a terminal. Holds in ms. */
 export function table(outcomes: readonly Outcome[]): string {
-  const lines = [[...columns, ...times], ...outcomes.map(line)];
-  const widths = lines[0]?.map((_, i) => Math.max(...lines.map((cells) => cells[i]?.length ?? 0))) ?? [];
-  return lines
-    .map((cells) =>
-      cells
-        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  return inColumns([[...columns, ...times], ...outcomes.map(line)]);
 }
 
 const line = (of: Outcome): string[] => [

@@ -1,10 +1,9 @@
 import type pg from 'pg';
-import { messageOf, OperationError } from '../../../infra/lib/errors.ts';
 import { sqlIdentifier } from '../../../infra/application/roles.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
-import { nameBlockers, openWriters } from '../blockers.ts';
+import { openWriters } from '../blockers.ts';
 import { close, connect, row, withClient } from '../connect.ts';
-import { dropSlot } from '../link.ts';
+import { dropSlot, slotNotCreated } from '../link.ts';
 
 /** A logical slot, and the rows as of the moment at which it begins. */
 export interface SlotSnapshot {
@@ -40,14 +39,7 @@ export async function createSlotWithSnapshot(
     await close(client);
     signal?.throwIfAborted();
     const open = timeout.aborted ? await withClient(access, 'admin', openWriters).catch(() => []) : [];
-    throw new OperationError(
-      `creating the replication slot ${name}`,
-      timeout.aborted
-        ? `a transaction stayed open for longer than ${timeoutMs} ms (${nameBlockers(open) ?? 'it has ended meanwhile'})`
-        : messageOf(error),
-      'end long transactions, a prepared one by COMMIT PREPARED or ROLLBACK PREPARED; then repeat',
-      { cause: error },
-    );
+    throw slotNotCreated(name, error, timeout.aborted ? { ms: timeoutMs, open } : undefined);
   } finally {
     ends.removeEventListener('abort', stop);
   }

@@ -1,25 +1,11 @@
 import type pg from 'pg';
 import { rows } from '../connect.ts';
+import { useTextForms } from '../text-forms.ts';
 import { splitColumn, type DatabaseObject } from './compare.ts';
 import { databaseQueries } from './database.ts';
 import { relationQueries } from './relations.ts';
 import { rightsQueries } from './rights.ts';
 import { routineQueries } from './routines.ts';
-
-/** Settings that decide how PostgreSQL writes an expression or a name. With this search path every name has its schema. */
-const canonical = {
-  search_path: 'pg_catalog',
-  timezone: 'UTC',
-  datestyle: 'ISO, YMD',
-  intervalstyle: 'postgres',
-  extra_float_digits: '1',
-  bytea_output: 'hex',
-  quote_all_identifiers: 'off',
-  lc_monetary: 'C',
-};
-const settings = Object.entries(canonical)
-  .map(([name, value]) => `SET LOCAL ${name} = '${value}';`)
-  .join(' ');
 
 const queries = [...relationQueries, ...routineQueries, ...rightsQueries, ...databaseQueries];
 
@@ -28,8 +14,9 @@ const queries = [...relationQueries, ...routineQueries, ...rightsQueries, ...dat
  * its own, so the session must have none. Session as admin: others do not see all of it.
  */
 export async function readObjects(client: pg.Client): Promise<DatabaseObject[]> {
-  await client.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${settings}`);
+  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   try {
+    await useTextForms(client);
     const found: DatabaseObject[] = [];
     for (const sql of queries) for (const object of await rows<DatabaseObject>(client, sql)) found.push(object);
     return [...found, ...columnOrders(found)];
