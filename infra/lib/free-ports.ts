@@ -5,9 +5,9 @@ import { OperationError } from './errors.ts';
 
 /**
  * Range of ports for servers that live no longer than one command. The end is exclusive; environments use the ports
- * from there on.
+ * from there on. The range begins after 10080, which `fetch` and browsers refuse (Fetch Standard, "bad port").
  */
-const temporaryPortsFrom = 10_000;
+export const temporaryPortsFrom = 10_081;
 export const temporaryPortsEnd = 18_000;
 
 /** Connect timeout on loopback, ms. */

@@ -7,7 +7,7 @@ import { linkBetween } from '../../../../../automation/data/link.ts';
 import { value } from '../rig.ts';
 import { CutoverScene } from './scene.ts';
 
-/** Rows of a transaction that is under way when the cutover begins. `npm run faults` takes two million. */
+/** Rows of a transaction that is under way when the cutover begins. Two million take minutes: GREENLIGHT_FAULTS=all. */
 const rows = process.env['GREENLIGHT_FAULTS'] === 'all' ? 2_000_000 : 100_000;
 
 describe('a cutover while much is written', () => {
@@ -31,9 +31,9 @@ describe('a cutover while much is written', () => {
         const count = `SELECT (SELECT count(*) FROM accounts WHERE email LIKE 'bulk%') + (SELECT count(*) FROM settings WHERE name = 'large')`;
         if (ended instanceof CutoverAborted) {
           console.log('    %s', ended.found);
-          // One that began just before the hold is found in the hold only.
+          // One that began just before the hold is found in the hold only, and one that ended in it by what is left to apply.
           expect(ended).to.include({ undone: true });
-          expect(ended.step).to.be.oneOf(['prepare', 'fence']);
+          expect(ended.step).to.be.oneOf(['prepare', 'fence', 'replay']);
           expect(ended.found).to.match(/bytes of log are not applied|idle in transaction|active/);
           if (ended.step === 'prepare') expect(scene.router.holds).to.equal(0);
         } else {
