@@ -2,7 +2,7 @@
 // Run by the `pre` scripts of package.json: `node automation/toolchain/setup.mjs <profile> [--again]`.
 // Uses Node built-ins only and runs on Node 20. Takes milliseconds if everything is installed.
 import { createHash } from 'node:crypto';
-import { accessSync, constants, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { endOnSignals } from './command.mjs';
 import { installDebian } from './debian.mjs';
@@ -27,18 +27,12 @@ const offline = process.env['GREENLIGHT_OFFLINE'] === '1';
 const progress = createProgress();
 const { say } = progress;
 
-/** Hash of the files below. If it changes, the tools are inspected again. */
+/** Hash of the whole toolchain. If it changes, the tools are inspected again. */
 function stampKey() {
   const hash = createHash('sha256');
-  for (const name of [
-    'tools.json',
-    'install.mjs',
-    'inspect.mjs',
-    'python.mjs',
-    'wapiti-constraints.txt',
-    'moto-constraints.txt',
-  ]) {
-    hash.update(readFileSync(new URL(name, import.meta.url)));
+  const folder = new URL('.', import.meta.url);
+  for (const name of readdirSync(folder).toSorted()) {
+    if (/\.(mjs|json|txt)$/.test(name)) hash.update(readFileSync(new URL(name, folder)));
   }
   return hash.digest('hex');
 }
