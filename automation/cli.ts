@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { setAside } from '../infra/lib/child-environment.ts';
+import { useLittleMemory } from '../infra/lib/memory.ts';
 import type { CompareOptions } from './commands/compare.ts';
 import { printError } from './ui/error.ts';
 import { comparisonCodes, exitCodes } from './ui/exit-codes.ts';
@@ -88,6 +89,7 @@ program
 setAside('PG');
 // With this variable Node.js would not verify certificates.
 setAside('NODE_TLS_REJECT_UNAUTHORIZED');
+useLittleMemory();
 
 const [name, ...args] = process.argv.slice(2);
 try {

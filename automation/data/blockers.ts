@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import pg from 'pg';
 import { applicationName, rows } from './connect.ts';
 import { ownSchemas } from './catalog.ts';
 
@@ -11,6 +11,8 @@ export interface Blocker {
   text: string;
   /** Age of its transaction, ms. */
   ms: number;
+  /** How a person ends it. */
+  cure: string;
   /** Absent for a prepared transaction. */
   pid?: number;
   /** Whether it is an autovacuum that PostgreSQL cancels for a session that waits for its lock. */
@@ -41,6 +43,9 @@ interface Found {
   pid: number | null;
   name: string | null;
   application: string | null;
+  /** Where it is; null: in none, as a part of the server may be. */
+  database: string | null;
+  elsewhere: boolean;
   does: string;
   ms: number;
   mode: string | null;
@@ -50,13 +55,13 @@ interface Found {
 /** SQL: sessions and prepared transactions with their locks, the oldest first. The conditions are about `a` and `p`. */
 const foundSql = (session: string, prepared: string): string => `
   WITH locks AS (${locksSql})
-  SELECT a.pid, a.usename AS name, nullif(a.application_name, '') AS application,
+  SELECT a.pid, a.usename AS name, nullif(a.application_name, '') AS application, a.datname AS database, a.datname <> current_database() AS elsewhere,
     CASE WHEN a.backend_type = 'client backend' THEN coalesce(a.state, 'active') || CASE WHEN a.wait_event_type = 'Lock' THEN ', waiting for a lock' ELSE '' END
       WHEN a.query LIKE '%(to prevent wraparound)' THEN 'autovacuum (to prevent wraparound)' ELSE a.backend_type END AS does,
     extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.query_start, a.backend_start))::float8 * 1000 AS ms, l.mode, l.relation
   FROM pg_stat_activity a LEFT JOIN locks l ON l.pid = a.pid WHERE a.pid <> pg_backend_pid() AND (${session})
   UNION ALL
-  SELECT NULL, p.owner, p.gid, 'prepared transaction', extract(epoch FROM clock_timestamp() - p.prepared)::float8 * 1000, l.mode, l.relation
+  SELECT NULL, p.owner, p.gid, p.database, p.database <> current_database(), 'prepared transaction', extract(epoch FROM clock_timestamp() - p.prepared)::float8 * 1000, l.mode, l.relation
   FROM pg_prepared_xacts p LEFT JOIN pg_locks t ON t.locktype = 'transactionid' AND t.transactionid = p.transaction AND t.pid IS NULL
     LEFT JOIN locks l ON l.pid IS NULL AND l.vxid = t.virtualtransaction WHERE ${prepared}
   ORDER BY ms DESC`;
@@ -64,6 +69,7 @@ const foundSql = (session: string, prepared: string): string => `
 const blockers = async (client: pg.Client, session: string, prepared: string, values?: unknown[]): Promise<Blocker[]> =>
   (await rows<Found>(client, foundSql(session, prepared), values)).map((found) => ({
     text: describe(found),
+    cure: cureOf(found),
     ms: found.ms,
     yields: found.does === autovacuum,
     ...(found.pid === null ? {} : { pid: found.pid }),
@@ -73,9 +79,17 @@ const blockers = async (client: pg.Client, session: string, prepared: string, va
 export const lockHolders = (client: pg.Client): Promise<Blocker[]> =>
   blockers(client, 'l.mode IS NOT NULL', `l.mode IS NOT NULL AND p.database = current_database()`);
 
-/** Transactions of the whole cluster that have written: a replication slot begins after all of them. */
-export const openWriters = (client: pg.Client): Promise<Blocker[]> =>
-  blockers(client, 'a.backend_xid IS NOT NULL', 'true');
+/**
+ * Transactions of the whole cluster that have written: a replication slot begins after all of them. Of sessions those that are
+ * older than `seconds`; a prepared transaction counts at any age, as it does not end by itself.
+ */
+export const openWriters = (client: pg.Client, seconds = 0): Promise<Blocker[]> =>
+  blockers(
+    client,
+    'a.backend_xid IS NOT NULL AND clock_timestamp() - a.xact_start >= make_interval(secs => $1)',
+    'true',
+    [seconds],
+  );
 
 /** Sessions that keep the subscription's workers waiting. */
 export const blockingSubscription = (client: pg.Client, subscription: string): Promise<Blocker[]> => {
@@ -92,13 +106,19 @@ export const busySessions = (client: pg.Client): Promise<Blocker[]> =>
     'p.database = current_database()',
   );
 
-function describe({ pid, name, application, does, ms, mode, relation }: Found): string {
+function describe({ pid, name, application, database, elsewhere, does, ms, mode, relation }: Found): string {
   const age = ms < 10_000 ? `${Math.round(ms)} ms` : `${Math.round(ms / 1000)} s`;
   const lock = mode === null ? '' : `, ${mode} on ${relation}`;
-  if (pid === null) return `prepared transaction "${application}" of ${name} for ${age}${lock}`;
+  const where = elsewhere ? ` in database ${database}` : '';
+  if (pid === null) return `prepared transaction "${application}" of ${name}${where} for ${age}${lock}`;
   const who = name === null ? '' : ` of ${name}${application === null ? '' : ` (${application})`}`;
-  return `process ${pid}${who}, ${does} for ${age}${lock}`;
+  return `process ${pid}${who}${where}, ${does} for ${age}${lock}`;
 }
+
+const cureOf = ({ pid, application, database }: Found): string =>
+  pid === null
+    ? `in database ${database}: COMMIT PREPARED or ROLLBACK PREPARED ${pg.escapeLiteral(application ?? '')}`
+    : `wait for it, or end it: SELECT pg_terminate_backend(${pid})`;
 
 /** The first of them, for a message; undefined if there are none. */
 export function nameBlockers(found: Blocker[]): string | undefined {

@@ -8,9 +8,8 @@ export interface ColourTraffic {
   /** Reads routed by the split. Excludes reads of a client that has just written: they go to the live colour. */
   splitReads: number;
   /**
-   * Latency of each request at the balancer, ms, unsorted. A platform that knows only quantiles returns values
-   * distributed according to them: one per request, or a few thousand that represent `timed` requests. Statistical
-   * tests are then less sensitive.
+   * Latency of each request at the balancer, ms, unsorted. Of many requests there are a few thousand values that represent `timed` of
+   * them, and so of a platform that knows only quantiles. Statistical tests are then less sensitive.
    */
   latenciesMs: number[];
   /** Number of requests with a known latency, if `latenciesMs` has fewer values. */

@@ -3,6 +3,7 @@ import { other } from '../../infra/model.ts';
 import { passes } from '../../automation/journal/verdict.ts';
 import type { ReportModel } from '../../automation/report/model/model.ts';
 import type { IncrementLedger } from './clients.ts';
+import { mostBetween, type Sample } from './memory.ts';
 import type { Check, Scenario } from './scenario.ts';
 import type { World } from './world.ts';
 
@@ -35,6 +36,8 @@ export interface DrillResult {
 export interface Figures {
   /** Each stage that ran, and the whole of what was undone. */
   stageSeconds: Record<string, number>;
+  /** Most memory of the program in each of them, MB; a stage is missing where nothing was recorded. */
+  stageMegabytes: Record<string, number>;
   /** Most memory of the program itself; null: not known. */
   peakMegabytes: number | null;
   /** Rows of the largest comparison. */
@@ -50,6 +53,8 @@ export interface Outcome {
   checks: Check[];
   ledger?: IncrementLedger;
   seconds: number;
+  /** Memory of the release's program; absent where it was not recorded. */
+  memory?: readonly Sample[];
 }
 
 /** Compares what came of a drill with what has to come of it: the report's word, and the world's. */
@@ -91,16 +96,28 @@ export function judge(scenario: Scenario, outcome: Outcome): DrillResult {
   };
 }
 
-function figuresOf({ report }: Outcome): Figures {
-  const ran = report.stages.flatMap(({ id, ms }) => (ms === null ? [] : [[id, ms] as const]));
+function figuresOf({ report, memory = [] }: Outcome): Figures {
+  const ran = report.stages.flatMap(({ id, startedAt, ms }) => {
+    const from = Date.parse(startedAt ?? '');
+    return ms === null ? [] : [{ id, ms, from, to: from + ms }];
+  });
   const undoing = report.stages.flatMap(({ undone }) => undone.map(({ ms }) => ms));
-  const seconds = (ms: number): number => Math.round(ms / 100) / 10;
+  const undo = {
+    id: 'undo',
+    ms: undoing.reduce((sum, ms) => sum + ms, 0),
+    from: Math.max(...ran.map(({ to }) => to)),
+    to: Infinity,
+  };
+  const parts = [...ran, undo];
   const rows = report.data.comparisons.map(({ tables }) => tables.reduce((sum, { rows: { left } }) => sum + left, 0));
   return {
-    stageSeconds: {
-      ...Object.fromEntries(ran.map(([id, ms]) => [id, seconds(ms)])),
-      undo: seconds(undoing.reduce((sum, ms) => sum + ms, 0)),
-    },
+    stageSeconds: Object.fromEntries(parts.map(({ id, ms }) => [id, Math.round(ms / 100) / 10])),
+    stageMegabytes: Object.fromEntries(
+      parts.flatMap(({ id, from, to }) => {
+        const most = mostBetween(memory, from, to);
+        return most === undefined ? [] : [[id, most]];
+      }),
+    ),
     peakMegabytes: report.peakMemoryMb,
     rowsCompared: Math.max(0, ...rows),
   };

@@ -10,6 +10,7 @@ import { startCli, type Command } from './cli.ts';
 import { startClients, type Clients } from './clients.ts';
 import { handsOf, type Hands } from './hands.ts';
 import { judge, type DrillResult } from './judge.ts';
+import { watchMemory } from './memory.ts';
 import { judgeRefusal } from './refusal.ts';
 import type { Check, Scenario } from './scenario.ts';
 import { liveVersion, look, withProduction } from './world.ts';
@@ -77,6 +78,7 @@ async function inProduction(
     fault.at = restore === undefined ? undefined : Date.now();
     const { minutes } = scenario;
     release = startCli(['release', '--version', version], { env, log, signal, minutes });
+    const memory = watchMemory(release.pid, release.exit);
     if (!refuses && movesTraffic(scenario)) clients = clientsFrom('prepare', production, known, release);
     const acted = actDuring(scenario, hands, known, release, fault).catch((error: Error): Check[] => [
       { what: 'what the drill does succeeds', ok: false, found: error.message },
@@ -107,7 +109,7 @@ async function inProduction(
     for (const file of ['report.html', 'report.json', 'junit.xml', 'journal.jsonl'])
       if (existsSync(join(mine.directory, file))) cpSync(join(mine.directory, file), join(directory, file));
     const report = JSON.parse(readFileSync(join(mine.directory, 'report.json'), 'utf8')) as ReportModel;
-    return judge(scenario, { ...outcome, report, seconds });
+    return judge(scenario, { ...outcome, report, seconds, memory });
   } finally {
     await restore?.();
     await (await clients.catch(() => undefined))?.stop();

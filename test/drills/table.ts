@@ -16,8 +16,11 @@ export const line = (result: DrillResult): string[] => {
 /** What is printed only where it is large: thousands of rows cost nothing that anybody would look for. */
 const manyRows = 100_000;
 
-function cost({ stageSeconds, peakMegabytes, rowsCompared }: Figures): string {
-  const stages = Object.entries(stageSeconds).map(([stage, seconds]) => `${stage} ${seconds} s`);
+function cost({ stageSeconds, stageMegabytes, peakMegabytes, rowsCompared }: Figures): string {
+  const stages = Object.entries(stageSeconds).map(([stage, seconds]) => {
+    const megabytes = stageMegabytes[stage];
+    return `${stage} ${seconds} s${megabytes === undefined ? '' : ` ${megabytes} MB`}`;
+  });
   return `${rowsCompared} rows compared; memory of the program ${peakMegabytes ?? 'unknown'} MB at most; ${stages.join(', ')}`;
 }
 

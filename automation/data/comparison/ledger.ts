@@ -1,6 +1,7 @@
+import type pg from 'pg';
 import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
-import { withClient } from '../connect.ts';
+import { close, connect } from '../connect.ts';
 
 /** Number of keys in one query. */
 const batch = 5_000;
@@ -15,16 +16,20 @@ export interface LedgerCheck {
 /**
  * Looks for acknowledged writes in the database. `sql` gets keys as `$1` (text[]) and returns `(key text, copies int)` for
  * those that it finds. Check writes with an unknown outcome in a call of their own: for those, only `duplicated` is a fault.
- * A key that occurs twice in `keys` is checked once.
+ * Of any number of keys only those of one query are kept.
  */
-export async function checkLedger(access: DatabaseAccess, sql: string, keys: readonly string[]): Promise<LedgerCheck> {
-  const wanted = [...new Set(keys)];
+export async function checkLedger(
+  access: DatabaseAccess,
+  sql: string,
+  keys: Iterable<string> | AsyncIterable<string>,
+): Promise<LedgerCheck> {
+  const check: LedgerCheck = { lost: [], duplicated: [] };
   // A query may also return one row per copy: the numbers of one key are added up.
-  const copies = await lookUp(access, keyQuery(sql), wanted);
-  return {
-    lost: wanted.filter((key) => (copies.get(key) ?? 0) === 0),
-    duplicated: wanted.filter((key) => (copies.get(key) ?? 0) > 1),
-  };
+  await lookUp(access, keyQuery(sql), keys, (key, copies) => {
+    if (copies === 0) check.lost.push(key);
+    if (copies > 1) check.duplicated.push(key);
+  });
+  return check;
 }
 
 /** What the clients know about one counter. */
@@ -55,13 +60,12 @@ export async function checkCounters(
   sql: string,
   counters: Readonly<Record<string, CounterLedger>>,
 ): Promise<CounterCheck> {
-  const values = await lookUp(access, counterQuery(sql), Object.keys(counters));
   const check = { lost: 0, doubled: 0 };
-  for (const [name, { from, sent, acknowledged, unknown }] of Object.entries(counters)) {
-    const value = values.get(name) ?? 0;
+  await lookUp(access, counterQuery(sql), Object.keys(counters), (name, value) => {
+    const { from, sent, acknowledged, unknown } = counters[name] as CounterLedger;
     check.lost += Math.max(0, from + acknowledged - value);
     check.doubled += Math.max(0, value - from - Math.max(sent, acknowledged + unknown));
-  }
+  });
   return check;
 }
 
@@ -86,19 +90,38 @@ const counterQuery = (sql: string): Query => ({
   todo: 'data.ledger.counters must return (counter text, value bigint) for the names in $1',
 });
 
-/** The sum of the numbers of each name. Read-only. */
-async function lookUp(access: DatabaseAccess, query: Query, wanted: string[]): Promise<Map<string, number>> {
-  const found = new Map<string, number>();
-  if (wanted.length === 0) return found;
-  await withClient(access, 'owner', async (client) => {
-    await client.query('BEGIN READ ONLY');
-    for (let at = 0; at < wanted.length; at += batch) {
-      for (const [name, number] of await ask(client, query, wanted.slice(at, at + batch)))
-        found.set(name, (found.get(name) ?? 0) + number);
+/** Calls `see` with each name and the sum of its numbers, 0 for a name that is not found. Read-only. */
+async function lookUp(
+  access: DatabaseAccess,
+  query: Query,
+  names: Iterable<string> | AsyncIterable<string>,
+  see: (name: string, sum: number) => void,
+): Promise<void> {
+  let client: pg.Client | undefined;
+  try {
+    for await (const wanted of batches(names)) {
+      client ??= await connect(access, 'owner');
+      await client.query('BEGIN READ ONLY');
+      const sums = new Map(wanted.map((name) => [name, 0]));
+      for (const [name, number] of await ask(client, query, wanted)) sums.set(name, (sums.get(name) ?? 0) + number);
+      await client.query('ROLLBACK');
+      for (const name of wanted) see(name, sums.get(name) ?? 0);
     }
-    await client.query('ROLLBACK');
-  });
-  return found;
+  } finally {
+    await close(client);
+  }
+}
+
+/** Different names, as many as one query takes. */
+async function* batches(names: Iterable<string> | AsyncIterable<string>): AsyncGenerator<string[]> {
+  let wanted = new Set<string>();
+  for await (const name of names) {
+    wanted.add(name);
+    if (wanted.size < batch) continue;
+    yield [...wanted];
+    wanted = new Set();
+  }
+  if (wanted.size > 0) yield [...wanted];
 }
 
 async function ask(

@@ -134,16 +134,10 @@ export async function removeLink({ name }: Link, source: pg.Client, target: pg.C
 
 /**
  * Drops a subscription without touching the publisher. Waits until its worker has ended, so that nothing is applied
- * afterwards. No-op if the subscription does not exist. Returns a LIKE pattern for the names of the slots that its initial
- * copies may have left on the publisher.
+ * afterwards. No-op if the subscription does not exist.
  */
-export async function dropSubscription(client: pg.Client, name: string): Promise<string | undefined> {
-  const [found] = await rows<{ oid: number; system: string }>(
-    client,
-    'SELECT s.oid, c.system_identifier::text AS system FROM pg_subscription s, pg_control_system() c WHERE subname = $1',
-    [name],
-  );
-  if (found === undefined) return undefined;
+export async function dropSubscription(client: pg.Client, name: string): Promise<void> {
+  if ((await rows(client, 'SELECT FROM pg_subscription WHERE subname = $1', [name])).length === 0) return;
   const quoted = sqlIdentifier(name);
   await client.query(`ALTER SUBSCRIPTION ${quoted} DISABLE`);
   await client.query(`ALTER SUBSCRIPTION ${quoted} SET (slot_name = NONE)`);
@@ -160,7 +154,6 @@ export async function dropSubscription(client: pg.Client, name: string): Promise
     await sleep(pollMs);
   }
   await client.query(`DROP SUBSCRIPTION ${quoted}`);
-  return `pg_${found.oid}_sync_%_${found.system}`;
 }
 
 /**

@@ -1,36 +1,26 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { hasCode, OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import { revokeWrites, sqlIdentifier } from '../../../infra/application/roles.ts';
 import type { CloneOptions } from '../../../infra/platform/databases.ts';
-import { close, connect, row, rows, serverVersion, withClient } from '../connect.ts';
+import { serverVersion, withClient } from '../connect.ts';
 import { identitiesOf } from '../publication/identity.ts';
 import { createSlot, dropSlot, forwardNote, linkBetween, type Link, type Side } from '../link.ts';
 import { requirePreconditions, type Finding } from '../publication/preconditions.ts';
 import { readObjects } from '../objects/read.ts';
 import { allTables, createPublication } from '../publication/publication.ts';
-import { refreshMaterialisedViews } from '../schema.ts';
 import { beginAt, createSubscription, dropSubscription, enableSubscription } from './subscription.ts';
 import { isRecorded, recordCopied, recordExpanded } from './schema-record.ts';
-import { describeDrift, endangering, SchemaWatch } from './schema-drift.ts';
 import { createSlotWithSnapshot } from '../copying/snapshot.ts';
 import { copyRows, type CopyRows } from '../copying/rows.ts';
 import { quietEventTriggers, quietTriggers } from './triggers.ts';
-import { noTries, revive } from './revive.ts';
-import { measure, replayed, type SyncStatus } from './sync-state.ts';
 
 export { syncStatus, type SyncStatus } from './sync-state.ts';
+export { waitForSync, type WaitForSync } from './wait-for-sync.ts';
 
 /** How long creating the slot may wait for open transactions, ms. */
 const slotMs = 30_000;
 /** The same after a physical copy, which would have to be made again. */
 const slotAfterCopyMs = 300_000;
-/** PostgreSQL restarts a worker within 5 s (wal_retrieve_retry_interval). One that is absent for longer cannot run, ms. */
-const workerMs = 15_000;
-const pollMs = 200;
-/** Between two looks at the schemas, ms. */
-const schemaMs = 1_000;
-
 interface StartSync {
   /** Aborts between two steps. */
   signal?: AbortSignal | undefined;
@@ -166,60 +156,6 @@ async function starting(
   }
 }
 
-export interface WaitForSync {
-  /** Timeout of the initial copy and the catch-up together, ms. */
-  timeoutMs: number;
-  onProgress?: (status: SyncStatus) => void;
-  signal?: AbortSignal;
-}
-
-/**
- * Waits until every table is copied and everything written until then is applied, then fills the materialised views.
- * Rejects with an OperationError at the timeout, or as soon as the replication cannot succeed.
- */
-export async function waitForSync(link: Link, options: WaitForSync): Promise<SyncStatus> {
-  const [source, target] = await Promise.all([connect(link.from.access, 'admin'), connect(link.to.access, 'admin')]);
-  const deadline = Date.now() + options.timeoutMs;
-  let wanted: string | undefined;
-  let workerSeen = Date.now();
-  const tries = noTries();
-  const schema = new SchemaWatch();
-  let schemaSeen = 0;
-  try {
-    for (;;) {
-      options.signal?.throwIfAborted();
-      if (Date.now() - schemaSeen > schemaMs) {
-        const drifts = endangering(await schema.look(link, source, target), link);
-        if (drifts.length > 0) throw broken(link, describeDrift(drifts));
-        schemaSeen = Date.now();
-      }
-      const { worker, ...status } = await measure(link, source, target);
-      options.onProgress?.(status);
-      if (worker) workerSeen = Date.now();
-      if (status.state === 'broken' && !(await revive(link, source, target, tries)))
-        throw broken(link, status.problem ?? '');
-      if (Date.now() - workerSeen > workerMs) throw broken(link, 'no worker has been applying changes for 15 s');
-      if (status.state === 'streaming') {
-        wanted ??= (await row<{ lsn: string }>(source, 'SELECT pg_current_wal_flush_lsn()::text AS lsn')).lsn;
-        if (await replayed(source, link.name, wanted)) {
-          await refreshMaterialisedViews(target);
-          return status;
-        }
-      }
-      if (Date.now() > deadline) {
-        throw new OperationError(
-          `waiting for the data to reach ${link.to.colour}`,
-          `after ${options.timeoutMs} ms ${status.tablesReady} of ${status.tables} tables are copied and ${status.lagBytes} bytes are behind`,
-          'repeat at a time with fewer writes, or allow more time',
-        );
-      }
-      await sleep(pollMs, undefined, options.signal === undefined ? {} : { signal: options.signal });
-    }
-  } finally {
-    await Promise.all([close(source), close(target)]);
-  }
-}
-
 /**
  * As `stopSync`, but drops the publication first. A publication can make UPDATE and DELETE fail, so the application on the
  * publishing side can write again at once, however slow the rest is.
@@ -237,11 +173,8 @@ export async function withdrawSync(link: Link): Promise<void> {
  */
 export async function stopSync(link: Link): Promise<{ unreachable: string[] }> {
   const unreachable: string[] = [];
-  let copySlots: string | undefined = String.raw`pg\_%\_sync\_%`;
   try {
-    await withClient(link.to.access, 'admin', async (target) => {
-      copySlots = await dropSubscription(target, link.name);
-    });
+    await withClient(link.to.access, 'admin', (target) => dropSubscription(target, link.name));
   } catch (error) {
     if (!hasCode(error, 'unreachable')) throw error;
     unreachable.push(link.to.colour);
@@ -249,7 +182,6 @@ export async function stopSync(link: Link): Promise<{ unreachable: string[] }> {
   try {
     await withClient(link.from.access, 'admin', async (source) => {
       await dropSlot(source, link.name);
-      for (const { name } of await leftByCopies(source, copySlots)) await dropSlot(source, name);
       await source.query(`DROP PUBLICATION IF EXISTS ${sqlIdentifier(link.name)}`);
     });
   } catch (error) {
@@ -258,17 +190,3 @@ export async function stopSync(link: Link): Promise<{ unreachable: string[] }> {
   }
   return { unreachable };
 }
-
-const leftByCopies = (source: pg.Client, pattern: string | undefined): Promise<{ name: string }[]> =>
-  rows(
-    source,
-    'SELECT slot_name AS name FROM pg_replication_slots WHERE slot_name LIKE $1 AND NOT active AND database = current_database()',
-    [pattern ?? ''],
-  );
-
-const broken = (link: Link, problem: string): OperationError =>
-  new OperationError(
-    `replicating from ${link.from.colour} to ${link.to.colour}`,
-    problem,
-    `put that right and start the release again: ${link.to.colour} is then copied afresh; ${link.from.colour} serves on as before`,
-  );

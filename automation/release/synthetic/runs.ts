@@ -24,9 +24,9 @@ export interface SyntheticRuns {
   failures: string[];
   /** Of the runs that this program began and ended: what was asked of k6, its set-up left out, and what it did. */
   load: { asked: LoadDone; done: LoadDone };
-  /** Keys of writes that the application acknowledged, and of those whose end nobody knows. */
-  acknowledged: string[];
-  unknown: string[];
+  /** Writes that the application acknowledged, and those whose end nobody knows. `keysOf` has their keys. */
+  acknowledged: number;
+  unknown: number;
   /** By name, the counters that those writes incremented. */
   counters: Record<string, CounterLedger>;
 }
@@ -74,8 +74,8 @@ export async function readRuns(evidence: string): Promise<SyntheticRuns> {
     perSecond: 0,
     failures: [],
     load: { asked: { seconds: 0, requests: 0 }, done: { seconds: 0, requests: 0 } },
-    acknowledged: [],
-    unknown: [],
+    acknowledged: 0,
+    unknown: 0,
     counters: {},
   };
   let seconds = 0;
@@ -84,7 +84,7 @@ export async function readRuns(evidence: string): Promise<SyntheticRuns> {
     runs.count = run;
     const logged: Logged = { writes: 0, failed: 0 };
     if (existsSync(consoleFile)) {
-      for await (const line of createInterface({ input: createReadStream(consoleFile) })) readLine(line, runs, logged);
+      for await (const entry of entriesIn(consoleFile)) readEntry(entry, runs, logged);
     }
     try {
       const { greenlight, state } = JSON.parse(await readFile(summaryFile, 'utf8')) as Summary;
@@ -123,7 +123,7 @@ function addLoad({ asked, done }: SyntheticRuns['load'], run: AskedRun | undefin
   done.requests += did.requests;
 }
 
-function count(entry: Record<string, unknown>, name: string, counters: Record<string, CounterLedger>): void {
+function count(entry: Entry, name: string, counters: Record<string, CounterLedger>): void {
   const { ledger, from = 0 } = entry;
   const counter = (counters[name] ??= { from: Number(from), sent: 0, acknowledged: 0, unknown: 0 });
   if (ledger === 'sent') counter.sent += 1;
@@ -142,18 +142,34 @@ interface Logged {
   failed: number;
 }
 
-function readLine(line: string, runs: SyntheticRuns, logged: Logged): void {
-  let entry: Record<string, unknown>;
-  try {
-    entry = JSON.parse(line) as Record<string, unknown>;
-  } catch {
-    return; // Something else that the script logged, or a line cut off.
+/** Keys of the writes in the ledgers of all runs: of those that the application acknowledged, or whose end nobody knows. */
+export async function* keysOf(evidence: string, ledger: 'ack' | 'unknown'): AsyncGenerator<string> {
+  for (let run = 1; existsSync(runDirectory(evidence, run)); run += 1) {
+    const { consoleFile } = runFiles(runDirectory(evidence, run));
+    if (!existsSync(consoleFile)) continue;
+    for await (const entry of entriesIn(consoleFile)) if (entry['ledger'] === ledger) yield String(entry['key']);
   }
+}
+
+/** What the script logged. Left out: what is no entry, and a line cut off. */
+async function* entriesIn(file: string): AsyncGenerator<Entry> {
+  for await (const line of createInterface({ input: createReadStream(file) })) {
+    try {
+      yield JSON.parse(line) as Entry;
+    } catch {
+      continue;
+    }
+  }
+}
+
+type Entry = Record<string, unknown>;
+
+function readEntry(entry: Entry, runs: SyntheticRuns, logged: Logged): void {
   if (typeof entry['counter'] === 'string') count(entry, entry['counter'], runs.counters);
   if (entry['ledger'] === 'ack') {
     logged.writes += 1;
-    runs.acknowledged.push(String(entry['key']));
-  } else if (entry['ledger'] === 'unknown') runs.unknown.push(String(entry['key']));
+    runs.acknowledged += 1;
+  } else if (entry['ledger'] === 'unknown') runs.unknown += 1;
   else if (entry['request'] === 'failed') {
     if (String(entry['error']).includes('context canceled')) {
       if (!(Number(entry['ms']) >= hungMs)) return;

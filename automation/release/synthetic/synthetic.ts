@@ -11,7 +11,7 @@ import { situation } from '../context/situation.ts';
 import type { WriteLedger } from '../../journal/events.ts';
 import { startJourney } from './journey.ts';
 import { startRecorder } from './recorder.ts';
-import { readRuns, runDirectory, type SyntheticRuns } from './runs.ts';
+import { keysOf, readRuns, runDirectory, type SyntheticRuns } from './runs.ts';
 
 /**
  * Starts marked traffic through the real entry point, and the record of what the balancer sees; does nothing if it
@@ -77,12 +77,12 @@ async function settleLedger(
     );
   }
   const access = await (await context.connect()).databases.of(live);
-  const known = await checkLedger(access, ledger.sql, acknowledged);
-  const open = await checkLedger(access, ledger.sql, unknown);
+  const known = await checkLedger(access, ledger.sql, keysOf(evidenceOf(context), 'ack'));
+  const open = await checkLedger(access, ledger.sql, keysOf(evidenceOf(context), 'unknown'));
   const increments = await settleCounters(access, ledger.counters, counters);
   return {
-    acknowledged: acknowledged.length,
-    unknown: unknown.length,
+    acknowledged,
+    unknown,
     // The same write may be missed by its key and by its increment.
     lost: Math.max(known.lost.length, increments.incrementsLost ?? 0),
     duplicated: Math.max(known.duplicated.length + open.duplicated.length, increments.incrementsDoubled ?? 0),

@@ -2,7 +2,6 @@ import { open, readdir, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { OperationError } from '../../lib/errors.ts';
 import { colours, type Colour } from '../../model.ts';
-import { inOrder } from '../../lib/in-order.ts';
 
 /** One request in the balancer's log. */
 export interface AccessRecord {
@@ -39,52 +38,42 @@ export function parseAccessLine(line: string): AccessRecord | undefined {
   };
 }
 
-/** Records are cached this much further back than requested, in case a later call asks for slightly older ones. */
-const slackMs = 10 * 60_000;
 const chunkBytes = 1 << 20;
 
-/**
- * Reads the balancer's log incrementally. The supervisor rotates it by renaming (`balancer.log`, `.1`, `.2`, ...).
- * Records are in the order in which the requests ended.
- */
+/** Reads the balancer's log incrementally. The supervisor rotates it by renaming (`balancer.log`, `.1`, `.2`, ...). */
 export class AccessLog {
   readonly #file: string;
   /** Where reading stopped: inode of the file, and offset after the last complete line. */
   #position: { inode: bigint; offset: number } | undefined;
-  #records: AccessRecord[] = [];
-  /** `#records` has every record from this time on, ms since the epoch. */
-  #completeFrom = Number.POSITIVE_INFINITY;
-  readonly #inOrder = inOrder();
 
   constructor(file: string) {
     this.#file = file;
   }
 
   /**
-   * All requests that ended at `from` (ms since the epoch) or later. Rejects with an OperationError if the log does not
-   * exist or if a part of that time was rotated away, because a partial window would be misleading.
+   * Calls `see` for every request that was logged since the last call, in the order in which they ended. The first time, and where the
+   * file that was read last is gone, for all that are there, after a call of `anew`. `begins` is the first of them (ms since the epoch) if
+   * older ones may have been rotated away. Rejects with an OperationError if there is no log.
    */
-  since(from: number): Promise<AccessRecord[]> {
-    return this.#inOrder(async () => {
-      if (from < this.#completeFrom) this.#forget(from);
-      const files = await this.#openOldestFirst();
-      try {
-        await this.#readOn(files, from);
-      } finally {
-        for (const { handle } of files) await handle.close();
+  async read(see: (record: AccessRecord) => void, anew: () => void): Promise<{ begins: number | undefined }> {
+    const files = await this.#openOldestFirst();
+    try {
+      const known = files.findIndex(({ inode }) => inode === this.#position?.inode);
+      if (known < 0) anew();
+      let first: number | undefined;
+      for (const [index, file] of files.slice(Math.max(0, known)).entries()) {
+        const offset = known >= 0 && index === 0 ? (this.#position?.offset ?? 0) : 0;
+        // If the file is shorter than what was read, it was truncated: read it from the start.
+        const end = await readLines(file.handle, offset <= file.size ? offset : 0, (record) => {
+          first ??= record.at;
+          see(record);
+        });
+        this.#position = { inode: file.inode, offset: end };
       }
-      if (from - slackMs > this.#completeFrom) {
-        this.#completeFrom = from - slackMs;
-        this.#records = this.#records.filter((record) => record.at >= this.#completeFrom);
-      }
-      return this.#records.filter((record) => record.at >= from);
-    });
-  }
-
-  #forget(from: number): void {
-    this.#position = undefined;
-    this.#records = [];
-    this.#completeFrom = from;
+      return { begins: known < 0 && files.length > 1 ? first : undefined };
+    } finally {
+      for (const { handle } of files) await handle.close();
+    }
   }
 
   /** Opens all files before reading any, so that a rotation meanwhile has no effect. */
@@ -105,44 +94,24 @@ export class AccessLog {
     if (found.length > 0) return found.sort((a, b) => b.age - a.age);
     throw new OperationError(readingLog, `${this.#file} is missing`, 'check the state of the balancer: npm run status');
   }
+}
 
-  async #readOn(files: LogFile[], from: number): Promise<void> {
-    const known = files.findIndex(({ inode }) => inode === this.#position?.inode);
-    if (known < 0) this.#forget(from);
-    for (const [index, file] of files.slice(Math.max(0, known)).entries()) {
-      const offset = known >= 0 && index === 0 ? (this.#position?.offset ?? 0) : 0;
-      // If the file is shorter than what was read, it was truncated: read it from the start.
-      const { end, first } = await this.#readLines(file.handle, offset <= file.size ? offset : 0);
-      if (known < 0 && index === 0 && files.length > 1 && first !== undefined && first > from) {
-        this.#forget(Number.POSITIVE_INFINITY);
-        throw rotatedAway(from, first);
-      }
-      this.#position = { inode: file.inode, offset: end };
+/** Reads complete lines from `start` on. Resolves to the offset after the last one. */
+async function readLines(handle: FileHandle, start: number, see: (record: AccessRecord) => void): Promise<number> {
+  const chunk = Buffer.alloc(chunkBytes);
+  let end = start;
+  let rest = Buffer.alloc(0);
+  for (;;) {
+    const { bytesRead } = await handle.read(chunk, 0, chunkBytes, end + rest.length);
+    if (bytesRead === 0) return end;
+    const data = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
+    const whole = data.lastIndexOf(0x0a) + 1;
+    for (const line of data.toString('utf8', 0, whole).split('\n')) {
+      const record = parseAccessLine(line);
+      if (record !== undefined) see(record);
     }
-  }
-
-  /**
-   * Reads complete lines from `start` on. Resolves to the offset after the last one and the time of the first record.
-   */
-  async #readLines(handle: FileHandle, start: number): Promise<{ end: number; first: number | undefined }> {
-    let end = start;
-    let first: number | undefined;
-    let rest = Buffer.alloc(0);
-    for (;;) {
-      const chunk = Buffer.alloc(chunkBytes);
-      const { bytesRead } = await handle.read(chunk, 0, chunkBytes, end + rest.length);
-      if (bytesRead === 0) return { end, first };
-      const data = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
-      const whole = data.lastIndexOf(0x0a) + 1;
-      for (const line of data.toString('utf8', 0, whole).split('\n')) {
-        const record = parseAccessLine(line);
-        if (record === undefined) continue;
-        first ??= record.at;
-        if (record.at >= this.#completeFrom) this.#records.push(record);
-      }
-      rest = data.subarray(whole);
-      end += whole;
-    }
+    rest = data.subarray(whole);
+    end += whole;
   }
 }
 
@@ -156,7 +125,7 @@ interface LogFile {
 
 const readingLog = "reading the balancer's log";
 
-const rotatedAway = (from: number, first: number): OperationError =>
+export const rotatedAway = (from: number, first: number): OperationError =>
   new OperationError(
     readingLog,
     `it begins at ${new Date(first).toISOString()}; the part since ${new Date(from).toISOString()} was rotated away`,

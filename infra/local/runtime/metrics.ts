@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { colours, type Colour, type EnvironmentSpec } from '../../model.ts';
-import type { ColourTraffic, Metrics, TrafficWindow } from '../../platform/metrics.ts';
-import { AccessLog, type AccessRecord } from '../haproxy/access-log.ts';
+import { colours, type EnvironmentSpec } from '../../model.ts';
+import type { Metrics, TrafficWindow } from '../../platform/metrics.ts';
 import { backendName, balancerSocket } from '../haproxy/config.ts';
 import { parseWaiting, runtimeCommand, type Waiting } from '../haproxy/runtime.ts';
+import { Traffic } from '../haproxy/traffic.ts';
 import type { Layout } from '../lib/layout.ts';
 import { readdir, readFile } from 'node:fs/promises';
 import { execa } from 'execa';
@@ -28,14 +28,14 @@ export function createLocalMetrics(
   spec: EnvironmentSpec,
   processes: () => Promise<PartProcess[]>,
 ): Metrics {
-  const log = new AccessLog(join(layout.logs(), 'balancer.log'));
+  const traffic = new Traffic(join(layout.logs(), 'balancer.log'), spec.slo.p95Ms);
   return {
     // The balancer logs a request as soon as it ends.
     delayMs: 0,
     periodMs: 0,
 
     async window(from, to) {
-      const window = summarize(await log.since(from), from, to, spec.slo.p95Ms);
+      const window = await traffic.window(from, to);
       if (to < Date.now() - freshMs) return window;
       const answer = await runtimeCommand(
         balancerSocket(layout),
@@ -52,27 +52,6 @@ export function createLocalMetrics(
       return totals;
     },
   };
-}
-
-/**
- * Counts the traffic of each colour within [from, to), ms since the epoch. Excluded are requests routed by header,
- * requests without a colour, and requests that the client aborted before `patienceMs` without a response. A later abort
- * counts as an error.
- */
-export function summarize(records: AccessRecord[], from: number, to: number, patienceMs: number): TrafficWindow {
-  const traffic: Record<Colour, ColourTraffic> = { blue: noTraffic(), green: noTraffic() };
-  for (const record of records) {
-    if (record.at < from || record.at >= to || record.by === 'header' || record.colour === undefined) continue;
-    const outcome = judge(record, patienceMs);
-    if (outcome === 'left') continue;
-    const colour = traffic[record.colour];
-    colour.requests += 1;
-    if (record.kind === 'write') colour.writes += 1;
-    else if (record.by === 'split') colour.splitReads += 1;
-    if (outcome === 'error') colour.errors += 1;
-    if (record.ms >= 0) colour.latenciesMs.push(record.ms);
-  }
-  return { from, to, colours: traffic, newestAt: records.at(-1)?.at };
 }
 
 /**
@@ -99,18 +78,6 @@ export function withHung(window: TrafficWindow, waiting: Waiting[], { services, 
   }
   return { ...window, colours: traffic };
 }
-
-/**
- * HAProxy's termination state. First letter, the side that ended the request: `C` or `c` the client, `S` or `s` the
- * server by abort or timeout, which is an error even if the status had been sent. Second letter `D` or `L`: the
- * response was already being sent.
- */
-function judge({ status, state, ms }: AccessRecord, patienceMs: number): 'answered' | 'error' | 'left' {
-  if (/^[Cc][^DL]/.test(state)) return ms < patienceMs ? 'left' : 'error';
-  return status >= 500 || status <= 0 || /^[Ss]/.test(state) ? 'error' : 'answered';
-}
-
-const noTraffic = (): ColourTraffic => ({ requests: 0, errors: 0, writes: 0, splitReads: 0, latenciesMs: [] });
 
 /** USER_HZ, the unit of CPU time in /proc. It is 100 on every architecture that Node.js supports. */
 const ticksPerSecond = 100;

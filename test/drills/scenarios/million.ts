@@ -1,5 +1,6 @@
 import { exitCodes } from '../../../automation/ui/exit-codes.ts';
 import type { Hands } from '../hands.ts';
+import { shortRelease } from '../definition.ts';
 import type { Scenario } from '../scenario.ts';
 import { exits, rolledBack } from './expected.ts';
 
@@ -32,6 +33,8 @@ export const onDemand: Scenario[] = [
     expect: rolledBack('bake'),
     felt: 'nothing',
     minutes: 60,
+    // The rollback ends it: a command of this size needs more than the seconds of the other drills until it is heard.
+    changes: { bake: { ...shortRelease.bake, seconds: 60 } },
     // The accounts stay: the environment is destroyed after the last drill, and this is the last one.
     arrange: async (hands) => {
       await fill(hands);

@@ -110,10 +110,12 @@ describe('drills: what is as expected', () => {
     const compared = (rows: number) => [{ tables: [{ rows: { left: rows } }, { rows: { left: 1 } }] }];
     const printed = (rows: number) => {
       const of = { ...report, data: { comparisons: compared(rows) } } as unknown as Outcome['report'];
-      return line(judge(scenario, { ...outcome, report: of })).join('\n');
+      const at = Date.parse('2030-01-01T00:00:11.000Z');
+      const memory = [180, 190].map((megabytes, i) => ({ at: at + i, megabytes }));
+      return line(judge(scenario, { ...outcome, report: of, memory })).join('\n');
     };
     expect(printed(200_000)).to.include(
-      '200001 rows compared; memory of the program 210 MB at most; build 5 s, staging 50 s, undo 0 s',
+      '200001 rows compared; memory of the program 210 MB at most; build 5 s, staging 50 s 190 MB, undo 0 s',
     );
     expect(printed(300)).not.to.include('rows compared');
   });

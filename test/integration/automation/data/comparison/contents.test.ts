@@ -274,5 +274,14 @@ describe('contents of databases', () => {
         ),
       ).to.be.instanceOf(OperationError);
     });
+
+    it('by a ledger of any length, of which it keeps one query', async () => {
+      function* endless(): Generator<string> {
+        for (let i = 0; ; i++) yield `key-${i}`;
+      }
+      expect(await checkLedger(rig.blue.access, 'not sql', endless()).catch((e: Error) => e)).to.be.instanceOf(
+        OperationError,
+      );
+    });
   });
 });

@@ -54,10 +54,12 @@ describe('what the live database cannot take', () => {
       const [only, ...others] = await found('error');
       expect(others).to.deep.equal([]);
       expect(only).to.match(
-        /^prepared transaction o'clock of owner in database app, open for \d+ s.*ROLLBACK PREPARED 'o''clock'$/,
+        /^prepared transaction "o'clock" of owner for \d+ m?s, RowExclusiveLock on public\.counters: .*in database app: .*ROLLBACK PREPARED 'o''clock'$/,
       );
       expect((await unmetPreconditions(rig.blue.access, true)).join()).to.include("o'clock");
-      expect((await refused(startSync(rig.blue, rig.green))).todo).to.include("prepared transaction o'clock of owner");
+      expect((await refused(startSync(rig.blue, rig.green))).todo).to.include(
+        `prepared transaction "o'clock" of owner`,
+      );
       await admin(rig.blue, `ROLLBACK PREPARED 'o''clock'`);
       expect(await found('error')).to.deep.equal([]);
     });
@@ -71,7 +73,9 @@ describe('what the live database cannot take', () => {
           void (await client.query(`BEGIN; CREATE TABLE there (id int); PREPARE TRANSACTION 'elsewhere'`)),
         { database: 'postgres' },
       );
-      expect((await found('error')).join()).to.include('prepared transaction elsewhere of admin in database postgres');
+      expect((await found('error')).join()).to.include(
+        'prepared transaction "elsewhere" of admin in database postgres',
+      );
       await withClient(rig.blue.access, 'admin', (client) => client.query(`ROLLBACK PREPARED 'elsewhere'`), {
         database: 'postgres',
       });

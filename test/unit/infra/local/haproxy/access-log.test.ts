@@ -3,8 +3,9 @@ import { appendFile, mkdtemp, rename, rm, truncate, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { OperationError } from '../../../../../infra/lib/errors.ts';
-import { AccessLog, parseAccessLine, type AccessRecord } from '../../../../../infra/local/haproxy/access-log.ts';
-import { parseStat, parseTime, summarize } from '../../../../../infra/local/runtime/metrics.ts';
+import { AccessLog, parseAccessLine } from '../../../../../infra/local/haproxy/access-log.ts';
+import { Traffic } from '../../../../../infra/local/haproxy/traffic.ts';
+import { parseStat, parseTime } from '../../../../../infra/local/runtime/metrics.ts';
 
 const line = (at: number, rest = 'blue api read split 200 3 -- - -') => `greenlight ${at} ${rest}\n`;
 
@@ -36,7 +37,7 @@ describe('a line of the access log', () => {
   });
 });
 
-describe('following the access log', () => {
+describe('the access log', () => {
   let directory: string;
   let file: string;
   let log: AccessLog;
@@ -46,116 +47,94 @@ describe('following the access log', () => {
     log = new AccessLog(file);
   });
   afterEach(() => rm(directory, { recursive: true, force: true }));
-  const times = async (from: number) => (await log.since(from)).map(({ at }) => at);
+  /** Times of what was read, after `anew` where the reading began with the oldest file. */
+  const read = async () => {
+    const seen: (number | string)[] = [];
+    await log.read(
+      ({ at }) => seen.push(at),
+      () => seen.push('anew'),
+    );
+    return seen;
+  };
   const rotate = async () => {
     await rename(`${file}.1`, `${file}.2`).catch(() => undefined);
     await rename(file, `${file}.1`);
     await writeFile(file, '');
   };
 
-  it('reads what is new, and each line once and whole', async () => {
+  it('is read on, each line once and whole', async () => {
     await writeFile(file, line(1) + line(2) + 'greenlight 3 blue a');
-    expect(await times(0)).to.deep.equal([1, 2]);
+    expect(await read()).to.deep.equal(['anew', 1, 2]);
     await appendFile(file, 'pi read split 200 3 -- - -\n' + line(4));
-    expect(await times(0)).to.deep.equal([1, 2, 3, 4]);
-    expect(await times(3)).to.deep.equal([3, 4]);
+    expect(await read()).to.deep.equal([3, 4]);
   });
 
-  it('reads lines that cross the blocks in which it reads', async () => {
+  it('may have lines that cross the blocks in which it is read', async () => {
     const count = 60_000;
     await writeFile(file, Array.from({ length: count }, (_, index) => line(index)).join(''));
-    expect(await times(0)).to.deep.equal(Array.from({ length: count }, (_, index) => index));
+    expect((await read()).slice(1)).to.deep.equal(Array.from({ length: count }, (_, index) => index));
   });
 
-  it('survives rotation, also twice between two calls', async () => {
+  it('is rotated, also twice between two readings', async () => {
     await writeFile(file, line(1));
-    expect(await times(0)).to.deep.equal([1]);
+    expect(await read()).to.deep.equal(['anew', 1]);
     await appendFile(file, line(2));
     await rotate();
     await appendFile(file, line(3));
-    expect(await times(0)).to.deep.equal([1, 2, 3]);
+    expect(await read()).to.deep.equal([2, 3]);
     await rotate();
     await appendFile(file, line(4));
     await rotate();
     await appendFile(file, line(5));
-    expect(await times(0)).to.deep.equal([1, 2, 3, 4, 5]);
+    expect(await read()).to.deep.equal([4, 5]);
   });
 
-  it('starts in rotated files, and begins again in an emptied one', async () => {
-    await writeFile(`${file}.1`, line(1) + line(2));
-    await writeFile(file, line(3) + line(3));
-    expect(await times(1)).to.deep.equal([1, 2, 3, 3]);
+  it('begins again in an emptied file, and where the file that was read last is gone', async () => {
+    await writeFile(`${file}.1`, line(1));
+    await writeFile(file, line(2) + line(2));
+    expect(await read()).to.deep.equal(['anew', 1, 2, 2]);
     await truncate(file);
-    await appendFile(file, line(4));
-    expect(await times(4)).to.deep.equal([4]);
+    await appendFile(file, line(3));
+    expect(await read()).to.deep.equal([3]);
+    await rename(file, join(directory, 'elsewhere'));
+    await writeFile(file, line(4));
+    expect(await read()).to.deep.equal(['anew', 1, 4]);
   });
 
-  it('goes back for a window that begins earlier', async () => {
-    const old = 1_000;
-    const recent = 10_000_000;
-    await writeFile(file, line(old) + line(recent));
-    expect(await times(recent)).to.deep.equal([recent]);
-    expect(await times(0)).to.deep.equal([old, recent]);
-  });
+  describe('in windows', () => {
+    let traffic: Traffic;
+    beforeEach(() => (traffic = new Traffic(file, 300)));
+    const requests = async (from: number, to = Infinity) => (await traffic.window(from, to)).colours.blue.requests;
+    const minute = 60_000;
 
-  it('rejects a window whose beginning was rotated away, and goes on for later ones', async () => {
-    await writeFile(`${file}.1`, line(100));
-    await writeFile(file, line(200));
-    const error = await log.since(50).catch((reason: unknown) => reason);
-    expect(error).to.be.instanceOf(OperationError);
-    expect(await times(100)).to.deep.equal([100, 200]);
-  });
+    it('is counted from the beginning of the first one on, in rotated files too', async () => {
+      await writeFile(`${file}.1`, line(1) + line(2));
+      await writeFile(file, line(3) + line(3));
+      expect(await requests(2)).to.equal(3);
+      await appendFile(file, line(4));
+      expect(await requests(2)).to.equal(4);
+      expect(await requests(3, 4)).to.equal(2);
+    });
 
-  it('rejects when there is no log', async () => {
-    expect(await log.since(0).catch((reason: unknown) => reason)).to.be.instanceOf(OperationError);
-  });
-});
+    it('is read again for a window that begins earlier, or where none began before', async () => {
+      await writeFile(file, line(minute) + line(2 * minute) + line(9 * minute));
+      expect(await requests(2 * minute)).to.equal(2);
+      expect(await requests(minute, 9 * minute)).to.equal(2);
+      expect(await requests(5 * minute)).to.equal(1);
+      expect(await requests(2 * minute)).to.equal(2);
+    });
 
-describe('a window of traffic', () => {
-  const record = (more: Partial<AccessRecord>): AccessRecord => ({
-    at: 10,
-    colour: 'blue',
-    service: 'api',
-    kind: 'read',
-    by: 'split',
-    status: 200,
-    ms: 5,
-    state: '--',
-    synthetic: false,
-    ...more,
-  });
-  const blue = (...records: AccessRecord[]) => summarize(records, 0, 100, 300).colours.blue;
+    it('is refused for a window whose beginning was rotated away, and goes on for later ones', async () => {
+      await writeFile(`${file}.1`, line(100));
+      await writeFile(file, line(200));
+      expect(await requests(50).catch((reason: unknown) => reason)).to.be.instanceOf(OperationError);
+      expect(await requests(100)).to.equal(2);
+      expect(await requests(50).catch((reason: unknown) => reason)).to.be.instanceOf(OperationError);
+    });
 
-  it('is half open: with its beginning, without its end', () => {
-    const records = [0, 99, 100].map((at) => record({ at }));
-    expect(blue(...records).requests).to.equal(2);
-    expect(summarize(records, 0, 100, 300).newestAt).to.equal(100);
-    expect(summarize([], 0, 100, 300).newestAt).to.equal(undefined);
-  });
-
-  it('counts as errors: 5xx, no answer, and answers that broke off', () => {
-    const errors = [
-      { status: 500 },
-      { status: -1 },
-      { status: 0 },
-      { state: 'SD' },
-      { state: 'sD' },
-      { status: 504, state: 'sH' },
-    ];
-    for (const error of errors)
-      expect(blue(record(error)), JSON.stringify(error)).to.include({ requests: 1, errors: 1 });
-    for (const fine of [{ status: 404 }, { status: 301 }, { state: 'CD' }]) {
-      expect(blue(record(fine)), JSON.stringify(fine)).to.include({ requests: 1, errors: 0 });
-    }
-  });
-
-  it('counts a client that left as an error only where it had waited in vain', () => {
-    expect(blue(record({ status: -1, state: 'CH', ms: 299 })).requests).to.equal(0);
-    expect(blue(record({ status: -1, state: 'CH', ms: 300 }))).to.include({ requests: 1, errors: 1 });
-  });
-
-  it('leaves out the header route and what reached no colour', () => {
-    expect(blue(record({ by: 'header' }), record({ colour: undefined })).requests).to.equal(0);
+    it('is refused where there is none', async () => {
+      expect(await requests(0).catch((reason: unknown) => reason)).to.be.instanceOf(OperationError);
+    });
   });
 });
 
