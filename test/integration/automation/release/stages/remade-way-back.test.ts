@@ -116,11 +116,7 @@ describe('a way back whose database is lost', () => {
 
   function judged(id: string, verdict: Verdict): void {
     const gate = { id, title: id, verdict, measured: '', wanted: '', measurements: [], evidence: [], ms: 0 };
-    journal.append({
-      type: 'gate.judged',
-      stage: 'backup',
-      gate: { ...gate, observationMs: 0 } as never,
-    });
+    journal.append({ type: 'gate.judged', stage: 'backup', gate: { ...gate, observationMs: 0 } });
   }
 
   function release(initialCopy: 'physical' | 'logical' = 'physical', bake: object = {}) {
