@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { messageOf } from '../../../infra/lib/errors.ts';
+import { messageOf, OperationError } from '../../../infra/lib/errors.ts';
 import type { Colour } from '../../../infra/model.ts';
 import { close, connect, isDamage } from '../connect.ts';
 import type { Link } from '../link.ts';
@@ -43,7 +43,11 @@ export async function lookAfter(link: Link, mending: Mending): Promise<Look> {
     const silent = opened.findIndex(({ status }) => status === 'rejected');
     if (source === undefined || target === undefined) {
       const { reason } = opened[silent] as { reason: unknown };
-      return { kind: 'silent', colour: sides[silent]?.colour as Colour, problem: messageOf(reason) };
+      return {
+        kind: 'silent',
+        colour: sides[silent]?.colour as Colour,
+        problem: reason instanceof OperationError ? reason.found : messageOf(reason),
+      };
     }
     const { state, worker, problem, lagBytes, lagMs } = await measure(link, source, target);
     if (state === 'none') return { kind: 'lost', problem: 'the replication is gone from both databases' };

@@ -225,6 +225,21 @@ describe('a way back whose database is lost', () => {
     await wholeAfterRollback(2);
   });
 
+  it('is made anew where its own files are damaged: that says nothing of the rows', async () => {
+    await rig.run(rig.green, `INSERT INTO badges VALUES (1, 'gold')`);
+    await release().watched(async () => {
+      const file = await value<string>(rig.blue, `SELECT pg_relation_filepath('codes')`);
+      await stopCluster(rig.specs.blue);
+      await rm(join(dataDirectory(rig.specs.blue), file));
+      await controlOf(rig.specs.blue).start();
+      await put(2, 'two');
+      await reached('way-back.remade');
+    });
+    expect(gate()?.verdict).to.equal('pass');
+    expect(wayBackGap(journal.entries())?.because).to.contain('could not open file');
+    await wholeAfterRollback(2);
+  });
+
   it('is brought up where its server has merely stopped, and not copied', async () => {
     const first = await value(rig.blue, 'SELECT system_identifier::text FROM pg_control_system()').catch(() => '');
     await release().watched(() => stopCluster(rig.specs.blue));
