@@ -11,6 +11,7 @@ import { pastReleases } from '../journal/history.ts';
 import { readLock } from './lock.ts';
 import { doubtOf, readArtefact } from '../release/context/live.ts';
 import { lossIn } from '../journal/loss.ts';
+import { wayBackGap } from '../journal/way-back.ts';
 import { UntrustedState } from '../stacks/state.ts';
 import { exitCodes } from '../ui/exit-codes.ts';
 import { renderStatus, type ColourStatus, type EnvironmentStatus } from '../ui/status.ts';
@@ -51,6 +52,7 @@ const notUp = async (session: CommandSession, name: EnvironmentName): Promise<En
   holdMs: 0,
   alerts: [],
   lastRelease: lastReleaseOf(name, await isRunning(session, name)),
+  gap: gapOf(name),
 });
 
 /**
@@ -75,6 +77,12 @@ function lastReleaseOf(name: EnvironmentName, running: boolean): EnvironmentStat
     endedAt: ended?.at,
     loss: back === undefined ? undefined : lossIn(back),
   };
+}
+
+/** Once a release has ended, there is no way back to speak of. */
+function gapOf(name: EnvironmentName): EnvironmentStatus['gap'] {
+  const [latest] = pastReleases(name);
+  return latest === undefined || latest.ended !== undefined ? undefined : wayBackGap(latest.entries);
 }
 
 async function statusOf(session: CommandSession, name: EnvironmentName): Promise<EnvironmentStatus> {

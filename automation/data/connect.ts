@@ -133,9 +133,19 @@ export async function row<T>(client: pg.Client, sql: string, values?: unknown[])
   return first;
 }
 
+/** Whether a server said that it is not ready yet: it starts, or replays its log. */
+export const isStarting = (error: unknown): boolean =>
+  error instanceof Error && (sqlState(error) === '57P03' || isStarting(error.cause));
+
 /** SQLSTATE of a PostgreSQL error. */
 export const sqlState = (error: unknown): string | undefined =>
   error instanceof pg.DatabaseError ? error.code : undefined;
+
+/**
+ * Whether a database could not read or write its own files: data corrupted, an index broken, a file gone, a disk full or failing.
+ * Classes XX, 58 and 53100 of https://www.postgresql.org/docs/15/errcodes-appendix.html
+ */
+export const isDamage = (error: unknown): boolean => /^(XX...|58...|53100)$/.test(sqlState(error) ?? '');
 
 /**
  * SQLSTATEs of a session that ended or could not begin, including "too many connections".

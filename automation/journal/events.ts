@@ -77,7 +77,7 @@ export type Event =
     }
   | {
       type: 'data.compared';
-      moment: 'seed' | 'cutover' | 'rollback' | 'staging';
+      moment: 'seed' | 'cutover' | 'rollback' | 'staging' | 'way-back';
       tables: TableComparison[];
       ms: number;
       /** Objects of both catalogs that were compared; absent where only rows were. */
@@ -85,6 +85,12 @@ export type Event =
       /** What no comparison looks at, such as the rows of a materialised view. */
       notCompared?: string[];
     }
+  /**
+   * From here on the database of the old colour is made anew, as a copy of the live one, because it is lost. There is no way back
+   * until `way-back.remade`; nor was there since `since`, when it was last seen to follow.
+   */
+  | { type: 'way-back.remaking'; colour: Colour; because: string; since: string }
+  | { type: 'way-back.remade'; colour: Colour; ms: number }
   /** Somebody has given up the writes that the rollback of this release has left in the other database. */
   | { type: 'loss.discarded'; release: string }
   /** What only the version that was left knows, kept aside in the database that is live again. */

@@ -10,7 +10,9 @@ import { abandon, passedStages, undoStarted } from './run.ts';
 import { sweep } from './steps/sweep.ts';
 import { pastNoReturn } from './stages/cleanup.ts';
 import { wasRollingBack } from './steps/traffic/record-rollback.ts';
+import { beingMade } from './steps/traffic/go-back.ts';
 import { unfinishedActions } from '../journal/actions.ts';
+import { describeGap, openGap } from '../journal/way-back.ts';
 import { finish, finished, leaveReport, settingsOf, type FinishedRelease, type Session } from './start.ts';
 import { stagesFor } from './stages/index.ts';
 
@@ -46,6 +48,8 @@ export async function abandonRelease(
       'finish it: npm run resume',
     );
   }
+  const gap = openGap(open.entries);
+  if (gap !== undefined) throw beingMade(gap);
   const settings = await reopen(session, open);
   try {
     // The way back is looked at when it is gone, and may be broken.
@@ -114,6 +118,8 @@ export async function settle(settings: ReleaseSettings, { follow = true } = {}):
   const interrupted = open.length === 0 ? 'no action was under way' : `interrupted while: ${open.join(', ')}`;
   const began = entries.some((entry) => entry.type === 'stage.started' && entry.stage === 'cutover');
   if (!began || from === undefined || pastNoReturn(entries)) return interrupted;
+  const gap = openGap(entries);
+  if (gap !== undefined) return `${interrupted}; the way back: ${describeGap(gap)}`;
 
   // A rollback is a cutover too, the other way.
   const back = wasRollingBack(entries);
@@ -130,6 +136,9 @@ export async function settle(settings: ReleaseSettings, { follow = true } = {}):
       follow,
     });
     if (recovered.problems.length > 0) {
+      // The cutover had passed: only its way back is to be looked after, which the bake time does.
+      if (!back && recovered.outcome === 'finished' && passedStages(entries).has('cutover'))
+        return `${interrupted}; the cutover had passed; the way back: ${recovered.problems.join('; ')}`;
       throw new OperationError(
         'settling the interrupted cutover',
         recovered.problems.join('; '),

@@ -3,6 +3,7 @@ import type { Verdict } from '../journal/verdict.ts';
 import type { JournalEntry, StageId } from '../journal/events.ts';
 import { describeExtension } from '../journal/extension.ts';
 import { columnsOf, describeLoss, keptWords, lossIn, lossless } from '../journal/loss.ts';
+import { describeGap } from '../journal/way-back.ts';
 import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../journal/format.ts';
 import type { Tone } from './text.ts';
 
@@ -95,6 +96,13 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
             `✕ data differs (${entry.moment}): ${unequal.map((t) => `${t.table}${t.detail ? ` (${t.detail})` : ''}`).join(', ')}`,
           );
     }
+    case 'way-back.remaking':
+      return say('warn', `the way back: ${describeGap(entry)}`);
+    case 'way-back.remade':
+      return say(
+        'good',
+        `✓ the database of ${entry.colour} is made anew in ${formatDuration(entry.ms)}: the way back exists again`,
+      );
     case 'loss.discarded':
       return say('warn', `the writes that the rollback of release ${entry.release} has left are discarded`);
     case 'data.kept':

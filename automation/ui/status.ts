@@ -1,5 +1,6 @@
 import type { Colour, EnvironmentName, Split } from '../../infra/model.ts';
 import { describeLoss, type Loss } from '../journal/loss.ts';
+import { describeGap, type WayBackGap } from '../journal/way-back.ts';
 import { formatBytes, formatDuration, formatTime } from '../journal/format.ts';
 import { columns, type Cell } from './columns.ts';
 import { oneLine, type Paint } from './text.ts';
@@ -25,6 +26,8 @@ export interface EnvironmentStatus {
   doubt?: string;
   lastRelease:
     { id: string; version: string; verdict: string; endedAt: string | undefined; loss?: Loss | undefined } | undefined;
+  /** While a release is open: that its way back is gone, or was. */
+  gap?: WayBackGap | undefined;
 }
 
 export interface ColourStatus {
@@ -55,12 +58,18 @@ function renderEnvironment(environment: EnvironmentStatus, paint: Paint): string
   const doubt = (environment.doubt?.split('\n') ?? []).map(
     (line, i) => `  ${i === 0 ? paint('bad', '✕') : ' '} ${oneLine(line)}`,
   );
+  const { gap } = environment;
+  const wayBack =
+    gap === undefined
+      ? []
+      : [`  way back ${paint(gap.until === undefined ? 'bad' : 'warn', oneLine(describeGap(gap)))}`];
   if (environment.problem !== undefined) {
     return [
       `${paint('title', name)}  ${paint('bad', 'cannot be looked at')}`,
       ...environment.problem.split('\n').map((line) => `  ${line.trim()}`),
       ...doubt,
       ...known,
+      ...wayBack,
     ];
   }
   if (entry === undefined) return [`${paint('title', name)}  ${paint('soft', 'not up')}`, ...doubt, ...known];
@@ -74,6 +83,7 @@ function renderEnvironment(environment: EnvironmentStatus, paint: Paint): string
     `  writes   ${holdMs > 0 ? paint('warn', `held for at most ${formatDuration(holdMs)} more`) : 'flow'}`,
     `  alerts   ${alerts.length === 0 ? 'none' : paint('bad', alerts.map((a) => `${oneLine(a.alert)} since ${formatTime(new Date(a.since).toISOString())}`).join(', '))}`,
     release ?? '  release  none yet',
+    ...wayBack,
     ...doubt,
   ];
 }

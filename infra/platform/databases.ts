@@ -54,6 +54,12 @@ export interface Databases {
    */
   clone?(from: Colour, to: Colour, options: CloneOptions): Promise<void>;
   /**
+   * Ends the server of a colour and removes what is left of its database, so that the next `up` of its stack makes an empty one.
+   * Only for a database that does not answer and cannot be brought up, of a colour that serves nobody: the caller makes sure. Rejects
+   * where another database lies in its place. After a crash a repeat is enough. Absent: the platform cannot do that.
+   */
+  discard?(colour: Colour): Promise<void>;
+  /**
    * A new cluster with an empty database and the three roles. `dispose` removes it; after a crash, a later
    * release does.
    */

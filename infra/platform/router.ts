@@ -35,6 +35,8 @@ export interface RouterState {
 /** A write that was passed to a colour and has no response yet. */
 export interface WriteInFlight {
   service: string;
+  /** Number of the instance that has it; absent where the balancer does not know it yet. */
+  instance?: number;
   method: string;
   /** Without the query string; a long one is cut. */
   path: string;

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Colour } from '../../infra/model.ts';
 import { Layout } from '../../infra/local/lib/layout.ts';
@@ -26,6 +26,14 @@ export function killDatabase(colour: Colour): number {
   const all = [postmaster, ...children.map(({ pid }) => pid)];
   return all.filter((pid) => signalTo(pid, 'SIGKILL')).length;
 }
+
+/** Deletes the files of a database from under its server, as the loss of a disk would. */
+export const loseDatabase = (colour: Colour): void =>
+  rmSync(dataDirectory({ directory: new Layout('production').database(colour) }), {
+    recursive: true,
+    force: true,
+    maxRetries: 20,
+  });
 
 /** Sends a signal to sessions of a role, to `most` of them; SIGTERM is what pg_terminate_backend sends. Returns how many. */
 export function signalSessions(colour: Colour, role: string, signal: NodeJS.Signals, most = Infinity): number {

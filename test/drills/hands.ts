@@ -2,7 +2,7 @@ import type { Colour } from '../../infra/model.ts';
 import { withClient } from '../../automation/data/connect.ts';
 import { processIdentity } from '../../infra/lib/process-identity.ts';
 import type { Router } from '../../infra/platform/router.ts';
-import { killDatabase, signalSessions } from './database-processes.ts';
+import { killDatabase, loseDatabase, signalSessions } from './database-processes.ts';
 import { withProduction } from './world.ts';
 
 /** What a drill does to the world while a release runs, or before it. */
@@ -17,6 +17,7 @@ export interface Hands {
   sql: typeof sql;
   killInstances: typeof killInstances;
   killDatabase: typeof killDatabase;
+  loseDatabase: typeof loseDatabase;
   signalSessions: typeof signalSessions;
   /** The balancer, at hand: what is read from it is a few milliseconds old. */
   router: Pick<Router, 'read'>;
@@ -28,6 +29,7 @@ export const handsOf = (drill: Pick<Hands, 'live' | 'idle' | 'killRelease' | 'ru
   sql,
   killInstances,
   killDatabase,
+  loseDatabase,
   signalSessions,
 });
 

@@ -30,6 +30,8 @@ export interface Scenario {
   orElse?: Scenario['expect'];
   /** What clients may feel. `failed requests`: some fail until traffic is taken back. `lost writes`: by the version itself. */
   felt: 'nothing' | 'failed requests' | 'lost writes';
+  /** Programs that the drill itself ends for good: they are other processes afterwards. Absent: none. */
+  restarted?: RegExp;
   /** A fault of the sample (`examples/think-in-coin/faults.ts`), or one of `planted-faults.ts`. */
   compiled?: string;
   planted?: string;

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { messageOf } from '../../../infra/lib/errors.ts';
 import { describeKey, tablesOf } from '../catalog.ts';
-import { row, rows, sqlState } from '../connect.ts';
+import { isDamage, row, rows, sqlState } from '../connect.ts';
 import type { Link } from '../link.ts';
 import { foundBy, identitiesOf } from '../publication/identity.ts';
 import { useTextForms } from '../text-forms.ts';
@@ -162,7 +162,8 @@ export class Rest {
       if (found === 0 && change.kind === 'update' && otherwise === undefined) return 'the row is not there';
       return undefined;
     } catch (error) {
-      if (sqlState(error) === undefined) throw error;
+      // A damaged database says nothing of the row.
+      if (sqlState(error) === undefined || isDamage(error)) throw error;
       await this.#target.query('ROLLBACK TO one; RELEASE one');
       return withoutValues(messageOf(error));
     }

@@ -1,7 +1,7 @@
 import type pg from 'pg';
-import { messageOf } from '../../../infra/lib/errors.ts';
+import { messageOf, OperationError } from '../../../infra/lib/errors.ts';
 import type { Colour } from '../../../infra/model.ts';
-import { close, connect } from '../connect.ts';
+import { close, connect, isDamage } from '../connect.ts';
 import type { Link } from '../link.ts';
 import { addPartitions } from './partitions.ts';
 import { describeUnfit, Rest, waitsInSlot, type Unfit } from './rest.ts';
@@ -16,7 +16,10 @@ export type Look =
   | { kind: 'mended'; what: string }
   /** No worker applies changes at this moment. PostgreSQL starts one again within 5 s (wal_retrieve_retry_interval). */
   | { kind: 'waits' }
+  /** The other schema cannot hold a change. All that is missing waits in the slot. */
   | { kind: 'broken'; problem: string }
+  /** It cannot go on with what the subscriber has: that needs a new copy. */
+  | { kind: 'lost'; problem: string }
   /** A database does not answer. */
   | { kind: 'silent'; colour: Colour; problem: string };
 
@@ -40,10 +43,14 @@ export async function lookAfter(link: Link, mending: Mending): Promise<Look> {
     const silent = opened.findIndex(({ status }) => status === 'rejected');
     if (source === undefined || target === undefined) {
       const { reason } = opened[silent] as { reason: unknown };
-      return { kind: 'silent', colour: sides[silent]?.colour as Colour, problem: messageOf(reason) };
+      return {
+        kind: 'silent',
+        colour: sides[silent]?.colour as Colour,
+        problem: reason instanceof OperationError ? reason.found : messageOf(reason),
+      };
     }
     const { state, worker, problem, lagBytes, lagMs } = await measure(link, source, target);
-    if (state === 'none') return { kind: 'broken', problem: 'the replication is gone from both databases' };
+    if (state === 'none') return { kind: 'lost', problem: 'the replication is gone from both databases' };
     if (state !== 'broken') return worker ? { kind: 'follows', lagBytes, lagMs } : { kind: 'waits' };
     const added = await addPartitions(source, target);
     if (added.length > 0) {
@@ -51,15 +58,17 @@ export async function lookAfter(link: Link, mending: Mending): Promise<Look> {
       mending.tries = noTries();
       return { kind: 'mended', what: `the partitions ${added.join(', ')} were created on ${link.to.colour}` };
     }
-    const unfit = (await waitsInSlot(link, source, target)) ? await foresee(link, source, target) : [];
-    if (unfit.length > 0)
-      return {
-        kind: 'broken',
-        problem: `${link.to.colour} could not apply a change and stopped: ${describeUnfit(unfit)}`,
-      };
+    const stopped = `${link.to.colour} could not apply a change and stopped`;
+    try {
+      const unfit = (await waitsInSlot(link, source, target)) ? await foresee(link, source, target) : [];
+      if (unfit.length > 0) return { kind: 'broken', problem: `${stopped}: ${describeUnfit(unfit)}` };
+    } catch (error) {
+      if (isDamage(error)) return { kind: 'lost', problem: `${stopped}: ${messageOf(error)}` };
+      throw error;
+    }
     if (await revive(link, source, target, mending.tries))
       return { kind: 'mended', what: 'it had stopped with a lost connection, and was started again' };
-    return { kind: 'broken', problem: problem ?? state };
+    return { kind: 'lost', problem: problem ?? state };
   } finally {
     await Promise.all(sessions.map(close));
   }

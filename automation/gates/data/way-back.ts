@@ -10,6 +10,8 @@ export interface WayBackFacts {
   silent?: string;
   /** Why it does not go on; absent while it does. PostgreSQL's words. */
   problem?: string;
+  /** Why the database of the old colour, which is lost, is not made anew; absent where it is, or needs not be. */
+  unmade?: string;
   /** What was mended meanwhile. */
   mended: string[];
   /** Bytes and ms that the old colour is behind at the last look. */
@@ -27,7 +29,7 @@ const behindMs = 30_000;
 
 /** Judges the way back. Without a look, or with the last one too long ago, nobody knows. Pure. */
 export function judgeWayBack(facts: WayBackFacts, broken: BrokenWayBack): Measurement[] {
-  const { looks, silentMs, silent, problem, mended, lagMs } = facts;
+  const { looks, silentMs, silent, problem, unmade, mended, lagMs } = facts;
   const name = 'replication to the old colour';
   const wanted = 'goes on until the end of the bake time';
   if (problem !== undefined) {
@@ -36,6 +38,11 @@ export function judgeWayBack(facts: WayBackFacts, broken: BrokenWayBack): Measur
         ? 'The definition says that the new version stays (bake.brokenWayBack).'
         : 'What is written from here on cannot go back, so the release goes back at once.';
     return [{ name, wanted, measured: problem, verdict: broken === 'stay' ? 'waived' : 'fail', note }];
+  }
+  if (unmade !== undefined) {
+    const note = 'Nothing can go back.';
+    const measured = `there is none, and it could not be made anew: ${unmade}`;
+    return [{ name, wanted, measured, verdict: broken === 'stay' ? 'waived' : 'inconclusive', note }];
   }
   if (looks === 0 || silentMs === undefined || silentMs > silenceMs) {
     const measured =

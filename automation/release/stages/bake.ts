@@ -3,8 +3,9 @@ import type { FirstGoLive, Release, Replacement } from '../context/release.ts';
 import { otherThan, situation } from '../context/situation.ts';
 import { during, StageStopped, type Stage, type Step } from '../context/stage.ts';
 import { qualificationMs } from '../steps/qualification.ts';
+import { remedyOf } from '../steps/data/remake.ts';
 import { watch } from '../steps/traffic/watch.ts';
-import { whileWayBackHolds } from '../steps/traffic/watch-way-back.ts';
+import { whileWayBackHolds } from '../steps/traffic/keep-way-back.ts';
 import { endSynthetic, keepTrafficUp } from '../synthetic/synthetic.ts';
 import { qualify } from './staging.ts';
 
@@ -43,10 +44,10 @@ const traffic: Step = { says: 'keep marked traffic up, where the definition asks
 const watchWhileFollowing = (release: Replacement) =>
   during<AbortSignal>(
     {
-      says: `look after the replication back to ${release.from.colour}; ${release.definition.bake.brokenWayBack === 'stay' ? 'go on' : 'go back at once'} where it breaks for good`,
+      says: `look after the replication back to ${release.from.colour}; ${release.definition.bake.brokenWayBack === 'stay' ? 'go on' : 'go back at once'} where the old schema cannot hold a change; make its database anew where that is lost`,
       gates: { [wayBackGateName.id]: wayBackGateName.title },
     },
-    (context, work) => whileWayBackHolds(context, release, work),
+    (context, work) => whileWayBackHolds(context, release, remedyOf(context, release), work),
     [watchSlo(release)],
   );
 

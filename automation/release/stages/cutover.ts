@@ -12,6 +12,7 @@ import type { Reason, Stage, Step } from '../context/stage.ts';
 import { wouldKeep } from '../../data/kept/keep.ts';
 import { keptWords, lossOf, type Loss } from '../../journal/loss.ts';
 import { keepKnown, keptOf } from '../steps/data/kept.ts';
+import { keepReadsFresh, readsFresh } from '../steps/traffic/fresh-reads.ts';
 import { goBack } from '../steps/traffic/go-back.ts';
 import { compareMoved, moveWrites, withSettling, type Move } from '../steps/traffic/move-writes.ts';
 import { sideOf } from '../steps/traffic/link.ts';
@@ -32,13 +33,13 @@ export const cutover = (release: Replacement): Stage => {
     steps: [
       { says: 'keep marked traffic up, where the definition asks for it', do: keepTrafficUp },
       {
-        says: `move the writes from ${from} to ${to}; meanwhile they ${platform.heldWrites} (at most ${withSettling(definition.cutover, platform).holdMs} ms)`,
+        says: `move the writes from ${from} to ${to}; meanwhile they ${platform.heldWrites} (at most ${withSettling(definition.cutover, platform).holdMs} ms); until then ${readsFresh(from)}`,
         includes: describeCutover(forward),
         gates: { 'data-comparison': 'Both databases equal at the instant of the cutover' },
         async do(context) {
           // An interrupted cutover that had flipped was finished by `resume`: what is left is to prove it.
           if ((await situation(context)).live === to) await compareMoved(context, from, to);
-          else await moveWrites(context, forward);
+          else await keepReadsFresh(context, from, (reads) => moveWrites(context, forward, reads));
         },
       },
       recordLive(release, `record in the stack of the entry point that ${to} is live`),

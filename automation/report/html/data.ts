@@ -1,5 +1,6 @@
 import type { TableComparison } from '../../journal/events.ts';
 import { describeExtension } from '../../journal/extension.ts';
+import { describeGap } from '../../journal/way-back.ts';
 import { lagChart } from './charts.ts';
 import { formatBytes, formatCount, formatDuration, formatTime, plural } from '../../journal/format.ts';
 import type { ReportModel } from '../model/model.ts';
@@ -27,7 +28,13 @@ export function renderData(model: ReportModel): Html {
   );
 }
 
-const moments = { seed: 'first copy', cutover: 'cutover', rollback: 'rollback', staging: 'transition from staging' };
+const moments = {
+  seed: 'first copy',
+  cutover: 'cutover',
+  rollback: 'rollback',
+  staging: 'transition from staging',
+  'way-back': 'copy for the way back',
+};
 
 function ledger({ writes }: ReportModel): Html | '' {
   if (writes.acknowledged === null) return '';
@@ -38,9 +45,10 @@ function ledger({ writes }: ReportModel): Html | '' {
   </p> `;
 }
 
-function wayBack({ data: { extension } }: ReportModel): Html | '' {
-  if (extension === null) return '';
-  return html`<p>Schema: ${describeExtension(extension)}.</p> `;
+function wayBack({ data: { extension, gap } }: ReportModel): Html {
+  return html`${extension === null ? '' : html`<p>Schema: ${describeExtension(extension)}.</p> `}${
+    gap === null ? '' : html`<p>The way back: ${describeGap(gap)}.</p> `
+  }`;
 }
 
 /** Increments are listed apart: a lost increment changes a value and removes no row. */

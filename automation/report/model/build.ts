@@ -3,6 +3,7 @@ import { passes } from '../../journal/verdict.ts';
 import { unfinishedActions } from '../../journal/actions.ts';
 import type { JournalEntry } from '../../journal/events.ts';
 import { describeExtension, type Extension } from '../../journal/extension.ts';
+import { wayBackGap } from '../../journal/way-back.ts';
 import { lossIn, lossless } from '../../journal/loss.ts';
 import { migrationRisks } from '../../journal/migration-risks.ts';
 import { buildChecklist } from './checklist.ts';
@@ -53,6 +54,7 @@ export function buildReport(entries: readonly JournalEntry[], damage?: string): 
       comparisons: allOf(entries, 'data.compared'),
       sync: allOf(entries, 'sync.progress'),
       extension: buildExtension(entries),
+      gap: wayBackGap(entries) ?? null,
     },
   };
 

@@ -2,6 +2,7 @@ import type { Artefact, Colour } from '../../../infra/model.ts';
 import type { GateResult, Verdict } from '../../journal/verdict.ts';
 import type { ReleaseVerdict, StageId, WriteLedger } from '../../journal/events.ts';
 import type { Extension } from '../../journal/extension.ts';
+import type { WayBackGap } from '../../journal/way-back.ts';
 import type { Loss } from '../../journal/loss.ts';
 import type { EntryOf } from '../../journal/entries.ts';
 
@@ -154,6 +155,8 @@ export interface DataSection {
   sync: EntryOf<'sync.progress'>[];
   /** What the migrations add to the schema, which a rollback would leave behind; null: not known. */
   extension: Extension | null;
+  /** A time in which nothing could go back, as the old database was lost; null: there was none. */
+  gap: WayBackGap | null;
 }
 
 /** How long writes were held, also by cutovers that were aborted. */

@@ -1,5 +1,6 @@
 import { worst, type Verdict } from '../../journal/verdict.ts';
 import { describeExtension } from '../../journal/extension.ts';
+import { describeGap } from '../../journal/way-back.ts';
 import { describeLoss } from '../../journal/loss.ts';
 import { formatCount, formatDuration, plural } from '../../journal/format.ts';
 import type { Facts, GateRow } from './model.ts';
@@ -101,7 +102,7 @@ export const bakeWatched: ProofOf = ({ stages }) => {
   return { verdict: bake.verdict, measured, wanted };
 };
 
-export const wayBackLossless: ProofOf = ({ rollback, data: { sync, extension } }) => {
+export const wayBackLossless: ProofOf = ({ rollback, data: { sync, extension, gap } }) => {
   const wanted = 'a rollback loses no write, and leaves none behind';
   if (rollback?.ms != null && rollback.loss !== null) {
     const measured = `rolled back in ${formatDuration(rollback.ms)}; ${describeLoss(rollback.loss)}`;
@@ -109,11 +110,12 @@ export const wayBackLossless: ProofOf = ({ rollback, data: { sync, extension } }
     return { verdict: rollback.lossless ? 'pass' : 'fail', measured, wanted };
   }
   if (rollback) return { verdict: 'inconclusive', measured: 'the rollback has not finished', wanted };
+  if (gap !== null && gap.until === undefined) return { verdict: 'fail', measured: describeGap(gap), wanted };
   const reverse = sync.findLast((s) => s.direction === 'reverse');
   if (!reverse) return notMeasured(wanted);
   const beforehand = extension === null ? '' : `; ${describeExtension(extension)}`;
   const ready = reverse.tablesReady === reverse.tables && reverse.tables > 0;
-  const measured = `reverse replication of ${reverse.tablesReady} of ${plural(reverse.tables, 'table')}, ${formatDuration(reverse.lagMs)} behind${beforehand}`;
+  const measured = `reverse replication of ${reverse.tablesReady} of ${plural(reverse.tables, 'table')}, ${formatDuration(reverse.lagMs)} behind${beforehand}${gap === null ? '' : `; the way back ${describeGap(gap)}`}`;
   return { verdict: ready ? 'pass' : 'inconclusive', measured, wanted };
 };
 

@@ -80,8 +80,8 @@ ${writes(spec)}
   http-request set-var(txn.by) str(split) if !{ var(txn.by) -m found }
   http-request set-var(txn.colour) var(txn.live) unless { var(txn.by) -m str header }
 ${canary(spec)}
-  # Names the writes that are not answered yet. The number tells equal requests of one millisecond apart.
-  http-request set-var-fmt(txn.request) "%[var(txn.colour)]|%[date(0,ms)]|%[rand(1000000)]|%[var(txn.service)]|%[method]|%[path]" if { var(txn.kind) -m str write }
+  # Names the writes that are not answered yet. The number is that of the stream in "show sess": it tells equal requests apart.
+  http-request set-var-fmt(txn.request) "%[var(txn.colour)]|%[date(0,ms)]|%rt|%[var(txn.service)]|%[method]|%[path]" if { var(txn.kind) -m str write }
   http-request track-sc0 var(txn.request) table ${writesTable} if { var(txn.request) -m found }
   http-response add-header set-cookie "greenlight_wrote=1; Max-Age=${wroteSeconds}; Path=/; HttpOnly; Secure; SameSite=Lax" if { var(txn.kind) -m str write } !{ var(txn.by) -m str header }
   http-after-response add-header set-cookie "greenlight_slot=%[var(txn.newslot)]; Path=/; HttpOnly; Secure; SameSite=Lax" if { var(txn.newslot) -m found } !{ var(txn.by) -m str header }

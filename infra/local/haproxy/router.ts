@@ -6,7 +6,7 @@ import { inOrder } from '../../lib/in-order.ts';
 import type { Layout } from '../lib/layout.ts';
 import { backendName, balancerSocket, balancerStopSeconds, masterSocket, serverName } from './config.ts';
 import { writesTable } from './frontend.ts';
-import { countOldWorkers, parseShowMap, parseShowStat, parseWrites, runtimeCommand } from './runtime.ts';
+import { countOldWorkers, parseShowMap, parseShowStat, parseStreams, parseWrites, runtimeCommand } from './runtime.ts';
 import { isPercent, parseTrafficMap, splitValue, storeTraffic, trafficMap, type TrafficState } from './traffic-map.ts';
 
 /** `show stat <proxy> <type> <server>`, -1 meaning all. Type 2: backends. Type 4: servers. */
@@ -107,12 +107,11 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
     writesInFlight: (colour: Colour) => writesTo(colour, `counting the writes in flight to ${colour}`),
 
     async nameWrites(colour: Colour): Promise<WriteInFlight[]> {
-      const answer = await ask(
-        `show table ${writesTable} data.conn_cur gt 0`,
-        `naming the writes in flight to ${colour}`,
-      );
-      const found = parseWrites(answer, Date.now()).filter((write) => write.colour === colour);
-      return found.map(({ service, method, path, ms }) => ({ service, method, path, ms }));
+      const doing = `naming the writes in flight to ${colour}`;
+      const answer = await ask(`show table ${writesTable} data.conn_cur gt 0`, doing);
+      const at = Date.now();
+      const found = parseWrites(answer, at, parseStreams(await ask('show sess all', doing)));
+      return found.filter((write) => write.colour === colour).map(({ colour: _, ...write }) => write);
     },
 
     async cutWrites(colour: Colour): Promise<number> {

@@ -47,14 +47,42 @@ export function parseShowStat(answer: string): Record<string, string>[] {
   });
 }
 
-/** Parses the answer to `show table` of the writes under way, the oldest first. `now`: ms since the epoch. */
-export function parseWrites(answer: string, now: number): (WriteInFlight & { colour: string })[] {
+/**
+ * Parses the answer to `show table` of the writes under way, the oldest first. `now`: ms since the epoch. `servers`: what
+ * `parseStreams` found.
+ */
+export function parseWrites(
+  answer: string,
+  now: number,
+  servers: ReadonlyMap<string, string>,
+): (WriteInFlight & { colour: string })[] {
   return [...answer.matchAll(/ key=(\S+) use=.* conn_cur=[1-9]/g)]
     .map(([, key = '']) => {
-      const [colour = '', at, , service = '', method = '', ...path] = key.replaceAll(/\\(.)/g, '$1').split('|');
-      return { colour, service, method, path: path.join('|'), ms: Math.max(0, now - Number(at)) };
+      const [colour = '', at, stream = '', service = '', method = '', ...path] = key
+        .replaceAll(/\\(.)/g, '$1')
+        .split('|');
+      const instance = /\.(\d+)$/.exec(servers.get(stream) ?? '')?.[1];
+      return {
+        colour,
+        service,
+        ...(instance === undefined ? {} : { instance: Number(instance) }),
+        method,
+        path: path.join('|'),
+        ms: Math.max(0, now - Number(at)),
+      };
     })
     .sort((a, b) => b.ms - a.ms);
+}
+
+/** The server of each stream that has one, by the stream's number, from an answer to `show sess all`. */
+export function parseStreams(answer: string): Map<string, string> {
+  return new Map(
+    answer.split(/^(?=0x)/m).flatMap((stream) => {
+      const id = /\] id=(\d+) /.exec(stream)?.[1];
+      const server = /^ +server=(\S+) /m.exec(stream)?.[1];
+      return id === undefined || server === undefined ? [] : [[id, server] as const];
+    }),
+  );
 }
 
 /** A request that was passed to a backend and has no response header yet. */

@@ -44,7 +44,7 @@ export interface ServerCommand {
 }
 
 /** Marks a directory as a Greenlight cluster and has the cluster's name. */
-const markerFile = 'greenlight-cluster.json';
+export const markerFile = 'greenlight-cluster.json';
 /** Fixed, so that the collation does not depend on the machine. macOS has no C.UTF-8. */
 const locale = process.platform === 'darwin' ? 'en_US.UTF-8' : 'C.UTF-8';
 
@@ -207,7 +207,8 @@ export async function deleteCluster(spec: OwnCluster): Promise<void> {
   await rm(old, { recursive: true, force: true });
 }
 
-const doomed = (directory: string): string => `${directory}.deleted-${process.pid}-${Date.now()}`;
+/** Name of a cluster's directory while it is deleted: `removeAbandoned` knows it. */
+export const doomed = (directory: string): string => `${directory}.deleted-${process.pid}-${Date.now()}`;
 
 /** A cluster to delete. `name`: the name that its marker file must have. */
 export type OwnCluster = Pick<ClusterSpec, 'directory'> & { name?: string };

@@ -4,6 +4,7 @@ import { applicationDatabase } from '../../application/roles.ts';
 import type { Layout } from '../lib/layout.ts';
 import { cloneCluster, type ServerControl } from './clone.ts';
 import { createCluster, dataDirectory, type ClusterSpec } from './cluster.ts';
+import { discardCluster } from './discard.ts';
 import { versionOf } from './programs.ts';
 import { openScratch } from './scratch.ts';
 
@@ -25,6 +26,8 @@ export function createLocalDatabases(
         control(to),
         options,
       ),
+    discard: (colour) =>
+      discardCluster({ directory: layout.database(colour), name: `${layout.environment}-${colour}` }, control(colour)),
     // eslint-disable-next-line @typescript-eslint/require-await -- so that a missing file rejects instead of throwing
     of: async (colour) => colourAccess(layout, colour),
     scratch: (purpose) =>

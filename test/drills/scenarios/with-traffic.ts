@@ -1,3 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pastReleases } from '../../../automation/journal/history.ts';
+import { describeGap, wayBackGap, type WayBackGap } from '../../../automation/journal/way-back.ts';
 import { exitCodes } from '../../../automation/ui/exit-codes.ts';
 import { shortRelease } from '../definition.ts';
 import type { Scenario } from '../scenario.ts';
@@ -10,6 +13,16 @@ const changesFromTheCutoverOn = `
   END $$;
   CREATE TRIGGER drill BEFORE INSERT ON public.progress_events FOR EACH ROW EXECUTE FUNCTION public.drill();
   ALTER TABLE public.progress_events ENABLE REPLICA TRIGGER drill`;
+
+/** Waits until the release has made the lost database anew, or has given that up. */
+async function untilRemade(): Promise<WayBackGap | undefined> {
+  for (;;) {
+    const [release] = pastReleases('production');
+    const gap = wayBackGap(release?.entries ?? []);
+    if (gap?.until !== undefined || release?.ended !== undefined) return gap;
+    await sleep(500);
+  }
+}
 
 /** What users could feel, and what has to take them back. */
 export const withTraffic: Scenario[] = [
@@ -102,6 +115,28 @@ export const withTraffic: Scenario[] = [
         await sql(idle, 'ALTER TABLE public.login_attempts ALTER COLUMN attempts DROP NOT NULL');
         await sql(idle, `INSERT INTO public.login_attempts (scope, attempts) VALUES ('drill', NULL)`);
         return [];
+      },
+    },
+  },
+  {
+    name: 'old-database-lost',
+    fault:
+      'in the bake time the data directory of the old colour is deleted; once the way back exists again, somebody asks for a rollback',
+    expect: rolledBack('bake'),
+    felt: 'nothing',
+    changes: { bake: { ...shortRelease.bake, seconds: 400 } },
+    minutes: 20,
+    restarted: /^database\./,
+    act: {
+      stage: 'bake',
+      afterMs: 3_000,
+      run: async ({ live, loseDatabase, run }) => {
+        loseDatabase(live);
+        const gap = await untilRemade();
+        return [
+          { what: 'the way back exists again', ok: gap?.until !== undefined, found: gap ? describeGap(gap) : 'no gap' },
+          ...exits('npm run rollback', await run('rollback'), exitCodes.go),
+        ];
       },
     },
   },

@@ -66,6 +66,33 @@ export const empty = (
     await resetDatabase(access, stackName(environment, colour), { evenIfLive, like });
   });
 
+/** Removes what is left of the database of a colour, as `requireDiscardable` allows: its stack makes an empty one then. */
+export const discard = (
+  context: Pick<ReleaseContext, 'act' | 'connect'>,
+  environment: EnvironmentName,
+  colour: Colour,
+): Promise<void> =>
+  context.act(`discard-${environment}-${colour}`, `remove what is left of the database of ${colour}`, async () => {
+    await requireDiscardable(context, environment, colour);
+    await (await context.connect(environment)).databases.discard?.(colour);
+  });
+
+/** Rejects for a colour that is live, and where the platform cannot remove a database that does not answer. */
+export async function requireDiscardable(
+  context: Pick<ReleaseContext, 'connect'>,
+  environment: EnvironmentName,
+  colour: Colour,
+): Promise<void> {
+  const doing = 'removing what is left of its database';
+  await refuseLive(context, environment, colour, doing);
+  if ((await context.connect(environment)).databases.discard !== undefined) return;
+  throw new OperationError(
+    `${colour} of ${environment}: ${doing}`,
+    'it does not answer, and this platform cannot replace one that does not',
+    'bring it up, or make an empty one by hand; then: npm run resume',
+  );
+}
+
 /** Rejects if a colour's database must not be replaced by a copy, for the reasons for which `empty` does. Its server must run. */
 export async function requireIdle(
   context: Pick<ReleaseContext, 'connect'>,

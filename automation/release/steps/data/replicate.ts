@@ -43,23 +43,20 @@ const link = (context: ReleaseContext, { from, to }: Replacement): Promise<Link>
 
 const copyCluster = (release: Replacement): Step<AbortSignal> => ({
   says: `publish ${release.from.colour}, and make ${release.to.colour} a physical copy of its whole database cluster`,
-  do: async (context, ended) => clone(context, await link(context, release), ended),
+  do: async (context, ended) => copyByFiles(context, await link(context, release), ended),
 });
 
 const follow = (release: Replacement): Step<AbortSignal> => ({
   says: `replicate what ${release.from.colour} has written since the copy, and all that it writes`,
   do: async (context, ended) => {
     const both = await link(context, release);
-    await context.act('sync', `replicate from ${both.from.colour} to ${both.to.colour}`, async () => {
-      await followSync(both);
-      await untilSynced(context, both, ended);
-    });
+    await followFiles(context, both, ended);
   },
 });
 
 const copyRows = (release: Replacement): Step<AbortSignal> => ({
   says: `${upgrading(release)}copy the schema from ${release.from.colour} to ${release.to.colour}, then the rows, then make keys and indexes; and replicate all changes`,
-  do: async (context, ended) => replicate(context, await link(context, release), ended),
+  do: async (context, ended) => copyByRows(context, await link(context, release), ended),
 });
 
 const upgrading = (release: Replacement): string => {
@@ -108,7 +105,8 @@ const behind = (release: Replacement): Step<AbortSignal> => ({
   },
 });
 
-async function clone(context: ReleaseContext, link: Link, ended: AbortSignal): Promise<void> {
+/** Makes `link.to` a physical copy of `link.from`, with a disabled subscription. Refuses a database that must not be replaced. */
+export async function copyByFiles(context: ReleaseContext, link: Link, ended: AbortSignal): Promise<void> {
   const { environment } = context;
   const { from, to } = link;
   const { databases } = await context.connect();
@@ -130,6 +128,13 @@ async function clone(context: ReleaseContext, link: Link, ended: AbortSignal): P
   );
 }
 
+/** Replicates to the copy of `copyByFiles`, and waits until it has everything. */
+export const followFiles = (context: ReleaseContext, link: Link, ended: AbortSignal): Promise<void> =>
+  context.act('sync', `replicate from ${link.from.colour} to ${link.to.colour}`, async () => {
+    await followSync(link);
+    await untilSynced(context, link, ended);
+  });
+
 /** Says how much is copied, and how long the rest takes at the average speed so far. */
 function progressOf(say: (text: string) => void): NonNullable<CloneOptions['onProgress']> {
   const started = performance.now();
@@ -140,7 +145,8 @@ function progressOf(say: (text: string) => void): NonNullable<CloneOptions['onPr
   };
 }
 
-async function replicate(context: ReleaseContext, link: Link, ended: AbortSignal): Promise<void> {
+/** Empties `link.to`, copies schema and rows of `link.from`, and replicates. Refuses a database that must not be emptied. */
+export async function copyByRows(context: ReleaseContext, link: Link, ended: AbortSignal): Promise<void> {
   const { environment } = context;
   const { from, to } = link;
   const signal = AbortSignal.any([context.signal, ended]);
@@ -174,7 +180,8 @@ const untilSynced = (context: ReleaseContext, link: Link, ended: AbortSignal): P
     timeoutMs: context.definition.data.limits.copySeconds * 1000,
     signal: AbortSignal.any([context.signal, ended]),
     onProgress: ({ tablesReady, tables, lagBytes, lagMs }) => {
-      context.journal.append({ type: 'sync.progress', direction: 'forward', tablesReady, tables, lagBytes, lagMs });
+      const direction = link.to.colour === context.to.colour ? 'forward' : 'reverse';
+      context.journal.append({ type: 'sync.progress', direction, tablesReady, tables, lagBytes, lagMs });
       context.waiting(`replicating: ${tablesReady} of ${tables} tables, ${formatBytes(lagBytes)} behind`);
     },
   });

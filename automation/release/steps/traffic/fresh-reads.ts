@@ -28,6 +28,9 @@ export interface FreshReads {
   readonly behind: boolean;
   /** Resolves once reads may go to the canary. Rejects with StageStopped if that takes too long. */
   regained(): Promise<void>;
+  /** Nothing changes the split from the moment on at which this resolves, until `resume`: a flip must have it alone. */
+  pause(): Promise<void>;
+  resume(): void;
 }
 
 export interface Guarded {
@@ -52,17 +55,22 @@ export async function whileReadsAreFresh<T>(guarded: Guarded, work: (fresh: Fres
   const end = new AbortController();
   /** Since when it is behind (`performance.now()`), and the percent that was taken back; 0: no reads were there. */
   let late: { since: number; percent: number } | undefined;
+  let paused = false;
+  let applying: Promise<unknown> = Promise.resolve();
 
   const apply = async (percent: number): Promise<void> => {
     const split = { live, percent };
     const started = performance.now();
-    await router.apply(split);
+    if (paused) return;
+    const applied = router.apply(split);
+    applying = applied.catch(() => undefined);
+    await applied;
     set(split, Math.round(performance.now() - started));
   };
   const look = async (): Promise<void> => {
     const unanswered = sleep(unansweredMs, 'it was not answered in time', { ref: false });
     const problem = await Promise.race([meter.look(patienceMs).then(() => undefined, messageOf), unanswered]);
-    if (end.signal.aborted || ours?.() === false) return;
+    if (end.signal.aborted || paused || ours?.() === false) return;
     const { delayMs } = meter;
     if (delayMs > staleMs) {
       late ??= { since: performance.now(), percent: 0 };
@@ -89,9 +97,10 @@ export async function whileReadsAreFresh<T>(guarded: Guarded, work: (fresh: Fres
   const watching = (async () => {
     while (!end.signal.aborted) {
       // The balancer cannot be asked: it is tried again at the next look.
-      await look().catch((error: unknown) =>
-        note(`the reads of ${canary} are not watched: ${messageOf(error)}`, 'warning'),
-      );
+      if (!paused)
+        await look().catch((error: unknown) =>
+          note(`the reads of ${canary} are not watched: ${messageOf(error)}`, 'warning'),
+        );
       await sleep(lookMs, undefined, { signal: end.signal }).catch(() => undefined);
     }
     await meter.close();
@@ -110,6 +119,13 @@ export async function whileReadsAreFresh<T>(guarded: Guarded, work: (fresh: Fres
           );
         await sleep(lookMs, undefined, guarded.signal === undefined ? {} : { signal: guarded.signal });
       }
+    },
+    async pause() {
+      paused = true;
+      await applying;
+    },
+    resume() {
+      paused = false;
     },
   };
   try {

@@ -7,6 +7,7 @@ import { describeUnfit, Rest, waitsInSlot, type Unfit } from '../../../data/repl
 import { lookAfter, noMending } from '../../../data/replication/way-back.ts';
 import { allOf } from '../../../journal/entries.ts';
 import type { JournalEntry } from '../../../journal/events.ts';
+import { describeGap, openGap, type WayBackGap } from '../../../journal/way-back.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import { leaveWithLoss, type Accepted } from './leave-with-loss.ts';
 import { linkOf } from './link.ts';
@@ -55,6 +56,8 @@ export async function goBack(
   move: Move,
   accepted: boolean,
 ): Promise<CutoverResult | (Accepted & { ms: number })> {
+  const gap = openGap(context.journal.entries());
+  if (gap !== undefined) throw beingMade(gap);
   const link = await linkOf(context, move.from, move.to);
   const found = await wayBackOf(link);
   if (found.kind === 'goes-on') return moveWrites(context, move);
@@ -71,6 +74,14 @@ export async function goBack(
 /** Whether the bake time ended because the way back was found broken: what is left out then is what the definition decided. */
 const endedByWayBack = (entries: readonly JournalEntry[]): boolean =>
   allOf(entries, 'gate.judged').findLast(({ gate }) => gate.id === 'way-back')?.gate.verdict === 'fail';
+
+/** Also where a loss is accepted: what is there is no whole copy. */
+export const beingMade = (gap: WayBackGap): OperationError =>
+  new OperationError(
+    `going back to ${gap.colour}`,
+    `the way back: ${describeGap(gap)}`,
+    'the new version is live as before. npm run resume makes it anew; then: npm run rollback',
+  );
 
 const unheld = ({ to, from }: Move, unfit: readonly Unfit[]): OperationError =>
   new OperationError(

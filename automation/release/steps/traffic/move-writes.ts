@@ -14,6 +14,7 @@ import { dataComparisonGate } from '../../../gates/data/data.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import type { TableComparison } from '../../../journal/events.ts';
 import { StageStopped } from '../../context/stage.ts';
+import type { FreshReads } from './fresh-reads.ts';
 import { linkOf, sideOf } from './link.ts';
 
 export interface Move {
@@ -26,9 +27,14 @@ export interface Move {
 
 /**
  * Moves the writes between the colours, and records every step. Rejects where they did not move. Forward it also rejects where they
- * moved with a problem, so that the release is rolled back. A gate judges whether the databases are equal.
+ * moved with a problem, so that the release is rolled back. A gate judges whether the databases are equal. `reads`: who changes the split
+ * until writes are held, and again where they do not move.
  */
-export async function moveWrites(context: ReleaseContext, { from, to, direction, rest }: Move): Promise<CutoverResult> {
+export async function moveWrites(
+  context: ReleaseContext,
+  { from, to, direction, rest }: Move,
+  reads?: Pick<FreshReads, 'pause' | 'resume'>,
+): Promise<CutoverResult> {
   const { journal, definition } = context;
   const { router } = await context.connect();
   const sides = { from: await sideOf(context, from), to: await sideOf(context, to) };
@@ -38,19 +44,22 @@ export async function moveWrites(context: ReleaseContext, { from, to, direction,
   const moved = await context
     .act(direction, `move writes from ${from} to ${to}`, () =>
       settledCutover({
-        router,
+        router: reads === undefined ? router : beforeHold(router, () => reads.pause()),
         ...sides,
         direction,
         ours: context.hasLock,
         settings: withSettling(definition.cutover, router),
         rest,
         onStep: (step, ms, detail) => steps.push({ step, ms, detail }),
-        onUnsettled: (why) =>
-          context.note(`the cutover could not be undone at once, and is settled: ${why}`, 'warning'),
+        onUnsettled: (why) => {
+          reads?.resume();
+          context.note(`the cutover could not be undone at once, and is settled: ${why}`, 'warning');
+        },
         ...(direction === 'forward' ? { signal: context.signal } : {}),
       }),
     )
     .catch((error: unknown) => {
+      reads?.resume();
       if (error instanceof CutoverAborted && error.undoMs !== undefined)
         steps.push({ step: 'undo', ms: error.undoMs, detail: `${error.step} failed` });
       throw error;
@@ -78,6 +87,22 @@ export async function moveWrites(context: ReleaseContext, { from, to, direction,
     await (compared ? proveMove(context, { from, to }, tables) : compareMoved(context, from, to));
   return moved;
 }
+
+/** The same balancer, which does `first` before it holds writes. */
+const beforeHold = (router: Router, first: () => Promise<void>): Router => ({
+  entry: router.entry,
+  settlesMs: router.settlesMs,
+  read: () => router.read(),
+  apply: (split, signal) => router.apply(split, signal),
+  async hold(leaseMs) {
+    await first();
+    await router.hold(leaseMs);
+  },
+  resumeWrites: () => router.resumeWrites(),
+  writesInFlight: (colour) => router.writesInFlight(colour),
+  ...(router.nameWrites === undefined ? {} : { nameWrites: router.nameWrites.bind(router) }),
+  ...(router.cutWrites === undefined ? {} : { cutWrites: router.cutWrites.bind(router) }),
+});
 
 /**
  * Compares the databases after a cutover whose snapshots are lost: `resume` finished it, or a server crashed. The new colour is

@@ -70,7 +70,7 @@ describe('what a way back lost', () => {
   it('is not known of a way back that is not finished, however well the replication back stands', () => {
     const facts = {
       rollback: { ms: null, loss: null, lossless: null },
-      data: { extension: null, sync: [{ direction: 'reverse', tablesReady: 3, tables: 3, lagMs: 1 }] },
+      data: { extension: null, gap: null, sync: [{ direction: 'reverse', tablesReady: 3, tables: 3, lagMs: 1 }] },
     } as unknown as Parameters<typeof wayBackLossless>[0];
     expect(wayBackLossless(facts)).to.include({
       verdict: 'inconclusive',

@@ -17,7 +17,8 @@ import { openRun, type ReleaseSettings } from '../../../../../automation/release
 import type { Replacement } from '../../../../../automation/release/context/release.ts';
 import { StageStopped } from '../../../../../automation/release/context/stage.ts';
 import { cutover } from '../../../../../automation/release/stages/cutover.ts';
-import { whileWayBackHolds } from '../../../../../automation/release/steps/traffic/watch-way-back.ts';
+import { remedyOf } from '../../../../../automation/release/steps/data/remake.ts';
+import { whileWayBackHolds } from '../../../../../automation/release/steps/traffic/keep-way-back.ts';
 import { hasCode } from '../../../../../infra/lib/errors.ts';
 import { startCluster, stopCluster } from '../../../../../infra/local/postgres/cluster.ts';
 import { validDefinition } from '../../../../lib/valid-definition.ts';
@@ -79,7 +80,7 @@ describe('the way back of a release', () => {
       directory,
       journal,
       definition,
-      engine: { up: () => Promise.resolve({ changes: {}, ms: 1, orphans: [] }) },
+      engine: { up: () => Promise.resolve({ changes: {}, ms: 1, orphans: [] }), refresh: () => Promise.resolve([]) },
       platform: { connect: () => Promise.resolve(environment), settlesMs: 0 },
       from: { colour: 'blue', version: '1.0.0' },
       to: { colour: 'green', version: '2.0.0' },
@@ -90,7 +91,8 @@ describe('the way back of a release', () => {
     const { context } = openRun(settings).at('cutover');
     const facts = settings as unknown as Replacement;
     return {
-      watched: (work: (signal: AbortSignal) => Promise<void>) => whileWayBackHolds(context, facts, work),
+      watched: (work: (signal: AbortSignal) => Promise<void>) =>
+        whileWayBackHolds(context, facts, remedyOf(context, facts), work),
       back: (acceptLoss = false) =>
         cutover(facts).undo?.(context, { reason: 'x', outcome: 'aborted', automatic: false, acceptLoss }),
     };

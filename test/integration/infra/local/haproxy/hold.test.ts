@@ -146,7 +146,9 @@ describe('holding writes', () => {
     ]);
     expect(named[0]).to.include({ path: '/api/orders/7' }).and.to.have.property('ms').that.is.within(20, 700);
     expect(await bed.router.nameWrites?.('green')).to.deep.equal([]);
-    await Promise.all([first, ...others]);
+    const [answer] = await Promise.all([first, ...others]);
+    // The one that has it is the one that answers it.
+    expect(`api.blue.${named[0]?.instance}`).to.equal(answer.body.name);
     await until(async () => expect(await bed.router.nameWrites?.('blue')).to.deep.equal([]));
   });
 

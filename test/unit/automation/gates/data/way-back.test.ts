@@ -27,6 +27,13 @@ describe('the judgement of the way back', () => {
     expect(verdictOf({ silentMs: 9_999 })).to.equal('pass');
   });
 
+  it('is inconclusive where the database of the old colour is lost and not made anew, and says why', () => {
+    expect(verdictOf({ unmade: 'no space is left' })).to.equal('inconclusive');
+    expect(verdictOf({ unmade: 'no space is left' }, 'stay')).to.equal('waived');
+    const [first] = judgeWayBack({ ...well, unmade: 'no space is left' }, 'roll-back');
+    expect(first?.measured).to.contain('could not be made anew: no space is left');
+  });
+
   it('fails where the old colour is further behind than a cutover back waits', () => {
     expect(verdictOf({ lagMs: 30_001 })).to.equal('fail');
     expect(verdictOf({ lagMs: 30_000 })).to.equal('pass');

@@ -78,4 +78,29 @@ describe('the reads of a canary that is behind', () => {
     await over;
     expect(applied).to.deep.equal([]);
   });
+
+  it('are not changed while somebody else has the split, not by a change under way either, and are after that', async () => {
+    const guard = guarded();
+    const answered = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    guard.router.apply = async ({ percent }) => {
+      begun.resolve();
+      await answered.promise;
+      applied.push(percent);
+    };
+    await whileReadsAreFresh(guard, async (fresh) => {
+      await begun.promise;
+      let paused = false;
+      const pausing = fresh.pause().then(() => (paused = true));
+      await sleep(20);
+      expect(paused).to.equal(false);
+      answered.resolve();
+      await pausing;
+      expect(applied).to.deep.equal([0]);
+      await sleep(1_100);
+      expect(applied).to.deep.equal([0]);
+      fresh.resume();
+      while (applied.length < 2) await sleep(10);
+    });
+  });
 });

@@ -12,14 +12,16 @@ describe('watching the way back', () => {
     const watch = new WayBackWatch({
       look: () => {
         const seen = looks[n++] as Look | Error;
-        if (n === looks.length) over.abort();
+        if (n >= looks.length - 1) over.abort();
         return seen instanceof Error ? Promise.reject(seen) : Promise.resolve(seen);
       },
       note: (text) => void notes.push(text),
+      old: 'blue',
       now: () => time,
       pause: (ms) => Promise.resolve((time += ms)),
     });
-    return { problem: await watch.untilBroken(over.signal), facts: watch.facts, notes, looks: n };
+    const stopped = await watch.untilStopped(over.signal);
+    return { stopped, problem: stopped?.problem, watch, facts: watch.facts, notes, looks: n };
   }
   const follows: Look = { kind: 'follows', lagBytes: 5, lagMs: 7 };
   const silent: Look = { kind: 'silent', colour: 'blue', problem: 'ECONNREFUSED' };
@@ -41,7 +43,7 @@ describe('watching the way back', () => {
 
   it('counts the silence from the last answer, also where a look breaks off', async () => {
     const { facts } = await watching([follows, silent, new Error('a session ended'), silent]);
-    expect(facts.silentMs).to.equal(8_000);
+    expect(facts.silentMs).to.equal(6_000);
     expect(facts.silent).to.equal('blue');
     expect((await watching([silent])).facts.silentMs).to.equal(undefined);
   });
@@ -50,6 +52,23 @@ describe('watching the way back', () => {
     const waits: Look = { kind: 'waits' };
     expect((await watching([waits, waits, follows, waits, waits])).problem).to.equal(undefined);
     expect((await watching(Array<Look>(12).fill(waits))).problem).to.contain('nothing has been applying');
+  });
+
+  it('ends where the old colour has not answered for ten seconds, and not where the live one has', async () => {
+    const { stopped, looks } = await watching([follows, ...Array<Look>(20).fill(silent)]);
+    expect(stopped).to.deep.equal({ kind: 'silent', problem: 'ECONNREFUSED' });
+    expect(looks).to.equal(8);
+    expect((await watching(Array<Look>(20).fill({ ...silent, colour: 'green' }))).stopped).to.equal(undefined);
+  });
+
+  it('tells what is lost from a change that does not fit, and begins anew once that is made', async () => {
+    const lost: Look = { kind: 'lost', problem: 'replication slot lost' };
+    const { stopped, watch } = await watching([follows, lost, follows]);
+    expect(stopped).to.deep.equal(lost);
+    watch.goOn('it was made anew');
+    await watch.look();
+    expect(watch.facts).to.deep.include({ looks: 3, mended: ['it was made anew'] });
+    expect(await watch.untilStopped(AbortSignal.abort())).to.equal(undefined);
   });
 
   it('goes on after what was mended, and keeps it', async () => {
