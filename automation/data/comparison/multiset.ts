@@ -31,48 +31,45 @@ export async function sumOf(source: Source): Promise<Sum> {
  * out.
  */
 export async function sumsOf(source: Source, buckets: number, versions: boolean): Promise<Map<number, Sum>> {
+  const sums = new Map<number, Sum>();
   try {
     const pieces = await piecesOf(source);
-    return added(await together(pieces.map((piece) => sumsOfPiece(source, piece, buckets, versions))));
+    // Added up as they come: there may be dozens of pieces.
+    await together(pieces.map(async (piece) => addUp(sums, await sumsOfPiece(source, piece, buckets, versions))));
   } catch (error) {
     if (!(error instanceof Rewritten)) throw error;
-    return added([await sumsOfPiece(source, whole(source.table), buckets, versions)]);
+    sums.clear();
+    addUp(sums, await sumsOfPiece(source, whole(source.table), buckets, versions));
+  }
+  return sums;
+}
+
+interface BucketRow {
+  b: number;
+  rows: number;
+  sum: string;
+  written: string | null;
+}
+
+function addUp(sums: Map<number, Sum>, found: readonly BucketRow[]): void {
+  for (const { b, rows, sum, written } of found) {
+    if (rows === 0) continue;
+    const one = sums.get(b) ?? nothing;
+    sums.set(b, { rows: one.rows + rows, sum: one.sum + BigInt(sum), written: one.written + BigInt(written ?? 0) });
   }
 }
 
-async function sumsOfPiece(
-  source: Source,
-  piece: Piece,
-  buckets: number,
-  versions: boolean,
-): Promise<Map<number, Sum>> {
+async function sumsOfPiece(source: Source, piece: Piece, buckets: number, versions: boolean): Promise<BucketRow[]> {
   const written = versions ? 'sum(x::text::bigint)::text' : `'0'`;
   const bucket = buckets === 1 ? '0' : bucketOf(buckets);
   // The group is evaluated for each row, and the hash with it: OFFSET 0 keeps it from being computed anew for each use.
   const sql = `SELECT ${bucket} AS b, count(*)::float8 AS rows, coalesce(sum(h), 0)::text AS sum, ${written} AS written
     FROM (${hashesOf(source, versions, piece)}${buckets === 1 ? '' : ' OFFSET 0'}) AS t${buckets === 1 ? '' : ' GROUP BY 1'}`;
-  const found = await reading(source, async (client, limits) => {
-    const { rows } = await client.query<{ b: number; rows: number; sum: string; written: string | null }>({
-      text: sql,
-      ...limits,
-    });
+  return await reading(source, async (client, limits) => {
+    const { rows } = await client.query<BucketRow>({ text: sql, ...limits });
     await piece.check(client);
     return rows;
   });
-  return new Map(
-    found
-      .filter(({ rows }) => rows > 0)
-      .map(({ b, rows, sum, written }) => [b, { rows, sum: BigInt(sum), written: BigInt(written ?? 0) }]),
-  );
-}
-
-function added(parts: readonly Map<number, Sum>[]): Map<number, Sum> {
-  const [first = new Map<number, Sum>(), ...others] = parts;
-  for (const [bucket, { rows, sum, written }] of others.flatMap((part) => [...part])) {
-    const one = first.get(bucket) ?? nothing;
-    first.set(bucket, { rows: one.rows + rows, sum: one.sum + sum, written: one.written + written });
-  }
-  return first;
 }
 
 /** SELECT of each row's hash `h` and, with `versions`, of the transaction `x` that wrote it. */
@@ -84,9 +81,9 @@ export const hashesOf = (
 
 export const bucketOf = (buckets: number): string => `(h & ${buckets - 1})::int`;
 
-/** Wanted rows per bucket, and the limits of the number of buckets. */
+/** Wanted rows per bucket, and the limits of the number of buckets. Each session sends the sums of all buckets: 4 MB of the most. */
 const rowsPerBucket = 500;
-const [fewestBuckets, mostBuckets] = [64, 65_536];
+const [fewestBuckets, mostBuckets] = [64, 16_384];
 
 /** A suitable number of buckets for `count` rows. A changed row then costs reading one bucket, not the whole table. */
 export const bucketsFor = (count: number): number =>

@@ -5,8 +5,13 @@ import { percentile } from '../../canary/judge.ts';
 import type { ObservedTraffic } from '../../journal/events.ts';
 import type { Journal } from '../../journal/journal.ts';
 
-/** Milliseconds between two records of the traffic: enough points for a plot, few enough for the journal. */
-const periodMs = 5_000;
+/** Milliseconds between two records of the traffic, at the beginning. */
+const leastMs = 5_000;
+/** The share of the time that a record may be of: the longest bake time has some thousands of them, which a plot and the journal can take. */
+const share = 0.001;
+
+/** Milliseconds until the next record, when the recording has taken so long. */
+export const periodMs = (recordedMs: number): number => Math.max(leastMs, recordedMs * share);
 
 export interface Recorder {
   stop(): Promise<void>;
@@ -17,7 +22,8 @@ export interface Recorder {
  * gates read for themselves, and a gap in the plot is the truth.
  */
 export function startRecorder(environment: Pick<Environment, 'metrics' | 'router'>, journal: Journal): Recorder {
-  let from = Date.now();
+  const began = Date.now();
+  let from = began;
   let busy: Promise<void> = Promise.resolve();
   const record = async () => {
     const to = Math.max(from, Date.now() - environment.metrics.delayMs);
@@ -31,12 +37,18 @@ export function startRecorder(environment: Pick<Environment, 'metrics' | 'router
       // Read again next time, over the longer window.
     }
   };
-  const timer = setInterval(() => {
-    busy = busy.then(record);
-  }, periodMs);
+  const next = (): NodeJS.Timeout =>
+    setTimeout(
+      () => {
+        busy = busy.then(record);
+        timer = next();
+      },
+      periodMs(Date.now() - began),
+    );
+  let timer = next();
   return {
     async stop() {
-      clearInterval(timer);
+      clearTimeout(timer);
       await busy;
     },
   };
