@@ -93,7 +93,7 @@ export const data = z
           'highest acceptable age of a backup when it is complete (RPO)',
         ),
         copySeconds: seconds(3600, 604_800).describe(
-          'longest copy of all data, until the inactive colour has caught up; the same for the copy to staging',
+          'longest copy of all data, until the inactive colour has caught up; the same for the copy to staging, and for making a lost database of the old colour anew',
         ),
         invariantSeconds: seconds(60).describe('longest duration of one invariant'),
       })

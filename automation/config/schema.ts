@@ -78,7 +78,7 @@ const bake = z
       .enum(['roll-back', 'stay'])
       .default('roll-back')
       .describe(
-        'where the replication to the old colour breaks for good. roll-back: at once, as what is written afterwards cannot go back; stay: the new version stays, without a way back',
+        'where the old schema cannot hold a change, or the old database is lost and cannot be made anew. roll-back: back at once, as what is written afterwards cannot go back; stay: the new version stays, without a way back',
       ),
   })
   .prefault({})

@@ -7,7 +7,10 @@ import { CutoverAborted } from '../../../../automation/data/cutover/cutover.ts';
 import { allOf } from '../../../../automation/journal/entries.ts';
 import { openJournal, type Journal } from '../../../../automation/journal/journal.ts';
 import { openRun, type ReleaseSettings } from '../../../../automation/release/context/context.ts';
-import { settle } from '../../../../automation/release/resume.ts';
+import { abandonRelease, settle } from '../../../../automation/release/resume.ts';
+import type { Session } from '../../../../automation/release/start.ts';
+import type { PastRelease } from '../../../../automation/journal/history.ts';
+import { startCluster, stopCluster } from '../../../../infra/local/postgres/cluster.ts';
 import { moveWrites } from '../../../../automation/release/steps/traffic/move-writes.ts';
 import { validDefinition } from '../../../lib/valid-definition.ts';
 import { CutoverScene } from '../data/cutover/scene.ts';
@@ -67,6 +70,39 @@ describe('what the journal of a release says of its cutover', () => {
     expect(done).to.have.length(1);
     expect(done[0]).to.include({ direction: 'forward', from: 'blue', to: 'green' });
     expect(done[0]).not.to.have.any.keys('holdMs', 'totalMs');
+  });
+
+  it('leaves a way back that is being made anew to the bake time, and refuses a rollback meanwhile', async () => {
+    await scene.forward();
+    journal.append({ type: 'stage.started', stage: 'cutover' });
+    journal.append({ type: 'stage.ended', stage: 'cutover', verdict: 'pass', ms: 1, observationMs: 0 });
+    const since = new Date().toISOString();
+    journal.append({ type: 'way-back.remaking', colour: 'blue', because: 'its disk is gone', since });
+    await stopCluster(scene.rig.specs.blue);
+    try {
+      expect(await settle(settings()))
+        .to.contain('its disk is gone')
+        .and.contain('made anew');
+      const past = { entries: journal.entries() } as PastRelease;
+      const refused = await abandonRelease({} as Session, past, 'x', { acceptLoss: true }).catch(String);
+      expect(refused).to.contain('a rollback is not possible before');
+      expect(scene.router.split.live).to.equal('green');
+    } finally {
+      await startCluster(scene.rig.specs.blue);
+    }
+  });
+
+  it('goes on to the bake time where the old database is gone and nobody had noticed yet', async () => {
+    await scene.forward();
+    journal.append({ type: 'stage.started', stage: 'cutover' });
+    journal.append({ type: 'stage.ended', stage: 'cutover', verdict: 'pass', ms: 1, observationMs: 0 });
+    await stopCluster(scene.rig.specs.blue);
+    try {
+      expect(await settle(settings())).to.contain('the cutover had passed; the way back: ');
+      expect(scene.router.split.live).to.equal('green');
+    } finally {
+      await startCluster(scene.rig.specs.blue);
+    }
   });
 
   it('records none where the cutover had not flipped', async () => {
