@@ -23,29 +23,29 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
   const serialized = inOrder();
 
   const readTraffic = async (doing: string): Promise<TrafficState> => {
-    const answer = await ask(`show map ${trafficMap}`, doing);
-    try {
-      return parseTrafficMap(parseShowMap(answer));
-    } catch (error) {
-      throw notUnderstood(doing, (error as Error).message);
-    }
+    return parsed(doing, parseShowMap(await ask(`show map ${trafficMap}`, doing)));
+  };
+
+  /** Sets one entry of the balancer's map, and resolves to the map as it is read back over the same connection. */
+  const set = async (doing: string, key: 'split' | 'hold', value: string): Promise<TrafficState> => {
+    const answer = await ask(`set map ${trafficMap} ${key} ${value}; show map ${trafficMap}`, doing);
+    const entries = parseShowMap(answer);
+    const found = entries.get(key);
+    if (found !== value) throw notApplied(doing, `the balancer has "${found}" instead of "${value}"`);
+    return parsed(doing, entries);
   };
 
   /**
-   * Changes the file first, then the balancer, then reads the value back. The current state is read before anything is
-   * written, so that nothing changes if the balancer is down. If the balancer rejects the change, the file is restored.
+   * Changes the file first, then the balancer. The current state is read before anything is written, so that nothing changes if
+   * the balancer is down. If the balancer rejects the change, the file is restored.
    */
   const change = (doing: string, key: 'split' | 'hold', edit: (state: TrafficState) => TrafficState) =>
     serialized(async () => {
       const present = await readTraffic(doing);
       const wanted = edit(present);
-      const value = key === 'split' ? splitValue(wanted.split) : String(wanted.holdUntil);
       await storeTraffic(layout.balancer(), wanted);
       try {
-        const answer = (await ask(`set map ${trafficMap} ${key} ${value}`, doing)).trim();
-        if (answer !== '') throw notApplied(doing, `the balancer answered "${answer}"`);
-        const found = parseShowMap(await ask(`show map ${trafficMap}`, doing)).get(key);
-        if (found !== value) throw notApplied(doing, `the balancer has "${found}" instead of "${value}"`);
+        await set(doing, key, key === 'split' ? splitValue(wanted.split) : String(wanted.holdUntil));
       } catch (error) {
         await storeTraffic(layout.balancer(), present);
         throw error;
@@ -71,11 +71,12 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
 
     async read(): Promise<RouterState> {
       const doing = 'reading the split from the balancer';
-      const [traffic, stat] = await Promise.all([readTraffic(doing), ask(statServers, doing)]);
+      const answer = await ask(`show map ${trafficMap}; ${statServers}`, doing);
+      const traffic = parsed(doing, parseShowMap(answer));
       return {
         split: traffic.split,
         holdMs: Math.max(0, traffic.holdUntil - Date.now()),
-        servers: serverStates(spec, parseShowStat(stat), doing),
+        servers: serverStates(spec, parseShowStat(answer), doing),
       };
     },
 
@@ -101,7 +102,9 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
     },
 
     async resumeWrites(): Promise<void> {
-      await change('releasing held writes', 'hold', (state) => ({ ...state, holdUntil: 0 }));
+      const doing = 'releasing held writes';
+      // Users wait for the balancer. What the file still says ends with the lease.
+      await serialized(async () => storeTraffic(layout.balancer(), await set(doing, 'hold', '0')));
     },
 
     writesInFlight: (colour: Colour) => writesTo(colour, `counting the writes in flight to ${colour}`),
@@ -147,6 +150,14 @@ async function askMaster(layout: Layout, doing: string): Promise<string> {
   const ask = () => runtimeCommand(masterSocket(layout), 'show proc', doing);
   const answer = await poll(() => ask().catch(() => undefined), { everyMs: 50, timeoutMs: masterStartMs });
   return answer ?? (await ask());
+}
+
+function parsed(doing: string, entries: ReadonlyMap<string, string>): TrafficState {
+  try {
+    return parseTrafficMap(entries);
+  } catch (error) {
+    throw notUnderstood(doing, (error as Error).message);
+  }
 }
 
 function localEntry(layout: Layout): EntryPoint {
