@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode, OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import { grantWrites, revokeWrites } from '../../../infra/application/roles.ts';
-import { openSnapshot } from '../comparison/compare.ts';
+import { openSnapshot, takeSnapshot } from '../comparison/snapshot.ts';
 import { finish, type Moved } from './finish.ts';
 import { prepareCutover, type Prepared } from './prepare.ts';
 import { Walk, type CutoverStep } from './procedure.ts';
@@ -11,7 +11,7 @@ import { startHere } from '../replication/reverse.ts';
 import type { Rest } from '../replication/rest.ts';
 import { dropSubscription } from '../replication/subscription.ts';
 import { requireUnchanged } from './schema-guard.ts';
-import { carryOver } from '../replication/sequences.ts';
+import { readNumbers, setNumbers } from '../replication/sequences.ts';
 import { undo, type Reached } from './undo.ts';
 
 /** The cutover did not happen. `undone`: everything is as before; otherwise the message lists what is not. */
@@ -94,34 +94,41 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
   );
 
   // The deadline comes before that of the hold, so that the error can name the sessions in the way.
-  await walk.step('fence', () => inTime(fence.raise(insist ? lastFlip - namedMs : drained, { insist })));
+  const fencedAt = await walk.step('fence', () =>
+    inTime(fence.raise(insist ? lastFlip - namedMs : drained, { insist })),
+  );
 
-  // Beside the replay, as this session has nothing to do yet. The fence does not keep functions from being replaced.
-  const unchanged = schema === undefined ? Promise.resolve() : requireUnchanged(schema, snapshots.old);
-  unchanged.catch(() => undefined);
+  // Beside the replay, as the old side is at rest. The fence does not keep functions from being replaced.
+  const unchanged = beside(schema === undefined ? Promise.resolve() : requireUnchanged(schema, snapshots.old));
+  const numbers = beside(readNumbers(sequences, sessions.old));
 
   await walk.step(
     'replay',
-    () => inTime(rest === undefined ? caughtUpTo(sessions, forward, lastFlip - namedMs) : lastOf(rest, prepared)),
+    () =>
+      inTime(rest === undefined ? caughtUpTo(sessions, forward, lastFlip - namedMs, fencedAt) : lastOf(rest, prepared)),
     (upTo) => upTo,
   );
 
-  const carry = async (): Promise<number> => {
-    const count = await carryOver(sequences, sessions.old, sessions.new);
-    if (reverse !== undefined) await startHere(reverse, sessions);
-    return count;
-  };
+  // Its position is read before the grant. It flushes the old side's log while the grant flushes the new side's.
+  const wayBack = beside(reverse === undefined ? Promise.resolve() : startHere(reverse, sessions));
+  const oldSnapshot = beside(unchanged.then(() => openSnapshot(snapshots.old)));
   await walk.step(
     'carry-over',
     () =>
-      inTime(Promise.all([carry(), unchanged.then(() => openSnapshot(snapshots.old)), openSnapshot(snapshots.new)])),
+      inTime(
+        Promise.all([
+          numbers.then((found) => setNumbers(sequences, sessions.new, found)),
+          takeSnapshot(snapshots.new),
+          unchanged,
+        ]),
+      ),
     ([count]) => `${count} sequences`,
   );
 
   await walk.step('grant', () => {
     reached.granted = true;
-    // Apply workers commit asynchronously. This durable commit flushes everything that they have applied.
-    return inTime(sessions.new.query(grantWrites));
+    // Apply workers commit asynchronously, and so were sequences set. This durable commit flushes all of it.
+    return inTime(Promise.all([sessions.new.query(durably(grantWrites)), wayBack, oldSnapshot]));
   });
 
   await walk.step('flip', async () => {
@@ -131,6 +138,15 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
   });
   return { prepared, heldAt };
 }
+
+/** Work that goes on beside a step, and is waited for later. */
+function beside<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => undefined);
+  return work;
+}
+
+/** Whatever the owner has set for sessions. */
+const durably = (statement: string): string => `SET LOCAL synchronous_commit = on; ${statement}`;
 
 /** Applies the last changes of a stopped replication, and ends that: nothing may start it again once the target is live. */
 async function lastOf(rest: Rest, { sessions, forward }: Prepared): Promise<string> {
@@ -148,9 +164,10 @@ async function flipInTime(
   { router, from, to }: CutoverOptions,
   lastFlip: number,
 ): Promise<void> {
-  const flipped = flip(router, from, to);
-  flipped.catch(() => undefined);
-  const late = await Promise.race([flipped.then(() => false), sleep(Math.max(0, lastFlip - performance.now()), true)]);
+  const flipped = beside(flip(router, from, to));
+  const timer = new AbortController();
+  const over = beside(sleep(Math.max(0, lastFlip - performance.now()), true, { signal: timer.signal }));
+  const late = await Promise.race([flipped.then(() => false), over]).finally(() => timer.abort());
   if (!late || (await readRouter(router))?.split?.live === to.colour) return flipped;
   await sessions.new.query(revokeWrites);
   await flipped;

@@ -5,6 +5,7 @@ import { close, connect } from '../connect.ts';
 import type { CutoverOptions } from './types.ts';
 import { caughtUp, unobstructed } from './catch-up.ts';
 import { Fence } from './fence.ts';
+import { readySnapshot } from '../comparison/snapshot.ts';
 import { linkBetween, type Link } from '../link.ts';
 import { prepareReverse, type Sessions } from '../replication/reverse.ts';
 import { Rest } from '../replication/rest.ts';
@@ -77,6 +78,8 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     const snapshots = { old: await open(from, compareMs), new: await open(to, compareMs) };
     // The comparison must not wait for ever for a lock.
     for (const client of [snapshots.old, snapshots.new]) await client.query(`SET lock_timeout = ${snapshotLockMs}`);
+    // Nothing of what is asked in the hold is worth a second plan.
+    for (const client of opened) await client.query('SET plan_cache_mode = force_generic_plan');
     // An interrupted attempt may have left the way back, which must not run beside the forward direction.
     if (direction === 'forward') await removeLink(linkBetween(to, from), sessions.new, sessions.old);
     if (!byHand) await streaming(forward, sessions);
@@ -85,7 +88,8 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     fence = await Fence.prepare(from.access, settings.holdMs + fenceGraceMs);
     if (direction === 'forward') reverse = await prepareReverse(from, to, sessions);
     const sequences = await planSequences(sessions.old, sessions.new, to.colour);
-    const schema = direction === 'forward' ? { schema: await guardSchema(forward, sessions) } : {};
+    const schema = direction === 'forward' ? { schema: await guardSchema(forward, sessions, snapshots.old) } : {};
+    await readySnapshot(snapshots.new);
     await unobstructed(fence, options);
     const rest = byHand ? await Rest.open(forward, sessions.old, sessions.new) : undefined;
     if (rest === undefined) await caughtUp(sessions, forward, options);

@@ -19,11 +19,14 @@ export interface SchemaGuard {
   changed(old: pg.Client): Promise<string | undefined>;
 }
 
-/** Compares both catalogs. Throws an OperationError if they differ in more than the expand migrations have changed. */
-export async function guardSchema(forward: Link, sessions: Sessions): Promise<SchemaGuard> {
+/**
+ * Compares both catalogs. Throws an OperationError if they differ in more than the expand migrations have changed. `later`: the
+ * session on the side that writes leave by which changes are looked for in the hold. Its caches are warm then.
+ */
+export async function guardSchema(forward: Link, sessions: Sessions, later: pg.Client): Promise<SchemaGuard> {
   const { from, to } = forward;
   // Before it is read: what changes meanwhile is seen as a change later, and looked at again.
-  const mark = await markCatalog(sessions.old);
+  const mark = await markCatalog(later);
   const [old, newer] = await Promise.all([readObjects(sessions.old), readObjects(sessions.new)]);
   const drifts = await driftBetween(forward, { source: sessions.old, target: sessions.new }, old, newer);
   if (drifts.length > 0) {
