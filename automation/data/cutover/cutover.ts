@@ -65,7 +65,7 @@ export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
 
 /** The steps up to the flip. Records in `reached` what a failure has to undo. */
 async function move(options: CutoverOptions, walk: Walk, reached: Reached): Promise<Moved> {
-  const { router, from, signal } = options;
+  const { router, from, to, signal } = options;
   const { holdMs, drainMs } = options.settings;
   // Forward, the clients of the live colour have priority. In a rollback users have a harmful version, so nothing may delay it.
   const insist = options.direction === 'rollback';
@@ -81,7 +81,7 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
   const heldAt = performance.now();
   const lastFlip = heldAt + holdMs - Math.min(holdMs / 5, Math.max(flipReserveMs, router.settlesMs / 5));
   const inTime = <T>(work: Promise<T>): Promise<T> => within(work, lastFlip, signal);
-  await walk.step('hold', () => inTime(router.hold(holdMs)));
+  await walk.step('hold', () => inTime(router.hold(holdMs, { live: to.colour, percent: 0 })));
 
   const drained = Math.min(performance.now() + Math.min(drainMs, insist ? holdMs / 2 : drainMs), lastFlip);
   await walk.step(

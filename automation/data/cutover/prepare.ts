@@ -11,7 +11,7 @@ import { prepareReverse, type Sessions } from '../replication/reverse.ts';
 import { Rest } from '../replication/rest.ts';
 import { noTries, revive } from '../replication/revive.ts';
 import { mayWrite } from '../schema.ts';
-import { guardSchema, type SchemaGuard } from './schema-guard.ts';
+import { guardSchema, requireUnchanged, type SchemaGuard } from './schema-guard.ts';
 import { planSequences, type SequencePlan } from '../replication/sequences.ts';
 import { completeMove, standDown } from './settle.ts';
 import { removeLink } from '../replication/subscription.ts';
@@ -90,6 +90,8 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     const sequences = await planSequences(sessions.old, sessions.new, to.colour);
     const schema = direction === 'forward' ? { schema: await guardSchema(forward, sessions, snapshots.old) } : {};
     await readySnapshot(snapshots.new);
+    // The look after the flip is by this session.
+    if (schema.schema !== undefined) await requireUnchanged(schema.schema, sessions.old);
     await unobstructed(fence, options);
     const rest = byHand ? await Rest.open(forward, sessions.old, sessions.new) : undefined;
     if (rest === undefined) await caughtUp(sessions, forward, options);

@@ -7,7 +7,17 @@ import type { Layout } from '../lib/layout.ts';
 import { backendName, balancerSocket, balancerStopSeconds, masterSocket, serverName } from './config.ts';
 import { writesTable } from './frontend.ts';
 import { countOldWorkers, parseShowMap, parseShowStat, parseWrites, runtimeCommand } from './runtime.ts';
-import { isPercent, parseTrafficMap, splitValue, storeTraffic, trafficMap, type TrafficState } from './traffic-map.ts';
+import {
+  draftTraffic,
+  dropDraft,
+  isPercent,
+  parseTrafficMap,
+  splitValue,
+  storeTraffic,
+  trafficMap,
+  type Draft,
+  type TrafficState,
+} from './traffic-map.ts';
 
 /** `show stat <proxy> <type> <server>`, -1 meaning all. Type 2: backends. Type 4: servers. */
 const statBackends = 'show stat -1 2 -1';
@@ -21,6 +31,8 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
   const socket = balancerSocket(layout);
   const ask = (command: string, doing: string) => runtimeCommand(socket, command, doing);
   const serialized = inOrder();
+  /** What the file will say once the split is applied that a hold was begun for. */
+  let next: Draft | undefined;
 
   const readTraffic = async (doing: string): Promise<TrafficState> => {
     return parsed(doing, parseShowMap(await ask(`show map ${trafficMap}`, doing)));
@@ -43,7 +55,7 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
     serialized(async () => {
       const present = await readTraffic(doing);
       const wanted = edit(present);
-      await storeTraffic(layout.balancer(), wanted);
+      await storeTraffic(layout.balancer(), wanted, next);
       try {
         await set(doing, key, key === 'split' ? splitValue(wanted.split) : String(wanted.holdUntil));
       } catch (error) {
@@ -92,19 +104,24 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
       await change(doing, 'split', (state) => ({ ...state, split }));
     },
 
-    async hold(leaseMs: number): Promise<void> {
+    async hold(leaseMs: number, split?: Split): Promise<void> {
       const doing = `holding writes for at most ${leaseMs} ms`;
       if (!Number.isFinite(leaseMs) || leaseMs <= 0) {
         throw new OperationError(doing, 'the duration is invalid', 'pass a positive number of milliseconds');
       }
       await untilOneWorker(layout, doing);
-      await change(doing, 'hold', (state) => ({ ...state, holdUntil: Math.round(Date.now() + leaseMs) }));
+      const holdUntil = Math.round(Date.now() + leaseMs);
+      await dropDraft(next);
+      next = split === undefined ? undefined : await draftTraffic(layout.balancer(), { split, holdUntil });
+      await change(doing, 'hold', (state) => ({ ...state, holdUntil }));
     },
 
     async resumeWrites(): Promise<void> {
       const doing = 'releasing held writes';
       // Users wait for the balancer. What the file still says ends with the lease.
       await serialized(async () => storeTraffic(layout.balancer(), await set(doing, 'hold', '0')));
+      await dropDraft(next);
+      next = undefined;
     },
 
     writesInFlight: (colour: Colour) => writesTo(colour, `counting the writes in flight to ${colour}`),
