@@ -128,7 +128,7 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
   await walk.step('grant', () => {
     reached.granted = true;
     // Apply workers commit asynchronously, and so were sequences set. This durable commit flushes all of it.
-    return inTime(Promise.all([sessions.new.query(durably(grantWrites)), wayBack, oldSnapshot]));
+    return inTime(Promise.all([sessions.new.query(grantWrites), wayBack, oldSnapshot]));
   });
 
   await walk.step('flip', async () => {
@@ -144,9 +144,6 @@ function beside<T>(work: Promise<T>): Promise<T> {
   work.catch(() => undefined);
   return work;
 }
-
-/** Whatever the owner has set for sessions. */
-const durably = (statement: string): string => `SET LOCAL synchronous_commit = on; ${statement}`;
 
 /** Applies the last changes of a stopped replication, and ends that: nothing may start it again once the target is live. */
 async function lastOf(rest: Rest, { sessions, forward }: Prepared): Promise<string> {

@@ -86,14 +86,12 @@ export async function drainOrCut(
 }
 
 /**
- * Flushes a server's log whatever the owner has set for sessions, and with it all commits so far. Resolves to a position behind
- * them. A sender of changes sends only what is flushed, and tells its subscriber that it has come this far.
+ * Flushes a server's log, and with it all commits so far. Resolves to a position behind them. A sender of changes sends only what
+ * is flushed, and tells its subscriber that it has come this far.
  */
-async function flushed(client: pg.Client): Promise<string> {
-  const sql = `SET LOCAL synchronous_commit = on; SELECT pg_logical_emit_message(true, 'greenlight', 'fence')::text AS lsn`;
-  // The driver returns a result for each statement.
-  const [, { rows: found }] = (await client.query(sql)) as unknown as [unknown, { rows: [{ lsn: string }] }];
-  return found[0].lsn;
+export async function flushed(client: pg.Client): Promise<string> {
+  const sql = `SELECT pg_logical_emit_message(true, 'greenlight', 'fence')::text AS lsn`;
+  return (await row<{ lsn: string }>(client, sql)).lsn;
 }
 
 /**

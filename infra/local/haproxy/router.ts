@@ -33,6 +33,11 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
   const serialized = inOrder();
   /** What the file will say once the split is applied that a hold was begun for. */
   let next: Draft | undefined;
+  const takeDraft = (): Draft | undefined => {
+    const draft = next;
+    next = undefined;
+    return draft;
+  };
 
   const readTraffic = async (doing: string): Promise<TrafficState> => {
     return parsed(doing, parseShowMap(await ask(`show map ${trafficMap}`, doing)));
@@ -55,7 +60,7 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
     serialized(async () => {
       const present = await readTraffic(doing);
       const wanted = edit(present);
-      await storeTraffic(layout.balancer(), wanted, next);
+      await storeTraffic(layout.balancer(), wanted, key === 'split' ? takeDraft() : undefined);
       try {
         await set(doing, key, key === 'split' ? splitValue(wanted.split) : String(wanted.holdUntil));
       } catch (error) {
@@ -111,7 +116,7 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
       }
       await untilOneWorker(layout, doing);
       const holdUntil = Math.round(Date.now() + leaseMs);
-      await dropDraft(next);
+      await dropDraft(takeDraft());
       next = split === undefined ? undefined : await draftTraffic(layout.balancer(), { split, holdUntil });
       await change(doing, 'hold', (state) => ({ ...state, holdUntil }));
     },
@@ -120,8 +125,7 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
       const doing = 'releasing held writes';
       // Users wait for the balancer. What the file still says ends with the lease.
       await serialized(async () => storeTraffic(layout.balancer(), await set(doing, 'hold', '0')));
-      await dropDraft(next);
-      next = undefined;
+      await dropDraft(takeDraft());
     },
 
     writesInFlight: (colour: Colour) => writesTo(colour, `counting the writes in flight to ${colour}`),

@@ -50,11 +50,13 @@ export async function draftTraffic(directory: string, state: TrafficState): Prom
 export const dropDraft = (draft: Draft | undefined): Promise<void> =>
   draft === undefined ? Promise.resolve() : rm(draft.path, { force: true });
 
-/** Writes the map that the balancer reads when it starts. A `draft` of that content is put in its place. */
+/** Writes the map that the balancer reads when it starts. A draft of that content is put in its place, and another one removed. */
 export async function storeTraffic(directory: string, state: TrafficState, draft?: Draft): Promise<void> {
   const file = join(directory, trafficMap);
   const text = renderTrafficMap(state);
-  await (draft?.text === text ? move(draft.path, file) : replaceFile(file, text)).catch(notWritten(file));
+  const fits = draft?.text === text;
+  await (fits ? move(draft.path, file) : replaceFile(file, text)).catch(notWritten(file));
+  if (!fits) await dropDraft(draft);
 }
 
 const notWritten = (file: string) => (error: Error) => {
