@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode, OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import { grantWrites, revokeWrites } from '../../../infra/application/roles.ts';
-import { openSnapshot, takeSnapshot } from '../comparison/snapshot.ts';
+import { takeSnapshot } from '../comparison/snapshot.ts';
 import { finish, type Moved } from './finish.ts';
 import { prepareCutover, type Prepared } from './prepare.ts';
 import { Walk, type CutoverStep } from './procedure.ts';
@@ -99,8 +99,9 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
   );
 
   // Beside the replay, as the old side is at rest. The fence does not keep functions from being replaced.
-  const unchanged = beside(schema === undefined ? Promise.resolve() : requireUnchanged(schema, snapshots.old));
-  const numbers = beside(readNumbers(sequences, sessions.old));
+  const unchanged = beside(schema === undefined ? Promise.resolve() : requireUnchanged(schema));
+  const numbers = beside(readNumbers(sequences, snapshots.old));
+  const oldSnapshot = beside(takeSnapshot(snapshots.old));
 
   await walk.step(
     'replay',
@@ -111,7 +112,6 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
 
   // Its position is read before the grant. It flushes the old side's log while the grant flushes the new side's.
   const wayBack = beside(reverse === undefined ? Promise.resolve() : startHere(reverse, sessions));
-  const oldSnapshot = beside(unchanged.then(() => openSnapshot(snapshots.old)));
   await walk.step(
     'carry-over',
     () =>
@@ -119,6 +119,7 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
         Promise.all([
           numbers.then((found) => setNumbers(sequences, sessions.new, found)),
           takeSnapshot(snapshots.new),
+          oldSnapshot,
           unchanged,
         ]),
       ),
@@ -128,7 +129,7 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
   await walk.step('grant', () => {
     reached.granted = true;
     // Apply workers commit asynchronously, and so were sequences set. This durable commit flushes all of it.
-    return inTime(Promise.all([sessions.new.query(grantWrites), wayBack, oldSnapshot]));
+    return inTime(Promise.all([sessions.new.query(grantWrites), wayBack]));
   });
 
   await walk.step('flip', async () => {

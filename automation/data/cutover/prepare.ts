@@ -11,7 +11,7 @@ import { prepareReverse, type Sessions } from '../replication/reverse.ts';
 import { Rest } from '../replication/rest.ts';
 import { noTries, revive } from '../replication/revive.ts';
 import { mayWrite } from '../schema.ts';
-import { guardSchema, requireUnchanged, type SchemaGuard } from './schema-guard.ts';
+import { guardSchema, type SchemaGuard } from './schema-guard.ts';
 import { planSequences, type SequencePlan } from '../replication/sequences.ts';
 import { completeMove, standDown } from './settle.ts';
 import { removeLink } from '../replication/subscription.ts';
@@ -65,6 +65,8 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
   const open = async (side: typeof from, statementMs?: number): Promise<pg.Client> => {
     const client = await connect(side.access, 'admin', statementMs === undefined ? {} : { statementMs });
     opened.push(client);
+    // Nothing of what is asked in the hold is worth a second plan.
+    await client.query('SET plan_cache_mode = force_generic_plan');
     return client;
   };
   let fence: Fence | undefined;
@@ -77,9 +79,10 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     const sessions = { old: await open(from), new: await open(to) };
     const snapshots = { old: await open(from, compareMs), new: await open(to, compareMs) };
     // The comparison must not wait for ever for a lock.
-    for (const client of [snapshots.old, snapshots.new]) await client.query(`SET lock_timeout = ${snapshotLockMs}`);
-    // Nothing of what is asked in the hold is worth a second plan.
-    for (const client of opened) await client.query('SET plan_cache_mode = force_generic_plan');
+    for (const client of [snapshots.old, snapshots.new]) {
+      await client.query(`SET lock_timeout = ${snapshotLockMs}`);
+      await readySnapshot(client);
+    }
     // An interrupted attempt may have left the way back, which must not run beside the forward direction.
     if (direction === 'forward') await removeLink(linkBetween(to, from), sessions.new, sessions.old);
     if (!byHand) await streaming(forward, sessions);
@@ -87,11 +90,8 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     if (await mayWrite(sessions.new)) throw refused(`${to.colour} is not live, but may write`);
     fence = await Fence.prepare(from.access, settings.holdMs + fenceGraceMs);
     if (direction === 'forward') reverse = await prepareReverse(from, to, sessions);
-    const sequences = await planSequences(sessions.old, sessions.new, to.colour);
-    const schema = direction === 'forward' ? { schema: await guardSchema(forward, sessions, snapshots.old) } : {};
-    await readySnapshot(snapshots.new);
-    // The look after the flip is by this session.
-    if (schema.schema !== undefined) await requireUnchanged(schema.schema, sessions.old);
+    const sequences = await planSequences(snapshots.old, sessions.new, to.colour);
+    const schema = direction === 'forward' ? { schema: await guardSchema(forward, sessions, await open(from)) } : {};
     await unobstructed(fence, options);
     const rest = byHand ? await Rest.open(forward, sessions.old, sessions.new) : undefined;
     if (rest === undefined) await caughtUp(sessions, forward, options);
