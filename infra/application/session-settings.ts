@@ -16,6 +16,8 @@ export const sessionSettings = {
   idle_in_transaction_session_timeout: '0',
   idle_session_timeout: '0',
   row_security: 'on',
+  // A commit of a cutover has to be there after a crash.
+  synchronous_commit: 'on',
   role: 'none',
   quote_all_identifiers: 'off',
   standard_conforming_strings: 'on',

@@ -26,6 +26,21 @@ export async function replaceFile(
   content: string | Uint8Array,
   options: FileOptions = {},
 ): Promise<void> {
+  const draft = await draftFile(path, content, options);
+  try {
+    await move(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
+}
+
+/** The longer half of `replaceFile`, for who has no time later: writes and flushes what `path` will hold. `move` ends it. Resolves to the draft's path. */
+export async function draftFile(
+  path: string,
+  content: string | Uint8Array,
+  options: FileOptions = {},
+): Promise<string> {
   const draft = draftOf(path);
   try {
     const file = await open(draft, 'wx', options.mode ?? 0o600);
@@ -36,7 +51,7 @@ export async function replaceFile(
     } finally {
       await file.close();
     }
-    await move(draft, path);
+    return draft;
   } catch (error) {
     await rm(draft, { force: true });
     throw error;

@@ -56,8 +56,11 @@ export interface Router {
    * partial changes and rejects; nothing changes afterwards. A platform that switches in one step ignores `signal`.
    */
   apply(split: Split, signal?: AbortSignal): Promise<void>;
-  /** Holds new writes for at most `leaseMs`. The hold ends by itself then, even if this program has died. */
-  hold(leaseMs: number): Promise<void>;
+  /**
+   * Holds new writes for at most `leaseMs`. The hold ends by itself then, even if this program has died. `next`: the split that is
+   * likely to be applied meanwhile, which a balancer may prepare before it holds.
+   */
+  hold(leaseMs: number, next?: Split): Promise<void>;
   /** Ends the hold. Held writes go to the colour that is live now. */
   resumeWrites(): Promise<void>;
   /** Number of writes that were passed to `colour` and have no response yet. */

@@ -1,7 +1,7 @@
 import { cutover } from '../../automation/data/cutover/cutover.ts';
 import type { Direction } from '../../automation/data/cutover/procedure.ts';
 import { completeMove } from '../../automation/data/cutover/settle.ts';
-import { caughtUpTo } from '../../automation/data/cutover/steps.ts';
+import { caughtUpTo, flushed } from '../../automation/data/cutover/steps.ts';
 import { close, connect } from '../../automation/data/connect.ts';
 import { linkBetween, type Side } from '../../automation/data/link.ts';
 import { prepareReverse, startHere } from '../../automation/data/replication/reverse.ts';
@@ -76,7 +76,8 @@ export const byPause =
       };
       await step('PAUSE', bouncer.command('PAUSE app'));
       await step('replay', caughtUpTo(sessions, forward, performance.now() + replayMs));
-      await step('sequences', carryOver(sequences, sessions.old, sessions.new));
+      const carried = carryOver(sequences, sessions.old, sessions.new);
+      await step('sequences', Promise.all([carried, flushed(sessions.new)]));
       if (reverse !== undefined) await step('way back', startHere(reverse, sessions));
       await step('RELOAD', bouncer.command('RELOAD'));
       await step('RESUME', bouncer.command('RESUME app'));

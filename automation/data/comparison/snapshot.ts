@@ -20,16 +20,23 @@ const whereKnown = { stats_fetch_consistency: 'snapshot', transaction_timeout: '
  * Names of objects are shown by the search path, so it is the same wherever the schemas are. It has them all: reading a table
  * parses the functions of its indexes, and their bodies may name others without a schema.
  */
-const searchPath = `SELECT set_config('search_path', concat_ws(', ', 'pg_catalog', string_agg(quote_ident(n.nspname), ', ' ORDER BY n.nspname)), true)
+const searchPath = (
+  local: boolean,
+): string => `SELECT set_config('search_path', concat_ws(', ', 'pg_catalog', string_agg(quote_ident(n.nspname), ', ' ORDER BY n.nspname)), ${local})
   FROM pg_namespace n WHERE ${ownSchemas}`;
 
-const settings = [
-  ...Object.entries({ ...textForms, ...reading }).map(([name, value]) => `SET LOCAL ${name} = '${value}'`),
-  ...Object.entries(whereKnown).map(
-    ([name, value]) => `SELECT set_config(name, '${value}', true) FROM pg_settings WHERE name = '${name}'`,
-  ),
-  searchPath,
-].join('; ');
+/** `local`: for one transaction. */
+const settingsOf = (local: boolean): string =>
+  [
+    ...Object.entries({ ...textForms, ...reading }).map(
+      ([name, value]) => `SET ${local ? 'LOCAL ' : ''}${name} = '${value}'`,
+    ),
+    ...Object.entries(whereKnown).map(
+      ([name, value]) => `SELECT set_config(name, '${value}', ${local}) FROM pg_settings WHERE name = '${name}'`,
+    ),
+    searchPath(local),
+  ].join('; ');
+const settings = settingsOf(true);
 
 const begin = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
 
@@ -38,8 +45,19 @@ const begin = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
  * form as every other such session.
  */
 export async function openSnapshot(client: pg.Client): Promise<void> {
-  // Reading a counter fixes the server's statistics.
-  await client.query(`${begin}; ${settings}; SELECT pg_stat_get_tuples_inserted(0)`);
+  await client.query(`${begin}; ${settings}; ${look}`);
+}
+
+/** Reading a counter fixes the server's statistics. */
+const look = 'SELECT pg_stat_get_tuples_inserted(0)';
+
+/** `openSnapshot` in two parts, for who has no time: the settings first, for the whole session, ... */
+export async function readySnapshot(client: pg.Client): Promise<void> {
+  await client.query(settingsOf(false));
+}
+/** ... then the moment. */
+export async function takeSnapshot(client: pg.Client): Promise<void> {
+  await client.query(`${begin}; ${look}`);
 }
 
 /** Both sides work at the same time, often on one machine: half of its processors for each, 8 at most. */

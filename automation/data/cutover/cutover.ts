@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode, OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import { grantWrites, revokeWrites } from '../../../infra/application/roles.ts';
-import { openSnapshot } from '../comparison/compare.ts';
+import { takeSnapshot } from '../comparison/snapshot.ts';
 import { finish, type Moved } from './finish.ts';
 import { prepareCutover, type Prepared } from './prepare.ts';
 import { Walk, type CutoverStep } from './procedure.ts';
@@ -11,7 +11,7 @@ import { startHere } from '../replication/reverse.ts';
 import type { Rest } from '../replication/rest.ts';
 import { dropSubscription } from '../replication/subscription.ts';
 import { requireUnchanged } from './schema-guard.ts';
-import { carryOver } from '../replication/sequences.ts';
+import { readNumbers, setNumbers } from '../replication/sequences.ts';
 import { undo, type Reached } from './undo.ts';
 
 /** The cutover did not happen. `undone`: everything is as before; otherwise the message lists what is not. */
@@ -65,7 +65,7 @@ export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
 
 /** The steps up to the flip. Records in `reached` what a failure has to undo. */
 async function move(options: CutoverOptions, walk: Walk, reached: Reached): Promise<Moved> {
-  const { router, from, signal } = options;
+  const { router, from, to, signal } = options;
   const { holdMs, drainMs } = options.settings;
   // Forward, the clients of the live colour have priority. In a rollback users have a harmful version, so nothing may delay it.
   const insist = options.direction === 'rollback';
@@ -81,7 +81,7 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
   const heldAt = performance.now();
   const lastFlip = heldAt + holdMs - Math.min(holdMs / 5, Math.max(flipReserveMs, router.settlesMs / 5));
   const inTime = <T>(work: Promise<T>): Promise<T> => within(work, lastFlip, signal);
-  await walk.step('hold', () => inTime(router.hold(holdMs)));
+  await walk.step('hold', () => inTime(router.hold(holdMs, { live: to.colour, percent: 0 })));
 
   const drained = Math.min(performance.now() + Math.min(drainMs, insist ? holdMs / 2 : drainMs), lastFlip);
   await walk.step(
@@ -94,34 +94,42 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
   );
 
   // The deadline comes before that of the hold, so that the error can name the sessions in the way.
-  await walk.step('fence', () => inTime(fence.raise(insist ? lastFlip - namedMs : drained, { insist })));
+  const fencedAt = await walk.step('fence', () =>
+    inTime(fence.raise(insist ? lastFlip - namedMs : drained, { insist })),
+  );
 
-  // Beside the replay, as this session has nothing to do yet. The fence does not keep functions from being replaced.
-  const unchanged = schema === undefined ? Promise.resolve() : requireUnchanged(schema, snapshots.old);
-  unchanged.catch(() => undefined);
+  // Beside the replay, as the old side is at rest. The fence does not keep functions from being replaced.
+  const unchanged = beside(schema === undefined ? Promise.resolve() : requireUnchanged(schema));
+  const numbers = beside(readNumbers(sequences, snapshots.old));
+  const oldSnapshot = beside(takeSnapshot(snapshots.old));
 
   await walk.step(
     'replay',
-    () => inTime(rest === undefined ? caughtUpTo(sessions, forward, lastFlip - namedMs) : lastOf(rest, prepared)),
+    () =>
+      inTime(rest === undefined ? caughtUpTo(sessions, forward, lastFlip - namedMs, fencedAt) : lastOf(rest, prepared)),
     (upTo) => upTo,
   );
 
-  const carry = async (): Promise<number> => {
-    const count = await carryOver(sequences, sessions.old, sessions.new);
-    if (reverse !== undefined) await startHere(reverse, sessions);
-    return count;
-  };
+  // Its position is read before the grant. It flushes the old side's log while the grant flushes the new side's.
+  const wayBack = beside(reverse === undefined ? Promise.resolve() : startHere(reverse, sessions));
   await walk.step(
     'carry-over',
     () =>
-      inTime(Promise.all([carry(), unchanged.then(() => openSnapshot(snapshots.old)), openSnapshot(snapshots.new)])),
+      inTime(
+        Promise.all([
+          numbers.then((found) => setNumbers(sequences, sessions.new, found)),
+          takeSnapshot(snapshots.new),
+          oldSnapshot,
+          unchanged,
+        ]),
+      ),
     ([count]) => `${count} sequences`,
   );
 
   await walk.step('grant', () => {
     reached.granted = true;
-    // Apply workers commit asynchronously. This durable commit flushes everything that they have applied.
-    return inTime(sessions.new.query(grantWrites));
+    // Apply workers commit asynchronously, and so were sequences set. This durable commit flushes all of it.
+    return inTime(Promise.all([sessions.new.query(grantWrites), wayBack]));
   });
 
   await walk.step('flip', async () => {
@@ -130,6 +138,12 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
     await flipInTime(prepared, options, lastFlip);
   });
   return { prepared, heldAt };
+}
+
+/** Work that goes on beside a step, and is waited for later. */
+function beside<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => undefined);
+  return work;
 }
 
 /** Applies the last changes of a stopped replication, and ends that: nothing may start it again once the target is live. */
@@ -148,9 +162,10 @@ async function flipInTime(
   { router, from, to }: CutoverOptions,
   lastFlip: number,
 ): Promise<void> {
-  const flipped = flip(router, from, to);
-  flipped.catch(() => undefined);
-  const late = await Promise.race([flipped.then(() => false), sleep(Math.max(0, lastFlip - performance.now()), true)]);
+  const flipped = beside(flip(router, from, to));
+  const timer = new AbortController();
+  const over = beside(sleep(Math.max(0, lastFlip - performance.now()), true, { signal: timer.signal }));
+  const late = await Promise.race([flipped.then(() => false), over]).finally(() => timer.abort());
   if (!late || (await readRouter(router))?.split?.live === to.colour) return flipped;
   await sessions.new.query(revokeWrites);
   await flipped;

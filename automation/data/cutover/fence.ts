@@ -56,18 +56,19 @@ export class Fence {
 
   /**
    * Waits until every writing transaction has ended, and keeps new ones out. `insist` terminates the sessions of those that
-   * do not end at once; their clients then do not know whether they wrote. Throws an OperationError at `deadline`
-   * (`performance.now()`).
+   * do not end at once; their clients then do not know whether they wrote. Resolves to a position of the log that no commit of a
+   * writer lies behind. Throws an OperationError at `deadline` (`performance.now()`).
    */
-  async raise(deadline: number, { insist = false } = {}): Promise<void> {
+  async raise(deadline: number, { insist = false } = {}): Promise<string> {
     for (;;) {
       const left = Math.floor(deadline - performance.now());
       if (left <= 0) throw await this.#blocked();
       try {
-        await this.#client.query(
-          `BEGIN; SET LOCAL lock_timeout = ${Math.min(left, tryMs)}; ${this.#lock} ${revokeWrites}`,
-        );
-        return;
+        // The position is asked for before the fence itself writes.
+        const results = (await this.#client.query(
+          `BEGIN; SET LOCAL lock_timeout = ${Math.min(left, tryMs)}; ${this.#lock} SELECT pg_current_wal_insert_lsn()::text AS lsn; ${revokeWrites}`,
+        )) as unknown as pg.QueryResult<{ lsn: string }>[];
+        return results.at(-2)?.rows[0]?.lsn as string;
       } catch (error) {
         await this.#client.query('ROLLBACK');
         if (!retry.has(sqlState(error) ?? '')) throw error;

@@ -41,7 +41,8 @@ export async function finish(
 
   await walk.step('fenced', async () => {
     // Between the check under the fence and the flip a change was still possible.
-    const changed = await attempt('looking for late changes of the schema', warnings, () => lateChange(prepared));
+    const look = 'looking for late changes of the schema';
+    const changed = await attempt(look, warnings, async () => prepared.schema?.changed());
     if (changed !== undefined) problems.push(`${changed}, while the writes moved`);
     await attempt('the fence was down for a moment, and is raised again', warnings, () => fence.commit());
     await fence.lower();
@@ -96,5 +97,3 @@ export async function finish(
     warnings: [...warnings, ...walk.warnings],
   };
 }
-
-const lateChange = async ({ schema, sessions }: Prepared): Promise<string | undefined> => schema?.changed(sessions.old);

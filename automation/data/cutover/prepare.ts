@@ -5,6 +5,7 @@ import { close, connect } from '../connect.ts';
 import type { CutoverOptions } from './types.ts';
 import { caughtUp, unobstructed } from './catch-up.ts';
 import { Fence } from './fence.ts';
+import { readySnapshot } from '../comparison/snapshot.ts';
 import { linkBetween, type Link } from '../link.ts';
 import { prepareReverse, type Sessions } from '../replication/reverse.ts';
 import { Rest } from '../replication/rest.ts';
@@ -64,6 +65,8 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
   const open = async (side: typeof from, statementMs?: number): Promise<pg.Client> => {
     const client = await connect(side.access, 'admin', statementMs === undefined ? {} : { statementMs });
     opened.push(client);
+    // Nothing of what is asked in the hold is worth a second plan.
+    await client.query('SET plan_cache_mode = force_generic_plan');
     return client;
   };
   let fence: Fence | undefined;
@@ -76,7 +79,10 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     const sessions = { old: await open(from), new: await open(to) };
     const snapshots = { old: await open(from, compareMs), new: await open(to, compareMs) };
     // The comparison must not wait for ever for a lock.
-    for (const client of [snapshots.old, snapshots.new]) await client.query(`SET lock_timeout = ${snapshotLockMs}`);
+    for (const client of [snapshots.old, snapshots.new]) {
+      await client.query(`SET lock_timeout = ${snapshotLockMs}`);
+      await readySnapshot(client);
+    }
     // An interrupted attempt may have left the way back, which must not run beside the forward direction.
     if (direction === 'forward') await removeLink(linkBetween(to, from), sessions.new, sessions.old);
     if (!byHand) await streaming(forward, sessions);
@@ -84,8 +90,8 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
     if (await mayWrite(sessions.new)) throw refused(`${to.colour} is not live, but may write`);
     fence = await Fence.prepare(from.access, settings.holdMs + fenceGraceMs);
     if (direction === 'forward') reverse = await prepareReverse(from, to, sessions);
-    const sequences = await planSequences(sessions.old, sessions.new, to.colour);
-    const schema = direction === 'forward' ? { schema: await guardSchema(forward, sessions) } : {};
+    const sequences = await planSequences(snapshots.old, sessions.new, to.colour);
+    const schema = direction === 'forward' ? { schema: await guardSchema(forward, sessions, await open(from)) } : {};
     await unobstructed(fence, options);
     const rest = byHand ? await Rest.open(forward, sessions.old, sessions.new) : undefined;
     if (rest === undefined) await caughtUp(sessions, forward, options);

@@ -14,16 +14,19 @@ export interface SchemaGuard {
   objects: number;
   /**
    * What was changed on the side that writes leave since then, for people; undefined if nothing was. Milliseconds, unless something
-   * was changed. Session as admin without an open transaction.
+   * was changed.
    */
-  changed(old: pg.Client): Promise<string | undefined>;
+  changed(): Promise<string | undefined>;
 }
 
-/** Compares both catalogs. Throws an OperationError if they differ in more than the expand migrations have changed. */
-export async function guardSchema(forward: Link, sessions: Sessions): Promise<SchemaGuard> {
+/**
+ * Compares both catalogs. Throws an OperationError if they differ in more than the expand migrations have changed. `watch`: a
+ * session on the side that writes leave, for the guard alone. Changes are looked for by the same one, as its caches are warm.
+ */
+export async function guardSchema(forward: Link, sessions: Sessions, watch: pg.Client): Promise<SchemaGuard> {
   const { from, to } = forward;
   // Before it is read: what changes meanwhile is seen as a change later, and looked at again.
-  const mark = await markCatalog(sessions.old);
+  const mark = await markCatalog(watch);
   const [old, newer] = await Promise.all([readObjects(sessions.old), readObjects(sessions.new)]);
   const drifts = await driftBetween(forward, { source: sessions.old, target: sessions.new }, old, newer);
   if (drifts.length > 0) {
@@ -35,9 +38,9 @@ export async function guardSchema(forward: Link, sessions: Sessions): Promise<Sc
   }
   return {
     objects: old.length,
-    async changed(client) {
-      if (!(await changedSince(client, mark))) return undefined;
-      const found = compareObjects(carried(old), carried(await readObjects(client)));
+    async changed() {
+      if (!(await changedSince(watch, mark))) return undefined;
+      const found = compareObjects(carried(old), carried(await readObjects(watch)));
       // Something may have been changed and changed back, or have moved within its files.
       if (found.length === 0) return undefined;
       return describeDrift(
@@ -53,8 +56,8 @@ export async function guardSchema(forward: Link, sessions: Sessions): Promise<Sc
 }
 
 /** Throws an OperationError if the schema was changed since it was compared. */
-export async function requireUnchanged(guard: SchemaGuard, old: pg.Client): Promise<void> {
-  const found = await guard.changed(old);
+export async function requireUnchanged(guard: SchemaGuard): Promise<void> {
+  const found = await guard.changed();
   if (found === undefined) return;
   throw new OperationError(
     'checking that the schema is as it was compared',

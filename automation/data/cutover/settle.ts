@@ -4,7 +4,7 @@ import type pg from 'pg';
 import { grantWrites, revokeWrites } from '../../../infra/application/roles.ts';
 import { close, connect, isLost, whileLost, withClient } from '../connect.ts';
 import type { Direction } from './procedure.ts';
-import { caughtUpTo } from './steps.ts';
+import { caughtUpTo, flushed } from './steps.ts';
 import { Fence, removeStaleFences } from './fence.ts';
 import { linkBetween, type Link, type Side } from '../link.ts';
 import { following, reverseState, type Sessions } from '../replication/reverse.ts';
@@ -117,6 +117,8 @@ async function untilReplayed(forward: Link, sessions: Sessions): Promise<void> {
   const deadline = performance.now() + followMs;
   await untilRunning(forward, sessions, deadline);
   await caughtUpTo(sessions, forward, deadline);
+  // The replication ends next, and nothing could be sent again.
+  await flushed(sessions.new);
 }
 
 /** Waits for a worker to apply changes, and restarts a replication that lost its connection. Resolves to a problem that is left. */

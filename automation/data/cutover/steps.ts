@@ -36,14 +36,13 @@ export async function drain(router: Router, from: Side, deadline: number, old: p
 /** Resolves to the number of writes that are in flight at `deadline`, or to 0 as soon as none is. */
 async function drained(router: Router, from: Side, deadline: number): Promise<number> {
   // Two zeros in a row are needed, as a write may be between two of the balancer's lists at one reading.
-  for (let zeros = 0; zeros < 2;) {
+  for (let zeros = 0; ;) {
     const inFlight = await router.writesInFlight(from.colour);
     zeros = inFlight === 0 ? zeros + 1 : 0;
     if (zeros >= 2) return 0;
     if (performance.now() > deadline) return inFlight;
-    await sleep(pollMs);
+    if (inFlight > 0) await sleep(pollMs);
   }
-  return 0;
 }
 
 /** Requests that a message names, and sessions of the database. */
@@ -86,36 +85,72 @@ export async function drainOrCut(
   }
 }
 
-const durableMessage = `SELECT pg_logical_emit_message(true, 'greenlight', 'fence')`;
+/**
+ * Flushes a server's log, and with it all commits so far. Resolves to a position behind them. A sender of changes sends only what
+ * is flushed, and tells its subscriber that it has come this far.
+ */
+export async function flushed(client: pg.Client): Promise<string> {
+  const sql = `SELECT pg_logical_emit_message(true, 'greenlight', 'fence')::text AS lsn`;
+  return (await row<{ lsn: string }>(client, sql)).lsn;
+}
 
 /**
  * Makes the subscriber report at once what it has applied. It reports a change only once it is flushed, and looks again after
  * 200 ms (wal_writer_delay). This flushes the new side's log, and sends a message that is answered.
  */
 export async function nudge(sessions: Sessions): Promise<void> {
-  await sessions.new.query(durableMessage);
-  await sessions.old.query(durableMessage);
+  await flushed(sessions.new);
+  await flushed(sessions.old);
+}
+
+/** How long the subscriber is given to report the last commit, before it is told of a later position, ms. */
+const reportMs = 3;
+/** How often it is told again, ms. */
+const tellMs = 10;
+
+/**
+ * Waits until everything that `old` has committed is applied on `new`. What is applied is not yet flushed there: the next durable
+ * commit does that. `fencedAt`: the position of the fence, if there is one. Resolves to the position. Throws an OperationError at
+ * `deadline` (`performance.now()`) that says how much is left and who is in the way.
+ */
+export async function caughtUpTo(
+  sessions: Sessions,
+  forward: Link,
+  deadline: number,
+  fencedAt?: string,
+): Promise<string> {
+  // Mostly the last commit ends just there, and is reported as soon as it is applied.
+  const soon = fencedAt === undefined ? 0 : Math.min(deadline, performance.now() + reportMs);
+  while (fencedAt !== undefined && performance.now() < soon) {
+    if (await replayed(sessions.old, forward.name, fencedAt)) return fencedAt;
+    await sleep(pollMs);
+  }
+  // Behind it the log may have what nobody is sent, and what is not flushed.
+  for (;;) {
+    const lsn = await flushed(sessions.old);
+    const again = performance.now() + tellMs;
+    while (performance.now() < again) {
+      if (await received(sessions.new, forward.name, lsn)) return lsn;
+      if (performance.now() > deadline) {
+        throw new OperationError(
+          `waiting until ${forward.to.colour} has applied the last writes of ${forward.from.colour}`,
+          await describeLag(sessions, forward),
+          'repeat when fewer writes are under way, or allow more time (cutover.holdMs)',
+        );
+      }
+      await sleep(pollMs);
+    }
+  }
 }
 
 /**
- * Waits until everything that `old` has committed is applied on `new`. Resolves to the position. Throws an OperationError at
- * `deadline` (`performance.now()`) that says how much is left and who is in the way.
+ * Whether the worker of a subscription has been told of `lsn`, which lies behind the last commit. It takes one message after the other,
+ * so it has applied all that came before.
  */
-export async function caughtUpTo(sessions: Sessions, forward: Link, deadline: number): Promise<string> {
-  await sessions.old.query(durableMessage);
-  const { lsn } = await row<{ lsn: string }>(sessions.old, 'SELECT pg_current_wal_flush_lsn()::text AS lsn');
-  while (!(await replayed(sessions.old, forward.name, lsn))) {
-    if (performance.now() > deadline) {
-      throw new OperationError(
-        `waiting until ${forward.to.colour} has applied the last writes of ${forward.from.colour}`,
-        await describeLag(sessions, forward),
-        'repeat when fewer writes are under way, or allow more time (cutover.holdMs)',
-      );
-    }
-    await nudge(sessions);
-    await sleep(pollMs);
-  }
-  return lsn;
+async function received(target: pg.Client, name: string, lsn: string): Promise<boolean> {
+  const sql =
+    'SELECT coalesce(bool_or(received_lsn >= $1::pg_lsn), false) AS done FROM pg_stat_subscription WHERE subname = $2 AND relid IS NULL';
+  return (await row<{ done: boolean }>(target, sql, [lsn, name])).done;
 }
 
 /** How far the subscriber is behind, and who keeps it waiting. */
@@ -126,8 +161,8 @@ export async function describeLag({ old, new: newer }: Sessions, { name }: Link)
 }
 
 /** Flips the balancer and reads it back. If its answer is missing, its state is read, never assumed. */
-export async function flip(router: Router, from: Side, to: Side): Promise<void> {
-  const deadline = performance.now() + askAgainMs + router.settlesMs;
+export async function flip(router: Router, from: Side, to: Side, againMs = askAgainMs): Promise<void> {
+  const deadline = performance.now() + againMs + router.settlesMs;
   let failure: unknown;
   const apply = async () => {
     const end = AbortSignal.timeout(Math.max(0, Math.ceil(deadline - performance.now())));

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { sqlIdentifier } from '../../../infra/application/roles.ts';
 import { notOfExtension, ownSchemas } from '../catalog.ts';
-import { row, rows } from '../connect.ts';
+import { rows } from '../connect.ts';
 
 /**
  * Logical replication does not carry sequences, including those of identity columns. So the cutover sets them. The pairs are
@@ -81,17 +81,14 @@ export async function planSequences(from: pg.Client, to: pg.Client, name: string
     if (match === undefined) plan.missing.push(`sequence ${sequence.name} is not on ${name}, and was not carried over`);
     else pair(sequence, match);
   }
-  // The first reading fills the caches of a session, which takes longer than all that is left for the hold.
-  const { pairs } = plan;
+  // The first time fills the caches of a session, which takes longer than all that is left for the hold.
   await Promise.all([
-    read(
-      from,
-      pairs.map((one) => one.from),
-    ),
+    readNumbers(plan, from),
     read(
       to,
-      pairs.map((one) => one.to),
+      plan.pairs.map((pair) => pair.to),
     ),
+    set(to, [], { values: [], called: [] }),
   ]);
   return plan;
 }
@@ -117,7 +114,7 @@ const readSql = `
  * used up, as it is on the other side if it had the same limit.
  */
 const setSql = `
-  SELECT count(setval(id, CASE WHEN value < min THEN min WHEN value > max THEN max ELSE value END, called OR value NOT BETWEEN min AND max))::int AS moved
+  SELECT set_config('synchronous_commit', 'off', true), count(setval(id, CASE WHEN value < min THEN min WHEN value > max THEN max ELSE value END, called OR value NOT BETWEEN min AND max))::int AS moved
   FROM (
     SELECT r.id, w.value, w.called, p.seqmin AS min, p.seqmax AS max, p.seqcycle AS cycles, p.seqincrement > 0 AS up, s.value AS mine, s.called AS "mineCalled"
     FROM unnest($1::text[], $2::bigint[], $3::boolean[]) AS w (name, value, called), LATERAL (SELECT w.name::regclass AS id OFFSET 0) r
@@ -125,15 +122,37 @@ const setSql = `
   WHERE CASE WHEN mine = value THEN called AND NOT "mineCalled" OR cycles AND called <> "mineCalled"
     WHEN cycles THEN true WHEN up THEN mine < value AND value >= min ELSE mine > value AND value <= max END`;
 
+/** The values of sequences, in the order of the pairs, and whether each was given out. */
+interface Numbers {
+  values: string[];
+  called: boolean[];
+}
+
 /** Sets the sequences of `to` to the values of `from`. Resolves to how many were set. */
-export async function carryOver({ pairs }: SequencePlan, from: pg.Client, to: pg.Client): Promise<number> {
-  if (pairs.length === 0) return 0;
-  const { values, called } = await read(
+export const carryOver = async (plan: SequencePlan, from: pg.Client, to: pg.Client): Promise<number> =>
+  setNumbers(plan, to, await readNumbers(plan, from));
+
+/** The first half of `carryOver`. */
+export const readNumbers = ({ pairs }: SequencePlan, from: pg.Client): Promise<Numbers> =>
+  read(
     from,
     pairs.map((pair) => pair.from),
   );
-  return (await row<{ moved: number }>(to, setSql, [pairs.map((pair) => pair.to), values, called])).moved;
-}
 
-const read = (client: pg.Client, sequences: string[]): Promise<{ values: string[]; called: boolean[] }> =>
-  row(client, readSql, [sequences]);
+/** The second half. Not flushed: the next durable commit of that server does it. */
+export const setNumbers = ({ pairs }: SequencePlan, to: pg.Client, numbers: Numbers): Promise<number> =>
+  set(
+    to,
+    pairs.map((pair) => pair.to),
+    numbers,
+  );
+
+// With a name a statement is parsed and planned once in a session.
+const read = async (client: pg.Client, sequences: string[]): Promise<Numbers> =>
+  (await client.query<Numbers>({ name: 'greenlight read sequences', text: readSql, values: [sequences] }))
+    .rows[0] as Numbers;
+
+const set = async (client: pg.Client, sequences: string[], { values, called }: Numbers): Promise<number> => {
+  const query = { name: 'greenlight set sequences', text: setSql, values: [sequences, values, called] };
+  return (await client.query<{ moved: number }>(query)).rows[0]?.moved ?? 0;
+};

@@ -106,7 +106,6 @@ export function connectionInfo(access: DatabaseAccess): string {
  */
 export async function beginAt({ name }: Link, client: pg.Client, lsn: string): Promise<void> {
   // The message makes the commit flush the log, and the progress with it.
-  await client.query('SET synchronous_commit = on');
   await client.query(
     `SELECT pg_replication_origin_advance('pg_' || oid, $2::pg_lsn), pg_logical_emit_message(true, 'greenlight', 'start')
      FROM pg_subscription WHERE subname = $1`,

@@ -7,7 +7,17 @@ import type { Layout } from '../lib/layout.ts';
 import { backendName, balancerSocket, balancerStopSeconds, masterSocket, serverName } from './config.ts';
 import { writesTable } from './frontend.ts';
 import { countOldWorkers, parseShowMap, parseShowStat, parseStreams, parseWrites, runtimeCommand } from './runtime.ts';
-import { isPercent, parseTrafficMap, splitValue, storeTraffic, trafficMap, type TrafficState } from './traffic-map.ts';
+import {
+  draftTraffic,
+  dropDraft,
+  isPercent,
+  parseTrafficMap,
+  splitValue,
+  storeTraffic,
+  trafficMap,
+  type Draft,
+  type TrafficState,
+} from './traffic-map.ts';
 
 /** `show stat <proxy> <type> <server>`, -1 meaning all. Type 2: backends. Type 4: servers. */
 const statBackends = 'show stat -1 2 -1';
@@ -21,31 +31,38 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
   const socket = balancerSocket(layout);
   const ask = (command: string, doing: string) => runtimeCommand(socket, command, doing);
   const serialized = inOrder();
+  /** What the file will say once the split is applied that a hold was begun for. */
+  let next: Draft | undefined;
+  const takeDraft = (): Draft | undefined => {
+    const draft = next;
+    next = undefined;
+    return draft;
+  };
 
   const readTraffic = async (doing: string): Promise<TrafficState> => {
-    const answer = await ask(`show map ${trafficMap}`, doing);
-    try {
-      return parseTrafficMap(parseShowMap(answer));
-    } catch (error) {
-      throw notUnderstood(doing, (error as Error).message);
-    }
+    return parsed(doing, parseShowMap(await ask(`show map ${trafficMap}`, doing)));
+  };
+
+  /** Sets one entry of the balancer's map, and resolves to the map as it is read back over the same connection. */
+  const set = async (doing: string, key: 'split' | 'hold', value: string): Promise<TrafficState> => {
+    const answer = await ask(`set map ${trafficMap} ${key} ${value}; show map ${trafficMap}`, doing);
+    const entries = parseShowMap(answer);
+    const found = entries.get(key);
+    if (found !== value) throw notApplied(doing, `the balancer has "${found}" instead of "${value}"`);
+    return parsed(doing, entries);
   };
 
   /**
-   * Changes the file first, then the balancer, then reads the value back. The current state is read before anything is
-   * written, so that nothing changes if the balancer is down. If the balancer rejects the change, the file is restored.
+   * Changes the file first, then the balancer. The current state is read before anything is written, so that nothing changes if
+   * the balancer is down. If the balancer rejects the change, the file is restored.
    */
   const change = (doing: string, key: 'split' | 'hold', edit: (state: TrafficState) => TrafficState) =>
     serialized(async () => {
       const present = await readTraffic(doing);
       const wanted = edit(present);
-      const value = key === 'split' ? splitValue(wanted.split) : String(wanted.holdUntil);
-      await storeTraffic(layout.balancer(), wanted);
+      await storeTraffic(layout.balancer(), wanted, key === 'split' ? takeDraft() : undefined);
       try {
-        const answer = (await ask(`set map ${trafficMap} ${key} ${value}`, doing)).trim();
-        if (answer !== '') throw notApplied(doing, `the balancer answered "${answer}"`);
-        const found = parseShowMap(await ask(`show map ${trafficMap}`, doing)).get(key);
-        if (found !== value) throw notApplied(doing, `the balancer has "${found}" instead of "${value}"`);
+        await set(doing, key, key === 'split' ? splitValue(wanted.split) : String(wanted.holdUntil));
       } catch (error) {
         await storeTraffic(layout.balancer(), present);
         throw error;
@@ -71,11 +88,12 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
 
     async read(): Promise<RouterState> {
       const doing = 'reading the split from the balancer';
-      const [traffic, stat] = await Promise.all([readTraffic(doing), ask(statServers, doing)]);
+      const answer = await ask(`show map ${trafficMap}; ${statServers}`, doing);
+      const traffic = parsed(doing, parseShowMap(answer));
       return {
         split: traffic.split,
         holdMs: Math.max(0, traffic.holdUntil - Date.now()),
-        servers: serverStates(spec, parseShowStat(stat), doing),
+        servers: serverStates(spec, parseShowStat(answer), doing),
       };
     },
 
@@ -91,17 +109,23 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
       await change(doing, 'split', (state) => ({ ...state, split }));
     },
 
-    async hold(leaseMs: number): Promise<void> {
+    async hold(leaseMs: number, split?: Split): Promise<void> {
       const doing = `holding writes for at most ${leaseMs} ms`;
       if (!Number.isFinite(leaseMs) || leaseMs <= 0) {
         throw new OperationError(doing, 'the duration is invalid', 'pass a positive number of milliseconds');
       }
       await untilOneWorker(layout, doing);
-      await change(doing, 'hold', (state) => ({ ...state, holdUntil: Math.round(Date.now() + leaseMs) }));
+      const holdUntil = Math.round(Date.now() + leaseMs);
+      await dropDraft(takeDraft());
+      next = split === undefined ? undefined : await draftTraffic(layout.balancer(), { split, holdUntil });
+      await change(doing, 'hold', (state) => ({ ...state, holdUntil }));
     },
 
     async resumeWrites(): Promise<void> {
-      await change('releasing held writes', 'hold', (state) => ({ ...state, holdUntil: 0 }));
+      const doing = 'releasing held writes';
+      // Users wait for the balancer. What the file still says ends with the lease.
+      await serialized(async () => storeTraffic(layout.balancer(), await set(doing, 'hold', '0')));
+      await dropDraft(takeDraft());
     },
 
     writesInFlight: (colour: Colour) => writesTo(colour, `counting the writes in flight to ${colour}`),
@@ -146,6 +170,14 @@ async function askMaster(layout: Layout, doing: string): Promise<string> {
   const ask = () => runtimeCommand(masterSocket(layout), 'show proc', doing);
   const answer = await poll(() => ask().catch(() => undefined), { everyMs: 50, timeoutMs: masterStartMs });
   return answer ?? (await ask());
+}
+
+function parsed(doing: string, entries: ReadonlyMap<string, string>): TrafficState {
+  try {
+    return parseTrafficMap(entries);
+  } catch (error) {
+    throw notUnderstood(doing, (error as Error).message);
+  }
 }
 
 function localEntry(layout: Layout): EntryPoint {

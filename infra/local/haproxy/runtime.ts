@@ -5,7 +5,10 @@ import type { WriteInFlight } from '../../platform/router.ts';
 /** Timeout for an answer, ms. It normally takes about a millisecond. */
 const answerMs = 3000;
 
-/** Sends one command to HAProxy's runtime API and resolves to the whole answer. `doing` starts the error message. */
+/**
+ * Sends a command to HAProxy's runtime API, or several with semicolons between them, and resolves to the whole answer. `doing` starts
+ * the error message.
+ */
 export function runtimeCommand(socket: string, command: string, doing: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const fail = (found: string, cause?: unknown) => {
@@ -36,9 +39,10 @@ export function parseShowMap(answer: string): Map<string, string> {
   return entries;
 }
 
-/** Parses the answer to `show stat`: CSV with a header line that starts with `# `. Values have no quoted commas. */
+/** Parses the answer to `show stat`: CSV from the line on that starts with `# `. Values have no quoted commas. */
 export function parseShowStat(answer: string): Record<string, string>[] {
-  const [header, ...lines] = answer.split('\n').filter((line) => line !== '');
+  const all = answer.split('\n').filter((line) => line !== '');
+  const [header, ...lines] = all.slice(all.findIndex((line) => line.startsWith('# ')));
   if (header?.startsWith('# ') !== true) return [];
   const names = header.slice(2).split(',');
   return lines.map((line) => {

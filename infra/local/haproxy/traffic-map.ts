@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replaceFile } from '../../lib/atomic-file.ts';
+import { draftFile, move, replaceFile } from '../../lib/atomic-file.ts';
 import { OperationError } from '../../lib/errors.ts';
 import { colours, type Split } from '../../model.ts';
 
@@ -35,13 +35,33 @@ export async function storedTraffic(directory: string): Promise<TrafficState | u
   return parseTrafficMap(new Map(lines.flatMap((line) => (line === null ? [] : [[line[1] ?? '', line[2] ?? '']]))));
 }
 
-/** Writes the map that the balancer reads when it starts. */
-export async function storeTraffic(directory: string, state: TrafficState): Promise<void> {
-  const file = join(directory, trafficMap);
-  await replaceFile(file, renderTrafficMap(state)).catch((error: Error) => {
-    throw new OperationError('writing the traffic map', error.message, `make ${file} writable`, { cause: error });
-  });
+/** A content of the map that is on disk and not in place yet. */
+export interface Draft {
+  text: string;
+  path: string;
 }
+
+export async function draftTraffic(directory: string, state: TrafficState): Promise<Draft> {
+  const text = renderTrafficMap(state);
+  const file = join(directory, trafficMap);
+  return { text, path: await draftFile(file, text).catch(notWritten(file)) };
+}
+
+export const dropDraft = (draft: Draft | undefined): Promise<void> =>
+  draft === undefined ? Promise.resolve() : rm(draft.path, { force: true });
+
+/** Writes the map that the balancer reads when it starts. A draft of that content is put in its place, and another one removed. */
+export async function storeTraffic(directory: string, state: TrafficState, draft?: Draft): Promise<void> {
+  const file = join(directory, trafficMap);
+  const text = renderTrafficMap(state);
+  const fits = draft?.text === text;
+  await (fits ? move(draft.path, file) : replaceFile(file, text)).catch(notWritten(file));
+  if (!fits) await dropDraft(draft);
+}
+
+const notWritten = (file: string) => (error: Error) => {
+  throw new OperationError('writing the traffic map', error.message, `make ${file} writable`, { cause: error });
+};
 
 /** Parses the entries of the map. Throws an Error that says what is wrong with them. */
 export function parseTrafficMap(entries: ReadonlyMap<string, string>): TrafficState {

@@ -94,9 +94,9 @@ const beforeHold = (router: Router, first: () => Promise<void>): Router => ({
   settlesMs: router.settlesMs,
   read: () => router.read(),
   apply: (split, signal) => router.apply(split, signal),
-  async hold(leaseMs) {
+  async hold(...given) {
     await first();
-    await router.hold(leaseMs);
+    await router.hold(...given);
   },
   resumeWrites: () => router.resumeWrites(),
   writesInFlight: (colour) => router.writesInFlight(colour),

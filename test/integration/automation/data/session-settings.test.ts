@@ -14,6 +14,7 @@ import {
 } from '../../../../automation/data/replication/sync.ts';
 import { serverLog } from '../../../../infra/local/postgres/cluster.ts';
 import { CutoverScene } from './cutover/scene.ts';
+import { faults } from './faults.ts';
 import { expand, expandV2, migrate, schemaV1, value } from './rig.ts';
 import { MemoryRouter } from './traffic.ts';
 
@@ -85,6 +86,22 @@ describe('settings that the owner has made for the application', () => {
     const back = await scene.back();
     expect([back.problems, back.equal]).to.deep.equal([[], true]);
     expect(await value(rig.blue, 'SELECT sum(n)::int FROM public.counters')).to.equal(21);
+  });
+
+  it('let no commit of a cutover be lost, if the new side crashes as soon as writes are released [H2]', async () => {
+    const { rig } = scene;
+    await scene.following();
+    for (const side of [rig.blue, rig.green]) await admin(side, 'ALTER ROLE admin SET synchronous_commit = off');
+    await scene.write(300, undefined, 50);
+    let crashed: Promise<void> | undefined;
+    const there = await scene.forward({
+      onStep: (step) => {
+        if (step === 'release') crashed = faults['the server crashes and is started']?.(rig, rig.green);
+      },
+    });
+    await crashed;
+    expect(there.problems).to.deep.equal([]);
+    await scene.expectNothingLost(50, { mayFail: true });
   });
 
   it('hinder no copy of schema and rows, and no replication after it, also where they are those of the roles [H1] [H2]', async () => {

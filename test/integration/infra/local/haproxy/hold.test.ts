@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { connect, constants } from 'node:http2';
 import type { Agent } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -95,6 +95,30 @@ describe('holding writes', () => {
     expect(await now(held)).to.equal(undefined);
     await bed.router.resumeWrites();
     expect(colourOf(await held)).to.equal('green');
+  });
+
+  it('is restarted with the split that a hold was begun for, and leaves no file behind', async () => {
+    const files = () => readdirSync(bed.layout.balancer()).filter((name) => name.endsWith('.new'));
+    const next = { live: 'green', percent: 0 } as const;
+    await bed.router.hold(60_000, next);
+    expect((await bed.router.read()).split?.live).to.equal('blue');
+    await bed.router.apply(next);
+    await bed.stopBalancer();
+    await bed.startBalancer();
+    expect(await bed.router.read())
+      .to.deep.include({ split: next })
+      .and.to.have.property('holdMs')
+      .that.is.above(0);
+    await bed.router.apply(next);
+    await bed.router.resumeWrites();
+    expect(files()).to.deep.equal([]);
+    // Not applied, and another one applied.
+    await bed.router.hold(60_000, { live: 'blue', percent: 0 });
+    await bed.router.resumeWrites();
+    await bed.router.hold(60_000, { live: 'blue', percent: 0 });
+    await bed.router.apply({ live: 'green', percent: 7 });
+    await bed.router.resumeWrites();
+    expect([files(), (await bed.router.read()).split]).to.deep.equal([[], { live: 'green', percent: 7 }]);
   });
 
   it('drops a held write whose client leaves', async () => {

@@ -5,13 +5,16 @@ import type { Side } from '../../../../../automation/data/link.ts';
 import type { Colour } from '../../../../../infra/model.ts';
 import type { Router } from '../../../../../infra/platform/router.ts';
 
+/** How long the balancer is asked again, ms. */
+const againMs = 100;
+
 const side = (colour: Colour) => ({ colour }) as Side;
 
 /** A balancer that changes one rule per call, and fails the first so many times between two of them. */
 function oneByOne(failures: number): { router: Router; rules: Colour[] } {
   const rules: Colour[] = ['blue', 'blue'];
   const router: Partial<Router> = {
-    settlesMs: -1_900,
+    settlesMs: 0,
     apply({ live }) {
       rules[0] = live;
       if (failures-- > 0) return Promise.reject(new Error('cut off'));
@@ -34,7 +37,7 @@ function oneByOne(failures: number): { router: Router; rules: Colour[] } {
 describe('a flip of a balancer that changes its rules one by one', () => {
   it('is repeated while only some rules have changed', async () => {
     const { router, rules } = oneByOne(2);
-    await flip(router, side('blue'), side('green'));
+    await flip(router, side('blue'), side('green'), againMs);
     expect(rules).to.deep.equal(['green', 'green']);
   });
 
@@ -43,14 +46,14 @@ describe('a flip of a balancer that changes its rules one by one', () => {
     const apply = router.apply.bind(router);
     let signal: AbortSignal | undefined;
     router.apply = (split, given) => ((signal = given), sleep(200).then(() => apply(split)));
-    await flip(router, side('blue'), side('green'));
+    await flip(router, side('blue'), side('green'), againMs);
     expect(rules).to.deep.equal(['green', 'green']);
     expect(signal?.aborted).to.equal(true);
   });
 
   it('fails if the rules never agree', async () => {
     const { router } = oneByOne(Number.POSITIVE_INFINITY);
-    const error = await flip(router, side('blue'), side('green')).then(
+    const error = await flip(router, side('blue'), side('green'), againMs).then(
       () => undefined,
       (reason: unknown) => reason as Error,
     );
