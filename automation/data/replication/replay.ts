@@ -2,6 +2,7 @@ import pg from 'pg';
 import { sqlIdentifier } from '../../../infra/application/roles.ts';
 import { withClient } from '../connect.ts';
 import type { Link } from '../link.ts';
+import { newValues } from './definitions.ts';
 import { compareSchemas, type SchemaCompared, type SchemaDrift } from './schema-drift.ts';
 
 /**
@@ -56,7 +57,7 @@ export function statementsFor(drift: SchemaDrift, { from, to }: Link): string[] 
     case 'view':
       return body(left, right);
     case 'type':
-      return newValues(name, left, right);
+      return newValues(name, right, left);
     case 'grant':
     case 'column grant':
       return rights(name, left, right, database);
@@ -80,12 +81,6 @@ function body(left: string | undefined, right: string | undefined): string[] | u
   if (view && (right === undefined || !statement.endsWith(';'))) return undefined;
   if (right !== undefined && right.split('\n')[0] !== owner) return undefined;
   return [`SET LOCAL ROLE ${owner.slice('owner '.length)}`, statement.replace(/;$/, ''), 'RESET ROLE'];
-}
-
-function newValues(name: string, left = '', right = ''): string[] | undefined {
-  if (right === '' || !/\nENUM /.test(right) || !left.startsWith(`${right}, `)) return undefined;
-  const added = left.slice(right.length).match(/E?'(?:[^']|'')*'/g) ?? [];
-  return added.map((value) => `ALTER TYPE ${name} ADD VALUE ${value}`);
 }
 
 function rights(
