@@ -52,7 +52,8 @@ export async function standDown(client: pg.Client, loosened: readonly Loosened[]
   const standIns = `
     SELECT format('ALTER %s DROP CONSTRAINT %I', CASE WHEN conrelid <> 0 THEN 'TABLE ' || conrelid::regclass ELSE 'DOMAIN ' || contypid::regtype END, conname) AS sql
     FROM pg_constraint WHERE contype = 'c' AND NOT convalidated AND coninhcount = 0 AND pg_get_constraintdef(oid) = 'CHECK (true) NOT VALID'`;
-  if (loosened.some(isCheck)) for (const { sql } of await rows<{ sql: string }>(client, standIns)) await client.query(sql);
+  if (loosened.some(isCheck))
+    for (const { sql } of await rows<{ sql: string }>(client, standIns)) await client.query(sql);
   await forgetLoosened(client);
 }
 

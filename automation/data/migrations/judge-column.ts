@@ -155,9 +155,7 @@ export function judgeSetNotNull(table: KnownTable, name: string): Finding[] {
 export function judgeDropNotNull(table: KnownTable, name: string): Finding[] {
   const column = table.columns.get(name);
   if (column?.isNew === true || (column !== undefined && !column.notNull)) return [];
-  return [
-    loosensBoth(`${table.name}.${name} may be null`),
-  ];
+  return [loosensBoth(`${table.name}.${name} may be null`)];
 }
 
 export function judgeDefault(table: KnownTable, { name = '', def }: AlterTableCmd): Finding[] {

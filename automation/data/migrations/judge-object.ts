@@ -110,8 +110,7 @@ export function judgeTypes(schema: KnownSchema, node: Node): Finding[] {
         `let every version keep it first, then ${inContract}`,
       ),
     ];
-  if (subtype === 'N' || subtype === 'X')
-    return [loosensBoth(`the domain ${domain} takes more values`)];
+  if (subtype === 'N' || subtype === 'X') return [loosensBoth(`the domain ${domain} takes more values`)];
   return [];
 }
 
@@ -122,9 +121,7 @@ export function judgeOther(schema: KnownSchema, node: Node): Finding[] {
     );
     return parents
       .filter((parent) => !schema.isNewTable(parent))
-      .map((parent) =>
-        loosensBoth(`${parent} takes rows of a new partition`),
-      );
+      .map((parent) => loosensBoth(`${parent} takes rows of a new partition`));
   }
   if ('DropOwnedStmt' in node)
     return [breaksOldVersion('DROP OWNED drops everything that a role owns', 'drop single objects in a contract file')];

@@ -1,8 +1,9 @@
 import pg from 'pg';
 import { rows } from '../connect.ts';
 import { addLoosened, createLoosened, loosenedOn } from '../loosened.ts';
-import { compareObjects, keyOf, splitColumn, type DatabaseObject } from '../objects/compare.ts';
+import { compareObjects, keyOf, type DatabaseObject } from '../objects/compare.ts';
 import { readObjects } from '../objects/read.ts';
+import { belongs } from './definitions.ts';
 import { looseningsIn, type Loosening } from './loosening.ts';
 import { amendRecord, carried, hashOf, isExpanded, recordedOf } from './schema-record.ts';
 
@@ -100,14 +101,12 @@ async function remember(old: pg.Client, newer: pg.Client): Promise<void> {
   if (loosened.length === 0) return;
   const now = carried(await readObjects(old));
   const concerned = ({ kind, name }: Pick<DatabaseObject, 'kind' | 'name'>): boolean =>
-    loosened.some((one) => (one.kind === kind && one.name === name) || (one.kind === 'table' && belongs(name, one.name)));
+    loosened.some(
+      (one) => (one.kind === kind && one.name === name) || (one.kind === 'table' && belongs({ kind, name }, one.name)),
+    );
   const objects = new Map<string, { kind: string; name: string; hash: string | null }>();
   for (const { kind, name } of loosened) objects.set(keyOf({ kind, name }), { kind, name, hash: null });
   for (const { kind, name, definition } of now)
     if (concerned({ kind, name })) objects.set(keyOf({ kind, name }), { kind, name, hash: hashOf(definition) });
   await amendRecord(newer, 'copied', [...objects.values()]);
 }
-
-/** Whether an object is of a table: a column, a constraint, a right. */
-export const belongs = (name: string, of: string): boolean =>
-  name === of || splitColumn(name).table === of || name.includes(` ${of} `) || name.endsWith(` ${of}`);

@@ -95,11 +95,17 @@ function partition(
   owners: Owners,
 ): Loosening | undefined {
   if (left !== undefined || right === undefined) return undefined;
-  const parent = partitionOf(right)?.parent;
-  if (parent === undefined) return undefined;
-  // Of a partition that is divided itself: the parent is made first, as shorter names come first or it is tried again.
-  const owner = owners.get(`table ${parent}`) ?? ownerIn(right);
-  return { kind: 'table', name, owner, statements: partitionStatements(name, right), says: `partition ${name}` };
+  const found = partitionOf(right);
+  if (found === undefined) return undefined;
+  const owner = owners.get(`table ${found.parent}`) ?? found.owner;
+  const given = owner === found.owner ? [] : ['RESET ROLE', `ALTER TABLE ${name} OWNER TO ${found.owner}`];
+  return {
+    kind: 'table',
+    name,
+    owner,
+    statements: [...partitionStatements(name, right), ...given],
+    says: `partition ${name}`,
+  };
 }
 
 type Object = Pick<Loosening, 'kind' | 'name' | 'was' | 'owner'>;
@@ -112,10 +118,7 @@ function column(object: Object, left: string, right: string): Loosening | undefi
   const wider = change?.kind === 'wider';
   const nullable = rest.includes('NOT NULL') && !others.includes('NOT NULL');
   if (!wider && !nullable) return undefined;
-  const says = [
-    ...(wider ? [`${theirs} instead of ${mine}`] : []),
-    ...(nullable ? ['may be null'] : []),
-  ].join(', ');
+  const says = [...(wider ? [`${theirs} instead of ${mine}`] : []), ...(nullable ? ['may be null'] : [])].join(', ');
   const base = { ...object, says: `column ${object.name}: ${says}` };
   if (wider && change.rewrites) return { ...base, statements: [], not: rewritten };
   const alter = `ALTER TABLE ${table} ALTER COLUMN ${name}`;
@@ -163,7 +166,10 @@ function constraint(
 const essence = (rule: string | undefined): string | undefined =>
   rule
     ?.replace(/ NOT VALID$/, '')
-    .replace(/::(?:"[^"]+"|[a-z_0-9]+(?: varying| precision)?)(?:\(\d+(?:,\d+)?\))?(?: with(?:out)? time zone)?(?:\[\])*/g, '')
+    .replace(
+      /::(?:"[^"]+"|[a-z_0-9]+(?: varying| precision)?)(?:\(\d+(?:,\d+)?\))?(?: with(?:out)? time zone)?(?:\[\])*/g,
+      '',
+    )
     .replace(/[()]/g, '');
 
 /** Names of `format_type`, as the parser of SQL has them. */
@@ -185,7 +191,8 @@ const parsed: Record<string, string> = {
 /** `character varying(20)` as a type. */
 function typeIn(text: string): ColumnType {
   const array = text.endsWith('[]');
-  const [, before = '', modifiers, after = ''] = /^([^(]*?)(?:\(([\d,]+)\))?([^()]*)$/.exec(text.replace(/\[\]$/, '')) ?? [];
+  const [, before = '', modifiers, after = ''] =
+    /^([^(]*?)(?:\(([\d,]+)\))?([^()]*)$/.exec(text.replace(/\[\]$/, '')) ?? [];
   const name = `${before}${after}`;
   return { name: parsed[name] ?? name, modifiers: modifiers?.split(',').map(Number) ?? [], array };
 }

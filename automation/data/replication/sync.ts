@@ -16,6 +16,7 @@ import { describeDrift, endangering, SchemaWatch } from './schema-drift.ts';
 import { createSlotWithSnapshot } from '../copying/snapshot.ts';
 import { copyRows, type CopyRows } from '../copying/rows.ts';
 import { quietEventTriggers, quietTriggers } from './triggers.ts';
+import { followPartitions, isPartitionJob } from './partitions.ts';
 import { noTries, revive } from './revive.ts';
 import { measure, replayed, type SyncStatus } from './sync-state.ts';
 
@@ -189,7 +190,11 @@ export async function waitForSync(link: Link, options: WaitForSync): Promise<Syn
     for (;;) {
       options.signal?.throwIfAborted();
       if (Date.now() - schemaSeen > schemaMs) {
-        const drifts = endangering(await schema.look(link, source, target), link);
+        const found = await schema.look(link, source, target);
+        const followed = found.some((drift) => isPartitionJob(drift, link))
+          ? await followPartitions(link, source, target)
+          : [];
+        const drifts = endangering(followed.length > 0 ? await schema.look(link, source, target) : found, link);
         if (drifts.length > 0) throw broken(link, describeDrift(drifts));
         schemaSeen = Date.now();
       }

@@ -120,7 +120,11 @@ describe('what an expand migration loosens', () => {
   const back = (): Promise<CutoverResult> =>
     cutover({ router, from: rig.green, to: rig.blue, direction: 'rollback', settings });
   const one = async (side: Side, sql: string) =>
-    withClient(side.access, 'owner', async (client) => Object.values((await rows<object>(client, sql))[0] ?? {})[0] as unknown);
+    withClient(
+      side.access,
+      'owner',
+      async (client) => Object.values((await rows<object>(client, sql))[0] ?? {})[0] as unknown,
+    );
   const following = async (migration: string): Promise<void> => {
     await rig.fresh(schema);
     router = new MemoryRouter();
@@ -157,9 +161,7 @@ describe('what an expand migration loosens', () => {
   }
 
   it('leaves the old side as it is where the old version would not be indifferent, and says so [D1]', async () => {
-    await following(
-      `DROP VIEW IF EXISTS none; ALTER TABLE codes ALTER id TYPE bigint, ALTER price TYPE numeric(12,4)`,
-    );
+    await following(`DROP VIEW IF EXISTS none; ALTER TABLE codes ALTER id TYPE bigint, ALTER price TYPE numeric(12,4)`);
     expect((await foreseen()).map(({ says, not }) => `${says}: ${not}`)).to.deep.equal([
       'column public.codes.id: bigint instead of integer: the table would be written anew, and the old version would meet another type',
       'column public.codes.price: numeric(12,4) instead of numeric(6,2): the table would be written anew, and the old version would meet another type',
@@ -230,10 +232,18 @@ describe('what an expand migration loosens', () => {
       expect(await one(rig.blue, rowsOf)).to.equal(wanted);
       await go();
       expect(await one(rig.green, rowsOf)).to.equal(wanted);
-      expect(await one(rig.green, `SELECT count(*)::int FROM pg_constraint WHERE pg_get_constraintdef(oid) LIKE 'CHECK (true)%'`)).to.equal(0);
+      expect(
+        await one(
+          rig.green,
+          `SELECT count(*)::int FROM pg_constraint WHERE pg_get_constraintdef(oid) LIKE 'CHECK (true)%'`,
+        ),
+      ).to.equal(0);
       expect(await loosened(rig.green)).to.deep.equal([]);
       expect(describeDrift(await schemaDrift(wayBack()))).to.equal('');
-      await rig.run(rig.green, `INSERT INTO codes (id, code, mood) VALUES (4, '', 'odd'); INSERT INTO m VALUES (12, '')`);
+      await rig.run(
+        rig.green,
+        `INSERT INTO codes (id, code, mood) VALUES (4, '', 'odd'); INSERT INTO m VALUES (12, '')`,
+      );
       await unbroken(back());
       expect(await one(rig.blue, rowsOf)).to.equal(`${wanted.slice(0, -2)},4oddx23`);
     } finally {
