@@ -12,6 +12,7 @@ import type { Reason, Stage, Step } from '../context/stage.ts';
 import { wouldKeep } from '../../data/kept/keep.ts';
 import { keptWords, lossOf, type Loss } from '../../journal/loss.ts';
 import { keepKnown, keptOf } from '../steps/data/kept.ts';
+import { tellLoosened } from '../steps/data/loosened.ts';
 import { goBack } from '../steps/traffic/go-back.ts';
 import { compareMoved, moveWrites, withSettling, type Move } from '../steps/traffic/move-writes.ts';
 import { sideOf } from '../steps/traffic/link.ts';
@@ -119,6 +120,7 @@ async function rollBack(context: ReleaseContext, move: Move, why: Reason): Promi
       context.note(`what only the new version knows is not kept aside yet: ${messageOf(error)}`, 'warning');
       return undefined;
     });
+  await tellLoosened(context, await sideOf(context, move.to), 'as rows may need it from now on');
   const loss: Loss = compared
     ? lossOf(tables, kept)
     : { kind: 'not-compared', because: 'a database broke off on the way back' };

@@ -14,6 +14,7 @@ import { dataComparisonGate } from '../../../gates/data/data.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import type { TableComparison } from '../../../journal/events.ts';
 import { StageStopped } from '../../context/stage.ts';
+import { tellLoosened } from '../data/loosened.ts';
 import { linkOf, sideOf } from './link.ts';
 
 export interface Move {
@@ -102,6 +103,7 @@ async function proveMove(
   tables: TableComparison[],
 ): Promise<void> {
   const link = await linkOf(context, to, from);
+  await tellLoosened(context, link.to, 'so that rows can go back');
   const { tablesReady, tables: count, lagBytes, lagMs } = await syncStatus(link);
   context.journal.append({ type: 'sync.progress', direction: 'reverse', tablesReady, tables: count, lagBytes, lagMs });
   const { invariants, limits } = context.definition.data;
