@@ -12,7 +12,7 @@ import type { Reason, Stage, Step } from '../context/stage.ts';
 import { wouldKeep } from '../../data/kept/keep.ts';
 import { keptWords, lossOf, type Loss } from '../../journal/loss.ts';
 import { keepKnown, keptOf } from '../steps/data/kept.ts';
-import { tellLoosened } from '../steps/data/loosened.ts';
+import { tellLoosened } from '../steps/traffic/loosened.ts';
 import { goBack } from '../steps/traffic/go-back.ts';
 import { compareMoved, moveWrites, withSettling, type Move } from '../steps/traffic/move-writes.ts';
 import { sideOf } from '../steps/traffic/link.ts';

@@ -15,7 +15,7 @@ import type { Step } from '../../context/stage.ts';
 import { linkOf } from '../traffic/link.ts';
 import { empty, requireIdle } from './empty.ts';
 import { afterExpand, keepBeforeEmptying } from './kept.ts';
-import { foretellLoosened } from './loosened.ts';
+import { foretellLoosened } from '../traffic/loosened.ts';
 import { migrate } from './migrate.ts';
 
 /**

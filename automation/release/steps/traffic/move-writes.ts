@@ -14,7 +14,7 @@ import { dataComparisonGate } from '../../../gates/data/data.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import type { TableComparison } from '../../../journal/events.ts';
 import { StageStopped } from '../../context/stage.ts';
-import { tellLoosened } from '../data/loosened.ts';
+import { tellLoosened } from './loosened.ts';
 import { linkOf, sideOf } from './link.ts';
 
 export interface Move {
