@@ -1,10 +1,9 @@
 import type pg from 'pg';
 import { sqlIdentifier } from '../../../infra/application/roles.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
-import { messageOf } from '../../../infra/lib/errors.ts';
-import { withoutValues } from '../replication/rest.ts';
 import { rows, sqlState, withClient } from '../connect.ts';
 import { useTextForms } from '../text-forms.ts';
+import { wordsOf } from '../words.ts';
 import { putStatement, type TargetColumn } from './put-statement.ts';
 import { createKeptTables, keptSets, type KeptSet } from './tables.ts';
 
@@ -176,7 +175,7 @@ async function tryPut(client: pg.Client, statement: string): Promise<number | st
   } catch (error) {
     if (sqlState(error) === undefined) throw error;
     await client.query('ROLLBACK TO put; RELEASE put');
-    return withoutValues(messageOf(error));
+    return wordsOf(error);
   }
 }
 
