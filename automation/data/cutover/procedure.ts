@@ -37,7 +37,7 @@ const procedure = {
   fenced: ({ from }: PlannedMove) => `commit the fence: the application cannot write on ${from} any more`,
   follow: ({ from, to, direction }: PlannedMove) =>
     direction === 'forward'
-      ? `end the replication to ${to}, start the one back to ${from}`
+      ? `end the replication to ${to}, let ${from} take what the migrations loosened, start the replication back to it`
       : `end the replication to ${to}`,
   compare: () => 'compare the contents of both databases at that instant',
 } satisfies Record<string, (move: PlannedMove) => string>;

@@ -7,6 +7,7 @@ import type { Direction } from './procedure.ts';
 import { caughtUpTo, flushed } from './steps.ts';
 import { Fence, removeStaleFences } from './fence.ts';
 import { linkBetween, type Link, type Side } from '../link.ts';
+import { loosen } from '../replication/loosen.ts';
 import { following, reverseState, type Sessions } from '../replication/reverse.ts';
 import { noTries, revive } from '../replication/revive.ts';
 import { mayWrite } from '../schema.ts';
@@ -77,7 +78,10 @@ export function completeMove(move: Move): Promise<{ following: boolean }> {
 
 /** Starts the way back, and restarts it if a lost connection has stopped it. Rejects with the reason if a change conflicts. */
 async function follow(reverse: Link, source: pg.Client, target: pg.Client): Promise<void> {
-  if ((await reverseState(reverse, target)) !== 'enabled') await quietTriggers(source, target);
+  if ((await reverseState(reverse, target)) !== 'enabled') {
+    await quietTriggers(source, target);
+    await loosen(target, source);
+  }
   const deadline = performance.now() + followMs;
   const tries = noTries();
   while (!(await following(reverse, source))) {

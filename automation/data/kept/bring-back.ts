@@ -1,12 +1,11 @@
 import type pg from 'pg';
 import { sqlIdentifier } from '../../../infra/application/roles.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
-import { messageOf } from '../../../infra/lib/errors.ts';
-import { withoutValues } from '../replication/rest.ts';
 import { rows, sqlState, withClient } from '../connect.ts';
 import { useTextForms } from '../text-forms.ts';
+import { wordsOf } from '../words.ts';
 import { putStatement, type TargetColumn } from './put-statement.ts';
-import { keptSets, type KeptSet } from './tables.ts';
+import { createKeptTables, keptSets, type KeptSet } from './tables.ts';
 
 /** What became of one set. */
 export interface Brought {
@@ -21,23 +20,51 @@ export interface Brought {
 
 /** Statement timeout, ms. */
 const statementMs = 3_600_000;
+/** Lock timeout on the side that is live, ms: writers queue behind it for so long. */
+const liveLockMs = 500;
 
 /**
  * Brings back what earlier tries of the new version had left, once its expand migrations have run: rows of its tables are put there, over
  * rows of the same key; values of its columns are set where the row still has the same key. What does not fit any more stays kept. Rows
- * of the old version's tables (`unfit`) stay, too: there the live side decides. All of it happens, or nothing.
+ * of the old version's tables (`unfit`) stay, too: the old side could not hold them. All of it happens, or nothing.
  */
 export const bringBack = (access: DatabaseAccess): Promise<Brought[]> =>
+  putBack(
+    access,
+    () => true,
+    (client, set) => (set.kind === 'unfit' ? later(set) : bring(client, set)),
+  );
+
+/**
+ * Brings back the rows that the old version's schema could not hold, to the side that is live, once no old version is left to go back to.
+ * Only where the live side has what it had in their place: nothing, or the same row. Else the row there has been changed since, and stays.
+ */
+export const bringBackUnfit = (access: DatabaseAccess): Promise<Brought[]> =>
+  putBack(access, ({ kind }) => kind === 'unfit', bring, liveLockMs);
+
+const later = ({ rows: n }: KeptSet): Outcome => left(n, 'brought back when the way back has ended');
+const left = (n: number, reason: string): Outcome => ({ rows: 0, left: n === 0 ? [] : [{ rows: n, reason }] });
+
+type Bring = (client: pg.Client, set: KeptSet) => Promise<Outcome> | Outcome;
+
+const putBack = (
+  access: DatabaseAccess,
+  which: (set: KeptSet) => boolean,
+  one: Bring,
+  lockMs = 0,
+): Promise<Brought[]> =>
   withClient(
     access,
     'admin',
     async (client) => {
-      const sets = await keptSets(client);
+      const sets = (await keptSets(client)).filter(which);
       if (sets.length === 0) return [];
-      await client.query('BEGIN; SET CONSTRAINTS ALL IMMEDIATE');
+      // Rows that an earlier version of this program has kept lack a column.
+      await createKeptTables(client);
+      await client.query(`BEGIN; SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL lock_timeout = ${lockMs}`);
       try {
         await useTextForms(client);
-        const brought = await putAll(client, sets);
+        const brought = await putAll(client, sets, one);
         await client.query('SET LOCAL synchronous_commit = on; COMMIT');
         return brought;
       } catch (error) {
@@ -48,8 +75,8 @@ export const bringBack = (access: DatabaseAccess): Promise<Brought[]> =>
     { statementMs },
   );
 
-async function putAll(client: pg.Client, sets: KeptSet[]): Promise<Brought[]> {
-  const tables = [...new Set(sets.filter(({ kind }) => kind === 'table' || kind === 'columns').map(({ sql }) => sql))];
+async function putAll(client: pg.Client, sets: KeptSet[], one: Bring): Promise<Brought[]> {
+  const tables = [...new Set(sets.filter(({ kind }) => kind !== 'sequence').map(({ sql }) => sql))];
   const quiet: string[] = [];
   for (const sql of tables) quiet.push(...(await quietTriggers(client, sql)));
   const results = new Map<string, Brought>();
@@ -59,7 +86,7 @@ async function putAll(client: pg.Client, sets: KeptSet[]): Promise<Brought[]> {
     for (const set of sets) {
       const before = results.get(set.id);
       if (before !== undefined && before.left.length === 0) continue;
-      const { rows: put, left } = await bring(client, set);
+      const { rows: put, left } = await one(client, set);
       if (put > 0 && set.kind !== 'sequence') progress = true;
       const { relation, kind, columns, key } = set;
       results.set(set.id, {
@@ -95,8 +122,7 @@ async function quietTriggers(client: pg.Client, sql: string): Promise<string[]> 
 type Outcome = Pick<Brought, 'rows' | 'left'>;
 
 async function bring(client: pg.Client, set: KeptSet): Promise<Outcome> {
-  const all = (reason: string): Outcome => ({ rows: 0, left: set.rows === 0 ? [] : [{ rows: set.rows, reason }] });
-  if (set.kind === 'unfit') return all('the old version’s table decides');
+  const all = (reason: string): Outcome => left(set.rows, reason);
   if (set.kind === 'sequence')
     return (await setSequence(client, set)) === 1
       ? { rows: 1, left: [] }
@@ -106,13 +132,14 @@ async function bring(client: pg.Client, set: KeptSet): Promise<Outcome> {
   const missing = set.columns.filter((name) => !columns.some((c) => c.name === name && !c.generated));
   if (missing.length > 0) return all(`${set.relation} has no column ${missing.join(', ')} any more`);
   const key = await primaryKey(client, set.sql);
+  if (set.kind === 'unfit' && key.length === 0) return all(`${set.relation} has no primary key`);
   const put = async (which: string): Promise<number | string> => tryPut(client, putStatement(set, columns, key, which));
   const many = await put(`r.set = ${set.id}`);
-  return one(client, set, put, typeof many === 'string' ? 0 : many);
+  return oneByOne(client, set, put, typeof many === 'string' ? 0 : many);
 }
 
 /** What is left of the set row by row, as one that does not fit must not keep back the others. */
-async function one(
+async function oneByOne(
   client: pg.Client,
   set: KeptSet,
   tryOne: (which: string) => Promise<number | string>,
@@ -131,9 +158,12 @@ async function one(
 }
 
 const whyNot = ({ kind, relation }: KeptSet): string =>
-  kind === 'columns'
-    ? `no row, or more than one, of ${relation} has that key`
-    : `a value does not fit its column of ${relation}`;
+  ({
+    columns: `no row, or more than one, of ${relation} has that key`,
+    unfit: `what ${relation} has under that key was changed since`,
+    table: `a value does not fit its column of ${relation}`,
+    sequence: '',
+  })[kind];
 
 /** Resolves to how many rows were put, or to PostgreSQL's words. */
 async function tryPut(client: pg.Client, statement: string): Promise<number | string> {
@@ -145,7 +175,7 @@ async function tryPut(client: pg.Client, statement: string): Promise<number | st
   } catch (error) {
     if (sqlState(error) === undefined) throw error;
     await client.query('ROLLBACK TO put; RELEASE put');
-    return withoutValues(messageOf(error));
+    return wordsOf(error);
   }
 }
 

@@ -41,7 +41,11 @@ export async function keepAside(left: Side, live: Side): Promise<KeptSet[]> {
       await target.query('DELETE FROM greenlight.kept_sets WHERE release = $1', [mark.release]);
       await source.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL row_security = off');
       await useTextForms(source);
-      for (const plan of await planOf(source, target)) await copy(plan, mark, source, target);
+      await useTextForms(target);
+      for (const plan of await planOf(source, target)) {
+        const set = await copy(plan, mark, source, target);
+        if (set !== undefined && plan.kind === 'unfit') await noteWhatIsThere(set, plan, target);
+      }
       await target.query('DROP TABLE IF EXISTS greenlight.unfit; SET LOCAL synchronous_commit = on; COMMIT');
       await source.query('COMMIT');
       await markKept(source);
@@ -155,7 +159,13 @@ async function newColumns(source: pg.Client, table: Table, other: Table): Promis
   return [reading('columns', table, key, names, `${writtenSince} AND (${says.join(' OR ')})`)];
 }
 
-async function copy(plan: Plan, { release, version }: Mark, source: pg.Client, target: pg.Client): Promise<void> {
+/** Resolves to the id of the set; undefined where it has no rows. */
+async function copy(
+  plan: Plan,
+  { release, version }: Mark,
+  source: pg.Client,
+  target: pg.Client,
+): Promise<string | undefined> {
   const { kind, relation, sql, columns, types, key, select } = plan;
   let set: string | undefined;
   await source.query(`DECLARE greenlight_kept NO SCROLL CURSOR FOR ${select}`);
@@ -182,4 +192,20 @@ async function copy(plan: Plan, { release, version }: Mark, source: pg.Client, t
     page = Math.max(1, Math.min(pageRows, Math.floor((pageBytes * found.length) / text.length)));
   }
   await source.query('CLOSE greenlight_kept');
+  return set;
+}
+
+/** What has the key of an unfit row on the live side: it may come back later where that is the same then. */
+async function noteWhatIsThere(set: string, { relation, sql, columns, key }: Plan, target: pg.Client): Promise<void> {
+  const table = (await tablesOf(target)).find(({ name }) => name === relation);
+  if (table === undefined) return;
+  const shared = stored(table).filter((name) => columns.includes(name));
+  const names = shared.map(sqlLiteral).join(', ');
+  const values = shared.map((name) => `t.${sqlIdentifier(name)}::text`).join(', ');
+  const same = key.map((name, at) => `t.${sqlIdentifier(name)}::text = r.data[${at + 1}]`);
+  await target.query(
+    `UPDATE greenlight.kept_rows r SET was = jsonb_object(ARRAY[${names}]::text[], ARRAY[${values}]::text[])
+     FROM ${sql} t WHERE r.set = $1 AND ${same.join(' AND ')}`,
+    [set],
+  );
 }

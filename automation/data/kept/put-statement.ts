@@ -1,4 +1,4 @@
-import { sqlIdentifier } from '../../../infra/application/roles.ts';
+import { sqlIdentifier, sqlLiteral } from '../../../infra/application/roles.ts';
 import type { KeptSet } from './tables.ts';
 
 /** A column of the table that kept rows go back to, as it is now. */
@@ -22,7 +22,8 @@ type Set = Pick<KeptSet, 'kind' | 'sql' | 'columns' | 'types' | 'key'>;
 export function putStatement(set: Set, columns: readonly TargetColumn[], primaryKey: string[], which: string): string {
   const value = (index: number): string => `data[${index + 1}]::${columnOf(set, columns, index).base}`;
   const fits = set.columns.flatMap((_, index) => fit(set, columns, index)).map((condition) => ` AND ${condition}`);
-  const chosen = `chosen AS MATERIALIZED (SELECT r.id, r.data FROM greenlight.kept_rows r WHERE ${which}${fits.join('')})`;
+  const there = set.kind === 'unfit' ? ` AND ${unchanged(set, columns)}` : '';
+  const chosen = `chosen AS MATERIALIZED (SELECT r.id, r.data FROM greenlight.kept_rows r WHERE ${which}${fits.join('')}${there})`;
   const put = set.kind === 'columns' ? update(set, primaryKey, value) : insert(set, columns, primaryKey, value);
   const done = set.kind === 'columns' ? 'put' : 'chosen';
   return `WITH ${chosen}, put AS (${put}) DELETE FROM greenlight.kept_rows WHERE id IN (SELECT id FROM ${done})`;
@@ -41,6 +42,19 @@ function fit(set: Set, columns: readonly TargetColumn[], index: number): string[
   const exact = (cast: string): string =>
     base === 'numeric' ? `trim_scale(r.data[${index + 1}]::${cast})` : `(r.data[${index + 1}]::${cast})::text`;
   return [`${exact(base)} IS NOT DISTINCT FROM ${exact(type)}`];
+}
+
+/** Whether the live side has what it had when the row was kept aside: nothing of that key, or the same row. */
+function unchanged(set: Set, columns: readonly TargetColumn[]): string {
+  const key = set.key.map(
+    (name, at) => `o.${sqlIdentifier(name)} = r.data[${at + 1}]::${columnOf(set, columns, at).base}`,
+  );
+  const same = set.columns.map((name, at) => {
+    const was = `((r.was ->> ${sqlLiteral(name)})::${columnOf(set, columns, at).type})::text`;
+    return `(NOT r.was ? ${sqlLiteral(name)} OR o.${sqlIdentifier(name)}::text IS NOT DISTINCT FROM ${was})`;
+  });
+  const found = (conditions: string[]): string => `EXISTS (SELECT FROM ${set.sql} o WHERE ${conditions.join(' AND ')})`;
+  return `CASE WHEN r.was IS NULL THEN NOT ${found(key)} ELSE ${found([...key, ...same])} END`;
 }
 
 function insert(

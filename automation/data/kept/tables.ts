@@ -5,7 +5,7 @@ import { rows } from '../connect.ts';
 /**
  * What only the new version knows, kept aside at the way back. It lies in the schema `greenlight` of the database that is live again:
  * the application has no rights there, a backup has it, and the copy for the next release brings it to the new colour. Values are
- * text, because types of the new version do not exist there.
+ * text, because types of the new version do not exist there. `was`: of an `unfit` row, what the live side has in its place, by column.
  */
 const tablesSql = `
   CREATE TABLE IF NOT EXISTS greenlight.kept_sets (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, release text NOT NULL,
@@ -13,6 +13,7 @@ const tablesSql = `
     sql text NOT NULL, columns text[] NOT NULL, types text[] NOT NULL, key text[] NOT NULL);
   CREATE TABLE IF NOT EXISTS greenlight.kept_rows (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     set bigint NOT NULL REFERENCES greenlight.kept_sets ON DELETE CASCADE, data text[] NOT NULL);
+  ALTER TABLE greenlight.kept_rows ADD COLUMN IF NOT EXISTS was jsonb;
   CREATE INDEX IF NOT EXISTS kept_rows_set ON greenlight.kept_rows (set)`;
 
 /**

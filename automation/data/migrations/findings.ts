@@ -27,6 +27,13 @@ export const changesRows = finding('changes-rows', false);
 
 export const lasting = (found: Finding): Finding => ({ ...found, lasting: true });
 
+/** What is loosened in such a way that the old side can take the same rows (`replication/loosening.ts`). `what` is a clause. */
+export const loosensBoth = (what: string): Finding =>
+  loosens(
+    `${what}: from the flip on the old side takes such rows, too, so that they can go back, and the old version may meet them`,
+    nextRelease,
+  );
+
 /** `what` is a clause: "the table is written anew". */
 export const longLock = (what: string, instead: string): Finding =>
   finding('long-lock', false)(`${what}, and whatever uses the table waits meanwhile`, instead);

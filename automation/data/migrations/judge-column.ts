@@ -3,6 +3,7 @@ import {
   breaksOldVersion,
   inContract,
   loosens,
+  loosensBoth,
   longLock,
   mayBreakOldVersion,
   nextRelease,
@@ -11,7 +12,7 @@ import {
 } from './findings.ts';
 import type { KnownTable } from './known-schema.ts';
 import { columnFrom, constraintsOf, serial } from './definitions.ts';
-import { changeOf } from './type-change.ts';
+import { changeOf } from '../type-change.ts';
 import { functionsIn, typeOf } from './tree.ts';
 
 /** Judges what ALTER TABLE does to columns of a table that the live side has. */
@@ -90,10 +91,12 @@ export function judgeType(table: KnownTable, { name = '', def }: AlterTableCmd):
       return [];
     case 'wider':
       return [
-        loosens(
-          `${where} takes more values as ${shown} than before: after the cutover they do not fit the old column`,
-          nextRelease,
-        ),
+        rewrites
+          ? loosens(
+              `${where} takes more values as ${shown} than before: after the cutover they do not fit the old column`,
+              nextRelease,
+            )
+          : loosensBoth(`${where} takes more values as ${shown} than before`),
         ...rewritten,
       ];
     case 'unknown':
@@ -152,12 +155,7 @@ export function judgeSetNotNull(table: KnownTable, name: string): Finding[] {
 export function judgeDropNotNull(table: KnownTable, name: string): Finding[] {
   const column = table.columns.get(name);
   if (column?.isNew === true || (column !== undefined && !column.notNull)) return [];
-  return [
-    loosens(
-      `${table.name}.${name} may be null: after the cutover such a row does not fit the old column, and the way back ends there`,
-      nextRelease,
-    ),
-  ];
+  return [loosensBoth(`${table.name}.${name} may be null`)];
 }
 
 export function judgeDefault(table: KnownTable, { name = '', def }: AlterTableCmd): Finding[] {

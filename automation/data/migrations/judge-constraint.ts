@@ -5,6 +5,7 @@ import {
   inContract,
   lasting,
   loosens,
+  loosensBoth,
   longLock,
   mayBreakOldVersion,
   nextRelease,
@@ -114,6 +115,14 @@ export function judgeDroppedConstraint(table: KnownTable, name: string): Finding
       ),
     ];
   const what = constraint === undefined ? `the constraint ${name}` : called[constraint.kind];
+  if (constraint?.kind === 'check') return [loosensBoth(`${what} of ${table.name} is dropped`)];
+  if (constraint?.kind === 'foreign')
+    return [
+      loosens(
+        `${what} of ${table.name} is dropped: from the flip on it is NOT VALID on the old side, as rows that break it may go back`,
+        nextRelease,
+      ),
+    ];
   return [
     loosens(
       `${what} of ${table.name} is dropped: after the cutover a row that breaks it does not fit the old table, and the way back ends there`,

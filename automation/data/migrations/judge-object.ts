@@ -2,10 +2,9 @@ import type { DropStmt, Node, RenameStmt } from 'libpg-query';
 import {
   breaksOldVersion,
   inContract,
-  loosens,
+  loosensBoth,
   longLock,
   mayBreakOldVersion,
-  nextRelease,
   sideBySide,
   type Finding,
 } from './findings.ts';
@@ -98,12 +97,7 @@ export function judgeTypes(schema: KnownSchema, node: Node): Finding[] {
           sideBySide,
         ),
       ];
-    return [
-      loosens(
-        `${type} takes the value ${newVal}, which the old side does not know: after the cutover a row with it ends the way back`,
-        nextRelease,
-      ),
-    ];
+    return [loosensBoth(`${type} takes the value ${newVal}`)];
   }
   if (!('AlterDomainStmt' in node)) return [];
   const { subtype, typeName } = node.AlterDomainStmt;
@@ -116,10 +110,7 @@ export function judgeTypes(schema: KnownSchema, node: Node): Finding[] {
         `let every version keep it first, then ${inContract}`,
       ),
     ];
-  if (subtype === 'N' || subtype === 'X')
-    return [
-      loosens(`the domain ${domain} takes more values: after the cutover they do not fit the old columns`, nextRelease),
-    ];
+  if (subtype === 'N' || subtype === 'X') return [loosensBoth(`the domain ${domain} takes more values`)];
   return [];
 }
 
@@ -130,12 +121,7 @@ export function judgeOther(schema: KnownSchema, node: Node): Finding[] {
     );
     return parents
       .filter((parent) => !schema.isNewTable(parent))
-      .map((parent) =>
-        loosens(
-          `${parent} takes rows of a new partition: after the cutover they have no place on the old side, and the way back ends there`,
-          'make the partition on the live side, too, in an earlier release',
-        ),
-      );
+      .map((parent) => loosensBoth(`${parent} takes rows of a new partition`));
   }
   if ('DropOwnedStmt' in node)
     return [breaksOldVersion('DROP OWNED drops everything that a role owns', 'drop single objects in a contract file')];

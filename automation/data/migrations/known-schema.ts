@@ -1,4 +1,4 @@
-import type { ColumnType } from './tree.ts';
+import type { ColumnType } from '../type-change.ts';
 
 /**
  * What the migration files say of the schema, read statement by statement: which tables, columns and constraints are there,

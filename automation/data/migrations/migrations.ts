@@ -3,7 +3,9 @@ import pg from 'pg';
 import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { close, connect, rows, runSingle, sqlState, withClient } from '../connect.ts';
+import { isDone, standDown, standIn } from './again.ts';
 import { readMigrations, type MigrationFile } from './files.ts';
+import type { Loosened } from '../loosened.ts';
 import { lockWatch, type LockWatch } from './lock-watch.ts';
 import { refuseProblems } from './problems.ts';
 import { refusalOf } from './refusals.ts';
@@ -64,7 +66,10 @@ export async function pendingMigrations(set: MigrationSet): Promise<string[]> {
  */
 export async function runMigrations(run: MigrationRun): Promise<{ name: string; ms: number }[]> {
   const { access, lockTimeoutMs = 500, tries = 20 } = run;
-  await withClient(access, 'admin', (client) => client.query(bookkeeping));
+  const loosened = await withClient(access, 'admin', async (client) => {
+    await client.query(bookkeeping);
+    return run.phase === 'expand' ? standIn(client) : [];
+  });
   const client = await connect(access, 'owner', {
     statementMs,
     applicationName: 'greenlight-migrations',
@@ -76,9 +81,10 @@ export async function runMigrations(run: MigrationRun): Promise<{ name: string; 
     watch = await lockWatch(access, client, { lockMs: lockTimeoutMs, statementMs });
     const applied: { name: string; ms: number }[] = [];
     for (const file of files) {
-      const ms = await applyWithRetries(client, file, watch, { ...run, lockTimeoutMs, tries });
+      const ms = await applyWithRetries(client, file, watch, { ...run, lockTimeoutMs, tries, loosened });
       applied.push({ name: file.name, ms });
     }
+    if (loosened.length > 0) await withClient(access, 'admin', (admin) => standDown(admin, loosened));
     return applied;
   } finally {
     await watch?.stop();
@@ -146,7 +152,7 @@ async function withStatements(file: MigrationFile): Promise<ParsedFile> {
   throw new OperationError(`reading the migration ${file.name}:${refusal.line}`, refusal.why, refusal.instead);
 }
 
-type Limits = Required<Pick<MigrationRun, 'lockTimeoutMs' | 'tries' | 'phase'>>;
+type Limits = Required<Pick<MigrationRun, 'lockTimeoutMs' | 'tries' | 'phase'>> & { loosened: Loosened[] };
 
 async function applyWithRetries(
   client: pg.Client,
@@ -168,11 +174,12 @@ async function applyWithRetries(
   }
 }
 
-async function apply(client: pg.Client, file: ParsedFile, { phase, lockTimeoutMs }: Limits): Promise<number> {
+async function apply(client: pg.Client, file: ParsedFile, { phase, lockTimeoutMs, loosened }: Limits): Promise<number> {
   const started = performance.now();
   await client.query(freshSession);
   await client.query(`BEGIN; SET LOCAL lock_timeout = ${lockTimeoutMs}`);
   for (const statement of file.statements) {
+    if (loosened.length > 0 && (await isDone(client, statement, loosened))) continue;
     await runSingle(client, statement.text).catch((error: unknown) => {
       throw new StatementFailed(lineOf(statement, error), messageOf(error), error);
     });

@@ -1,4 +1,5 @@
 import type { Node, RangeVar, TypeName } from 'libpg-query';
+import type { ColumnType } from '../type-change.ts';
 
 /** Readings of parse trees that several judgements need. */
 
@@ -41,15 +42,6 @@ export function functionsIn(tree: unknown): string[] {
     if (kind === 'FuncCall') found.push(stringsOf(funcname as Node[]).at(-1) ?? '');
   });
   return found;
-}
-
-/** A type as a column has it. */
-export interface ColumnType {
-  /** Without schema: `varchar`. */
-  name: string;
-  /** Length, or precision and scale. */
-  modifiers: number[];
-  array: boolean;
 }
 
 export function typeOf({ names, typmods = [], arrayBounds = [] }: TypeName): ColumnType {

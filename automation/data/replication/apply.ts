@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import { sqlIdentifier } from '../../../infra/application/roles.ts';
 import { rows } from '../connect.ts';
-import type { Change, Relation, Tuple } from './pgoutput.ts';
+import type { Change, Relation } from './pgoutput.ts';
+import { insertion, removal, update, type Statement, type Target } from './row-statements.ts';
 
 /**
  * Applies changes as PostgreSQL's apply worker does, so that they meet the errors that it meets: values in text form, no trigger
@@ -10,16 +11,6 @@ import type { Change, Relation, Tuple } from './pgoutput.ts';
 
 /** Why the apply worker refuses a change before any row is touched, in PostgreSQL's words (relation.c). */
 export class Refused extends Error {}
-
-/** A table of the subscriber. */
-interface Target {
-  sql: string;
-  generated: string[];
-  /** GENERATED ALWAYS AS IDENTITY: the parser refuses to update these, the worker does not. */
-  always: string[];
-  /** Columns by which the worker finds a row; empty if it compares whole rows. */
-  foundBy: string[];
-}
 
 const targetSql = `
   SELECT c.relkind AS kind, (SELECT coalesce(json_agg(json_build_object('name', a.attname, 'generated', a.attgenerated <> '', 'always', a.attidentity = 'a')), '[]')
@@ -53,15 +44,15 @@ export class Trial {
   async apply(change: Change): Promise<void> {
     if (change.kind === 'truncate') return this.#truncate(change.relations, change.restartSequences);
     const target = await this.#targetOf(change.relation);
-    if (change.kind === 'insert') await this.#insert(target, change.values);
-    else if (change.kind === 'delete') await this.#change(target, change.relation, change.old);
-    else await this.#change(target, change.relation, change.old ?? change.values, change.values);
+    if (change.kind === 'insert') return this.#run(insertion(target, change.values));
+    requireFound(target, change.relation);
+    await this.#run(change.kind === 'delete' ? removal(target, change.old) : update(target, change));
   }
 
   async #targetOf(relation: Relation): Promise<Target> {
     const known = this.#targets.get(relation);
     if (known !== undefined) return known;
-    const name = `logical replication target relation "${relation.schema}.${relation.name}"`;
+    const name = nameOf(relation);
     interface Found {
       kind: string;
       columns: { name: string; generated: boolean; always: boolean }[];
@@ -77,60 +68,22 @@ export class Trial {
       throw new Refused(
         `${name} is missing replicated column${missing.length > 1 ? 's' : ''}: ${missing.map((m) => `"${m}"`).join(', ')}`,
       );
-    const target = {
-      sql: `${sqlIdentifier(relation.schema)}.${sqlIdentifier(relation.name)}`,
-      generated: found.columns.filter((c) => c.generated).map((c) => c.name),
+    const target: Target = {
+      table: {
+        sql: `${sqlIdentifier(relation.schema)}.${sqlIdentifier(relation.name)}`,
+        partitioned: found.kind === 'p',
+        columns: found.columns,
+      },
+      key: found.found_by,
+      // The parser refuses to update these, the worker does not.
       always: found.columns.filter((c) => c.always).map((c) => c.name),
-      foundBy: found.found_by,
     };
     this.#targets.set(relation, target);
     return target;
   }
 
-  async #insert({ sql, generated }: Target, values: Tuple): Promise<void> {
-    const names = Object.keys(values).filter((name) => !generated.includes(name));
-    const [listed, given] = [names.map(sqlIdentifier).join(', '), names.map((_, i) => `$${i + 1}`).join(', ')];
-    const text =
-      names.length === 0
-        ? `INSERT INTO ${sql} DEFAULT VALUES`
-        : `INSERT INTO ${sql} (${listed}) OVERRIDING SYSTEM VALUE VALUES (${given})`;
-    await this.#client.query(
-      text,
-      names.map((name) => values[name]),
-    );
-  }
-
-  /** Updates the row to `values`, or deletes it where there are none. */
-  async #change(target: Target, relation: Relation, old: Tuple, values?: Tuple): Promise<void> {
-    const { sql, foundBy } = target;
-    const name = `logical replication target relation "${relation.schema}.${relation.name}"`;
-    if (foundBy.some((column) => !relation.key.includes(column)))
-      throw new Refused(`publisher did not send replica identity column expected by the ${name}`);
-    if (foundBy.length === 0 && !relation.full)
-      throw new Refused(
-        `${name} has neither REPLICA IDENTITY index nor PRIMARY KEY and published relation does not have REPLICA IDENTITY FULL`,
-      );
-    const by = foundBy.length > 0 ? foundBy : Object.keys(old);
-    const equal = (operator: string): string =>
-      by.map((column, i) => `${sqlIdentifier(column)} ${operator} $${i + 1}`).join(' AND ');
-    // Of equal rows the worker changes one.
-    const one =
-      foundBy.length > 0
-        ? equal('=')
-        : `(tableoid, ctid) = (SELECT tableoid, ctid FROM ${sql} WHERE ${equal('IS NOT DISTINCT FROM')} LIMIT 1)`;
-    const parameters = by.map((column) => old[column] ?? null);
-    if (values === undefined) {
-      await this.#client.query(`DELETE FROM ${sql} WHERE ${one}`, parameters);
-      return;
-    }
-    const fixed = [...target.generated, ...target.always];
-    const set = Object.keys(values).filter((column) => !fixed.includes(column));
-    if (set.length === 0) return;
-    const assignments = set.map((column, i) => `${sqlIdentifier(column)} = $${by.length + i + 1}`).join(', ');
-    await this.#client.query(`UPDATE ${sql} SET ${assignments} WHERE ${one}`, [
-      ...parameters,
-      ...set.map((column) => values[column]),
-    ]);
+  async #run({ text, values }: Statement): Promise<void> {
+    await this.#client.query(text, values);
   }
 
   async #truncate(relations: Relation[], restartSequences: boolean): Promise<void> {
@@ -139,7 +92,18 @@ export class Trial {
     if (targets.length === 0) return;
     // The worker never cascades further than the publisher did.
     await this.#client.query(
-      `TRUNCATE ${targets.map(({ sql }) => sql).join(', ')} ${restartSequences ? 'RESTART' : 'CONTINUE'} IDENTITY RESTRICT`,
+      `TRUNCATE ${targets.map(({ table }) => table.sql).join(', ')} ${restartSequences ? 'RESTART' : 'CONTINUE'} IDENTITY RESTRICT`,
     );
   }
+}
+
+const nameOf = ({ schema, name }: Relation): string => `logical replication target relation "${schema}.${name}"`;
+
+function requireFound({ key }: Target, relation: Relation): void {
+  if (key.some((column) => !relation.key.includes(column)))
+    throw new Refused(`publisher did not send replica identity column expected by the ${nameOf(relation)}`);
+  if (key.length === 0 && !relation.full)
+    throw new Refused(
+      `${nameOf(relation)} has neither REPLICA IDENTITY index nor PRIMARY KEY and published relation does not have REPLICA IDENTITY FULL`,
+    );
 }

@@ -1,10 +1,10 @@
 import pg from 'pg';
-import { messageOf } from '../../../infra/lib/errors.ts';
 import { sqlIdentifier, sqlLiteral } from '../../../infra/application/roles.ts';
 import { describeKey, tablesOf, type Table } from '../catalog.ts';
 import { lockHolders, nameBlockers } from '../blockers.ts';
 import { row, rows, sqlState } from '../connect.ts';
 import type { Link } from '../link.ts';
+import { wordsOf } from '../words.ts';
 import { inTrial, Refused, type Trial } from './apply.ts';
 import { Decoder, type Change } from './pgoutput.ts';
 import { dangersOf } from './schema-drift.ts';
@@ -117,35 +117,16 @@ async function exists(target: pg.Client, table: Table, key: (string | null)[]): 
   return (await rows(target, `SELECT 1 FROM ${table.sql} WHERE ${where} LIMIT 1`, key)).length > 0;
 }
 
-/** SQLSTATEs of a value that its type refuses. PostgreSQL's message ends with the value. */
-const refusedValue = /^22(P0|00[789])/;
 /** Of these even the detail holds names only: a TRUNCATE that a foreign key forbids. */
 const harmlessDetail = '0A000';
 
-/** PostgreSQL's words, without its detail, which holds the row, and without values of the row. */
+/** PostgreSQL's words, without the row, and its code. */
 function quote(error: unknown, change: Change): string {
-  if (!(error instanceof pg.DatabaseError)) return messageOf(error);
-  let text = error.message;
-  if (refusedValue.test(error.code ?? '')) text = text.replace(/: ".*"$/s, '');
   const sent = change.kind === 'truncate' ? [] : Object.values(change.kind === 'delete' ? change.old : change.values);
-  // The longest first: one value may be part of another.
-  const values = sent
-    .filter((value) => value !== null && value !== '')
-    .sort((a, b) => (b?.length ?? 0) - (a?.length ?? 0));
-  for (const value of values as string[]) text = withoutValue(text, value);
+  const words = wordsOf(error, sent);
+  if (!(error instanceof pg.DatabaseError)) return words;
   const detail = error.code === harmlessDetail && error.detail !== undefined ? ` (${error.detail})` : '';
-  return `${text}${detail} (SQLSTATE ${error.code ?? 'unknown'})`;
-}
-
-/** Replaces a value that stands by itself. Names of tables, columns and constraints are quoted by PostgreSQL, and stay. */
-function withoutValue(text: string, value: string): string {
-  const parts = text.split(value);
-  return parts.reduce((done, part) => {
-    const [before, after] = [done.at(-1) ?? ' ', part.at(0) ?? ' '];
-    const inside = /[\p{L}\p{N}_]/u;
-    const name = before === '"' && after === '"';
-    return `${done}${inside.test(before) || inside.test(after) || name ? value : '...'}${part}`;
-  });
+  return `${words}${detail} (SQLSTATE ${error.code ?? 'unknown'})`;
 }
 
 /** Changes of the first transaction that has not been applied. Peeking does not advance the slot. */

@@ -1,10 +1,10 @@
 import type pg from 'pg';
-import { messageOf } from '../../../infra/lib/errors.ts';
-import { describeKey, tablesOf } from '../catalog.ts';
+import { describeKey, tablesOf, type Table } from '../catalog.ts';
 import { isDamage, row, rows, sqlState } from '../connect.ts';
 import type { Link } from '../link.ts';
 import { foundBy, identitiesOf } from '../publication/identity.ts';
 import { useTextForms } from '../text-forms.ts';
+import { wordsOf } from '../words.ts';
 import { Decoder } from './pgoutput.ts';
 import { byTable, statementsFor, type RowChange, type Statement, type Target } from './row-statements.ts';
 
@@ -26,6 +26,9 @@ export function describeUnfit(unfit: readonly Unfit[]): string {
   const more = unfit.length > named ? `; and ${unfit.length - named} more` : '';
   return `${some.join('; ')}${more}`;
 }
+
+/** A table of the target, as messages need it, too. */
+type Known = Target & { table: Table };
 
 /** Changes that are read from the slot at once; a transaction is never divided. */
 const batch = 5_000;
@@ -54,9 +57,9 @@ export class Rest {
   readonly #link: Link;
   readonly #source: pg.Client;
   readonly #target: pg.Client;
-  readonly #tables: Map<string, Target>;
+  readonly #tables: Map<string, Known>;
 
-  private constructor(link: Link, source: pg.Client, target: pg.Client, tables: Map<string, Target>) {
+  private constructor(link: Link, source: pg.Client, target: pg.Client, tables: Map<string, Known>) {
     this.#link = link;
     this.#source = source;
     this.#target = target;
@@ -72,7 +75,7 @@ export class Rest {
       `SELECT format('%s.%s', n.nspname, c.relname) AS "table", a.attname AS "column" FROM pg_attribute a
        JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE a.attidentity = 'a'`,
     );
-    const tables = (await tablesOf(target)).map((table): [string, Target] => {
+    const tables = (await tablesOf(target)).map((table): [string, Known] => {
       const identity = identities.find(({ name }) => name === table.name);
       const mine = always.filter((a) => a.table === table.name).map(({ column }) => column);
       return [table.name, { table, key: identity === undefined ? [] : foundBy(identity), always: mine }];
@@ -165,7 +168,7 @@ export class Rest {
       // A damaged database says nothing of the row.
       if (sqlState(error) === undefined || isDamage(error)) throw error;
       await this.#target.query('ROLLBACK TO one; RELEASE one');
-      return withoutValues(messageOf(error));
+      return wordsOf(error, Object.values(change.values));
     }
   }
 
@@ -178,9 +181,6 @@ export class Rest {
 
 const keyOf = (key: string[], values: RowChange['values']): [string, string | null][] =>
   (key.length === 0 ? Object.keys(values) : key).map((name) => [name, values[name] ?? null]);
-
-/** A value in a message of PostgreSQL stands at its end, in quotes. */
-export const withoutValues = (message: string): string => message.replace(/: ".*"$/s, '');
 
 /** Whole transactions that the target does not have, in the order of their commits; `end`: of the last one. */
 async function nextChanges(

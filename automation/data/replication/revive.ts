@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { findConflict } from './conflict.ts';
 import { close, connect, rows } from '../connect.ts';
 import type { Link } from '../link.ts';
+import { followPartitions } from './partitions.ts';
 import { enableSubscription } from './subscription.ts';
 import { subscriptionSql, type Subscription } from './sync-state.ts';
 
@@ -21,14 +22,16 @@ export const noTries = (): Tries => ({ at: undefined, count: 0 });
  * Restarts a replication that a lost connection has stopped. `disable_on_error` is set for changes that cannot be applied,
  * which would be retried for ever. But PostgreSQL also disables a subscription when its connection breaks, as in a failover.
  * A replication stays off if it keeps stopping at the same position, or if the next change is known to conflict.
- * Resolves to whether it was restarted. Rejects while the opposite direction runs. Sessions as admin.
+ * Partitions that only the publisher has are created first. Resolves to whether it was restarted. Rejects while the opposite direction runs. Sessions as admin.
  */
 export async function revive(link: Link, source: pg.Client, target: pg.Client, tries: Tries): Promise<boolean> {
   const [subscription] = await rows<Subscription>(target, subscriptionSql, [link.name]);
   if (subscription === undefined || subscription.enabled) return false;
   const at = await appliedUpTo(link, target);
   if (at !== tries.at) Object.assign(tries, { at, count: 0 });
-  if (tries.count >= mostTries || (await isConflict(link, source, target))) return false;
+  if (tries.count >= mostTries) return false;
+  if ((await isConflict(link, source, target)) && (await followPartitions(link, source, target)).length === 0)
+    return false;
   tries.count += 1;
   await enableSubscription(link, source, target);
   return true;

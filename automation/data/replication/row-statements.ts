@@ -32,7 +32,7 @@ export function byTable(change: Change): RowChange[] {
 
 /** A table that changes are applied to. */
 export interface Target {
-  table: Table;
+  table: Pick<Table, 'sql' | 'partitioned'> & { columns: { name: string; generated: boolean }[] };
   /** Columns by which a row is found; empty: by all columns of the change. */
   key: string[];
   /** Identity columns that PostgreSQL fills itself (GENERATED ALWAYS), and that no UPDATE may set. */
@@ -85,22 +85,30 @@ class Parameters {
 const columnsIn = ({ table }: Target, values: Values): string[] =>
   table.columns.filter(({ name, generated }) => !generated && name in values).map(({ name }) => name);
 
-function putting(target: Target, values: Values): Statement[] {
+const putting = (target: Target, values: Values): Statement[] =>
+  target.key.length === 0 ? [insertion(target, values)] : [removal(target, values), insertion(target, values)];
+
+export function insertion(target: Target, values: Values): Statement {
   const columns = columnsIn(target, values);
   const parameters = new Parameters();
   const list = columns.map((name) => parameters.next(values[name] ?? null));
-  const text = `INSERT INTO ${target.table.sql} (${columns.map(sqlIdentifier).join(', ')}) OVERRIDING SYSTEM VALUE VALUES (${list.join(', ')})`;
-  const insert = { text, values: parameters.values };
-  return target.key.length === 0 ? [insert] : [removal(target, values), insert];
+  const given = `(${columns.map(sqlIdentifier).join(', ')}) OVERRIDING SYSTEM VALUE VALUES (${list.join(', ')})`;
+  return {
+    text: `INSERT INTO ${target.table.sql} ${columns.length === 0 ? 'DEFAULT VALUES' : given}`,
+    values: parameters.values,
+  };
 }
 
-function removal(target: Target, values: Values): Statement {
+export function removal(target: Target, values: Values): Statement {
   const parameters = new Parameters();
   const where = found(target, values, parameters);
   return { text: `DELETE FROM ${fromTable(target.table)} WHERE ${where}`, values: parameters.values };
 }
 
-function update(target: Target, { values, old, unsent = [] }: RowChange): Statement {
+export function update(
+  target: Target,
+  { values, old, unsent = [] }: Pick<RowChange, 'values' | 'old' | 'unsent'>,
+): Statement {
   const parameters = new Parameters();
   const set = columnsIn(target, values)
     .filter((name) => !unsent.includes(name) && !target.always.includes(name))
@@ -118,7 +126,7 @@ function found(target: Target, values: Values, parameters: Parameters): string {
     return key.map((name) => `${sqlIdentifier(name)} = ${parameters.next(values[name] ?? null)}`).join(' AND ');
   // Equal rows cannot be told apart, and one of them is meant.
   const same = columnsIn(target, values).map(
-    (name) => `${sqlIdentifier(name)}::text IS NOT DISTINCT FROM ${parameters.next(values[name] ?? null)}::text`,
+    (name) => `${sqlIdentifier(name)} IS NOT DISTINCT FROM ${parameters.next(values[name] ?? null)}`,
   );
   return `(tableoid, ctid) = (SELECT tableoid, ctid FROM ${fromTable(table)} WHERE ${same.join(' AND ')} LIMIT 1)`;
 }

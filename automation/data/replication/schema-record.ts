@@ -81,6 +81,25 @@ export async function recordExpanded(copy: pg.Client): Promise<void> {
   );
 }
 
+/** Changes a side of the record, where there is one: what Greenlight itself has changed there since. A hash of null: it is not there. */
+export async function amendRecord(
+  copy: pg.Client,
+  side: keyof Recorded,
+  objects: { kind: string; name: string; hash: string | null }[],
+): Promise<void> {
+  if (objects.length === 0 || !(await isRecorded(copy))) return;
+  await copy.query(
+    `INSERT INTO greenlight.objects AS o (kind, name, ${side}) SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
+     ON CONFLICT (kind, name) DO UPDATE SET ${side} = excluded.${side}`,
+    [objects.map(({ kind }) => kind), objects.map(({ name }) => name), objects.map(({ hash }) => hash)],
+  );
+}
+
+/** Whether the expand migrations, or Greenlight, have changed anything on a copy. */
+export const isExpanded = async (copy: pg.Client): Promise<boolean> =>
+  (await isRecorded(copy)) &&
+  (await rows(copy, 'SELECT FROM greenlight.objects WHERE copied IS DISTINCT FROM expanded LIMIT 1')).length > 0;
+
 /** Whether a copy has a record of its own. One that came with the rows of `greenlight` has none: `copySchema` leaves it out. */
 export const isRecorded = async (copy: pg.Client): Promise<boolean> => {
   const [table] = await rows<{ there: boolean }>(copy, `SELECT to_regclass('greenlight.objects') IS NOT NULL AS there`);

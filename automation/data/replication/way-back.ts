@@ -3,7 +3,7 @@ import { messageOf, OperationError } from '../../../infra/lib/errors.ts';
 import type { Colour } from '../../../infra/model.ts';
 import { close, connect, isDamage } from '../connect.ts';
 import type { Link } from '../link.ts';
-import { addPartitions } from './partitions.ts';
+import { followPartitions } from './partitions.ts';
 import { describeUnfit, Rest, waitsInSlot, type Unfit } from './rest.ts';
 import { noTries, revive, type Tries } from './revive.ts';
 import { enableSubscription } from './subscription.ts';
@@ -52,11 +52,11 @@ export async function lookAfter(link: Link, mending: Mending): Promise<Look> {
     const { state, worker, problem, lagBytes, lagMs } = await measure(link, source, target);
     if (state === 'none') return { kind: 'lost', problem: 'the replication is gone from both databases' };
     if (state !== 'broken') return worker ? { kind: 'follows', lagBytes, lagMs } : { kind: 'waits' };
-    const added = await addPartitions(source, target);
-    if (added.length > 0) {
+    const followed = await followPartitions(link, source, target);
+    if (followed.length > 0) {
       await enableSubscription(link, source, target);
       mending.tries = noTries();
-      return { kind: 'mended', what: `the partitions ${added.join(', ')} were created on ${link.to.colour}` };
+      return { kind: 'mended', what: followed.join('; ') };
     }
     const stopped = `${link.to.colour} could not apply a change and stopped`;
     try {

@@ -6,6 +6,7 @@ import type { Release, Replacement } from '../context/release.ts';
 import { during, StageStopped, type Stage, type Step } from '../context/stage.ts';
 import { announce } from '../steps/announce.ts';
 import { compareInactive } from '../steps/data/compare-inactive.ts';
+import { keepFollowing } from '../steps/traffic/keep-following.ts';
 import { guardLive, guarding } from '../steps/traffic/guard-live.ts';
 
 type Decider = Release['definition']['approval'];
@@ -25,7 +26,10 @@ export const guardedApproval = (release: Replacement, decider: Decider): Stage =
   steps: [
     during<void>(
       { says: guarding(release.from.colour) },
-      (context, work) => guardLive(context, release.from.colour, () => work()),
+      (context, work) =>
+        guardLive(context, release.from.colour, () =>
+          keepFollowing(context, { from: release.from.colour, to: release.to.colour }, () => work()),
+        ),
       // Compared before the decision, and before any read goes there.
       [compareInactive(release), decide(decider)],
     ),

@@ -43,6 +43,10 @@ export const cleanup = (release: Replacement): Stage => {
         when: ({ journal }) => !ended(journal.entries()),
         do: (context) => endWayBack(context, release),
       },
+      {
+        says: `bring back what an earlier try had left and only the schema of ${to.version} holds`,
+        do: (context) => endMark(context, to.colour),
+      },
       ...(contract ? [contractMigrations] : []),
       definition.bake.oldColour === 'release' ? letGo(release) : keepWarm(from),
       ...finalBackup(release),
@@ -108,7 +112,6 @@ async function endWayBack(context: ReleaseContext, { from, to }: Replacement): P
     throw new StageStopped('rolled-back', 'rollback was asked for by npm run rollback');
   const link = await linkOf(context, to.colour, from.colour);
   await context.act('end-reverse', `end the replication back to ${from.colour}`, () => stopSync(link));
-  await endMark(context, to.colour);
 }
 
 /** Whether an interrupted run has ended the replication already: the old colour may be gone since. */

@@ -13,6 +13,7 @@ import { wouldKeep } from '../../data/kept/keep.ts';
 import { keptWords, lossOf, type Loss } from '../../journal/loss.ts';
 import { keepKnown, keptOf } from '../steps/data/kept.ts';
 import { keepReadsFresh, readsFresh } from '../steps/traffic/fresh-reads.ts';
+import { tellLoosened } from '../steps/traffic/loosened.ts';
 import { goBack } from '../steps/traffic/go-back.ts';
 import { compareMoved, moveWrites, withSettling, type Move } from '../steps/traffic/move-writes.ts';
 import { sideOf } from '../steps/traffic/link.ts';
@@ -120,6 +121,7 @@ async function rollBack(context: ReleaseContext, move: Move, why: Reason): Promi
       context.note(`what only the new version knows is not kept aside yet: ${messageOf(error)}`, 'warning');
       return undefined;
     });
+  await tellLoosened(context, await sideOf(context, move.to), 'as rows may need it from now on');
   const loss: Loss = compared
     ? lossOf(tables, kept)
     : { kind: 'not-compared', because: 'a database broke off on the way back' };

@@ -1,7 +1,7 @@
 import { messageOf, OperationError } from '../../../../infra/lib/errors.ts';
 import type { Colour, EnvironmentName } from '../../../../infra/model.ts';
 import { withClient } from '../../../data/connect.ts';
-import { bringBack } from '../../../data/kept/bring-back.ts';
+import { bringBack, bringBackUnfit, type Brought } from '../../../data/kept/bring-back.ts';
 import { keepAside } from '../../../data/kept/keep.ts';
 import { keptSets, type KeptSet } from '../../../data/kept/tables.ts';
 import { markExpanded, unmark } from '../../../data/written-by.ts';
@@ -71,6 +71,10 @@ export async function afterExpand(context: ReleaseContext, colour: Colour): Prom
   const sets = await context.act('bring-back', `bring back to ${colour} what an earlier try had left`, () =>
     bringBack(access),
   );
+  tellBrought(context, sets);
+}
+
+function tellBrought(context: ReleaseContext, sets: Brought[]): void {
   const told = sets.filter(({ kind }) => kind !== 'sequence');
   if (told.length > 0)
     context.journal.append({
@@ -84,9 +88,21 @@ export async function afterExpand(context: ReleaseContext, colour: Colour): Prom
     });
 }
 
-/** At the end of a release: the live colour is the new version's for good. What an earlier try had left and does not fit is named. */
+/**
+ * At the end of a release: the live colour is the new version's for good. Rows that only its schema holds come back to it. What an earlier
+ * try had left and does not fit is named. May be repeated.
+ */
 export async function endMark(context: ReleaseContext, colour: Colour): Promise<void> {
   const access = await (await context.connect()).databases.of(colour);
+  const unfit = await context
+    .act('bring-back-unfit', `bring back to ${colour} the rows that only the new schema holds`, () =>
+      bringBackUnfit(access),
+    )
+    .catch((error: unknown) => {
+      context.note(`rows that only the new schema holds are still kept aside: ${messageOf(error)}`, 'warning');
+      return [];
+    });
+  tellBrought(context, unfit);
   const left = await withClient(access, 'admin', async (client) => {
     await unmark(client);
     return keptSets(client);

@@ -4,6 +4,8 @@ import type { Artefact } from '../../../../infra/model.ts';
 import type { DatabaseAccess } from '../../../../infra/platform/databases.ts';
 import type { Jobs, Job } from '../../../../infra/platform/jobs.ts';
 import type { ReleaseDefinition } from '../../../config/schema.ts';
+import { withClient } from '../../../data/connect.ts';
+import { standDown, standIn } from '../../../data/migrations/again.ts';
 import { pendingMigrations, runMigrations } from '../../../data/migrations/migrations.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import type { Event } from '../../../journal/events.ts';
@@ -49,8 +51,10 @@ export async function migrate(
     }
     const command = migrations[phase];
     if (command === undefined) return [];
+    const again = phase === 'expand' ? await withClient(access, 'admin', standIn) : [];
     const started = performance.now();
     await runCommand(context, what, command, target, phase);
+    if (again.length > 0) await withClient(access, 'admin', (client) => standDown(client, again));
     const done = { name: command.join(' '), ms: performance.now() - started };
     applied(done.name, done.ms);
     return [done];

@@ -15,6 +15,7 @@ import type { Step } from '../../context/stage.ts';
 import { linkOf } from '../traffic/link.ts';
 import { empty, requireIdle } from './empty.ts';
 import { afterExpand, keepBeforeEmptying } from './kept.ts';
+import { foretellLoosened } from '../traffic/loosened.ts';
 import { migrate } from './migrate.ts';
 
 /**
@@ -85,12 +86,13 @@ const expand = (release: Replacement, when: string): Step<AbortSignal> => ({
 });
 
 const bothWays = (release: Replacement): Step<AbortSignal> => ({
-  says: 'see that changes can flow to the migrated database, and back',
+  says: `see that changes can flow to the migrated database, and back; what the migrations loosen, ${release.from.colour} gets too once ${release.to.colour} is live`,
   do: async (context) => {
     const both = await link(context, release);
     await context.act('both-ways', 'see that changes can flow to the migrated database, and back', () =>
       followable(both),
     );
+    await foretellLoosened(context, both);
   },
 });
 

@@ -86,7 +86,7 @@ export async function whileReadsAreFresh<T>(guarded: Guarded, work: (fresh: Fres
       );
     } else if (late !== undefined && delayMs < staleMs / 2) {
       const { since, percent } = late;
-      if (percent > 0) {
+      if (percent > 0 && (await router.read()).split?.live === live) {
         await apply(percent);
         const seconds = ((performance.now() - since) / 1000).toFixed(1);
         note(`${canary} has caught up after ${seconds} s, and has its reads again`);

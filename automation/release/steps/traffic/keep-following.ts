@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Colour } from '../../../../infra/model.ts';
+import { followPartitions, isPartitionJob } from '../../../data/replication/partitions.ts';
 import { noTries, reviveLink } from '../../../data/replication/revive.ts';
 import { describeDrift, SchemaWatch } from '../../../data/replication/schema-drift.ts';
 import { withClient } from '../../../data/connect.ts';
@@ -30,7 +31,12 @@ export async function keepFollowing<T>(
         'warning',
       );
     const drifts = await withClient(link.from.access, 'admin', (source) =>
-      withClient(link.to.access, 'admin', (target) => schema.look(link, source, target)),
+      withClient(link.to.access, 'admin', async (target) => {
+        const seen = await schema.look(link, source, target);
+        if (!seen.some((drift) => isPartitionJob(drift, link))) return seen;
+        for (const what of await followPartitions(link, source, target)) context.note(`${what}, as on ${from}`);
+        return schema.look(link, source, target);
+      }),
     );
     const found = describeDrift(drifts);
     if (found !== '' && found !== told) context.note(`the schemas of ${from} and ${to} differ: ${found}`, 'warning');

@@ -15,6 +15,7 @@ import type { ReleaseContext } from '../../context/context.ts';
 import type { TableComparison } from '../../../journal/events.ts';
 import { StageStopped } from '../../context/stage.ts';
 import type { FreshReads } from './fresh-reads.ts';
+import { tellLoosened } from './loosened.ts';
 import { linkOf, sideOf } from './link.ts';
 
 export interface Move {
@@ -51,10 +52,9 @@ export async function moveWrites(
         settings: withSettling(definition.cutover, router),
         rest,
         onStep: (step, ms, detail) => steps.push({ step, ms, detail }),
-        onUnsettled: (why) => {
-          reads?.resume();
-          context.note(`the cutover could not be undone at once, and is settled: ${why}`, 'warning');
-        },
+        // The split stays with it until it is: it may still flip.
+        onUnsettled: (why) =>
+          context.note(`the cutover could not be undone at once, and is settled: ${why}`, 'warning'),
         ...(direction === 'forward' ? { signal: context.signal } : {}),
       }),
     )
@@ -127,6 +127,7 @@ async function proveMove(
   tables: TableComparison[],
 ): Promise<void> {
   const link = await linkOf(context, to, from);
+  await tellLoosened(context, link.to, 'so that rows can go back');
   const { tablesReady, tables: count, lagBytes, lagMs } = await syncStatus(link);
   context.journal.append({ type: 'sync.progress', direction: 'reverse', tablesReady, tables: count, lagBytes, lagMs });
   const { invariants, limits } = context.definition.data;

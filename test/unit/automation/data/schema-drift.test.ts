@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { compareObjects, splitColumn } from '../../../../automation/data/objects/compare.ts';
 import { linkBetween, type Side } from '../../../../automation/data/link.ts';
 import { describeDrift, endangering, type SchemaDrift } from '../../../../automation/data/replication/schema-drift.ts';
-import { statementsFor } from '../../../../automation/data/replication/replay.ts';
+import { statementsFor } from '../../../../automation/data/replication/replay-statements.ts';
 
 const side = (colour: 'blue' | 'green') => ({ colour, access: { database: 'app' } }) as unknown as Side;
 const link = linkBetween(side('blue'), side('green'));
@@ -94,7 +94,7 @@ describe('differences of schemas', () => {
 describe('changes that are repeated on the side that follows', () => {
   const repeated = (...of: Parameters<typeof drift>) => statementsFor(drift(...of), link);
 
-  it('are bodies, values at the end, rights, comments and settings', () => {
+  it('are bodies, values of an enum, rights, comments and settings', () => {
     expect(repeated('view', 'a.v', 'owner o\nCREATE OR REPLACE VIEW a.v AS\nSELECT 2;', 'owner o\nx')).to.deep.equal([
       'SET LOCAL ROLE o',
       'CREATE OR REPLACE VIEW a.v AS\nSELECT 2',
@@ -102,6 +102,11 @@ describe('changes that are repeated on the side that follows', () => {
     ]);
     expect(repeated('type', 'a.t', `owner o\nENUM 'a', 'b', 'it''s'`, `owner o\nENUM 'a', 'b'`)).to.deep.equal([
       `ALTER TYPE a.t ADD VALUE 'it''s'`,
+    ]);
+    expect(repeated('type', 'a.t', `owner o\nENUM 'x', 'y', 'a', 'z'`, `owner o\nENUM 'a'`)).to.deep.equal([
+      `ALTER TYPE a.t ADD VALUE 'x' BEFORE 'a'`,
+      `ALTER TYPE a.t ADD VALUE 'y' BEFORE 'a'`,
+      `ALTER TYPE a.t ADD VALUE 'z'`,
     ]);
     expect(repeated('grant', 'ON TABLE a." TO " TO app', 'INSERT, SELECT', 'DELETE, SELECT')).to.deep.equal([
       'REVOKE DELETE ON TABLE a." TO " FROM app',
@@ -125,7 +130,8 @@ describe('changes that are repeated on the side that follows', () => {
       ['function', 'a.f()', undefined, 'owner o\nx'],
       ['function', 'a.f()', 'owner other\nx', 'owner o\nx'],
       ['view', 'a.v', 'owner o\nCREATE OR REPLACE VIEW a.v AS SELECT 1;\nWITH security_barrier=true', 'owner o\nx'],
-      ['type', 'a.t', `owner o\nENUM 'b', 'a'`, `owner o\nENUM 'a'`],
+      ['type', 'a.t', `owner o\nENUM 'b', 'c'`, `owner o\nENUM 'a'`],
+      ['type', 'a.t', `owner o\nENUM 'b', 'a', 'c'`, `owner o\nENUM 'a', 'b'`],
       ['type', 'a.t', `owner other\nENUM 'a', 'b'`, `owner o\nENUM 'a'`],
       ['grant', 'ON TABLE a.t TO app', 'SELECT WITH GRANT OPTION'],
       ['comment', 'on operator a.+(integer,integer)', 'x'],

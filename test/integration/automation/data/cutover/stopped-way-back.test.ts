@@ -110,15 +110,22 @@ describe('a way back that stops', () => {
     const schema = `CREATE TYPE mood AS ENUM ('calm');
       CREATE TABLE codes (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, code varchar(20) NOT NULL, mood mood DEFAULT 'calm', big text,
         CHECK (code <> ''));
+      CREATE VIEW shown AS SELECT code FROM codes;
       CREATE TABLE lines (a int, b int, n int, PRIMARY KEY (a, b));
       INSERT INTO codes (code, big) SELECT 'c' || i, string_agg(md5(i::text || j), '') FROM generate_series(1, 3) i, generate_series(1, 300) j GROUP BY i ORDER BY i;
       INSERT INTO lines SELECT i, i, 0 FROM generate_series(1, 50) i`;
-    const migration = `ALTER TABLE codes ALTER COLUMN code TYPE varchar(50), ADD COLUMN extra int DEFAULT 1;
-      ALTER TABLE codes DROP CONSTRAINT codes_code_check; ALTER TABLE codes ALTER COLUMN code DROP NOT NULL`;
+    /** What nobody repeats on the old side: the type of a column that a view needs, and what is loosened by hand afterwards. */
+    const loose = async (): Promise<void> => {
+      await live(
+        schema,
+        `DROP VIEW shown; ALTER TABLE codes ALTER COLUMN code TYPE varchar(50), ADD COLUMN extra int DEFAULT 1; CREATE VIEW shown AS SELECT code FROM codes`,
+      );
+      await rig.run(rig.green, 'ALTER TABLE codes DROP CONSTRAINT codes_code_check, ALTER COLUMN code DROP NOT NULL');
+    };
     const forty = 'x'.repeat(40);
 
     it('says PostgreSQL’s reason at once, foresees it, and goes back with everything else [D1]', async () => {
-      await live(schema, migration);
+      await loose();
       await rig.run(rig.green, `INSERT INTO codes (code) VALUES ('${forty}')`);
       await broken();
       await rig.run(
@@ -154,7 +161,7 @@ describe('a way back that stops', () => {
     });
 
     it('takes a new enum value, a null, an empty text for what they are: one row each [D2]', async () => {
-      await live(schema, migration);
+      await loose();
       await rig.run(rig.green, `ALTER TYPE mood ADD VALUE 'odd'`);
       await rig.run(
         rig.green,
@@ -174,7 +181,7 @@ describe('a way back that stops', () => {
     });
 
     it('does not leave out a row that was made to fit afterwards, nor one that was deleted', async () => {
-      await live(schema, migration);
+      await loose();
       await rig.run(rig.green, `INSERT INTO codes (code) VALUES ('${forty}'), ('${forty}')`);
       await rig.run(rig.green, `UPDATE codes SET code = 'short' WHERE id = 4; DELETE FROM codes WHERE id = 5`);
       await broken();
@@ -184,7 +191,7 @@ describe('a way back that stops', () => {
     });
 
     it('takes a column that was added to the live side for no loss', async () => {
-      await live(schema, migration);
+      await loose();
       await rig.run(rig.green, 'ALTER TABLE lines ADD COLUMN note text');
       await rig.run(rig.green, `INSERT INTO lines VALUES (70, 1, 1, 'noted'); UPDATE lines SET note = 'n' WHERE a = 1`);
       await broken();
@@ -193,7 +200,7 @@ describe('a way back that stops', () => {
     });
 
     it('applies what waits again after it was interrupted, with the same result', async () => {
-      await live(schema, migration);
+      await loose();
       await rig.run(rig.green, `INSERT INTO codes (code) VALUES ('${forty}'), ('fits'); UPDATE lines SET n = n + 1`);
       await broken();
       const apply = () =>
@@ -217,7 +224,7 @@ describe('a way back that stops', () => {
     });
 
     it('is not applied by hand while a subscription runs', async () => {
-      await live(schema, migration);
+      await loose();
       await withClient(rig.green.access, 'admin', (source) =>
         withClient(rig.blue.access, 'admin', async (target) => {
           expect(await waitsInSlot(link(), source, target)).to.equal(false);

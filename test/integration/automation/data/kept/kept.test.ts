@@ -1,13 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { cutover } from '../../../../../automation/data/cutover/cutover.ts';
 import { rows, withClient } from '../../../../../automation/data/connect.ts';
-import { bringBack, type Brought } from '../../../../../automation/data/kept/bring-back.ts';
+import { bringBack, bringBackUnfit, type Brought } from '../../../../../automation/data/kept/bring-back.ts';
 import { keepAside, wouldKeep } from '../../../../../automation/data/kept/keep.ts';
 import { copyDatabase, copySchema } from '../../../../../automation/data/copying/schema.ts';
 import { resetDatabase } from '../../../../../automation/data/schema.ts';
-import { startSync, waitForSync } from '../../../../../automation/data/replication/sync.ts';
+import { startSync, stopSync, syncStatus, waitForSync } from '../../../../../automation/data/replication/sync.ts';
 import { markExpanded, markLive, unmark } from '../../../../../automation/data/written-by.ts';
-import type { Side } from '../../../../../automation/data/link.ts';
+import { linkBetween, type Side } from '../../../../../automation/data/link.ts';
 import { createRig, migrate, value, type Rig } from '../rig.ts';
 import { MemoryRouter } from '../traffic.ts';
 
@@ -225,5 +226,58 @@ describe('what only the new version knows, at a way back', () => {
     await copyDatabase(rig.blue.access, rig.green.access);
     const left = await admin(rig.green, (client) => rows(client, 'SELECT 1 FROM greenlight.kept_rows'));
     expect(left).to.deep.equal([]);
+  });
+
+  it('brings rows that only the new schema holds back at the end of the next try, where the live side has not changed them [D9]', async () => {
+    const wider = `${migration}; ALTER TABLE sums ALTER n TYPE bigint`;
+    await rig.run(
+      rig.blue,
+      `CREATE TABLE sums (id int PRIMARY KEY, n int, note text DEFAULT '-'); INSERT INTO sums SELECT i, i FROM generate_series(1, 4) i; `,
+    );
+    const large = 3_000_000_000;
+    await back();
+    await go('two', wider);
+    await rig.run(
+      rig.green,
+      `UPDATE sums SET n = ${large} + id WHERE id IN (1, 2, 3); INSERT INTO sums VALUES (5, ${large}), (6, ${large}), (7, 7)`,
+    );
+    const link = linkBetween(rig.green, rig.blue);
+    while ((await syncStatus(link)).state !== 'broken') await sleep(50);
+    const moved = await cutover({
+      router,
+      from: rig.green,
+      to: rig.blue,
+      direction: 'rollback',
+      settings,
+      rest: 'apply',
+    });
+    expect(moved.problems).to.deep.equal([]);
+    await keepAside(rig.green, rig.blue);
+    // The old version goes on.
+    await rig.run(
+      rig.blue,
+      `UPDATE sums SET note = 'mine' WHERE id = 2; DELETE FROM sums WHERE id = 3; INSERT INTO sums VALUES (6, 6, 'mine')`,
+    );
+    const brought = await go('three', wider);
+    expect(brought.filter(({ kind }) => kind === 'unfit')[0]?.left).to.deep.equal([
+      { rows: 5, reason: 'brought back when the way back has ended' },
+    ]);
+    await stopSync(link);
+    const [last] = await bringBackUnfit(rig.green.access);
+    expect(last).to.deep.include({
+      relation: 'public.sums',
+      rows: 2,
+      left: [{ rows: 3, reason: 'what public.sums has under that key was changed since' }],
+    });
+    expect(
+      await all(rig.green, `SELECT concat_ws(' ', id, n - ${large}, note) AS s FROM sums WHERE n > 100 ORDER BY id`),
+    ).to.deep.equal([{ s: '1 1 -' }, { s: '5 0 -' }]);
+    expect(await all(rig.green, 'SELECT id, n, note FROM sums WHERE n < 100 ORDER BY id')).to.deep.equal([
+      { id: 2, n: '2', note: 'mine' },
+      { id: 4, n: '4', note: '-' },
+      { id: 6, n: '6', note: 'mine' },
+      { id: 7, n: '7', note: '-' },
+    ]);
+    expect((await bringBackUnfit(rig.green.access))[0]?.rows).to.equal(0);
   });
 });

@@ -35,8 +35,11 @@ describe('the way back of a release', () => {
   });
   after(() => rig.dispose());
 
-  const schema = `CREATE TABLE codes (id int PRIMARY KEY, code varchar(20)); INSERT INTO codes VALUES (1, 'one')`;
-  const migration = `ALTER TABLE codes ALTER COLUMN code TYPE varchar(50), ADD COLUMN colour text;
+  const schema = `CREATE TABLE codes (id int PRIMARY KEY, code varchar(20)); INSERT INTO codes VALUES (1, 'one');
+    CREATE TYPE mood AS ENUM ('calm'); CREATE VIEW shown AS SELECT code FROM codes`;
+  /** The longer code is not repeated on the old side, as a view needs it there. */
+  const migration = `DROP VIEW shown; ALTER TABLE codes ALTER COLUMN code TYPE varchar(50), ADD COLUMN colour text;
+    CREATE VIEW shown AS SELECT code FROM codes; ALTER TYPE mood ADD VALUE 'odd';
     CREATE TABLE badges (id int PRIMARY KEY, name text)`;
 
   /** Green live with its migration and some data of its own, blue following. */
@@ -126,6 +129,12 @@ describe('the way back of a release', () => {
       'all that both versions know is equal; kept aside, and brought back when the version is tried again: table public.badges (2 rows)',
     );
     expect(lastOf(journal.entries(), 'data.kept')?.tables).to.deep.equal([{ table: 'public.badges', rows: 2 }]);
+  });
+
+  it('says on the way back what stays on the old side, as rows may need it [D2]', async () => {
+    await release().back();
+    const notes = journal.entries().flatMap((entry) => (entry.type === 'note' ? [entry.text] : []));
+    expect(notes).to.include("on blue, as rows may need it from now on: type public.mood: 'odd'");
   });
 
   it('ends the watch within seconds where it breaks, and goes back with all but the row that does not fit [C4] [D1]', async () => {

@@ -19,7 +19,9 @@ describe('the procedure of a cutover', () => {
     const rollback = describeCutover({ from: 'green', to: 'blue', direction: 'rollback' });
     for (const sentences of [forward, rollback]) expect(sentences).to.have.length(cutoverSteps.length);
     const at = cutoverSteps.indexOf('follow');
-    expect(forward[at]).to.equal('end the replication to green, start the one back to blue');
+    expect(forward[at]).to.equal(
+      'end the replication to green, let blue take what the migrations loosened, start the replication back to it',
+    );
     expect(rollback[at]).to.equal('end the replication to blue');
   });
 

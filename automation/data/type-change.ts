@@ -1,4 +1,11 @@
-import type { ColumnType } from './tree.ts';
+/** A type as a column has it. */
+export interface ColumnType {
+  /** Without schema: `varchar`. */
+  name: string;
+  /** Length, or precision and scale. */
+  modifiers: number[];
+  array: boolean;
+}
 
 /** What a change of a column's type does to its values. */
 export interface TypeChange {
