@@ -200,6 +200,16 @@ export const layout = {
     is: 'whether two databases are equal',
     may: [...shared, 'automation/journal', 'automation/data', 'automation/data/objects', 'automation/data/replication'],
   },
+  'automation/data/effects': {
+    is: 'what a migration did to a copy: looked at, and judged',
+    may: [
+      ...shared,
+      'automation/data',
+      'automation/data/objects',
+      'automation/data/migrations',
+      'automation/data/comparison',
+    ],
+  },
   'automation/data/cutover': {
     is: 'the move of writes from one database to the other',
     may: [
