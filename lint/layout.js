@@ -229,7 +229,13 @@ export const layout = {
   'automation/gates/scan': { is: 'gates by security scanners', may: [...platform, 'automation/journal'] },
   'automation/gates/data': {
     is: 'gates on data',
-    may: [...platform, 'automation/journal', 'automation/data/migrations', 'automation/data/replication'],
+    may: [
+      ...platform,
+      'automation/journal',
+      'automation/data/migrations',
+      'automation/data/effects',
+      'automation/data/replication',
+    ],
   },
   'automation/gates/environment': {
     is: 'gates on alerts, parity, policies',
@@ -288,6 +294,7 @@ export const layout = {
       'automation/journal',
       'automation/data',
       'automation/data/migrations',
+      'automation/data/effects',
       'automation/data/kept',
       'automation/data/masking',
       'automation/data/publication',

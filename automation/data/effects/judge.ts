@@ -1,8 +1,8 @@
 import { splitStatements } from '../migrations/statements.ts';
 import { longLock, mayBreakOldVersion } from '../migrations/findings.ts';
 import { judgeMigrations, type FileToJudge, type Judgement } from '../migrations/judge.ts';
-import type { ObjectDifference } from '../objects/compare.ts';
-import { isAnew } from './content.ts';
+import { compareObjects, type ObjectDifference } from '../objects/compare.ts';
+import { isAnew, type TableContent } from './content.ts';
 import { CatalogView } from './catalog-view.ts';
 import type { Effect } from './effect.ts';
 import { judgeContents } from './judge-contents.ts';
@@ -98,3 +98,16 @@ function firingAlways(before: Look, after: Look): ReadonlySet<string> {
       );
   return new Set([...after.tables.keys()].filter(isNew));
 }
+
+/** Everything that is not as it was, by name: of a command that should have had nothing left to do. */
+export function changesBetween(before: Look, after: Look): string[] {
+  const objects = compareObjects(before.objects, after.objects).map(({ kind, name }) => `${kind} ${name}`);
+  const tables = [...before.tables].flatMap(([table, { sql }]) => {
+    const [then, now] = [before.contents.get(sql), after.contents.get(sql)];
+    const isSame = then === undefined || now === undefined || (then.rows === now.rows && sumsOf(then) === sumsOf(now));
+    return isSame ? [] : [`rows of ${table}`];
+  });
+  return [...objects, ...tables];
+}
+
+const sumsOf = ({ columns }: TableContent): string => columns.map(({ name, sum }) => `${name} ${sum}`).join();
