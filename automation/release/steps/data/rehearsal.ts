@@ -57,7 +57,7 @@ export function rehearsing({ colour, artefact: old }: LivePlacement): readonly S
           return found.facts;
         };
         await context.gates([migrationRehearsalGate({ rehearse })]);
-        await context.gates([migrationEffectsGate({ read: () => seen, accept: acceptedOn(context) })]);
+        if (seen !== undefined) await context.gates([migrationEffectsGate({ seen, accept: acceptedOn(context) })]);
       },
     },
     {
