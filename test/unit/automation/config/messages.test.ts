@@ -184,7 +184,7 @@ const cases: [string, (draft: Draft) => void, string][] = [
     (d) =>
       (d.application.migrations = {
         expand: ['migrate'],
-        accept: [{ file: '005.sql', rule: 'loosens', reason: 'longer names come later' }],
+        accept: [{ object: 'public.a', file: '005.sql', rule: 'loosens', reason: 'longer names come later' }],
       }),
     'application.migrations.accept[0].file: unknown key',
   ],
