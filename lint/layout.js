@@ -200,6 +200,16 @@ export const layout = {
     is: 'whether two databases are equal',
     may: [...shared, 'automation/journal', 'automation/data', 'automation/data/objects', 'automation/data/replication'],
   },
+  'automation/data/effects': {
+    is: 'what a migration did to a copy: looked at, and judged',
+    may: [
+      ...shared,
+      'automation/data',
+      'automation/data/objects',
+      'automation/data/migrations',
+      'automation/data/comparison',
+    ],
+  },
   'automation/data/cutover': {
     is: 'the move of writes from one database to the other',
     may: [
@@ -219,7 +229,13 @@ export const layout = {
   'automation/gates/scan': { is: 'gates by security scanners', may: [...platform, 'automation/journal'] },
   'automation/gates/data': {
     is: 'gates on data',
-    may: [...platform, 'automation/journal', 'automation/data/migrations', 'automation/data/replication'],
+    may: [
+      ...platform,
+      'automation/journal',
+      'automation/data/migrations',
+      'automation/data/effects',
+      'automation/data/replication',
+    ],
   },
   'automation/gates/environment': {
     is: 'gates on alerts, parity, policies',
@@ -278,6 +294,7 @@ export const layout = {
       'automation/journal',
       'automation/data',
       'automation/data/migrations',
+      'automation/data/effects',
       'automation/data/kept',
       'automation/data/masking',
       'automation/data/publication',

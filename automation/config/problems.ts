@@ -83,11 +83,13 @@ function bound(origin: string, side: string, limit: number | bigint, inclusive: 
   return `${side} ${limit}`;
 }
 
-/** The form of a union that was probably meant: fewest unknown keys, then fewest issues. */
+/** The form of a union that was probably meant: fewest unknown keys of its own, then of all in it, then fewest issues. */
 function bestForm(forms: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] {
-  const strange = (issues: readonly z.core.$ZodIssue[]): number =>
-    issues.filter((i) => i.code === 'unrecognized_keys').reduce((sum, i) => sum + i.keys.length, 0);
-  return [...forms].sort((a, b) => strange(a) - strange(b) || a.length - b.length)[0] ?? [];
+  const strange = (issues: readonly z.core.$ZodIssue[], depth = Infinity): number =>
+    issues.reduce((sum, i) => sum + (i.code === 'unrecognized_keys' && i.path.length <= depth ? i.keys.length : 0), 0);
+  const order = (a: readonly z.core.$ZodIssue[], b: readonly z.core.$ZodIssue[]): number =>
+    strange(a, 0) - strange(b, 0) || strange(a) - strange(b) || a.length - b.length;
+  return [...forms].sort(order)[0] ?? [];
 }
 
 function unknownKey(key: string, path: PropertyKey[], known: string[]): ConfigProblem {

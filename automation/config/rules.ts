@@ -156,13 +156,14 @@ const notSql = (file: string): string => `"${file}" is not the name of an SQL fi
 
 /** Whether there is such a file only the gate can tell: it is in the build. */
 export function acceptancesAreOfFiles(
-  migrations: Unsure<{ accept: Unsure<{ file: string; rule: string }>[] }>,
+  migrations: Unsure<{ accept: Unsure<{ file: string; object: string; rule: string }>[] }>,
   ctx: Context,
 ): void {
   const all = Array.isArray(migrations?.accept) ? migrations.accept : [];
   const seen = new Set<string>();
   all.forEach((entry, index) => {
-    const { file, rule } = entry ?? {};
+    const { file, object, rule } = entry ?? {};
+    if (file === undefined && object === undefined) report(ctx, ['accept', index], 'it needs a file or an object');
     if (typeof file !== 'string') return;
     if (!sqlFile.test(file)) report(ctx, ['accept', index, 'file'], notSql(file));
     if (seen.has(`${file} ${rule}`)) report(ctx, ['accept', index], `"${rule}" of ${file} is there twice; remove one`);

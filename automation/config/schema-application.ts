@@ -2,7 +2,17 @@ import { z } from 'zod';
 import { acceptableRules } from './migration-rules.ts';
 import { postgresVersions } from '../../infra/lib/tools.ts';
 import * as rule from './rules.ts';
-import { argv, environmentVariable, name, relativePath, seconds, urlPath, version, webUrl } from './scalars.ts';
+import {
+  argv,
+  environmentVariable,
+  name,
+  relativePath,
+  seconds,
+  tableName,
+  urlPath,
+  version,
+  webUrl,
+} from './scalars.ts';
 
 /** The application and its environments. `npm run init` writes the first of `meta.examples`. */
 
@@ -47,16 +57,33 @@ const integration = z
   })
   .describe('a third party that the services call');
 
+const acceptedRule = z.enum(acceptableRules).meta({
+  description: 'the rule, as the gate names it; all that it finds there is meant',
+  examples: ['loosens'],
+});
+const acceptedReason = z
+  .string()
+  .min(10, 'say why in at least ten characters')
+  .meta({ description: 'why the release may go on with it', examples: ['longer names come with the next release'] });
+const acceptedObject = z
+  .string()
+  .min(1)
+  .meta({
+    description: 'table or other object of the database, as the gate `migration-effects` names it',
+    examples: ['public.users'],
+  });
+
 const acceptance = z.strictObject({
-  file: z.string().meta({ description: 'name of the file', examples: ['005_names.sql'] }),
-  rule: z.enum(acceptableRules).meta({
-    description: "the rule, as the gate `migrations` names it; all of the file's statements that it finds are meant",
-    examples: ['loosens'],
-  }),
-  reason: z
+  file: z
     .string()
-    .min(10, 'say why in at least ten characters')
-    .meta({ description: 'why the release may go on with it', examples: ['longer names come with the next release'] }),
+    .optional()
+    .meta({
+      description: 'name of the file, for what the gate `migrations` finds in it',
+      examples: ['005_names.sql'],
+    }),
+  object: acceptedObject.optional(),
+  rule: acceptedRule,
+  reason: acceptedReason,
 });
 
 const directoryMigrations = z
@@ -74,7 +101,7 @@ const directoryMigrations = z
     accept: z
       .array(acceptance)
       .default([])
-      .describe('what the gate `migrations` finds in a file, and the release goes on with'),
+      .describe('what a gate finds in a file, or of an object on the copy, and the release goes on with'),
   })
   .superRefine(rule.contractNamesAreFiles, rule.evenIfBroken)
   .superRefine(rule.acceptancesAreOfFiles, rule.evenIfBroken);
@@ -87,6 +114,16 @@ const commandMigrations = z
     contract: argv
       .optional()
       .describe('command for the migrations that run only after the bake time; rehearsed on a copy'),
+    records: z
+      .array(tableName)
+      .default([])
+      .describe(
+        'tables in which the commands keep what they have done, such as alembic_version: where they have run they differ, and are not compared',
+      ),
+    accept: z
+      .array(z.strictObject({ object: acceptedObject, rule: acceptedRule, reason: acceptedReason }))
+      .default([])
+      .describe('what the gate `migration-effects` finds on the copy, and the release goes on with'),
   })
   .superRefine(rule.contractIsACommand, rule.evenIfBroken);
 

@@ -3,6 +3,10 @@ import type { GateResult, Measurement } from './verdict.ts';
 
 /** The gate that judges migrations, and how it names a risk in a measurement: the register of risks reads it from there. */
 export const migrationsGateId = 'migrations';
+/** The gate that judges what the migrations did to the copy. */
+export const migrationEffectsGateId = 'migration-effects';
+/** Every gate that names such risks. */
+export const migrationRiskGates = [migrationsGateId, migrationEffectsGateId, 'contract-rehearsal'] as const;
 
 const acceptedMark = 'Accepted: ';
 
@@ -28,13 +32,18 @@ export const riskMeasurement = (
   note: accepted === undefined ? `${place}: ${instead}.` : `${acceptedMark}${accepted}`,
 });
 
-/** The risks that the last run of the gate has named. */
-export function migrationRisks(gates: readonly GateResult[]): MigrationRisk[] {
-  const last = gates.findLast(({ id }) => id === migrationsGateId);
-  return (last?.measurements ?? []).flatMap(({ name, measured, verdict, note = '' }) => {
+/** The risks that the last run of each of these gates has named. */
+export function migrationRisks(
+  gates: readonly GateResult[],
+  of: readonly string[] = migrationRiskGates,
+): MigrationRisk[] {
+  return of.flatMap((id) => risksOf(gates.findLast((gate) => gate.id === id)));
+}
+
+const risksOf = (gate: GateResult | undefined): MigrationRisk[] =>
+  (gate?.measurements ?? []).flatMap(({ name, measured, verdict, note = '' }) => {
     const rule = acceptableRules.find((known) => name.startsWith(`${known} `));
     if (rule === undefined || verdict === 'fail') return [];
     const risk = { rule, place: name.slice(rule.length + 1), why: measured };
     return [note.startsWith(acceptedMark) ? { ...risk, accepted: note.slice(acceptedMark.length) } : risk];
   });
-}

@@ -48,6 +48,13 @@ var handler = (request, location) => {
     put: `alter table public.progress add column points integer not null default 0;
 create unique index one_change_each on public.preference_changes (key);`,
   },
+  /** The same in code, which the judgement of the statements does not see into. */
+  'unique-by-code': {
+    files: ['migrations/002_2.0.0_points.sql'],
+    find: 'alter table public.progress add column points integer not null default 0;',
+    put: `alter table public.progress add column points integer not null default 0;
+do $$ begin execute 'create unique index one_change_each on public.preference_changes (key)'; end $$;`,
+  },
   /** Demands of every account what one of them does not keep. */
   'refuses-real-data': {
     files: ['migrations/002_2.0.0_points.sql'],

@@ -2,6 +2,7 @@ import { OperationError } from '../../../infra/lib/errors.ts';
 import type { TableComparison } from '../../journal/events.ts';
 import { fromTable, tablesOf, type Table } from '../catalog.ts';
 import { row, rows } from '../connect.ts';
+import { ownRecords } from '../own-records.ts';
 import { differences, type Names } from './differences.ts';
 import { inParallel, together } from './in-parallel.ts';
 import { sameSum, sumOf } from './multiset.ts';
@@ -69,7 +70,12 @@ export async function compareTables(
   const which = views === true ? 'own and views' : 'own';
   const chosen = async (snapshot: Snapshot): Promise<Table[]> =>
     (await snapshot.run((client) => tablesOf(client, which))).filter(({ name }) => wanted?.(name) ?? true);
-  const [mine, theirs] = await together([chosen(left), chosen(right)]);
+  const [noted, other] = await together([left.run(ownRecords), right.run(ownRecords)]);
+  // Where one side's migration command has run since, its record is another one.
+  const isComparable = ({ name }: Table): boolean => noted.get(name) === other.get(name);
+  const [mine, theirs] = (await together([chosen(left), chosen(right)])).map((tables) =>
+    tables.filter(isComparable),
+  ) as [Table[], Table[]];
   const texts = await textsOf(left, right);
   const ofName = new Map(theirs.map((table) => [table.sql, table]));
   const one = async (table: Table): Promise<TableComparison> => {

@@ -3,9 +3,9 @@ import { placeOf, type FileProblem } from '../../data/migrations/problems.ts';
 import { migrationsGateId, riskMeasurement } from '../../journal/migration-risks.ts';
 import { check, type Findings, type Gate, type Measurement } from '../../journal/verdict.ts';
 
-/** A finding that the release definition accepts. */
+/** A finding that the release definition accepts. One without a file is about the copy (`effects.ts`). */
 export interface Acceptance {
-  file: string;
+  file?: string | undefined;
   rule: string;
   reason: string;
 }

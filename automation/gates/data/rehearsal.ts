@@ -7,6 +7,7 @@ import {
   type GateRun,
   type Measurement,
 } from '../../journal/verdict.ts';
+import { judgeEffectFacts, type EffectAcceptance, type EffectFacts } from './effects.ts';
 import { dataGate, judgeInvariants, type InvariantResult } from './judging.ts';
 
 /** Result of applying the migrations to restored data. */
@@ -34,7 +35,8 @@ export function migrationRehearsalGate(options: { rehearse: () => Promise<Rehear
  * no contract migration is pending.
  */
 export function contractRehearsalGate(options: {
-  rehearse: () => Promise<RehearsalFacts>;
+  rehearse: () => Promise<RehearsalFacts & { seen?: EffectFacts }>;
+  accept: readonly EffectAcceptance[];
   acceptance: (run: GateRun) => Promise<Findings>;
 }): Gate {
   return {
@@ -47,7 +49,8 @@ export function contractRehearsalGate(options: {
         return {
           measurements: [check('contract migrations', 'rehearsed, if any is pending', 'none is pending', true)],
         };
-      const measurements = judgeRehearsal(facts);
+      const effects = facts.seen === undefined ? [] : judgeEffectFacts(facts.seen, options.accept).measurements;
+      const measurements = [...judgeRehearsal(facts), ...effects];
       if (!passes(worst(measurements.map(({ verdict }) => verdict)))) return { measurements };
       const { measurements: tests } = await options.acceptance(run);
       return { measurements: [...measurements, ...tests] };

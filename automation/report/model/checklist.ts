@@ -36,7 +36,14 @@ export const requirements: readonly Line[] = [
   {
     id: 'migrations',
     title: 'Migrations judged and rehearsed; the old version runs on the new schema',
-    gates: ['migrations', 'migration-rehearsal', 'rehearsal-acceptance', 'compatibility', 'contract-rehearsal'],
+    gates: [
+      'migrations',
+      'migration-rehearsal',
+      'migration-effects',
+      'rehearsal-acceptance',
+      'compatibility',
+      'contract-rehearsal',
+    ],
     proofs: [wayBackKnown],
   },
   {

@@ -1,4 +1,4 @@
-import { migrationRisks } from '../../journal/migration-risks.ts';
+import { migrationRiskGates, migrationRisks } from '../../journal/migration-risks.ts';
 import { passes } from '../../journal/verdict.ts';
 import type { Facts, Risk } from './model.ts';
 import {
@@ -92,7 +92,12 @@ const register: readonly RiskLine[] = [
   {
     id: 'schema',
     title: 'A change of the schema that the old version or failback does not survive',
-    mitigations: [{ text: 'Every statement of the migrations is judged before anything runs', gates: ['migrations'] }],
+    mitigations: [
+      {
+        text: 'Every statement of the migrations is judged before anything runs, and what they did to a copy of the real data',
+        gates: ['migrations', 'migration-effects'],
+      },
+    ],
     named: namedByMigrations,
   },
   {
@@ -135,10 +140,12 @@ export function buildRisks(facts: Facts): Risk[] {
 }
 
 function namedByMigrations({ gates }: Facts): Risk['mitigations'] {
-  return migrationRisks(gates).map(({ rule, place, why, accepted }) => ({
-    text: `${place}: ${why}`,
-    verdict: accepted === undefined ? 'inconclusive' : 'waived',
-    proof: accepted === undefined ? `${rule}: nobody has accepted it` : `${rule}, accepted: ${accepted}`,
-    gates: ['migrations'],
-  }));
+  return migrationRiskGates.flatMap((id) =>
+    migrationRisks(gates, [id]).map(({ rule, place, why, accepted }) => ({
+      text: `${place}: ${why}`,
+      verdict: accepted === undefined ? ('inconclusive' as const) : ('waived' as const),
+      proof: accepted === undefined ? `${rule}: nobody has accepted it` : `${rule}, accepted: ${accepted}`,
+      gates: [id],
+    })),
+  );
 }

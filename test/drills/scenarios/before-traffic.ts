@@ -123,6 +123,13 @@ export const beforeTraffic: Scenario[] = [
     },
   },
   {
+    name: 'migration-effects',
+    fault: 'code in a migration makes a unique index that a later write of the live version would break',
+    expect: noGo('backup', 'migration-effects'),
+    felt: 'nothing',
+    ...planted('unique-by-code'),
+  },
+  {
     name: 'rehearsal-acceptance',
     fault: 'storing a score fails on the real data only',
     expect: noGo('backup', 'rehearsal-acceptance'),

@@ -34,26 +34,18 @@ export function judging({ definition, from }: Release): Step[] {
   ];
 }
 
-/** What the version that is live brought is taken to be applied; the migration itself asks the database. */
 async function readFacts(
   context: ReleaseContext,
   migrations: FileMigrations,
   old: Artefact | undefined,
 ): Promise<MigrationFacts> {
-  const artefact = context.artefact();
-  const { files, problems } = await readMigrations(join(artefact.location, migrations.directory));
-  const before = old === undefined ? [] : await filesOf(old, migrations);
-  const contract = contractFiles(context, artefact, migrations);
-  const pending = files.filter(({ name }) => !before.some((file) => file.name === name));
-  const isContract = ({ name }: MigrationFile): boolean => contract.includes(name);
-  const phases = [pending.filter((file) => !isContract(file)), pending.filter(isContract)];
-  const as = old === undefined ? (['first', 'first'] as const) : (['expand', 'contract'] as const);
-  const toJudge = await Promise.all([
-    ...before.map((file) => toStatements(file, 'applied')),
-    ...phases.flatMap((phase, index) => phase.map((file) => toStatements(file, as[index] ?? 'expand'))),
-  ]);
+  const { artefact, files, problems, before, contract, pending, phases, toJudge } = await filesOfRelease(
+    context,
+    migrations,
+    old,
+  );
   const isNewest = artefact.version === context.definition.application.version;
-  const accepted = isNewest ? migrations.accept.map(({ file }) => file) : [];
+  const accepted = isNewest ? migrations.accept.flatMap(({ file }) => file ?? []) : [];
   return {
     pending: phases.flat().map(({ name }) => name),
     problems: [
@@ -66,6 +58,23 @@ async function readFacts(
     judgements: judgeMigrations(toJudge),
     unknown: accepted.filter((name) => !files.some((file) => file.name === name)),
   };
+}
+
+/** What the version that is live brought is taken to be applied; the migration itself asks the database. */
+export async function filesOfRelease(context: ReleaseContext, migrations: FileMigrations, old: Artefact | undefined) {
+  const artefact = context.artefact();
+  const { files, problems } = await readMigrations(join(artefact.location, migrations.directory));
+  const before = old === undefined ? [] : await filesOf(old, migrations);
+  const contract = contractFiles(context, artefact, migrations);
+  const pending = files.filter(({ name }) => !before.some((file) => file.name === name));
+  const isContract = ({ name }: MigrationFile): boolean => contract.includes(name);
+  const phases = [pending.filter((file) => !isContract(file)), pending.filter(isContract)];
+  const as = old === undefined ? (['first', 'first'] as const) : (['expand', 'contract'] as const);
+  const toJudge = await Promise.all([
+    ...before.map((file) => toStatements(file, 'applied')),
+    ...phases.flatMap((phase, index) => phase.map((file) => toStatements(file, as[index] ?? 'expand'))),
+  ]);
+  return { artefact, files, problems, before, contract, pending, phases, toJudge };
 }
 
 /** An older version may have had none, or a command in their place. */

@@ -6,6 +6,7 @@ import type { Jobs, Job } from '../../../../infra/platform/jobs.ts';
 import type { ReleaseDefinition } from '../../../config/schema.ts';
 import { withClient } from '../../../data/connect.ts';
 import { standDown, standIn } from '../../../data/migrations/again.ts';
+import { noteOwnRecords } from '../../../data/own-records.ts';
 import { pendingMigrations, runMigrations } from '../../../data/migrations/migrations.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import type { Event } from '../../../journal/events.ts';
@@ -55,6 +56,7 @@ export async function migrate(
     const started = performance.now();
     await runCommand(context, what, command, target, phase);
     if (again.length > 0) await withClient(access, 'admin', (client) => standDown(client, again));
+    await withClient(access, 'admin', (client) => noteOwnRecords(client, migrations.records));
     const done = { name: command.join(' '), ms: performance.now() - started };
     applied(done.name, done.ms);
     return [done];
@@ -102,20 +104,34 @@ export function contractFiles(
   return contract.filter((name) => existsSync(join(location, directory, name)));
 }
 
+/** Runs the application's own command once more, which should have nothing left to do. */
+export async function migrateAgain(
+  context: ReleaseContext,
+  phase: 'expand' | 'contract',
+  target: MigrateTarget,
+): Promise<void> {
+  const { migrations } = context.definition.application;
+  const command = 'directory' in migrations ? undefined : migrations[phase];
+  if (command === undefined) return;
+  const what = `${phase} migrations of ${target.artefact.version} on ${target.where}, a second time`;
+  await context.act(`migrate-${phase}-${target.where}-again`, what, () =>
+    runCommand(context, what, command, target, `${phase}-again`),
+  );
+}
+
 async function runCommand(
   context: ReleaseContext,
   what: string,
   command: string[],
   { access, artefact, jobs, where }: MigrateTarget,
-  phase: string,
+  log: string,
 ): Promise<void> {
-  const log = join(context.evidence('migrations'), `${where}-${phase}.log`);
   await runAsOwner(jobs, access, what, {
     name: 'migrate',
     artefact,
     command,
     timeoutMs: commandTimeoutMs,
-    log,
+    log: join(context.evidence('migrations'), `${where}-${log}.log`),
     signal: context.signal,
   });
 }

@@ -1,4 +1,4 @@
-import type { Artefact, Colour } from '../../../../infra/model.ts';
+import type { Artefact } from '../../../../infra/model.ts';
 import type { DatabaseAccess } from '../../../../infra/platform/databases.ts';
 import type { Environment } from '../../../../infra/platform/environment.ts';
 import { grantWrites } from '../../../../infra/application/roles.ts';
@@ -6,6 +6,12 @@ import { findObstacles } from '../../../data/publication/both-ways.ts';
 import { countRelations, tablesOf } from '../../../data/catalog.ts';
 import { withClient } from '../../../data/connect.ts';
 import { checkInvariants } from '../../../data/comparison/invariants.ts';
+import {
+  effectsTitle,
+  migrationEffectsGate,
+  type EffectAcceptance,
+  type EffectFacts,
+} from '../../../gates/data/effects.ts';
 import { contractRehearsalGate, migrationRehearsalGate, type RehearsalFacts } from '../../../gates/data/rehearsal.ts';
 import { allOf } from '../../../journal/entries.ts';
 import type { JournalEntry } from '../../../journal/events.ts';
@@ -15,7 +21,9 @@ import type { ReleaseContext } from '../../context/context.ts';
 import type { LivePlacement } from '../../context/release.ts';
 import type { Step } from '../../context/stage.ts';
 import { extensionOf } from '../../../journal/extension.ts';
+import { migrationEffectsGateId } from '../../../journal/migration-risks.ts';
 import { migrate, pendingOf } from './migrate.ts';
+import { observe } from './observe-migrations.ts';
 import { secrets } from '../../../../infra/lib/redact.ts';
 
 /** Where the rehearsal happens: a copy of the real data, and what serves a version on it. */
@@ -35,11 +43,21 @@ export function rehearsing({ colour, artefact: old }: LivePlacement): readonly S
   const judge = (context: ReleaseContext) => (gate: Gate) => context.gates([gate]);
   return [
     {
-      says: 'run the expand migrations on that copy',
-      gates: { [migrationsRehearsed]: 'Migrations run there, invariants hold' },
+      says: 'run the expand migrations on that copy, and judge what they did there by the catalog and the rows before and after',
+      gates: {
+        [migrationsRehearsed]: 'Migrations run there, invariants hold',
+        [migrationEffectsGateId]: effectsTitle,
+      },
       async do(context, access) {
         const copy = await copyOf(context, access);
-        await context.gates([migrationRehearsalGate({ rehearse: () => expand(context, copy, colour) })]);
+        let seen: EffectFacts | undefined;
+        const rehearse = async (): Promise<RehearsalFacts> => {
+          const found = await expand(context, copy, { colour, artefact: old });
+          seen = found.seen;
+          return found.facts;
+        };
+        await context.gates([migrationRehearsalGate({ rehearse })]);
+        if (seen !== undefined) await context.gates([migrationEffectsGate({ seen, accept: acceptedOn(context) })]);
       },
     },
     {
@@ -76,7 +94,7 @@ export function rehearsing({ colour, artefact: old }: LivePlacement): readonly S
           'Contract migrations run there, invariants hold, acceptance tests of the new version pass again',
       },
       when,
-      do: async (context, access) => rehearseContract(context, await copyOf(context, access)),
+      do: async (context, access) => rehearseContract(context, await copyOf(context, access), old),
     },
   ];
 }
@@ -91,39 +109,58 @@ const copyOf = async ({ connect }: ReleaseContext, access: DatabaseAccess): Prom
 });
 
 /** Last, as the old version needs what the contract migrations take away. */
-async function rehearseContract(context: ReleaseContext, copy: Copy): Promise<void> {
+async function rehearseContract(context: ReleaseContext, copy: Copy, old: Artefact): Promise<void> {
   const artefact = context.artefact();
   const title = `Acceptance of ${artefact.version} after the contract migrations`;
   await context.gates([
     contractRehearsalGate({
-      rehearse: () => contract(context, copy),
+      rehearse: () => contract(context, copy, old),
+      accept: acceptedOn(context),
       acceptance: (run) => onTheCopy(context, copy, artefact, 'contract-rehearsal', title, (gate) => gate.measure(run)),
     }),
   ]);
 }
 
-async function expand(context: ReleaseContext, { access, environment }: Copy, live: Colour): Promise<RehearsalFacts> {
+async function expand(
+  context: ReleaseContext,
+  { access, environment }: Copy,
+  { colour: live, artefact: old }: Pick<LivePlacement, 'colour' | 'artefact'>,
+): Promise<{ facts: RehearsalFacts; seen: EffectFacts }> {
   const { jobs, databases } = environment;
   const artefact = context.artefact();
   const before = await withClient(access, 'admin', tablesOf);
   const expected = await pendingOf(context, 'expand', access, artefact);
-  const applied = await migrate(context, 'expand', { access, artefact, where: 'scratch', jobs });
+  const { result: applied, seen } = await observe(context, { phase: 'expand', access, jobs, old }, () =>
+    migrate(context, 'expand', { access, artefact, where: 'scratch', jobs }),
+  );
   const extension = extensionOf(before, await withClient(access, 'admin', tablesOf));
   context.journal.append({ type: 'schema.extended', ...extension });
   // Seen before anything is published: a table of which nothing could flow back.
-  const { found } = await withClient(await databases.of(live), 'admin', (old) =>
-    withClient(access, 'admin', (copy) => findObstacles({ old, new: copy }, { old: live, new: 'the copy' })),
+  const { found } = await withClient(await databases.of(live), 'admin', (source) =>
+    withClient(access, 'admin', (copy) => findObstacles({ old: source, new: copy }, { old: live, new: 'the copy' })),
   );
-  return { expected, applied, ...(await look(context, access)), obstacles: found };
+  return { facts: { expected, applied, ...(await look(context, access)), obstacles: found }, seen };
 }
 
-async function contract(context: ReleaseContext, { access, environment: { jobs } }: Copy): Promise<RehearsalFacts> {
+async function contract(
+  context: ReleaseContext,
+  { access, environment: { jobs } }: Copy,
+  old: Artefact,
+): Promise<RehearsalFacts & { seen?: EffectFacts }> {
   const artefact = context.artefact();
   const expected = await pendingOf(context, 'contract', access, artefact);
-  const applied =
-    expected.length === 0 ? [] : await migrate(context, 'contract', { access, artefact, where: 'scratch', jobs });
-  return { expected, applied, ...(await look(context, access)) };
+  if (expected.length === 0) return { expected, applied: [], ...(await look(context, access)) };
+  const { result: applied, seen } = await observe(context, { phase: 'contract', access, jobs, old }, () =>
+    migrate(context, 'contract', { access, artefact, where: 'scratch', jobs }),
+  );
+  return { expected, applied, ...(await look(context, access)), seen };
 }
+
+/** What the definition accepts of what is seen on the copy: of the version that it is about. */
+const acceptedOn = ({ definition: { application } }: ReleaseContext): EffectAcceptance[] =>
+  application.migrations.accept.flatMap(({ object, rule, reason }) =>
+    object === undefined ? [] : [{ object, rule, reason }],
+  );
 
 async function look(
   { definition }: ReleaseContext,

@@ -175,6 +175,20 @@ const cases: [string, (draft: Draft) => void, string][] = [
     'application.migrations.accept[0].file: "a/005.sql" is not the name of an SQL file',
   ],
   [
+    'an accepted finding that is about nothing',
+    (d) => (d.application.migrations.accept = [{ rule: 'loosens', reason: 'longer names come later' }]),
+    'application.migrations.accept[0]: it needs a file or an object',
+  ],
+  [
+    'an accepted finding of a command that is about a file',
+    (d) =>
+      (d.application.migrations = {
+        expand: ['migrate'],
+        accept: [{ object: 'public.a', file: '005.sql', rule: 'loosens', reason: 'longer names come later' }],
+      }),
+    'application.migrations.accept[0].file: unknown key',
+  ],
+  [
     'an accepted finding that cannot run',
     (d) =>
       (d.application.migrations.accept = [{ file: '005.sql', rule: 'not-transactional', reason: 'it is faster so' }]),

@@ -122,7 +122,7 @@ describe('contract migrations', () => {
     const definition = {
       application: {
         version: '2.0.0',
-        migrations: { directory: 'migrations', contract: sql === undefined ? [] : ['009_contract.sql'] },
+        migrations: { directory: 'migrations', contract: sql === undefined ? [] : ['009_contract.sql'], accept: [] },
       },
       data: {
         invariants: [],
