@@ -11,6 +11,7 @@ export const slowest: string[] = [
   'test/integration/automation/data/replication/conflict.test.ts',
   'test/integration/infra/aws/runtime/engine/state.test.ts',
   'test/integration/automation/data/migrations/migrations.test.ts',
+  'test/integration/automation/data/effects/effects.test.ts',
   'test/integration/automation/data/copying/refusals.test.ts',
   'test/integration/automation/data/cutover/versions.test.ts',
 ];

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { fromTable, tablesOf, type Column, type Table } from '../catalog.ts';
 import { inParallel } from '../comparison/in-parallel.ts';
-import { reading, relationsOf } from '../comparison/reading.ts';
+import { reading, relationsOf, type Limits } from '../comparison/reading.ts';
 import { rowHash } from '../comparison/row-hash.ts';
 import type { Snapshot } from '../comparison/snapshot.ts';
 import { row } from '../connect.ts';
@@ -32,10 +32,10 @@ export interface ColumnContent {
 export const isAnew = (then: TableContent, now: TableContent): boolean =>
   Object.entries(then.files).some(([relation, file]) => (now.files[relation] ?? file) !== file);
 
-/** `keyOf`: the key of an earlier look, so that both hash the same. */
+/** An earlier look. */
 export interface Since {
   xid: string;
-  keyOf: (table: string) => string[] | undefined;
+  contents: ReadonlyMap<string, TableContent>;
 }
 
 /** By the names of the tables for SQL. Reads every row once, of as many tables at a time as the snapshot has sessions. */
@@ -46,28 +46,51 @@ export async function readContents(snapshot: Snapshot, since: Since | undefined)
 }
 
 function contentOf(snapshot: Snapshot, table: Table, since: Since | undefined): Promise<TableContent> {
-  const before = since?.keyOf(table.sql);
+  const before = since?.contents.get(table.sql);
   const isThere = (name: string): boolean => table.columns.some((column) => column.name === name);
-  const key = before?.every(isThere) === true ? before : table.primaryKey;
-  const sums = table.columns.map((column, index) => `sum(${hashOf(table, key, column)})::text AS s${index}`);
-  const written = `count(*) FILTER (WHERE age(xmin) BETWEEN 0 AND age($1::xid))::float8 AS written`;
-  const sql = `SELECT ${['count(*)::float8 AS rows', written, ...sums].join(', ')} FROM ${fromTable(table)}`;
-  return reading({ snapshot, table, hash: '' }, async (client: pg.Client, limits) => {
-    const { rows } = await client.query<Record<string, string | number | null>>({
-      text: sql,
-      values: [since?.xid ?? '0'],
+  // As before, so that both have hashed the same.
+  const key = before?.key.every(isThere) === true ? before.key : table.primaryKey;
+  return reading({ snapshot, table, hash: '' }, async (client, limits) => {
+    const figures = await figuresOf(client, table, since?.xid, limits);
+    const isUntouched =
+      figures.written === 0 &&
+      figures.rows === before?.rows &&
+      JSON.stringify(figures.files) === JSON.stringify(before.files);
+    // No row went, and none was written: so none is another one, and only the columns may be others.
+    const known = isUntouched && key === before.key ? before.columns : [];
+    const columns = table.columns.map(({ name, type }): ColumnContent => {
+      const same = known.find((column) => column.name === name && column.type === type);
+      return same ?? { name, type, sum: '' };
+    });
+    if (isUntouched) return { ...figures, key, columns };
+    const sums = table.columns.map((column, index) => `sum(${hashOf(table, key, column)})::text AS s${index}`);
+    const { rows } = await client.query<Record<string, string | null>>({
+      text: `SELECT ${sums.length === 0 ? '1' : sums.join(', ')} FROM ${fromTable(table)}`,
       ...limits,
     });
-    const [sum = {}] = rows;
-    const files = `SELECT coalesce(json_object_agg(relid::oid, pg_relation_filenode(relid)), '{}') AS files FROM ${relationsOf}`;
     return {
-      rows: Number(sum['rows']),
-      written: since === undefined ? 0 : Number(sum['written']),
-      files: (await row<Pick<TableContent, 'files'>>(client, files, [table.sql])).files,
+      ...figures,
       key,
-      columns: table.columns.map(({ name, type }, index) => ({ name, type, sum: String(sum[`s${index}`] ?? '') })),
+      columns: columns.map((column, index) => ({ ...column, sum: rows[0]?.[`s${index}`] ?? '' })),
     };
   });
+}
+
+/** What tells whether anything was written since the transaction `xid`, for the price of counting. */
+async function figuresOf(
+  client: pg.Client,
+  table: Table,
+  xid: string | undefined,
+  limits: Limits,
+): Promise<Pick<TableContent, 'rows' | 'written' | 'files'>> {
+  const written = xid === undefined ? '0' : `count(*) FILTER (WHERE age(xmin) BETWEEN 0 AND age('${xid}'::xid))`;
+  const { rows } = await client.query<Pick<TableContent, 'rows' | 'written'>>({
+    text: `SELECT count(*)::float8 AS rows, (${written})::float8 AS written FROM ${fromTable(table)}`,
+    ...limits,
+  });
+  const files = `SELECT coalesce(json_object_agg(relid::oid, pg_relation_filenode(relid) ORDER BY relid::oid), '{}') AS files FROM ${relationsOf}`;
+  const [count = { rows: 0, written: 0 }] = rows;
+  return { ...count, ...(await row<Pick<TableContent, 'files'>>(client, files, [table.sql])) };
 }
 
 function hashOf(table: Table, key: string[], column: Column): string {

@@ -1,4 +1,4 @@
-import { changesRows } from '../migrations/findings.ts';
+import { breaksReplication, changesRows, type Finding } from '../migrations/findings.ts';
 import { isAnew, type TableContent } from './content.ts';
 import type { Effect } from './effect.ts';
 import type { Look } from './look.ts';
@@ -18,10 +18,17 @@ export function judgeContents(before: Look, after: Look, firing: ReadonlySet<str
     const ids = new Map(columns.map((column) => [column.plain, column.id]));
     const isSame = other.columns.filter((column) => ids.get(column.plain) === column.id).map(({ plain }) => plain);
     const kept = { ...then, columns: then.columns.filter(({ name }) => isSame.includes(name)) };
+    if (now.rows === 0 && then.rows > 0 && isAnew(then, now)) return [{ object: table, ...emptied(table, then.rows) }];
     const what = changeOf(table, kept, now, firing.has(table));
     return what === undefined ? [] : [{ object: table, ...changesRows(what, keepInStep) }];
   });
 }
+
+const emptied = (table: string, rows: number): Finding =>
+  breaksReplication(
+    `TRUNCATE empties ${table} of its ${rowsOf(rows)}, to which rows of the live side are replicated: both differ from then on`,
+    'leave the rows, or empty it in the contract step',
+  );
 
 function changeOf(table: string, then: TableContent, now: TableContent, fires: boolean): string | undefined {
   const anew = isAnew(then, now);
@@ -47,7 +54,6 @@ function changedColumns(then: TableContent, now: TableContent): string[] {
 }
 
 function countsOf(table: string, then: TableContent, now: TableContent, anew: boolean): string {
-  if (now.rows === 0) return `all ${rowsOf(then.rows)} of ${table} are gone`;
   if (anew) return `rows of ${table} are others (${then.rows} before, ${now.rows} after)`;
   const gone = then.rows - (now.rows - now.written);
   return `${rowsOf(now.written)} of ${table} ${now.written === 1 ? 'is' : 'are'} new or changed, and ${rowsOf(gone)} of before ${gone === 1 ? 'is' : 'are'} changed or gone`;

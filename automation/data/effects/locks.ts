@@ -20,9 +20,8 @@ const held = `
   SELECT format('%s %s', l.virtualtransaction, l.mode) AS holder, format('%I.%I', n.nspname, c.relname) AS table, l.mode,
     (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS at
   FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
-    JOIN pg_stat_activity a ON a.pid = l.pid
   WHERE l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND l.pid <> pg_backend_pid() AND a.backend_type = 'client backend' AND l.mode = ANY ($1)
+    AND l.pid <> pg_backend_pid() AND l.mode = ANY ($1)
     AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND ${ownSchemas}`;
 
 /**

@@ -51,8 +51,7 @@ export async function lookAt(access: DatabaseAccess, before?: Look): Promise<Loo
     const snapshot = new Snapshot(client);
     try {
       await snapshot.widen(sessionsPerSide(), () => connect(access, 'admin'));
-      const since = before && { xid: before.xid, keyOf: (table: string) => before.contents.get(table)?.key };
-      const contents = await readContents(snapshot, since);
+      const contents = await readContents(snapshot, before);
       return { objects, ...(await identitiesOf(client)), contents };
     } finally {
       await snapshot.close();

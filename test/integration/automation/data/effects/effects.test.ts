@@ -166,7 +166,8 @@ const cases: [what: string, sql: string, found: string[]][] = [
     ['changes-rows public.accounts', `changes-rows ${odd}`],
   ],
   ['a row as it was', `UPDATE ${odd} SET note = note`, []],
-  ['all rows gone', 'TRUNCATE settings', ['changes-rows public.settings']],
+  ['all rows deleted', 'DELETE FROM settings', ['changes-rows public.settings']],
+  ['an emptied table', 'TRUNCATE settings', ['!breaks-replication public.settings']],
   [
     'a new column that is filled',
     `ALTER TABLE ${odd} ADD x int; UPDATE ${odd} SET x = 1 WHERE id < 10`,

@@ -103,7 +103,10 @@ describe('migrations by a command of the application', () => {
       connect: () => Promise.resolve(environment),
       artefact: () => artefact,
     };
-    const live = { colour: 'blue', artefact: { ...artefact, version: '1.0.0', location: join(directory, 'old') } } as unknown as LivePlacement;
+    const live = {
+      colour: 'blue',
+      artefact: { ...artefact, version: '1.0.0', location: join(directory, 'old') },
+    } as unknown as LivePlacement;
     await rehearsing(live)[0]?.do(context, rig.green.access);
     return gate('migration-effects');
   }
