@@ -32,7 +32,7 @@ export async function wayBackOf(link: Link): Promise<WayBack> {
     if (look.kind === 'follows' || look.kind === 'waits') return { kind: 'goes-on' };
     if (look.kind === 'silent')
       return { kind: 'lost', problem: `the database of ${look.colour} does not answer (${look.problem})` };
-    if (look.kind === 'broken') return stopped(link, look.problem);
+    if (look.kind === 'broken' || look.kind === 'lost') return stopped(link, look.problem);
     await sleep(againMs);
   }
 }

@@ -147,10 +147,11 @@ async function tend(
 /** Nothing can go back: the new version stays live, and the release waits for somebody. */
 function noWayBack(old: string, { silent, silentMs, unmade }: WayBackFacts, wanted?: unknown): OperationError {
   const seconds = Math.round((silentMs ?? silenceMs) / 1000);
+  const why = unmade === undefined ? '' : `, and is not made anew: ${unmade}`;
   const found =
-    unmade === undefined
-      ? `the database of ${silent ?? old} has not answered for ${seconds} s, so nothing can go back`
-      : `the database of ${old} is lost, and could not be made anew: ${unmade}. So nothing can go back`;
+    silent === undefined && unmade !== undefined
+      ? `the database of ${old} is lost${why}. So nothing can go back`
+      : `the database of ${silent ?? old} has not answered for ${seconds} s${why}. So nothing can go back`;
   const also = wanted === undefined ? '' : `. It would have gone back: ${messageOf(wanted)}`;
   return new OperationError(
     'watching the way back',
