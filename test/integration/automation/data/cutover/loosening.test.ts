@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { cutover } from '../../../../../automation/data/cutover/cutover.ts';
 import type { CutoverResult } from '../../../../../automation/data/cutover/types.ts';
-import { rows, withClient } from '../../../../../automation/data/connect.ts';
+import { close, connect, rows, withClient } from '../../../../../automation/data/connect.ts';
 import { copySchema } from '../../../../../automation/data/copying/schema.ts';
 import { resetDatabase } from '../../../../../automation/data/schema.ts';
 import { linkBetween, type Side } from '../../../../../automation/data/link.ts';
@@ -159,6 +159,26 @@ describe('what an expand migration loosens', () => {
       expect(await one(rig.blue, ask)).to.not.equal(null);
     });
   }
+
+  it('changes nothing that users are served by: a prepared statement would fail once there, and does so after the flip', async () => {
+    await following('ALTER TABLE codes ALTER code TYPE varchar(50)');
+    const session = await connect(rig.blue.access, 'app');
+    try {
+      await session.query('PREPARE codes AS SELECT code FROM codes');
+      let atFlip: unknown;
+      const apply = router.apply.bind(router);
+      router.apply = async (...of) => {
+        atFlip = (await session.query('EXECUTE codes')).rowCount;
+        return apply(...of);
+      };
+      await unbroken(there());
+      expect(atFlip).to.equal(1);
+      const failed = await session.query('EXECUTE codes').catch((error: Error) => error.message);
+      expect(failed).to.equal('cached plan must not change result type');
+    } finally {
+      await close(session);
+    }
+  });
 
   it('leaves the old side as it is where the old version would not be indifferent, and says so [D1]', async () => {
     await following(`DROP VIEW IF EXISTS none; ALTER TABLE codes ALTER id TYPE bigint, ALTER price TYPE numeric(12,4)`);

@@ -1,0 +1,119 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { linkBetween } from '../../../../../automation/data/link.ts';
+import { replayChanges } from '../../../../../automation/data/replication/replay.ts';
+import { noTries, reviveLink } from '../../../../../automation/data/replication/revive.ts';
+import { describeDrift } from '../../../../../automation/data/replication/schema-drift.ts';
+import { startSync, stopSync, waitForSync } from '../../../../../automation/data/replication/sync.ts';
+import { createRig, expand, value, type Rig } from '../rig.ts';
+
+const shop = `CREATE SCHEMA shop;
+  CREATE TABLE shop.m (id int, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+  CREATE TABLE shop.m_1 PARTITION OF shop.m FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+  CREATE TABLE shop.m_2 PARTITION OF shop.m FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
+  INSERT INTO shop.m VALUES (1, '2026-01-01'), (2, '2026-02-01');`;
+
+describe('the side that follows gets the partitions of the live one [C3]', () => {
+  let rig: Rig;
+  before(async () => {
+    rig = await createRig();
+  });
+  after(() => rig.dispose());
+  const link = () => linkBetween(rig.blue, rig.green);
+  const following = async (schema = shop, migration = '') => {
+    await rig.fresh(schema);
+    await expand(rig, migration);
+    await startSync(rig.blue, rig.green);
+    await waitForSync(link(), { timeoutMs: 20_000 });
+  };
+  afterEach(() => stopSync(link()));
+
+  const march = `FOR VALUES FROM ('2026-03-01') TO ('2026-04-01')`;
+  const expanded = `ALTER TABLE shop.m ADD COLUMN note text DEFAULT 'n', ADD CHECK (note <> ''); CREATE INDEX by_note ON shop.m (note)`;
+  const rowsOf = (side = rig.green) =>
+    value<string>(side, `SELECT string_agg(concat(id, ' ', tableoid::regclass), ',' ORDER BY id) FROM shop.m`);
+  const synced = async (): Promise<void> => {
+    await waitForSync(link(), { timeoutMs: 20_000 });
+    expect(await rowsOf()).to.equal(await rowsOf(rig.blue));
+    const { drifts } = await replayChanges(link(), (_, replay) => replay());
+    expect(describeDrift(drifts)).to.equal('');
+  };
+
+  for (const [what, before, sql] of [
+    [
+      'with a row',
+      '',
+      `CREATE TABLE shop.m_3 PARTITION OF shop.m ${march}; INSERT INTO shop.m VALUES (3, '2026-03-01')`,
+    ],
+    [
+      'of several levels',
+      '',
+      `CREATE TABLE shop.m_3 PARTITION OF shop.m ${march} PARTITION BY LIST (id);
+       CREATE TABLE shop.a_3 PARTITION OF shop.m_3 DEFAULT; INSERT INTO shop.m VALUES (3, '2026-03-01')`,
+    ],
+    [
+      'with an index, a right, a comment and an owner of its own',
+      'CREATE TABLE mine (id int PRIMARY KEY)',
+      `CREATE TABLE shop.m_3 PARTITION OF shop.m ${march}; CREATE INDEX own ON shop.m_3 (at, id); GRANT TRUNCATE ON shop.m_3 TO app_writer;
+       COMMENT ON TABLE shop.m_3 IS 'march'; ALTER TABLE shop.m_3 REPLICA IDENTITY FULL; INSERT INTO shop.m VALUES (3, '2026-03-01')`,
+    ],
+    [
+      'that was an empty table of its own',
+      '',
+      `CREATE TABLE shop.m_3 (LIKE shop.m INCLUDING ALL); ALTER TABLE shop.m ATTACH PARTITION shop.m_3 ${march}; INSERT INTO shop.m VALUES (3, '2026-03-01')`,
+    ],
+    [
+      'that was a table with rows when the copy began',
+      `CREATE TABLE shop.m_3 (LIKE shop.m INCLUDING ALL); INSERT INTO shop.m_3 VALUES (3, '2026-03-01')`,
+      `INSERT INTO shop.m_3 VALUES (4, '2026-03-02'); ALTER TABLE shop.m ATTACH PARTITION shop.m_3 ${march}; INSERT INTO shop.m VALUES (5, '2026-03-03')`,
+    ],
+    [
+      'beside a default one, whose rows it takes over',
+      `CREATE TABLE shop.rest PARTITION OF shop.m DEFAULT; INSERT INTO shop.m VALUES (3, '2026-03-01'), (4, '2026-04-01')`,
+      `BEGIN; CREATE TEMP TABLE aside AS SELECT * FROM shop.rest WHERE at < '2026-04-01'; DELETE FROM shop.rest WHERE at < '2026-04-01';
+       CREATE TABLE shop.m_3 PARTITION OF shop.m ${march}; INSERT INTO shop.m SELECT * FROM aside; COMMIT`,
+    ],
+    [
+      'that is the default one',
+      '',
+      `CREATE TABLE shop.rest PARTITION OF shop.m DEFAULT; INSERT INTO shop.m VALUES (3, '2027-03-01')`,
+    ],
+  ] as const) {
+    it(`one ${what}`, async () => {
+      await following(`${shop} ${before}`, before.includes('LIKE') ? '' : expanded);
+      await rig.run(rig.blue, sql);
+      await synced();
+    });
+  }
+
+  it('after its first row has stopped the replication, which goes on by itself', async () => {
+    await following(shop, expanded);
+    await rig.run(
+      rig.blue,
+      `CREATE TABLE shop.m_3 PARTITION OF shop.m ${march}; INSERT INTO shop.m VALUES (3, '2026-03-01')`,
+    );
+    while ((await value(rig.green, 'SELECT subenabled FROM pg_subscription')) === true) await sleep(50);
+    expect(await reviveLink(link(), noTries())).to.equal(true);
+    await synced();
+  });
+
+  it('but not one that had rows that nobody has published: it is named', async () => {
+    await following();
+    await rig.run(
+      rig.blue,
+      `CREATE TABLE shop.m_3 (LIKE shop.m INCLUDING ALL); INSERT INTO shop.m_3 VALUES (3, '2026-03-01'); ALTER TABLE shop.m ATTACH PARTITION shop.m_3 ${march}`,
+    );
+    const error = await waitForSync(link(), { timeoutMs: 20_000 }).catch((e: Error) => e.message);
+    expect(error).to.match(/table shop\.m_3 was added on blue/);
+  });
+
+  it('and loses one with it, after the last change of its rows [C5]', async () => {
+    await following(shop, expanded);
+    await rig.run(
+      rig.blue,
+      `INSERT INTO shop.m SELECT i, '2026-01-02' FROM generate_series(10, 9000) i; DROP TABLE shop.m_1`,
+    );
+    await synced();
+    expect(await value(rig.green, `SELECT to_regclass('shop.m_1') IS NULL`)).to.equal(true);
+  });
+});
