@@ -107,10 +107,15 @@ describe('a cutover that cannot be done', () => {
 
   it('is aborted by a request that is not answered, and names it and the slow statement behind it [I]', async () => {
     const session = await connect(scene.rig.blue.access, 'app', { applicationName: 'shop' });
-    const slow = scene.router.write(() => session.query(`SELECT pg_sleep(2), 'personal'`));
-    await sleep(50);
+    const { router } = scene;
+    const hold = router.hold.bind(router);
+    let slow: Promise<unknown> | undefined;
+    router.hold = (leaseMs) => {
+      slow = router.write(() => session.query(`SELECT pg_sleep(2), 'personal'`));
+      return hold(leaseMs);
+    };
     const path = '/orders';
-    scene.router.nameWrites = () => Promise.resolve([{ service: 'api', method: 'POST', path, ms: 51 }]);
+    router.nameWrites = () => Promise.resolve([{ service: 'api', method: 'POST', path, ms: 51 }]);
     const error = await attempt();
     await slow;
     await close(session);
