@@ -59,8 +59,10 @@ export async function lookAfter(link: Link, mending: Mending): Promise<Look> {
       return { kind: 'mended', what: followed.join('; ') };
     }
     const stopped = `${link.to.colour} could not apply a change and stopped`;
+    // What waits in the slot can go back by hand, change by change: such a copy is not lost.
+    const waiting = await waitsInSlot(link, source, target);
     try {
-      const unfit = (await waitsInSlot(link, source, target)) ? await foresee(link, source, target) : [];
+      const unfit = waiting ? await foresee(link, source, target) : [];
       if (unfit.length > 0) return { kind: 'broken', problem: `${stopped}: ${describeUnfit(unfit)}` };
     } catch (error) {
       if (isDamage(error)) return { kind: 'lost', problem: `${stopped}: ${messageOf(error)}` };
@@ -68,7 +70,7 @@ export async function lookAfter(link: Link, mending: Mending): Promise<Look> {
     }
     if (await revive(link, source, target, mending.tries))
       return { kind: 'mended', what: 'it had stopped with a lost connection, and was started again' };
-    return { kind: 'lost', problem: problem ?? state };
+    return { kind: waiting ? 'broken' : 'lost', problem: problem ?? state };
   } finally {
     await Promise.all(sessions.map(close));
   }
