@@ -57,7 +57,10 @@ async function named(router: Router, { colour }: Side, old: pg.Client): Promise<
   ]);
   const described = requests
     .slice(0, mostNamed)
-    .map(({ service, method, path, ms }) => `${method} ${path} of ${service} for ${Math.round(ms)} ms`);
+    .map(({ service, instance, method, path, ms }) => {
+      const which = instance === undefined ? service : `${service}, instance ${instance}`;
+      return `${method} ${path} of ${which} for ${Math.round(ms)} ms`;
+    });
   const busy = nameBlockers(sessions);
   return [
     ...(described.length === 0 ? [] : [`: ${described.join('; ')}`]),

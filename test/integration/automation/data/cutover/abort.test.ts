@@ -115,13 +115,13 @@ describe('a cutover that cannot be done', () => {
       return hold(leaseMs);
     };
     const path = '/orders';
-    router.nameWrites = () => Promise.resolve([{ service: 'api', method: 'POST', path, ms: 51 }]);
+    router.nameWrites = () => Promise.resolve([{ service: 'api', instance: 2, method: 'POST', path, ms: 51 }]);
     const error = await attempt();
     await slow;
     await close(session);
     const { found } = await expectUndone(error, 'drain');
     expect(found).to.match(
-      /: 1 were not answered in time: POST \/orders of api for 51 ms; in the database: .*process \d+ of app \(shop\), active for \d+ ms/,
+      /: 1 were not answered in time: POST \/orders of api, instance 2 for 51 ms; in the database: .*process \d+ of app \(shop\), active for \d+ ms/,
     );
     expect(found).not.to.include('personal');
   });
