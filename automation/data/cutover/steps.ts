@@ -55,12 +55,10 @@ async function named(router: Router, { colour }: Side, old: pg.Client): Promise<
     within(router.nameWrites?.(colour) ?? Promise.resolve([]), soon).catch(() => []),
     within(busySessions(old), soon).catch(() => []),
   ]);
-  const described = requests
-    .slice(0, mostNamed)
-    .map(({ service, instance, method, path, ms }) => {
-      const which = instance === undefined ? service : `${service}, instance ${instance}`;
-      return `${method} ${path} of ${which} for ${Math.round(ms)} ms`;
-    });
+  const described = requests.slice(0, mostNamed).map(({ service, instance, method, path, ms }) => {
+    const which = instance === undefined ? service : `${service}, instance ${instance}`;
+    return `${method} ${path} of ${which} for ${Math.round(ms)} ms`;
+  });
   const busy = nameBlockers(sessions);
   return [
     ...(described.length === 0 ? [] : [`: ${described.join('; ')}`]),
