@@ -58,9 +58,10 @@ export interface Router {
   apply(split: Split, signal?: AbortSignal): Promise<void>;
   /**
    * Holds new writes for at most `leaseMs`. The hold ends by itself then, even if this program has died. `next`: the split that is
-   * likely to be applied meanwhile, which a balancer may prepare before it holds.
+   * likely to be applied meanwhile, which a balancer may prepare before it holds. After an abort of `signal` a hold does not begin any
+   * more: one that began before ends with the next `resumeWrites`.
    */
-  hold(leaseMs: number, next?: Split): Promise<void>;
+  hold(leaseMs: number, next?: Split, signal?: AbortSignal): Promise<void>;
   /** Ends the hold. Held writes go to the colour that is live now. */
   resumeWrites(): Promise<void>;
   /** Number of writes that were passed to `colour` and have no response yet. */

@@ -77,7 +77,11 @@ export const byPause =
       await step('PAUSE', bouncer.command('PAUSE app'));
       await step('replay', caughtUpTo(sessions, forward, performance.now() + replayMs));
       const carried = carryOver(sequences, sessions.old, sessions.new);
-      await step('sequences', Promise.all([carried, flushed(sessions.new)]));
+      // After them, as they are not flushed either.
+      await step(
+        'sequences',
+        carried.then(() => flushed(sessions.new)),
+      );
       if (reverse !== undefined) await step('way back', startHere(reverse, sessions));
       await step('RELOAD', bouncer.command('RELOAD'));
       await step('RESUME', bouncer.command('RESUME app'));

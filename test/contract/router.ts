@@ -52,6 +52,12 @@ export function routerContract(makeRouter: () => Promise<Router>, { leaseMs = 50
       expect((await router.read()).holdMs).to.equal(0);
     });
 
+    it('does not begin to hold once it was given up', async () => {
+      const given = { live: 'green', percent: 0 } as const;
+      expect(await rejection(router.hold(60_000, given, AbortSignal.abort()))).to.have.property('name', 'AbortError');
+      expect((await router.read()).holdMs).to.equal(0);
+    });
+
     it('refuses a lease that is no duration', async () => {
       for (const lease of [0, -5, Number.NaN, Number.POSITIVE_INFINITY]) {
         expect(await rejection(router.hold(lease))).to.be.instanceOf(OperationError);

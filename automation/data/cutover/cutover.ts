@@ -54,7 +54,10 @@ const namedMs = 50;
 export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
   const walk = new Walk(options.onStep);
   const reached: Reached = { held: false, granted: false, asked: false };
-  const moved = await move(options, walk, reached).catch(async (error: unknown) => {
+  const end = new AbortController();
+  const moved = await move(options, walk, reached, end.signal).catch(async (error: unknown) => {
+    // A balancer that has not begun to hold must not do so once nobody is there to end it.
+    end.abort();
     const leftovers = await undo(options, reached);
     const { releasedAt } = reached;
     const undoMs = releasedAt === undefined ? undefined : releasedAt - walk.since;
@@ -64,7 +67,7 @@ export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
 }
 
 /** The steps up to the flip. Records in `reached` what a failure has to undo. */
-async function move(options: CutoverOptions, walk: Walk, reached: Reached): Promise<Moved> {
+async function move(options: CutoverOptions, walk: Walk, reached: Reached, ended: AbortSignal): Promise<Moved> {
   const { router, from, to, signal } = options;
   const { holdMs, drainMs } = options.settings;
   // Forward, the clients of the live colour have priority. In a rollback users have a harmful version, so nothing may delay it.
@@ -72,6 +75,7 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
 
   const prepared = await walk.step('prepare', async () => {
     reached.prepared = await prepareCutover(options);
+    await options.beforeHold?.();
     signal?.throwIfAborted();
     return reached.prepared;
   });
@@ -81,7 +85,7 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached): Prom
   const heldAt = performance.now();
   const lastFlip = heldAt + holdMs - Math.min(holdMs / 5, Math.max(flipReserveMs, router.settlesMs / 5));
   const inTime = <T>(work: Promise<T>): Promise<T> => within(work, lastFlip, signal);
-  await walk.step('hold', () => inTime(router.hold(holdMs, { live: to.colour, percent: 0 })));
+  await walk.step('hold', () => inTime(router.hold(holdMs, { live: to.colour, percent: 0 }, ended)));
 
   const drained = Math.min(performance.now() + Math.min(drainMs, insist ? holdMs / 2 : drainMs), lastFlip);
   await walk.step(

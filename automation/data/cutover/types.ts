@@ -15,6 +15,8 @@ export interface CutoverOptions {
    * that do not fit are left out (`replication/rest.ts`).
    */
   rest?: 'apply' | undefined;
+  /** Called when all is prepared. Writes are held once it resolves. */
+  beforeHold?: (() => Promise<void>) | undefined;
   /** Called after each step. From `hold` to `flip` users wait, so it must be quick. Throwing before the flip aborts. */
   onStep?: OnStep;
   /** Whether this program still owns the environment. After a long pause another program may have taken it over. */

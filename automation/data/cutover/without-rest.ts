@@ -6,6 +6,7 @@ import { linkBetween, type Link, type Side } from '../link.ts';
 import { carryOver, planSequences } from '../replication/sequences.ts';
 import { stopSync } from '../replication/sync.ts';
 import { Fence } from './fence.ts';
+import { flushed } from './steps.ts';
 
 /** How long the fence of the colour that is left may wait for its writers, ms. Their sessions are ended. */
 const fenceMs = 5_000;
@@ -31,7 +32,11 @@ export async function leaveWithoutRest({ from, to }: Link, { router, holdMs, onP
     await attempt(`${from.colour} could not be fenced`, () => fenceForGood(from));
     await attempt(`the sequences of ${from.colour} could not be carried over`, () => carrySequences(from, to));
     await stopSync(linkBetween(from, to));
-    await withClient(to.access, 'admin', (client) => client.query(grantWrites));
+    await withClient(to.access, 'admin', async (client) => {
+      await client.query(grantWrites);
+      // A grant that is repeated changes nothing, and flushes nothing of what was applied and carried over.
+      await flushed(client);
+    });
     await router.apply({ live: to.colour, percent: 0 });
   } finally {
     await attempt('held writes could not be released', () => router.resumeWrites());

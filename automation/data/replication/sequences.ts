@@ -128,7 +128,7 @@ interface Numbers {
   called: boolean[];
 }
 
-/** Sets the sequences of `to` to the values of `from`. Resolves to how many were set. */
+/** Sets the sequences of `to` to the values of `from`, and flushes nothing. Resolves to how many were set. */
 export const carryOver = async (plan: SequencePlan, from: pg.Client, to: pg.Client): Promise<number> =>
   setNumbers(plan, to, await readNumbers(plan, from));
 

@@ -109,16 +109,24 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
       await change(doing, 'split', (state) => ({ ...state, split }));
     },
 
-    async hold(leaseMs: number, split?: Split): Promise<void> {
+    async hold(leaseMs: number, split?: Split, signal?: AbortSignal): Promise<void> {
       const doing = `holding writes for at most ${leaseMs} ms`;
       if (!Number.isFinite(leaseMs) || leaseMs <= 0) {
         throw new OperationError(doing, 'the duration is invalid', 'pass a positive number of milliseconds');
       }
-      await untilOneWorker(layout, doing);
+      await untilOneWorker(layout, doing, signal);
       const holdUntil = Math.round(Date.now() + leaseMs);
       await dropDraft(takeDraft());
       next = split === undefined ? undefined : await draftTraffic(layout.balancer(), { split, holdUntil });
-      await change(doing, 'hold', (state) => ({ ...state, holdUntil }));
+      try {
+        await change(doing, 'hold', (state) => {
+          signal?.throwIfAborted();
+          return { ...state, holdUntil };
+        });
+      } catch (error) {
+        await dropDraft(takeDraft());
+        throw error;
+      }
     },
 
     async resumeWrites(): Promise<void> {
@@ -157,12 +165,13 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
  * Waits until old workers have ended. After a reload the old worker serves its remaining clients with its own traffic
  * map. A hold would not affect it, and its writes would not be counted.
  */
-async function untilOneWorker(layout: Layout, doing: string): Promise<void> {
+async function untilOneWorker(layout: Layout, doing: string, signal?: AbortSignal): Promise<void> {
   const alone = async () => {
     const old = countOldWorkers(await askMaster(layout, doing));
     return old === 0 || 'a worker from before a reload is still running';
   };
-  await until(alone, { everyMs: 50, timeoutMs: (balancerStopSeconds + 5) * 1000, doing, todo: 'restart the balancer' });
+  const timeoutMs = (balancerStopSeconds + 5) * 1000;
+  await until(alone, { everyMs: 50, timeoutMs, signal, doing, todo: 'restart the balancer' });
 }
 
 /** Retries, because the master re-executes itself during a reload and its socket is then unavailable for a moment. */

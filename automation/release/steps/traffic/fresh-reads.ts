@@ -61,7 +61,6 @@ export async function whileReadsAreFresh<T>(guarded: Guarded, work: (fresh: Fres
   const apply = async (percent: number): Promise<void> => {
     const split = { live, percent };
     const started = performance.now();
-    if (paused) return;
     const applied = router.apply(split);
     applying = applied.catch(() => undefined);
     await applied;
@@ -75,8 +74,8 @@ export async function whileReadsAreFresh<T>(guarded: Guarded, work: (fresh: Fres
     if (delayMs > staleMs) {
       late ??= { since: performance.now(), percent: 0 };
       const { split } = await router.read();
-      // Nothing is there, or it is there no more; a step may set its percent later.
-      if (split?.live !== live || split.percent === 0) return;
+      // Nothing is there, or it is there no more; a step may set its percent later. Meanwhile it may have been paused.
+      if (paused || split?.live !== live || split.percent === 0) return;
       late.percent = split.percent;
       await apply(0);
       const why = problem === undefined ? '' : ` (${problem})`;
@@ -86,7 +85,9 @@ export async function whileReadsAreFresh<T>(guarded: Guarded, work: (fresh: Fres
       );
     } else if (late !== undefined && delayMs < staleMs / 2) {
       const { since, percent } = late;
-      if (percent > 0 && (await router.read()).split?.live === live) {
+      const state = percent > 0 ? await router.read() : undefined;
+      if (paused) return;
+      if (state?.split?.live === live) {
         await apply(percent);
         const seconds = ((performance.now() - since) / 1000).toFixed(1);
         note(`${canary} has caught up after ${seconds} s, and has its reads again`);

@@ -45,10 +45,11 @@ export async function moveWrites(
   const moved = await context
     .act(direction, `move writes from ${from} to ${to}`, () =>
       settledCutover({
-        router: reads === undefined ? router : beforeHold(router, () => reads.pause()),
+        router,
         ...sides,
         direction,
         ours: context.hasLock,
+        beforeHold: reads === undefined ? undefined : () => reads.pause(),
         settings: withSettling(definition.cutover, router),
         rest,
         onStep: (step, ms, detail) => steps.push({ step, ms, detail }),
@@ -87,22 +88,6 @@ export async function moveWrites(
     await (compared ? proveMove(context, { from, to }, tables) : compareMoved(context, from, to));
   return moved;
 }
-
-/** The same balancer, which does `first` before it holds writes. */
-const beforeHold = (router: Router, first: () => Promise<void>): Router => ({
-  entry: router.entry,
-  settlesMs: router.settlesMs,
-  read: () => router.read(),
-  apply: (split, signal) => router.apply(split, signal),
-  async hold(...given) {
-    await first();
-    await router.hold(...given);
-  },
-  resumeWrites: () => router.resumeWrites(),
-  writesInFlight: (colour) => router.writesInFlight(colour),
-  ...(router.nameWrites === undefined ? {} : { nameWrites: router.nameWrites.bind(router) }),
-  ...(router.cutWrites === undefined ? {} : { cutWrites: router.cutWrites.bind(router) }),
-});
 
 /**
  * Compares the databases after a cutover whose snapshots are lost: `resume` finished it, or a server crashed. The new colour is

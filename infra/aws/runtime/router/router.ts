@@ -221,11 +221,12 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
       await oneByOne(() => apply(split, doing, signal));
     },
 
-    async hold(leaseMs: number): Promise<void> {
+    async hold(leaseMs: number, _?: Split, signal?: AbortSignal): Promise<void> {
       const doing = `holding writes for at most ${leaseMs} ms`;
       if (!Number.isFinite(leaseMs) || leaseMs <= 0)
         throw new OperationError(doing, 'it is not a duration', 'give a positive number of milliseconds');
       await oneByOne(async () => {
+        signal?.throwIfAborted();
         const seenBy = Date.now() + leaseMs;
         const { fence, up, missing } = matchRules(spec, await rules(doing));
         if (missing.length > 0) throw rulesMissing(doing, missing);

@@ -27,7 +27,8 @@ export class MemoryRouter implements Router {
     else await this.onApply(split, apply);
   }
 
-  hold(leaseMs: number): Promise<void> {
+  hold(leaseMs: number, _?: Split, signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     this.holds++;
     this.#heldUntil = performance.now() + leaseMs;
     const until = this.#heldUntil;

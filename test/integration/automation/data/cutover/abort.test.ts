@@ -126,6 +126,28 @@ describe('a cutover that cannot be done', () => {
     expect(found).not.to.include('personal');
   });
 
+  it('holds no write after it was aborted, however late the balancer begins to hold', async () => {
+    const { router } = scene;
+    const hold = router.hold.bind(router);
+    const [end, asked, begin] = [new AbortController(), Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let holding: Promise<void> | undefined;
+    // As one that waits until its old worker has ended.
+    router.hold = (...given) =>
+      (holding = (async () => {
+        asked.resolve();
+        await begin.promise;
+        await hold(...given);
+      })());
+    const attempted = attempt({ signal: end.signal });
+    await asked.promise;
+    end.abort(new Error('stopped by hand'));
+    const error = await attempted;
+    begin.resolve();
+    await holding?.catch(() => undefined);
+    expect(router.held).to.equal(false);
+    await expectUndone(error, 'hold');
+  });
+
   it('is aborted by a balancer that accepts the flip and does nothing', async () => {
     scene.router.onApply = () => Promise.resolve();
     await expectUndone(await attempt(), 'flip');

@@ -38,7 +38,7 @@ const router: Router = {
   read: call('read'),
   // A signal does not go from process to process.
   apply: (split) => call('apply')(split),
-  hold: call('hold'),
+  hold: (leaseMs) => call('hold')(leaseMs),
   resumeWrites: call('resumeWrites'),
   writesInFlight: call('writesInFlight'),
 };

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { readdirSync } from 'node:fs';
 import type { Agent } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { balancerSocket } from '../../../../../infra/local/haproxy/config.ts';
@@ -61,5 +62,24 @@ describe('reloading the balancer', () => {
     expect([last.status, last.headers.connection]).to.deep.equal([200, 'close']);
     await hold;
     await bed.router.resumeWrites();
+  });
+
+  it('holds nothing any more once the hold was given up, though the old worker ends later', async () => {
+    const idle = bed.agent();
+    await send(bed, idle, '/api/x');
+    await reload();
+    const end = new AbortController();
+    const given = { live: 'green', percent: 0 } as const;
+    const hold = bed.router.hold(60_000, given, end.signal).then(
+      () => 'held',
+      () => 'given up',
+    );
+    await sleep(100);
+    end.abort();
+    await bed.router.resumeWrites();
+    await send(bed, idle, '/api/x', { method: 'POST' });
+    expect(await hold).to.equal('given up');
+    expect((await bed.router.read()).holdMs).to.equal(0);
+    expect(readdirSync(bed.layout.balancer()).filter((name) => name.endsWith('.new'))).to.deep.equal([]);
   });
 });

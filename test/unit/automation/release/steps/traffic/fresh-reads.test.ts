@@ -103,4 +103,32 @@ describe('the reads of a canary that is behind', () => {
       while (applied.length < 2) await sleep(10);
     });
   });
+
+  it('are still given back after a pause that came between asking the balancer and changing it, and nothing is said that was not done', async () => {
+    const guard = guarded();
+    const { read } = guard.router;
+    await whileReadsAreFresh(guard, async (fresh) => {
+      const pausing = (): Promise<void> => {
+        const paused = Promise.withResolvers<void>();
+        guard.router.read = async () => {
+          guard.router.read = read;
+          await fresh.pause();
+          paused.resolve();
+          return read();
+        };
+        return paused.promise;
+      };
+      await pausing();
+      await sleep(20);
+      expect([applied, notes]).to.deep.equal([[], []]);
+      fresh.resume();
+      while (notes.length < 1) await sleep(10);
+      delayMs = 0;
+      await pausing();
+      await sleep(20);
+      fresh.resume();
+      while (notes.length < 2) await sleep(10);
+      expect(applied).to.deep.equal([0, 20]);
+    });
+  });
 });
