@@ -225,6 +225,18 @@ describe('a way back whose database is lost', () => {
     await wholeAfterRollback(2);
   });
 
+  it('is made anew where an empty database stands in its place, which its stack has made [L]', async () => {
+    await rig.run(rig.green, `INSERT INTO badges VALUES (1, 'gold')`);
+    await release().watched(async () => {
+      await stopCluster(rig.specs.blue);
+      await rm(rig.specs.blue.directory, { recursive: true });
+      await put(2, 'two');
+    });
+    expect(gate()?.verdict).to.equal('pass');
+    expect(await value(rig.blue, 'SELECT count(*)::int FROM codes')).to.equal(2);
+    await wholeAfterRollback(2);
+  });
+
   it('is made anew where its own files are damaged: that says nothing of the rows', async () => {
     await rig.run(rig.green, `INSERT INTO badges VALUES (1, 'gold')`);
     await release().watched(async () => {
