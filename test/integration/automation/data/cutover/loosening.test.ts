@@ -26,6 +26,7 @@ const schema = `
     at timestamptz(0), state text CHECK (state IN ('on', 'off')), parent int CONSTRAINT of_parent REFERENCES parents, level int DEFAULT 1);
   CREATE INDEX ON codes (code);
   CREATE TABLE m (at int, code varchar(5) NOT NULL, PRIMARY KEY (at), CONSTRAINT filled CHECK (code <> '')) PARTITION BY RANGE (at);
+  CREATE INDEX by_code ON m (code);
   CREATE TABLE m_1 PARTITION OF m FOR VALUES FROM (0) TO (10);
   INSERT INTO codes (id, code) VALUES (1, 'first')`;
 
@@ -91,7 +92,7 @@ const kinds: { what: string; id: string; sql: string; row: string; says: string[
   {
     what: 'a partition, and looser columns of a table in partitions',
     id: 'D2',
-    sql: `ALTER TABLE m ALTER code TYPE varchar(9), ALTER code DROP NOT NULL, DROP CONSTRAINT filled;
+    sql: `ALTER TABLE m ALTER code TYPE varchar(9), ALTER code DROP NOT NULL, DROP CONSTRAINT filled; DROP INDEX by_code; CREATE INDEX by_code ON m (code, at);
       CREATE TABLE m_2 PARTITION OF m FOR VALUES FROM (10) TO (30) PARTITION BY RANGE (at); CREATE TABLE a_2 PARTITION OF m_2 FOR VALUES FROM (10) TO (20)`,
     row: `INSERT INTO m VALUES (1, NULL), (2, ''), (11, '123456789')`,
     says: [
@@ -188,19 +189,54 @@ describe('what an expand migration loosens', () => {
     ]);
   });
 
+  it('keeps the old version guarded by a CHECK that is another one now, and looks at its grouping [D2]', async () => {
+    await rig.fresh(
+      `CREATE TABLE t (id int PRIMARY KEY, n int CONSTRAINT stricter CHECK (n > 0), a int, b int, c text CONSTRAINT wider CHECK (c IN ('on', 'off')),
+         CONSTRAINT grouped CHECK ((a > 0 OR b > 0) AND b < 9), CONSTRAINT other CHECK (a <> 7)); CREATE TYPE mood AS ENUM ('calm'); ALTER TABLE t ADD mood mood`,
+    );
+    router = new MemoryRouter();
+    const renew = (name: string, rule: string): string =>
+      `DROP CONSTRAINT ${name}, ADD CONSTRAINT ${name} CHECK (${rule})`;
+    await expand(rig, `ALTER TYPE mood ADD VALUE 'glad'; ALTER TABLE t ADD d int`);
+    await rig.run(
+      rig.green,
+      `ALTER TABLE t ${renew('stricter', 'n > 10')}, ${renew('grouped', 'a > 0 OR (b > 0 AND b < 9)')},
+       ${renew('wider', `c IN ('on', 'off') OR mood = 'glad'`)}, ${renew('other', 'a <> 7 OR d IS NOT NULL')}`,
+    );
+    await waitForSync(await startSync(rig.blue, rig.green), { timeoutMs: 30_000 });
+    await unbroken(there());
+    expect(describeDrift(await schemaDrift(wayBack()))).to.equal('');
+    await rig.run(
+      rig.green,
+      `INSERT INTO t (id, n, a, b) VALUES (1, 11, 1, 9); INSERT INTO t (id, c, mood) VALUES (2, '?', 'glad'); INSERT INTO t (id, a, b, d) VALUES (3, 7, 1, 1)`,
+    );
+    await unbroken(back());
+    expect(await one(rig.blue, 'SELECT count(*)::int FROM t')).to.equal(3);
+    for (const [name, refused] of [
+      ['stricter', '(id, n) VALUES (9, -1)'],
+      ['grouped', '(id, a, b) VALUES (9, 0, -1)'],
+      ['wider', `(id, c, mood) VALUES (9, '?', 'calm')`],
+    ] as const) {
+      const said = await rig.run(rig.blue, `INSERT INTO t ${refused}`).catch((error: Error) => error.message);
+      expect(said).to.contain(`violates check constraint "${name}"`);
+    }
+  });
+
   it('leaves unique rules and columns that views depend on, and says why [D2]', async () => {
     await rig.fresh(
-      `CREATE TABLE t (id int PRIMARY KEY, code varchar(3), mail text UNIQUE, nick text); CREATE UNIQUE INDEX nicks ON t (nick);
+      `CREATE TABLE t (id int PRIMARY KEY, code varchar(3), mail text UNIQUE, nick text); CREATE UNIQUE INDEX nicks ON t (nick); CREATE TABLE g (id int PRIMARY KEY, code varchar(3), up text GENERATED ALWAYS AS (upper(code)) STORED);
        CREATE VIEW codes AS SELECT code FROM t; INSERT INTO t VALUES (1, 'a', 'm', 'n')`,
     );
     router = new MemoryRouter();
     await expand(
       rig,
-      `DROP VIEW codes; ALTER TABLE t ALTER code TYPE varchar(9), DROP CONSTRAINT t_mail_key; DROP INDEX nicks; CREATE VIEW codes AS SELECT code FROM t`,
+      `DROP VIEW codes; ALTER TABLE t ALTER code TYPE varchar(9), DROP CONSTRAINT t_mail_key; DROP INDEX nicks; CREATE VIEW codes AS SELECT code FROM t;
+       ALTER TABLE g DROP up; ALTER TABLE g ALTER code TYPE varchar(9); ALTER TABLE g ADD up text GENERATED ALWAYS AS (upper(code)) STORED`,
     );
     await waitForSync(await startSync(rig.blue, rig.green), { timeoutMs: 30_000 });
     const upserts = 'the old version may need it for INSERT ... ON CONFLICT';
     expect((await foreseen()).map(({ says, not }) => `${says}: ${not}`)).to.deep.equal([
+      'column public.g.code: character varying(9) instead of character varying(3): default value for column up of table g depends on it',
       'column public.t.code: character varying(9) instead of character varying(3): rule _RETURN on view codes depends on it',
       `constraint public.t.t_mail_key is dropped: ${upserts}`,
       `index public.nicks is dropped: ${upserts}`,
@@ -225,7 +261,8 @@ describe('what an expand migration loosens', () => {
     const directory = await mkdtemp(join(tmpdir(), 'greenlight-loosening-'));
     const files = {
       '001_mood.sql': `ALTER TYPE public.mood ADD VALUE 'odd' BEFORE 'glad'; ALTER TYPE mood ADD VALUE 'even'`,
-      '002_rules.sql': `ALTER TABLE codes DROP CONSTRAINT codes_code_check, ALTER code TYPE varchar(50), ALTER code DROP NOT NULL, DROP CONSTRAINT of_parent;
+      '002_rules.sql': `ALTER TABLE codes DROP CONSTRAINT codes_code_check, ALTER code TYPE varchar(50), ALTER code DROP NOT NULL, DROP CONSTRAINT of_parent,
+          DROP CONSTRAINT codes_state_check, ADD CONSTRAINT codes_state_check CHECK (state IN ('on', 'off', 'idle'));
         ALTER DOMAIN short DROP CONSTRAINT short_check; ALTER TABLE m DROP CONSTRAINT filled;
         CREATE TABLE m_2 PARTITION OF m FOR VALUES FROM (10) TO (20); CREATE TABLE badges (id int PRIMARY KEY)`,
     };
@@ -262,7 +299,7 @@ describe('what an expand migration loosens', () => {
       expect(describeDrift(await schemaDrift(wayBack()))).to.equal('');
       await rig.run(
         rig.green,
-        `INSERT INTO codes (id, code, mood) VALUES (4, '', 'odd'); INSERT INTO m VALUES (12, '')`,
+        `INSERT INTO codes (id, code, mood, state) VALUES (4, '', 'odd', 'idle'); INSERT INTO m VALUES (12, '')`,
       );
       await unbroken(back());
       expect(await one(rig.blue, rowsOf)).to.equal(`${wanted.slice(0, -2)},4oddx23`);
