@@ -10,6 +10,7 @@ import { resetDatabase } from '../../../../../automation/data/schema.ts';
 import { linkBetween, type Side } from '../../../../../automation/data/link.ts';
 import { loosenedOn } from '../../../../../automation/data/loosened.ts';
 import { runMigrations } from '../../../../../automation/data/migrations/migrations.ts';
+import { followPartitions } from '../../../../../automation/data/replication/partitions.ts';
 import { foreseeLoosenings } from '../../../../../automation/data/replication/loosen.ts';
 import { describeDrift, schemaDrift } from '../../../../../automation/data/replication/schema-drift.ts';
 import { recordCopy, startSync, syncStatus, waitForSync } from '../../../../../automation/data/replication/sync.ts';
@@ -255,6 +256,43 @@ describe('what an expand migration loosens', () => {
     await unbroken(there());
     await rig.run(rig.green, 'ALTER TABLE codes ALTER code DROP NOT NULL');
     expect((await syncStatus(wayBack())).problem).to.include('column public.codes.code was changed on green');
+  });
+
+  it('and a partition that the new side gets later comes without the indexes that only its table there has', async () => {
+    await following('CREATE UNIQUE INDEX once ON m (at, code)');
+    await unbroken(there());
+    await rig.run(rig.green, 'CREATE TABLE m_2 PARTITION OF m FOR VALUES FROM (10) TO (20)');
+    await withClient(rig.green.access, 'admin', (source) =>
+      withClient(rig.blue.access, 'admin', (target) => followPartitions(wayBack(), source, target)),
+    );
+    const indexes = `SELECT string_agg(indexname, ',' ORDER BY indexname) FROM pg_indexes WHERE tablename = 'm_2'`;
+    expect(await one(rig.blue, indexes)).to.equal('m_2_code_idx,m_2_pkey');
+    expect(describeDrift(await schemaDrift(wayBack()))).to.equal('');
+  });
+
+  it('is not taken for done where the next try wants other bounds of a partition [D2]', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'greenlight-loosening-'));
+    const go = async (bounds: string): Promise<void> => {
+      await writeFile(join(directory, '001_m.sql'), `CREATE TABLE m_2 PARTITION OF m FOR VALUES ${bounds};`);
+      await resetDatabase(rig.green.access, 'green');
+      await copySchema(rig.blue.access, rig.green.access);
+      await withClient(rig.green.access, 'admin', recordCopy);
+      await runMigrations({ access: rig.green.access, directory, phase: 'expand', contract: [] });
+      await waitForSync(await startSync(rig.blue, rig.green), { timeoutMs: 30_000 });
+      await unbroken(there());
+    };
+    const bounds = `SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = 'm_2'`;
+    try {
+      await rig.fresh(schema);
+      router = new MemoryRouter();
+      await go('FROM (10) TO (20)');
+      await unbroken(back());
+      await go('FROM (10) TO (30)');
+      expect(await one(rig.green, bounds)).to.equal('FOR VALUES FROM (10) TO (30)');
+      await rig.run(rig.green, `INSERT INTO m VALUES (25, 'x')`);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
   });
 
   it('can be tried again after the way back, with rows that need it: the migrations run on a copy that has it already [D2]', async () => {
