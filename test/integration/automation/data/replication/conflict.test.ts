@@ -238,7 +238,9 @@ describe('a replication that cannot apply a change says why, in PostgreSQL’s w
     );
     expect(lasting).to.equal(true);
     const cut = await found(0);
-    expect(cut.problem).to.include('the first 1 changes of the next transaction can be applied, and more were not tried');
+    expect(cut.problem).to.include(
+      'the first 1 changes of the next transaction can be applied, and more were not tried',
+    );
     expect(cut.lasting).to.equal(false);
     expect(await position(), 'the slot').to.equal(before);
   });
