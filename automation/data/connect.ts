@@ -137,6 +137,13 @@ export async function row<T>(client: pg.Client, sql: string, values?: unknown[])
 export const isStarting = (error: unknown): boolean =>
   error instanceof Error && (sqlState(error) === '57P03' || isStarting(error.cause));
 
+/** SQLSTATEs of a server that refuses a session, and is whole: who logs in, too many sessions, no memory. */
+const refusedSession = /^(28...|53[23]00)$/;
+
+/** Whether a server runs and did not let a session in: that says nothing of its data. */
+export const runsButRefuses = (error: unknown): boolean =>
+  error instanceof Error && (refusedSession.test(sqlState(error) ?? '') || runsButRefuses(error.cause));
+
 /** SQLSTATE of a PostgreSQL error. */
 export const sqlState = (error: unknown): string | undefined =>
   error instanceof pg.DatabaseError ? error.code : undefined;

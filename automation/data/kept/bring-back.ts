@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { sqlIdentifier } from '../../../infra/application/roles.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
+import { relationExists } from '../catalog.ts';
 import { rows, sqlState, withClient } from '../connect.ts';
 import { useTextForms } from '../text-forms.ts';
 import { wordsOf } from '../words.ts';
@@ -40,7 +41,13 @@ export const bringBack = (access: DatabaseAccess): Promise<Brought[]> =>
  * Only where the live side has what it had in their place: nothing, or the same row. Else the row there has been changed since, and stays.
  */
 export const bringBackUnfit = (access: DatabaseAccess): Promise<Brought[]> =>
-  putBack(access, ({ kind }) => kind === 'unfit', bring, liveLockMs);
+  putBack(access, ({ kind }) => kind === 'unfit', bringAlone, liveLockMs);
+
+/** What is there is compared and then written over: nobody may change it between the two. */
+const bringAlone: Bring = async (client, set) => {
+  if (await relationExists(client, set.sql)) await client.query(`LOCK TABLE ${set.sql} IN SHARE ROW EXCLUSIVE MODE`);
+  return bring(client, set);
+};
 
 const later = ({ rows: n }: KeptSet): Outcome => left(n, 'brought back when the way back has ended');
 const left = (n: number, reason: string): Outcome => ({ rows: 0, left: n === 0 ? [] : [{ rows: n, reason }] });

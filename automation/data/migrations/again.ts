@@ -58,7 +58,11 @@ export async function standDown(client: pg.Client, loosened: readonly Loosened[]
 }
 
 /** Whether an earlier try has done already what a statement does: `client` is the session that would run it. */
-export async function isDone(client: pg.Client, { node }: Statement, loosened: readonly Loosened[]): Promise<boolean> {
+export async function isDone(
+  client: pg.Client,
+  { node, text }: Statement,
+  loosened: readonly Loosened[],
+): Promise<boolean> {
   if (node === undefined) return false;
   if ('AlterEnumStmt' in node) {
     const { typeName, oldVal, newVal } = node.AlterEnumStmt;
@@ -74,7 +78,38 @@ export async function isDone(client: pg.Client, { node }: Statement, loosened: r
     const tables = loosened.filter(({ kind }) => kind === 'table').map(({ name }) => name);
     const name = [...(schemaname === undefined ? [] : [schemaname]), relname].map(sqlIdentifier).join('.');
     const known = 'SELECT WHERE to_regclass($1) IN (SELECT to_regclass(t) FROM unnest($2::text[]) AS x (t))';
-    return tables.length > 0 && (await rows(client, known, [name, tables])).length > 0;
+    if (tables.length === 0 || (await rows(client, known, [name, tables])).length === 0) return false;
+    return isMadeBy(client, name, text);
   }
+  return false;
+}
+
+/**
+ * Whether a partition is what `statement` makes, which is tried and taken back. One that is another one goes where it is empty. Else the
+ * statement will fail.
+ */
+async function isMadeBy(client: pg.Client, name: string, statement: string): Promise<boolean> {
+  interface Partition {
+    parent: string;
+    says: string;
+  }
+  const read = async (): Promise<Partition | undefined> =>
+    (
+      await rows<Partition>(
+        client,
+        `SELECT i.inhparent::regclass::text AS parent, concat_ws(' ', i.inhparent, pg_get_expr(c.relpartbound, c.oid), pg_get_partkeydef(c.oid)) AS says
+         FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid WHERE c.oid = to_regclass($1) AND c.relispartition`,
+        [name],
+      )
+    )[0];
+  const there = await read();
+  if (there === undefined) return false;
+  await client.query(
+    `SAVEPOINT greenlight; ALTER TABLE ${there.parent} DETACH PARTITION ${name}; ALTER TABLE ${name} RENAME TO greenlight_earlier`,
+  );
+  const wanted = await client.query(statement).then(read, () => undefined);
+  await client.query('ROLLBACK TO greenlight; RELEASE greenlight');
+  if (wanted?.says === there.says) return true;
+  if ((await rows(client, `SELECT FROM ${name} LIMIT 1`)).length === 0) await client.query(`DROP TABLE ${name}`);
   return false;
 }

@@ -9,7 +9,7 @@ import { inTrial, Refused, type Trial } from './apply.ts';
 import { Decoder, type Change } from './pgoutput.ts';
 import { dangersOf } from './schema-drift.ts';
 
-/** Limits of the search: its time, ms; how long a change may wait for a lock, ms; messages that are fetched at a time. */
+/** Limits of the search: its time, ms, unless told; how long a change may wait for a lock, ms; messages that are fetched at a time. */
 const searchMs = 10_000;
 const lockMs = 1_000;
 const page = 200;
@@ -26,13 +26,18 @@ export interface Conflict {
 /**
  * Finds out why a subscription disabled itself (`disable_on_error`). PostgreSQL 15 writes the reason only to its server log, which
  * is out of reach. So the transaction that comes next is applied by hand, rolled back, and PostgreSQL's error is quoted. The slot is not
- * advanced.
+ * advanced. `limitMs`: of the search.
  */
-export async function findConflict(link: Link, source: pg.Client, target: pg.Client): Promise<Conflict> {
+export async function findConflict(
+  link: Link,
+  source: pg.Client,
+  target: pg.Client,
+  limitMs = searchMs,
+): Promise<Conflict> {
   const tables = await tablesOf(target);
   const stopped = `${link.to.colour} could not apply a change and stopped`;
   try {
-    const seen = await tryOut(target, nextTransaction(link, source, target));
+    const seen = await tryOut(target, nextTransaction(link, source, target, limitMs), limitMs);
     const { failure } = seen;
     // The catalog of a table that is locked cannot be read.
     const lasting = failure !== undefined && !passing.test(sqlState(failure.error) ?? '');
@@ -64,9 +69,9 @@ interface Seen {
 }
 
 /** Applies changes until one fails. Keeps nothing of them. */
-async function tryOut(target: pg.Client, changes: AsyncIterable<Change>): Promise<Seen> {
+async function tryOut(target: pg.Client, changes: AsyncIterable<Change>, limitMs: number): Promise<Seen> {
   const seen: Seen = { tried: 0, cut: false };
-  const deadline = performance.now() + searchMs;
+  const deadline = performance.now() + limitMs;
   await inTrial(target, lockMs, async (trial: Trial) => {
     for await (const change of changes) {
       try {
@@ -130,7 +135,12 @@ function quote(error: unknown, change: Change): string {
 }
 
 /** Changes of the first transaction that has not been applied. Peeking does not advance the slot. */
-async function* nextTransaction({ name }: Link, source: pg.Client, target: pg.Client): AsyncGenerator<Change> {
+async function* nextTransaction(
+  { name }: Link,
+  source: pg.Client,
+  target: pg.Client,
+  limitMs: number,
+): AsyncGenerator<Change> {
   const { lsn } = await row<{ lsn: string }>(
     target,
     `SELECT (coalesce(max(o.remote_lsn), '0/0') - '0/0'::pg_lsn)::text AS lsn FROM pg_subscription s LEFT JOIN pg_replication_origin_status o ON o.external_id = 'pg_' || s.oid WHERE s.subname = $1`,
@@ -142,7 +152,7 @@ async function* nextTransaction({ name }: Link, source: pg.Client, target: pg.Cl
   const peek = `SELECT data FROM pg_logical_slot_peek_binary_changes(${slot}, NULL, ${decoded}, 'proto_version', '1', 'publication_names', ${slot})`;
   const decoder = new Decoder();
   let next = false;
-  for await (const { data } of fetched<{ data: Buffer }>(source, peek)) {
+  for await (const { data } of fetched<{ data: Buffer }>(source, peek, limitMs)) {
     const message = decoder.decode(data);
     if (message === undefined) continue;
     if (message.kind === 'begin') next = message.commitLsn >= applied;
@@ -152,8 +162,8 @@ async function* nextTransaction({ name }: Link, source: pg.Client, target: pg.Cl
 }
 
 /** The rows of a query, a page at a time. */
-async function* fetched<T>(client: pg.Client, sql: string): AsyncGenerator<T> {
-  await client.query(`BEGIN; SET LOCAL statement_timeout = ${searchMs}`);
+async function* fetched<T>(client: pg.Client, sql: string, limitMs: number): AsyncGenerator<T> {
+  await client.query(`BEGIN; SET LOCAL statement_timeout = ${limitMs}`);
   try {
     await client.query(`DECLARE greenlight_changes NO SCROLL CURSOR FOR ${sql}`);
     for (;;) {

@@ -26,6 +26,8 @@ export interface PartitionOf {
   bound: string;
   /** `PARTITION BY RANGE (at)`, or empty. */
   divided: string;
+  /** `WITH (fillfactor=70)`, or empty. */
+  options: string;
   full: boolean;
 }
 
@@ -34,12 +36,17 @@ export function partitionOf(definition: string): PartitionOf | undefined {
   const [owner = '', ...lines] = definition.split('\n');
   const [, parent] = /^PARTITION OF (.*)$/m.exec(definition) ?? [];
   const bound = lines.find((line) => /^(FOR VALUES |DEFAULT$)/.test(line));
+  const options = lines.flatMap((line) => {
+    const [, toast, list = ''] = /^(TOAST )?WITH (.*)$/.exec(line) ?? [];
+    return list === '' ? [] : list.split(', ').map((option) => `${toast === undefined ? '' : 'toast.'}${option}`);
+  });
   if (parent === undefined || bound === undefined || parent.endsWith(' (detaching)')) return undefined;
   return {
     owner: owner.slice('owner '.length),
     parent,
     bound,
     divided: lines.find((line) => line.startsWith('PARTITION BY ')) ?? '',
+    options: options.length === 0 ? '' : `WITH (${options.join(', ')})`,
     full: lines.includes('REPLICA IDENTITY f'),
   };
 }
@@ -48,9 +55,9 @@ export function partitionOf(definition: string): PartitionOf | undefined {
 export function partitionStatements(name: string, definition: string): string[] {
   const found = partitionOf(definition);
   if (found === undefined) return [];
-  const { parent, bound, divided, full } = found;
+  const { parent, bound, divided, options, full } = found;
   return [
-    `CREATE TABLE ${name} PARTITION OF ${parent} ${bound} ${divided}`.trimEnd(),
+    [`CREATE TABLE ${name} PARTITION OF ${parent}`, bound, divided, options].filter((part) => part !== '').join(' '),
     ...(full ? [`ALTER TABLE ${name} REPLICA IDENTITY FULL`] : []),
   ];
 }

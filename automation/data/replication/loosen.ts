@@ -51,7 +51,9 @@ const dependentsSql = `
   SELECT DISTINCT pg_describe_object(d.classid, d.objid, 0) AS what FROM pg_depend d
   JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
   WHERE d.refclassid = 'pg_class'::regclass AND a.attrelid = to_regclass($1) AND quote_ident(a.attname) = $2
-    AND d.classid IN ('pg_rewrite'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_proc'::regclass, 'pg_publication_rel'::regclass)
+    AND (d.classid IN ('pg_rewrite'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_proc'::regclass, 'pg_publication_rel'::regclass)
+      OR EXISTS (SELECT FROM pg_attrdef g JOIN pg_attribute c ON c.attrelid = g.adrelid AND c.attnum = g.adnum
+        WHERE d.classid = 'pg_attrdef'::regclass AND g.oid = d.objid AND c.attgenerated <> '' AND c.attnum <> a.attnum))
   ORDER BY 1`;
 
 async function withDependents(old: pg.Client, loosening: Loosening): Promise<Loosening> {
@@ -80,6 +82,9 @@ export async function loosen(old: pg.Client, newer: pg.Client): Promise<string[]
     progress = failed.length < left.length;
     left = failed;
   }
+  for (const loosening of left)
+    if (loosening.otherwise !== undefined && (await repeat(old, { ...loosening, statements: loosening.otherwise })))
+      done.push(loosening);
   await remember(old, newer);
   return done.map(({ says }) => says);
 }
@@ -103,13 +108,16 @@ async function remember(old: pg.Client, newer: pg.Client): Promise<void> {
   const loosened = await loosenedOn(old);
   if (loosened.length === 0) return;
   const now = carried(await readObjects(old));
-  const concerned = ({ kind, name }: Pick<DatabaseObject, 'kind' | 'name'>): boolean =>
+  const concerned = ({ kind, name, definition: left }: DatabaseObject): boolean =>
     loosened.some(
-      (one) => (one.kind === kind && one.name === name) || (one.kind === 'table' && belongs({ kind, name }, one.name)),
+      (one) =>
+        (one.kind === kind && one.name === name) || (one.kind === 'table' && belongs({ kind, name, left }, one.name)),
     );
   const objects = new Map<string, { kind: string; name: string; hash: string | null }>();
   for (const { kind, name } of loosened) objects.set(keyOf({ kind, name }), { kind, name, hash: null });
-  for (const { kind, name, definition } of now)
-    if (concerned({ kind, name })) objects.set(keyOf({ kind, name }), { kind, name, hash: hashOf(definition) });
+  for (const object of now.filter(concerned)) {
+    const { kind, name, definition } = object;
+    objects.set(keyOf(object), { kind, name, hash: hashOf(definition) });
+  }
   await amendRecord(newer, 'copied', [...objects.values()]);
 }

@@ -15,6 +15,8 @@ export interface Loosening extends Pick<ObjectDifference, 'kind' | 'name'> {
   owner: string;
   /** What lets the old side take the same rows. None for what follows from a parent table. */
   statements: string[];
+  /** Where PostgreSQL refuses these, after all the others. */
+  otherwise?: string[];
   /** Why it is not repeated; absent where it is. */
   not?: string;
   /** A column of another type: what depends on it on the old side stands in its way. */
@@ -143,13 +145,7 @@ function constraint(
   const [rule = ''] = left.split('\n');
   const [other] = right?.split('\n') ?? [];
   if (essence(rule) === essence(other)) return undefined;
-  const from = `ALTER ${of} ${table} DROP CONSTRAINT IF EXISTS ${name}`;
-  if (rule.startsWith('CHECK '))
-    return {
-      ...object,
-      statements: isInherited(left) ? [] : [from],
-      says: `constraint ${object.name} is ${other === undefined ? 'dropped' : 'another one'}`,
-    };
+  if (rule.startsWith('CHECK ')) return check(object, `ALTER ${of} ${table}`, left, other);
   if (other !== undefined) return undefined;
   // Replicated rows are not checked. So it stays for what the old version writes, and says that it holds no longer for all rows.
   if (rule.startsWith('FOREIGN KEY ')) {
@@ -162,15 +158,38 @@ function constraint(
     : { ...object, statements: [], says: `constraint ${object.name} is dropped`, not: upserts };
 }
 
+/**
+ * In the place of a CHECK that is another one now, which may be stricter, comes one that takes what either takes: the old version stays
+ * guarded. Where the old side lacks what the other one speaks of, it goes.
+ */
+function check(object: Object, alter: string, left: string, other: string | undefined): Loosening | undefined {
+  const { column: name } = splitColumn(object.name);
+  const drop = `${alter} DROP CONSTRAINT IF EXISTS ${name}`;
+  const says = `constraint ${object.name} is ${other === undefined ? 'dropped' : 'another one'}`;
+  if (isInherited(left)) return { ...object, statements: [], says };
+  const [mine, theirs] = [conditionOf(left.split('\n')[0]), conditionOf(other)];
+  if (mine === undefined || theirs === undefined) return { ...object, statements: [drop], says };
+  // An earlier try has done it.
+  if (mine.endsWith(` OR ${theirs})`)) return undefined;
+  const inherits = / NO INHERIT( |$)/m.test(left) ? ' NO INHERIT' : '';
+  const either = `${alter} ADD CONSTRAINT ${name} CHECK (${mine} OR ${theirs})${inherits} NOT VALID`;
+  return { ...object, statements: [drop, either], otherwise: [drop], says };
+}
+
+/** What is in the parentheses of a CHECK. */
+const conditionOf = (rule = ''): string | undefined =>
+  /^CHECK \((.*)\)(?: NO INHERIT)?(?: NOT ENFORCED)?(?: NOT VALID)?$/s.exec(rule)?.[1];
+
+/** Another type of a column is in the text of a rule as a cast; what is cast is in parentheses then. */
+const cast =
+  '::(?:"[^"]+"|[a-z_0-9]+(?: varying| precision)?)(?:\\(\\d+(?:,\\d+)?\\))?(?: with(?:out)? time zone)?(?:\\[\\])*';
+const casts = new RegExp(`\\(([^()]*)\\)${cast}|${cast}`, 'g');
+
 /** A rule without what a wider column changes in its text, and without whether older rows were looked at. */
-const essence = (rule: string | undefined): string | undefined =>
-  rule
-    ?.replace(/ NOT VALID$/, '')
-    .replace(
-      /::(?:"[^"]+"|[a-z_0-9]+(?: varying| precision)?)(?:\(\d+(?:,\d+)?\))?(?: with(?:out)? time zone)?(?:\[\])*/g,
-      '',
-    )
-    .replace(/[()]/g, '');
+function essence(rule: string | undefined): string | undefined {
+  const shorter = rule?.replace(/ NOT VALID$/, '').replace(casts, '$1');
+  return shorter === rule ? rule : essence(shorter);
+}
 
 /** Names of `format_type`, as the parser of SQL has them. */
 const parsed: Record<string, string> = {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
+import { relationExists } from '../catalog.ts';
 import { row, rows } from '../connect.ts';
 import { compareObjects, type ObjectDifference } from '../objects/compare.ts';
 import { readObjects } from '../objects/read.ts';
@@ -64,7 +65,10 @@ async function follow(link: Link, drift: SchemaDrift, source: pg.Client, target:
   );
   if (parent === undefined) return false;
   const given = left === undefined || owner === parent.owner ? [] : [`ALTER TABLE ${name} OWNER TO ${owner}`];
-  return replay(target, [`SET LOCAL ROLE ${parent.owner}`, ...statements, 'RESET ROLE', ...given]);
+  const all = [`SET LOCAL ROLE ${parent.owner}`, ...statements, 'RESET ROLE', ...given];
+  // A job may have made it anew. From here on no row of that comes in, and what came before is seen.
+  const gone = async (): Promise<boolean> => !(await relationExists(source, name));
+  return left === undefined ? replay(target, all, gone) : replay(target, all);
 }
 
 async function statementsOf(
@@ -92,11 +96,11 @@ async function fromDefault(
   parent: string,
   making: string[],
 ): Promise<string[]> {
-  const [other] = await rows<{ name: string; columns: string }>(
+  const [other] = await rows<{ name: string; owner: string; columns: string }>(
     target,
-    `SELECT format('%I.%I', n.nspname, c.relname) AS name, (SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute
+    `SELECT format('%I.%I', n.nspname, c.relname) AS name, d.relowner::regrole::text AS owner, (SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute
        WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = '') AS columns
-     FROM pg_partitioned_table p JOIN pg_class c ON c.oid = p.partdefid JOIN pg_namespace n ON n.oid = c.relnamespace
+     FROM pg_partitioned_table p JOIN pg_class d ON d.oid = p.partrelid JOIN pg_class c ON c.oid = p.partdefid JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE p.partrelid = to_regclass($1)`,
     [parent],
   );
@@ -111,7 +115,9 @@ async function fromDefault(
     'RESET ROLE; SET LOCAL session_replication_role = replica',
     `CREATE TEMP TABLE greenlight_aside ON COMMIT DROP AS SELECT ${other.columns} FROM ${other.name} WHERE ${range}`,
     `DELETE FROM ${other.name} WHERE ${range}`,
+    `SET LOCAL ROLE ${other.owner}`,
     ...making,
+    'RESET ROLE',
     `INSERT INTO ${name} (${other.columns}) OVERRIDING SYSTEM VALUE SELECT * FROM greenlight_aside`,
   ];
 }
@@ -136,6 +142,10 @@ async function hadRows(source: pg.Client, name: string): Promise<boolean> {
   return (await rows(source, sql, [name])).length > 0;
 }
 
+/** Whether an index is the part of one of the partitioned table: the other side has its own, or none on purpose. */
+const comesAlong = async (source: pg.Client, index: string): Promise<boolean> =>
+  (await rows(source, 'SELECT FROM pg_inherits WHERE inhrelid = to_regclass($1)', [index])).length > 0;
+
 /**
  * Gives to new partitions what the live side gave to them: rights, indexes of their own. Records what they have from their table on the
  * side with the expand migrations: another column, a looser rule. What is left is a difference.
@@ -149,13 +159,15 @@ async function complete(link: Link, made: string[], source: pg.Client, target: p
     );
   };
   for (const difference of await own()) {
-    const { kind, left, right } = difference;
+    const { kind, name, left, right } = difference;
     const drift: SchemaDrift = { ...difference, on: link.from.colour, how: 'changed', migrated: false };
-    const index = kind === 'index' && right === undefined ? left?.split('\n').slice(0, 1) : undefined;
+    const own = kind === 'index' && right === undefined && !(await comesAlong(source, name));
+    const index = own ? left?.split('\n').slice(0, 1) : undefined;
     const statements = index ?? statementsFor(drift, link);
     if (statements !== undefined) await replay(target, statements);
   }
-  const inherited = (await own()).filter(({ right }) => !forward || right !== undefined);
+  // What a table itself is does not come from its parent.
+  const inherited = (await own()).filter(({ kind, right }) => kind !== 'table' && (!forward || right !== undefined));
   const hashes = (of: 'left' | 'right') =>
     inherited.map((difference) => ({ kind: difference.kind, name: difference.name, hash: hashOf(difference[of]) }));
   const record = forward ? target : source;

@@ -7,13 +7,22 @@ import type { SchemaDrift } from './schema-drift.ts';
 /** Lock timeout of one statement, ms: a replica that cannot be changed now is compared again later. */
 const lockMs = 2_000;
 
-/** Makes a change on the side that follows. Resolves to whether PostgreSQL has made it: else it stays a difference, which the next comparison names. */
-export async function replay(target: pg.Client, statements: string[]): Promise<boolean> {
+/**
+ * Makes a change on the side that follows, where `still` says so once its locks are held. Resolves to whether PostgreSQL has made it: else
+ * it stays a difference, which the next comparison names.
+ */
+export async function replay(
+  target: pg.Client,
+  statements: string[],
+  still?: () => Promise<boolean>,
+): Promise<boolean> {
+  const making = `BEGIN; SET LOCAL lock_timeout = ${lockMs}; SET LOCAL check_function_bodies = off; ${statements.join('; ')}`;
   try {
-    await target.query(
-      `BEGIN; SET LOCAL lock_timeout = ${lockMs}; SET LOCAL check_function_bodies = off; ${statements.join('; ')}; COMMIT`,
-    );
-    return true;
+    await target.query(still === undefined ? `${making}; COMMIT` : making);
+    if (still === undefined) return true;
+    const made = await still();
+    await target.query(made ? 'COMMIT' : 'ROLLBACK');
+    return made;
   } catch (error) {
     await target.query('ROLLBACK');
     if (!(error instanceof pg.DatabaseError)) throw error;

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { describeKey, tablesOf, type Table } from '../catalog.ts';
+import { describeKey, relationExists, tablesOf, type Table } from '../catalog.ts';
 import { isDamage, row, rows, sqlState } from '../connect.ts';
 import type { Link } from '../link.ts';
 import { foundBy, identitiesOf } from '../publication/identity.ts';
@@ -37,15 +37,21 @@ const batch = 5_000;
 const unfitTable = `CREATE TABLE IF NOT EXISTS greenlight.unfit
   (relation text NOT NULL, key jsonb NOT NULL, said text NOT NULL, reason text NOT NULL, PRIMARY KEY (relation, key))`;
 
-/** Whether the changes are there, and nobody else applies them: the slot is intact, and the subscription gone or disabled. */
+/**
+ * Whether the changes are there, nobody else applies them, and the target is what they are missing from: the slot is intact, and the
+ * subscription disabled. Without one it may be another database, made or restored in the place of the old one. Then it must have been
+ * here: a cutover that applies the rest drops the subscription before the flip.
+ */
 export async function waitsInSlot({ name }: Link, source: pg.Client, target: pg.Client): Promise<boolean> {
   const [slot] = await rows<{ usable: boolean }>(
     source,
     `SELECT NOT active AND wal_status <> 'lost' AS usable FROM pg_replication_slots WHERE slot_name = $1`,
     [name],
   );
-  const enabled = await rows(target, 'SELECT 1 FROM pg_subscription WHERE subname = $1 AND subenabled', [name]);
-  return slot?.usable === true && enabled.length === 0;
+  if (slot?.usable !== true) return false;
+  const sql = 'SELECT subenabled AS enabled FROM pg_subscription WHERE subname = $1';
+  const [subscription] = await rows<{ enabled: boolean }>(target, sql, [name]);
+  return subscription === undefined ? relationExists(target, 'greenlight.unfit') : !subscription.enabled;
 }
 
 /**

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, OperationError } from '../../../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../../../infra/platform/databases.ts';
 import { compareFollowing } from '../../../data/comparison/following.ts';
-import { isStarting, withClient } from '../../../data/connect.ts';
+import { isStarting, runsButRefuses, withClient } from '../../../data/connect.ts';
 import { analyse } from '../../../data/copying/statistics.ts';
 import { stopSync } from '../../../data/replication/sync.ts';
 import { unmark } from '../../../data/written-by.ts';
@@ -28,7 +28,7 @@ export const remedyOf = (context: ReleaseContext, release: Replacement): Remedy 
 
 /**
  * Starts a database that does not answer, by the stack of its colour. Resolves to whether it answers then. Its instances wait for
- * their data, so what the stack says of them counts for nothing here.
+ * their data, so what the stack says of them counts for nothing here. Rejects where its server runs and refuses sessions: it is not lost.
  */
 async function restart(
   context: ReleaseContext,
@@ -60,7 +60,15 @@ async function answers(access: DatabaseAccess, patienceMs: number, signal: Abort
     );
     if (problem === undefined) return true;
     if (isStarting(problem.error)) deadline = performance.now() + patienceMs + pollMs;
-    if (performance.now() > deadline) return false;
+    if (performance.now() > deadline) {
+      const { error } = problem;
+      if (patienceMs === 0 || !runsButRefuses(error)) return false;
+      throw new OperationError(
+        'bringing the database up',
+        `it runs, and refuses sessions: ${error instanceof OperationError ? error.found : messageOf(error)}`,
+        'let admin log in there; then: npm run resume',
+      );
+    }
     await sleep(pollMs, undefined, { signal });
   }
 }

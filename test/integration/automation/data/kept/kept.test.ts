@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { cutover } from '../../../../../automation/data/cutover/cutover.ts';
-import { rows, withClient } from '../../../../../automation/data/connect.ts';
+import { close, connect, rows, withClient } from '../../../../../automation/data/connect.ts';
 import { bringBack, bringBackUnfit, type Brought } from '../../../../../automation/data/kept/bring-back.ts';
 import { keepAside, wouldKeep } from '../../../../../automation/data/kept/keep.ts';
 import { copyDatabase, copySchema } from '../../../../../automation/data/copying/schema.ts';
@@ -232,14 +232,14 @@ describe('what only the new version knows, at a way back', () => {
     const wider = `${migration}; ALTER TABLE sums ALTER n TYPE bigint`;
     await rig.run(
       rig.blue,
-      `CREATE TABLE sums (id int PRIMARY KEY, n int, note text DEFAULT '-'); INSERT INTO sums SELECT i, i FROM generate_series(1, 4) i; `,
+      `CREATE TABLE sums (id int PRIMARY KEY, n int, note text DEFAULT '-'); INSERT INTO sums SELECT i, i FROM generate_series(1, 4) i; INSERT INTO sums VALUES (8, 8)`,
     );
     const large = 3_000_000_000;
     await back();
     await go('two', wider);
     await rig.run(
       rig.green,
-      `UPDATE sums SET n = ${large} + id WHERE id IN (1, 2, 3); INSERT INTO sums VALUES (5, ${large}), (6, ${large}), (7, 7)`,
+      `UPDATE sums SET n = ${large} + id WHERE id IN (1, 2, 3, 8); INSERT INTO sums VALUES (5, ${large}), (6, ${large}), (7, 7)`,
     );
     const link = linkBetween(rig.green, rig.blue);
     while ((await syncStatus(link)).state !== 'broken') await sleep(50);
@@ -260,14 +260,25 @@ describe('what only the new version knows, at a way back', () => {
     );
     const brought = await go('three', wider);
     expect(brought.filter(({ kind }) => kind === 'unfit')[0]?.left).to.deep.equal([
-      { rows: 5, reason: 'brought back when the way back has ended' },
+      { rows: 6, reason: 'brought back when the way back has ended' },
     ]);
     await stopSync(link);
-    const [last] = await bringBackUnfit(rig.green.access);
+    // One that is being changed at that moment. Where that takes too long, nothing is brought back this time.
+    const writer = await connect(rig.green.access, 'owner');
+    await writer.query(`BEGIN; UPDATE sums SET note = 'newer' WHERE id = 8`);
+    let over = false;
+    const beside = bringBackUnfit(rig.green.access)
+      .catch(() => undefined)
+      .finally(() => (over = true));
+    while (!over && (await value(rig.green, 'SELECT count(*)::int FROM pg_locks WHERE NOT granted')) === 0)
+      await sleep(5);
+    await writer.query('COMMIT');
+    await close(writer);
+    const [last] = (await beside) ?? (await bringBackUnfit(rig.green.access));
     expect(last).to.deep.include({
       relation: 'public.sums',
       rows: 2,
-      left: [{ rows: 3, reason: 'what public.sums has under that key was changed since' }],
+      left: [{ rows: 4, reason: 'what public.sums has under that key was changed since' }],
     });
     expect(
       await all(rig.green, `SELECT concat_ws(' ', id, n - ${large}, note) AS s FROM sums WHERE n > 100 ORDER BY id`),
@@ -277,6 +288,7 @@ describe('what only the new version knows, at a way back', () => {
       { id: 4, n: '4', note: '-' },
       { id: 6, n: '6', note: 'mine' },
       { id: 7, n: '7', note: '-' },
+      { id: 8, n: '8', note: 'newer' },
     ]);
     expect((await bringBackUnfit(rig.green.access))[0]?.rows).to.equal(0);
   });

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import { close, connect, withClient } from '../../../../../automation/data/connect.ts';
 import { linkBetween } from '../../../../../automation/data/link.ts';
+import { followPartitions } from '../../../../../automation/data/replication/partitions.ts';
 import { replayChanges } from '../../../../../automation/data/replication/replay.ts';
 import { noTries, reviveLink } from '../../../../../automation/data/replication/revive.ts';
 import { describeDrift } from '../../../../../automation/data/replication/schema-drift.ts';
@@ -55,7 +57,7 @@ describe('the side that follows gets the partitions of the live one [C3]', () =>
       'with an index, a right, a comment and an owner of its own',
       'CREATE TABLE mine (id int PRIMARY KEY)',
       `CREATE TABLE shop.m_3 PARTITION OF shop.m ${march}; CREATE INDEX own ON shop.m_3 (at, id); GRANT TRUNCATE ON shop.m_3 TO app_writer;
-       COMMENT ON TABLE shop.m_3 IS 'march'; ALTER TABLE shop.m_3 REPLICA IDENTITY FULL; INSERT INTO shop.m VALUES (3, '2026-03-01')`,
+       COMMENT ON TABLE shop.m_3 IS 'march'; ALTER TABLE shop.m_3 REPLICA IDENTITY FULL; ALTER TABLE shop.m_3 SET (fillfactor = 70, toast.autovacuum_enabled = false); INSERT INTO shop.m VALUES (3, '2026-03-01')`,
     ],
     [
       'that was an empty table of its own',
@@ -105,6 +107,39 @@ describe('the side that follows gets the partitions of the live one [C3]', () =>
     );
     const error = await waitForSync(link(), { timeoutMs: 20_000 }).catch((e: Error) => e.message);
     expect(error).to.match(/table shop\.m_3 was added on blue/);
+  });
+
+  it('which belong to whom they belong to on the live side, also beside a default one', async () => {
+    await following(`${shop} CREATE TABLE shop.rest PARTITION OF shop.m DEFAULT`);
+    await rig.run(rig.blue, `CREATE TABLE shop.m_3 PARTITION OF shop.m ${march}`);
+    await synced();
+    const owner = `SELECT tableowner FROM pg_tables WHERE tablename = 'm_3'`;
+    expect(await value(rig.green, owner)).to.equal(await value(rig.blue, owner));
+  });
+
+  it('but keeps one that a job drops and makes anew meanwhile, with its rows', async () => {
+    await following(`${shop} CREATE TABLE busy (id int PRIMARY KEY)`);
+    await withClient(rig.blue.access, 'admin', (source) =>
+      withClient(rig.green.access, 'admin', async (target) => {
+        const holder = await connect(rig.green.access, 'owner');
+        try {
+          // Behind this lock the drop waits for what was written before it, and the new rows follow at once.
+          await holder.query('BEGIN; LOCK TABLE busy');
+          await rig.run(rig.blue, 'INSERT INTO busy VALUES (1); DROP TABLE shop.m_1');
+          const followed = followPartitions(link(), source, target);
+          await rig.run(
+            rig.blue,
+            `CREATE TABLE shop.m_1 PARTITION OF shop.m FOR VALUES FROM ('2026-01-01') TO ('2026-02-01'); INSERT INTO shop.m VALUES (7, '2026-01-07')`,
+          );
+          await holder.query('ROLLBACK');
+          await followed;
+        } finally {
+          await close(holder);
+        }
+      }),
+    );
+    await waitForSync(link(), { timeoutMs: 20_000 });
+    expect(await value(rig.green, 'SELECT count(*)::int FROM shop.m WHERE id = 7')).to.equal(1);
   });
 
   it('and loses one with it, after the last change of its rows [C5]', async () => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { checkRelease } from '../../../../../automation/config/load.ts';
-import { withClient } from '../../../../../automation/data/connect.ts';
+import { close, connect, withClient } from '../../../../../automation/data/connect.ts';
 import { cutover as move } from '../../../../../automation/data/cutover/cutover.ts';
 import { dropSlot, linkBetween } from '../../../../../automation/data/link.ts';
 import { startSync, stopSync, syncStatus, waitForSync } from '../../../../../automation/data/replication/sync.ts';
@@ -225,6 +225,18 @@ describe('a way back whose database is lost', () => {
     await wholeAfterRollback(2);
   });
 
+  it('is made anew where an empty database stands in its place, which its stack has made [L]', async () => {
+    await rig.run(rig.green, `INSERT INTO badges VALUES (1, 'gold')`);
+    await release().watched(async () => {
+      await stopCluster(rig.specs.blue);
+      await rm(rig.specs.blue.directory, { recursive: true });
+      await put(2, 'two');
+    });
+    expect(gate()?.verdict).to.equal('pass');
+    expect(await value(rig.blue, 'SELECT count(*)::int FROM codes')).to.equal(2);
+    await wholeAfterRollback(2);
+  });
+
   it('is made anew where its own files are damaged: that says nothing of the rows', async () => {
     await rig.run(rig.green, `INSERT INTO badges VALUES (1, 'gold')`);
     await release().watched(async () => {
@@ -238,6 +250,25 @@ describe('a way back whose database is lost', () => {
     expect(gate()?.verdict).to.equal('pass');
     expect(wayBackGap(journal.entries())?.because).to.contain('could not open file');
     await wholeAfterRollback(2);
+  });
+
+  it('is not thrown away where its server runs and lets nobody in, and that is said [L]', async () => {
+    const session = await connect(rig.blue.access, 'admin');
+    try {
+      const error = await failure(
+        release().watched(async () => {
+          await session.query('ALTER ROLE admin NOLOGIN');
+          // The bake time is over before anybody can have noticed.
+        }),
+      );
+      expect(hasCode(error, 'no-way-back')).to.equal(true);
+      expect(error?.message).to.contain('it runs, and refuses sessions: role "admin" is not permitted to log in');
+      expect(wayBackGap(journal.entries())).to.equal(undefined);
+      expect((await session.query('SELECT FROM codes')).rowCount).to.equal(1);
+    } finally {
+      await session.query('ALTER ROLE admin LOGIN');
+      await close(session);
+    }
   });
 
   it('is brought up where its server has merely stopped, and not copied', async () => {
