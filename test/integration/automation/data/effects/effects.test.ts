@@ -16,12 +16,18 @@ const schema = `${schemaV1}
   CREATE TABLE log (at date NOT NULL, w text, id int, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
   CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
   INSERT INTO log VALUES ('2020-02-02', 'a', 1);
+  CREATE TABLE "Odd log" (at date NOT NULL, w text, PRIMARY KEY (at)) PARTITION BY RANGE (at);
+  CREATE TABLE "Odd log_1" PARTITION OF "Odd log" FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+  CREATE TABLE private (id int PRIMARY KEY, t text);
+  ALTER TABLE private ENABLE ROW LEVEL SECURITY;
   CREATE TABLE schema_migrations (version text PRIMARY KEY);
   INSERT INTO schema_migrations VALUES ('1');
   CREATE SEQUENCE numbers;
   CREATE FUNCTION price(int) RETURNS int LANGUAGE sql AS 'SELECT $1';
   CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
   CREATE TRIGGER touch BEFORE UPDATE ON shop."Odd orders" FOR EACH ROW EXECUTE FUNCTION touch();
+  CREATE TRIGGER off BEFORE UPDATE ON counters FOR EACH ROW EXECUTE FUNCTION touch();
+  ALTER TABLE counters DISABLE TRIGGER off;
   CREATE VIEW open_orders AS SELECT id FROM shop."Odd orders";`;
 
 const odd = 'shop."Odd orders"';
@@ -125,6 +131,55 @@ const cases: [what: string, sql: string, found: string[]][] = [
     'ALTER TABLE log DETACH PARTITION log_1',
     ['breaks-old-version public.log_1', 'changes-rows public.log'],
   ],
+  [
+    'a partition of a table with an odd name',
+    `CREATE TABLE "Odd log_2" PARTITION OF "Odd log" FOR VALUES FROM ('2021-01-01') TO ('2022-01-01')`,
+    ['loosens public."Odd log_2"'],
+  ],
+  [
+    'one that is detached',
+    'ALTER TABLE "Odd log" DETACH PARTITION "Odd log_1"',
+    ['breaks-old-version public."Odd log_1"'],
+  ],
+  [
+    'a partition with narrower bounds',
+    `ALTER TABLE "Odd log" DETACH PARTITION "Odd log_1"; ALTER TABLE "Odd log" ATTACH PARTITION "Odd log_1" FOR VALUES FROM ('2020-01-01') TO ('2020-01-02')`,
+    ['breaks-old-version public."Odd log_1"'],
+  ],
+  ['NOT NULL of one partition', 'ALTER TABLE log_1 ALTER w SET NOT NULL', ['!breaks-old-version public.log_1']],
+  ['NOT NULL of all', 'ALTER TABLE log ALTER w SET NOT NULL', ['!breaks-old-version public.log']],
+  ['a parent', 'ALTER TABLE private INHERIT badges_of', ['breaks-old-version public.private']],
+  [
+    'policies that no longer count',
+    'ALTER TABLE private DISABLE ROW LEVEL SECURITY',
+    ['breaks-old-version public.private'],
+  ],
+  [
+    'an expression that went',
+    'ALTER TABLE entries ALTER length DROP EXPRESSION',
+    ['breaks-old-version public.entries.length'],
+  ],
+  [
+    'a collation',
+    'ALTER TABLE settings ALTER value TYPE text COLLATE "C"',
+    ['breaks-old-version public.settings.value'],
+  ],
+  [
+    'a setting',
+    `ALTER ROLE CURRENT_USER SET statement_timeout = 5000`,
+    ['breaks-old-version statement_timeout of role owner'],
+  ],
+  [
+    'a database with another search path',
+    `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = shop', current_database()); END $$`,
+    ['breaks-old-version search_path of this database'],
+  ],
+  [
+    'an enum in another order',
+    `CREATE TYPE mood_2 AS ENUM ('glad', 'calm'); ALTER TABLE accounts ALTER mood DROP DEFAULT, ALTER mood TYPE mood_2 USING mood::text::mood_2;
+      DROP TYPE mood; ALTER TYPE mood_2 RENAME TO mood; ALTER TABLE accounts ALTER mood SET DEFAULT 'calm'`,
+    ['breaks-old-version public.mood', 'long-lock public.accounts'],
+  ],
   ['a new table without a key', 'CREATE TABLE heap (x int)', ['breaks-replication public.heap']],
   [
     'a function that is another one',
@@ -148,6 +203,11 @@ const cases: [what: string, sql: string, found: string[]][] = [
     ],
   ],
   ['a trigger that is switched off', `ALTER TABLE ${odd} DISABLE TRIGGER touch`, [`!breaks-replication ${odd}`]],
+  [
+    'triggers that fire for replicated rows, or fire again',
+    `ALTER TABLE ${odd} ENABLE ALWAYS TRIGGER touch; ALTER TABLE counters ENABLE TRIGGER off`,
+    ['breaks-old-version off on public.counters', `breaks-old-version touch on ${odd}`],
+  ],
   ['a trigger that went', `DROP TRIGGER touch ON ${odd}`, [`breaks-old-version ${odd}`]],
   ['a sequence', 'ALTER SEQUENCE numbers INCREMENT 5', ['breaks-old-version public.numbers']],
   [
