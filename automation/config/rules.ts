@@ -9,7 +9,7 @@ import type { z } from 'zod';
 export const completeMessage = { complete: true };
 
 export type Context = z.RefinementCtx;
-type Path = (string | number)[];
+export type Path = (string | number)[];
 
 export const report = (ctx: Context, path: Path, message: string): void =>
   ctx.addIssue({ code: 'custom', path, message, params: completeMessage });
@@ -22,7 +22,7 @@ export const evenIfBroken = {
 };
 
 /** Reports every entry with the key of an earlier one, at the path `at` inside the entry. */
-function reportTwice<T>(
+export function reportTwice<T>(
   ctx: Context,
   all: readonly T[],
   key: (item: T) => string | undefined,
@@ -61,43 +61,6 @@ export const uniqueWaivers = (all: readonly Unsure<{ gate: string }>[], ctx: Con
 export const uniqueValues = (all: readonly string[], ctx: Context): void =>
   reportTwice(ctx, all, (value) => value, [], 'the entry');
 
-/** Environment variables that Greenlight sets for a service (`infra/application/environment.ts`): on every platform, and on the local one. */
-const reserved = /^(HOST|PORT|PUBLIC_URL|DATABASE_URL|GREENLIGHT_.*)$/;
-const reservedLocally = /^(PATH|NODE_EXTRA_CA_CERTS)$/;
-const reservedMessage = 'Greenlight sets this variable itself; choose another name';
-
-export function noReservedVariables(env: Record<string, string>, ctx: Context): void {
-  for (const key of Object.keys(env)) {
-    if (reserved.test(key)) report(ctx, [key], reservedMessage);
-  }
-}
-
-type Services = Unsure<{ services: Unsure<{ env: Record<string, string> }>[]; integrations: IntegrationInput[] }>;
-
-/** A task on AWS has no such variables but those that the definition gives it. */
-export function noLocalVariables(definition: Unsure<{ application: Services }>, ctx: Context): void {
-  eachVariable(definition?.application, (key, at) => {
-    if (!reservedLocally.test(key)) return;
-    report(ctx, ['application', ...at], 'Greenlight sets this variable itself on the platform "local"; leave it out');
-  });
-}
-
-export function integrationsSetTheirVariables(application: Services, ctx: Context): void {
-  const integrations = listOf(application?.integrations);
-  eachVariable(application, (key, at) => {
-    const index = integrations.findIndex((integration) => integration?.env === key);
-    if (index === -1) return;
-    report(ctx, at, `integrations[${index}] sets this variable to its URL; remove one or rename it`);
-  });
-}
-
-/** Calls `visit` with each variable of `service.env` and its path in the application. */
-function eachVariable(application: Services, visit: (key: string, at: Path) => void): void {
-  listOf(application?.services).forEach((service, index) => {
-    for (const key of Object.keys(service?.env ?? {})) visit(key, ['services', index, 'env', key]);
-  });
-}
-
 export function routesAreDistinct(services: readonly Unsure<{ name: string; routes: string[] }>[], ctx: Context): void {
   const claimed = new Map<string, number>();
   services.forEach((service, index) => {
@@ -118,22 +81,7 @@ export function routesAreDistinct(services: readonly Unsure<{ name: string; rout
   }
 }
 
-const listOf = <T>(value: T[] | undefined): T[] => (Array.isArray(value) ? value : []);
-
-type IntegrationInput = Unsure<{ name: string; env: string; url: string; standIn: string[] }>;
-
-export function integrationsAreUsable(all: readonly IntegrationInput[], ctx: Context): void {
-  uniqueNames(all, ctx);
-  reportTwice(ctx, all, (item) => item?.env, ['env'], 'the variable');
-  all.forEach((item, index) => {
-    if (item == null) return;
-    if ([reserved, reservedLocally].some((names) => names.test(item.env ?? '')))
-      report(ctx, [index, 'env'], reservedMessage);
-    if (item.url === undefined && item.standIn === undefined) {
-      report(ctx, [index], 'it has neither url nor standIn; give one of them');
-    }
-  });
-}
+export const listOf = <T>(value: T[] | undefined): T[] => (Array.isArray(value) ? value : []);
 
 /** In the command form `contract` is a command. A file name there belongs to the directory form. */
 export function contractIsACommand(migrations: Unsure<{ contract: string[] }>, ctx: Context): void {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { acceptableRules } from './migration-rules.ts';
 import { postgresVersions } from '../../infra/lib/tools.ts';
 import * as rule from './rules.ts';
+import * as variables from './variable-rules.ts';
 import {
   argv,
   environmentVariable,
@@ -32,7 +33,7 @@ const service = z
     database: z.boolean().default(false).describe('true: gets DATABASE_URL'),
     env: z
       .record(environmentVariable, z.string())
-      .superRefine(rule.noReservedVariables, rule.evenIfBroken)
+      .superRefine(variables.noReservedVariables, rule.evenIfBroken)
       .default({})
       .describe('more environment variables; no secrets'),
   })
@@ -154,7 +155,7 @@ export const application = z
       .describe('changes of the database: a directory of SQL files, or commands: { expand, contract }'),
     integrations: z
       .array(integration)
-      .superRefine(rule.integrationsAreUsable, rule.evenIfBroken)
+      .superRefine(variables.integrationsAreUsable, rule.evenIfBroken)
       .default([])
       .describe('third parties that the services call; each needs url or standIn'),
     writes: z
@@ -169,7 +170,7 @@ export const application = z
       .describe('which requests write; only the live colour gets them'),
   })
   .superRefine(rule.baselineIsOlder, rule.evenIfBroken)
-  .superRefine(rule.integrationsSetTheirVariables, rule.evenIfBroken)
+  .superRefine(variables.integrationsSetTheirVariables, rule.evenIfBroken)
   .describe('the application that is released');
 
 const environment = z.strictObject({

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { platformNames, type PlatformName } from '../../infra/model.ts';
 import * as rule from './rules.ts';
+import { noLocalVariables } from './variable-rules.ts';
 import { fitsAws, aws } from './schema-aws.ts';
 import { expiry, name, seconds, share, timeOfDay, timeZone, webUrl } from './scalars.ts';
 import { application, environments } from './schema-application.ts';
@@ -125,7 +126,7 @@ const waiver = z.strictObject({
 });
 
 /** Rules that apply only to one platform. */
-const fits: Record<PlatformName, typeof fitsAws> = { local: rule.noLocalVariables, aws: fitsAws };
+const fits: Record<PlatformName, typeof fitsAws> = { local: noLocalVariables, aws: fitsAws };
 
 /** Keys and types. `releaseDefinition` adds the rules between sections. */
 const sections = z.strictObject({

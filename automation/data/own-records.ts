@@ -11,7 +11,11 @@ import { rows } from './connect.ts';
 const own = 'greenlight.own_records';
 
 /** As a release definition names them: with a schema, or without where one table has the name. */
-const isMeant = (table: string, wanted: string): boolean => table === wanted || table.endsWith(`.${wanted}`);
+const isMeant = (table: string, wanted: string): boolean => `.${plain(table)}`.endsWith(`.${plain(wanted)}`);
+
+/** Without the quotes of SQL. */
+const plain = (name: string): string =>
+  name.replace(/"((?:[^"]|"")*)"/g, (_, inner: string) => inner.replaceAll('""', '"'));
 
 /** Whether one of the names in a release definition means this table. */
 export const isAmong = (table: string, wanted: readonly string[]): boolean =>

@@ -61,4 +61,10 @@ export function reading<T>(
   });
 }
 
+/** A statement within `reading` that takes so much longer, ms, than reading the bytes does. The time ends with the reading. */
+export async function longer(client: pg.Client, { query_timeout: atMost }: Limits, ms: number): Promise<Limits> {
+  await client.query(`SET LOCAL statement_timeout = ${Math.round(atMost - graceMs + ms)}`);
+  return { query_timeout: Math.round(atMost + ms) };
+}
+
 const release = 'ROLLBACK TO SAVEPOINT reading; RELEASE SAVEPOINT reading';

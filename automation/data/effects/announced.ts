@@ -9,28 +9,35 @@ export function unannounced(
   effects: readonly Effect[],
   judgements: readonly Judgement[],
   files: readonly FileToJudge[],
+  phase: 'expand' | 'contract',
 ): Effect[] {
-  const named = new Set(
-    files.flatMap(({ as, statements }) => (as === 'applied' ? [] : statements.flatMap(({ node }) => textsIn(node)))),
-  );
-  const isSaid = ({ rule, object, why }: Effect): boolean =>
-    judgements.some((said) => said.rule === rule && (said.why === why || speaksOf(said.why, shortOf(object))));
+  const ran = files.filter(({ as }) => as === phase);
+  const named = new Set(ran.flatMap(({ statements }) => statements.flatMap(({ node }) => textsIn(node))));
+  const found = judgements.filter(({ file }) => ran.some(({ name }) => name === file));
+  const isSaid = (effect: Effect): boolean =>
+    found.some((said) => said.rule === effect.rule && (said.why === effect.why || isAbout(said, effect)));
   return effects.filter(
     (effect) => !isSaid(effect) && !(effect.unjudged === true && named.has(shortOf(effect.object))),
   );
 }
 
+/** What stops is not said by what only may be harmful, nor by what is about another column. */
+const isAbout = (said: Judgement, { stops, object, why }: Effect): boolean =>
+  speaksOf(said.why, shortOf(object)) &&
+  (!stops ||
+    (said.stops && wordsOf(why).every((word) => !word.startsWith(`${object}.`) || wordsOf(said.why).includes(word))));
+
+const wordsOf = (sentence: string): string[] => sentence.split(/[\s,;:()]+/);
+
 /** Whether a sentence has this name as a word. */
 const speaksOf = (sentence: string, name: string): boolean =>
-  sentence
-    .split(/[\s,;:()]+/)
-    .some((word) => word === name || word.endsWith(`.${name}`) || word.startsWith(`${name}.`)) ||
+  wordsOf(sentence).some((word) => word === name || word.endsWith(`.${name}`) || word.startsWith(`${name}.`)) ||
   (/\W/.test(name) && sentence.includes(name));
 
 /** The name alone: `price` of `ON ROUTINE shop.price(integer) TO app`, `touch` of `touch on shop.orders`. */
 function shortOf(object: string): string {
   const [, granted = object] = /^ON (?:[A-Z]+ )+(.*) TO \S+$/.exec(object) ?? [];
-  const whole = (granted.split(' on ')[0] ?? '').replace(/\(.*\)$/, '');
+  const whole = (granted.split(/ (?:on|of) /)[0] ?? '').replace(/\(.*\)$/, '');
   const [last = ''] = /"(?:[^"]|"")*"$|[^."]*$/.exec(whole) ?? [];
   return last.startsWith('"') ? last.slice(1, -1).replaceAll('""', '"') : last;
 }

@@ -48,7 +48,7 @@ export class CatalogView {
   /** Statements that make a table as it is, so far as the judgement needs to know it. */
   creation(table: string): string[] {
     const lines = this.lines('table', table);
-    const [, parent] = /^PARTITION OF (\S+)$/m.exec(lines.join('\n')) ?? [];
+    const parent = lines.some((line) => line.startsWith('PARTITION OF ')) ? parentIn(lines) : undefined;
     const kind = lines.includes('UNLOGGED') ? 'UNLOGGED TABLE' : 'TABLE';
     const columns = this.columns(table).map(({ name, definition }) => `${name} ${columnSql(definition)}`);
     return [
@@ -60,6 +60,10 @@ export class CatalogView {
     ];
   }
 }
+
+/** The table that this one is a partition of, or inherits from if it is but one. */
+export const parentIn = (lines: readonly string[]): string | undefined =>
+  lines.flatMap((line) => /^(?:PARTITION OF|INHERITS) ((?:"(?:[^"]|"")*"|[^" ,])+)$/.exec(line)?.[1] ?? [])[0];
 
 /** The table that an object belongs to, and its name there. */
 function partOf(kind: string, name: string, { indexes, tables }: Look): { table: string; part: string } | undefined {

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { fromTable, tablesOf, type Column, type Table } from '../catalog.ts';
 import { inParallel } from '../comparison/in-parallel.ts';
-import { reading, relationsOf, type Limits } from '../comparison/reading.ts';
+import { longer, reading, relationsOf, type Limits } from '../comparison/reading.ts';
 import { rowHash } from '../comparison/row-hash.ts';
 import type { Snapshot } from '../comparison/snapshot.ts';
 import { row } from '../connect.ts';
@@ -38,6 +38,9 @@ export interface Since {
   contents: ReadonlyMap<string, TableContent>;
 }
 
+/** Values that are hashed in a millisecond at least, a tenth of what was measured: of empty ones no byte tells how long it takes. */
+const valuesPerMs = 400;
+
 /** By the names of the tables for SQL. Reads every row once, of as many tables at a time as the snapshot has sessions. */
 export async function readContents(snapshot: Snapshot, since: Since | undefined): Promise<Map<string, TableContent>> {
   const tables = await snapshot.run((client) => tablesOf(client));
@@ -66,7 +69,7 @@ function contentOf(snapshot: Snapshot, table: Table, since: Since | undefined): 
     const sums = table.columns.map((column, index) => `sum(${hashOf(table, key, column)})::text AS s${index}`);
     const { rows } = await client.query<Record<string, string | null>>({
       text: `SELECT ${sums.length === 0 ? '1' : sums.join(', ')} FROM ${fromTable(table)}`,
-      ...limits,
+      ...(await longer(client, limits, (figures.rows * sums.length) / valuesPerMs)),
     });
     return {
       ...figures,

@@ -62,10 +62,14 @@ const ofOther = ({ kind, name, left, right }: ObjectDifference): Effect => ({
   ...mayBreakOldVersion(
     left === undefined
       ? `the ${kind} ${name} is new, and the old version's writes may feel it`
-      : `the ${kind} ${name} is ${right === undefined ? 'gone' : 'another one'}, and the old version may use it`,
+      : `the ${kind} ${name} is ${right === undefined ? 'gone' : 'another one'}${change(kind, left, right)}, and the old version may use it`,
     'see that the old version works with it (gate compatibility), or do it in the contract step',
   ),
 });
+
+/** Of a table and a column only what is another one is given. */
+const change = (kind: string, left: string, right: string | undefined): string =>
+  kind === 'table' || kind === 'column' ? ` (before: ${left || 'nothing'}; now: ${right || 'nothing'})` : '';
 
 const ofLock = ({ table, mode, ms }: LockHeld): Effect => ({
   object: table,
@@ -86,7 +90,7 @@ const rewritten = ({ before, after }: Omit<Observed, 'locks'>): Effect[] =>
     ];
   });
 
-/** Tables with a new trigger that fires for replicated rows, too. */
+/** Tables with a new trigger that fires for replicated rows, too, or with one that does so now. */
 function firingAlways(before: Look, after: Look): ReadonlySet<string> {
   const [old, now] = [new CatalogView(before), new CatalogView(after)];
   const isNew = (table: string): boolean =>
@@ -94,7 +98,8 @@ function firingAlways(before: Look, after: Look): ReadonlySet<string> {
       .parts(table, 'trigger')
       .some(
         ({ name, definition }) =>
-          /^enabled: A$/m.test(definition) && !old.parts(table, 'trigger').some((trigger) => trigger.name === name),
+          /^enabled: A$/m.test(definition) &&
+          !old.parts(table, 'trigger').some((trigger) => trigger.name === name && trigger.definition === definition),
       );
   return new Set([...after.tables.keys()].filter(isNew));
 }

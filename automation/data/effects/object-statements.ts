@@ -31,7 +31,7 @@ const unimportant = new Set([
   ...['role', 'membership', 'default privileges', 'user mapping', 'database'],
 ]);
 /** What is new of these changes what the old version may do, or what its writes cause. */
-const felt = new Set(['trigger', 'rule', 'policy', 'event trigger', 'missing grant']);
+const felt = new Set(['trigger', 'rule', 'policy', 'event trigger', 'missing grant', 'setting']);
 
 /** Says what belongs to kept tables, and what belongs to none. Gives the differences for which there is no statement. */
 export function objectStatements(
@@ -76,9 +76,9 @@ function tableOf({ kind, name }: ObjectDifference, { old, now }: Views): string 
   return old.look.tables.has(of) || now.look.tables.has(of) ? of : undefined;
 }
 
-/** A trigger, rule or policy that came or is another one; those that went have a statement. */
+/** A trigger, rule or policy that came or is another one; those that went or were switched off have a statement. */
 const isOther = (kind: string, left: string | undefined, right: string | undefined): boolean =>
-  felt.has(kind) && right !== undefined && (left === undefined || withoutMarks(left) !== withoutMarks(right));
+  felt.has(kind) && right !== undefined && !(kind === 'trigger' && isSwitchedOff(left, right));
 
 const goneWithTable = (name: string, { old, kept }: Views): boolean =>
   [...old.look.tables.keys()].some((table) => !kept.has(table) && name.includes(table));
@@ -139,11 +139,12 @@ function drop(table: string, { kind, name, definition }: Part): string[] {
   return name.startsWith('of constraint ') ? [] : [`DROP ${kind.toUpperCase()} ${name} ON ${table}`];
 }
 
-/** A trigger that is the same, and fires or not. */
+/** Whether it is the same trigger, which no longer fires. */
+const isSwitchedOff = (left: string | undefined, right: string): boolean =>
+  left !== undefined && withoutMarks(left) === withoutMarks(right) && /\nenabled: D$/.test(right);
+
 const switched = (table: string, before: Part, after: Part): string[] =>
-  /enabled: D/.test(after.definition) && !/enabled: D/.test(before.definition)
-    ? [`ALTER TABLE ${table} DISABLE TRIGGER ${before.name.startsWith('of constraint ') ? 'ALL' : before.name}`]
-    : [];
+  isSwitchedOff(before.definition, after.definition) ? [`ALTER TABLE ${table} DISABLE TRIGGER ${before.name}`] : [];
 
 /** An object that is there as another one. */
 function replaced(difference: ObjectDifference, left: string, right: string, say: Said): ObjectDifference[] {
@@ -161,7 +162,7 @@ function replaced(difference: ObjectDifference, left: string, right: string, say
       ...gone.map((label) => `ALTER TYPE ${name} RENAME VALUE ${label} TO ${come[0] ?? `'another'`}`),
       ...(gone.length > 0 ? [] : come.map((label) => `ALTER TYPE ${name} ADD VALUE ${label}`)),
     );
-    return [];
+    return gone.length + come.length > 0 ? [] : [difference];
   }
   if (kind !== 'domain') return [difference];
   const base = (text: string): string => (text.split('\n')[1] ?? '').replace(/ (NOT NULL|DEFAULT .*)$/g, '');

@@ -1,6 +1,6 @@
 import { compareObjects, type ObjectDifference } from '../objects/compare.ts';
 import { objectStatements, type Said } from './object-statements.ts';
-import { CatalogView, columnSql } from './catalog-view.ts';
+import { CatalogView, columnSql, parentIn } from './catalog-view.ts';
 import type { Look } from './look.ts';
 
 /**
@@ -38,7 +38,7 @@ export function writeStatements(before: Look, after: Look): Written {
   return {
     known: [...changes.keys()].flatMap((table) => (before.tables.has(table) ? old.creation(table) : [])),
     changes,
-    others,
+    others: [...others, ...[...kept].flatMap((table) => unsaid(old, now, table))],
   };
 }
 
@@ -62,14 +62,19 @@ function tableChanges(old: CatalogView, now: CatalogView, table: string): string
 function columnChanges(old: CatalogView, now: CatalogView, table: string): string[] {
   const [before, after] = [old.columns(table), now.columns(table)];
   const alter = `ALTER TABLE ${table}`;
+  const parent = parentIn(old.lines('table', table));
   return [
     ...before.flatMap(({ id, name, definition }) => {
       const same = after.find((column) => column.id === id);
+      const isInherited = /^inherited$/m.test(definition);
       // What a partition inherits, its parent says.
-      if (/^inherited$/m.test(definition)) return [];
+      if (same?.name !== name && isInherited) return [];
       if (same === undefined) return [`${alter} DROP COLUMN ${name}`];
       if (same.name !== name) return [`${alter} RENAME COLUMN ${name} TO ${same.name}`];
-      return alterations(definition, same.definition).map((change) => `${alter} ALTER COLUMN ${name} ${change}`);
+      const said = isInherited && parent !== undefined ? changesOf(old, now, parent, name) : [];
+      return alterations(definition, same.definition)
+        .filter((change) => !said.includes(change))
+        .map((change) => `${alter} ALTER COLUMN ${name} ${change}`);
     }),
     ...after.flatMap(({ id, name, definition }) =>
       before.some((column) => column.id === id) || /^inherited$/m.test(definition)
@@ -77,6 +82,11 @@ function columnChanges(old: CatalogView, now: CatalogView, table: string): strin
         : [`${alter} ADD COLUMN ${name} ${columnSql(definition)}`],
     ),
   ];
+}
+
+function changesOf(old: CatalogView, now: CatalogView, table: string, column: string): string[] {
+  const [before, after] = [old, now].map((view) => view.columns(table).find(({ name }) => name === column)?.definition);
+  return before === undefined || after === undefined ? [] : alterations(before, after);
 }
 
 /** What ALTER COLUMN says, with any default in place of the real one. */
@@ -112,8 +122,36 @@ function optionChanges(old: CatalogView, now: CatalogView, table: string): strin
   }
   for (const line of gone) {
     if (identity.test(line) && !come.some((one) => identity.test(one))) found.push(`${alter} REPLICA IDENTITY DEFAULT`);
-    const [, parent] = /^(?:PARTITION OF|INHERITS) (\S+)$/.exec(line) ?? [];
+    const parent = parentIn([line]);
     if (parent !== undefined) found.push(`ALTER TABLE ${parent} DETACH PARTITION ${table}`);
   }
   return found;
 }
+
+/** Lines of a table that say nothing of its rows, or that have a statement where they come or go. */
+const saidOfTables = {
+  come: /^(USING|WITH|TOAST WITH|REPLICA IDENTITY|ROW LEVEL|FORCE ROW LEVEL) |^UNLOGGED$/,
+  gone: /^(USING|WITH|TOAST WITH|REPLICA IDENTITY) |^UNLOGGED$/,
+};
+
+/** What is another one of a table and its columns, and has no statement that is judged: owner, parents, bounds, policies off; expression, collation. */
+function unsaid(old: CatalogView, now: CatalogView, table: string): ObjectDifference[] {
+  const [before, after] = [old.lines('table', table), now.lines('table', table)];
+  const gone = before.filter((line) => !after.includes(line) && !saidOfTables.gone.test(line));
+  const come = after.filter((line) => !before.includes(line) && !saidOfTables.come.test(line));
+  const left = parentIn(gone);
+  const isSaid =
+    come.length === 0 && left !== undefined && gone.every((line) => parentIn([line]) === left || isBound(line));
+  const columns = now.columns(table).flatMap(({ id, name, definition }): ObjectDifference[] => {
+    const then = old.columns(table).find((column) => column.id === id);
+    if (then === undefined) return [];
+    const [was, is] = [then.definition, definition].map((text) =>
+      (text.match(/^(COLLATE|GENERATED) .*$/gm) ?? []).join('; '),
+    );
+    return was === is ? [] : [{ kind: 'column', name: `${table}.${name}`, left: was ?? '', right: is ?? '' }];
+  });
+  if ((gone.length === 0 && come.length === 0) || isSaid) return columns;
+  return [{ kind: 'table', name: table, left: gone.join('; '), right: come.join('; ') }, ...columns];
+}
+
+const isBound = (line: string): boolean => /^(FOR VALUES |DEFAULT$)/.test(line);

@@ -154,11 +154,13 @@ export async function* keysOf(evidence: string, ledger: 'ack' | 'unknown'): Asyn
 /** What the script logged. Left out: what is no entry, and a line cut off. */
 async function* entriesIn(file: string): AsyncGenerator<Entry> {
   for await (const line of createInterface({ input: createReadStream(file) })) {
+    let entry: unknown;
     try {
-      yield JSON.parse(line) as Entry;
+      entry = JSON.parse(line);
     } catch {
       continue;
     }
+    if (typeof entry === 'object' && entry !== null) yield entry as Entry;
   }
 }
 

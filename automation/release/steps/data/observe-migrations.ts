@@ -37,7 +37,7 @@ export async function observe<T>(
   const { result, locks } = await withLocksSeen(access, run);
   const after = await look(before);
   const effects = await judgeEffects({ before, after, locks }, phase);
-  const found = await newOf(context, effects, observed.old);
+  const found = await newOf(context, effects, observed);
   const contents = [...before.contents.values()];
   const seen: EffectFacts = {
     tables: contents.length,
@@ -54,12 +54,12 @@ export async function observe<T>(
 }
 
 /** Those that the judgement of the files has not named. A command has no files, and its own record is meant to change. */
-async function newOf(context: ReleaseContext, effects: Effect[], old: Artefact): Promise<Effect[]> {
+async function newOf(context: ReleaseContext, effects: Effect[], { old, phase }: ToObserve): Promise<Effect[]> {
   const { migrations } = context.definition.application;
   if (!('directory' in migrations))
     return effects.filter(({ rule, object }) => rule !== 'changes-rows' || !isAmong(object, migrations.records));
   const { toJudge } = await filesOfRelease(context, migrations, old);
-  return unannounced(effects, judgeMigrations(toJudge), toJudge);
+  return unannounced(effects, judgeMigrations(toJudge), toJudge, phase);
 }
 
 async function again(

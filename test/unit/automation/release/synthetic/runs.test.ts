@@ -28,6 +28,12 @@ describe('runs of marked traffic', () => {
     writeFileSync(summaryFile, JSON.stringify({ greenlight, state: { testRunDurationMs: seconds * 1000 } }));
   };
 
+  it('have lines of the script that are no entries, and those are passed over', async () => {
+    addRun(1, ['null', '5', '"text"', '{"ledger":"ack","key":"a"}', '{"led']);
+    expect((await readRuns(evidence)).acknowledged).to.equal(1);
+    expect(await keys('ack')).to.deep.equal(['a']);
+  });
+
   it('are added up: a resumed release counts what the interrupted one saw', async () => {
     addRun(1, ['{"ledger":"ack","key":"a"}', '{"ledger":"unknown","key":"b"}'], {
       requests: 100,
