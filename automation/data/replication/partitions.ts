@@ -7,7 +7,7 @@ import { readObjects } from '../objects/read.ts';
 import { publicationNote, type Link } from '../link.ts';
 import { attachStatement, belongs, partitionOf, partitionStatements, type PartitionOf } from './definitions.ts';
 import { replay, statementsFor } from './replay-statements.ts';
-import { compareSchemas, type SchemaDrift } from './schema-drift.ts';
+import { compareSchemas, type SchemaDrift, type SchemaWatch } from './schema-drift.ts';
 import { amendRecord, carried, hashOf } from './schema-record.ts';
 import { replayed } from './sync-state.ts';
 
@@ -50,6 +50,19 @@ export async function followPartitions(link: Link, source: pg.Client, target: pg
     ...(made.length === 0 ? [] : [`the partitions ${made.join(', ')} were created on ${link.to.colour}`]),
     ...(gone.length === 0 ? [] : [`the partitions ${gone.join(', ')} were dropped on ${link.to.colour}`]),
   ];
+}
+
+/** Looks at the schemas, follows the partitions of the live side, and resolves to what was done, for people, and to what is still different. */
+export async function lookAndFollow(
+  schema: SchemaWatch,
+  link: Link,
+  source: pg.Client,
+  target: pg.Client,
+): Promise<{ followed: string[]; drifts: SchemaDrift[] }> {
+  const drifts = await schema.look(link, source, target);
+  if (!drifts.some((drift) => isPartitionJob(drift, link))) return { followed: [], drifts };
+  const followed = await followPartitions(link, source, target);
+  return { followed, drifts: followed.length > 0 ? await schema.look(link, source, target) : drifts };
 }
 
 async function follow(link: Link, drift: SchemaDrift, source: pg.Client, target: pg.Client): Promise<boolean> {

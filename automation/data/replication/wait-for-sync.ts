@@ -3,7 +3,7 @@ import { OperationError } from '../../../infra/lib/errors.ts';
 import { close, connect, row } from '../connect.ts';
 import type { Link } from '../link.ts';
 import { refreshMaterialisedViews } from '../schema.ts';
-import { followPartitions, isPartitionJob } from './partitions.ts';
+import { lookAndFollow } from './partitions.ts';
 import { noTries, revive } from './revive.ts';
 import { describeDrift, endangering, SchemaWatch } from './schema-drift.ts';
 import { measure, replayed, type SyncStatus } from './sync-state.ts';
@@ -37,11 +37,7 @@ export async function waitForSync(link: Link, options: WaitForSync): Promise<Syn
     for (;;) {
       options.signal?.throwIfAborted();
       if (Date.now() - schemaSeen > schemaMs) {
-        const found = await schema.look(link, source, target);
-        const followed = found.some((drift) => isPartitionJob(drift, link))
-          ? await followPartitions(link, source, target)
-          : [];
-        const drifts = endangering(followed.length > 0 ? await schema.look(link, source, target) : found, link);
+        const drifts = endangering((await lookAndFollow(schema, link, source, target)).drifts, link);
         if (drifts.length > 0) throw broken(link, describeDrift(drifts));
         schemaSeen = Date.now();
       }

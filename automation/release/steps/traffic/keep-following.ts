@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Colour } from '../../../../infra/model.ts';
-import { followPartitions, isPartitionJob } from '../../../data/replication/partitions.ts';
+import { lookAndFollow } from '../../../data/replication/partitions.ts';
 import { noTries, reviveLink } from '../../../data/replication/revive.ts';
 import { describeDrift, SchemaWatch } from '../../../data/replication/schema-drift.ts';
 import { withClient } from '../../../data/connect.ts';
@@ -30,14 +30,10 @@ export async function keepFollowing<T>(
         `the replication from ${from} to ${to} had stopped with a lost connection, and was started again`,
         'warning',
       );
-    const drifts = await withClient(link.from.access, 'admin', (source) =>
-      withClient(link.to.access, 'admin', async (target) => {
-        const seen = await schema.look(link, source, target);
-        if (!seen.some((drift) => isPartitionJob(drift, link))) return seen;
-        for (const what of await followPartitions(link, source, target)) context.note(`${what}, as on ${from}`);
-        return schema.look(link, source, target);
-      }),
+    const { followed, drifts } = await withClient(link.from.access, 'admin', (source) =>
+      withClient(link.to.access, 'admin', (target) => lookAndFollow(schema, link, source, target)),
     );
+    for (const what of followed) context.note(`${what}, as on ${from}`);
     const found = describeDrift(drifts);
     if (found !== '' && found !== told) context.note(`the schemas of ${from} and ${to} differ: ${found}`, 'warning');
     told = found;
