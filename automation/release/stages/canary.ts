@@ -18,7 +18,7 @@ const extension = 1;
 type Shape = Pick<Stage, 'id' | 'title'>;
 const shape: Shape = { id: 'canary', title: 'Canary' };
 
-/** Some of the reads go to the new colour, step by step; writes stay where they are. */
+/** Some of the reads go to the new colour, step by step; writes stay where they are. Without steps the databases are compared, and no read moves. */
 export const canary = (release: Replacement): Stage => {
   const { definition, from, to } = release;
   const { steps: percents, stepSeconds } = definition.canary;
@@ -47,7 +47,7 @@ export const canary = (release: Replacement): Stage => {
       ),
     ],
 
-    verify: async (context) => otherThan(await situation(context), { live: from.colour, percent: percents.at(-1) }),
+    verify: async (context) => otherThan(await situation(context), { live: from.colour, percent: percents.at(-1) ?? 0 }),
 
     async undo(context, why) {
       const { journal } = context;
