@@ -47,7 +47,8 @@ export const canary = (release: Replacement): Stage => {
       ),
     ],
 
-    verify: async (context) => otherThan(await situation(context), { live: from.colour, percent: percents.at(-1) ?? 0 }),
+    verify: async (context) =>
+      otherThan(await situation(context), { live: from.colour, percent: percents.at(-1) ?? 0 }),
 
     async undo(context, why) {
       const { journal } = context;
