@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -206,15 +206,17 @@ describe('incompatible migrations', () => {
     });
 
     it('leave the evidence for the window: what they changed, and how long it took', async () => {
-      await rehearse(`${rename} DELETE FROM settings WHERE account < 10; ALTER TABLE counters RENAME TO numbers;`);
+      await rehearse(
+        `${rename} DELETE FROM settings WHERE account < 10; ALTER TABLE counters RENAME TO numbers; DELETE FROM numbers WHERE id = 1;`,
+      );
       const found = lastOf(journal.entries(), 'window.rehearsed');
       const changes = (found?.changes ?? []).map(({ kind, name, change }) => `${change} ${kind} ${name}`);
       expect(changes)
         .to.include('gone column public.accounts.email')
         .and.include('new column public.accounts.address')
         .and.include('new table public.numbers');
-      // A table that has another name has not lost its rows.
-      expect(found?.counts).to.deep.equal({ 'public.settings': -1 });
+      // One that has another name is the same table.
+      expect(found?.counts).to.deep.equal({ 'public.numbers': -1, 'public.settings': -1 });
       expect(found?.compareMs).to.be.a('number');
       const { ms = 0, startMs = 0, compareMs = 0, expectedMs = 0 } = found ?? {};
       expect(expectedMs).to.be.at.least(ms + startMs + compareMs + 2000);
@@ -343,6 +345,30 @@ describe('incompatible migrations', () => {
       ending.abort(reason);
       expect(await run).to.equal(reason);
       expect(await has('email')).to.equal(true);
+    });
+
+    it('by a command are ended by the signal, which the command gets as SIGTERM', async () => {
+      const incompatible = {
+        command: ['sh', '-c', 'trap "echo ended; exit 1" TERM; echo begun; while :; do sleep 0.1; done'],
+        readOnlyWindow: { longestSeconds: 60 },
+      };
+      const { context } = release({ expand: ['true'], records: [], incompatible });
+      journal.append({ type: 'window.rehearsed', ms: 1, startMs: 1, postgres: 15, changes: [], counts: {} });
+      await copied();
+      const ending = new AbortController();
+      const reason = new Error('the window is over');
+      let ended = false;
+      const run = migrateInWindow(context, rig.green, ending.signal)
+        .catch((error: unknown) => error)
+        .finally(() => (ended = true));
+      const log = () =>
+        readFile(join(directory, 'release', 'evidence', 'migrations', 'green-incompatible.log'), 'utf8').catch(
+          () => '',
+        );
+      while (!ended && !(await log()).includes('begun')) await setImmediate();
+      ending.abort(reason);
+      expect(await run).to.equal(reason);
+      expect(await log()).to.include('ended');
     });
 
     it('do not run where this release has not rehearsed them', async () => {
