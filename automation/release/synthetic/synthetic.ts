@@ -6,10 +6,12 @@ import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { checkCounters, checkLedger } from '../../data/comparison/ledger.ts';
 import { writesGate } from '../../gates/data/writes.ts';
 import { lastOf } from '../../journal/entries.ts';
+import { refusedWindows } from '../../journal/refused.ts';
 import type { ReleaseContext } from '../context/context.ts';
 import { situation } from '../context/situation.ts';
 import type { WriteLedger } from '../../journal/events.ts';
 import { startJourney } from './journey.ts';
+import type { Refusals } from './refusals.ts';
 import { startRecorder } from './recorder.ts';
 import { keysOf, readRuns, runDirectory, type SyntheticRuns } from './runs.ts';
 
@@ -49,18 +51,24 @@ export const keepTrafficUp = (context: ReleaseContext): Promise<void> =>
 /**
  * Ends the marked traffic and looks for every write of its ledgers in the database that is live now: an acknowledged
  * write must be there exactly once. The ledgers of interrupted runs of this release count too. The gate fails if a
- * write is missing or double, or if any request failed. Does nothing where there was no traffic since the last time.
+ * write is missing or double, or if any request failed: a write that a read-only window refused did not. Does nothing where there was no traffic since the last time.
  */
 export async function endSynthetic(context: ReleaseContext): Promise<void> {
   const { journal } = context;
   await context.traffic.stop();
-  const runs = await readRuns(evidenceOf(context));
+  const runs = await readRuns(evidenceOf(context), refusalsOf(context));
   const settled = lastOf(journal.entries(), 'synthetic.ended');
   if (runs.count === 0 || settled?.runs === runs.count) return;
   const { acknowledged: _acknowledged, unknown: _unknown, counters: _counters, count, load, ...seen } = runs;
   const writes = await settleLedger(context, runs);
   journal.append({ type: 'synthetic.ended', ...seen, runs: count, writes });
   await context.gates([writesGate({ requests: seen.requests, writes, failures: seen.failures, load })]);
+}
+
+/** Undefined where the release refused no writes. */
+function refusalsOf({ journal, spec }: ReleaseContext): Refusals | undefined {
+  const windows = refusedWindows(journal.entries());
+  return windows.length === 0 ? undefined : { windows, writes: spec().writes };
 }
 
 async function settleLedger(
