@@ -61,7 +61,7 @@ export class Trial {
     if (found === undefined) throw new Refused(`${name} does not exist`);
     if (found.kind !== 'r' && found.kind !== 'p')
       throw new Refused(`cannot use relation "${relation.schema}.${relation.name}" as logical replication target`);
-    const columns = found.columns.map((c) => c.name);
+    const columns = found.columns.filter(({ generated }) => !generated).map((c) => c.name);
     const missing = relation.columns.filter((column) => !columns.includes(column));
     if (missing.length > 0)
       throw new Refused(
