@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { readerRole, sqlIdentifier, sqlLiteral, writerRole } from '../../../infra/application/roles.ts';
-import { rows } from '../connect.ts';
+import { row, rows } from '../connect.ts';
 
 /**
  * Roles of users, with their passwords, memberships and rights on the database: they belong to a cluster, so that no dump of a
@@ -126,8 +126,13 @@ const databaseRightsSql = `
   FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a LEFT JOIN pg_roles r ON r.oid = a.grantee
   WHERE d.datname = current_database() AND (a.grantee = 0 OR ${usersRole('r.rolname')})`;
 
-/** Gives on the database of `to` what the roles of users have on that of `from`. */
+/** Gives on the database of `to` what the roles of users have on that of `from`, and as many connections. */
 export async function carryDatabaseRights(from: pg.Client, to: pg.Client, database: string): Promise<void> {
+  const { connections } = await row<{ connections: number }>(
+    from,
+    'SELECT datconnlimit AS connections FROM pg_database WHERE datname = current_database()',
+  );
+  await to.query(`ALTER DATABASE ${sqlIdentifier(database)} CONNECTION LIMIT ${connections}`);
   const found = await rows<{ role: string; right: string; grantable: boolean }>(from, databaseRightsSql);
   for (const { role, right, grantable } of found) {
     const grantee = role === '' ? 'PUBLIC' : sqlIdentifier(role);

@@ -20,6 +20,7 @@ const asAdministrator = `
   GRANT SELECT ON settings TO reporting;
   GRANT SELECT (id, email) ON accounts TO "Odd ""Name""";
   ALTER DEFAULT PRIVILEGES FOR ROLE owner GRANT SELECT ON TABLES TO reporting;
+  ALTER DATABASE app CONNECTION LIMIT 50;
   ALTER DATABASE app SET timezone = 'Asia/Kathmandu';
   ALTER DATABASE app SET search_path = public, pg_catalog;
   ALTER DATABASE app SET my.tenant = 'it''s, "quoted"';
@@ -136,7 +137,7 @@ for (const [from, to] of [
       );
     });
 
-    it('has the catalog of the live side, so that nothing keeps writes from moving: also where the administrator is a member of a role [B1]', async () => {
+    it('has the catalog of the live side, so that nothing keeps writes from moving: also members of roles and the limit of connections [B1]', async () => {
       const reporting = `SELECT admin_option FROM pg_auth_members WHERE roleid = 'reporting'::regrole AND member = 'admin'::regrole`;
       expect(await both(reporting)).to.deep.equal([{ admin_option: true }]);
       expect(await schemaDrift(link())).to.deep.equal([]);
