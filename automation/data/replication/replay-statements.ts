@@ -92,7 +92,7 @@ const commented: [string, string][] = [
   ['view column', 'COLUMN'],
   ['materialized view column', 'COLUMN'],
   ['statistics object', 'STATISTICS'],
-  ...['materialized view', 'table', 'view', 'function', 'procedure', 'aggregate', 'operator', 'type', 'collation']
+  ...['materialized view', 'table', 'view', 'function', 'procedure', 'aggregate', 'type', 'collation']
     .concat('schema', 'sequence', 'index', 'trigger', 'rule', 'policy', 'extension', 'language', 'role')
     .map((kind): [string, string] => [kind, kind.toUpperCase()]),
 ];
