@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { readerRole, sqlIdentifier, sqlLiteral, writerRole } from '../../../infra/application/roles.ts';
-import { rows } from '../connect.ts';
+import { row, rows } from '../connect.ts';
 
 /**
  * Roles of users, with their passwords, memberships and rights on the database: they belong to a cluster, so that no dump of a
@@ -90,13 +90,13 @@ interface Membership {
   options: string;
 }
 
-/** Since 16 a membership also says whether it inherits and allows SET ROLE. */
+/** Since 16 a membership also says whether it inherits and allows SET ROLE. The administrator acts for roles of users as a member of them. */
 const membershipsSql = (detailed: boolean): string => `
   SELECT DISTINCT r.rolname AS role, m.rolname AS member, concat_ws(', ', CASE WHEN bool_or(a.admin_option) THEN 'ADMIN TRUE' END
     ${detailed ? `, 'INHERIT ' || bool_or((to_jsonb(a) ->> 'inherit_option')::boolean), 'SET ' || bool_or((to_jsonb(a) ->> 'set_option')::boolean)` : ''}) AS options
   FROM pg_auth_members a JOIN pg_roles r ON r.oid = a.roleid JOIN pg_roles m ON m.oid = a.member
   WHERE r.rolname !~ '^rds' AND (${usersRole('r.rolname')} OR ${usersRole('m.rolname')} OR r.rolname ~ '^pg_' AND m.rolname IN ('owner', 'app'))
-    AND m.rolname !~ '^(pg_|rds)' AND m.rolname <> session_user
+    AND m.rolname !~ '^(pg_|rds)' AND (m.rolname <> session_user OR ${usersRole('r.rolname')})
   GROUP BY 1, 2 ORDER BY 1, 2`;
 
 /** Makes the memberships of the roles of `to` those of `from`. The application's right to write is none of them. */
@@ -111,7 +111,10 @@ export async function carryMemberships(from: pg.Client, to: pg.Client, versions:
   for (const membership of wanted) {
     const there = present.find(same(membership));
     if (there?.options === membership.options) continue;
-    const how = membership.options === 'ADMIN TRUE' ? 'ADMIN OPTION' : membership.options;
+    // Whoever makes a role since 16 may grant it already, and not grant that to itself once more.
+    const has = there?.options.split(', ') ?? [];
+    const options = membership.options.split(', ').filter((option) => !has.includes(option));
+    const how = options.join() === 'ADMIN TRUE' ? 'ADMIN OPTION' : options.join(', ');
     await to.query(
       `GRANT ${sqlIdentifier(membership.role)} TO ${sqlIdentifier(membership.member)}${how === '' ? '' : ` WITH ${how}`}`,
     );
@@ -123,8 +126,13 @@ const databaseRightsSql = `
   FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a LEFT JOIN pg_roles r ON r.oid = a.grantee
   WHERE d.datname = current_database() AND (a.grantee = 0 OR ${usersRole('r.rolname')})`;
 
-/** Gives on the database of `to` what the roles of users have on that of `from`. */
+/** Gives on the database of `to` what the roles of users have on that of `from`, and as many connections. */
 export async function carryDatabaseRights(from: pg.Client, to: pg.Client, database: string): Promise<void> {
+  const { connections } = await row<{ connections: number }>(
+    from,
+    'SELECT datconnlimit AS connections FROM pg_database WHERE datname = current_database()',
+  );
+  await to.query(`ALTER DATABASE ${sqlIdentifier(database)} CONNECTION LIMIT ${connections}`);
   const found = await rows<{ role: string; right: string; grantable: boolean }>(from, databaseRightsSql);
   for (const { role, right, grantable } of found) {
     const grantee = role === '' ? 'PUBLIC' : sqlIdentifier(role);

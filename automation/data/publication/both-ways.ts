@@ -40,7 +40,7 @@ export async function findObstacles(
       .map(({ found, cure }) => ({ found: `on ${side}: ${found}`, cure }));
   const stray = [...(await rights(sessions.old, names.old)), ...(await rights(sessions.new, names.new))];
   const unresolved = [
-    ...(await unresolvedNames(sessions.new)),
+    ...(await unresolvedNames(sessions.new, before)),
     ...(await tryTriggers(sessions.old, sessions.new, before)),
   ];
   const failing = unresolved.map(({ found, cure }) => ({ found: `on ${names.new}: ${found}`, cure }));

@@ -21,7 +21,10 @@ export interface Names {
 export function obstacles(from: Identity[], to: Identity[], listed: boolean, names: Names): Obstacle[] {
   return from.flatMap((table) => {
     const follower = to.find(({ name }) => name === table.name);
-    const found = follower === undefined ? undefined : obstacle(table, follower, listed, names);
+    const asPart = to.some(({ leaves }) => leaves.some(({ name }) => name === table.name));
+    // On the way back a table that the other side lacks is not published.
+    const absent = follower === undefined && !asPart && !listed ? gone(table, names) : undefined;
+    const found = follower === undefined ? absent : obstacle(table, follower, listed, names);
     return found === undefined ? [] : [{ table: table.name, ...found }];
   });
 }
@@ -43,6 +46,11 @@ function obstacle(table: Identity, follower: Identity, listed: boolean, names: N
   const key = identity.filter((name) => sent.includes(name));
   return notLogged(table, key) ?? firstOf(follower.leaves, (leaf) => notFound(table, follower, leaf, key, names));
 }
+
+const gone = ({ name }: Identity, { from, to }: Names): Found => ({
+  found: `table ${name}: ${from} sends it, and ${to} does not have it as a table: its replication stops at the next change`,
+  cure: 'keep the table, and drop, rename or replace it in a contract migration',
+});
 
 const firstOf = <T, R>(items: T[], look: (item: T) => R | undefined): R | undefined => {
   for (const item of items) {
@@ -92,9 +100,7 @@ function notFound(
   const absent = by.filter((name) => !key.includes(name));
   if (by.length > 0 && absent.length === 0) return undefined;
   const stops = 'the replication stops at the first UPDATE or DELETE';
-  const whole = unfull(table)
-    .map(({ sql }) => `ALTER TABLE ${sql} REPLICA IDENTITY FULL`)
-    .join('; ');
+  const whole = sendWhole(table);
   if (key.length === 0) {
     return {
       found: `table ${leaf.name} has no key on ${from} that tells its rows apart, so ${to} cannot find them: ${stops}`,
@@ -129,6 +135,14 @@ function notFound(
     cure: 'give it a primary key; or change the type: jsonb instead of json, numbers instead of a point',
   };
 }
+
+/** What makes PostgreSQL compare whole rows of a table. It says nothing where no column is sent. */
+const sendWhole = (table: Identity): string =>
+  table.columns.length === 0
+    ? 'drop it where nothing needs it: it has no column that is sent'
+    : unfull(table)
+        .map(({ sql }) => `ALTER TABLE ${sql} REPLICA IDENTITY FULL`)
+        .join('; ');
 
 const unfull = (table: Identity): Relation[] => [
   ...(table.replident === 'f' ? [] : [table]),

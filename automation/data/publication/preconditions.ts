@@ -98,7 +98,7 @@ const liveChecks: Check[] = [
   capacity,
   tablesCanBePublished,
   wholeRows,
-  unresolvedNames,
+  (client) => unresolvedNames(client),
   foreignSequences,
   rowsThatAreCopied,
   passwordInLog,

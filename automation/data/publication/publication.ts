@@ -151,14 +151,17 @@ async function inTransaction<T>(client: pg.Client, work: (commit: () => Promise<
   }
 }
 
-/** Tables and columns that exist on both sides, for the direction to a side that may have an older schema. */
+/**
+ * Tables and columns that exist on both sides, for the direction to a side that may have an older schema. A column that the other side
+ * computes itself is none: it takes no value for it.
+ */
 export function sharedTables(from: Table[], to: Table[]): Published[] {
   const published: Published[] = [];
   for (const table of from) {
     const other = to.find((t) => t.name === table.name);
     if (other === undefined) continue;
     const plain = table.columns.filter((c) => !c.generated).map((c) => c.name);
-    const shared = plain.filter((name) => other.columns.some((c) => c.name === name));
+    const shared = plain.filter((name) => other.columns.some((c) => c.name === name && !c.generated));
     const all = shared.length === plain.length;
     published.push({ sql: table.sql, partitioned: table.partitioned, ...(all ? {} : { columns: shared }) });
   }

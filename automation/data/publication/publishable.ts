@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { sqlIdentifier } from '../../../infra/application/roles.ts';
 import { tablesOf } from '../catalog.ts';
+import { rows } from '../connect.ts';
 import { obstacles } from './flow.ts';
 import { identitiesOf, type Identity, type Relation } from './identity.ts';
 import { tryPublication, type Refusal } from './publication.ts';
@@ -35,9 +36,10 @@ export async function tablesCanBePublished(client: pg.Client): Promise<Found[]> 
     .filter(({ name }) => !unlogged.some((u) => u.name === name))
     .map(({ sql, partitioned }) => ({ sql, partitioned }));
   const refusals = await tryPublication(client, publishable, identities);
+  const guards = (await rows<{ name: string }>(client, guardsSql)).map(({ name }) => name);
   for (const identity of identities) {
     const mine = refusals.filter(({ table }) => table === identity.name);
-    if (mine.length > 0) findings.push(...explain(identity, mine));
+    if (mine.length > 0) findings.push(...explain(identity, mine, guards));
   }
   const refused = new Set(refusals.map(({ table }) => table));
   const names = { from: 'the live side', to: 'the copy' };
@@ -47,7 +49,7 @@ export async function tablesCanBePublished(client: pg.Client): Promise<Found[]> 
 }
 
 /** One finding per cause. Relations of one table with the same cause are named together. */
-function explain(identity: Identity, refusals: Refusal[]): Found[] {
+function explain(identity: Identity, refusals: Refusal[], guards: string[]): Found[] {
   const causes = new Map<string, { relation: Relation; refusal: Refusal }[]>();
   for (const refusal of refusals) {
     const relation = identity.leaves.find(({ name }) => name === refusal.relation) ?? identity;
@@ -60,10 +62,12 @@ function explain(identity: Identity, refusals: Refusal[]): Found[] {
     cure:
       cause === 'locked'
         ? whoLocks(members[0]?.relation ?? identity)
-        : cureOf(
-            identity,
-            members.map(({ relation }) => relation),
-          ),
+        : members[0]?.refusal.cause === 'other'
+          ? whoRefuses(guards)
+          : cureOf(
+              identity,
+              members.map(({ relation }) => relation),
+            ),
   }));
 }
 
@@ -88,7 +92,10 @@ function causeOf(
 function cureOf(identity: Identity, relations: Relation[]): string {
   const [first] = relations;
   const all = [...(identity.partitioned && identity.replident !== 'f' ? [identity] : []), ...relations];
-  const full = all.map(({ sql }) => `ALTER TABLE ${sql} REPLICA IDENTITY FULL`).join('; ');
+  const full =
+    identity.columns.length === 0
+      ? 'drop it where nothing needs it: it has no column that is sent'
+      : all.map(({ sql }) => `ALTER TABLE ${sql} REPLICA IDENTITY FULL`).join('; ');
   if (first === undefined) return full;
   if (first.key.length > 0) return relations.map(({ sql }) => `ALTER TABLE ${sql} REPLICA IDENTITY DEFAULT`).join('; ');
   if (first.deferrable !== null) {
@@ -100,6 +107,16 @@ function cureOf(identity: Identity, relations: Relation[]): string {
     return `ALTER TABLE ${first.sql} REPLICA IDENTITY USING INDEX ${first.candidate}; or, slower: ${full}`;
   return `add a primary key${identity.partitioned ? ` to ${identity.name}` : ''}, or: ${full}`;
 }
+
+/** Event triggers that may refuse a publication. */
+const guardsSql = `
+  SELECT quote_ident(evtname) AS name FROM pg_event_trigger WHERE evtevent IN ('ddl_command_start', 'ddl_command_end') AND evtenabled IN ('O', 'A')
+    AND (evttags IS NULL OR 'CREATE PUBLICATION' = ANY (evttags)) ORDER BY 1`;
+
+const whoRefuses = (guards: string[]): string =>
+  guards.length === 0
+    ? 'let PostgreSQL publish it: it says why it does not'
+    : `where an event trigger refuses it, switch that off: ${guards.map((name) => `ALTER EVENT TRIGGER ${name} DISABLE`).join('; ')}`;
 
 const whoLocks = ({ sql }: Relation): string =>
   `wait for it, or see who: SELECT pid, mode FROM pg_locks WHERE relation = ${pg.escapeLiteral(sql)}::regclass`;

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { messageOf } from '../../../infra/lib/errors.ts';
 import { notOfExtension, ownSchemas } from '../catalog.ts';
 import { row, rows, sqlState } from '../connect.ts';
+import type { Identity } from './identity.ts';
 import type { Found } from './publishable.ts';
 
 /**
@@ -19,11 +20,15 @@ const tableMs = 10_000;
 
 interface Expressions {
   sql: string;
+  /** `public.lessons`. */
+  name: string;
   relation: string;
   /** `index people_name: public.f(text)`: what has them, and the functions that it calls. */
   uses: string[];
   functions: string[];
   expressions: string[];
+  /** The column, where it is a default: null otherwise. */
+  defaults: (string | null)[];
 }
 
 /** Functions of the application that `object` of the catalog `catalog` calls, by name or by an operator. */
@@ -35,31 +40,38 @@ const called = (catalog: string, object: string): string => `LATERAL (
 
 const expressionsSql = `
   WITH relation AS (
-    SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS sql, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS sql, format('%s.%s', n.nspname, c.relname) AS name, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND ${ownSchemas} AND ${notOfExtension}),
-  used (oid, what, functions, expression) AS (
-    SELECT i.indrelid, 'index ' || i.indexrelid::regclass, f.names, e.text
+  used (oid, what, functions, expression, "default") AS (
+    SELECT i.indrelid, 'index ' || i.indexrelid::regclass, f.names, e.text, NULL
     FROM pg_index i, ${called('pg_class', 'i.indexrelid')}, LATERAL (VALUES (pg_get_expr(i.indexprs, i.indrelid)), (pg_get_expr(i.indpred, i.indrelid))) e (text)
     WHERE f.names IS NOT NULL
-    UNION ALL SELECT k.conrelid, 'constraint ' || k.conname, f.names, pg_get_expr(k.conbin, k.conrelid)
+    UNION ALL SELECT k.conrelid, 'constraint ' || k.conname, f.names, pg_get_expr(k.conbin, k.conrelid), NULL
     FROM pg_constraint k, ${called('pg_constraint', 'k.oid')} WHERE k.contype = 'c' AND k.conrelid <> 0 AND f.names IS NOT NULL
-    UNION ALL SELECT a.attrelid, CASE a.attgenerated WHEN '' THEN 'default of column ' ELSE 'generated column ' END || a.attname, f.names, pg_get_expr(x.adbin, x.adrelid)
+    UNION ALL SELECT a.attrelid, CASE a.attgenerated WHEN '' THEN 'default of column ' ELSE 'generated column ' END || a.attname, f.names, pg_get_expr(x.adbin, x.adrelid), CASE a.attgenerated WHEN '' THEN a.attname END
     FROM pg_attrdef x JOIN pg_attribute a ON a.attrelid = x.adrelid AND a.attnum = x.adnum, ${called('pg_attrdef', 'x.oid')} WHERE f.names IS NOT NULL
-    UNION ALL SELECT a.attrelid, 'domain ' || t.oid::regtype, f.names, format('%I::%s::%s', a.attname, format_type(t.typbasetype, t.typtypmod), t.oid::regtype)
+    UNION ALL SELECT a.attrelid, 'domain ' || t.oid::regtype, f.names, format('%I::%s::%s', a.attname, format_type(t.typbasetype, t.typtypmod), t.oid::regtype), NULL
     FROM pg_constraint k JOIN pg_type t ON t.oid = k.contypid JOIN pg_attribute a ON a.atttypid = t.oid AND NOT a.attisdropped AND a.attnum > 0, ${called('pg_constraint', 'k.oid')}
     WHERE f.names IS NOT NULL)
-  SELECT r.sql, r.relname AS relation, json_agg(u.what || ': ' || array_to_string(u.functions, ', ')) AS uses,
-    json_agg(u.functions[1]) AS functions, json_agg(u.expression) AS expressions
-  FROM relation r JOIN used u USING (oid) WHERE u.expression IS NOT NULL GROUP BY 1, 2 ORDER BY 1`;
+  SELECT r.sql, r.name, r.relname AS relation, json_agg(u.what || ': ' || array_to_string(u.functions, ', ')) AS uses,
+    json_agg(u.functions[1]) AS functions, json_agg(u.expression) AS expressions,
+    json_agg(u."default") AS defaults
+  FROM relation r JOIN used u USING (oid) WHERE u.expression IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1`;
 
-/** Expressions of tables that fail under an empty search path. Changes nothing. */
-export async function unresolvedNames(client: pg.Client): Promise<Found[]> {
+/**
+ * Expressions of tables that fail under an empty search path. `sent`: the tables of the side that sends, as a default is asked for only where a
+ * column is not sent; without it all of them are. Changes nothing.
+ */
+export async function unresolvedNames(client: pg.Client, sent?: readonly Identity[]): Promise<Found[]> {
   const { path } = await row<{ path: string }>(client, `SELECT current_setting('search_path') AS path`);
   const found: Found[] = [];
   await client.query(`BEGIN READ ONLY; SET LOCAL search_path = ''; SET LOCAL statement_timeout = ${tableMs}`);
   try {
     for (const table of await rows<Expressions>(client, expressionsSql)) {
+      const root = sent?.find(({ name, leaves }) => [name, ...leaves.map((leaf) => leaf.name)].includes(table.name));
       for (const [index, expression] of table.expressions.entries()) {
+        const column = table.defaults[index] ?? null;
+        if (column !== null && (sent === undefined || root?.columns.includes(column) === true)) continue;
         const reason = await failure(client, sampleOf(table, expression));
         if (reason === undefined) continue;
         const [use = '', name = ''] = [table.uses[index], table.functions[index]];

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { sqlIdentifier } from '../../../infra/application/roles.ts';
 import { rows } from '../connect.ts';
 import type { Change, Relation } from './pgoutput.ts';
-import { insertion, removal, update, type Statement, type Target } from './row-statements.ts';
+import { insertion, removal, targetColumns, update, type Statement, type Target } from './row-statements.ts';
 
 /**
  * Applies changes as PostgreSQL's apply worker does, so that they meet the errors that it meets: values in text form, no trigger
@@ -13,8 +13,7 @@ import { insertion, removal, update, type Statement, type Target } from './row-s
 export class Refused extends Error {}
 
 const targetSql = `
-  SELECT c.relkind AS kind, (SELECT coalesce(json_agg(json_build_object('name', a.attname, 'generated', a.attgenerated <> '', 'always', a.attidentity = 'a')), '[]')
-      FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+  SELECT c.relkind AS kind, ${targetColumns} AS columns,
     (SELECT coalesce(json_agg(a.attname), '[]') FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
       WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL
         AND CASE WHEN c.relreplident = 'i' THEN i.indisreplident ELSE i.indisprimary END) AS found_by
@@ -55,14 +54,14 @@ export class Trial {
     const name = nameOf(relation);
     interface Found {
       kind: string;
-      columns: { name: string; generated: boolean; always: boolean }[];
+      columns: Target['columns'];
       found_by: string[];
     }
     const [found] = await rows<Found>(this.#client, targetSql, [relation.schema, relation.name]);
     if (found === undefined) throw new Refused(`${name} does not exist`);
     if (found.kind !== 'r' && found.kind !== 'p')
       throw new Refused(`cannot use relation "${relation.schema}.${relation.name}" as logical replication target`);
-    const columns = found.columns.map((c) => c.name);
+    const columns = found.columns.filter(({ generated }) => !generated).map((c) => c.name);
     const missing = relation.columns.filter((column) => !columns.includes(column));
     if (missing.length > 0)
       throw new Refused(
@@ -72,11 +71,9 @@ export class Trial {
       table: {
         sql: `${sqlIdentifier(relation.schema)}.${sqlIdentifier(relation.name)}`,
         partitioned: found.kind === 'p',
-        columns: found.columns,
       },
+      columns: found.columns,
       key: found.found_by,
-      // The parser refuses to update these, the worker does not.
-      always: found.columns.filter((c) => c.always).map((c) => c.name),
     };
     this.#targets.set(relation, target);
     return target;

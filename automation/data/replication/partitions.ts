@@ -1,25 +1,21 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { relationExists } from '../catalog.ts';
 import { row, rows } from '../connect.ts';
 import { compareObjects, type ObjectDifference } from '../objects/compare.ts';
 import { readObjects } from '../objects/read.ts';
 import { publicationNote, type Link } from '../link.ts';
+import { followEmptied } from './emptied.ts';
 import { attachStatement, belongs, partitionOf, partitionStatements, type PartitionOf } from './definitions.ts';
 import { replay, statementsFor } from './replay-statements.ts';
 import { compareSchemas, type SchemaDrift, type SchemaWatch } from './schema-drift.ts';
 import { amendRecord, carried, hashOf } from './schema-record.ts';
-import { replayed } from './sync-state.ts';
+import { appliedNow } from './sync-state.ts';
 
 /**
  * Changes of a partition are published as changes of its root, and PostgreSQL stops the subscription at the first row for which
  * the subscriber has no partition. A job that adds and drops partitions on the live side runs on the live side alone. Here the side that
  * follows, which serves nobody, gets and loses the same ones.
  */
-
-/** How long the drop of a partition waits for the changes before it, ms. Else it is tried again at the next look. */
-const appliedMs = 2_000;
-const pollMs = 20;
 
 /** Whether a difference is a partition that the live side has got or lost, and the other side not yet. */
 export function isPartitionJob({ kind, on, migrated, left, right }: SchemaDrift, { from }: Link): boolean {
@@ -60,9 +56,10 @@ export async function lookAndFollow(
   target: pg.Client,
 ): Promise<{ followed: string[]; drifts: SchemaDrift[] }> {
   const drifts = await schema.look(link, source, target);
-  if (!drifts.some((drift) => isPartitionJob(drift, link))) return { followed: [], drifts };
-  const followed = await followPartitions(link, source, target);
-  return { followed, drifts: followed.length > 0 ? await schema.look(link, source, target) : drifts };
+  const jobs = drifts.some((drift) => isPartitionJob(drift, link));
+  const followed = jobs ? await followPartitions(link, source, target) : [];
+  const left = followed.length > 0 ? await schema.look(link, source, target) : drifts;
+  return { followed: [...followed, ...(await followEmptied(link, source, target))], drifts: left };
 }
 
 async function follow(link: Link, drift: SchemaDrift, source: pg.Client, target: pg.Client): Promise<boolean> {
@@ -136,16 +133,8 @@ async function fromDefault(
 }
 
 /** On a copy, and no sooner than every change of its rows is applied: on the way back nothing is thrown away. */
-async function mayDrop({ name }: Link, source: pg.Client): Promise<boolean> {
-  if ((await publicationNote(source, name)) === '') return false;
-  const { lsn } = await row<{ lsn: string }>(source, 'SELECT pg_current_wal_insert_lsn()::text AS lsn');
-  const deadline = performance.now() + appliedMs;
-  while (!(await replayed(source, name, lsn))) {
-    if (performance.now() > deadline) return false;
-    await sleep(pollMs);
-  }
-  return true;
-}
+const mayDrop = async (link: Link, source: pg.Client): Promise<boolean> =>
+  (await publicationNote(source, link.name)) !== '' && (await appliedNow(link, source));
 
 /** Whether a partition was attached with rows: these were published by nobody. They are older than its entry in the catalog. */
 async function hadRows(source: pg.Client, name: string): Promise<boolean> {

@@ -4,7 +4,7 @@
  * values by type, while PostgreSQL takes them in their text form.
  */
 
-/** A row's columns in text form. A large value that an update left unchanged is not sent, and absent. */
+/** A row's columns in text form. A large value that an update left unchanged is not sent, and absent. Inherits nothing: a column may be called `constructor`. */
 export type Tuple = Record<string, string | null>;
 
 export interface Relation {
@@ -87,7 +87,7 @@ function rowChange(type: 'I' | 'U' | 'D', reader: Reader, relation: Relation): C
 }
 
 function tuple(reader: Reader, relation: Relation): Tuple {
-  const values: Tuple = {};
+  const values = Object.create(null) as Tuple;
   const count = reader.int16();
   for (let index = 0; index < count; index++) {
     const kind = reader.character();

@@ -88,11 +88,13 @@ function rights(
 /** As PostgreSQL names kinds of objects, longest first, and as COMMENT does. */
 const commented: [string, string][] = [
   ['table column', 'COLUMN'],
+  ['table constraint', 'CONSTRAINT'],
   ['view column', 'COLUMN'],
-  ['materialized view', 'MATERIALIZED VIEW'],
-  ...['table', 'view', 'function', 'procedure', 'type', 'schema', 'sequence', 'index', 'role'].map(
-    (kind): [string, string] => [kind, kind.toUpperCase()],
-  ),
+  ['materialized view column', 'COLUMN'],
+  ['statistics object', 'STATISTICS'],
+  ...['materialized view', 'table', 'view', 'function', 'procedure', 'aggregate', 'type', 'collation']
+    .concat('schema', 'sequence', 'index', 'trigger', 'rule', 'policy', 'extension', 'language', 'role')
+    .map((kind): [string, string] => [kind, kind.toUpperCase()]),
 ];
 
 function comment(name: string, text: string | undefined): string[] | undefined {

@@ -1,28 +1,32 @@
 import type pg from 'pg';
-import { describeKey, relationExists, tablesOf, type Table } from '../catalog.ts';
-import { isDamage, row, rows, sqlState } from '../connect.ts';
+import { describeKey, ownSchemas, relationExists, tablesOf, type Table } from '../catalog.ts';
+import { isDamage, rows, sqlState } from '../connect.ts';
 import type { Link } from '../link.ts';
 import { foundBy, identitiesOf } from '../publication/identity.ts';
 import { useTextForms } from '../text-forms.ts';
 import { wordsOf } from '../words.ts';
-import { Decoder } from './pgoutput.ts';
-import { byTable, statementsFor, type RowChange, type Statement, type Target } from './row-statements.ts';
+import { statementsFor, targetColumns, type RowChange, type Statement, type Target } from './row-statements.ts';
+import { nextChanges } from './waiting-changes.ts';
 
 /** A row that the target's schema cannot hold as it is on the source. */
 export interface Unfit {
   table: string;
-  /** Key for a message, as `describeKey` makes it. */
+  /** Key for a message, as `describeKey` makes it; empty in a table without one. */
   key: string;
   /** PostgreSQL's words, without values. */
   reason: string;
 }
+
+const notSupported = '0A000';
 
 /** Rows that are named in a message at most. */
 const named = 3;
 
 /** `public.codes, id = 4: value too long for type character varying(20)`, and how many more. */
 export function describeUnfit(unfit: readonly Unfit[]): string {
-  const some = unfit.slice(0, named).map(({ table, key, reason }) => `${table}, ${key}: ${reason}`);
+  const some = unfit
+    .slice(0, named)
+    .map(({ table, key, reason }) => `${table}${key === '' ? '' : `, ${key}`}: ${reason}`);
   const more = unfit.length > named ? `; and ${unfit.length - named} more` : '';
   return `${some.join('; ')}${more}`;
 }
@@ -30,12 +34,16 @@ export function describeUnfit(unfit: readonly Unfit[]): string {
 /** A table of the target, as messages need it, too. */
 type Known = Target & { table: Table };
 
-/** Changes that are read from the slot at once; a transaction is never divided. */
-const batch = 5_000;
-
 /** Rows that were left out, until they fit or are kept aside. In the target, so that they are known after a crash. */
 const unfitTable = `CREATE TABLE IF NOT EXISTS greenlight.unfit
   (relation text NOT NULL, key jsonb NOT NULL, said text NOT NULL, reason text NOT NULL, PRIMARY KEY (relation, key))`;
+
+/** Only a superuser may, or whom one has allowed it. Without it tables that have no key can get a row twice. */
+const beginOrigin = `SELECT pg_replication_origin_session_setup('pg_' || oid) FROM pg_subscription WHERE subname = $1`;
+
+const columnsSql = `
+  SELECT format('%s.%s', n.nspname, c.relname) AS "table", ${targetColumns} AS columns
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND ${ownSchemas}`;
 
 /**
  * Whether the changes are there, nobody else applies them, and the target is what they are missing from: the slot is intact, and the
@@ -56,8 +64,8 @@ export async function waitsInSlot({ name }: Link, source: pg.Client, target: pg.
 
 /**
  * What a stopped replication has not applied. PostgreSQL stops at the first change that does not fit the target's schema, and all behind
- * it waits in the slot. Here it is applied change by change, as an apply worker does it, and the rows that do not fit are left out. In
- * tables with a key that may be repeated after an interruption.
+ * it waits in the slot. Here it is applied change by change, as an apply worker does it, and the rows that do not fit are left out. That
+ * may be repeated after an interruption.
  */
 export class Rest {
   readonly #link: Link;
@@ -76,15 +84,11 @@ export class Rest {
   static async open(link: Link, source: pg.Client, target: pg.Client): Promise<Rest> {
     await target.query(unfitTable);
     const identities = await identitiesOf(target);
-    const always = await rows<{ table: string; column: string }>(
-      target,
-      `SELECT format('%s.%s', n.nspname, c.relname) AS "table", a.attname AS "column" FROM pg_attribute a
-       JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE a.attidentity = 'a'`,
-    );
+    const columns = await rows<{ table: string; columns: Target['columns'] }>(target, columnsSql);
     const tables = (await tablesOf(target)).map((table): [string, Known] => {
       const identity = identities.find(({ name }) => name === table.name);
-      const mine = always.filter((a) => a.table === table.name).map(({ column }) => column);
-      return [table.name, { table, key: identity === undefined ? [] : foundBy(identity), always: mine }];
+      const mine = columns.find((of) => of.table === table.name)?.columns ?? [];
+      return [table.name, { table, key: identity === undefined ? [] : foundBy(identity), columns: mine }];
     });
     return new Rest(link, source, target, new Map(tables));
   }
@@ -104,20 +108,35 @@ export class Rest {
   async apply(): Promise<number> {
     // What was committed asynchronously can be read from the slot once the log is flushed.
     await this.#source.query(`SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'greenlight', 'rest')`);
+    // As the apply worker does: a commit also records how far it went, and what is repeated after a crash is left out then.
+    const records = await rows(this.#target, beginOrigin, [this.#link.name]).then(
+      (found) => found.length > 0,
+      () => false,
+    );
     let changes = 0;
-    for (;;) {
-      await this.#target.query('BEGIN; SET LOCAL synchronous_commit = on');
-      let next: { changes: number; end: string | undefined };
-      try {
-        next = await this.#applyNext();
-        await this.#target.query('COMMIT');
-      } catch (error) {
-        await this.#target.query('ROLLBACK').catch(() => undefined);
-        throw error;
+    try {
+      for (;;) {
+        const next = await this.#applyBatch(records);
+        if (next.end === undefined) return changes;
+        changes += next.changes;
+        await this.#source.query('SELECT pg_replication_slot_advance($1, $2)', [this.#link.name, next.end]);
       }
-      if (next.end === undefined) return changes;
-      changes += next.changes;
-      await this.#source.query('SELECT pg_replication_slot_advance($1, $2)', [this.#link.name, next.end]);
+    } finally {
+      if (records) await this.#target.query('SELECT pg_replication_origin_session_reset()').catch(() => undefined);
+    }
+  }
+
+  async #applyBatch(records: boolean): Promise<{ changes: number; end: string | undefined }> {
+    await this.#target.query('BEGIN; SET LOCAL synchronous_commit = on');
+    try {
+      const next = await this.#applyNext();
+      if (records && next.end !== undefined)
+        await this.#target.query('SELECT pg_replication_origin_xact_setup($1, now())', [next.end]);
+      await this.#target.query('COMMIT');
+      return next;
+    } catch (error) {
+      await this.#target.query('ROLLBACK').catch(() => undefined);
+      throw error;
     }
   }
 
@@ -151,9 +170,11 @@ export class Rest {
             { ...target.table, primaryKey: key },
             keyOf(key, change.values).map(([, value]) => value),
           );
-    if (reason === undefined)
-      await this.#target.query('DELETE FROM greenlight.unfit WHERE relation = $1 AND key = $2', [change.table, known]);
-    else
+    if (reason === undefined) {
+      const before = JSON.stringify(Object.fromEntries(keyOf(key, change.old ?? change.values)));
+      const sql = 'DELETE FROM greenlight.unfit WHERE relation = $1 AND key = ANY ($2::jsonb[])';
+      await this.#target.query(sql, [change.table, [known, before]]);
+    } else
       await this.#target.query(
         `INSERT INTO greenlight.unfit VALUES ($1, $2, $3, $4) ON CONFLICT (relation, key) DO UPDATE SET reason = excluded.reason`,
         [change.table, known, says, reason],
@@ -162,10 +183,14 @@ export class Rest {
 
   /** Resolves to why the change does not fit; undefined if it is applied. */
   async #tryChange(target: Target, change: RowChange): Promise<string | undefined> {
-    const { statements, otherwise } = statementsFor(target, change);
+    const { statements, otherwise, instead } = statementsFor(target, change);
     await this.#target.query('SAVEPOINT one');
     try {
-      const found = await this.#run(statements);
+      const found = await this.#run(statements).catch(async (error: unknown) => {
+        if (instead === undefined || sqlState(error) !== notSupported) throw error;
+        await this.#target.query('ROLLBACK TO one');
+        return this.#run(instead);
+      });
       if (found === 0 && otherwise !== undefined) await this.#run(otherwise);
       await this.#target.query('RELEASE one');
       if (found === 0 && change.kind === 'update' && otherwise === undefined) return 'the row is not there';
@@ -187,62 +212,3 @@ export class Rest {
 
 const keyOf = (key: string[], values: RowChange['values']): [string, string | null][] =>
   (key.length === 0 ? Object.keys(values) : key).map((name) => [name, values[name] ?? null]);
-
-/** Whole transactions that the target does not have, in the order of their commits; `end`: of the last one. */
-async function nextChanges(
-  link: Link,
-  source: pg.Client,
-  target: pg.Client,
-): Promise<{ changes: RowChange[]; end: string | undefined }> {
-  const { lsn } = await row<{ lsn: string }>(
-    target,
-    `SELECT coalesce(max(o.remote_lsn), '0/0')::text AS lsn FROM pg_subscription s
-     LEFT JOIN pg_replication_origin_status o ON o.external_id = 'pg_' || s.oid WHERE s.subname = $1`,
-    [link.name],
-  );
-  const applied = position(lsn);
-  await source.query('BEGIN');
-  try {
-    // The slot shows values in the form of this session.
-    await useTextForms(source);
-    const found = await rows<{ data: Buffer }>(
-      source,
-      `SELECT data FROM pg_logical_slot_peek_binary_changes($1, NULL, $2, 'proto_version', '1', 'publication_names', $3)`,
-      [link.name, batch, link.name],
-    );
-    return unapplied(
-      found.map(({ data }) => data),
-      applied,
-    );
-  } finally {
-    await source.query('ROLLBACK');
-  }
-}
-
-/** The changes of the transactions that end behind `applied`. */
-function unapplied(messages: Buffer[], applied: bigint): { changes: RowChange[]; end: string | undefined } {
-  const decoder = new Decoder();
-  const changes: RowChange[] = [];
-  let end: bigint | undefined;
-  let transaction: RowChange[] = [];
-  for (const data of messages) {
-    // A table is described once only, perhaps in a transaction that is applied already: all messages are decoded.
-    const message = decoder.decode(data);
-    if (message === undefined || message.kind === 'begin') continue;
-    if (message.kind !== 'commit') {
-      transaction.push(...byTable(message));
-      continue;
-    }
-    // Commit: flags (1 byte), LSN of the commit (8), LSN of its end (8).
-    end = data.readBigUInt64BE(10);
-    if (end > applied) changes.push(...transaction);
-    transaction = [];
-  }
-  return { changes, end: end === undefined ? undefined : lsnOf(end) };
-}
-
-const position = (lsn: string): bigint => {
-  const [high = '0', low = '0'] = lsn.split('/');
-  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
-};
-const lsnOf = (at: bigint): string => `${(at >> 32n).toString(16)}/${(at & 0xffffffffn).toString(16)}`;

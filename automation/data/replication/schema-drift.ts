@@ -6,6 +6,7 @@ import { readObjects } from '../objects/read.ts';
 import { withClient } from '../connect.ts';
 import { publicationNote, type Link } from '../link.ts';
 import { carried, hashOf, recordedOf, type Recorded } from './schema-record.ts';
+import { unfollowed } from './unfollowed.ts';
 
 /**
  * An object that one side of a replication has in another way than it should: left is the side that is live, right the one that
@@ -140,7 +141,10 @@ const essence = (definition: string | undefined): string | undefined =>
 export async function dangersOf(link: Link, source: pg.Client, target: pg.Client): Promise<string | undefined> {
   const { drifts } = await compareSchemas(link, source, target);
   const dangers = endangering(drifts, link);
-  return dangers.length === 0 ? undefined : describeDrift(dangers);
+  const told = dangers.length === 0 ? [] : [describeDrift(dangers)];
+  const left = await unfollowed(link, source, target);
+  const all = [...told, ...(left === undefined ? [] : [left])];
+  return all.length === 0 ? undefined : all.join('; ');
 }
 
 /** Looks at the schemas again and again. Both are read only where a catalog was changed since the last look. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { findConflict, type Conflict } from './conflict.ts';
 import { close, connect, row, rows } from '../connect.ts';
@@ -37,6 +38,21 @@ export async function replayed(source: pg.Client, name: string, lsn: string): Pr
   const sql =
     'SELECT coalesce(bool_or(replay_lsn >= $1::pg_lsn), false) AS done FROM pg_stat_replication WHERE application_name = $2';
   return (await row<{ done: boolean }>(source, sql, [lsn, name])).done;
+}
+
+/** How long a look waits for the changes before it, ms. Else there is a next one. */
+const appliedMs = 2_000;
+const pollMs = 20;
+
+/** Whether everything that the source has written until now is applied, within two seconds. */
+export async function appliedNow({ name }: Link, source: pg.Client): Promise<boolean> {
+  const { lsn } = await row<{ lsn: string }>(source, 'SELECT pg_current_wal_insert_lsn()::text AS lsn');
+  const deadline = performance.now() + appliedMs;
+  while (!(await replayed(source, name, lsn))) {
+    if (performance.now() > deadline) return false;
+    await sleep(pollMs);
+  }
+  return true;
 }
 
 /** What the subscriber `name` has applied, and what is left, in bytes of the publisher's log. */

@@ -7,6 +7,7 @@ import { lookAndFollow } from './partitions.ts';
 import { noTries, revive } from './revive.ts';
 import { describeDrift, endangering, SchemaWatch } from './schema-drift.ts';
 import { measure, replayed, type SyncStatus } from './sync-state.ts';
+import { unfollowed } from './unfollowed.ts';
 
 /** PostgreSQL restarts a worker within 5 s (wal_retrieve_retry_interval). One that is absent for longer cannot run, ms. */
 const workerMs = 15_000;
@@ -50,6 +51,8 @@ export async function waitForSync(link: Link, options: WaitForSync): Promise<Syn
       if (status.state === 'streaming') {
         wanted ??= (await row<{ lsn: string }>(source, 'SELECT pg_current_wal_flush_lsn()::text AS lsn')).lsn;
         if (await replayed(source, link.name, wanted)) {
+          const left = await unfollowed(link, source, target);
+          if (left !== undefined) throw broken(link, left);
           await refreshMaterialisedViews(target);
           return status;
         }

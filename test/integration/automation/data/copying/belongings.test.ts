@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { rows, withClient } from '../../../../../automation/data/connect.ts';
 import { beginSchema, copyDatabase } from '../../../../../automation/data/copying/schema.ts';
 import { linkBetween, type Side } from '../../../../../automation/data/link.ts';
+import { schemaDrift } from '../../../../../automation/data/replication/schema-drift.ts';
 import { startSync, stopSync, waitForSync } from '../../../../../automation/data/replication/sync.ts';
 import { resetDatabase } from '../../../../../automation/data/schema.ts';
 import { createRig, schemaV1, value, type Rig } from '../rig.ts';
@@ -13,11 +14,13 @@ const asAdministrator = `
   CREATE ROLE "Odd ""Name""" LOGIN NOINHERIT;
   GRANT reporting TO metabase;
   GRANT reporting TO app;
+  GRANT reporting TO admin WITH ADMIN OPTION;
   GRANT pg_read_all_stats TO metabase;
   GRANT CONNECT, TEMPORARY ON DATABASE app TO metabase;
   GRANT SELECT ON settings TO reporting;
   GRANT SELECT (id, email) ON accounts TO "Odd ""Name""";
   ALTER DEFAULT PRIVILEGES FOR ROLE owner GRANT SELECT ON TABLES TO reporting;
+  ALTER DATABASE app CONNECTION LIMIT 50;
   ALTER DATABASE app SET timezone = 'Asia/Kathmandu';
   ALTER DATABASE app SET search_path = public, pg_catalog;
   ALTER DATABASE app SET my.tenant = 'it''s, "quoted"';
@@ -132,6 +135,12 @@ for (const [from, to] of [
         `SELECT r.rolname, a.privilege_type FROM pg_database d, aclexplode(datacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
          WHERE datname = 'app' ORDER BY 1, 2`,
       );
+    });
+
+    it('has the catalog of the live side, so that nothing keeps writes from moving: also members of roles and the limit of connections [B1]', async () => {
+      const reporting = `SELECT admin_option FROM pg_auth_members WHERE roleid = 'reporting'::regrole AND member = 'admin'::regrole`;
+      expect(await both(reporting)).to.deep.equal([{ admin_option: true }]);
+      expect(await schemaDrift(link())).to.deep.equal([]);
     });
 
     it('does not give the application the right to write with its other memberships [B1]', async () => {

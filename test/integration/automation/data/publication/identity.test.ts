@@ -155,6 +155,14 @@ describe('the identity of rows after an expand migration', () => {
       found: /blue sends n, which green does not have/,
       cure: /contract migration/,
     },
+    {
+      title: 'a table that is sent is a view now',
+      schema: keyed,
+      migration: 'ALTER TABLE t RENAME TO items; CREATE VIEW t AS SELECT * FROM items',
+      change: 'SELECT 1',
+      found: /table public\.t: blue sends it, and green does not have it as a table/,
+      cure: /contract migration/,
+    },
   ];
 
   for (const { title, schema, migration, found, cure } of noWayBack) {
@@ -197,6 +205,12 @@ describe('the identity of rows after an expand migration', () => {
       title: 'a key carries a new column that is no part of it',
       schema: keyed,
       migration: 'ALTER TABLE t ADD COLUMN extra int, DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (id) INCLUDE (extra)',
+    },
+    {
+      title: 'a column that the database computed is set by a trigger',
+      schema: keyed.replace(', n int)', ', n int, twice int GENERATED ALWAYS AS (id * 2) STORED)'),
+      migration: `ALTER TABLE t ALTER twice DROP EXPRESSION; CREATE FUNCTION twice() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.twice := NEW.id * 2; RETURN NEW; END $$;
+        CREATE TRIGGER twice BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION twice(); ALTER TABLE t ENABLE ALWAYS TRIGGER twice`,
     },
     {
       title: 'whole rows with a key, identified by it from now on, get a column',

@@ -155,6 +155,33 @@ describe('publishing the live database', () => {
       expect(error.todo, name).to.match(new RegExp(`public\\.${name}[ :]`));
   });
 
+  it('says of a table without a column that is sent that only another one helps [A6]', async () => {
+    await rig.fresh(`CREATE TABLE empty (); CREATE TABLE whole (); ALTER TABLE whole REPLICA IDENTITY FULL;
+      CREATE TABLE computed (a int GENERATED ALWAYS AS (1) STORED); ALTER TABLE computed REPLICA IDENTITY FULL`);
+    const found = (await preconditions(rig.blue.access)).filter(({ severity }) => severity === 'error');
+    expect(found.map(({ found: text }) => /public\.\w+/.exec(text)?.[0])).to.have.members([
+      'public.empty',
+      'public.whole',
+      'public.computed',
+    ]);
+    for (const { cure } of found)
+      expect(cure).to.match(/, or: drop it where nothing needs it: it has no column that is sent$/);
+  });
+
+  it('names an event trigger as what may refuse a publication, and no key [C6]', async () => {
+    await rig.fresh('CREATE TABLE t (id int PRIMARY KEY)');
+    const admin = (sql: string) => withClient(rig.blue.access, 'admin', (client) => client.query(sql));
+    await admin(`CREATE FUNCTION public.guard() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not here'; END $$;
+      CREATE EVENT TRIGGER guard ON ddl_command_start WHEN TAG IN ('CREATE PUBLICATION') EXECUTE FUNCTION public.guard()`);
+    try {
+      const [found] = (await preconditions(rig.blue.access)).filter(({ severity }) => severity === 'error');
+      expect(found?.found).to.equal('table public.t cannot be published: not here');
+      expect(found?.cure).to.include('ALTER EVENT TRIGGER guard DISABLE').and.not.include('REPLICA IDENTITY');
+    } finally {
+      await admin('DROP EVENT TRIGGER guard');
+    }
+  });
+
   it('tests without firing a trigger, using a sequence, or keeping a lock', async () => {
     await rig.fresh(
       `CREATE SEQUENCE fired; CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('fired'); RETURN NULL; END $$;

@@ -97,6 +97,24 @@ describe('functions that name something without its schema', () => {
     expect(await errors()).to.deep.equal([]);
   });
 
+  it('are no matter in the default of a column that is sent, as nobody asks for it then [B6]', async () => {
+    await rig.fresh(`
+      CREATE SEQUENCE numbers; CREATE FUNCTION next_id() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RETURN nextval('numbers') + epoch(); END $$;
+      CREATE FUNCTION epoch() RETURNS int LANGUAGE sql AS 'SELECT 100'; CREATE TABLE p (id bigint PRIMARY KEY DEFAULT next_id(), name text);
+      CREATE TABLE parts (id bigint DEFAULT next_id() PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE part PARTITION OF parts DEFAULT; INSERT INTO parts DEFAULT VALUES`);
+    expect(await errors()).to.deep.equal([]);
+    await expand(rig, 'ALTER TABLE p ADD COLUMN more int');
+    const link = await startSync(rig.blue, rig.green);
+    await rig.run(rig.blue, `INSERT INTO p (name) VALUES ('later'); INSERT INTO parts DEFAULT VALUES`);
+    await waitForSync(link, { timeoutMs: 30_000 });
+    const ways = await withClient(rig.blue.access, 'admin', (old) =>
+      withClient(rig.green.access, 'admin', (next) => findObstacles({ old, new: next }, { old: 'blue', new: 'green' })),
+    );
+    expect(ways.found).to.deep.equal([]);
+    expect(await value(rig.green, 'SELECT count(*)::int FROM p')).to.equal(1);
+    await stopSync(link);
+  });
+
   describe('in a trigger that fires for replicated rows', () => {
     const table = `CREATE TABLE p (id int PRIMARY KEY, name text); INSERT INTO p SELECT i, 'x' FROM generate_series(1, 20) i; CREATE TABLE seen (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, of int);`;
     const trigger = (body: string, when: string, path = '') => `

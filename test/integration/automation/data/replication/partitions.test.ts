@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { close, connect, withClient } from '../../../../../automation/data/connect.ts';
 import { linkBetween } from '../../../../../automation/data/link.ts';
+import { followEmptied } from '../../../../../automation/data/replication/emptied.ts';
 import { followPartitions } from '../../../../../automation/data/replication/partitions.ts';
 import { replayChanges } from '../../../../../automation/data/replication/replay.ts';
 import { noTries, reviveLink } from '../../../../../automation/data/replication/revive.ts';
@@ -150,5 +151,61 @@ describe('the side that follows gets the partitions of the live one [C3]', () =>
     );
     await synced();
     expect(await value(rig.green, `SELECT to_regclass('shop.m_1') IS NULL`)).to.equal(true);
+  });
+
+  for (const [what, before, sql] of [
+    ['emptied, of which PostgreSQL sends nothing', '', 'TRUNCATE shop.m_1'],
+    [
+      'emptied, with what refers to it',
+      'CREATE TABLE shop.of (id int PRIMARY KEY, m int, at date, FOREIGN KEY (m, at) REFERENCES shop.m (id, at));',
+      'TRUNCATE shop.m_1 CASCADE',
+    ],
+    [
+      'dropped and made anew under its name',
+      '',
+      `BEGIN; DROP TABLE shop.m_1; CREATE TABLE shop.m_1 PARTITION OF shop.m FOR VALUES FROM ('2026-01-01') TO ('2026-02-01'); COMMIT`,
+    ],
+  ] as const)
+    it(`and has no row of one that is ${what} [C5]`, async () => {
+      await following(`${shop} ${before}`, expanded);
+      await rig.run(rig.blue, `INSERT INTO shop.m SELECT i, '2026-01-02' FROM generate_series(10, 9000) i; ${sql}`);
+      await synced();
+      expect(await value(rig.green, 'SELECT count(*)::int FROM shop.m')).to.equal(1);
+    });
+
+  const emptied = (): Promise<string[]> =>
+    withClient(rig.blue.access, 'admin', (source) =>
+      withClient(rig.green.access, 'admin', (target) => followEmptied(link(), source, target)),
+    );
+
+  it('but keeps rows in the default one that belong to one that it has not yet', async () => {
+    await following(`${shop} CREATE TABLE shop.rest PARTITION OF shop.m DEFAULT`);
+    await rig.run(
+      rig.blue,
+      `CREATE TABLE shop.m_3 PARTITION OF shop.m ${march}; INSERT INTO shop.m VALUES (3, '2026-03-01')`,
+    );
+    while ((await value(rig.green, 'SELECT count(*)::int FROM shop.rest')) !== 1) await sleep(50);
+    expect(await emptied()).to.deep.equal([]);
+    await synced();
+    expect(await value(rig.green, 'SELECT count(*)::int FROM shop.m_3')).to.equal(1);
+  });
+
+  it('and keeps a row that comes into one while it is emptied', async () => {
+    await following();
+    const holder = await connect(rig.green.access, 'owner');
+    try {
+      await holder.query('BEGIN; LOCK TABLE shop.m_1 IN ACCESS SHARE MODE');
+      await rig.run(rig.blue, 'TRUNCATE shop.m_1');
+      const followed = emptied();
+      const waiting = `SELECT count(*)::int FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'`;
+      while ((await value(rig.green, waiting)) === 0) await sleep(10);
+      await rig.run(rig.blue, `INSERT INTO shop.m VALUES (7, '2026-01-07')`);
+      await holder.query('ROLLBACK');
+      expect(await followed).to.deep.equal([]);
+    } finally {
+      await close(holder);
+    }
+    await waitForSync(link(), { timeoutMs: 20_000 });
+    expect(await value(rig.green, 'SELECT count(*)::int FROM shop.m WHERE id = 7')).to.equal(1);
   });
 });

@@ -102,6 +102,13 @@ const changes: { id: string; what: string; sql: string; says: string; repeated: 
   },
   {
     id: 'C2',
+    what: 'what was said of a key, a trigger and statistics',
+    sql: `COMMENT ON CONSTRAINT settings_pkey ON settings IS 'the key'; COMMENT ON TRIGGER touch ON settings IS 'touches'; COMMENT ON STATISTICS shop.together IS 'both'`,
+    says: 'comment on statistics object shop.together was added on blue, comment on table constraint settings_pkey on public.settings was added on blue, comment on trigger touch on public.settings was added on blue',
+    repeated: true,
+  },
+  {
+    id: 'C2',
     what: 'the default of a column, a policy and statistics',
     sql: `ALTER TABLE settings ALTER value SET DEFAULT 'x'; CREATE POLICY mine ON settings USING (true); DROP STATISTICS shop.together`,
     says: 'column public.settings.value was changed on blue, policy mine on public.settings was added on blue, statistics shop.together was dropped on blue',

@@ -180,6 +180,22 @@ describe('replication to the inactive colour', () => {
     await stopSync(link());
   });
 
+  for (const colour of ['blue', 'green'] as const)
+    it(`detects a table of ${colour} that was made anew in the shape of the old one [C3]`, async () => {
+      await rig.fresh('CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY)');
+      await expand(rig, 'SELECT 1');
+      await startSync(rig.blue, rig.green);
+      await wait();
+      await rig.run(
+        rig[colour],
+        `CREATE TABLE t2 (LIKE t INCLUDING ALL); DROP TABLE t; ALTER TABLE t2 RENAME TO t; ALTER INDEX t2_pkey RENAME TO t_pkey`,
+      );
+      const told = `made anew, renamed or dropped since the replication began, which leaves their changes out: public.t (on ${colour})`;
+      expect(await syncStatus(link())).to.include({ state: 'broken', problem: told });
+      expect((await failure(wait())).found).to.equal(told);
+      await stopSync(link());
+    });
+
   it('detects a lost slot, although every table is ready', async () => {
     await rig.fresh(schemaV1);
     await expand(rig);
