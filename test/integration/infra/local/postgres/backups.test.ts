@@ -263,6 +263,22 @@ describe('a local backup', () => {
     expect((await rejection(backups.verify(taken))).message).to.include('pg_tblspc');
   });
 
+  it('comes back without the prepared transactions that were open, and their locks [N6]', async () => {
+    await query(green(), 'owner', 'CREATE TABLE orders (id int); INSERT INTO orders VALUES (1)');
+    await query(green(), 'admin', 'ALTER SYSTEM SET max_prepared_transactions = 7');
+    await stopCluster(environment.cluster.green);
+    await startCluster(environment.cluster.green);
+    await query(green(), 'owner', `BEGIN; ALTER TABLE orders ADD note text; PREPARE TRANSACTION 'it''s two'`);
+    const scratch = await backups.restore(await backups.take('green', '1.0.0', {}));
+    try {
+      expect(await query(scratch.access, 'admin', 'SELECT gid FROM pg_prepared_xacts')).to.deep.equal([]);
+      expect(await query(scratch.access, 'owner', `SET lock_timeout = '1s'; SELECT * FROM orders`)).to.have.length(2);
+    } finally {
+      await scratch.dispose();
+      await query(green(), 'owner', `ROLLBACK PREPARED 'it''s two'`);
+    }
+  });
+
   it('is taken and restored whatever the owner has set for the application [H1] [H2]', async () => {
     const hostile = [
       `idle_in_transaction_session_timeout = '1s'`,
