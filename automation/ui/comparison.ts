@@ -86,7 +86,7 @@ function verdictOf({ verdict, tables, sequences, catalog, notRead }: Comparison)
   const differing = counts.filter(([n]) => n > 0).map(([n, noun]) => plural(n, noun));
   const unread = notRead.length === 0 ? '' : `${plural(notRead.length, 'thing')} could not be read`;
   if (verdict === 'different') return [`different: ${differing.join(', ')}`, unread].filter(Boolean).join('; ');
-  return verdict === 'equal' ? 'equal' : `not known: no difference found, but ${unread}`;
+  return verdict === 'equal' ? 'equal' : `not known: no difference found, but ${unread || 'nothing was compared'}`;
 }
 
 function scopeOf({ tables, sequences, catalog }: Comparison): string {
@@ -103,8 +103,9 @@ function scopeOf({ tables, sequences, catalog }: Comparison): string {
   ].join(', ');
 }
 
-function remarks({ catalog, leftOut, writtenTo }: Comparison): string[] {
+function remarks({ catalog, leftOut, writtenTo, sameDatabase }: Comparison): string[] {
   return [
+    ...(sameDatabase === true ? ['left and right are the same database'] : []),
     ...(catalog === undefined ? ['not compared: the catalog'] : []),
     ...(leftOut.length === 0 ? [] : [`not compared: rows of foreign tables (${leftOut.map(oneLine).join(', ')})`]),
     ...(writtenTo.length === 0

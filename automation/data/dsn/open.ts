@@ -9,6 +9,9 @@ import type { Target, Tls } from './resolve.ts';
 export const describeTarget = ({ host, port, database, user }: Target): string =>
   `${database} on ${host}${host.startsWith('/') ? '' : `:${port}`} as ${user}`;
 
+/** How long a lock is waited for: who holds one may do so for hours. */
+const settings = { ...sessionSettings, lock_timeout: '30s' };
+
 /**
  * Opens a session. Settings come after the start, as a pooler may refuse them there. Throws an OperationError with the code
  * `unreachable`, which never holds the password.
@@ -50,7 +53,7 @@ async function begin(
   client.on('error', () => undefined);
   try {
     await client.connect();
-    for (const [name, value] of Object.entries(sessionSettings))
+    for (const [name, value] of Object.entries(settings))
       await client.query(`SELECT set_config($1, $2, false)`, [name, value]);
   } catch (error) {
     void close(client);
