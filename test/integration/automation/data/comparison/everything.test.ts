@@ -104,6 +104,8 @@ describe('a comparison of all that two databases have', () => {
       verdict: 'unknown',
       leftOut: ['public.elsewhere'],
     });
+    await asAdmin(rig.blue, 'CREATE TABLE greenlight.lamps (id int); CREATE TABLE greenlight.kept_rows (id int)');
+    expect((await compare()).leftOut).to.deep.equal(['greenlight.lamps', 'public.elsewhere']);
     expect(await compare((name) => name === 'public.t')).not.to.have.property('sameDatabase');
     expect(await compare(undefined, rig.blue)).to.include({ verdict: 'equal', sameDatabase: true });
   });
