@@ -112,7 +112,7 @@ export function canHold(looks: Looks, type: string, category: string): boolean {
 
 /** Domains that nobody can own (RFC 2606, RFC 6761). */
 const reserved = /(^|\.)(example|test|invalid|localhost|example\.(com|net|org))$/i;
-const address = /[^\s@"'<>,;:(){}=]+@([a-z\d-]+(?:\.[a-z\d-]+)*\.[a-z]{2,})\b/i;
+const address = /[^\s@"'<>,;:(){}=]+@([\p{L}\d-]+(?:\.[\p{L}\d-]+)*\.\p{L}{2,})(?![\p{L}\d])/iu;
 
 interface Format {
   looks: Looks;

@@ -69,14 +69,14 @@ export function originalOf(
   rule: MaskRule,
 ): string | undefined {
   const name = sqlIdentifier(column);
-  if (array) return `unnest(${name}::text[])`;
+  if (array) return `unnest(${name}::text[] COLLATE "default")`;
   if (family === 'json') {
     const found = waysOf(rule.path).map(
       (way) => `jsonb_path_query_array(${name}::jsonb, ${sqlLiteral(`$${way}.** ? (@.type() == "string")`)})`,
     );
     return `jsonb_array_elements_text(${found.join(' || ')})`;
   }
-  return ['text', 'uuid', 'inet', 'number'].includes(family) ? `${name}::text` : undefined;
+  return ['text', 'uuid', 'inet', 'number'].includes(family) ? `${name}::text COLLATE "default"` : undefined;
 }
 
 /** Most steps of a path of which all ways are looked for: each one more doubles their number. */
@@ -192,7 +192,7 @@ async function places(client: pg.Client, targets: readonly Target[], harmless: r
           ? 'unnest(tsvector_to_array(c))'
           : plain
             ? 'lower(c::text)'
-            : `pg_temp.gl_tokens(left(c::text, ${characters}))`,
+            : `pg_temp.gl_tokens(left(c::text, ${characters}) COLLATE "default")`,
       words: type !== 'tsvector' ? 'no' : related.has(table) ? 'some' : 'most',
     });
   }

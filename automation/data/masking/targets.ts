@@ -129,10 +129,11 @@ export function maskExpression(target: Target, targets: readonly Target[]): stri
 function maskBy(rule: MaskRule, { family, array, base }: Target, value: string, room: number): string {
   const kind = rule.with;
   if (kind === 'null' && rule.path === undefined) return 'NULL';
-  if (array) return `pg_temp.gl_each(${value}::text[], '${kind}', ${room})`;
+  if (array) return `pg_temp.gl_each(${value}::text[] COLLATE "default", '${kind}', ${room})`;
   switch (family) {
     case 'text':
-      return `pg_temp.gl_${kind}(${value}::text, ${room})`;
+      // By a collation that takes no different texts for the same: others have no regular expressions.
+      return `pg_temp.gl_${kind}(${value}::text COLLATE "default", ${room})`;
     case 'json': {
       const path = rule.path === undefined ? '' : rule.path.split('.').map(sqlLiteral).join(', ');
       return `pg_temp.gl_json(${value}::jsonb, ARRAY[${path}]::text[], '${kind}', ${room}, ${rule.path === undefined})`;

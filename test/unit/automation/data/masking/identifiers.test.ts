@@ -42,6 +42,7 @@ describe('a column looks personal', () => {
   for (const [what, values, looks] of [
     ['addresses', ['a@corp.de', 'x', ''], 'an e-mail address'],
     ['addresses in text', ['write to <anna@corp.co.uk>, please', 'nothing'], 'an e-mail address'],
+    ['addresses in other letters', ['Jürgen.Groß@müller.de', '用户@例子.广告'], 'an e-mail address'],
     ['reserved addresses', ['a@example.com', 'b@x.test', 'c@mail.example.org', 'd@x.invalid'], undefined],
     ['account numbers', ['DE89 3704 0044 0532 0130 00', 'GB29NWBK60161331926819'], 'a bank account'],
     ['wrong account numbers', ['DE88 3704 0044 0532 0130 00'], undefined],
