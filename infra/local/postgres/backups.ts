@@ -20,7 +20,8 @@ import {
   writeRecord,
 } from './backup-files.ts';
 import { colourAccess } from './databases.ts';
-import { endPrepared, restoreInto } from './restore.ts';
+import { endPrepared } from './prepared.ts';
+import { restoreInto } from './restore.ts';
 import { openScratch } from './scratch.ts';
 
 /** Physical backups by pg_basebackup, each a directory below `backups/`. */
