@@ -72,6 +72,7 @@ describe('a local backup', () => {
       'data/global/pg_control',
       'data/PG_VERSION',
       'data/postgresql.conf',
+      'data/postgresql.auto.conf',
       `data/${String(row?.['path'])}`,
       `data/pg_wal/${String(segment)}`,
     ];
@@ -95,6 +96,14 @@ describe('a local backup', () => {
     for (const folder of ['data/base/1', 'data/pg_wal']) {
       const message = await verifiedAfter(folder, (path) => writeFile(join(path, '99999'), ''));
       expect(message, folder).to.contain('99999');
+    }
+  });
+
+  it('is found damaged when a file was added that makes a server wait for another one', async () => {
+    for (const file of ['standby.signal', 'recovery.signal']) {
+      const message = await verifiedAfter('data/global', () => writeFile(join(backup.location, 'data', file), ''));
+      await rm(join(backup.location, 'data', file));
+      expect(message).to.contain(`data/${file} does not belong to the backup`);
     }
   });
 
