@@ -26,10 +26,13 @@ export interface Limits {
 
 /**
  * Whether PostgreSQL refused to read something, in a session that goes on: no right, a policy, a lock, a damaged page, a row that is
- * too large.
+ * too large, a foreign partition whose server cannot be reached.
  */
 export const isRefusal = (error: unknown): error is pg.DatabaseError =>
-  error instanceof pg.DatabaseError && !isLost(error);
+  error instanceof pg.DatabaseError && (!isLost(error) || ofForeignServer.has(error.code ?? ''));
+
+/** SQLSTATEs of a connection that a server tells of: it is one to another server, as it could not tell of its own. */
+const ofForeignServer = new Set(['08001', '08006']);
 
 /** A table that a session cannot read. The reason is PostgreSQL's message, which mostly does not name the table. */
 export class Unreadable extends Error {

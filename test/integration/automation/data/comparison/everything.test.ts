@@ -1,8 +1,11 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import type pg from 'pg';
 import { compareEverything, type Comparison } from '../../../../../automation/data/comparison/everything.ts';
 import { connect, withClient } from '../../../../../automation/data/connect.ts';
-import { createRig, type Rig } from '../rig.ts';
+import { dataDirectory, startCluster, stopCluster } from '../../../../../infra/local/postgres/cluster.ts';
+import { createRig, value, type Rig } from '../rig.ts';
 
 describe('a comparison of all that two databases have', () => {
   let rig: Rig;
@@ -92,6 +95,36 @@ describe('a comparison of all that two databases have', () => {
     });
     await rig.run(rig.green, 'DELETE FROM a; ALTER TABLE b ADD d int GENERATED ALWAYS AS (id * 2) STORED');
     expect(await compare((name) => name === 'public.a')).to.include({ verdict: 'different' });
+  });
+
+  it('names a table with a damaged page, and one with a partition on a server that cannot be reached', async () => {
+    await tablesOf(
+      'CREATE TABLE good (id int); CREATE TABLE bad (id int); INSERT INTO bad VALUES (1); CREATE TABLE p (id int) PARTITION BY RANGE (id)',
+    );
+    await asAdmin(rig.green, 'CHECKPOINT');
+    const path = await value<string>(rig.green, `SELECT pg_relation_filepath('bad')`);
+    await stopCluster(rig.specs.green);
+    const file = join(dataDirectory(rig.specs.green), path);
+    const content = await readFile(file);
+    content.writeUInt8(content.readUInt8(8190) ^ 1, 8190);
+    await writeFile(file, content);
+    await startCluster(rig.specs.green);
+    await asAdmin(
+      rig.green,
+      `CREATE EXTENSION postgres_fdw; CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '1');
+       CREATE USER MAPPING FOR admin SERVER far OPTIONS (user 'u', password 'a secret'); CREATE FOREIGN TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9) SERVER far`,
+    );
+    const found = await compare((name) => name.startsWith('public.'));
+    expect(found.tables.map(({ table }) => table)).to.deep.equal(['public.good']);
+    expect(found.notRead.map(({ what, side }) => `${what} ${side}`)).to.have.members([
+      'public.bad right',
+      'public.p right',
+    ]);
+    const reasons = found.notRead.map(({ reason }) => reason).join();
+    expect(reasons)
+      .to.include('invalid page')
+      .and.to.include('could not connect to server')
+      .and.not.to.include('secret');
   });
 
   it('calls nothing equal of which it compared nothing, and says that both sides are one database', async () => {
