@@ -1,4 +1,4 @@
-import { OperationError } from '../../infra/lib/errors.ts';
+import { messageOf, OperationError } from '../../infra/lib/errors.ts';
 import { variablesSetAside } from '../../infra/lib/child-environment.ts';
 import { secrets } from '../../infra/lib/redact.ts';
 import { compareEverything } from '../data/comparison/everything.ts';
@@ -43,9 +43,21 @@ export async function compare(left: string, right: string, options: CompareOptio
     process.stdout.write(`${secrets.redact(text)}\n`);
     return comparisonCodes[found.verdict];
   } catch (error) {
-    const code = printError(error, process.stderr, process.env);
+    const code = printError(explained(error), process.stderr, process.env);
     return code === exitCodes.problem ? comparisonCodes.unknown : code;
   }
+}
+
+/** What a server or a connection says is no defect of this program. */
+function explained(error: unknown): unknown {
+  const isOwn = error instanceof OperationError || error instanceof TypeError || error instanceof RangeError;
+  if (isOwn || !(error instanceof Error)) return error;
+  return new OperationError(
+    'comparing two databases',
+    messageOf(error),
+    'nothing was changed; see that both servers run, then repeat',
+    { cause: error },
+  );
 }
 
 /** A name that nothing has would otherwise be compared as equal. */

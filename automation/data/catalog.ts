@@ -24,6 +24,10 @@ export interface Table {
   /** Columns of the primary key; empty if the table has none. */
   primaryKey: string[];
   owner: string;
+  /** A materialised view without content: nobody can read it. */
+  unfilled?: true;
+  /** Whose rows no backup has. */
+  unlogged?: true;
 }
 
 /** SQL condition: the schema belongs to the application, not to PostgreSQL or Greenlight. */
@@ -38,7 +42,9 @@ const columnsOfIndex = (which: string): string => `coalesce((
 
 const tablesSql = (kinds: string, which: string): string => `
   SELECT n.nspname AS schema, c.relname AS table, c.relkind = 'p' AS partitioned,
-    pg_get_userbyid(c.relowner) AS owner,
+    pg_get_userbyid(c.relowner) AS owner, NOT c.relispopulated AS unfilled,
+    CASE WHEN c.relkind = 'p' THEN coalesce((SELECT bool_and(l.relpersistence = 'u') FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf), false)
+      ELSE c.relpersistence = 'u' END AS unlogged,
     ${columnsOfIndex('i.indisprimary')} AS primary_key,
     coalesce((
       SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
@@ -52,12 +58,12 @@ const tablesSql = (kinds: string, which: string): string => `
 
 const selections = {
   own: tablesSql(`'r', 'p'`, notOfExtension),
-  'own and views': tablesSql(`'r', 'p', 'm'`, notOfExtension),
+  everything: tablesSql(`'r', 'p', 'm'`, 'true'),
   'of extensions': tablesSql(`'r', 'p'`, `NOT (${notOfExtension})`),
 };
 
 /**
- * The application's tables, with its materialised views if wanted, or those that belong to extensions, which are not replicated. A
+ * The application's tables, or those that belong to extensions, which are not replicated, or both with all materialised views. A
  * partitioned table is listed once, as its root.
  */
 export async function tablesOf(client: pg.Client, which: keyof typeof selections = 'own'): Promise<Table[]> {
@@ -66,6 +72,8 @@ export async function tablesOf(client: pg.Client, which: keyof typeof selections
     table: string;
     partitioned: boolean;
     owner: string;
+    unfilled: boolean;
+    unlogged: boolean;
     primary_key: string[];
     columns: Column[];
   }
@@ -76,8 +84,23 @@ export async function tablesOf(client: pg.Client, which: keyof typeof selections
     owner: r.owner,
     columns: r.columns,
     primaryKey: r.primary_key,
+    ...(r.unfilled ? { unfilled: true } : {}),
+    ...(r.unlogged ? { unlogged: true } : {}),
   }));
 }
+
+/**
+ * SQL: the materialised views for which `which` holds, quoted as \`name\`, in the order in which they can be refreshed: one that reads another comes
+ * after it, also through views. By age would be wrong where a view in between was replaced.
+ */
+export const viewsInOrder = (which: string): string => `
+  WITH RECURSIVE reads AS (
+    SELECT DISTINCT r.ev_class AS view, d.refobjid AS relation FROM pg_rewrite r
+    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class),
+  reach AS (SELECT view, relation FROM reads UNION SELECT reach.view, reads.relation FROM reach JOIN reads ON reads.view = reach.relation)
+  SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind = 'm' AND ${which} AND ${ownSchemas} AND ${notOfExtension}
+  ORDER BY (SELECT count(*) FROM reach WHERE reach.view = c.oid), c.oid`;
 
 /** Whether there is a relation of this name, which is as SQL has it. */
 export const relationExists = async (client: pg.Client, name: string): Promise<boolean> =>

@@ -9,7 +9,7 @@ import {
   sqlLiteral,
   writerRole,
 } from '../../infra/application/roles.ts';
-import { notOfExtension, ownSchemas } from './catalog.ts';
+import { viewsInOrder } from './catalog.ts';
 import { row, rows, withClient } from './connect.ts';
 import { readMark } from './written-by.ts';
 
@@ -153,12 +153,6 @@ export async function resetDatabase(
 
 /** Fills the materialised views that are still unfilled, as their rows are not replicated. */
 export async function refreshMaterialisedViews(client: pg.Client): Promise<void> {
-  const unfilled = await rows<{ schema: string; name: string }>(
-    client,
-    `SELECT n.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind = 'm' AND NOT c.relispopulated AND ${ownSchemas} AND ${notOfExtension} ORDER BY c.oid`,
-  );
-  // In the order of creation: a view that reads another one was created after it.
-  for (const view of unfilled)
-    await client.query(`REFRESH MATERIALIZED VIEW ${sqlIdentifier(view.schema)}.${sqlIdentifier(view.name)}`);
+  for (const { name } of await rows<{ name: string }>(client, viewsInOrder('NOT c.relispopulated')))
+    await client.query(`REFRESH MATERIALIZED VIEW ${name}`);
 }

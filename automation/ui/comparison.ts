@@ -86,7 +86,7 @@ function verdictOf({ verdict, tables, sequences, catalog, notRead }: Comparison)
   const differing = counts.filter(([n]) => n > 0).map(([n, noun]) => plural(n, noun));
   const unread = notRead.length === 0 ? '' : `${plural(notRead.length, 'thing')} could not be read`;
   if (verdict === 'different') return [`different: ${differing.join(', ')}`, unread].filter(Boolean).join('; ');
-  return verdict === 'equal' ? 'equal' : `not known: no difference found, but ${unread}`;
+  return verdict === 'equal' ? 'equal' : `not known: no difference found, but ${unread || 'nothing was compared'}`;
 }
 
 function scopeOf({ tables, sequences, catalog }: Comparison): string {
@@ -103,12 +103,31 @@ function scopeOf({ tables, sequences, catalog }: Comparison): string {
   ].join(', ');
 }
 
-function remarks({ catalog, leftOut, writtenTo }: Comparison): string[] {
+/** What PostgreSQL words anew from version to version. */
+const rewritten: ReadonlySet<string> = new Set(['view', 'materialized view', 'rule', 'grant', 'default privileges']);
+
+function remarks({ catalog, leftOut, writtenTo, sameDatabase, versions }: Comparison): string[] {
+  const [left, right] = [versions.left, versions.right].map((version) => Number.parseInt(version, 10));
+  const texts = (catalog?.different ?? []).some(
+    (one) => rewritten.has(one.kind) && one.left !== undefined && one.right !== undefined,
+  );
   return [
+    ...(left !== right && texts
+      ? [`PostgreSQL ${left} and ${right} may write views and rights in different words that mean the same`]
+      : []),
+    ...(sameDatabase === true ? ['left and right are the same database'] : []),
     ...(catalog === undefined ? ['not compared: the catalog'] : []),
-    ...(leftOut.length === 0 ? [] : [`not compared: rows of foreign tables (${leftOut.map(oneLine).join(', ')})`]),
+    ...leftOutOf(
+      'rows of foreign tables',
+      leftOut.filter((name) => !isReserved(name)),
+    ),
+    ...leftOutOf('the schema greenlight, as Greenlight keeps its own records there', leftOut.filter(isReserved)),
     ...(writtenTo.length === 0
       ? []
       : [`written to meanwhile: ${writtenTo.join(' and ')}; the rows are those of one moment on each side`]),
   ];
 }
+
+const isReserved = (name: string): boolean => name.startsWith('greenlight.');
+const leftOutOf = (what: string, names: readonly string[]): string[] =>
+  names.length === 0 ? [] : [`not compared: ${what} (${names.map(oneLine).join(', ')})`];

@@ -28,8 +28,8 @@ export interface CompareOptions {
 export interface Scope {
   /** Whether a table (`public.lessons`) is compared; default: all. */
   wanted?: ((table: string) => boolean) | undefined;
-  /** Also the contents of materialised views. */
-  views?: boolean;
+  /** Also materialised views, and tables that belong to extensions. */
+  everything?: boolean;
   /** Called for a table that a side may not read, in place of rejecting. */
   onUnreadable?: (table: string, side: 'left' | 'right', reason: string) => void;
   onProgress?: (compared: number, tables: number) => void;
@@ -64,10 +64,10 @@ export async function compareRows(left: Source, right: Source, names: Names): Pr
 export async function compareTables(
   left: Snapshot,
   right: Snapshot,
-  { columns, names, wanted, views, onUnreadable, onProgress }: CompareOptions & { names: Names } & Scope,
+  { columns, names, wanted, everything, onUnreadable, onProgress }: CompareOptions & { names: Names } & Scope,
   compare: (left: Source, right: Source) => Promise<RowsCompared>,
 ): Promise<TableComparison[]> {
-  const which = views === true ? 'own and views' : 'own';
+  const which = everything === true ? 'everything' : 'own';
   const chosen = async (snapshot: Snapshot): Promise<Table[]> =>
     (await snapshot.run((client) => tablesOf(client, which))).filter(({ name }) => wanted?.(name) ?? true);
   const [noted, other] = await together([left.run(ownRecords), right.run(ownRecords)]);
@@ -84,6 +84,8 @@ export async function compareTables(
       const figures = { rows: { left: await count(left, table), right: 0 }, equal: columns === 'common' };
       return { table: table.name, ...figures, only: 'left', detail: `only on ${names.left}` };
     }
+    const unfilled = compareUnfilled(table, other, names);
+    if (unfilled !== undefined) return { table: table.name, ...unfilled };
     const found = await compare(source(left, table, other, texts), source(right, other, table, texts));
     const missing = lacking(table, other);
     const unlike = unlikeColumns(table, other, columns, names);
@@ -109,7 +111,7 @@ export async function compareTables(
   const found = await inParallel(work, most === 1 ? 1 : most + 1, async ({ table, compare: look }) => {
     const result = await look().catch((error: unknown) => {
       if (!(error instanceof Unreadable) || onUnreadable === undefined) throw error;
-      onUnreadable(table.name, error.snapshot === left ? 'left' : 'right', error.message);
+      onUnreadable(table.name, error.snapshot === left ? 'left' : 'right', error.reason);
       return undefined;
     });
     onProgress?.((done += 1), work.length);
@@ -120,6 +122,15 @@ export async function compareTables(
 
 const lacking = (table: Table, other: Table): string[] =>
   table.columns.map(({ name }) => name).filter((name) => !other.columns.some((o) => o.name === name));
+
+/** Materialised views of which one or both have no content, as `WITH NO DATA` leaves them. */
+function compareUnfilled(table: Table, other: Table, names: Names): RowsCompared | undefined {
+  const [mine, theirs] = [table.unfilled === true, other.unfilled === true];
+  if (!mine && !theirs) return undefined;
+  const rows = { left: 0, right: 0 };
+  if (mine && theirs) return { rows, equal: true };
+  return { rows, equal: false, detail: `without content on ${mine ? names.left : names.right} alone (WITH NO DATA)` };
+}
 
 /** Why equal rows would prove nothing: columns are missing, or no column is shared and only the counts can be equal. */
 function unlikeColumns(
@@ -165,6 +176,7 @@ async function textsOf(left: Snapshot, right: Snapshot): Promise<Texts> {
 }
 
 async function count(snapshot: Snapshot, table: Table): Promise<number> {
+  if (table.unfilled === true) return 0;
   const sql = `SELECT count(*) AS n FROM ${fromTable(table)}`;
   const [found] = await reading({ snapshot, table, hash: '' }, (client) => rows<{ n: string }>(client, sql));
   return Number(found?.n ?? 0);

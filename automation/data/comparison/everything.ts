@@ -1,17 +1,18 @@
+import { randomInt } from 'node:crypto';
 import type pg from 'pg';
 import type { TableComparison } from '../../journal/events.ts';
-import { close, row, sqlState } from '../connect.ts';
+import { close, row } from '../connect.ts';
 import { compareObjects, type DatabaseObject, type ObjectDifference } from '../objects/compare.ts';
 import { readObjects } from '../objects/read.ts';
 import { compareRows, compareTables } from './compare.ts';
 import type { Names } from './differences.ts';
 import { together } from './in-parallel.ts';
 import { compareLargeObjects, largeObjects } from './large-objects.ts';
-import { Unreadable } from './reading.ts';
+import { isRefusal, Unreadable } from './reading.ts';
 import { compareSequences, readSequences, type SequenceDifference } from './sequences.ts';
 import { openSnapshot, sessionsPerSide, Snapshot } from './snapshot.ts';
 
-/** Something that a side may not read. Nothing is known of it. */
+/** Something that a side cannot read. Nothing is known of it. */
 export interface NotRead {
   what: string;
   side: 'left' | 'right';
@@ -20,7 +21,7 @@ export interface NotRead {
 
 /** What two databases have, compared, and what could not be. */
 export interface Comparison {
-  /** `unknown`: no difference was found, but something could not be read. */
+  /** `unknown`: no difference was found, but something could not be read, or nothing was compared. */
   verdict: 'equal' | 'different' | 'unknown';
   /** Versions of the servers. */
   versions: { left: string; right: string };
@@ -30,10 +31,12 @@ export interface Comparison {
   /** Absent if only some tables were compared. */
   catalog?: { left: number; right: number; different: ObjectDifference[] };
   notRead: NotRead[];
-  /** What is not compared, by name: foreign tables. */
+  /** What is not compared, by name: foreign tables, and tables in the schema `greenlight` that are not Greenlight's. */
   leftOut: string[];
   /** Sides with transactions that wrote during the comparison: each is compared as of one moment. */
   writtenTo: ('left' | 'right')[];
+  /** Both sides are one and the same database. */
+  sameDatabase?: true;
 }
 
 export interface ComparisonOptions {
@@ -71,10 +74,11 @@ export async function compareEverything(left: Open, right: Open, options: Compar
     opened.push(l.snapshot, r.snapshot);
     const scope = {
       wanted,
-      views: true,
+      everything: true,
       onUnreadable: (what: string, side: 'left' | 'right', reason: string) => refusals[side](what, reason),
       ...(onProgress === undefined ? {} : { onProgress }),
     };
+    const same = await isSame(...clients);
     const snapshots = [l.snapshot, r.snapshot] as const;
     const tables = await compareTables(...snapshots, { columns: 'both', names, ...scope }, (a, b) =>
       compareRows(a, b, names),
@@ -82,12 +86,13 @@ export async function compareEverything(left: Open, right: Open, options: Compar
     if (wanted === undefined) {
       const large = await compareLargeObjects(...snapshots, names, { name: true }).catch((error: unknown) => {
         if (!(error instanceof Unreadable)) throw error;
-        refusals[error.snapshot === l.snapshot ? 'left' : 'right'](largeObjects, error.message);
+        refusals[error.snapshot === l.snapshot ? 'left' : 'right'](largeObjects, error.reason);
         return undefined;
       });
       if (large !== undefined) tables.push(large);
     }
-    const leftOut = (await foreignTables(clients[0])).filter((name) => wanted?.(name) ?? true);
+    const beside = await together([notCompared(clients[0]), notCompared(clients[1])]);
+    const leftOut = [...new Set(beside.flat())].filter((name) => wanted?.(name) ?? true);
     await Promise.all(clients.map((client) => client.query('ROLLBACK')));
 
     const all = wanted ?? (() => true);
@@ -100,8 +105,9 @@ export async function compareEverything(left: Open, right: Open, options: Compar
     const [lastLeft, lastRight] = await Promise.all(clients.map(nextTransaction));
     const different =
       tables.some(({ equal }) => !equal) || sequences.length > 0 || (catalog?.different.length ?? 0) > 0;
+    const nothing = wanted !== undefined && tables.length + mine.length + theirs.length === 0;
     return {
-      verdict: different ? 'different' : notRead.length > 0 ? 'unknown' : 'equal',
+      verdict: different ? 'different' : notRead.length > 0 || nothing ? 'unknown' : 'equal',
       versions: { left: l.version, right: r.version },
       tables,
       sequences: { left: mine.length, right: theirs.length, different: sequences },
@@ -112,6 +118,7 @@ export async function compareEverything(left: Open, right: Open, options: Compar
         ...(lastLeft === l.next ? [] : ['left' as const]),
         ...(lastRight === r.next ? [] : ['right' as const]),
       ],
+      ...(same ? { sameDatabase: true } : {}),
     };
   } finally {
     await Promise.all(opened.map((one) => one.close()));
@@ -142,8 +149,8 @@ async function compareCatalogs(
 ): Promise<Comparison['catalog']> {
   const read = async (client: pg.Client, side: 'left' | 'right'): Promise<DatabaseObject[] | undefined> =>
     await readObjects(client).catch((error: unknown) => {
-      if (sqlState(error) !== '42501') throw error;
-      refusals[side]('catalog', (error as Error).message);
+      if (!isRefusal(error)) throw error;
+      refusals[side]('catalog', error.message);
       return undefined;
     });
   const [mine, theirs] = await Promise.all([read(left, 'left'), read(right, 'right')]);
@@ -151,10 +158,21 @@ async function compareCatalogs(
   return { left: mine.length, right: theirs.length, different: compareObjects(mine, theirs) };
 }
 
-const foreignTables = async (client: pg.Client): Promise<string[]> =>
+/** Whether two sessions with an open transaction are of one database: an advisory lock is a database's own. Names and addresses may differ. */
+async function isSame(left: pg.Client, right: pg.Client): Promise<boolean> {
+  const [take, key] = ['SELECT pg_try_advisory_xact_lock($1) AS free', [randomInt(2 ** 47)]];
+  await left.query(take, key);
+  return !(await row<{ free: boolean }>(right, take, key)).free;
+}
+
+/** Greenlight's own tables in its schema; not known: what it makes there later. */
+const own = ['kept_rows', 'kept_sets', 'loosened', 'migrations', 'objects', 'own_records', 'unfit', 'written_by'];
+
+const notCompared = async (client: pg.Client): Promise<string[]> =>
   (
     await client.query<{ name: string }>(
       `SELECT n.nspname || '.' || c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-       WHERE c.relkind = 'f' AND NOT c.relispartition ORDER BY 1`,
+       WHERE NOT c.relispartition AND (c.relkind = 'f' OR n.nspname = 'greenlight' AND c.relkind IN ('r', 'p', 'm') AND c.relname <> ALL ($1)) ORDER BY 1`,
+      [own],
     )
   ).rows.map(({ name }) => name);

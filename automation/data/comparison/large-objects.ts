@@ -28,7 +28,6 @@ export async function compareLargeObjects(
   const [mine, theirs] = await together([count(left), count(right)]);
   if (mine === 0 && theirs === 0) return undefined;
   const figures = { table: largeObjects, rows: { left: mine, right: theirs } };
-  // An empty object has no page: only the list of all objects has it.
   for (const source of [pages, objects]) {
     const [one, other] = await together([sumOf(source(left)), sumOf(source(right))]);
     if (sameSum(one, other)) continue;
@@ -52,7 +51,8 @@ const catalogTable =
     return { snapshot, table, hash: rowHash(all, all) };
   };
 
-const pages = catalogTable(
+/** The pages of the objects. An empty object has none: only the list of all objects has it. */
+export const pages = catalogTable(
   'pg_largeobject',
   [
     ['loid', 'oid'],
@@ -61,4 +61,4 @@ const pages = catalogTable(
   ],
   ['loid', 'pageno'],
 );
-const objects = catalogTable('pg_largeobject_metadata', [['oid', 'oid']], ['oid']);
+export const objects = catalogTable('pg_largeobject_metadata', [['oid', 'oid']], ['oid']);

@@ -1,6 +1,6 @@
-import type pg from 'pg';
+import pg from 'pg';
 import type { Table } from '../catalog.ts';
-import { row, sqlState } from '../connect.ts';
+import { isLost, row } from '../connect.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** A table on one side: the sessions that read it, and the expression that hashes its rows. */
@@ -24,15 +24,24 @@ export interface Limits {
   query_timeout: number;
 }
 
-/** SQLSTATEs of a table that the session may not read, or that has no content yet: insufficient_privilege, object_not_in_prerequisite_state. */
-const unreadable = new Set(['42501', '55000']);
+/**
+ * Whether PostgreSQL refused to read something, in a session that goes on: no right, a policy, a lock, a damaged page, a row that is
+ * too large, a foreign partition whose server cannot be reached.
+ */
+export const isRefusal = (error: unknown): error is pg.DatabaseError =>
+  error instanceof pg.DatabaseError && (!isLost(error) || ofForeignServer.has(error.code ?? ''));
 
-/** A table that a session may not read. The message is PostgreSQL's. */
+/** SQLSTATEs of a connection that a server tells of: it is one to another server, as it could not tell of its own. */
+const ofForeignServer = new Set(['08001', '08006']);
+
+/** A table that a session cannot read. The reason is PostgreSQL's message, which mostly does not name the table. */
 export class Unreadable extends Error {
   readonly snapshot: Snapshot;
-  constructor(snapshot: Snapshot, cause: Error) {
-    super(cause.message, { cause });
+  readonly reason: string;
+  constructor({ snapshot, table }: Source, cause: Error) {
+    super(`${table.name} cannot be read: ${cause.message}`, { cause });
     this.snapshot = snapshot;
+    this.reason = cause.message;
   }
 }
 
@@ -40,13 +49,12 @@ export class Unreadable extends Error {
  * Runs `read` on one table in a free session of a snapshot. Releases the table's lock afterwards, so that a schema change waits
  * for one table only. The statement timeout depends on the table's size. Rejects with `Unreadable`.
  */
-export function reading<T>(
-  { snapshot, table }: Source,
-  read: (client: pg.Client, limits: Limits) => Promise<T>,
-): Promise<T> {
+export function reading<T>(source: Source, read: (client: pg.Client, limits: Limits) => Promise<T>): Promise<T> {
+  const { snapshot, table } = source;
   return snapshot.run(async (client) => {
     const size = `SELECT sum(pg_table_size(relid))::float8 AS bytes FROM ${relationsOf}`;
-    await client.query('SAVEPOINT reading');
+    // The size is asked for under the table's lock, for which there may be a wait.
+    await client.query(`SAVEPOINT reading; SET LOCAL statement_timeout = ${leastMs}`);
     try {
       const { bytes } = await row<{ bytes: number }>(client, size, [table.sql]);
       const statementMs = Math.round(leastMs + bytes / bytesPerMs);
@@ -56,7 +64,7 @@ export function reading<T>(
       return result;
     } catch (error) {
       await client.query(release).catch(() => undefined);
-      throw error instanceof Error && unreadable.has(sqlState(error) ?? '') ? new Unreadable(snapshot, error) : error;
+      throw isRefusal(error) ? new Unreadable(source, error) : error;
     }
   });
 }

@@ -4,8 +4,9 @@ import { changedSince, markCatalog } from '../objects/changes.ts';
 import { compareTables, type CompareOptions, type RowsCompared, type Scope } from './compare.ts';
 import { differences, type Names, namesOf, plural, someHashes } from './differences.ts';
 import { together } from './in-parallel.ts';
+import { largeObjects, objects, pages } from './large-objects.ts';
 import { bucketsFor, estimatedRows, nothing, sameSum, sumOf, sumsOf, type Sum } from './multiset.ts';
-import type { Source } from './reading.ts';
+import { Unreadable, type Source } from './reading.ts';
 import { openSnapshot, Snapshot } from './snapshot.ts';
 import { mergeRows, type Looks } from './sorted-rows.ts';
 import { compareStructures, readStructure, type Structure } from './structure.ts';
@@ -44,8 +45,8 @@ export interface RestoredComparison {
 /**
  * Compares a restored backup with its original, exactly, although the original goes on changing. `before` and `after` are
  * moments of the original from just before and just after the backup. A table that did not change meanwhile must be equal.
- * Of a table that did, the backup must have every row that nobody touched between the moments. `restored` is a session as admin
- * without an open transaction.
+ * Of a table that did, the backup must have every row that nobody touched between the moments. Materialised views, large objects and
+ * the tables of extensions are compared, too. `restored` is a session as admin without an open transaction.
  */
 export async function compareRestored(before: Moment, after: Moment, restored: pg.Client): Promise<RestoredComparison> {
   const copy = await readStructure(restored);
@@ -56,10 +57,34 @@ export async function compareRestored(before: Moment, after: Moment, restored: p
     // Tables and columns that came meanwhile are not in the copy. Those that should be are in the catalog.
     const names = { left: 'the live database', right: 'its copy' };
     const snapshots = { before: before.session, after: after.session, copy: restored };
-    return { tables: await compareSnapshots(snapshots, { columns: 'common', names }), structure };
+    const tables = await compareSnapshots(snapshots, { columns: 'common', names, everything: true });
+    const large = await compareRestoredObjects(snapshots, names).catch((error: unknown) => {
+      // Only a superuser may read their content.
+      if (!(error instanceof Unreadable)) throw error;
+      structure.unknown.push(error.message);
+      return undefined;
+    });
+    return { tables: large === undefined ? tables : [...tables, large], structure };
   } finally {
     await restored.query('ROLLBACK').catch(() => undefined);
   }
+}
+
+/** Compares the large objects as rows of the catalog's tables that hold them. Undefined if there are none. */
+async function compareRestoredObjects(
+  snapshots: Record<'before' | 'after' | 'copy', pg.Client>,
+  names: Names,
+): Promise<TableComparison | undefined> {
+  const [before, after, copy] = [snapshots.before, snapshots.after, snapshots.copy].map((look) =>
+    Snapshot.of(look),
+  ) as [Snapshot, Snapshot, Snapshot];
+  const compare = (source: typeof objects): Promise<RowsCompared> =>
+    compareRows([source(before), source(after)], [source(copy)], names);
+  const listed = await compare(objects);
+  if (listed.equal && listed.rows.left === 0 && listed.rows.right === 0 && listed.detail === undefined)
+    return undefined;
+  const content = await compare(pages);
+  return { ...(listed.equal ? { ...content, rows: listed.rows } : listed), table: largeObjects };
 }
 
 /**
@@ -68,7 +93,7 @@ export async function compareRestored(before: Moment, after: Moment, restored: p
  */
 export function compareSnapshots(
   { before, after, copy, later }: Snapshots,
-  options: CompareOptions & { names: Names } & Pick<Scope, 'wanted'>,
+  options: CompareOptions & { names: Names } & Pick<Scope, 'wanted' | 'everything'>,
 ): Promise<TableComparison[]> {
   const [first, second, theirs] = [before, after, copy].map((look) => Snapshot.of(look)) as [
     Snapshot,
@@ -76,12 +101,20 @@ export function compareSnapshots(
     Snapshot,
   ];
   const last = later === undefined ? undefined : Snapshot.of(later);
-  return compareTables(second, theirs, options, (mine, other) => {
+  return compareTables(second, theirs, options, async (mine, other) => {
+    if (last === undefined && mine.table.unlogged === true) return rowsOfUnlogged;
     const live = (snapshot: Snapshot): Source => ({ ...mine, snapshot });
     const looks: Looks = last === undefined ? [other] : [other, { ...other, snapshot: last }];
     return compareRows([live(first), live(second)], looks, options.names);
   });
 }
+
+/** What PostgreSQL does not write to its log is in no backup, and is emptied by every recovery. */
+const rowsOfUnlogged: RowsCompared = {
+  rows: { left: 0, right: 0 },
+  equal: true,
+  detail: 'unlogged: a backup has none of its rows',
+};
 
 const untouched = (one: Sum = nothing, other: Sum = nothing): boolean =>
   sameSum(one, other) && one.written === other.written;

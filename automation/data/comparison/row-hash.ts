@@ -30,6 +30,9 @@ const sent =
   (by: string): Form =>
   (column) => [`${by}(${column})`];
 
+/** NaN has many forms in bits, and a computed one has another than a copied one. PostgreSQL takes them for equal and shows no difference. */
+const oneNaN = (column: string): string => `CASE WHEN ${column} = 'NaN' THEN 'NaN' ELSE ${column} END`;
+
 /**
  * Types with a form that depends on the value only, is the same on every server, and whose hash covers all its bytes. The others
  * are hashed as text.
@@ -44,8 +47,8 @@ const forms: Readonly<Record<string, Form>> = {
   bool: (column) => [`${column}::int`],
   // The high half tells the numbers apart that the hash of the whole folds together.
   int8: (column) => [column, `(${column} >> 32)::int`],
-  float4: sent('float4send'),
-  float8: sent('float8send'),
+  float4: (column) => [`float4send(${oneNaN(column)})`],
+  float8: (column) => [`float8send(${oneNaN(column)})`],
   numeric: sent('numeric_send'),
   time: sent('time_send'),
   timestamp: sent('timestamp_send'),
@@ -85,5 +88,7 @@ function compared(column: Column, other: Column, texts: Texts): string[] {
   const form = column.builtIn === other.builtIn ? forms[column.builtIn] : undefined;
   // Hashed without its trailing blanks, which are no part of the value. The cast to text would copy it for that.
   const padded = column.builtIn === 'bpchar' && other.builtIn === 'bpchar' && texts === 'bytes';
-  return form?.(name) ?? [text(padded ? name : `${name}::text`, texts)];
+  // A row's text is what the type itself shows: a cast to text may be the application's own, and may leave something out.
+  const itsOwn = column.builtIn === '' && column.type === other.type;
+  return form?.(name) ?? [text(padded ? name : itsOwn ? `ROW(${name})::text` : `${name}::text`, texts)];
 }

@@ -1,6 +1,7 @@
 import type pg from 'pg';
-import { notOfExtension, ownSchemas } from '../catalog.ts';
-import { rows, sqlState } from '../connect.ts';
+import { ownSchemas } from '../catalog.ts';
+import { rows } from '../connect.ts';
+import { isRefusal } from './reading.ts';
 
 /** Where a sequence stands. It has no snapshot: it is read as it is at the time. */
 export interface SequenceState {
@@ -34,11 +35,11 @@ interface Sequence {
 const sequences = `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS sql, n.nspname || '.' || c.relname AS name,
     s.seqincrement::text AS step, NOT s.seqcycle AND c.relpersistence = 'p' AS steady
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence s ON s.seqrelid = c.oid
-  WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND ${ownSchemas} AND ${notOfExtension} ORDER BY 2`;
+  WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND ${ownSchemas} ORDER BY 2`;
 
 /**
  * Reads the value of every sequence. What else a sequence has is in the catalog. `onUnreadable` is called for one that the
- * session may not read.
+ * session cannot read.
  */
 export async function readSequences(
   client: pg.Client,
@@ -52,13 +53,13 @@ export async function readSequences(
     try {
       found.push(...(await statesOf(client, some)));
     } catch (error) {
-      if (sqlState(error) !== '42501') throw error;
+      if (!isRefusal(error)) throw error;
       for (const one of some)
         await statesOf(client, [one]).then(
           (states) => found.push(...states),
           (reason: unknown) => {
-            if (sqlState(reason) !== '42501') throw reason;
-            onUnreadable(one.name, (reason as Error).message);
+            if (!isRefusal(reason)) throw reason;
+            onUnreadable(one.name, reason.message);
           },
         );
     }

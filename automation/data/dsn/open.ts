@@ -9,6 +9,9 @@ import type { Target, Tls } from './resolve.ts';
 export const describeTarget = ({ host, port, database, user }: Target): string =>
   `${database} on ${host}${host.startsWith('/') ? '' : `:${port}`} as ${user}`;
 
+/** How long a lock is waited for: who holds one may do so for hours. */
+const settings = { ...sessionSettings, lock_timeout: '30s' };
+
 /**
  * Opens a session. Settings come after the start, as a pooler may refuse them there. Throws an OperationError with the code
  * `unreachable`, which never holds the password.
@@ -30,16 +33,21 @@ export async function openTarget(target: Target): Promise<pg.Client> {
 }
 
 async function begin(
-  { host, port, database, user, password, options, connectMs, tls }: Target,
+  { host, port, database, user, password, options, connectMs, tls, bound }: Target,
   useTls: boolean,
 ): Promise<pg.Client> {
+  let offered = false;
   const client = new pg.Client({
     host,
     port,
     database,
     user,
-    // A function, as `pg` would otherwise look for a password itself.
-    password: () => password ?? '',
+    // A function, as `pg` would otherwise look for a password itself. It is asked before anything of it is sent.
+    password: () => {
+      if (bound && !offered) throw new Error(notBound);
+      return password ?? '';
+    },
+    enableChannelBinding: bound,
     ssl: useTls && secure(tls),
     application_name: applicationName,
     connectionTimeoutMillis: connectMs,
@@ -48,9 +56,13 @@ async function begin(
   });
   // The server may end an idle session. The next query then rejects.
   client.on('error', () => undefined);
+  client.connection.on('authenticationSASL', ({ mechanisms }: { mechanisms: string[] }) => {
+    offered = mechanisms.includes('SCRAM-SHA-256-PLUS');
+  });
   try {
     await client.connect();
-    for (const [name, value] of Object.entries(sessionSettings))
+    if (bound && !offered) throw new Error(notBound);
+    for (const [name, value] of Object.entries(settings))
       await client.query(`SELECT set_config($1, $2, false)`, [name, value]);
   } catch (error) {
     void close(client);
@@ -58,6 +70,8 @@ async function begin(
   }
   return client;
 }
+
+const notBound = 'channel binding is required, and the server does not offer it';
 
 const secure = ({ verify, name, ca, cert, key }: Tls): pg.ClientConfig['ssl'] => ({
   rejectUnauthorized: verify !== 'nothing',

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { OperationError } from '../../../infra/lib/errors.ts';
-import { refused, type Parameters } from './parse.ts';
+import { refused, several, type Parameters } from './parse.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -16,6 +16,8 @@ export interface Target {
   tls: Tls;
   options: string | undefined;
   connectMs: number;
+  /** The server has to prove that it knows the password, and that nobody is in between (`channel_binding=require`). */
+  bound: boolean;
 }
 
 /** `may`: without TLS if the server has none. Without `verify` anybody's certificate will do, as with libpq. */
@@ -43,6 +45,7 @@ const variables: Readonly<Record<string, string>> = {
   sslrootcert: 'PGSSLROOTCERT',
   sslcert: 'PGSSLCERT',
   sslkey: 'PGSSLKEY',
+  channel_binding: 'PGCHANNELBINDING',
   connect_timeout: 'PGCONNECT_TIMEOUT',
   options: 'PGOPTIONS',
 };
@@ -66,6 +69,9 @@ export function resolve(parameters: Parameters, env: Variables): Target {
   };
   const user = all['user'] ?? userInfo().username;
   const database = all['dbname'] ?? user;
+  // It would be shown, with its password.
+  if (database.includes('://')) throw refused('its database is a connection string itself');
+  if (['host', 'hostaddr', 'port'].some((each) => all[each]?.includes(','))) throw refused(several);
   const port = Number(all['port'] ?? 5432);
   if (!Number.isInteger(port) || port < 1 || port > 65_535) throw refused('its port is no number from 1 to 65535');
   const name = all['host'] ?? all['hostaddr'] ?? socketOr('localhost', port);
@@ -80,6 +86,7 @@ export function resolve(parameters: Parameters, env: Variables): Target {
     tls: tlsOf(all, name),
     options: all['options'],
     connectMs: seconds > 0 ? seconds * 1000 : connectMs,
+    bound: all['channel_binding'] === 'require',
   };
 }
 
@@ -118,7 +125,7 @@ function serviceOf(service: string, env: Variables): Record<string, string> {
   const own = env['PGSERVICEFILE'] ?? join(homedir(), '.pg_service.conf');
   const files = [own, join(env['PGSYSCONFDIR'] ?? '/etc/postgresql-common', 'pg_service.conf')];
   for (const path of files.filter((one) => existsSync(one))) {
-    const lines = read(path).split('\n');
+    const lines = read(path).split(/\r?\n/);
     const at = lines.findIndex((line) => line.trim() === `[${service}]`);
     if (at < 0) continue;
     const rest = lines.slice(at + 1);
@@ -144,7 +151,7 @@ function passwordOf(
 ): string | undefined {
   if (!existsSync(passfile) || (statSync(passfile).mode & 0o077) !== 0) return undefined;
   const wanted = [socketDirectories.includes(host) ? 'localhost' : host, String(port), database, user];
-  for (const line of read(passfile).split('\n')) {
+  for (const line of read(passfile).split(/\r?\n/)) {
     if (line.startsWith('#')) continue;
     const fields = line.match(/(?:\\.|[^:\\])*(?::|$)/gs)?.map((field) => field.replace(/:$/, '')) ?? [];
     const [password, ...named] = [fields[4], ...fields.slice(0, 4)].map((one) =>

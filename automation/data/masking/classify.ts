@@ -99,25 +99,32 @@ export function judge(
 ): Suspect[] {
   const name = `${table}.${column.name}`;
   const plain = table.slice(table.indexOf('.') + 1);
-  if (column.type === 'json' || column.type === 'jsonb') {
-    const leaves = new Map<string, string[]>();
+  if (documents.has(column.type)) {
+    const leaves = new Map<string, Leaf>();
     for (const text of values) collect(parse(text), [], leaves);
-    return [...leaves].flatMap(([path, found]) => {
-      if (masked.some((rule) => covers(rule, path))) return [];
-      const suspect = judgeOne(
-        path === '' ? name : `${name} at ${path}`,
-        looksByName(plain, path.split('.').at(-1) ?? ''),
-        found,
-      );
+    return [...leaves.values()].flatMap(({ path, keys, values: found }) => {
+      if (masked.some((rule) => covers(rule.split('.'), path) && !(keys && path.length === 0))) return [];
+      const at = path.length === 0 ? name : `${name} at ${path.join('.')}`;
+      const suspect = keys
+        ? judgeOne(`${at} (its keys)`, undefined, found)
+        : judgeOne(at, looksByName(plain, path.at(-1) ?? ''), found);
       return suspect === undefined ? [] : [suspect];
     });
   }
   const named = looksByName(plain, column.name);
   const byName = named !== undefined && canHold(named, column.type, column.category) ? named : undefined;
-  const byType = column.type === 'inet' ? 'an IP address' : undefined;
+  const byType = ofType[column.type];
   const suspect = judgeOne(name, byName ?? byType, values);
   return suspect === undefined ? [] : [suspect];
 }
+
+/** What is read as a document: its keys are names of columns. */
+const documents: ReadonlySet<string> = new Set(['json', 'jsonb', 'hstore', 'composite']);
+const ofType: Readonly<Record<string, Looks>> = {
+  inet: 'an IP address',
+  macaddr: 'a hardware address',
+  macaddr8: 'a hardware address',
+};
 
 function judgeOne(column: string, byName: Looks | undefined, values: readonly string[]): Suspect | undefined {
   const byValues = looksByValues(values);
@@ -134,39 +141,58 @@ function parse(text: string): unknown {
   }
 }
 
-function collect(value: unknown, path: readonly string[], leaves: Map<string, string[]>): void {
-  if (Array.isArray(value)) for (const item of value) collect(item, path, leaves);
-  else if (typeof value === 'object' && value !== null)
-    for (const [key, item] of Object.entries(value)) collect(item, [...path, key], leaves);
-  else if (typeof value === 'string' || typeof value === 'number') {
-    const at = path.join('.');
-    leaves.set(at, [...(leaves.get(at) ?? []), String(value)]);
-  }
+/** The values at one place of a document, or the keys there that are addresses. */
+interface Leaf {
+  path: readonly string[];
+  keys: boolean;
+  values: string[];
 }
 
-/** Whether a rule's path leads to this leaf. An element of an array may have a `*` in the rule and has none in the leaf. */
-function covers(rule: string, leaf: string): boolean {
-  const match = (wanted: readonly string[], found: readonly string[]): boolean => {
-    const [first, ...rest] = wanted;
-    if (first === undefined) return true;
-    if (first === '*') return match(rest, found) || (found.length > 0 && match(rest, found.slice(1)));
-    return found[0] === first && match(rest, found.slice(1));
+function collect(value: unknown, path: readonly string[], leaves: Map<string, Leaf>): void {
+  const add = (keys: boolean, text: string): void => {
+    const at = JSON.stringify([keys, path]);
+    const leaf = leaves.get(at) ?? { path, keys, values: [] };
+    leaf.values.push(text);
+    leaves.set(at, leaf);
   };
-  return match(rule.split('.'), leaf.split('.'));
+  if (Array.isArray(value)) for (const item of value) collect(item, path, leaves);
+  else if (typeof value === 'object' && value !== null)
+    for (const [key, item] of Object.entries(value)) {
+      const isAddress = key.includes('@');
+      if (isAddress) add(true, key);
+      // An address is not repeated in a message.
+      collect(item, [...path, isAddress ? '*' : key], leaves);
+    }
+  else if (typeof value === 'string' || typeof value === 'number') add(false, String(value));
+}
+
+/**
+ * Whether a rule's path leads to this leaf, as `gl_json` reads it. An element of an array may have a `*` in the rule and has none in the
+ * leaf. A key with dots takes as many steps of the rule.
+ */
+function covers(wanted: readonly string[], [key, ...others]: readonly string[]): boolean {
+  const [first, ...rest] = wanted;
+  if (first === undefined) return true;
+  if (first === '*')
+    return covers(rest, key === undefined ? [] : [key, ...others]) || (key !== undefined && covers(rest, others));
+  if (key === undefined) return false;
+  const steps = key.split('.').length;
+  return wanted.slice(0, steps).join('.') === key && covers(wanted.slice(steps), others);
 }
 
 async function sourcesOf(client: pg.Client): Promise<Source[]> {
   return await rows<Source>(
     client,
     `SELECT format('%s.%s', n.nspname, c.relname) AS name, CASE c.relkind WHEN 'r' THEN 'ONLY ' ELSE '' END || format('%I.%I', n.nspname, c.relname) AS sql,
-       (SELECT coalesce(sum(pg_relation_size(p.relid)), 0) + pg_relation_size(c.oid) FROM pg_partition_tree(c.oid) p WHERE p.relid <> c.oid)::bigint::float8 / current_setting('block_size')::int AS pages, json_agg(json_build_object('name', a.attname, 'type', b.typname, 'category', b.typcategory) ORDER BY a.attnum) AS columns
+       (SELECT coalesce(sum(pg_relation_size(p.relid)), 0) + pg_relation_size(c.oid) FROM pg_partition_tree(c.oid) p WHERE p.relid <> c.oid)::bigint::float8 / current_setting('block_size')::int AS pages, json_agg(json_build_object('name', a.attname, 'type', CASE WHEN b.document THEN 'composite' ELSE b.typname END, 'category', b.typcategory) ORDER BY a.attnum) AS columns
      FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
      CROSS JOIN LATERAL (WITH RECURSIVE under AS (SELECT a.atttypid AS oid, 0 AS depth
          UNION ALL SELECT u.typbasetype, depth + 1 FROM under k JOIN pg_type u ON u.oid = k.oid WHERE u.typtype = 'd')
-       SELECT t.typname, t.typcategory FROM under k JOIN pg_type t ON t.oid = k.oid ORDER BY depth DESC LIMIT 1) b
+       SELECT t.typname, t.typcategory, t.typtype = 'c' OR EXISTS (SELECT FROM pg_type e WHERE e.oid = t.typelem AND t.typcategory = 'A' AND (e.typtype = 'c' OR e.typname IN ('json', 'jsonb', 'hstore'))) AS document
+       FROM under k JOIN pg_type t ON t.oid = k.oid ORDER BY depth DESC LIMIT 1) b
      WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
        AND ${ownSchemas} AND ${notOfExtension}
-       AND (b.typcategory IN ('S', 'D', 'N', 'I', 'A') OR b.typname IN ('json', 'jsonb', 'xml', 'hstore', 'bytea'))
+       AND (b.typcategory IN ('S', 'D', 'N', 'I', 'A', 'C', 'E') OR b.typname IN ('json', 'jsonb', 'xml', 'hstore', 'bytea', 'macaddr', 'macaddr8'))
      GROUP BY c.oid, n.nspname ORDER BY 1`,
   );
 }
@@ -175,7 +201,7 @@ async function sample(client: pg.Client, { sql, pages }: Source, columns: readon
   const texts = columns.map(({ name, type }) =>
     type === 'bytea'
       ? `CASE WHEN ${sqlIdentifier(name)} IS NOT NULL THEN '' END`
-      : `left(${sqlIdentifier(name)}::text, ${characters})`,
+      : `left(${documents.has(type) && !type.startsWith('json') ? `to_jsonb(${sqlIdentifier(name)})` : sqlIdentifier(name)}::text, ${characters})`,
   );
   // Rows first: what is not taken is neither read from its side table nor sorted.
   const part = pages > samplePages ? ` TABLESAMPLE SYSTEM (${((100 * samplePages) / pages).toFixed(6)})` : '';

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { DatabaseError } from 'pg';
 import { sqlIdentifier } from '../../../infra/application/roles.ts';
+import { messageOf } from '../../../infra/lib/errors.ts';
 import { fromTable, type Table } from '../catalog.ts';
 import { row, rows, sqlState } from '../connect.ts';
 import { maskExpression, nameOf, type Target } from './targets.ts';
@@ -67,6 +68,12 @@ export function rulesIn(error: unknown): string {
   const { constraint, dataType, code } = error;
   const type = dataType === undefined ? 'its type' : `the type ${dataType}`;
   return `${constraint === undefined ? type : `the constraint ${constraint}`} (SQLSTATE ${code})`;
+}
+
+/** What PostgreSQL refused, without values: only messages of some classes have none. */
+export function refusalOf(error: unknown): string {
+  if (!(error instanceof DatabaseError)) return messageOf(error);
+  return /^(0A|2B|42|5)/.test(error.code ?? '') ? error.message : rulesIn(error);
 }
 
 interface Condition {

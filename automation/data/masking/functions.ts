@@ -122,14 +122,23 @@ export const functions: readonly string[] = [
        RETURN r || rest;
      END`,
   ),
-  mask('digits', `pg_temp.gl_layout(v, pg_temp.gl_permute(${digitsOf('v')}))`),
-  // The first digit stays, so that no number gets shorter.
+  // A value without these digits would stay as it is: letters, or digits of another script.
+  mask(
+    'digits',
+    `CASE WHEN v ~ '[0-9]' THEN pg_temp.gl_layout(v, pg_temp.gl_permute(${digitsOf('v')})) ELSE pg_temp.gl_hash(v, length(v)) END`,
+  ),
+  // The first digit stays, so that no number gets shorter. What fits into an integer of 2, 4 or 8 bytes has a mask that does: the
+  // permutation is repeated until it is on the same side of that limit, which it is at the latest where it began.
   steps(
     'gl_number',
     'v text',
-    `DECLARE d text := ${digitsOf('v')};
+    `DECLARE d text := ${digitsOf('v')}; r text := d; most numeric := CASE length(d) WHEN 5 THEN 32767 WHEN 10 THEN 2147483647 WHEN 19 THEN 9223372036854775807.0 END + (v LIKE '-%')::int;
      BEGIN
-       RETURN pg_temp.gl_layout(v, CASE WHEN length(d) = 1 THEN pg_temp.gl_permute(d) ELSE left(d, 1) || pg_temp.gl_permute(substr(d, 2)) END);
+       LOOP
+         r := CASE WHEN length(r) = 1 THEN pg_temp.gl_permute(r) ELSE left(r, 1) || pg_temp.gl_permute(substr(r, 2)) END;
+         EXIT WHEN most IS NULL OR (r::numeric <= most) = (d::numeric <= most);
+       END LOOP;
+       RETURN pg_temp.gl_layout(v, r);
      END`,
   ),
   // The first digit, which names the brand, stays; the last one is that of Luhn.
@@ -171,6 +180,14 @@ export const functions: readonly string[] = [
       ELSE '10.' || get_byte(pg_temp.gl_key(split_part(v, '/', 1)), 0) || '.' || get_byte(pg_temp.gl_key(split_part(v, '/', 1)), 1) || '.' || get_byte(pg_temp.gl_key(split_part(v, '/', 1)), 2) END
       || substr(v, length(split_part(v, '/', 1)) + 1)`),
   ),
+  // Locally administered, so that it is nobody's.
+  create(
+    'gl_mac',
+    'v text',
+    'text',
+    'sql',
+    `SELECT '02' || substr(pg_temp.gl_hex(v), 1, length(regexp_replace(v, '[^0-9a-fA-F]', '', 'g')) - 2)`,
+  ),
   // Version and variant stay.
   steps(
     'gl_uuid',
@@ -207,11 +224,12 @@ export const functions: readonly string[] = [
      END`,
     'text[]',
   ),
-  // An array stands for each of its elements. At the end of the path every string is masked, and a number that is the value itself.
+  // An array stands for each of its elements. At the end of the path every string is masked, a number that is the value itself, and
+  // keys that are addresses. A key with dots takes as many steps of the path.
   steps(
     'gl_json',
     'v jsonb, path text[], kind text, room int, only_text boolean',
-    `DECLARE k text; r jsonb := v; whole boolean := cardinality(path) = 0;
+    `DECLARE k text; r jsonb := v; n int; whole boolean := cardinality(path) = 0;
      BEGIN
        CASE jsonb_typeof(v)
        WHEN 'array' THEN
@@ -219,8 +237,12 @@ export const functions: readonly string[] = [
            FROM jsonb_array_elements(v) WITH ORDINALITY AS t (e, at)), v);
        WHEN 'object' THEN
          FOR k IN SELECT jsonb_object_keys(v) LOOP
-           IF whole OR path[1] IN (k, '*') THEN
-             r := jsonb_set(r, ARRAY[k], pg_temp.gl_json(v -> k, path[2:], kind, room, only_text OR whole));
+           n := CASE WHEN path[1] = '*' THEN 1 ELSE 1 + length(k) - length(replace(k, '.', '')) END;
+           IF whole OR path[1] = '*' OR array_to_string(path[1:n], '.') = k THEN
+             IF whole AND k LIKE '%@%' THEN r := r - k; END IF;
+             r := r || jsonb_build_object(
+               CASE WHEN whole AND k LIKE '%@%' THEN pg_temp.gl_email(k, CASE kind WHEN 'email' THEN room ELSE 37 END) ELSE k END,
+               pg_temp.gl_json(v -> k, path[n + 1:], kind, room, only_text OR whole));
            END IF;
          END LOOP;
          RETURN r;

@@ -1,5 +1,5 @@
 /**
- * What personal data looks like: names of columns in eight languages, and formats of values. Pure. The names are those that the
+ * What personal data looks like: names of columns in some twenty languages, and formats of values. Pure. The names are those that the
  * dictionaries of the field have (HIPAA's identifiers, special categories of Article 9 GDPR) and their translations.
  */
 
@@ -13,28 +13,30 @@ export type Looks =
   | 'a bank account'
   | 'a payment card'
   | 'an IP address'
+  | 'a hardware address'
   | 'a password'
   | 'a special category';
 
 /** Column names, without separators. */
 const names: Record<Looks, string> = {
   'an e-mail address':
-    'email emails emailaddress mailaddress emailadresse courriel adresseemail correoelectronico correo epost eposta adresemail',
+    'email emails emailaddress mailaddress emailadresse courriel adresseemail correoelectronico correo epost eposta adresemail sahkoposti почта электроннаяпочта メール メールアドレス 邮箱 电子邮件 이메일',
   'a name of a person':
-    'firstname lastname surname fullname givenname familyname middlename maidenname realname displayname contactname customername username nickname vorname nachname familienname benutzername prenom nomdefamille apellido apellidos cognome sobrenome voornaam achternaam imie nazwisko forename',
+    'firstname lastname surname fullname givenname familyname middlename maidenname realname displayname contactname customername username nickname vorname nachname familienname benutzername prenom nomdefamille apellido apellidos cognome sobrenome voornaam achternaam imie nazwisko forename fornamn efternamn fornavn etternavn efternavn etunimi sukunimi jmeno prijmeni priezvisko soyad soyadi prenume vezeteknev keresztnev имя фамилия отчество прізвище όνομα επώνυμο 氏名 姓名 名前 苗字 이름 성명',
   'a phone number':
-    'phone phonenumber phonenumbers telephone telephonenumber mobilephone mobilenumber cellphone fax faxnumber telefon telefonnummer handynummer mobilnummer telefono telefone telefoon telefoonnummer movil celular msisdn',
+    'phone phonenumber phonenumbers telephone telephonenumber mobilephone mobilenumber cellphone fax faxnumber telefon telefonnummer handynummer mobilnummer telefono telefone telefoon telefoonnummer movil celular msisdn puhelin telefonnr telefonszam телефон τηλέφωνο 電話 電話番号 电话 手机 手机号 전화 전화번호',
   'a postal address':
-    'streetaddress streetname postaladdress homeaddress billingaddress shippingaddress deliveryaddress addressline address1 address2 postcode postalcode zipcode strasse hausnummer plz postleitzahl anschrift adresse codepostal codigopostal calle direccion indirizzo endereco straat ulica kodpocztowy',
+    'streetaddress streetname postaladdress homeaddress billingaddress shippingaddress deliveryaddress addressline address1 address2 postcode postalcode zipcode strasse hausnummer plz postleitzahl anschrift adresse codepostal codigopostal calle direccion indirizzo endereco straat ulica kodpocztowy hjemmeadresse bostadsadress postnummer postinumero katuosoite lahiosoite adresi adres адрес адреса διεύθυνση 住所 郵便番号 地址 주소',
   'a date of birth':
-    'birthdate birthday dateofbirth dob birthyear birth geburtsdatum geburtstag datenaissance datedenaissance fechanacimiento fechadenacimiento datanascita datadinascita datanascimento geboortedatum dataurodzenia',
+    'birthdate birthday dateofbirth dob birthyear birth geburtsdatum geburtstag datenaissance datedenaissance fechanacimiento fechadenacimiento datanascita datadinascita datanascimento geboortedatum dataurodzenia fodelsedatum fodelsedag fodselsdato fodselsdag syntymaaika datumnarozeni dogumtarihi датарождения деньрождения γέννηση 生年月日 誕生日 出生日期 생년월일',
   'an official number':
-    'ssn socialsecurity socialsecuritynumber nationalid nationalidnumber passport passportnumber passportno taxid taxnumber steuernummer steuerid ausweisnummer sozialversicherungsnummer codicefiscale cpf bsn pesel personnummer driverslicense drivinglicence licenceplate licenseplate insurancenumber',
+    'ssn socialsecurity socialsecuritynumber nationalid nationalidnumber passport passportnumber passportno taxid taxnumber steuernummer steuerid ausweisnummer sozialversicherungsnummer codicefiscale cpf bsn pesel personnummer driverslicense drivinglicence licenceplate licenseplate insurancenumber personnr fodselsnummer henkilotunnus rodnecislo tckimlikno паспорт инн снилс マイナンバー 身份证 身份证号 주민등록번호',
   'a bank account': 'iban bankaccount accountnumber bankaccountnumber kontonummer',
   'a payment card':
     'creditcard creditcardnumber cardnumber cardholder kreditkarte kreditkartennummer cartebancaire cvv cvc',
   'an IP address':
     'ipaddress ipaddr remoteaddr remoteip clientip lastip signinip currentsigninip lastsigninip loginip ipadresse adresseip',
+  'a hardware address': 'macaddress macaddr hardwareaddress deviceaddress bluetoothaddress imei imsi',
   'a password':
     'password passwd passwordhash passworddigest encryptedpassword passwort motdepasse contrasena senha wachtwoord haslo',
   'a special category':
@@ -48,23 +50,38 @@ const wholeNames: Partial<Record<Looks, string>> = {
   'a postal address': 'address street zip rue',
   'a date of birth': 'born',
   'an IP address': 'ip',
+  'a hardware address': 'mac',
 };
 /** Tables whose column `name` is a person's. */
 const persons =
   /^(users?|accounts?|people|persons?|customers?|members?|employees?|staff|patients?|students?|learners?|contacts?|clients?|guests?|authors?|kunden?|mitarbeiter|personen|benutzer|utilisateurs?|usuarios?|clientes?|clienti|utenti|klanten|gebruikers|klienci)$/;
 
 const dictionary = (of: Partial<Record<Looks, string>>): Map<string, Looks> =>
-  new Map(Object.entries(of).flatMap(([looks, list]) => list.split(' ').map((name) => [name, looks as Looks])));
+  new Map(
+    Object.entries(of).flatMap(([looks, list]) =>
+      list.split(' ').map((name) => [plain(name).toLowerCase(), looks as Looks]),
+    ),
+  );
+/** Without accents, in whatever script. */
+const plain = (text: string): string =>
+  text
+    .normalize('NFD')
+    .replaceAll(/\p{M}/gu, '')
+    .replaceAll('ß', 'ss')
+    .replaceAll('ł', 'l')
+    .replaceAll(/[øØ]/g, 'o')
+    .replaceAll('ı', 'i');
 const anywhere = dictionary(names);
 const whole = dictionary(wholeNames);
 
 /** The words of a name: `lastSignIn_IP` has `last`, `sign`, `in`, `ip`. */
 function wordsOf(name: string): string[] {
-  const plain = name.normalize('NFD').replaceAll(/\p{M}/gu, '').replaceAll('ß', 'ss').replaceAll('ł', 'l');
-  const parted = plain.replaceAll(/([a-z\d])([A-Z])/g, '$1 $2').replaceAll(/([A-Z]+)([A-Z][a-z])/g, '$1 $2');
+  const parted = plain(name)
+    .replaceAll(/([\p{Ll}\d])(\p{Lu})/gu, '$1 $2')
+    .replaceAll(/(\p{Lu}+)(\p{Lu}\p{Ll})/gu, '$1 $2');
   return parted
     .toLowerCase()
-    .split(/[^a-z\d]+/)
+    .split(/[^\p{L}\d]+/u)
     .filter((word) => word !== '');
 }
 
@@ -85,6 +102,7 @@ export function looksByName(table: string, name: string): Looks | undefined {
 export function canHold(looks: Looks, type: string, category: string): boolean {
   if (looks === 'a date of birth') return category === 'S' || category === 'D' || category === 'A';
   if (looks === 'an IP address') return category === 'S' || category === 'I';
+  if (looks === 'a hardware address') return category === 'S';
   if (category === 'N')
     return (
       ['a phone number', 'an official number', 'a bank account', 'a payment card'].includes(looks) && type !== 'int2'
@@ -94,7 +112,7 @@ export function canHold(looks: Looks, type: string, category: string): boolean {
 
 /** Domains that nobody can own (RFC 2606, RFC 6761). */
 const reserved = /(^|\.)(example|test|invalid|localhost|example\.(com|net|org))$/i;
-const address = /[^\s@"'<>,;:(){}=]+@([a-z\d-]+(?:\.[a-z\d-]+)*\.[a-z]{2,})\b/i;
+const address = /[^\s@"'<>,;:(){}=]+@([\p{L}\d-]+(?:\.[\p{L}\d-]+)*\.\p{L}{2,})(?![\p{L}\d])/iu;
 
 interface Format {
   looks: Looks;
@@ -115,6 +133,12 @@ const formats: readonly Format[] = [
   { looks: 'a bank account', matches: isIban, share: 0.1 },
   { looks: 'a payment card', matches: isCard, share: 0.5 },
   { looks: 'an IP address', matches: isPublicIp, share: 0.5 },
+  {
+    looks: 'a hardware address',
+    matches: (value) => /^[\da-f]{2}(?:([:-])[\da-f]{2})(?:\1[\da-f]{2}){4}$/i.test(value),
+    share: 0.5,
+  },
+  { looks: 'an official number', matches: isOfficial, share: 0.5 },
   {
     looks: 'a phone number',
     matches: (value) => /^(\+|00|\(0?\d|0\d{1,4}[ /-])[\d ()/.-]{6,20}$/.test(value) && digitsOf(value).length >= 8,
@@ -143,6 +167,25 @@ function isIban(value: string): boolean {
     rest = Number(`${rest}${part}`) % 97;
   }
   return rest === 1;
+}
+
+/** Numbers of persons in forms that little else has: of the USA, the United Kingdom, Brazil, Spain, France. */
+function isOfficial(value: string): boolean {
+  if (/^(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}$/.test(value)) return true;
+  if (/^[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]( ?)\d{2}\1\d{2}\1\d{2}\1[A-D]$/i.test(value)) return true;
+  if (/^\d{3}\.\d{3}\.\d{3}-\d{2}$/.test(value)) return true;
+  const spanish = /^([XYZ\d]?)(\d{7})-?([A-Z])$/i.exec(value);
+  if (spanish !== null) {
+    const [, first = '', digits = '', letter = ''] = spanish;
+    const number = Number(
+      `${first === '' ? '' : ('XYZ'.indexOf(first.toUpperCase()) + 1 || Number(first) + 1) - 1}${digits}`,
+    );
+    return 'TRWAGMYFPDXBNJZSQVHLCKE'[number % 23] === letter.toUpperCase();
+  }
+  const french = /^([12]\d{2}(?:0[1-9]|1[0-2]|[2-9]\d)(?:\d{2}|2[AB])\d{6})(\d{2})$/i.exec(value.replaceAll(' ', ''));
+  if (french === null) return false;
+  const [, body = '', key = ''] = french;
+  return 97n - (BigInt(body.toUpperCase().replace('2A', '19').replace('2B', '18')) % 97n) === BigInt(key);
 }
 
 /** 13 to 19 digits that begin like a card's and end with Luhn's. */

@@ -4,12 +4,12 @@ import { OperationError } from '../../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { sqlIdentifier } from '../../../infra/application/roles.ts';
 import { fromTable, type Table } from '../catalog.ts';
-import { row, sqlState, withClient } from '../connect.ts';
+import { isLost, row, sqlState, withClient } from '../connect.ts';
 import { findDerived } from './derived.ts';
-import { findMisfits, rulesIn, tablesIn } from './fit.ts';
+import { findMisfits, refusalOf, rulesIn, tablesIn } from './fit.ts';
 import { functions, keyOf, keySetting } from './functions.ts';
 import { findOriginals, rememberOriginals } from './residue.ts';
-import { ancestorsOf, dropKeys, refreshViews, rewriteTable, sizeOf } from './rewrite.ts';
+import { ancestorsOf, dropKeys, refreshViews, rewriteTable, silenceEvents, sizeOf } from './rewrite.ts';
 import { dense, type Harmless, type MaskRule } from './rules.ts';
 import { maskExpression, refuse, resolve, type Target } from './targets.ts';
 
@@ -97,6 +97,7 @@ async function maskAll(client: pg.Client, rules: readonly MaskRule[], harmless: 
   refuse([...derived.problems, ...(await findMisfits(client, targets))]);
   await rememberOriginals(client, targets);
   const masked = await count(client, targets);
+  const events = await silenceEvents(client);
   const keys = await dropKeys(client, targets);
   const updated: Table[] = [];
   for (const table of tablesIn(targets)) {
@@ -106,7 +107,7 @@ async function maskAll(client: pg.Client, rules: readonly MaskRule[], harmless: 
     const permuted = own.some((t) => t.rules.some((r) => dense.has(r.with)));
     if ((await rewriteTable(client, table, all, { permuted })) === 'updated') updated.push(table);
   }
-  for (const key of keys) await client.query(key);
+  for (const statement of [...keys, ...events]) await client.query(statement);
   const views = await refreshViews(client);
   const left = await findOriginals(client, targets, harmless);
   refuse(left.map((found) => `${found}; give it a rule, or say in data.harmless why it may`));
@@ -130,7 +131,11 @@ async function count(client: pg.Client, targets: readonly Target[]): Promise<Mas
 async function explain(client: pg.Client, rules: readonly MaskRule[], error: unknown): Promise<unknown> {
   const state = sqlState(error) ?? '';
   const full = state === '53100';
-  if (!full && !/^2[23]/.test(state)) return error;
+  if (!full && !/^2[23]/.test(state)) {
+    if (state === '' || isLost(error)) return error;
+    const todo = 'nothing was changed; correct what it names, or data.personal';
+    return new OperationError('masking personal data', refusalOf(error), todo, { cause: error });
+  }
   return await inTransaction(client, async () => {
     const targets = await resolve(client, rules);
     if (full) {

@@ -69,13 +69,33 @@ export function originalOf(
   rule: MaskRule,
 ): string | undefined {
   const name = sqlIdentifier(column);
-  if (array) return `unnest(${name}::text[])`;
+  if (array) return `unnest(${name}::text[] COLLATE "default")`;
   if (family === 'json') {
-    const steps = (rule.path ?? '').split('.').map((key) => (key === '*' ? '.*' : `.${JSON.stringify(key)}`));
-    const path = `$${rule.path === undefined ? '' : steps.join('')}.** ? (@.type() == "string")`;
-    return `jsonb_path_query(${name}::jsonb, ${sqlLiteral(path)}) #>> '{}'`;
+    const found = waysOf(rule.path).map(
+      (way) => `jsonb_path_query_array(${name}::jsonb, ${sqlLiteral(`$${way}.** ? (@.type() == "string")`)})`,
+    );
+    return `jsonb_array_elements_text(${found.join(' || ')})`;
   }
-  return ['text', 'uuid', 'inet', 'number'].includes(family) ? `${name}::text` : undefined;
+  return ['text', 'uuid', 'inet', 'number'].includes(family) ? `${name}::text COLLATE "default"` : undefined;
+}
+
+/** Most steps of a path of which all ways are looked for: each one more doubles their number. */
+const mostSteps = 6;
+
+/** What a path can mean: a key may have dots, so `a.b` is the key `b` of `a`, or the key `a.b`. */
+function waysOf(path: string | undefined): string[] {
+  if (path === undefined) return [''];
+  const steps = path.split('.');
+  const ways = (from: number): string[] =>
+    from === steps.length
+      ? ['']
+      : steps.slice(from).flatMap((_, more) => {
+          const taken = steps.slice(from, from + more + 1);
+          if (more > 0 && (steps.length > mostSteps || taken.includes('*'))) return [];
+          const step = taken[0] === '*' ? '.*' : `.${JSON.stringify(taken.join('.'))}`;
+          return ways(from + more + 1).map((rest) => step + rest);
+        });
+  return ways(0);
 }
 
 async function sampleOf(client: pg.Client, sql: string, from: string): Promise<string> {
@@ -97,8 +117,8 @@ interface Place {
   from: string;
   /** SQL expression: the set of values that one `c` holds. */
   tokens: string;
-  /** Words are searched for only here: elsewhere they are found by chance. */
-  words: boolean;
+  /** Words are searched for only in search columns. Those of unrelated tables have some by chance: there it has to be most of them. */
+  words: 'no' | 'some' | 'most';
 }
 
 /**
@@ -110,24 +130,26 @@ export async function findOriginals(
   targets: readonly Target[],
   harmless: readonly Harmless[],
 ): Promise<string[]> {
-  const totals = await rows<{ source: string; count: number }>(
+  const totals = await rows<{ source: string; count: number; words: number }>(
     client,
-    'SELECT source, count(*)::int AS count FROM gl_originals GROUP BY source',
+    `SELECT source, count(*) FILTER (WHERE kind <> 'word')::int AS count, count(*) FILTER (WHERE kind = 'word')::int AS words FROM gl_originals GROUP BY source`,
   );
   const problems: string[] = [];
   for (const place of await places(client, targets, harmless)) {
     // The mask of one number may be another's original.
     const crowded = targets.some((t) => nameOf(t) === place.name && t.rules.some((r) => dense.has(r.with)));
-    const found = await rows<{ source: string; hits: number; strong: boolean }>(
+    const found = await rows<{ source: string; hits: number; words: number; strong: boolean }>(
       client,
       `WITH token AS (SELECT DISTINCT t FROM ${place.from} CROSS JOIN LATERAL ${place.tokens} t)
-       SELECT source, count(DISTINCT v)::int AS hits, bool_or(strong) AS strong FROM token JOIN gl_originals ON v = t
+       SELECT source, (count(DISTINCT v) FILTER (WHERE kind <> 'word'))::int AS hits, (count(DISTINCT v) FILTER (WHERE kind = 'word'))::int AS words, bool_or(strong) AS strong FROM token JOIN gl_originals ON v = t
        WHERE (kind <> 'word' OR $1) AND NOT ($2 AND kind = ANY ($3)) GROUP BY source ORDER BY source`,
-      [place.words, crowded, [...dense, 'number']],
+      [place.words !== 'no', crowded, [...dense, 'number']],
     );
-    for (const { source, hits, strong } of found) {
-      const total = totals.find((t) => t.source === source)?.count ?? 0;
-      if (strong || hits >= Math.min(chance, total)) problems.push(`${place.name}: it holds values of ${source}`);
+    for (const { source, hits, words, strong } of found) {
+      const total = totals.find((t) => t.source === source) ?? { count: 0, words: 0 };
+      const enough = Math.max(Math.min(chance, total.words), place.words === 'most' ? total.words / 2 : 1);
+      if (strong || (hits > 0 && hits >= Math.min(chance, total.count)) || (words > 0 && words >= enough))
+        problems.push(`${place.name}: it holds values of ${source}`);
     }
   }
   return problems;
@@ -152,9 +174,10 @@ async function places(client: pg.Client, targets: readonly Target[], harmless: r
      JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type base ON base.oid = t.typbasetype
      WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition AND c.relpersistence <> 't'
        AND (c.relkind <> 'm' OR c.relispopulated) AND ${ownSchemas} AND ${notOfExtension}
-       AND (t.typcategory IN ('S', 'C', 'A') OR coalesce(base.typname, t.typname) IN ('json', 'jsonb', 'tsvector', 'xml', 'hstore', 'uuid', 'inet', 'int8', 'numeric'))
+       AND (t.typcategory IN ('S', 'C', 'A', 'E') OR coalesce(base.typname, t.typname) IN ('json', 'jsonb', 'tsvector', 'xml', 'hstore', 'uuid', 'inet', 'int8', 'numeric'))
      ORDER BY 1, a.attnum`,
   );
+  const related = await relatedTables(client, targets);
   const found: Place[] = [];
   for (const { table, sql, column, type, plain, only } of columns) {
     if (accepted.has(`${table}.${column}`)) continue;
@@ -169,13 +192,33 @@ async function places(client: pg.Client, targets: readonly Target[], harmless: r
           ? 'unnest(tsvector_to_array(c))'
           : plain
             ? 'lower(c::text)'
-            : `pg_temp.gl_tokens(left(c::text, ${characters}))`,
-      words: type === 'tsvector' && targets.some((t) => t.table.name === table),
+            : `pg_temp.gl_tokens(left(c::text, ${characters}) COLLATE "default")`,
+      words: type !== 'tsvector' ? 'no' : related.has(table) ? 'some' : 'most',
     });
   }
   const comments = `(SELECT description AS c FROM pg_description WHERE objoid >= 16384) s`;
-  const remark = { table: '', name: 'a comment in the catalog', from: comments, words: false };
-  return [...found, { ...remark, tokens: 'pg_temp.gl_tokens(c)' }];
+  const remark: Place = {
+    table: '',
+    name: 'a comment in the catalog',
+    from: comments,
+    tokens: 'pg_temp.gl_tokens(c)',
+    words: 'no',
+  };
+  // Other texts of an application may well be values of a column: only an address says something.
+  const said = `(SELECT c FROM (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid >= 16384 UNION ALL SELECT enumlabel FROM pg_enum WHERE enumtypid >= 16384) x (c) WHERE c LIKE '%@%') s`;
+  return [...found, remark, { ...remark, name: 'a default or an enum label in the catalog', from: said }];
+}
+
+/** The masked tables, and those that a foreign key connects with them: a search table of people refers to them. */
+async function relatedTables(client: pg.Client, targets: readonly Target[]): Promise<Set<string>> {
+  const found = await rows<{ name: string }>(
+    client,
+    `WITH masked AS (SELECT m::regclass::oid AS oid FROM unnest($1::text[]) m)
+     SELECT format('%s.%s', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid IN (
+       SELECT oid FROM masked UNION SELECT conrelid FROM pg_constraint JOIN masked ON confrelid = masked.oid UNION SELECT confrelid FROM pg_constraint JOIN masked ON conrelid = masked.oid)`,
+    [[...new Set(targets.map((t) => t.table.sql))]],
+  );
+  return new Set(found.map(({ name }) => name));
 }
 
 const tableName = (tables: readonly Table[], name: string): string => {

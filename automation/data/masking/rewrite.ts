@@ -1,7 +1,9 @@
 import type pg from 'pg';
 import { sqlIdentifier, sqlLiteral } from '../../../infra/application/roles.ts';
-import { fromTable, ownSchemas, notOfExtension, type Table } from '../catalog.ts';
+import { OperationError } from '../../../infra/lib/errors.ts';
+import { fromTable, viewsInOrder, type Table } from '../catalog.ts';
 import { row, rows, sqlState } from '../connect.ts';
+import { refusalOf } from './fit.ts';
 
 /** A column and the SQL expression of its new value. */
 export interface Assignment {
@@ -126,14 +128,33 @@ export async function dropKeys(
   ]);
 }
 
-/** Refreshes the materialised views that hold rows. In the order of creation: a view that reads another one is younger. */
-export async function refreshViews(client: pg.Client): Promise<string[]> {
-  const views = await rows<{ name: string }>(
+/**
+ * Switches off the event triggers that fire even in a session that replays changes: one may refuse, or log, what is done here. Resolves
+ * to the statements that switch them on again.
+ */
+export async function silenceEvents(client: pg.Client): Promise<string[]> {
+  const found = await rows<{ off: string; on: string }>(
     client,
-    `SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind = 'm' AND c.relispopulated AND ${ownSchemas} AND ${notOfExtension} ORDER BY c.oid`,
+    `SELECT format('ALTER EVENT TRIGGER %I DISABLE', evtname) AS off,
+       format('ALTER EVENT TRIGGER %I ENABLE %s', evtname, CASE evtenabled WHEN 'A' THEN 'ALWAYS' ELSE 'REPLICA' END) AS on
+     FROM pg_event_trigger WHERE evtenabled IN ('A', 'R')`,
   );
-  for (const { name } of views) await client.query(`REFRESH MATERIALIZED VIEW ${name}`);
+  for (const { off } of found) await client.query(off);
+  return found.map(({ on }) => on);
+}
+
+/** Refreshes the materialised views that hold rows. Throws an OperationError that names one that cannot be. */
+export async function refreshViews(client: pg.Client): Promise<string[]> {
+  const views = await rows<{ name: string }>(client, viewsInOrder('c.relispopulated'));
+  for (const { name } of views)
+    await client.query(`REFRESH MATERIALIZED VIEW ${name}`).catch((error: unknown) => {
+      throw new OperationError(
+        'masking personal data',
+        `the materialised view ${name} cannot be refreshed over masked values: ${refusalOf(error)}`,
+        'nothing was changed; let its query take any value, or drop it from what is copied',
+        { cause: error },
+      );
+    });
   return views.map(({ name }) => name);
 }
 

@@ -42,6 +42,7 @@ const families = {
   uuid: ['hash', 'null'],
   inet: ['ip', 'null'],
   bytea: ['hash', 'null'],
+  mac: ['hash', 'null'],
   number: ['digits', 'null'],
   time: ['date', 'null'],
   other: ['null'],
@@ -57,6 +58,7 @@ export function familyOf(type: string, category: string): Family {
   if (category === 'S') return 'text';
   if (type === 'json' || type === 'jsonb') return 'json';
   if (type === 'tsvector' || type === 'uuid' || type === 'inet' || type === 'bytea') return type;
+  if (type === 'macaddr' || type === 'macaddr8') return 'mac';
   if (['int2', 'int4', 'int8', 'numeric'].includes(type)) return 'number';
   return ['date', 'timestamp', 'timestamptz'].includes(type) ? 'time' : 'other';
 }

@@ -23,6 +23,8 @@ export interface Target {
   required: boolean;
   generated: boolean;
   partitionKey: boolean;
+  /** A partition whose rows are in another database. */
+  foreignPartition: string | null;
 }
 
 export const nameOf = ({ table, column }: Target): string => `${table.name}.${column}`;
@@ -95,6 +97,10 @@ function misfits(target: Target): string[] {
   const say = (what: string): number => problems.push(`${nameOf(target)}: ${what}`);
   if (target.generated) say('it is computed from other columns; mask those');
   if (target.partitionKey) say('it decides in which partition a row is, so it cannot be masked');
+  if (target.foreignPartition !== null)
+    say(
+      `the partition ${target.foreignPartition} is a foreign table, whose rows are elsewhere; detach it from the copy`,
+    );
   if (target.rules.length > 1 && (target.family !== 'json' || target.rules.some((r) => r.path === undefined)))
     say('it has several rules; only paths in a json column may have one each');
   for (const rule of target.rules) {
@@ -123,10 +129,11 @@ export function maskExpression(target: Target, targets: readonly Target[]): stri
 function maskBy(rule: MaskRule, { family, array, base }: Target, value: string, room: number): string {
   const kind = rule.with;
   if (kind === 'null' && rule.path === undefined) return 'NULL';
-  if (array) return `pg_temp.gl_each(${value}::text[], '${kind}', ${room})`;
+  if (array) return `pg_temp.gl_each(${value}::text[] COLLATE "default", '${kind}', ${room})`;
   switch (family) {
     case 'text':
-      return `pg_temp.gl_${kind}(${value}::text, ${room})`;
+      // By a collation that takes no different texts for the same: others have no regular expressions.
+      return `pg_temp.gl_${kind}(${value}::text COLLATE "default", ${room})`;
     case 'json': {
       const path = rule.path === undefined ? '' : rule.path.split('.').map(sqlLiteral).join(', ');
       return `pg_temp.gl_json(${value}::jsonb, ARRAY[${path}]::text[], '${kind}', ${room}, ${rule.path === undefined})`;
@@ -137,6 +144,8 @@ function maskBy(rule: MaskRule, { family, array, base }: Target, value: string, 
       return `pg_temp.gl_uuid(${value}::text)`;
     case 'inet':
       return `pg_temp.gl_ip(${value}::text, 0)`;
+    case 'mac':
+      return `pg_temp.gl_mac(${value}::text)`;
     case 'bytea':
       return `pg_temp.gl_bytes(${value})`;
     case 'number':
@@ -171,6 +180,7 @@ export async function describe(client: pg.Client, rules: readonly MaskRule[]): P
          FROM pg_collation l JOIN pg_namespace ln ON ln.oid = l.collnamespace WHERE l.oid = a.attcollation) ELSE '' END AS collation,
        CASE WHEN b.typname IN ('varchar', 'bpchar') AND b.typmod > 4 THEN b.typmod - 4 WHEN b.typname = 'name' THEN 63 WHEN b.typname = 'char' THEN 1 END AS limit,
        EXISTS (SELECT FROM pg_partitioned_table p WHERE p.partrelid = c.oid AND a.attnum = ANY (p.partattrs::int2[])) AS "partitionKey",
+       (SELECT min(f.oid::regclass::text) FROM pg_partition_tree(c.oid) p JOIN pg_class f ON f.oid = p.relid AND f.relkind = 'f') AS "foreignPartition",
        ARRAY (WITH RECURSIVE heir AS (SELECT inhrelid FROM pg_inherits WHERE inhparent = c.oid
            UNION SELECT i.inhrelid FROM heir h JOIN pg_inherits i ON i.inhparent = h.inhrelid)
          SELECT format('%s.%s', hn.nspname, hc.relname) FROM heir JOIN pg_class hc ON hc.oid = heir.inhrelid

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -12,8 +12,8 @@ import { versionOf } from './programs.ts';
 
 /**
  * Content of `backup.json`. A backup also has `data/`, with PostgreSQL's manifest, and `configuration.json`. The
- * manifest has checksums of all data files except the write-ahead log. `backup.json` has the checksums of all other
- * files and of its own content.
+ * manifest has checksums of all data files except the write-ahead log and what a server may change before it is checked.
+ * `backup.json` has the checksums of all other files and of its own content.
  */
 export interface BackupRecord {
   backup: Omit<Backup, 'location'>;
@@ -48,12 +48,18 @@ export async function readRecord(directory: string): Promise<BackupRecord> {
   throw damaged(directory, `${recordFile} is damaged: it does not match its own checksum`);
 }
 
+/** Settings made by ALTER SYSTEM. Backups of earlier versions have no checksum of them. */
+const settingsFile = 'data/postgresql.auto.conf';
+/** What pg_verifybackup leaves out, and changes what a server does. */
+const leftOut = [settingsFile, 'data/standby.signal', 'data/recovery.signal'];
+
 /** Checksums of the manifest and of all files that it does not cover. */
 export async function hashUncovered(directory: string): Promise<Record<string, string>> {
   const log = await readdir(join(directory, 'data/pg_wal'), { withFileTypes: true });
   const segments = log.filter((entry) => entry.isFile()).map((entry) => `data/pg_wal/${entry.name}`);
+  const others = leftOut.filter((file) => existsSync(join(directory, file)));
   const files: Record<string, string> = {};
-  for (const file of [configurationFile, 'data/backup_manifest', ...segments.sort()]) {
+  for (const file of [configurationFile, 'data/backup_manifest', ...segments.sort(), ...others]) {
     files[file] = await sha256(join(directory, file));
   }
   return files;
@@ -73,6 +79,7 @@ export async function verifyFiles(directory: string, record: BackupRecord): Prom
   });
   for (const file of new Set([...Object.keys(record.files), ...Object.keys(found)])) {
     if (found[file] === undefined) problems.push(`${file} is missing`);
+    else if (record.files[file] === undefined && file === settingsFile) continue;
     else if (record.files[file] === undefined) problems.push(`${file} does not belong to the backup`);
     else if (record.files[file] !== found[file]) problems.push(`${file} does not match its checksum`);
   }

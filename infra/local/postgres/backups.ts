@@ -20,6 +20,7 @@ import {
   writeRecord,
 } from './backup-files.ts';
 import { colourAccess } from './databases.ts';
+import { endPrepared } from './prepared.ts';
 import { restoreInto } from './restore.ts';
 import { openScratch } from './scratch.ts';
 
@@ -129,7 +130,14 @@ export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backu
       });
     });
     const maxConnections = spec.database.maxConnections;
-    return openScratch(layout, 'restore', maxConnections, (cluster) => restoreInto(cluster, data));
+    const scratch = await openScratch(layout, 'restore', maxConnections, (cluster) => restoreInto(cluster, data));
+    try {
+      await endPrepared(scratch.access);
+      return scratch;
+    } catch (error) {
+      await scratch.dispose();
+      throw error;
+    }
   }
 
   return { take, list, verify, restore, prune };

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { lstat, readdir, rm, statfs, symlink } from 'node:fs/promises';
+import { lstat, readdir, readFile, rm, statfs, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import pg from 'pg';
@@ -139,6 +139,16 @@ export async function copyCluster(
       if (last !== undefined) onProgress({ bytes: Number(last[1]) * 1024, totalBytes: Number(last[2]) * 1024 });
     });
   await child;
+}
+
+/**
+ * Of the settings that ALTER SYSTEM made in the original, those without which PostgreSQL cannot recover its prepared transactions, as
+ * content of `postgresql.auto.conf`. The others are the original's: a synchronous standby would block the commits of a copy.
+ */
+export async function settingsToRecover(data: string): Promise<string> {
+  const all = await readFile(join(data, 'postgresql.auto.conf'), 'utf8').catch(() => '');
+  const kept = all.match(/^max_(?:prepared_transactions|locks_per_transaction) *=.*$/gm) ?? [];
+  return kept.map((line) => `${line}\n`).join('');
 }
 
 /** What pg_basebackup said of its failure, without its progress. */

@@ -10,9 +10,10 @@ import { hasCode, messageOf, OperationError } from '../../lib/errors.ts';
 import { freePorts } from '../../lib/free-ports.ts';
 import { poll } from '../../lib/poll.ts';
 import type { CloneOptions, DatabaseAccess } from '../../platform/databases.ts';
-import { checkSpace, copyCluster, inspect, keepLog, reasonOf, type Source } from './base-backup.ts';
+import { checkSpace, copyCluster, inspect, keepLog, reasonOf, settingsToRecover, type Source } from './base-backup.ts';
 import { dataDirectory, saysReady, serverLog, startServer, stopCluster, waitUntilReady } from './cluster.ts';
 import { clusterAccess, createCluster, isCluster, layOutInstead, writeSettings, type ClusterSpec } from './create.ts';
+import { endPrepared } from './prepared.ts';
 import { versionOf } from './programs.ts';
 import { recoverySettings } from './settings.ts';
 import { runSingleUser } from './single-user.ts';
@@ -126,9 +127,10 @@ async function recover(
     if (user !== undefined) await chown(file, user.uid, user.gid);
   };
   const follower = `greenlight_seed_${process.pid}`;
+  const own = await settingsToRecover(data);
   await put(
     'postgresql.auto.conf',
-    recoverySettings(`${databaseUrl(from, 'admin')}&application_name=${follower}`, lsn),
+    own + recoverySettings(`${databaseUrl(from, 'admin')}&application_name=${follower}`, lsn),
   );
   await put('standby.signal', '');
   // The recovery ends at the first record after `lsn`. On an idle source that would not come by itself.
@@ -140,13 +142,15 @@ async function recover(
       await startServer(placed, (pid, ended) =>
         untilPromoted(placed, pid, source, follower, AbortSignal.any([signal, ended])),
       );
+      // The copy still has the passwords of the source.
+      await endPrepared({ ...clusterAccess(placed), admin: from.admin });
       break;
     } catch (error) {
       if (attempt >= portAttempts || !hasCode(error, 'port-in-use')) throw error;
     }
   }
   await stopCluster(spec);
-  await put('postgresql.auto.conf', '');
+  await put('postgresql.auto.conf', own);
   await rm(serverLog(spec), { force: true });
 }
 

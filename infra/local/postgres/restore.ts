@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { dropReplication } from '../../application/drop-replication.ts';
 import { applicationDatabase, passwordStatement, revokeWrites } from '../../application/roles.ts';
-import { linkTablespaces, tablespacesOf } from './base-backup.ts';
+import { linkTablespaces, settingsToRecover, tablespacesOf } from './base-backup.ts';
 import { layOut, type ClusterSpec } from './create.ts';
 import { runSingleUser } from './single-user.ts';
 import { serverUser } from './unprivileged.ts';
@@ -21,8 +21,7 @@ export async function restoreInto(spec: ClusterSpec, backupData: string): Promis
     await cp(backupData, data, copy);
     if (existsSync(tablespacesOf(backupData))) await cp(tablespacesOf(backupData), tablespacesOf(data), copy);
     await linkTablespaces(data, tablespacesOf(data));
-    // Drops settings made by ALTER SYSTEM for the original, such as a synchronous standby that would block commits.
-    await writeFile(join(data, 'postgresql.auto.conf'), '');
+    await writeFile(join(data, 'postgresql.auto.conf'), await settingsToRecover(data));
     await rm(join(data, 'backup_manifest'));
     const user = serverUser();
     if (user !== undefined) await execa('chown', ['-R', `${user.uid}:${user.gid}`, dirname(data)], bareEnvironment());

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -246,6 +247,49 @@ describe('the command compare', () => {
         .and.not.to.match(/another.secret|a%20secret|a secret|at .*\.ts:/);
       withoutSecrets(ran);
     }
+  });
+
+  it('asks for channel binding where the connection string does', async () => {
+    const bound = (access: DatabaseAccess) => `${dsn(access)}&channel_binding=require`;
+    const ran = await run([bound(rig.blue.access), bound(rig.green.access), '--table', 'public.log']);
+    expect(ran.code, ran.err).to.equal(0);
+  });
+
+  it('sends no password to a server that does not offer the channel binding that is asked for', async () => {
+    let got = '';
+    // AuthenticationCleartextPassword.
+    const server = createServer((socket) =>
+      socket.on('data', (data) => {
+        got += data.toString('latin1');
+        socket.write(Buffer.from([82, 0, 0, 0, 8, 0, 0, 0, 3]));
+      }),
+    );
+    const port = await new Promise<number>((resolve) =>
+      server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)),
+    );
+    const other = `postgresql://u:asecret@127.0.0.1:${port}/d?sslmode=disable`;
+    const ran = await run([dsn(rig.blue.access), `${other}&channel_binding=require`]);
+    server.close();
+    expect(ran.code).to.equal(2);
+    expect(ran.err).to.include('channel binding is required, and the server does not offer it');
+    expect(got).to.include('user').and.not.to.include('asecret');
+  });
+
+  it('ends with what the server said where its sessions are ended', async () => {
+    await withClient(rig.green.access, 'owner', async (locking) => {
+      await locking.query('BEGIN; LOCK TABLE log');
+      const running = compared('--table', 'public.log');
+      const waiting = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'greenlight' AND wait_event_type = 'Lock'`;
+      await withClient(rig.green.access, 'admin', async (client) => {
+        while ((await client.query(waiting)).rowCount === 0) continue;
+      });
+      const ran = await running;
+      expect(ran).to.include({ code: 2, out: '' });
+      expect(ran.err)
+        .to.include('comparing two databases')
+        .and.to.include('terminating connection due to administrator command')
+        .and.not.to.match(/defect|at .*\.ts:/);
+    });
   });
 
   it('takes what the connection string leaves out from where psql does', async () => {

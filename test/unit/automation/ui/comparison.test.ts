@@ -60,6 +60,16 @@ describe('what compare shows', () => {
     ]);
   });
 
+  it('says what equal and different are worth: one database twice, two versions', () => {
+    expect(shown({ sameDatabase: true })).to.include('left and right are the same database');
+    const different = [{ kind: 'view', name: 'public.v', left: 'SELECT t.a', right: 'SELECT a' }];
+    const remark = 'PostgreSQL 15 and 17 may write views and rights in different words that mean the same';
+    expect(shown({ catalog: { left: 1, right: 1, different } })).to.include(remark);
+    expect(
+      shown({ catalog: { left: 1, right: 1, different }, versions: { left: '15.4', right: '15.6' } }),
+    ).not.to.include(remark);
+  });
+
   it('never calls equal what it could not read, and says what it left out', () => {
     const notRead = [{ what: 'public.x', side: 'right' as const, reason: 'permission denied\u001b[31m for table x' }];
     const { catalog, ...rest } = equal;
@@ -68,13 +78,14 @@ describe('what compare shows', () => {
       ...rest,
       verdict: 'unknown' as const,
       notRead,
-      leftOut: ['public.f'],
+      leftOut: ['greenlight.lamps', 'public.f'],
       writtenTo: ['left' as const],
     };
     const text = renderComparison(unknown, sides, painter(false));
     expect(text).to.include('?  public.x  not read on right: permission denied for table x');
     expect(text).to.include('not known: no difference found, but 1 thing could not be read');
     expect(text).to.include('not compared: the catalog').and.to.include('rows of foreign tables (public.f)');
+    expect(text).to.match(/not compared: the schema greenlight.* \(greenlight\.lamps\)/);
     expect(text).to.include('written to meanwhile: left; the rows are those of one moment on each side');
   });
 

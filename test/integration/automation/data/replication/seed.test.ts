@@ -9,6 +9,7 @@ import { close, connect, rows, withClient } from '../../../../../automation/data
 import { linkBetween, type Side } from '../../../../../automation/data/link.ts';
 import { databaseIdentity, mayWrite } from '../../../../../automation/data/schema.ts';
 import { followSync, stopSync, syncStatus, waitForSync } from '../../../../../automation/data/replication/sync.ts';
+import { startCluster, stopCluster } from '../../../../../infra/local/postgres/cluster.ts';
 import { giveToServer } from '../../../../../infra/local/postgres/create.ts';
 import { controlOf } from '../../../../lib/server-control.ts';
 import type { Order } from './dying-seed.ts';
@@ -173,6 +174,41 @@ describe('a physical seed', () => {
     await waitForSync(link(), { timeoutMs: 60_000 });
     expect(await value(rig.green, 'SELECT count(*)::int FROM accounts')).to.equal(501);
     await stopSync(link());
+  });
+
+  it('recovers the prepared transactions that the application makes meanwhile, and allows as many [N6]', async () => {
+    await rig.fresh('CREATE TABLE orders (id int PRIMARY KEY)');
+    const restart = async (setting: string): Promise<void> => {
+      await admin(rig.blue, `ALTER SYSTEM ${setting}`);
+      await stopCluster(rig.specs.blue);
+      await startCluster(rig.specs.blue);
+    };
+    await restart('SET max_prepared_transactions = 7');
+    let ended = false;
+    let writing: Promise<void> | undefined;
+    const write = () =>
+      withClient(rig.blue.access, 'owner', async (client) => {
+        for (let id = 1; !ended; id++) {
+          await client.query(`BEGIN; INSERT INTO orders VALUES (${id}); PREPARE TRANSACTION 'order'`);
+          await client.query(`COMMIT PREPARED 'order'`);
+        }
+      });
+    try {
+      // Called when everything is published and nothing is copied yet.
+      await rig.seed({ mayReplace: () => Promise.resolve(void (writing ??= write())) });
+    } finally {
+      ended = true;
+      await writing;
+    }
+    await followSync(link());
+    await waitForSync(link(), { timeoutMs: 20_000 });
+    const compared = await compareFollowing(link(), 'both');
+    expect(compared.map(({ table, equal, rows: { left } }) => [table, equal, left > 0])).to.deep.equal([
+      ['public.orders', true, true],
+    ]);
+    expect(await value(rig.green, `SELECT current_setting('max_prepared_transactions')`)).to.equal('7');
+    await stopSync(link());
+    await restart('RESET max_prepared_transactions');
   });
 
   it('brings tablespaces into the directory of the copy [B12]', async () => {

@@ -72,6 +72,7 @@ describe('a local backup', () => {
       'data/global/pg_control',
       'data/PG_VERSION',
       'data/postgresql.conf',
+      'data/postgresql.auto.conf',
       `data/${String(row?.['path'])}`,
       `data/pg_wal/${String(segment)}`,
     ];
@@ -95,6 +96,14 @@ describe('a local backup', () => {
     for (const folder of ['data/base/1', 'data/pg_wal']) {
       const message = await verifiedAfter(folder, (path) => writeFile(join(path, '99999'), ''));
       expect(message, folder).to.contain('99999');
+    }
+  });
+
+  it('is found damaged when a file was added that makes a server wait for another one', async () => {
+    for (const file of ['standby.signal', 'recovery.signal']) {
+      const message = await verifiedAfter('data/global', () => writeFile(join(backup.location, 'data', file), ''));
+      await rm(join(backup.location, 'data', file));
+      expect(message).to.contain(`data/${file} does not belong to the backup`);
     }
   });
 
@@ -261,6 +270,24 @@ describe('a local backup', () => {
     }
     await flipOneBit(file ?? '', 0.5);
     expect((await rejection(backups.verify(taken))).message).to.include('pg_tblspc');
+  });
+
+  it('comes back without the prepared transactions that were open, and their locks [N6]', async () => {
+    await query(green(), 'owner', 'CREATE TABLE orders (id int); INSERT INTO orders VALUES (1)');
+    await query(green(), 'admin', 'ALTER SYSTEM SET max_prepared_transactions = 7');
+    await stopCluster(environment.cluster.green);
+    await startCluster(environment.cluster.green);
+    await query(green(), 'owner', `BEGIN; ALTER TABLE orders ADD note text; PREPARE TRANSACTION 'it''s two'`);
+    const scratch = await backups.restore(await backups.take('green', '1.0.0', {}));
+    try {
+      expect(await query(scratch.access, 'admin', 'SELECT gid FROM pg_prepared_xacts')).to.deep.equal([]);
+      expect(await query(scratch.access, 'owner', 'SELECT id FROM orders FOR UPDATE NOWAIT')).to.deep.equal([
+        { id: 1 },
+      ]);
+    } finally {
+      await scratch.dispose();
+      await query(green(), 'owner', `ROLLBACK PREPARED 'it''s two'`);
+    }
   });
 
   it('is taken and restored whatever the owner has set for the application [H1] [H2]', async () => {

@@ -18,6 +18,9 @@ describe('a connection string', () => {
     ['host=h port = 5 dbname=d', { host: 'h', port: '5', dbname: 'd' }],
     [`user='a b' password='it\\'s \\\\ x' host=h`, { user: 'a b', password: `it's \\ x`, host: 'h' }],
     ['password=a\\ b host=h', { password: 'a b', host: 'h' }],
+    [`password=it's host=h`, { password: `it's`, host: 'h' }],
+    ['postgres://h/d?ssl=true', { host: 'h', dbname: 'd', sslmode: 'require' }],
+    ['postgres://h/d?channel_binding=require', { host: 'h', dbname: 'd', channel_binding: 'require' }],
     ['shop', { dbname: 'shop' }],
     ['host=h application_name=x keepalives=1', { host: 'h' }],
   ];
@@ -29,6 +32,11 @@ describe('a connection string', () => {
     'postgres://u:12?secret@h/d',
     'postgres://u:%zzsecret@h/d',
     'postgres://h1,h2/d?password=secret',
+    'postgres://u:secret@h1:5432,h2:5433/d',
+    'postgresql+asyncpg://u:secret@h/d?ssl=require',
+    'jdbc:postgresql://h/d?user=u&password=secret',
+    'postgres://u:secret@h/d?schema=public',
+    'postgres://u:12?sec=ret@h/d',
     'mysql://u:secret@h/d',
     'u:secret@h/d',
     'host=h password=it secret',
@@ -42,6 +50,26 @@ describe('a connection string', () => {
         .with.property('message')
         .that.does.not.match(/cret/);
     });
+});
+
+describe('what is wrong with a connection string', () => {
+  for (const [dsn, found] of [
+    ['postgres://u:x@h1:5432,h2:5433/d', 'it names several hosts or ports'],
+    ['host=h1,h2', 'it names several hosts or ports'],
+    ['postgresql+psycopg://u:x@h/d?sslmode=require', 'it begins with none of postgresql:// and postgres://'],
+    ['postgres://u:x@h/d?schema=public&sslmode=require&pgbouncer=true', 'not supported here: schema, pgbouncer'],
+    ['postgres://u:x@y@h/d', 'it is no valid URI'],
+  ] as const)
+    it(`is said: ${dsn}`, () => expect(() => parseDsn(dsn)).to.throw(found));
+
+  it('is said where it is in the environment, and a password in the wrong place is not shown', () => {
+    expect(() => resolve({}, { PGHOST: 'a,b' })).to.throw('several hosts or ports');
+    expect(() => resolve({}, { PGHOST: 'a', PGPORT: '1,2' })).to.throw('several hosts or ports');
+    expect(() => resolve({ dbname: 'postgres://u:secret@h/d' }, {}))
+      .to.throw('its database is a connection string itself')
+      .with.property('message')
+      .that.does.not.include('secret');
+  });
 });
 
 describe('what a connection string leaves out', () => {
@@ -72,7 +100,7 @@ describe('what a connection string leaves out', () => {
       String.raw`h:*:*:a\:b:es\\ca\:ped`,
       '*:*:*:u:last',
     ];
-    await writeFile(passfile, lines.join('\n'), { mode: 0o600 });
+    await writeFile(passfile, lines.join('\r\n'), { mode: 0o600 });
     const password = (user: string, port: string) =>
       resolve({ host: 'h', port, user, dbname: 'd', passfile }, {}).password;
     expect(password('u', '6')).to.equal('port');
