@@ -121,6 +121,26 @@ export async function carryMemberships(from: pg.Client, to: pg.Client, versions:
   }
 }
 
+const parametersSql = `
+  SELECT p.parname AS name, coalesce(r.rolname, '') AS role, a.privilege_type AS right, a.is_grantable AS grantable
+  FROM pg_parameter_acl p, aclexplode(p.paracl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+  WHERE a.grantee <> a.grantor AND coalesce(r.rolname, '') !~ '^(pg_|rds)' AND coalesce(r.rolname, '') <> session_user ORDER BY 1, 2`;
+
+/** Gives on settings of the server what roles may set there: they belong to a cluster, as roles do. */
+export async function carryParameterRights(from: pg.Client, to: pg.Client): Promise<void> {
+  interface Right {
+    name: string;
+    role: string;
+    right: string;
+    grantable: boolean;
+  }
+  for (const { name, role, right, grantable } of await rows<Right>(from, parametersSql)) {
+    const grantee = role === '' ? 'PUBLIC' : sqlIdentifier(role);
+    const parameter = name.split('.').map(sqlIdentifier).join('.');
+    await to.query(`GRANT ${right} ON PARAMETER ${parameter} TO ${grantee}${grantable ? ' WITH GRANT OPTION' : ''}`);
+  }
+}
+
 const databaseRightsSql = `
   SELECT coalesce(r.rolname, '') AS role, a.privilege_type AS right, a.is_grantable AS grantable
   FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a LEFT JOIN pg_roles r ON r.oid = a.grantee

@@ -10,7 +10,7 @@ import { rows, serverVersion, withClient } from '../connect.ts';
 import { copyPrograms, programEnvironment, saidBy } from '../dump.ts';
 import { refreshMaterialisedViews } from '../schema.ts';
 import { carryExtensions, configurationTables } from './extensions.ts';
-import { carryDatabaseRights, carryMemberships, carryRoles } from './roles.ts';
+import { carryDatabaseRights, carryMemberships, carryParameterRights, carryRoles } from './roles.ts';
 import { carrySettings } from './settings.ts';
 
 /** Timeout of a dump or restore of a schema without rows and indexes, ms. */
@@ -116,6 +116,7 @@ async function begin(
         onWarning?.(`the password of role ${name} cannot be read: set it on the other side by hand`);
       await carryMemberships(source, target, [serverVersion(source) ?? 0, serverVersion(target) ?? 0]);
       await carryDatabaseRights(source, target, to.database);
+      await carryParameterRights(source, target);
       await carrySettings(source, target, to.database);
       return await carryExtensions(source, target);
     }),

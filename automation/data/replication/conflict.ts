@@ -102,7 +102,9 @@ async function describe(link: Link, target: pg.Client, tables: Table[], { change
   if (change.kind === 'truncate') return `${stopped}: truncate: ${words}`;
   const name = `${change.relation.schema}.${change.relation.name}`;
   const row = { ...(change.kind === 'insert' ? {} : change.old), ...(change.kind === 'delete' ? {} : change.values) };
-  const table = tables.find((t) => t.name === name && t.primaryKey.length > 0 && t.primaryKey.every((k) => k in row));
+  const table = tables.find(
+    (t) => t.name === name && t.primaryKey.length > 0 && t.primaryKey.every((k) => Object.hasOwn(row, k)),
+  );
   if (table === undefined) return `${stopped}: ${change.kind} of table ${name}: ${words}`;
   const key = table.primaryKey.map((column) => row[column] ?? null);
   const text = describeKey(table, key);

@@ -16,6 +16,8 @@ const asAdministrator = `
   GRANT reporting TO app;
   GRANT reporting TO admin WITH ADMIN OPTION;
   GRANT pg_read_all_stats TO metabase;
+  GRANT SET ON PARAMETER log_min_duration_statement TO app;
+  GRANT SET, ALTER SYSTEM ON PARAMETER log_statement TO metabase WITH GRANT OPTION;
   GRANT CONNECT, TEMPORARY ON DATABASE app TO metabase;
   GRANT SELECT ON settings TO reporting;
   GRANT SELECT (id, email) ON accounts TO "Odd ""Name""";
@@ -122,6 +124,12 @@ for (const [from, to] of [
         `SELECT roleid::regrole::text AS role, member::regrole::text AS member FROM pg_auth_members
          WHERE member::regrole::text NOT IN ('admin') AND roleid::regrole::text <> 'app_writer' AND roleid > 16383 ORDER BY 1, 2`,
       );
+      expect(
+        await both(
+          `SELECT p.parname, a.grantee::regrole::text, a.privilege_type, a.is_grantable FROM pg_parameter_acl p, aclexplode(p.paracl) a
+           WHERE a.grantee <> a.grantor ORDER BY 1, 3`,
+        ),
+      ).to.have.length(3);
       const metabase = { user: 'metabase', password: 'of metabase' };
       const count = await withClient({ ...rig.green.access, app: metabase }, 'app', (client) =>
         rows<{ n: number }>(client, 'SELECT count(*)::int AS n FROM settings'),
