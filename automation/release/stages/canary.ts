@@ -1,7 +1,7 @@
 import { other, type Colour } from '../../../infra/model.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { ReleaseContext } from '../context/context.ts';
-import type { Replacement } from '../context/release.ts';
+import { readOnlyWindowOf, type Replacement } from '../context/release.ts';
 import { otherThan, situation } from '../context/situation.ts';
 import { during, StageStopped, type Stage, type Step } from '../context/stage.ts';
 import { compareInactive } from '../steps/data/compare-inactive.ts';
@@ -29,8 +29,9 @@ export const canary = (release: Replacement): Stage => {
 
     steps: [
       { says: 'keep marked traffic up, where the definition asks for it', do: keepTrafficUp },
+      ...(percents.length === 0 ? [without(release)] : []),
       during<FreshReads>(
-        { says: `keep ${to.colour} following; ${readsFresh(from.colour)}` },
+        { says: `keep ${to.colour} following${percents.length === 0 ? '' : `; ${readsFresh(from.colour)}`}` },
         (context, work) =>
           keepFollowing(context, { from: from.colour, to: to.colour }, () =>
             keepReadsFresh(context, from.colour, work),
@@ -47,7 +48,8 @@ export const canary = (release: Replacement): Stage => {
       ),
     ],
 
-    verify: async (context) => otherThan(await situation(context), { live: from.colour, percent: percents.at(-1) }),
+    verify: async (context) =>
+      otherThan(await situation(context), { live: from.colour, percent: percents.at(-1) ?? 0 }),
 
     async undo(context, why) {
       const { journal } = context;
@@ -67,6 +69,16 @@ export const canary = (release: Replacement): Stage => {
       return endRollback(context, live, { ms, loss: lossOfReads(journal.entries()), detail });
     },
   };
+};
+
+/** With a read-only window the new version would meet a schema before it that it does not know. */
+const without = (release: Replacement): Step => {
+  const why =
+    readOnlyWindowOf(release) === undefined
+      ? 'the definition has no steps of it'
+      : `${release.to.version} starts in the read-only window`;
+  const says = `no canary, as ${why}: users meet ${release.to.version} all at once`;
+  return { says, do: (context) => Promise.resolve(context.note(says)) };
 };
 
 export const noCanary: Stage = {
