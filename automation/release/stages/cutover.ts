@@ -13,12 +13,13 @@ import type { Reason, Stage, Step } from '../context/stage.ts';
 import { wouldKeep } from '../../data/kept/keep.ts';
 import { keptWords, lossOf, type Loss } from '../../journal/loss.ts';
 import { keepKnown, keptOf } from '../steps/data/kept.ts';
+import { migrateInWindow } from '../steps/data/window-migrations.ts';
 import { keepReadsFresh, readsFresh } from '../steps/traffic/fresh-reads.ts';
 import { tellLoosened } from '../steps/traffic/loosened.ts';
 import { goBack } from '../steps/traffic/go-back.ts';
 import { moveInWindow, proveWindow } from '../steps/traffic/move-in-window.ts';
 import { undoWindow } from '../steps/traffic/undo-window.ts';
-import { smokeTitle } from '../steps/smoke.ts';
+import { smokeGate, smokeTitle } from '../steps/smoke.ts';
 import { compareMoved, moveWrites, withSettling, type Move } from '../steps/traffic/move-writes.ts';
 import { sideOf } from '../steps/traffic/link.ts';
 import { keepTrafficUp } from '../synthetic/synthetic.ts';
@@ -76,7 +77,15 @@ const windowed = (release: Replacement, longestMs: number): Stage => {
         async do(context) {
           // One that had flipped was finished by `resume`.
           if ((await situation(context)).live === to) await proveWindow(context);
-          else await moveInWindow(context, { from, to, longestMs });
+          else
+            await moveInWindow(
+              context,
+              { from, to, longestMs },
+              {
+                migrate: (side, signal) => migrateInWindow(context, side, signal),
+                smoke: () => smokeGate(context),
+              },
+            );
         },
       },
       recordLive(release, `record in the stack of the entry point that ${to} is live`),

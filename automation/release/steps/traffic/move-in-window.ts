@@ -3,17 +3,16 @@ import { OperationError } from '../../../../infra/lib/errors.ts';
 import { CutoverAborted } from '../../../data/cutover/cutover.ts';
 import { readOnlyWindow, type WindowCompared, type WindowResult } from '../../../data/cutover/window.ts';
 import { checkInvariants } from '../../../data/comparison/invariants.ts';
+import type { Side } from '../../../data/link.ts';
 import { notCompared } from '../../../data/comparison/unreplicated.ts';
 import { withClient } from '../../../data/connect.ts';
 import { dataComparisonGate } from '../../../gates/data/data.ts';
 import { lastOf } from '../../../journal/entries.ts';
 import type { TableComparison } from '../../../journal/events.ts';
-import { passes, type GateResult } from '../../../journal/verdict.ts';
+import { passes, type Gate, type GateResult } from '../../../journal/verdict.ts';
 import { noWayBackArmed, twoWays } from '../../../journal/window.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import { StageStopped } from '../../context/stage.ts';
-import { migrateInWindow } from '../data/window-migrations.ts';
-import { smokeGate } from '../smoke.ts';
 import { linkOf, sideOf } from './link.ts';
 import { untilReady } from './ready.ts';
 
@@ -24,12 +23,24 @@ export interface WindowedMove {
   longestMs: number;
 }
 
+/** What happens in it that is of no traffic. */
+export interface Inside {
+  /** Runs the incompatible migrations. */
+  migrate: (side: Side, signal: AbortSignal) => Promise<void>;
+  /** Judges the version that was started. */
+  smoke: () => Promise<Gate>;
+}
+
 /**
  * Moves the writes in a read-only window, in which the version of `to` is migrated to, started and tried, and records every step. Rejects
  * with a StageStopped where all of it was undone once writes had been refused, and with the code `no-way-back` where the writes moved with
  * a problem.
  */
-export async function moveInWindow(context: ReleaseContext, { from, to, longestMs }: WindowedMove): Promise<void> {
+export async function moveInWindow(
+  context: ReleaseContext,
+  { from, to, longestMs }: WindowedMove,
+  { migrate, smoke }: Inside,
+): Promise<void> {
   const { journal, definition } = context;
   const { router } = await context.connect();
   const link = await linkOf(context, from, to);
@@ -44,9 +55,12 @@ export async function moveInWindow(context: ReleaseContext, { from, to, longestM
         settings: { longestMs, drainMs: definition.cutover.drainMs },
         ours: context.hasLock,
         signal: context.signal,
-        migrate: (signal) => migrateInWindow(context, link.to, signal),
+        migrate: (signal) => migrate(link.to, signal),
         start: (signal) => start(context, signal),
-        check: (signal, compared) => judge(context, from, compared, signal),
+        check: async (signal, compared) => {
+          await recordCompared(context, link.from, compared);
+          requirePassed(await context.gates([comparison(context, compared.tables), await smoke()], signal));
+        },
         beforeRefusal: () => Promise.resolve(refusal.begin()),
         onStep(step, ms, detail) {
           if (step === 'release') refusal.end();
@@ -105,15 +119,13 @@ async function start(context: ReleaseContext, signal: AbortSignal): Promise<void
   await untilReady({ ...context, signal }, (await context.connect()).router, to.colour);
 }
 
-/** What has to hold before the flip. Rejects where a gate does not pass: the window is undone then. */
-async function judge(
-  context: ReleaseContext,
-  from: Colour,
+async function recordCompared(
+  { journal }: ReleaseContext,
+  { access }: Side,
   { tables, compareMs, objects }: WindowCompared,
-  signal: AbortSignal,
 ): Promise<void> {
-  const left = await withClient((await sideOf(context, from)).access, 'admin', notCompared).catch(() => undefined);
-  context.journal.append({
+  const left = await withClient(access, 'admin', notCompared).catch(() => undefined);
+  journal.append({
     type: 'data.compared',
     moment: 'cutover',
     tables,
@@ -121,7 +133,6 @@ async function judge(
     ...(objects === undefined ? {} : { objects }),
     ...(left === undefined ? {} : { notCompared: left }),
   });
-  requirePassed(await context.gates([comparison(context, tables), await smokeGate(context)], signal));
 }
 
 /** Both databases were equal before the migrations, and the invariants hold after them. */
@@ -134,6 +145,7 @@ const comparison = (context: ReleaseContext, tables: TableComparison[]) => {
   return dataComparisonGate({ compare });
 };
 
+/** What does not pass before the flip undoes the window. */
 function requirePassed(results: readonly GateResult[]): void {
   const failed = results.filter(({ verdict }) => !passes(verdict));
   if (failed.length === 0) return;
