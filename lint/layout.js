@@ -204,6 +204,7 @@ export const layout = {
     is: 'what a migration did to a copy: looked at, and judged',
     may: [
       ...shared,
+      'automation/journal',
       'automation/data',
       'automation/data/objects',
       'automation/data/migrations',

@@ -83,42 +83,6 @@ export function routesAreDistinct(services: readonly Unsure<{ name: string; rout
 
 export const listOf = <T>(value: T[] | undefined): T[] => (Array.isArray(value) ? value : []);
 
-/** In the command form `contract` is a command. A file name there belongs to the directory form. */
-export function contractIsACommand(migrations: Unsure<{ contract: string[] }>, ctx: Context): void {
-  const first = listOf(migrations?.contract)[0];
-  if (typeof first === 'string' && first.endsWith('.sql')) {
-    report(ctx, ['contract', 0], `"${first}" is the name of a file; file names need "directory" in place of "expand"`);
-  }
-}
-
-export function contractNamesAreFiles(migrations: Unsure<{ contract: string[] }>, ctx: Context): void {
-  const files = listOf(migrations?.contract);
-  files.forEach((file, index) => {
-    if (files.indexOf(file) !== index) report(ctx, ['contract', index], `"${file}" is there twice; remove one`);
-    if (typeof file === 'string' && !sqlFile.test(file)) report(ctx, ['contract', index], notSql(file));
-  });
-}
-
-const sqlFile = /^[\w.-]+\.sql$/;
-const notSql = (file: string): string => `"${file}" is not the name of an SQL file; write it without folder, with .sql`;
-
-/** Whether there is such a file only the gate can tell: it is in the build. */
-export function acceptancesAreOfFiles(
-  migrations: Unsure<{ accept: Unsure<{ file: string; object: string; rule: string }>[] }>,
-  ctx: Context,
-): void {
-  const all = Array.isArray(migrations?.accept) ? migrations.accept : [];
-  const seen = new Set<string>();
-  all.forEach((entry, index) => {
-    const { file, object, rule } = entry ?? {};
-    if (file === undefined && object === undefined) report(ctx, ['accept', index], 'it needs a file or an object');
-    if (typeof file !== 'string') return;
-    if (!sqlFile.test(file)) report(ctx, ['accept', index, 'file'], notSql(file));
-    if (seen.has(`${file} ${rule}`)) report(ctx, ['accept', index], `"${rule}" of ${file} is there twice; remove one`);
-    seen.add(`${file} ${rule}`);
-  });
-}
-
 /** The numbers of a version, without the pre-release part, whose order is not checked. */
 function core(version: string): number[] {
   return (version.split('-')[0] ?? '').split('.').map(Number);
@@ -201,10 +165,11 @@ export function versionsAgree(environments: Databases, ctx: Context): void {
 }
 
 type Sections = Unsure<{
-  application: Unsure<{ services: Unsure<{ name: string }>[] }>;
+  application: Unsure<{ services: Unsure<{ name: string }>[]; migrations: Unsure<{ incompatible: unknown }> }>;
   environments: Unsure<Record<'staging' | 'production', Unsure<{ instances: Record<string, number> }>>>;
   synthetic: Unsure<{ requestsPerSecond: number }>;
   data: Unsure<{ ledger: unknown }>;
+  canary: Unsure<{ steps: number[] }>;
 }>;
 
 /** Rules between sections. */
@@ -216,6 +181,10 @@ export function sectionsAgree(definition: Sections, ctx: Context): void {
       definition?.environments,
       ctx,
     );
+  }
+  if (definition?.application?.migrations?.incompatible !== undefined && listOf(definition.canary?.steps).length > 0) {
+    const why = 'with application.migrations.incompatible the new version serves nobody before the read-only window';
+    report(ctx, ['canary', 'steps'], `there can be no canary: ${why}; set it to [], or take incompatible out`);
   }
   const { synthetic, data } = definition ?? {};
   if ((synthetic?.requestsPerSecond ?? 0) > 0 && data != null && data.ledger === undefined) {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { acceptableRules } from './migration-rules.ts';
 import { postgresVersions } from '../../infra/lib/tools.ts';
+import * as files from './file-rules.ts';
 import * as rule from './rules.ts';
 import * as variables from './variable-rules.ts';
 import {
@@ -87,6 +88,21 @@ const acceptance = z.strictObject({
   reason: acceptedReason,
 });
 
+const readOnlyWindow = z
+  .strictObject({
+    longestSeconds: z
+      .number()
+      .int()
+      .min(5)
+      .max(3600)
+      .meta({
+        description:
+          'longest time for which writes are refused: they are answered 503, reads go on; when it is over before the new version is live, all of it is undone',
+        examples: [60],
+      }),
+  })
+  .describe('how long users can do without writing');
+
 const directoryMigrations = z
   .strictObject({
     directory: relativePath.meta({
@@ -99,13 +115,25 @@ const directoryMigrations = z
       .describe(
         'names of the files that run only after the bake time, past the point of no return; they are rehearsed on a copy, and run after a backup that was restored and compared',
       ),
+    incompatible: z
+      .strictObject({
+        files: z
+          .array(z.string())
+          .min(1)
+          .meta({ description: 'names of the files that run in it', examples: [['006_one_name.sql']] }),
+        readOnlyWindow,
+      })
+      .optional()
+      .describe(
+        'files that the old version or the replication does not survive: they run between expand and contract, in a read-only window, without a way back; needs canary.steps: []',
+      ),
     accept: z
       .array(acceptance)
       .default([])
       .describe('what a gate finds in a file, or of an object on the copy, and the release goes on with'),
   })
-  .superRefine(rule.contractNamesAreFiles, rule.evenIfBroken)
-  .superRefine(rule.acceptancesAreOfFiles, rule.evenIfBroken);
+  .superRefine(files.laterNamesAreFiles, rule.evenIfBroken)
+  .superRefine(files.acceptancesAreOfFiles, rule.evenIfBroken);
 
 const commandMigrations = z
   .strictObject({
@@ -115,6 +143,18 @@ const commandMigrations = z
     contract: argv
       .optional()
       .describe('command for the migrations that run only after the bake time; rehearsed on a copy'),
+    incompatible: z
+      .strictObject({
+        command: argv.meta({
+          description: 'the command that runs in it',
+          examples: [['node', 'migrate-in-window.js']],
+        }),
+        readOnlyWindow,
+      })
+      .optional()
+      .describe(
+        'command for what the old version or the replication does not survive: it runs in a read-only window, without a way back; needs canary.steps: []',
+      ),
     records: z
       .array(tableName)
       .default([])
@@ -126,7 +166,7 @@ const commandMigrations = z
       .default([])
       .describe('what the gate `migration-effects` finds on the copy, and the release goes on with'),
   })
-  .superRefine(rule.contractIsACommand, rule.evenIfBroken);
+  .superRefine(files.contractIsACommand, rule.evenIfBroken);
 
 export const application = z
   .strictObject({

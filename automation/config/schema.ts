@@ -25,10 +25,9 @@ const canary = z
   .strictObject({
     steps: z
       .array(z.number().int().min(1).max(99))
-      .min(1)
       .superRefine(rule.stepsAscend, rule.evenIfBroken)
       .default([10, 50])
-      .describe('percent of reads on the new colour'),
+      .describe('percent of reads on the new colour; []: no canary, so the cutover brings it its first users'),
     stepSeconds: seconds(20).describe('length of a step'),
     minRequests: z.number().int().min(1).default(50).describe('per colour and step; fewer is inconclusive'),
     maxP95Ratio: z

@@ -64,9 +64,10 @@ export type Event =
       type: 'migration.applied';
       where: 'scratch' | 'staging' | Colour;
       name: string;
-      phase: 'expand' | 'contract';
+      phase: 'expand' | 'incompatible' | 'contract';
       ms: number;
     }
+  | ({ type: 'window.rehearsed' } & WindowRehearsed)
   /** What the expand migrations add to the schema of the live version: its data cannot go back with a rollback. */
   | { type: 'schema.extended'; tables: string[]; columns: { table: string; columns: string[] }[] }
   | {
@@ -134,6 +135,40 @@ export type Event =
   | { type: 'approval.given'; by: string; how: 'terminal' | '--yes' | 'auto'; note?: string }
   | { type: 'approval.refused'; by: string; reason: string }
   | { type: 'note'; level: 'info' | 'warning'; text: string };
+
+/**
+ * What the incompatible migrations did to the copy, which the read-only window is checked against, and how long on the copy took what
+ * the window holds, ms.
+ */
+export interface WindowRehearsed extends MigrationChanges {
+  /** The migrations, and the two looks that tell what they did. */
+  ms: number;
+  /** From the start of the new version until it was ready. */
+  startMs: number;
+  /** Comparing the database with the restored backup. Absent: nobody measured it. */
+  compareMs?: number;
+  /** Users cannot write for about so long: all of the window with its reserves. Absent where a part of it is not known. */
+  expectedMs?: number;
+}
+
+/** What migrations did to a database, as far as another database of the same schema must show the same. */
+export interface MigrationChanges {
+  /** Major version of PostgreSQL: each writes definitions in its own way. */
+  postgres: number;
+  changes: ObjectChange[];
+  /** Tables that were there before and after with another number of rows, by their names afterwards: fewer or more. */
+  counts: Record<string, -1 | 1>;
+}
+
+/** An object of the catalog that came, went or is another one. */
+export interface ObjectChange {
+  kind: string;
+  name: string;
+  change: 'new' | 'gone' | 'other';
+  /** Hash of the definition afterwards, and of that without the numbers in it. */
+  exact: string;
+  masked: string;
+}
 
 /** As it stands in the journal: numbered, dated, chained to the line before it. */
 export type JournalEntry = Event & { seq: number; at: string; prev: string };

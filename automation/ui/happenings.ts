@@ -78,6 +78,9 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
       );
     case 'migration.applied':
       return say('plain', `migration ${entry.name} (${entry.phase}) on ${entry.where} in ${formatDuration(entry.ms)}`);
+    // The gate that judged it says how long all of it takes.
+    case 'window.rehearsed':
+      return [];
     case 'schema.extended':
       return say('plain', describeExtension(entry));
     case 'data.compared': {

@@ -179,7 +179,13 @@ class Journey {
 
   async #migrate(phase: 'expand' | 'contract'): Promise<void> {
     const { contract } = this.#world;
-    await runMigrations({ access: this.#rig.green.access, directory: this.#directory, phase, contract });
+    await runMigrations({
+      access: this.#rig.green.access,
+      directory: this.#directory,
+      phase,
+      incompatible: [],
+      contract,
+    });
     if (phase === 'expand') await withClient(this.#rig.green.access, 'admin', recordExpanded);
     this.#expanded = true;
   }

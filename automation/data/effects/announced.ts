@@ -1,4 +1,5 @@
 import type { FileToJudge, Judgement } from '../migrations/judge.ts';
+import type { Phase } from '../migrations/phases.ts';
 import type { Effect } from './effect.ts';
 
 /**
@@ -9,7 +10,7 @@ export function unannounced(
   effects: readonly Effect[],
   judgements: readonly Judgement[],
   files: readonly FileToJudge[],
-  phase: 'expand' | 'contract',
+  phase: Phase,
 ): Effect[] {
   const ran = files.filter(({ as }) => as === phase);
   const named = new Set(ran.flatMap(({ statements }) => statements.flatMap(({ node }) => textsIn(node))));

@@ -1,6 +1,7 @@
 import { splitStatements } from '../migrations/statements.ts';
 import { longLock, mayBreakOldVersion } from '../migrations/findings.ts';
 import { judgeMigrations, type FileToJudge, type Judgement } from '../migrations/judge.ts';
+import type { Phase } from '../migrations/phases.ts';
 import { compareObjects, type ObjectDifference } from '../objects/compare.ts';
 import { isAnew, type TableContent } from './content.ts';
 import { CatalogView } from './catalog-view.ts';
@@ -26,7 +27,7 @@ export const unnoticedMs = 500;
  * Judges a migration by the difference of the catalogs and the rows before and after, by the rules for SQL files. What takes long is
  * judged by what was measured.
  */
-export async function judgeEffects({ before, after, locks }: Observed, as: 'expand' | 'contract'): Promise<Effect[]> {
+export async function judgeEffects({ before, after, locks }: Observed, as: Phase): Promise<Effect[]> {
   const written = writeStatements(before, after);
   const files = [
     await fileOf('before', written.known, 'applied'),
@@ -37,7 +38,7 @@ export async function judgeEffects({ before, after, locks }: Observed, as: 'expa
     ...locks.filter(({ table, ms }) => ms >= unnoticedMs && before.tables.has(table)).map(ofLock),
     ...rewritten({ before, after }),
   ];
-  if (as === 'contract') return [...judged, ...slow];
+  if (as !== 'expand') return [...judged, ...slow];
   return [
     ...judged,
     ...written.others.map(ofOther),

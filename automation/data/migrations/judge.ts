@@ -13,6 +13,7 @@ import { judgeAlter, type Around } from './judge-table.ts';
 import { KnownSchema } from './known-schema.ts';
 import { madeBy } from './definitions.ts';
 import { learn } from './learn.ts';
+import type { Phase } from './phases.ts';
 import { refusalOf } from './refusals.ts';
 import type { Statement } from './statements.ts';
 import { nameOf } from './tree.ts';
@@ -22,7 +23,7 @@ export interface FileToJudge {
   name: string;
   statements: readonly Statement[];
   /** `applied`: the live side has it. `first`: there is no old version, and nothing is replicated. */
-  as: 'applied' | 'first' | 'expand' | 'contract';
+  as: 'applied' | 'first' | Phase;
 }
 
 export interface Judgement extends Omit<Finding, 'rule'> {
@@ -34,7 +35,7 @@ export interface Judgement extends Omit<Finding, 'rule'> {
 
 /**
  * Judges every statement of the files that are to be applied, at least once each, by the parse trees alone. Files are given in
- * the order in which they run: all expand files, then the contract files. What the files before have made is known, so that a
+ * the order in which they run: all expand files, then the incompatible ones, then the contract files. What the files before have made is known, so that a
  * statement about a table that the live side does not have is safe.
  */
 export function judgeMigrations(files: readonly FileToJudge[]): Judgement[] {
@@ -83,7 +84,7 @@ function keptBy(as: FileToJudge['as'], found: Finding[]): Finding[] {
   return found.flatMap((one) => {
     if (one.rule === 'not-transactional') return [one];
     if (one.lasting === true) return [{ ...one, stops: false }];
-    return one.rule === 'long-lock' && as === 'contract' ? [one] : [];
+    return one.rule === 'long-lock' && as !== 'first' ? [one] : [];
   });
 }
 

@@ -5,7 +5,7 @@ import { close, connect, row, rows } from '../connect.ts';
 
 /** Cancels statements of one session that wait for a lock, or run, longer than they may. */
 export interface LockWatch {
-  /** Why a statement was cancelled since this was asked last; undefined where none was. */
+  /** Why a statement was cancelled since this was asked last; undefined where none was, and where the signal was aborted. */
   cancelled(): 'lock' | 'runtime' | undefined;
   stop(): Promise<void>;
 }
@@ -21,16 +21,17 @@ const overdue = `
     EXISTS (
       SELECT FROM pg_stat_activity WHERE pid = $1 AND state = 'active'
         AND clock_timestamp() - query_start > $3 * interval '1 ms') AS runtime`;
-const cancel = `SELECT pg_cancel_backend($1) FROM (${overdue}) s WHERE lock OR runtime`;
+const cancelOverdue = `SELECT pg_cancel_backend($1) FROM (${overdue}) s WHERE lock OR runtime`;
 
 /**
  * Watches the session of `client` by a second one. A file may set `lock_timeout` and `statement_timeout` itself, also in a
- * function or a DO block, so the settings of its session do not bound how long writers queue behind it. Times in ms.
+ * function or a DO block, so the settings of its session do not bound how long writers queue behind it. Times in ms. Once `signal` is
+ * aborted, whatever the session runs is cancelled, again and again: a cancellation that comes between two statements has no effect.
  */
 export async function lockWatch(
   access: DatabaseAccess,
   client: pg.Client,
-  { lockMs, statementMs }: { lockMs: number; statementMs: number },
+  { lockMs, statementMs, signal }: { lockMs: number; statementMs: number; signal?: AbortSignal | undefined },
 ): Promise<LockWatch> {
   const { pid } = await row<{ pid: number }>(client, 'SELECT pg_backend_pid() AS pid');
   const watcher = await connect(access, 'owner', { applicationName: 'greenlight-migrations-watch' });
@@ -39,11 +40,12 @@ export async function lockWatch(
   const watching = (async () => {
     const limits = [pid, lockMs + graceMs, statementMs + graceMs];
     while (!stopping.signal.aborted) {
+      if (signal?.aborted === true) await rows(watcher, 'SELECT pg_cancel_backend($1)', [pid]);
       const found = await row<Record<'lock' | 'runtime', boolean>>(watcher, overdue, limits);
       if (found.lock || found.runtime) {
         // Before the statement ends: whoever ran it asks at once.
         last = found.lock ? 'lock' : 'runtime';
-        const { length } = await rows(watcher, cancel, limits);
+        const { length } = await rows(watcher, cancelOverdue, limits);
         if (length === 0) last = undefined;
       }
       await sleep(everyMs, undefined, { signal: stopping.signal });

@@ -7,6 +7,7 @@ import { isDone, standDown, standIn } from './again.ts';
 import { readMigrations, type MigrationFile } from './files.ts';
 import type { Loosened } from '../loosened.ts';
 import { lockWatch, type LockWatch } from './lock-watch.ts';
+import { limitsOf, phaseOf, type LaterFiles, type Phase, type PhaseLimits } from './phases.ts';
 import { refuseProblems } from './problems.ts';
 import { refusalOf } from './refusals.ts';
 import { splitStatements, type Statement } from './statements.ts';
@@ -15,25 +16,21 @@ import { splitStatements, type Statement } from './statements.ts';
  * Runs plain SQL files in the order of their names, each in one transaction. node-pg-migrate does not fit: it keeps no
  * checksums, has no phases, and reports no line of a file.
  */
-export type Phase = 'expand' | 'contract';
-
-export interface MigrationSet {
+export interface MigrationSet extends LaterFiles {
   access: DatabaseAccess;
   directory: string;
   phase: Phase;
-  /** Names of the files that belong to the contract phase; all others are expand. */
-  contract: readonly string[];
 }
 
 export interface MigrationRun extends MigrationSet {
-  /** Timeout of one attempt to get a lock, ms: writers queue behind it for so long. The default is that of pgroll. */
+  /** Timeout of one attempt to get a lock, ms: writers queue behind it for so long. */
   lockTimeoutMs?: number;
   /** How often a file is tried that cannot get its locks. */
   tries?: number;
+  /** Cancels the statement that runs. Its file is rolled back, and the run rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
 }
 
-/** Statement timeout, ms. */
-const statementMs = 15 * 60_000;
 /** How long a second program that migrates the same database waits for the first, ms. */
 const runnerWaitMs = 60_000;
 const runnerLock = `hashtextextended('greenlight.migrations', 0)`;
@@ -65,7 +62,9 @@ export async function pendingMigrations(set: MigrationSet): Promise<string[]> {
  * before it stay applied. Throws an OperationError with file, line and PostgreSQL's message.
  */
 export async function runMigrations(run: MigrationRun): Promise<{ name: string; ms: number }[]> {
-  const { access, lockTimeoutMs = 500, tries = 20 } = run;
+  const { access, signal } = run;
+  const { statementMs, ...defaults } = limitsOf[run.phase];
+  const { lockTimeoutMs = defaults.lockTimeoutMs, tries = defaults.tries } = run;
   const loosened = await withClient(access, 'admin', async (client) => {
     await client.query(bookkeeping);
     return run.phase === 'expand' ? standIn(client) : [];
@@ -78,10 +77,10 @@ export async function runMigrations(run: MigrationRun): Promise<{ name: string; 
   try {
     await onlyRunner(client);
     const files = await Promise.all((await pending(client, run)).map(withStatements));
-    watch = await lockWatch(access, client, { lockMs: lockTimeoutMs, statementMs });
+    watch = await lockWatch(access, client, { lockMs: lockTimeoutMs, statementMs, signal });
     const applied: { name: string; ms: number }[] = [];
     for (const file of files) {
-      const ms = await applyWithRetries(client, file, watch, { ...run, lockTimeoutMs, tries, loosened });
+      const ms = await applyWithRetries(client, file, watch, { ...run, lockTimeoutMs, tries, statementMs, loosened });
       applied.push({ name: file.name, ms });
     }
     if (loosened.length > 0) await withClient(access, 'admin', (admin) => standDown(admin, loosened));
@@ -106,13 +105,14 @@ async function onlyRunner(client: pg.Client): Promise<void> {
   }
 }
 
-async function pending(client: pg.Client, { directory, phase, contract }: MigrationSet): Promise<MigrationFile[]> {
+async function pending(client: pg.Client, { directory, phase, ...later }: MigrationSet): Promise<MigrationFile[]> {
   const { files, problems } = await readMigrations(directory);
-  const unknown = contract.filter((name) => !files.some((file) => file.name === name));
-  if (unknown.length > 0) {
+  for (const list of ['incompatible', 'contract'] as const) {
+    const unknown = later[list].filter((name) => !files.some((file) => file.name === name));
+    if (unknown.length === 0) continue;
     throw new OperationError(
       'reading the migrations',
-      `migrations.contract names files that do not exist: ${unknown.join(', ')}`,
+      `migrations.${list} names files that do not exist: ${unknown.join(', ')}`,
       'correct the names',
     );
   }
@@ -131,7 +131,7 @@ async function pending(client: pg.Client, { directory, phase, contract }: Migrat
   }
   const left = files.filter((file) => !applied.has(file.name));
   refuseProblems([...problems, ...left.flatMap(({ problem }) => problem ?? [])]);
-  return left.filter((file) => contract.includes(file.name) === (phase === 'contract'));
+  return left.filter(({ name }) => phaseOf(name, later) === phase);
 }
 
 async function appliedTo(client: pg.Client): Promise<{ name: string; checksum: string }[]> {
@@ -152,7 +152,7 @@ async function withStatements(file: MigrationFile): Promise<ParsedFile> {
   throw new OperationError(`reading the migration ${file.name}:${refusal.line}`, refusal.why, refusal.instead);
 }
 
-type Limits = Required<Pick<MigrationRun, 'lockTimeoutMs' | 'tries' | 'phase'>> & { loosened: Loosened[] };
+type Limits = PhaseLimits & Pick<MigrationRun, 'phase' | 'signal'> & { loosened: Loosened[] };
 
 async function applyWithRetries(
   client: pg.Client,
@@ -165,20 +165,30 @@ async function applyWithRetries(
       return await apply(client, file, limits);
     } catch (error) {
       await client.query('ROLLBACK').catch(() => undefined);
+      limits.signal?.throwIfAborted();
       const cancelled = watch.cancelled();
       const locked = isLocked(error) || cancelled === 'lock';
       if (!locked || attempt >= limits.tries)
-        throw failed(file, cancelled === undefined ? error : overdue(error, cancelled), locked ? attempt : undefined);
+        throw failed(
+          file,
+          cancelled === undefined ? error : overdue(error, cancelled, limits),
+          locked ? attempt : undefined,
+        );
       await sleep(pauseMs);
     }
   }
 }
 
-async function apply(client: pg.Client, file: ParsedFile, { phase, lockTimeoutMs, loosened }: Limits): Promise<number> {
+async function apply(
+  client: pg.Client,
+  file: ParsedFile,
+  { phase, lockTimeoutMs, loosened, signal }: Limits,
+): Promise<number> {
   const started = performance.now();
   await client.query(freshSession);
   await client.query(`BEGIN; SET LOCAL lock_timeout = ${lockTimeoutMs}`);
   for (const statement of file.statements) {
+    signal?.throwIfAborted();
     if (loosened.length > 0 && (await isDone(client, statement, loosened))) continue;
     await runSingle(client, statement.text).catch((error: unknown) => {
       throw new StatementFailed(lineOf(statement, error), messageOf(error), error);
@@ -191,6 +201,7 @@ async function apply(client: pg.Client, file: ParsedFile, { phase, lockTimeoutMs
     phase,
     ms,
   ]);
+  signal?.throwIfAborted();
   await client.query('COMMIT');
   return ms;
 }
@@ -215,7 +226,7 @@ const isLocked = (error: unknown): boolean =>
   sqlState(error instanceof StatementFailed ? error.cause : error) === lockNotAvailable;
 
 /** What the watch cancelled says only that somebody did. */
-function overdue(error: unknown, cancelled: 'lock' | 'runtime'): unknown {
+function overdue(error: unknown, cancelled: 'lock' | 'runtime', { statementMs }: PhaseLimits): unknown {
   if (!(error instanceof StatementFailed)) return error;
   const why =
     cancelled === 'lock'

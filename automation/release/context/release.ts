@@ -51,3 +51,17 @@ export const copiesFiles = (release: Pick<Replacement, 'postgres' | 'platform'>)
   release.platform.initialCopy === 'physical' && upgradeIn(release) === undefined;
 
 export type Release = FirstGoLive | Replacement;
+
+/**
+ * The read-only window of a release, where it has one; times in ms. The definition is about one version: an older one that is put back has
+ * none, and neither has a first go-live, where nobody writes yet.
+ */
+export function readOnlyWindowOf({
+  definition: { application },
+  to,
+  kind,
+}: Pick<Release, 'definition' | 'to' | 'kind'>): { longestMs: number } | undefined {
+  const { incompatible } = application.migrations;
+  if (kind === 'go-live' || to.version !== application.version || incompatible === undefined) return undefined;
+  return { longestMs: incompatible.readOnlyWindow.longestSeconds * 1000 };
+}

@@ -8,7 +8,7 @@ import type { Release } from '../context/release.ts';
 import type { Stage } from '../context/stage.ts';
 import { buildVersion } from '../steps/build-version.ts';
 import { judging } from '../steps/data/judge-migrations.ts';
-import { migrate } from '../steps/data/migrate.ts';
+import { migrateAtOnce } from '../steps/data/migrate.ts';
 
 /** The version becomes an artefact, and its own unit and integration tests pass on exactly that artefact. */
 export const build = (release: Release): Stage => ({
@@ -85,7 +85,7 @@ async function integrationTests(context: ReleaseContext): Promise<void> {
   const { jobs, databases } = await context.connect('staging');
   const scratch = await context.act('scratch', 'make a scratch database', () => databases.scratch('integration-tests'));
   try {
-    await migrate(context, 'expand', { access: scratch.access, artefact, where: 'scratch', jobs });
+    await migrateAtOnce(context, { access: scratch.access, artefact, where: 'scratch', jobs });
     await withClient(scratch.access, 'admin', (client) => client.query(grantWrites));
     await context.gates([await testsOf(context, 'integration', { DATABASE_URL: databaseUrl(scratch.access, 'app') })]);
   } finally {

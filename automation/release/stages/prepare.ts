@@ -8,7 +8,7 @@ import { during, type Stage, type Step } from '../context/stage.ts';
 import { databaseUp } from '../steps/data/database-up.ts';
 import { empty, stopButKeep, takeDown } from '../steps/data/empty.ts';
 import { seed } from '../steps/data/establish.ts';
-import { migrate } from '../steps/data/migrate.ts';
+import { migrateAtOnce } from '../steps/data/migrate.ts';
 import { replicating } from '../steps/data/replicate.ts';
 import { alertsGates, alertsTitle, redundantService, smokeGate, smokeTitle } from '../steps/smoke.ts';
 import { guardLive, guarding } from '../steps/traffic/guard-live.ts';
@@ -149,7 +149,7 @@ async function fillEmpty(context: ReleaseContext): Promise<void> {
   const access = await running.databases.of(to.colour);
   const artefact = context.artefact();
   await empty(context, environment, to.colour, access);
-  await migrate(context, 'expand', { access, artefact, where: to.colour, jobs: running.jobs });
+  await migrateAtOnce(context, { access, artefact, where: to.colour, jobs: running.jobs });
   await seed(context, environment, running, access, artefact);
 }
 

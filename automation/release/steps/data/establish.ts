@@ -14,7 +14,7 @@ import type { ReleaseContext } from '../../context/context.ts';
 import type { Step } from '../../context/stage.ts';
 import { databaseUp } from './database-up.ts';
 import { empty, takeDown } from './empty.ts';
-import { migrate, runAsOwner } from './migrate.ts';
+import { migrateAtOnce, runAsOwner } from './migrate.ts';
 import { untilReady } from '../traffic/ready.ts';
 
 const seedTimeoutMs = 10 * 60_000;
@@ -46,7 +46,7 @@ export const establishing: readonly Step<Placed>[] = [
       const staging = await context.connect('staging');
       const access = await accessOf(context, colour);
       const filled = await fillFromBackup(context, access);
-      await migrate(context, 'expand', { access, artefact, where: 'staging', jobs: staging.jobs });
+      await migrateAtOnce(context, { access, artefact, where: 'staging', jobs: staging.jobs });
       if (!filled) await seed(context, 'staging', staging, access, artefact);
     },
   },

@@ -4,6 +4,7 @@ import type { Artefact } from '../../../../infra/model.ts';
 import { passes } from '../../../journal/verdict.ts';
 import { migrationsGateId } from '../../../journal/migration-risks.ts';
 import { judgeMigrations, type FileToJudge } from '../../../data/migrations/judge.ts';
+import { phaseOf, phases as inOrder, type LaterFiles } from '../../../data/migrations/phases.ts';
 import { readMigrations, type MigrationFile } from '../../../data/migrations/files.ts';
 import type { FileProblem } from '../../../data/migrations/problems.ts';
 import { splitStatements } from '../../../data/migrations/statements.ts';
@@ -11,7 +12,7 @@ import { migrationsGate, migrationsTitle, type MigrationFacts } from '../../../g
 import type { ReleaseContext } from '../../context/context.ts';
 import type { Release } from '../../context/release.ts';
 import { StageStopped, type Step } from '../../context/stage.ts';
-import { contractFiles, type FileMigrations } from './migrate.ts';
+import { laterFiles, type FileMigrations } from './migrate.ts';
 
 /**
  * Judges the migrations of the new build, where they are SQL files. Stops the stage if they do not pass: every later step
@@ -39,7 +40,7 @@ async function readFacts(
   migrations: FileMigrations,
   old: Artefact | undefined,
 ): Promise<MigrationFacts> {
-  const { artefact, files, problems, before, contract, pending, phases, toJudge } = await filesOfRelease(
+  const { artefact, files, problems, before, later, pending, phases, toJudge } = await filesOfRelease(
     context,
     migrations,
     old,
@@ -53,7 +54,8 @@ async function readFacts(
       ...pending.flatMap(({ problem }) => problem ?? []),
       ...changed(files, before),
       ...phases.flatMap(outOfOrder),
-      ...contract.filter((name) => !files.some((file) => file.name === name)).map(withoutFile),
+      ...withoutFile(later, files),
+      ...(old === undefined ? [] : outOfWindow(later, before, isNewest)),
     ],
     judgements: judgeMigrations(toJudge),
     unknown: accepted.filter((name) => !files.some((file) => file.name === name)),
@@ -65,16 +67,14 @@ export async function filesOfRelease(context: ReleaseContext, migrations: FileMi
   const artefact = context.artefact();
   const { files, problems } = await readMigrations(join(artefact.location, migrations.directory));
   const before = old === undefined ? [] : await filesOf(old, migrations);
-  const contract = contractFiles(context, artefact, migrations);
+  const later = laterFiles(context, artefact, migrations);
   const pending = files.filter(({ name }) => !before.some((file) => file.name === name));
-  const isContract = ({ name }: MigrationFile): boolean => contract.includes(name);
-  const phases = [pending.filter((file) => !isContract(file)), pending.filter(isContract)];
-  const as = old === undefined ? (['first', 'first'] as const) : (['expand', 'contract'] as const);
+  const phases = inOrder.map((phase) => pending.filter(({ name }) => phaseOf(name, later) === phase));
   const toJudge = await Promise.all([
     ...before.map((file) => toStatements(file, 'applied')),
-    ...phases.flatMap((phase, index) => phase.map((file) => toStatements(file, as[index] ?? 'expand'))),
+    ...phases.flat().map((file) => toStatements(file, old === undefined ? 'first' : phaseOf(file.name, later))),
   ]);
-  return { artefact, files, problems, before, contract, pending, phases, toJudge };
+  return { artefact, files, problems, before, later, pending, phases, toJudge };
 }
 
 /** An older version may have had none, or a command in their place. */
@@ -103,11 +103,44 @@ const changed = (files: readonly MigrationFile[], before: readonly MigrationFile
     ];
   });
 
-const withoutFile = (file: string): FileProblem => ({
-  file,
-  found: 'migrations.contract names it, and there is no such file',
-  todo: 'correct the name',
-});
+const withoutFile = (later: LaterFiles, files: readonly MigrationFile[]): FileProblem[] =>
+  (['incompatible', 'contract'] as const).flatMap((list) =>
+    later[list]
+      .filter((name) => !files.some((file) => file.name === name))
+      .map((file) => ({
+        file,
+        found: `migrations.${list} names it, and there is no such file`,
+        todo: 'correct the name',
+      })),
+  );
+
+/** The read-only window is about one release, and one version: nothing opens it for what is live already, or for another version. */
+const outOfWindow = (
+  { incompatible }: LaterFiles,
+  before: readonly MigrationFile[],
+  isNewest: boolean,
+): FileProblem[] =>
+  incompatible.flatMap((file): FileProblem[] => {
+    if (before.some(({ name }) => name === file))
+      return isNewest
+        ? [
+            {
+              file,
+              found: 'migrations.incompatible names it, and the live version has it already',
+              todo: 'take migrations.incompatible out of the definition: its release is done',
+            },
+          ]
+        : [];
+    return isNewest
+      ? []
+      : [
+          {
+            file,
+            found: 'migrations.incompatible names it, and only application.version gets a read-only window',
+            todo: 'set application.version to the version that is to be released',
+          },
+        ];
+  });
 
 /** Names are compared as text, in which `10_x.sql` comes before `2_x.sql`. */
 function outOfOrder(files: readonly MigrationFile[]): FileProblem[] {

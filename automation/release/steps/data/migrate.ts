@@ -8,6 +8,7 @@ import { withClient } from '../../../data/connect.ts';
 import { standDown, standIn } from '../../../data/migrations/again.ts';
 import { noteOwnRecords } from '../../../data/own-records.ts';
 import { pendingMigrations, runMigrations } from '../../../data/migrations/migrations.ts';
+import type { LaterFiles, Phase } from '../../../data/migrations/phases.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import type { Event } from '../../../journal/events.ts';
 import { databaseUrl } from '../../../../infra/application/database-url.ts';
@@ -18,19 +19,26 @@ export type FileMigrations = Extract<ReleaseDefinition['application']['migration
 
 type Where = Extract<Event, { type: 'migration.applied' }>['where'];
 
-const commandTimeoutMs = 15 * 60_000;
+/** In the read-only window, which ends the command by its signal, as long as the longest window. */
+const commandTimeoutMs: Record<Phase, number> = {
+  expand: 15 * 60_000,
+  incompatible: 60 * 60_000,
+  contract: 15 * 60_000,
+};
 
 export interface MigrateTarget {
   access: DatabaseAccess;
   artefact: Artefact;
   where: Where;
   jobs: Jobs;
+  /** Ends what runs, which is rolled back where files run. Rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
 }
 
 /** Brings the schema to what `artefact` needs, by plain SQL files or the application's own command; records each step. */
 export async function migrate(
   context: ReleaseContext,
-  phase: 'expand' | 'contract',
+  phase: Phase,
   target: MigrateTarget,
 ): Promise<{ name: string; ms: number }[]> {
   const { access, artefact, where } = target;
@@ -45,16 +53,17 @@ export async function migrate(
         access,
         directory: join(artefact.location, migrations.directory),
         phase,
-        contract: contractFiles(context, artefact, migrations),
+        ...laterFiles(context, artefact, migrations),
+        signal: target.signal,
       });
       for (const { name, ms } of done) applied(name, ms);
       return done;
     }
-    const command = migrations[phase];
+    const command = commandOf(context, phase, artefact);
     if (command === undefined) return [];
     const again = phase === 'expand' ? await withClient(access, 'admin', standIn) : [];
     const started = performance.now();
-    await runCommand(context, what, command, target, phase);
+    await runCommand(context, what, command, target, { phase, log: phase });
     if (again.length > 0) await withClient(access, 'admin', (client) => standDown(client, again));
     await withClient(access, 'admin', (client) => noteOwnRecords(client, migrations.records));
     const done = { name: command.join(' '), ms: performance.now() - started };
@@ -63,19 +72,26 @@ export async function migrate(
   });
 }
 
+/** All that a database gets at once on which no older version runs. */
+export async function migrateAtOnce(context: ReleaseContext, target: MigrateTarget): Promise<void> {
+  await migrate(context, 'expand', target);
+  if (context.definition.application.migrations.incompatible !== undefined)
+    await migrate(context, 'incompatible', target);
+}
+
 /**
  * Names of the migrations of a phase that are still to be applied. The application's own command, where the definition names one,
  * counts as one: whether there is anything left for it to do only it knows.
  */
 export async function pendingOf(
   context: ReleaseContext,
-  phase: 'expand' | 'contract',
+  phase: Phase,
   access: DatabaseAccess,
   artefact: Artefact,
 ): Promise<string[]> {
   const { migrations } = context.definition.application;
   if (!('directory' in migrations)) {
-    const command = migrations[phase];
+    const command = commandOf(context, phase, artefact);
     return command === undefined ? [] : [command.join(' ')];
   }
   const directory = join(artefact.location, migrations.directory);
@@ -83,7 +99,7 @@ export async function pendingOf(
     access,
     directory,
     phase,
-    contract: contractFiles(context, artefact, migrations),
+    ...laterFiles(context, artefact, migrations),
   });
 }
 
@@ -92,30 +108,35 @@ export const hasContract = ({ application: { migrations } }: ReleaseDefinition):
   'directory' in migrations ? migrations.contract.length > 0 : migrations.contract !== undefined;
 
 /**
- * The release definition names the contract files of the version that it is about: there a name without a file is an
+ * The release definition names the files of a later phase of the version that it is about: there a name without a file is an
  * error, as the file meant would run too early. An older version does not have them yet.
  */
-export function contractFiles(
+export function laterFiles(
   { definition }: ReleaseContext,
   { version, location }: Artefact,
-  { directory, contract }: FileMigrations,
-): string[] {
-  if (version === definition.application.version) return contract;
-  return contract.filter((name) => existsSync(join(location, directory, name)));
+  { directory, contract, incompatible }: FileMigrations,
+): LaterFiles {
+  const named = { incompatible: incompatible?.files ?? [], contract };
+  if (version === definition.application.version) return named;
+  const isThere = (name: string): boolean => existsSync(join(location, directory, name));
+  return { incompatible: named.incompatible.filter(isThere), contract: contract.filter(isThere) };
+}
+
+/** The command of a phase. What is incompatible is of the version that the definition is about: an older build cannot run it. */
+function commandOf({ definition }: ReleaseContext, phase: Phase, { version }: Artefact): string[] | undefined {
+  const { migrations, version: newest } = definition.application;
+  if ('directory' in migrations) return undefined;
+  if (phase !== 'incompatible') return migrations[phase];
+  return version === newest ? migrations.incompatible?.command : undefined;
 }
 
 /** Runs the application's own command once more, which should have nothing left to do. */
-export async function migrateAgain(
-  context: ReleaseContext,
-  phase: 'expand' | 'contract',
-  target: MigrateTarget,
-): Promise<void> {
-  const { migrations } = context.definition.application;
-  const command = 'directory' in migrations ? undefined : migrations[phase];
+export async function migrateAgain(context: ReleaseContext, phase: Phase, target: MigrateTarget): Promise<void> {
+  const command = commandOf(context, phase, target.artefact);
   if (command === undefined) return;
   const what = `${phase} migrations of ${target.artefact.version} on ${target.where}, a second time`;
   await context.act(`migrate-${phase}-${target.where}-again`, what, () =>
-    runCommand(context, what, command, target, `${phase}-again`),
+    runCommand(context, what, command, target, { phase, log: `${phase}-again` }),
   );
 }
 
@@ -123,16 +144,19 @@ async function runCommand(
   context: ReleaseContext,
   what: string,
   command: string[],
-  { access, artefact, jobs, where }: MigrateTarget,
-  log: string,
+  { access, artefact, jobs, where, signal }: MigrateTarget,
+  { phase, log }: { phase: Phase; log: string },
 ): Promise<void> {
   await runAsOwner(jobs, access, what, {
     name: 'migrate',
     artefact,
     command,
-    timeoutMs: commandTimeoutMs,
+    timeoutMs: commandTimeoutMs[phase],
     log: join(context.evidence('migrations'), `${where}-${log}.log`),
-    signal: context.signal,
+    signal: signal === undefined ? context.signal : AbortSignal.any([context.signal, signal]),
+  }).catch((error: unknown) => {
+    signal?.throwIfAborted();
+    throw error;
   });
 }
 

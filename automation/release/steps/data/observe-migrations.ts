@@ -8,6 +8,7 @@ import { changesBetween, judgeEffects } from '../../../data/effects/judge.ts';
 import { withLocksSeen } from '../../../data/effects/locks.ts';
 import { lookAt, type Look } from '../../../data/effects/look.ts';
 import { judgeMigrations } from '../../../data/migrations/judge.ts';
+import type { Phase } from '../../../data/migrations/phases.ts';
 import { isAmong } from '../../../data/own-records.ts';
 import type { EffectFacts } from '../../../gates/data/effects.ts';
 import type { ReleaseContext } from '../../context/context.ts';
@@ -15,7 +16,7 @@ import { filesOfRelease } from './judge-migrations.ts';
 import { migrateAgain } from './migrate.ts';
 
 export interface ToObserve {
-  phase: 'expand' | 'contract';
+  phase: Phase;
   access: DatabaseAccess;
   jobs: Jobs;
   /** The version that is live. */

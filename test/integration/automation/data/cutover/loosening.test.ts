@@ -275,7 +275,7 @@ describe('what an expand migration loosens', () => {
     await resetDatabase(rig.green.access, 'green');
     await copySchema(rig.blue.access, rig.green.access);
     await withClient(rig.green.access, 'admin', recordCopy);
-    await runMigrations({ access: rig.green.access, directory, phase: 'expand', contract: [] });
+    await runMigrations({ access: rig.green.access, directory, phase: 'expand', incompatible: [], contract: [] });
     await waitForSync(await startSync(rig.blue, rig.green), { timeoutMs: 30_000 });
     await unbroken(there());
   };

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { pendingMigrations, runMigrations } from '../../../../../automation/data/migrations/migrations.ts';
+import type { Phase } from '../../../../../automation/data/migrations/phases.ts';
 import { countRelations } from '../../../../../automation/data/catalog.ts';
 import { withClient } from '../../../../../automation/data/connect.ts';
 import { copySchema } from '../../../../../automation/data/copying/schema.ts';
@@ -24,10 +25,11 @@ describe('migrations', () => {
   afterEach(() => rm(directory, { recursive: true, force: true }));
 
   const file = (name: string, sql: string) => writeFile(join(directory, name), sql);
-  const set = (phase: 'expand' | 'contract', contract: string[] = []) => ({
+  const set = (phase: Phase, contract: string[] = [], incompatible: string[] = []) => ({
     access: rig.blue.access,
     directory,
     phase,
+    incompatible,
     contract,
   });
   const failure = async (work: Promise<unknown>): Promise<OperationError> => {
