@@ -3,6 +3,11 @@ import type { Colour, Split } from '../model.ts';
 /** Seconds for which reads of a client that has written go to the live colour: the lifetime of its cookie. */
 export const wroteSeconds = 5;
 
+/** Header with the value `refused` of the answer 503 to a refused write: tells it from a 503 of the application. */
+export const refusedHeader = 'x-greenlight-writes';
+/** `Retry-After` of that answer, seconds. */
+export const refusedRetrySeconds = 10;
+
 /** How a client reaches the entry point. */
 export interface EntryPoint {
   baseUrl: string;
@@ -27,8 +32,10 @@ export interface RouterState {
    * none.
    */
   disagreeing?: string[];
-  /** Remaining lease of the write hold, ms. 0: writes are not held. */
+  /** Remaining lease of the write hold or of the refusal, ms. 0: writes are neither held nor refused. */
   holdMs: number;
+  /** Writes are refused, and not held. */
+  refuses?: true;
   servers: ServerState[];
 }
 
@@ -52,7 +59,7 @@ export interface Router {
   /** Reads the actual state from the balancer, never what was requested. */
   read(): Promise<RouterState>;
   /**
-   * Applies a split and persists it, so that a restarted balancer keeps it. Does not end a hold. On abort: reverts
+   * Applies a split and persists it, so that a restarted balancer keeps it. Ends neither a hold nor a refusal. On abort: reverts
    * partial changes and rejects; nothing changes afterwards. A platform that switches in one step ignores `signal`.
    */
   apply(split: Split, signal?: AbortSignal): Promise<void>;
@@ -62,7 +69,14 @@ export interface Router {
    * more: one that began before ends with the next `resumeWrites`.
    */
   hold(leaseMs: number, next?: Split, signal?: AbortSignal): Promise<void>;
-  /** Ends the hold. Held writes go to the colour that is live now. */
+  /**
+   * Answers new writes 503 at once, with `Retry-After`, for at most `leaseMs`: it ends by itself then, even if this program has died.
+   * Called again it renews the lease, which then ends `leaseMs` from now; that is cheap, and no write passes meanwhile. After the
+   * lease has ended it begins anew. It takes the place of a hold, whose writes are refused too, and a hold takes its place. Reads and
+   * the header route are not refused. After an abort of `signal` a refusal does not begin any more.
+   */
+  refuse(leaseMs: number, signal?: AbortSignal): Promise<void>;
+  /** Ends the hold or the refusal. Held writes go to the colour that is live now. */
   resumeWrites(): Promise<void>;
   /** Number of writes that were passed to `colour` and have no response yet. */
   writesInFlight(colour: Colour): Promise<number>;

@@ -49,6 +49,12 @@ export const fenceName = 'fence';
  */
 export const leaseTag = 'greenlight-hold-until';
 
+/**
+ * Tag of the hold rules with the value `refused` where writes are refused, and `held` where they are held. The function answers both 503: a
+ * client is to repeat a held write at once, and a refused one later.
+ */
+export const writesTag = 'greenlight-writes';
+
 /** A rule's name as the value of its tag `Name`: characters that a tag may not contain are replaced. */
 export const ruleTag = (name: string): string => name.replaceAll(/[^\w+=.:/@-]/g, '_');
 

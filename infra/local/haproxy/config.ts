@@ -35,7 +35,11 @@ export function renderBalancer(inputs: BalancerInputs): Record<string, string> {
     'hold.lua': readFileSync(join(import.meta.dirname, 'hold.lua'), 'utf8'),
     'unavailable.html': page('Not available', 'The service is not available at the moment. Please try again shortly.'),
     'not-live.html': page('Not live yet', 'This application is not live yet.'),
-    [trafficMap]: renderTrafficMap({ split: inputs.split, holdUntil: 0 }),
+    'read-only.html': page(
+      'Read only for a short time',
+      'This application can be read. It takes changes again soon. What you have just sent was not saved: please send it again then.',
+    ),
+    [trafficMap]: renderTrafficMap({ split: inputs.split, holdUntil: 0, refuseUntil: 0 }),
   };
 }
 

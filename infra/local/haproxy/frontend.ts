@@ -1,5 +1,5 @@
 import { colours, other, type EnvironmentSpec } from '../../model.ts';
-import { wroteSeconds } from '../../platform/router.ts';
+import { refusedHeader, refusedRetrySeconds, wroteSeconds } from '../../platform/router.ts';
 import { accessLogFormat } from './access-log.ts';
 import type { Ports } from '../lib/layout.ts';
 import { trafficMap } from './traffic-map.ts';
@@ -65,6 +65,9 @@ ${writes(spec)}
   http-request set-var(txn.held) str(held) if { var(txn.kind) -m str write } !{ var(txn.by) -m found } !{ str(hold),map(${trafficMap}) 0 }
   http-request lua.hold if { var(txn.held) -m found }
   http-request return status 408 if { var(txn.held) -m found }
+  # After the hold, so that a held write is refused too where a refusal took the place of the hold.
+  http-request set-var(txn.now) date(0,ms) if { var(txn.kind) -m str write } !{ var(txn.by) -m found } !{ str(refuse),map(${trafficMap},0) 0 }
+  http-request return status 503 content-type text/html file read-only.html hdr cache-control no-store hdr retry-after ${refusedRetrySeconds} hdr ${refusedHeader} refused if { var(txn.now) -m found } { str(refuse),map(${trafficMap},0),sub(txn.now) gt 0 }
   http-request set-var(txn.split) str(split),map(${trafficMap})
   http-request set-var(txn.live) var(txn.split),field(1,:)
   http-request set-var(txn.percent) var(txn.split),field(2,:),add(0)

@@ -14,8 +14,10 @@ import {
   parseTrafficMap,
   splitValue,
   storeTraffic,
+  trafficEntries,
   trafficMap,
   type Draft,
+  type TrafficEntry,
   type TrafficState,
 } from './traffic-map.ts';
 
@@ -39,30 +41,30 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
     return draft;
   };
 
-  const readTraffic = async (doing: string): Promise<TrafficState> => {
-    return parsed(doing, parseShowMap(await ask(`show map ${trafficMap}`, doing)));
-  };
-
-  /** Sets one entry of the balancer's map, and resolves to the map as it is read back over the same connection. */
-  const set = async (doing: string, key: 'split' | 'hold', value: string): Promise<TrafficState> => {
-    const answer = await ask(`set map ${trafficMap} ${key} ${value}; show map ${trafficMap}`, doing);
-    const entries = parseShowMap(answer);
-    const found = entries.get(key);
-    if (found !== value) throw notApplied(doing, `the balancer has "${found}" instead of "${value}"`);
-    return parsed(doing, entries);
-  };
+  const readMap = async (doing: string) => parseShowMap(await ask(`show map ${trafficMap}`, doing));
 
   /**
-   * Changes the file first, then the balancer. The current state is read before anything is written, so that nothing changes if
-   * the balancer is down. If the balancer rejects the change, the file is restored.
+   * Changes the file first, then these entries of the balancer's map, in this order. The current state is read before anything is
+   * written, so that nothing changes if the balancer is down. If the balancer rejects the change, the file is restored.
    */
-  const change = (doing: string, key: 'split' | 'hold', edit: (state: TrafficState) => TrafficState) =>
+  const change = (doing: string, keys: TrafficEntry[], edit: (state: TrafficState) => TrafficState) =>
     serialized(async () => {
-      const present = await readTraffic(doing);
+      const there = await readMap(doing);
+      const present = parsed(doing, there);
       const wanted = edit(present);
-      await storeTraffic(layout.balancer(), wanted, key === 'split' ? takeDraft() : undefined);
+      await storeTraffic(layout.balancer(), wanted, keys.includes('split') ? takeDraft() : undefined);
       try {
-        await set(doing, key, key === 'split' ? splitValue(wanted.split) : String(wanted.holdUntil));
+        // The map of an earlier version lacks an entry.
+        const commands = keys.map(
+          (key) => `${there.has(key) ? 'set' : 'add'} map ${trafficMap} ${key} ${trafficEntries[key](wanted)}; `,
+        );
+        const found = parseShowMap(await ask(`${commands.join('')}show map ${trafficMap}`, doing));
+        const other = keys.find((key) => found.get(key) !== trafficEntries[key](wanted));
+        if (other !== undefined)
+          throw notApplied(
+            doing,
+            `the balancer has "${found.get(other)}" instead of "${trafficEntries[other](wanted)}"`,
+          );
       } catch (error) {
         await storeTraffic(layout.balancer(), present);
         throw error;
@@ -90,9 +92,11 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
       const doing = 'reading the split from the balancer';
       const answer = await ask(`show map ${trafficMap}; ${statServers}`, doing);
       const traffic = parsed(doing, parseShowMap(answer));
+      const now = Date.now();
       return {
         split: traffic.split,
-        holdMs: Math.max(0, traffic.holdUntil - Date.now()),
+        holdMs: Math.max(0, traffic.holdUntil - now, traffic.refuseUntil - now),
+        ...(traffic.refuseUntil > now ? { refuses: true } : {}),
         servers: serverStates(spec, parseShowStat(answer), doing),
       };
     },
@@ -106,22 +110,20 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
           'pass blue or green, and a whole percentage from 0 to 100',
         );
       }
-      await change(doing, 'split', (state) => ({ ...state, split }));
+      await change(doing, ['split'], (state) => ({ ...state, split }));
     },
 
     async hold(leaseMs: number, split?: Split, signal?: AbortSignal): Promise<void> {
       const doing = `holding writes for at most ${leaseMs} ms`;
-      if (!Number.isFinite(leaseMs) || leaseMs <= 0) {
-        throw new OperationError(doing, 'the duration is invalid', 'pass a positive number of milliseconds');
-      }
+      checkLease(leaseMs, doing);
       await untilOneWorker(layout, doing, signal);
-      const holdUntil = Math.round(Date.now() + leaseMs);
+      const held = { holdUntil: Math.round(Date.now() + leaseMs), refuseUntil: 0 };
       await dropDraft(takeDraft());
-      next = split === undefined ? undefined : await draftTraffic(layout.balancer(), { split, holdUntil });
+      next = split === undefined ? undefined : await draftTraffic(layout.balancer(), { split, ...held });
       try {
-        await change(doing, 'hold', (state) => {
+        await change(doing, ['hold', 'refuse'], (state) => {
           signal?.throwIfAborted();
-          return { ...state, holdUntil };
+          return { ...state, ...held };
         });
       } catch (error) {
         await dropDraft(takeDraft());
@@ -129,10 +131,29 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
       }
     },
 
+    async refuse(leaseMs: number, signal?: AbortSignal): Promise<void> {
+      const doing = `refusing writes for at most ${leaseMs} ms`;
+      checkLease(leaseMs, doing);
+      const { refuseUntil } = parsed(doing, await readMap(doing));
+      // A renewal has no time to wait. Requests through an old worker reach the rules of the new one, which has the refusal from the file.
+      if (refuseUntil <= Date.now()) await untilOneWorker(layout, doing, signal);
+      await change(doing, ['refuse', 'hold'], (state) => {
+        signal?.throwIfAborted();
+        return { ...state, refuseUntil: Math.round(Date.now() + leaseMs), holdUntil: 0 };
+      });
+      await dropDraft(takeDraft());
+    },
+
     async resumeWrites(): Promise<void> {
       const doing = 'releasing held writes';
       // Users wait for the balancer. What the file still says ends with the lease.
-      await serialized(async () => storeTraffic(layout.balancer(), await set(doing, 'hold', '0')));
+      await serialized(async () => {
+        const commands = ['hold', 'refuse'].map((key) => `set map ${trafficMap} ${key} 0; `).join('');
+        const found = parsed(doing, parseShowMap(await ask(`${commands}show map ${trafficMap}`, doing)));
+        if (found.holdUntil > 0 || found.refuseUntil > 0)
+          throw notApplied(doing, 'the balancer still holds or refuses writes');
+        await storeTraffic(layout.balancer(), found);
+      });
       await dropDraft(takeDraft());
     },
 
@@ -159,6 +180,11 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
       return cut;
     },
   };
+}
+
+function checkLease(leaseMs: number, doing: string): void {
+  if (Number.isFinite(leaseMs) && leaseMs > 0) return;
+  throw new OperationError(doing, 'the duration is invalid', 'pass a positive number of milliseconds');
 }
 
 /**

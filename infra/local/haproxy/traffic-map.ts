@@ -7,15 +7,27 @@ import { colours, type Split } from '../../model.ts';
 /** File in the balancer's directory, and its name in the runtime API. */
 export const trafficMap = 'traffic.map';
 
-/** Content of the map. Split and hold are one entry each, so that each changes atomically. */
+/** Content of the map. Each has an entry of its own, so that each changes atomically. */
 export interface TrafficState {
   split: Split | undefined;
   /** When the write hold ends, ms since the epoch. 0: no hold. */
   holdUntil: number;
+  /** When the refusal of writes ends, ms since the epoch. 0: none. */
+  refuseUntil: number;
 }
 
+/** What each entry of the map says of a state. */
+export const trafficEntries = {
+  split: ({ split }: TrafficState): string => splitValue(split),
+  hold: ({ holdUntil }: TrafficState): string => String(holdUntil),
+  refuse: ({ refuseUntil }: TrafficState): string => String(refuseUntil),
+};
+export type TrafficEntry = keyof typeof trafficEntries;
+
 export function renderTrafficMap(state: TrafficState): string {
-  return `split ${splitValue(state.split)}\nhold ${state.holdUntil}\n`;
+  return Object.entries(trafficEntries)
+    .map(([key, valueOf]) => `${key} ${valueOf(state)}\n`)
+    .join('');
 }
 
 /** `blue:10`, or `none`. */
@@ -68,9 +80,14 @@ export function parseTrafficMap(entries: ReadonlyMap<string, string>): TrafficSt
   const split = entries.get('split');
   const hold = entries.get('hold');
   if (split === undefined || hold === undefined) throw new Error('the traffic map lacks "split" or "hold"');
-  if (!/^\d{1,15}$/.test(hold))
-    throw new Error(`the traffic map has the hold "${hold}", which is not a time in milliseconds`);
-  return { split: parseSplit(split), holdUntil: Number(hold) };
+  // A map of an earlier version has no such entry.
+  const refuse = entries.get('refuse') ?? '0';
+  return { split: parseSplit(split), holdUntil: parseTime('hold', hold), refuseUntil: parseTime('refuse', refuse) };
+}
+
+function parseTime(key: TrafficEntry, value: string): number {
+  if (/^\d{1,15}$/.test(value)) return Number(value);
+  throw new Error(`the traffic map has the ${key} "${value}", which is not a time in milliseconds`);
 }
 
 function parseSplit(value: string): Split | undefined {

@@ -40,6 +40,6 @@ export const routing: Handler<Inputs> = {
   async delete(state) {
     const directory = layoutOf(state).balancer();
     if (!existsSync(join(directory, trafficMap))) return;
-    await storeTraffic(directory, { split: undefined, holdUntil: 0 });
+    await storeTraffic(directory, { split: undefined, holdUntil: 0, refuseUntil: 0 });
   },
 };

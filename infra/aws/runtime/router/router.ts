@@ -192,6 +192,35 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
     if (fence.length > 0) await lease.remove(fence, doing);
   };
 
+  /** Leads writes to the function, which answers 503: a held and a refused write differ by when the client is to come again. */
+  const stop = async (leaseMs: number, writes: 'held' | 'refused', signal: AbortSignal | undefined): Promise<void> => {
+    const doing = `${writes === 'held' ? 'holding' : 'refusing'} writes for at most ${leaseMs} ms`;
+    if (!Number.isFinite(leaseMs) || leaseMs <= 0)
+      throw new OperationError(doing, 'it is not a duration', 'give a positive number of milliseconds');
+    await oneByOne(async () => {
+      signal?.throwIfAborted();
+      const seenBy = Date.now() + leaseMs;
+      const { fence, up, missing } = matchRules(spec, await rules(doing));
+      if (missing.length > 0) throw rulesMissing(doing, missing);
+      // An application without declared writes has no hold rules, and nothing to hold.
+      if (fence.length === 0) return;
+      const before = await lease.read(fence, doing);
+      const { now: set } = await lease.set(fence, String(Math.round(before.now + leaseMs)), doing, writes);
+      const atRest = fence.filter((rule) => !up.includes(rule));
+      // The function cannot have seen a lease end that was renewed in time: the rules stay where they have been seen.
+      if (writes === 'refused' && before.refuses && atRest.length === 0 && set < before.until) return;
+      try {
+        if (atRest.length > 0) await move(atRest, 'up', doing);
+        await holdSeen(true, Math.min(Date.now() + observeMs, seenBy), doing);
+      } catch (error) {
+        // A hold that not every node applies would hold the writes of some clients only.
+        await endHold(doing).catch(() => undefined);
+        throw error;
+      }
+      heldAt ??= now();
+    });
+  };
+
   return {
     entry,
     settlesMs: observeMs,
@@ -210,7 +239,8 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
       const split = splitOf(matched, ownerOf);
       const astray = split === undefined ? [] : disagreeing(matched, split, ownerOf);
       const holdMs = Math.max(held.ends ? 0 : 1, held.until - held.now);
-      return { split, ...(astray.length === 0 ? {} : { disagreeing: astray }), holdMs, servers };
+      const refuses = held.refuses && holdMs > 0 ? { refuses: true as const } : {};
+      return { split, ...(astray.length === 0 ? {} : { disagreeing: astray }), holdMs, ...refuses, servers };
     },
 
     async apply(split: Split, signal?: AbortSignal): Promise<void> {
@@ -221,31 +251,9 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
       await oneByOne(() => apply(split, doing, signal));
     },
 
-    async hold(leaseMs: number, _?: Split, signal?: AbortSignal): Promise<void> {
-      const doing = `holding writes for at most ${leaseMs} ms`;
-      if (!Number.isFinite(leaseMs) || leaseMs <= 0)
-        throw new OperationError(doing, 'it is not a duration', 'give a positive number of milliseconds');
-      await oneByOne(async () => {
-        signal?.throwIfAborted();
-        const seenBy = Date.now() + leaseMs;
-        const { fence, up, missing } = matchRules(spec, await rules(doing));
-        if (missing.length > 0) throw rulesMissing(doing, missing);
-        // An application without declared writes has no hold rules, and nothing to hold.
-        if (fence.length === 0) return;
-        const { now: began } = await lease.read(fence, doing);
-        await lease.set(fence, String(Math.round(began + leaseMs)), doing);
-        const atRest = fence.filter((rule) => !up.includes(rule));
-        try {
-          if (atRest.length > 0) await move(atRest, 'up', doing);
-          await holdSeen(true, Math.min(Date.now() + observeMs, seenBy), doing);
-        } catch (error) {
-          // A hold that not every node applies would hold the writes of some clients only.
-          await endHold(doing).catch(() => undefined);
-          throw error;
-        }
-        heldAt ??= now();
-      });
-    },
+    hold: (leaseMs: number, _?: Split, signal?: AbortSignal) => stop(leaseMs, 'held', signal),
+
+    refuse: (leaseMs: number, signal?: AbortSignal) => stop(leaseMs, 'refused', signal),
 
     resumeWrites: () => oneByOne(() => endHold('releasing held writes')),
 

@@ -8,7 +8,7 @@ import { projectRoot } from '../../../lib/paths.ts';
 import { serviceRole, type Statement } from '../../rights/iam.ts';
 import { logGroup } from '../storage/log-group.ts';
 import { Component, type Place } from '../../lib/place.ts';
-import { fenceName, leaseTag, priorities } from '../../lib/routing-plan.ts';
+import { fenceName, leaseTag, priorities, writesTag } from '../../lib/routing-plan.ts';
 
 export interface FenceArgs {
   keyArn: pulumi.Input<string>;
@@ -76,6 +76,7 @@ export class Fence extends Component {
 const variables = (listenerArn: pulumi.Output<string>) => ({
   LISTENER_ARN: listenerArn,
   LEASE_TAG: leaseTag,
+  WRITES_TAG: writesTag,
   FENCE_UP: String(priorities.fenceUp),
   FENCE_END: String(priorities.routes),
   FENCE_DOWN: String(priorities.fenceDown),

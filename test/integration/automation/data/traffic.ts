@@ -5,7 +5,10 @@ import type { Colour, Split } from '../../../../infra/model.ts';
 import type { Router, RouterState, WriteInFlight } from '../../../../infra/platform/router.ts';
 import type { Rig } from './rig.ts';
 
-/** A balancer in memory that keeps the rules of a real one: one live colour, a hold with a lease, writes in flight. */
+/** What a client of the `MemoryRouter` gets for a write that is refused: it reached nobody. */
+export class WriteRefused extends Error {}
+
+/** A balancer in memory that keeps the rules of a real one: one live colour, a hold or a refusal with a lease, writes in flight. */
 export class MemoryRouter implements Router {
   readonly entry = { baseUrl: 'https://localhost', routeHeaders: () => ({}) };
   readonly settlesMs = 0;
@@ -13,13 +16,21 @@ export class MemoryRouter implements Router {
   /** Called instead of applying, to play a balancer that fails. */
   onApply: ((split: Split, apply: () => void) => Promise<void>) | undefined;
   #heldUntil = 0;
+  #refusedUntil = 0;
   /** By colour, how each request in flight is cut. */
   readonly #inFlight: Record<Colour, Set<() => void>> = { blue: new Set(), green: new Set() };
   #waiting: (() => void)[] = [];
   holds = 0;
 
-  read = (): Promise<RouterState> =>
-    Promise.resolve({ split: this.split, holdMs: Math.max(0, this.#heldUntil - performance.now()), servers: [] });
+  read(): Promise<RouterState> {
+    const now = performance.now();
+    return Promise.resolve({
+      split: this.split,
+      holdMs: Math.max(0, this.#heldUntil - now, this.#refusedUntil - now),
+      ...(this.refuses ? { refuses: true as const } : {}),
+      servers: [],
+    });
+  }
 
   async apply(split: Split): Promise<void> {
     const apply = (): void => void (this.split = split);
@@ -31,6 +42,7 @@ export class MemoryRouter implements Router {
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     this.holds++;
     this.#heldUntil = performance.now() + leaseMs;
+    this.#refusedUntil = 0;
     const until = this.#heldUntil;
     setTimeout(() => {
       if (this.#heldUntil === until) void this.resumeWrites();
@@ -38,7 +50,18 @@ export class MemoryRouter implements Router {
     return Promise.resolve();
   }
 
+  refuse(leaseMs: number, signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
+    this.#refusedUntil = performance.now() + leaseMs;
+    return this.#letGo();
+  }
+
   resumeWrites(): Promise<void> {
+    this.#refusedUntil = 0;
+    return this.#letGo();
+  }
+
+  #letGo(): Promise<void> {
     this.#heldUntil = 0;
     for (const go of this.#waiting.splice(0)) go();
     return Promise.resolve();
@@ -60,9 +83,14 @@ export class MemoryRouter implements Router {
     return this.#heldUntil > performance.now();
   }
 
-  /** Passes one write on to whoever is live, once writes are not held. Of one that is cut the work goes on; nobody hears of its end. */
+  get refuses(): boolean {
+    return this.#refusedUntil > performance.now();
+  }
+
+  /** Passes one write on to whoever is live, once writes are not held. Rejects with `WriteRefused` where they are refused. Of one that is cut the work goes on; nobody hears of its end. */
   async write<T>(work: (colour: Colour) => Promise<T>): Promise<T> {
     while (this.held) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.refuses) throw new WriteRefused('writes are refused');
     const colour = this.split.live;
     const ended = Promise.withResolvers<never>();
     const cut = (): void => ended.reject(new Error('cut'));
@@ -97,6 +125,8 @@ export class Workload {
   readonly unknown = new Map<string, number>();
   readonly counters = new Map<number, Counted>();
   readonly failures: string[] = [];
+  /** Writes that the router refused: they are in no database. */
+  refused = 0;
   slowestMs = 0;
   readonly #pools: Record<Colour, pg.Pool>;
   readonly #router: MemoryRouter;
@@ -142,12 +172,16 @@ export class Workload {
     }
   }
 
-  /** One request: acknowledged, or its end is not known. */
+  /** One request: acknowledged, refused, or its end is not known. */
   async #request(work: () => Promise<void>, unknown: () => void): Promise<void> {
     try {
       await work();
       this.#answered++;
     } catch (error) {
+      if (error instanceof WriteRefused) {
+        this.refused++;
+        return;
+      }
       unknown();
       this.failures.push(messageOf(error));
     }

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { leaseTag } from '../../../../infra/aws/lib/routing-plan.ts';
+import { leaseTag, writesTag } from '../../../../infra/aws/lib/routing-plan.ts';
 import { createClients, type Clients } from '../../../../infra/aws/runtime/client/clients.ts';
 import { createCertificates } from '../../../../infra/local/lib/certificates.ts';
 import { colours, type Colour, type EnvironmentSpec, type Split } from '../../../../infra/model.ts';
@@ -119,7 +119,14 @@ async function fenceFunction(raw: Raw, LISTENER_ARN: string): Promise<string> {
       Handler: 'index.handler',
       Code: { ZipFile: Buffer.from('none').toString('base64') },
       Environment: {
-        Variables: { LISTENER_ARN, LEASE_TAG: leaseTag, FENCE_UP: '1000', FENCE_END: '2000', FENCE_DOWN: '40000' },
+        Variables: {
+          LISTENER_ARN,
+          LEASE_TAG: leaseTag,
+          WRITES_TAG: writesTag,
+          FENCE_UP: '1000',
+          FENCE_END: '2000',
+          FENCE_DOWN: '40000',
+        },
       },
     },
     '/2015-03-31/functions',

@@ -17,6 +17,7 @@ import {
   ruleTag,
   stickySeconds,
   trafficRules,
+  writesTag,
   type Condition,
   type PlannedRule,
 } from '../../../../infra/aws/lib/routing-plan.ts';
@@ -163,6 +164,7 @@ async function fenceOf({ balancer }: Clients, LISTENER_ARN: string, now: () => n
   const settings = settingsOf({
     LISTENER_ARN,
     LEASE_TAG: leaseTag,
+    WRITES_TAG: writesTag,
     FENCE_UP: '1000',
     FENCE_END: '2000',
     FENCE_DOWN: '40000',

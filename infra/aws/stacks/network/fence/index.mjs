@@ -1,5 +1,7 @@
 /** Seconds after which a client should try again: a cutover holds writes for about one. */
 export const retryAfterSeconds = 1;
+/** The same where writes are refused: a read-only window lasts longer. */
+export const refusedRetrySeconds = 10;
 
 /**
  * Minimum time between two reads of the rules by one instance, ms. A random part of up to the same length is added. A
@@ -9,14 +11,15 @@ export const retryAfterSeconds = 1;
 const pauseMs = 1000;
 
 /**
- * The listener, the priorities of the write hold's rules (from `routing-plan.ts`), and the tag that says until when
- * writes are held (ms since the epoch). From the function's environment.
+ * The listener, the priorities of the write hold's rules (from `routing-plan.ts`), the tag that says until when
+ * writes are held (ms since the epoch), and the one that says whether they are refused. From the function's environment.
  *
  * @param {Record<string, string | undefined>} environment
  */
 export const settingsOf = (environment) => ({
   listenerArn: environment['LISTENER_ARN'] ?? '',
   leaseTag: environment['LEASE_TAG'] ?? '',
+  writesTag: environment['WRITES_TAG'] ?? '',
   up: Number(environment['FENCE_UP']),
   end: Number(environment['FENCE_END']),
   down: Number(environment['FENCE_DOWN']),
@@ -51,11 +54,20 @@ export function leaseEnd(descriptions, tag) {
 }
 
 /**
+ * Whether writes are refused, and not held: users were told, and clients need not come again at once.
+ *
+ * @param {{ Tags?: { Key?: string, Value?: string }[] }[]} descriptions
+ * @param {string} tag
+ */
+export const areRefused = (descriptions, tag) =>
+  descriptions.some(({ Tags = [] }) => Tags.some(({ Key, Value }) => Key === tag && Value === 'refused'));
+
+/**
  * Answers every write while writes are held. A load balancer's fixed response cannot carry a Retry-After header, so a
  * function answers instead. If the lease has expired, because the releasing program crashed, the function ends the
  * hold: this write still gets 503, and the next one goes to the live colour. Clients repeat a refused write, so an
- * instance reads the rules only after a pause, and then not before the lease that it saw ends. Nothing of a request is
- * kept or logged.
+ * instance reads the rules only after a pause, and then not before the lease that it saw ends. Until its first reading it
+ * answers a refused write like a held one. Nothing of a request is kept or logged.
  *
  * @param {{ settings: ReturnType<typeof settingsOf>, balancer: () => Promise<Balancer>, now?: () => number, log?: (line: string) => void }} options
  *
@@ -68,12 +80,15 @@ export function leaseEnd(descriptions, tag) {
 export function fence({ settings, balancer, now = Date.now, log = console.error }) {
   const afterPause = () => now() + pauseMs * (1 + Math.random());
   let nextReadAt = afterPause();
+  let refuses = false;
 
   const endIfExpired = async () => {
     const calls = await balancer();
     const rules = switchedOff(await calls.rules(settings.listenerArn), settings);
     if (rules.length === 0) return 'lowered';
-    const end = leaseEnd(await calls.tags(rules.map(({ RuleArn }) => RuleArn ?? '')), settings.leaseTag);
+    const tags = await calls.tags(rules.map(({ RuleArn }) => RuleArn ?? ''));
+    refuses = areRefused(tags, settings.writesTag);
+    const end = leaseEnd(tags, settings.leaseTag);
     if (end === undefined || end > now()) {
       nextReadAt = Math.max(nextReadAt, end ?? 0);
       return 'up';
@@ -84,30 +99,36 @@ export function fence({ settings, balancer, now = Date.now, log = console.error 
   };
 
   return async () => {
-    if (now() < nextReadAt) return answer('up');
+    if (now() < nextReadAt) return answer('up', refuses);
     nextReadAt = afterPause();
     // If the rules cannot be read, keep returning 503; the next write retries.
     const state = await endIfExpired().catch((error) => {
       log(`reading the rules of the write hold: ${error?.name}: ${error?.message}`);
       return 'up';
     });
-    return answer(state);
+    return answer(state, refuses);
   };
 }
 
-/** @param {string} state */
-const answer = (state) => ({
+/**
+ * @param {string} state
+ * @param {boolean} refused
+ */
+const answer = (state, refused) => ({
   statusCode: 503,
   statusDescription: '503 Service Unavailable',
   isBase64Encoded: false,
   headers: {
-    'retry-after': String(retryAfterSeconds),
+    'retry-after': String(refused ? refusedRetrySeconds : retryAfterSeconds),
     'cache-control': 'no-store',
     'content-type': 'text/plain; charset=utf-8',
     // Tells this 503 from one of the application: a hold counts as set when it is seen.
     'x-greenlight-fence': state,
+    ...(refused ? { 'x-greenlight-writes': 'refused' } : {}),
   },
-  body: 'Please try again in a moment.\n',
+  body: refused
+    ? 'This application can be read. It takes changes again soon. What was just sent was not saved.\n'
+    : 'Please try again in a moment.\n',
 });
 
 /** The calls, by the SDK of the Lambda runtime. Loaded when the rules are read for the first time. */

@@ -15,7 +15,7 @@ export interface Order {
 }
 export interface Call {
   id: number;
-  method: 'read' | 'apply' | 'hold' | 'resumeWrites' | 'writesInFlight';
+  method: 'read' | 'apply' | 'hold' | 'refuse' | 'resumeWrites' | 'writesInFlight';
   args: unknown[];
 }
 export interface Answer {
@@ -39,6 +39,7 @@ const router: Router = {
   // A signal does not go from process to process.
   apply: (split) => call('apply')(split),
   hold: (leaseMs) => call('hold')(leaseMs),
+  refuse: (leaseMs) => call('refuse')(leaseMs),
   resumeWrites: call('resumeWrites'),
   writesInFlight: call('writesInFlight'),
 };

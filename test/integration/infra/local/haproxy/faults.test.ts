@@ -101,7 +101,7 @@ describe('faults around the balancer', () => {
     await command('del map traffic.map hold');
     const error = await rejection(bed.router.apply({ live: 'green', percent: 0 }));
     expect(error).to.be.instanceOf(OperationError);
-    expect(await trafficFile()).to.equal('split blue:0\nhold 0\n');
+    expect(await trafficFile()).to.equal('split blue:0\nhold 0\nrefuse 0\n');
     await bed.stopBalancer();
     await bed.startBalancer();
     expect((await bed.router.read()).split).to.deep.equal({ live: 'blue', percent: 0 });
@@ -114,6 +114,7 @@ describe('faults around the balancer', () => {
       () => bed.router.read(),
       () => bed.router.apply({ live: 'green', percent: 0 }),
       () => bed.router.hold(1000),
+      () => bed.router.refuse(1000),
       () => bed.router.resumeWrites(),
       () => bed.router.writesInFlight('blue'),
     ];

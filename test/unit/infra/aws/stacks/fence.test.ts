@@ -17,9 +17,11 @@ interface Module {
 const source: string = '../../../../../infra/aws/stacks/network/fence/index.mjs';
 
 const tag = 'greenlight-hold-until';
+const writesTag = 'greenlight-writes';
 const variables = {
   LISTENER_ARN: 'listener',
   LEASE_TAG: tag,
+  WRITES_TAG: writesTag,
   FENCE_UP: '1000',
   FENCE_END: '2000',
   FENCE_DOWN: '40000',
@@ -33,8 +35,9 @@ describe('fence', () => {
     module = (await import(source)) as Module;
   });
 
+  const leaseOf = (Value: string) => [{ Key: tag, Value }];
   /** A fence on a balancer that has these rules, at a clock that the test moves. */
-  const fenced = (priorities: Record<string, string>, lease: string | undefined) => {
+  const fenced = (priorities: Record<string, string>, lease: string | undefined, writes = 'held') => {
     const calls = { looked: 0, lowered: [] as object[], log: [] as string[], now: 1_000_000 };
     const balancer = {
       rules: () => {
@@ -42,7 +45,11 @@ describe('fence', () => {
         return Promise.resolve(Object.entries(priorities).map(([RuleArn, Priority]) => ({ RuleArn, Priority })));
       },
       tags: (arns: string[]) =>
-        Promise.resolve(arns.map(() => ({ Tags: lease === undefined ? [] : [{ Key: tag, Value: lease }] }))),
+        Promise.resolve(
+          arns.map(() => ({
+            Tags: lease === undefined ? [] : [...leaseOf(lease), { Key: writesTag, Value: writes }],
+          })),
+        ),
       setPriorities: (rules: object[]) => Promise.resolve(void calls.lowered.push(rules)),
     };
     const handler = module.fence({
@@ -61,6 +68,29 @@ describe('fence', () => {
     const answer = await fenced(up, '2000000').handler();
     expect(answer.statusCode).to.equal(503);
     expect(answer.headers).to.include({ 'retry-after': '1', 'cache-control': 'no-store', 'x-greenlight-fence': 'up' });
+  });
+
+  it('answers a held write so that the client comes again at once, also once it has read the rules', async () => {
+    const { handler, calls } = fenced(up, '2000000');
+    calls.now += pause;
+    const { headers } = await handler();
+    expect(calls.looked).to.equal(1);
+    expect(headers).to.include({ 'retry-after': '1' }).and.to.not.have.property('x-greenlight-writes');
+  });
+
+  it('marks a refused write from its first reading on, and no held one after it', async () => {
+    const { handler, calls, balancer } = fenced(up, '1010000', 'refused');
+    expect((await handler()).headers).to.not.have.property('x-greenlight-writes');
+    calls.now += pause;
+    const marked = { 'retry-after': '10', 'x-greenlight-writes': 'refused', 'x-greenlight-fence': 'up' };
+    expect((await handler()).headers).to.include(marked);
+    calls.now += 1;
+    expect((await handler()).headers).to.include(marked);
+    balancer.tags = (arns) => Promise.resolve(arns.map(() => ({ Tags: leaseOf('1020000') })));
+    calls.now = 1_010_000;
+    expect((await handler()).headers)
+      .to.include({ 'retry-after': '1' })
+      .and.to.not.have.property('x-greenlight-writes');
   });
 
   it('holds on, whatever the time is, while rules are under change', async () => {
@@ -101,7 +131,7 @@ describe('fence', () => {
     const { handler, calls, balancer } = fenced(up, '1010000');
     calls.now += pause;
     await handler();
-    balancer.tags = (arns) => Promise.resolve(arns.map(() => ({ Tags: [{ Key: tag, Value: '1020000' }] })));
+    balancer.tags = (arns) => Promise.resolve(arns.map(() => ({ Tags: leaseOf('1020000') })));
     for (calls.now = 1_010_000; calls.now < 1_020_000; calls.now += 1000)
       expect((await handler()).headers['x-greenlight-fence']).to.equal('up');
     expect(calls).to.deep.include({ looked: 2, lowered: [] });

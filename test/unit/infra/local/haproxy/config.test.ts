@@ -73,9 +73,9 @@ describe('the rendered balancer', () => {
   });
 
   it('begins with what is live, or with nothing', () => {
-    expect(files['traffic.map']).to.equal('split none\nhold 0\n');
+    expect(files['traffic.map']).to.equal('split none\nhold 0\nrefuse 0\n');
     const live = renderBalancer({ spec, layout, ports, split: { live: 'green', percent: 5 } });
-    expect(live['traffic.map']).to.equal('split green:5\nhold 0\n');
+    expect(live['traffic.map']).to.equal('split green:5\nhold 0\nrefuse 0\n');
     expect(live['haproxy.cfg']).to.equal(configuration);
   });
 
@@ -85,26 +85,28 @@ describe('the rendered balancer', () => {
 });
 
 describe('the traffic map', () => {
-  const parse = (split: string, hold = '0') =>
-    parseTrafficMap(
-      new Map([
-        ['split', split],
-        ['hold', hold],
-      ]),
-    );
+  const parse = (split: string, hold = '0', refuse = '0') =>
+    parseTrafficMap(new Map(Object.entries({ split, hold, refuse })));
 
   it('says what was rendered', () => {
-    const state = { split: { live: 'blue' as const, percent: 100 }, holdUntil: 1_700_000_000_000 };
-    expect(renderTrafficMap(state)).to.equal('split blue:100\nhold 1700000000000\n');
-    expect(parse('blue:100', '1700000000000')).to.deep.equal(state);
+    const split = { live: 'blue' as const, percent: 100 };
+    const state = { split, holdUntil: 1_700_000_000_000, refuseUntil: 1_800_000_000_000 };
+    expect(renderTrafficMap(state)).to.equal('split blue:100\nhold 1700000000000\nrefuse 1800000000000\n');
+    expect(parse('blue:100', '1700000000000', '1800000000000')).to.deep.equal(state);
     expect(parse('none').split).to.equal(undefined);
+  });
+
+  it('of a version that refused no writes is one without a refusal', () => {
+    const entries = new Map(Object.entries({ split: 'blue:0', hold: '5' }));
+    expect(parseTrafficMap(entries)).to.deep.include({ holdUntil: 5, refuseUntil: 0 });
   });
 
   it('is refused when it says something else', () => {
     for (const split of ['', 'blue', 'blue:', 'blue:101', 'blue:-1', 'blue:1.5', 'red:0', 'blue:1:2', 'blue:x']) {
       expect(() => parse(split), split).to.throw(/split/);
     }
-    expect(() => parse('none', 'soon')).to.throw(/soon/);
+    expect(() => parse('none', 'soon')).to.throw(/hold "soon"/);
+    expect(() => parse('none', '0', 'soon')).to.throw(/refuse "soon"/);
     expect(() => parseTrafficMap(new Map())).to.throw(/lacks/);
   });
 });

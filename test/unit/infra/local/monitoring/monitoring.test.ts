@@ -145,7 +145,7 @@ describe('the own exporter', () => {
 
   it('says which colours have users', () => {
     const text = renderExposition(
-      { split: { live: 'green', percent: 10 }, holdUntil: 0 },
+      { split: { live: 'green', percent: 10 }, holdUntil: 0, refuseUntil: 0 },
       { blue: true, green: false },
     );
     expect(lines(text)).to.deep.equal([
@@ -158,7 +158,7 @@ describe('the own exporter', () => {
       'greenlight_database_up{colour="blue"} 1',
       'greenlight_database_up{colour="green"} 0',
     ]);
-    const none = renderExposition({ split: undefined, holdUntil: 0 }, { blue: false, green: false });
+    const none = renderExposition({ split: undefined, holdUntil: 0, refuseUntil: 0 }, { blue: false, green: false });
     expect(lines(none).every((line) => line.endsWith(' 0'))).to.equal(true);
   });
 
