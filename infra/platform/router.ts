@@ -62,6 +62,8 @@ export interface Router {
    * more: one that began before ends with the next `resumeWrites`.
    */
   hold(leaseMs: number, next?: Split, signal?: AbortSignal): Promise<void>;
+  /** Answers new writes 503 for at most `leaseMs`; repeating it renews the lease. Otherwise as `hold`. */
+  refuse(leaseMs: number, signal?: AbortSignal): Promise<void>;
   /** Ends the hold. Held writes go to the colour that is live now. */
   resumeWrites(): Promise<void>;
   /** Number of writes that were passed to `colour` and have no response yet. */

@@ -5,7 +5,12 @@ import type { Colour, Split } from '../../../../infra/model.ts';
 import type { Router, RouterState, WriteInFlight } from '../../../../infra/platform/router.ts';
 import type { Rig } from './rig.ts';
 
-/** A balancer in memory that keeps the rules of a real one: one live colour, a hold with a lease, writes in flight. */
+/** What a client gets for a write that is refused. */
+export class Refused extends Error {
+  override name = 'Refused';
+}
+
+/** A balancer in memory that keeps the rules of a real one: one live colour, a hold and a refusal with a lease, writes in flight. */
 export class MemoryRouter implements Router {
   readonly entry = { baseUrl: 'https://localhost', routeHeaders: () => ({}) };
   readonly settlesMs = 0;
@@ -13,13 +18,17 @@ export class MemoryRouter implements Router {
   /** Called instead of applying, to play a balancer that fails. */
   onApply: ((split: Split, apply: () => void) => Promise<void>) | undefined;
   #heldUntil = 0;
+  #refusedUntil = 0;
   /** By colour, how each request in flight is cut. */
   readonly #inFlight: Record<Colour, Set<() => void>> = { blue: new Set(), green: new Set() };
   #waiting: (() => void)[] = [];
   holds = 0;
+  refusals = 0;
 
-  read = (): Promise<RouterState> =>
-    Promise.resolve({ split: this.split, holdMs: Math.max(0, this.#heldUntil - performance.now()), servers: [] });
+  read = (): Promise<RouterState> => {
+    const until = Math.max(this.#heldUntil, this.#refusedUntil);
+    return Promise.resolve({ split: this.split, holdMs: Math.max(0, until - performance.now()), servers: [] });
+  };
 
   async apply(split: Split): Promise<void> {
     const apply = (): void => void (this.split = split);
@@ -38,7 +47,20 @@ export class MemoryRouter implements Router {
     return Promise.resolve();
   }
 
+  refuse(leaseMs: number, signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
+    this.refusals++;
+    this.#refusedUntil = performance.now() + leaseMs;
+    return Promise.resolve();
+  }
+
+  /** Plays that the lease of a refusal has expired. */
+  lapse(): void {
+    this.#refusedUntil = 0;
+  }
+
   resumeWrites(): Promise<void> {
+    this.#refusedUntil = 0;
     this.#heldUntil = 0;
     for (const go of this.#waiting.splice(0)) go();
     return Promise.resolve();
@@ -60,9 +82,14 @@ export class MemoryRouter implements Router {
     return this.#heldUntil > performance.now();
   }
 
-  /** Passes one write on to whoever is live, once writes are not held. Of one that is cut the work goes on; nobody hears of its end. */
+  get refused(): boolean {
+    return this.#refusedUntil > performance.now();
+  }
+
+  /** Passes one write on to whoever is live, once writes are not held. Rejects with `Refused` where they are refused. Of one that is cut the work goes on; nobody hears of its end. */
   async write<T>(work: (colour: Colour) => Promise<T>): Promise<T> {
     while (this.held) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.refused) throw new Refused('503');
     const colour = this.split.live;
     const ended = Promise.withResolvers<never>();
     const cut = (): void => ended.reject(new Error('cut'));
@@ -97,7 +124,11 @@ export class Workload {
   readonly unknown = new Map<string, number>();
   readonly counters = new Map<number, Counted>();
   readonly failures: string[] = [];
+  /** Writes that were refused: they are not done, and no failure. */
+  refused = 0;
   slowestMs = 0;
+  /** The column of `entries` that has the account, as the version of each colour knows it. */
+  readonly account: Record<Colour, string> = { blue: 'account', green: 'account' };
   readonly #pools: Record<Colour, pg.Pool>;
   readonly #router: MemoryRouter;
   #running = true;
@@ -148,6 +179,10 @@ export class Workload {
       await work();
       this.#answered++;
     } catch (error) {
+      if (error instanceof Refused) {
+        this.refused++;
+        return;
+      }
       unknown();
       this.failures.push(messageOf(error));
     }
@@ -158,7 +193,8 @@ export class Workload {
     await this.#router.write(async (colour) => {
       const account = (amount % 500) + 1;
       const pool = this.#pools[colour];
-      await pool.query('INSERT INTO entries (key, account, amount) VALUES ($1, $2, $3)', [key, account, amount]);
+      const columns = `key, ${this.account[colour]}, amount`;
+      await pool.query(`INSERT INTO entries (${columns}) VALUES ($1, $2, $3)`, [key, account, amount]);
       if (amount % 5 === 0) {
         await pool.query('UPDATE entries SET amount = amount + 1 WHERE key = $1', [key]);
         await pool.query('UPDATE accounts SET balance = balance + 1, changed = now() WHERE id = $1', [account]);
@@ -187,6 +223,12 @@ export class Workload {
   async more(count: number): Promise<void> {
     const wanted = this.#answered + count;
     while (this.#answered < wanted) await sleep(5);
+  }
+
+  /** Resolves after `count` more refused writes. */
+  async refusedMore(count: number): Promise<void> {
+    const wanted = this.refused + count;
+    while (this.refused < wanted) await sleep(5);
   }
 
   /** Ends the writers. May be called again. */
