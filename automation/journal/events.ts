@@ -59,6 +59,8 @@ export type Event =
       tables: TableComparison[];
       /** Absent in a journal of a version that compared only rows. */
       structure?: StructureComparison;
+      /** How long the comparison took; absent in a journal of a version that did not measure it. */
+      compareMs?: number;
     }
   | {
       type: 'migration.applied';

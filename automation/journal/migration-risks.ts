@@ -5,8 +5,15 @@ import type { GateResult, Measurement } from './verdict.ts';
 export const migrationsGateId = 'migrations';
 /** The gate that judges what the migrations did to the copy. */
 export const migrationEffectsGateId = 'migration-effects';
+/** The gate that runs the incompatible migrations on the copy. */
+export const readOnlyWindowGateId = 'read-only-window';
 /** Every gate that names such risks. */
-export const migrationRiskGates = [migrationsGateId, migrationEffectsGateId, 'contract-rehearsal'] as const;
+export const migrationRiskGates = [
+  migrationsGateId,
+  migrationEffectsGateId,
+  readOnlyWindowGateId,
+  'contract-rehearsal',
+] as const;
 
 const acceptedMark = 'Accepted: ';
 

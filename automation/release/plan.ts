@@ -39,7 +39,7 @@ export function planRelease(
 export function gatesOf(definition: Release['definition']): string[] {
   const facts = {
     definition,
-    to: { colour: 'green', version: '' },
+    to: { colour: 'green', version: definition.application.version },
     platform: { idleColour: 'taken down', heldWrites: 'wait', settlesMs: 0, initialCopy: 'physical' },
   } as const;
   const from = { colour: 'blue', version: '', artefact: { version: '', digest: '', location: '' } } as const;

@@ -11,9 +11,10 @@ const shape: Shape = { id: 'backup', title: 'Backup and rehearsal on a copy', ob
 
 /**
  * A new backup is restored into a scratch database. On that copy of the real data, what could go wrong is tried: the restore,
- * the migrations, the new version with writes, the old version on the new schema, the contract migrations.
+ * the migrations, the new version with writes, the old version on the new schema, the contract migrations; and with a read-only window
+ * what runs in it.
  */
-export const backup = ({ from }: Replacement): Stage => ({
+export const backup = (release: Replacement): Stage => ({
   ...shape,
   workMs: 35_000,
   steps: [
@@ -23,7 +24,7 @@ export const backup = ({ from }: Replacement): Stage => ({
         gates: { 'backup-restore': 'Backup restored into a scratch cluster and compared with what is live' },
       },
       async (context, work) => {
-        const scratch = await proveBackup(context, from, {
+        const scratch = await proveBackup(context, release.from, {
           id: 'backup-restore',
           title: 'Backup restored and compared',
         });
@@ -34,7 +35,7 @@ export const backup = ({ from }: Replacement): Stage => ({
           await scratch.dispose();
         }
       },
-      rehearsing(from),
+      rehearsing(release),
     ),
   ],
 });

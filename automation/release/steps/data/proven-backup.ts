@@ -41,11 +41,21 @@ export async function proveBackup(
       const configuration = await environment.backups.verify(taken.backup);
       scratch = await environment.backups.restore(taken.backup);
       const recoveryTimeMs = Math.round(performance.now() - started);
+      const compared = performance.now();
       const { tables, structure } = await withClient(scratch.access, 'admin', (restored) =>
         compareRestored(before, after, restored),
       );
+      const compareMs = Math.round(performance.now() - compared);
       const { id, bytes } = taken.backup;
-      context.journal.append({ type: 'backup.restored', id, recoveryTimeMs, recoveryPointMs, tables, structure });
+      context.journal.append({
+        type: 'backup.restored',
+        id,
+        recoveryTimeMs,
+        recoveryPointMs,
+        tables,
+        structure,
+        compareMs,
+      });
       const configurationEqual = isDeepStrictEqual(configuration, JSON.parse(JSON.stringify(taken.configuration)));
       return { tables, structure, recoveryTimeMs, recoveryPointMs, bytes, configurationEqual };
     };

@@ -1,46 +1,55 @@
 import type { Artefact } from '../../../../infra/model.ts';
 import type { DatabaseAccess } from '../../../../infra/platform/databases.ts';
-import type { Environment } from '../../../../infra/platform/environment.ts';
-import { grantWrites } from '../../../../infra/application/roles.ts';
 import { findObstacles } from '../../../data/publication/both-ways.ts';
-import { countRelations, tablesOf } from '../../../data/catalog.ts';
+import { tablesOf } from '../../../data/catalog.ts';
 import { withClient } from '../../../data/connect.ts';
-import { checkInvariants } from '../../../data/comparison/invariants.ts';
-import {
-  effectsTitle,
-  migrationEffectsGate,
-  type EffectAcceptance,
-  type EffectFacts,
-} from '../../../gates/data/effects.ts';
+import { effectsTitle, migrationEffectsGate, type EffectFacts } from '../../../gates/data/effects.ts';
 import { contractRehearsalGate, migrationRehearsalGate, type RehearsalFacts } from '../../../gates/data/rehearsal.ts';
 import { allOf } from '../../../journal/entries.ts';
 import type { JournalEntry } from '../../../journal/events.ts';
-import type { Gate } from '../../../journal/verdict.ts';
-import { testsGate } from '../../../gates/tests/tests.ts';
 import type { ReleaseContext } from '../../context/context.ts';
-import type { LivePlacement } from '../../context/release.ts';
+import { readOnlyWindowOf, type LivePlacement, type Replacement } from '../../context/release.ts';
 import type { Step } from '../../context/stage.ts';
 import { extensionOf } from '../../../journal/extension.ts';
 import { migrationEffectsGateId } from '../../../journal/migration-risks.ts';
 import { migrate, pendingOf } from './migrate.ts';
 import { observe } from './observe-migrations.ts';
-import { secrets } from '../../../../infra/lib/redact.ts';
-
-/** Where the rehearsal happens: a copy of the real data, and what serves a version on it. */
-interface Copy {
-  access: DatabaseAccess;
-  environment: Environment;
-}
+import { acceptedOn, copyOf, letWrite, look, onTheCopy, type Copy } from './on-the-copy.ts';
+import { rehearsingWindow, windowRehearsed } from './rehearse-window.ts';
 
 const migrationsRehearsed = 'migration-rehearsal';
 
 /**
  * Everything that a release does to the schema, in its order and on a copy of the real data: the expand migrations, the new version
- * with writes, the old version on the new schema, and at last the contract migrations and the new version on what they leave.
+ * with writes, the old version on the new schema, and at last the contract migrations and the new version on what they leave. With a
+ * read-only window the old version comes first, as it is the last that sees the schema before the incompatible migrations, and the new
+ * version has met no schema but theirs.
  */
-export function rehearsing({ colour, artefact: old }: LivePlacement): readonly Step<DatabaseAccess>[] {
-  const when = ({ journal }: ReleaseContext): boolean => migrated(journal.entries());
-  const judge = (context: ReleaseContext) => (gate: Gate) => context.gates([gate]);
+export function rehearsing(
+  release: Pick<Replacement, 'definition' | 'from' | 'kind' | 'to'>,
+): readonly Step<DatabaseAccess>[] {
+  const { colour, artefact: old } = release.from;
+  const window = readOnlyWindowOf(release);
+  const expanded: Step['when'] = ({ journal }) => migrated(journal.entries());
+  const rehearsed: Step['when'] = ({ journal }) => migrated(journal.entries()) && windowRehearsed(journal.entries());
+  const when = window === undefined ? expanded : rehearsed;
+  const newVersion: Step<DatabaseAccess> = {
+    says: 'try the new version there, with writes',
+    gates: { 'rehearsal-acceptance': 'Acceptance tests of the new version there, with writes' },
+    when,
+    do: (context, access) => {
+      const artefact = context.artefact();
+      const title = `Acceptance of ${artefact.version} on a copy of the real data`;
+      return tryOut(context, access, artefact, 'rehearsal-acceptance', title);
+    },
+  };
+  const oldVersion: Step<DatabaseAccess> = {
+    says: `try ${old.version} there, on the new schema`,
+    gates: { compatibility: 'Acceptance tests of the old version on the new schema' },
+    when: expanded,
+    do: (context, access) =>
+      tryOut(context, access, old, 'compatibility', `${old.version} on the schema of ${context.artefact().version}`),
+  };
   return [
     {
       says: 'run the expand migrations on that copy, and judge what they did there by the catalog and the rows before and after',
@@ -60,33 +69,9 @@ export function rehearsing({ colour, artefact: old }: LivePlacement): readonly S
         if (seen !== undefined) await context.gates([migrationEffectsGate({ seen, accept: acceptedOn(context) })]);
       },
     },
-    {
-      says: 'try the new version there, with writes',
-      gates: { 'rehearsal-acceptance': 'Acceptance tests of the new version there, with writes' },
-      when,
-      async do(context, access) {
-        await withClient(access, 'admin', (client) => client.query(grantWrites));
-        const artefact = context.artefact();
-        const title = `Acceptance of ${artefact.version} on a copy of the real data`;
-        await onTheCopy(
-          context,
-          await copyOf(context, access),
-          artefact,
-          'rehearsal-acceptance',
-          title,
-          judge(context),
-        );
-      },
-    },
-    {
-      says: `try ${old.version} there, on the new schema`,
-      gates: { compatibility: 'Acceptance tests of the old version on the new schema' },
-      when,
-      async do(context, access) {
-        const title = `${old.version} on the schema of ${context.artefact().version}`;
-        await onTheCopy(context, await copyOf(context, access), old, 'compatibility', title, judge(context));
-      },
-    },
+    ...(window === undefined
+      ? [newVersion, oldVersion]
+      : [oldVersion, rehearsingWindow(old, window, expanded), newVersion]),
     {
       says: 'run the contract migrations there, and try the new version again',
       gates: {
@@ -99,14 +84,21 @@ export function rehearsing({ colour, artefact: old }: LivePlacement): readonly S
   ];
 }
 
+/** The acceptance tests of a version on the copy, as a gate. */
+async function tryOut(
+  context: ReleaseContext,
+  access: DatabaseAccess,
+  artefact: Artefact,
+  id: string,
+  title: string,
+): Promise<void> {
+  await letWrite(access);
+  await onTheCopy(context, await copyOf(context, access), artefact, id, title, (gate) => context.gates([gate]));
+}
+
 /** On a copy that the migrations failed on there is nothing more to try. */
 const migrated = (entries: readonly JournalEntry[]): boolean =>
   allOf(entries, 'gate.judged').findLast(({ gate }) => gate.id === migrationsRehearsed)?.gate.verdict === 'pass';
-
-const copyOf = async ({ connect }: ReleaseContext, access: DatabaseAccess): Promise<Copy> => ({
-  access,
-  environment: await connect(),
-});
 
 /** Last, as the old version needs what the contract migrations take away. */
 async function rehearseContract(context: ReleaseContext, copy: Copy, old: Artefact): Promise<void> {
@@ -154,50 +146,4 @@ async function contract(
     migrate(context, 'contract', { access, artefact, where: 'scratch', jobs }),
   );
   return { expected, applied, ...(await look(context, access)), seen };
-}
-
-/** What the definition accepts of what is seen on the copy: of the version that it is about. */
-const acceptedOn = ({ definition: { application } }: ReleaseContext): EffectAcceptance[] =>
-  application.migrations.accept.flatMap(({ object, rule, reason }) =>
-    object === undefined ? [] : [{ object, rule, reason }],
-  );
-
-async function look(
-  { definition }: ReleaseContext,
-  access: DatabaseAccess,
-): Promise<Pick<RehearsalFacts, 'relations' | 'invariants'>> {
-  const invariants = await checkInvariants(
-    access,
-    definition.data.invariants,
-    definition.data.limits.invariantSeconds * 1000,
-  );
-  const relations = await withClient(access, 'admin', countRelations);
-  return { relations, invariants };
-}
-
-/** Serves a version on the copy for the time in which its acceptance tests are judged. */
-async function onTheCopy<T>(
-  context: ReleaseContext,
-  { access, environment: { previews, jobs } }: Copy,
-  artefact: Artefact,
-  id: string,
-  title: string,
-  judge: (gate: Gate) => Promise<T>,
-): Promise<T> {
-  const { command, timeoutSeconds } = context.definition.tests.acceptance;
-  const preview = await context.act(id, `start ${artefact.version} on the copy`, () =>
-    previews.serve(artefact, access),
-  );
-  try {
-    const { baseUrl, caFile, routeHeaders } = preview;
-    for (const value of Object.values(routeHeaders)) secrets.register(value);
-    const env = {
-      BASE_URL: baseUrl,
-      ROUTE_HEADERS: JSON.stringify(routeHeaders),
-      ...(caFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: caFile }),
-    };
-    return await judge(testsGate({ id, title, jobs, artefact, command, env, timeoutMs: timeoutSeconds * 1000 }));
-  } finally {
-    await preview.dispose();
-  }
 }

@@ -15,7 +15,7 @@ import {
   type ReleaseContext,
   type ReleaseSettings,
 } from '../../../../../../automation/release/context/context.ts';
-import type { LivePlacement } from '../../../../../../automation/release/context/release.ts';
+import type { LivePlacement, Replacement } from '../../../../../../automation/release/context/release.ts';
 import { rehearsing } from '../../../../../../automation/release/steps/data/rehearsal.ts';
 import { createLocalJobs } from '../../../../../../infra/local/runtime/jobs.ts';
 import type { Environment } from '../../../../../../infra/platform/environment.ts';
@@ -107,7 +107,8 @@ describe('migrations by a command of the application', () => {
       colour: 'blue',
       artefact: { ...artefact, version: '1.0.0', location: join(directory, 'old') },
     } as unknown as LivePlacement;
-    await rehearsing(live)[0]?.do(context, rig.green.access);
+    const release = { definition, from: live, kind: 'release', to: { colour: 'green', version: '2.0.0' } };
+    await rehearsing(release as unknown as Replacement)[0]?.do(context, rig.green.access);
     return gate('migration-effects');
   }
 
