@@ -102,7 +102,7 @@ async function statusOf(session: CommandSession, name: EnvironmentName): Promise
 async function lookAt(session: CommandSession, nothing: EnvironmentStatus): Promise<EnvironmentStatus> {
   const environment = await connectTo(session, nothing.name);
   try {
-    const [{ split, holdMs }, instances, alerts] = await Promise.all([
+    const [{ split, holdMs, refuses }, instances, alerts] = await Promise.all([
       environment.router.read(),
       environment.instances.list(),
       environment.alerts.active(),
@@ -110,7 +110,8 @@ async function lookAt(session: CommandSession, nothing: EnvironmentStatus): Prom
     const rows = await Promise.all(
       colours.map((colour) => colourOf(session, environment, { colour, split, instances })),
     );
-    return { ...nothing, entry: environment.router.entry.baseUrl, split, holdMs, alerts, colours: rows };
+    const writes = { holdMs, ...(refuses === undefined ? {} : { refuses }) };
+    return { ...nothing, entry: environment.router.entry.baseUrl, split, ...writes, alerts, colours: rows };
   } finally {
     await environment.close();
   }

@@ -120,6 +120,11 @@ export type Event =
       /** They moved in a read-only window: none was held. `refusedMs`: how long writes were answered 503; absent as `holdMs` is. */
       window?: { refusedMs?: number };
     }
+  /**
+   * From `from` on writes are refused: the read-only window. A second one, with the same `from`, says when that ended. Milliseconds since
+   * the epoch, by the clock of this machine.
+   */
+  | { type: 'writes.refused'; from: number; to?: number }
   | { type: 'rollback.started'; reason: string; automatic: boolean }
   /** `loss` is missing in journals of versions that did not judge by what was compared: see `lossIn`. */
   | { type: 'rollback.done'; ms: number; loss?: Loss; detail: string }
@@ -127,7 +132,8 @@ export type Event =
       type: 'synthetic.ended';
       /** Runs of the traffic that this counts, all of the release: more than one after a resume. */
       runs: number;
-      requests: { total: number; failed: number };
+      /** `refused`: writes that were refused as announced, which are not among the failed ones. Absent: none. */
+      requests: { total: number; failed: number; refused?: number };
       writes: WriteLedger;
       perSecond: number;
       failures: string[];

@@ -3,6 +3,7 @@ import type { Verdict } from '../journal/verdict.ts';
 import type { JournalEntry, StageId } from '../journal/events.ts';
 import { describeExtension } from '../journal/extension.ts';
 import { columnsOf, describeLoss, keptWords, lossIn, lossless } from '../journal/loss.ts';
+import { refusedAsAnnounced } from '../journal/refused.ts';
 import { describeGap } from '../journal/way-back.ts';
 import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../journal/format.ts';
 import type { Tone } from './text.ts';
@@ -150,8 +151,13 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
         `rolled back in ${formatDuration(ms)}: ${detail}; ${describeLoss(loss)}`,
       );
     }
+    case 'writes.refused':
+      return entry.to === undefined
+        ? say('warn', 'read-only window: writes are answered 503 from now on, and users can read')
+        : say('plain', `read-only window: writes were refused for ${formatDuration(entry.to - entry.from)}`);
     case 'synthetic.ended': {
       const { requests, writes } = entry;
+      const { refused = 0 } = requests;
       const increments =
         writes.increments === undefined
           ? ''
@@ -159,7 +165,7 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
       const good = requests.failed === 0 && writes.lost === 0 && writes.duplicated === 0;
       return say(
         good ? 'good' : 'bad',
-        `${good ? '✓' : '✕'} clients: ${formatCount(requests.failed)} of ${plural(requests.total, 'request')} failed; ${formatCount(writes.lost)} of ${plural(writes.acknowledged, 'write')}${increments} lost`,
+        `${good ? '✓' : '✕'} clients: ${formatCount(requests.failed)} of ${plural(requests.total, 'request')} failed${refused === 0 ? '' : `, ${refusedAsAnnounced(refused)}`}; ${formatCount(writes.lost)} of ${plural(writes.acknowledged, 'write')}${increments} lost`,
       );
     }
     case 'alert.delivered':

@@ -18,8 +18,10 @@ export interface EnvironmentStatus {
   /** Undefined before the first go-live. */
   split: Split | undefined;
   colours: ColourStatus[];
-  /** Milliseconds until the write hold ends; 0: writes are not held. */
+  /** Milliseconds until the write hold or the refusal ends; 0: writes flow. */
   holdMs: number;
+  /** Writes are refused, and not held. */
+  refuses?: true;
   alerts: { alert: string; since: number }[];
   /** Why the environment could not be examined. */
   problem?: string;
@@ -54,7 +56,7 @@ export function renderStatus(model: StatusModel, paint: Paint): string {
 }
 
 function renderEnvironment(environment: EnvironmentStatus, paint: Paint): string[] {
-  const { name, entry, colours, holdMs, alerts, lastRelease } = environment;
+  const { name, entry, colours, alerts, lastRelease } = environment;
   const release = lastRelease && `  release  ${describeRelease(lastRelease)}`;
   // The last release is shown even if the environment is gone or cannot be examined.
   const known = release === undefined ? [] : [release];
@@ -85,12 +87,18 @@ function renderEnvironment(environment: EnvironmentStatus, paint: Paint): string
   return [
     `${paint('title', name)}  ${entry}`,
     ...columns([head, ...colours.map(colourRow)], paint).map((line) => `  ${line}`),
-    `  writes   ${holdMs > 0 ? paint('warn', `held for at most ${formatDuration(holdMs)} more`) : 'flow'}`,
+    `  writes   ${describeWrites(environment, paint)}`,
     `  alerts   ${alerts.length === 0 ? 'none' : paint('bad', alerts.map((a) => `${oneLine(a.alert)} since ${formatTime(new Date(a.since).toISOString())}`).join(', '))}`,
     release ?? '  release  none yet',
     ...wayBack,
     ...doubt,
   ];
+}
+
+function describeWrites({ holdMs, refuses }: EnvironmentStatus, paint: Paint): string {
+  if (holdMs <= 0) return 'flow';
+  const what = refuses === true ? 'refused with 503' : 'held';
+  return paint('warn', `${what} for at most ${formatDuration(holdMs)} more`);
 }
 
 const describeRelease = ({

@@ -1,5 +1,6 @@
 import { formatCount, formatDuration, formatHold, formatPercent, plural } from '../journal/format.ts';
 import { describeLoss } from '../journal/loss.ts';
+import { refusedAsAnnounced } from '../journal/refused.ts';
 import type { ReportModel } from '../report/model/model.ts';
 import { pad, type Paint, type Tone } from './text.ts';
 
@@ -21,6 +22,9 @@ export function renderSummary(model: ReportModel, reportPath: string, paint: Pai
   const rows: [string, string, Tone?][] = [
     ['gates', `${passed} of ${gates.length} passed${waived > 0 ? `, ${waived} of them waived` : ''}`],
     ['failed requests', counted(requests.failed, requests.total), toneOf(requests.failed)],
+    ...(requests.refused === undefined
+      ? []
+      : [['refused writes', refusedAsAnnounced(requests.refused)] satisfies [string, string]]),
     ['lost writes', counted(writes.lost, writes.acknowledged), toneOf(writes.lost)],
     ['longest hold', formatHold(hold)],
     ...(rollback

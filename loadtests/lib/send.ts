@@ -38,7 +38,8 @@ type Answer = RefinedResponse<ResponseType | undefined>;
 
 /**
  * Sends one request, and logs what the contract asks for. Never throws. An entry point that cannot let writes wait
- * answers 503 and when to come again (Retry-After, seconds): then the request is repeated, and only its last answer counts.
+ * answers 503 and when to come again (Retry-After, seconds): then the request is repeated, and only its last answer counts. A refused
+ * write is not repeated: a read-only window is longer than a user waits.
  */
 export function send(call: Call): Answer {
   // Before it is sent: a load that is ended in the middle cannot say so afterwards.
@@ -71,8 +72,13 @@ function attempt(call: Call): Answer {
   return http.request(call.method, `${baseUrl}${call.path}`, call.body ? JSON.stringify(call.body) : null, params);
 }
 
+/** Whether the entry point says that it refused the write, and passed it to nobody. */
+const wasRefused = (response: Answer): boolean =>
+  response.status === 503 && response.headers['X-Greenlight-Writes'] === 'refused';
+
 /** Seconds after which the server wants the request again. */
 function retryAfter(response: Answer): number | undefined {
+  if (wasRefused(response)) return undefined;
   const header = response.headers['Retry-After'];
   return response.status === 503 && header !== undefined && /^\d+$/.test(header) ? Number(header) : undefined;
 }
@@ -86,8 +92,8 @@ function report(call: Call, response: Answer, ms: number): void {
   failures.add(!done, tags);
   duration.add(response.timings.duration, tags);
   record(response.timings.duration);
-  // After a 5xx, as after no answer, nobody knows whether the write was kept. A 4xx says that it was not.
-  const unknown = response.status === 0 || response.status >= 500;
+  // After a 5xx, as after no answer, nobody knows whether the write was kept. A 4xx and a refusal say that it was not.
+  const unknown = (response.status === 0 || response.status >= 500) && !wasRefused(response);
   if (call.key !== undefined && (done || unknown)) {
     const counter = call.counter === undefined ? {} : { counter: call.counter };
     console.log(JSON.stringify({ ledger: done ? 'ack' : 'unknown', key: call.key, ...counter }));

@@ -1,9 +1,10 @@
 import type { WriteLedger } from '../../journal/events.ts';
+import { refusedAsAnnounced } from '../../journal/refused.ts';
 import { check, type Gate, type Measurement } from '../../journal/verdict.ts';
 
 export interface WritesGate {
   /** Counted by the clients. */
-  requests: { total: number; failed: number };
+  requests: { total: number; failed: number; refused?: number };
   writes: WriteLedger;
   /** The first failed requests, for the evidence. */
   failures: string[];
@@ -19,7 +20,10 @@ interface Load {
 /** Smallest share of the seconds and of the requests asked for. Less traffic proves too little about the release. */
 const enough = 0.5;
 
-/** During the release no request failed, and every acknowledged write is in the database exactly once. */
+/**
+ * During the release no request failed, and every acknowledged write is in the database exactly once. A write that was refused as
+ * announced did not fail.
+ */
 export function writesGate(seen: WritesGate): Gate {
   return {
     id: 'user-journey',
@@ -48,6 +52,9 @@ export function judgeWrites({ requests, writes, failures, load }: WritesGate): M
           requests.failed === 0,
           failures.join('; '),
         );
+  const { refused = 0 } = requests;
+  const wanted = 'in the read-only window alone';
+  const asAnnounced = refused === 0 ? [] : [check('refused writes', wanted, refusedAsAnnounced(refused), true)];
   const acknowledged: Measurement =
     writes.acknowledged === 0
       ? {
@@ -60,7 +67,7 @@ export function judgeWrites({ requests, writes, failures, load }: WritesGate): M
       : check('lost writes', '0', `${writes.lost} of ${writes.acknowledged} acknowledged`, writes.lost === 0);
   const twice = check('writes made twice', '0', `${writes.duplicated}`, writes.duplicated === 0);
   const asAsked = load === undefined ? [] : [judgeTraffic(load)];
-  return [traffic, acknowledged, twice, ...judgeIncrements(writes), ...asAsked];
+  return [traffic, ...asAnnounced, acknowledged, twice, ...judgeIncrements(writes), ...asAsked];
 }
 
 /** Traffic that ended early or was too thin may have missed the stages that can hurt users: inconclusive. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { replaceFileSync } from '../../../infra/lib/atomic-file.ts';
 import type { CounterLedger } from '../../data/comparison/ledger.ts';
+import { wasRefused, type Refusals } from './refusals.ts';
 
 /**
  * The end of the traffic cancels requests, and k6 does not count those. One that had waited for so long already counts as failed,
@@ -18,7 +19,8 @@ const namedFailures = 10;
 /** What all runs of marked traffic of one release saw. */
 export interface SyntheticRuns {
   count: number;
-  requests: { total: number; failed: number };
+  /** `refused`: writes that were refused as announced, which are not among the failed ones. Absent: none. */
+  requests: { total: number; failed: number; refused?: number };
   perSecond: number;
   /** The first failed requests. */
   failures: string[];
@@ -65,9 +67,10 @@ export async function journeyHasBegun(directory: string): Promise<boolean> {
 /**
  * Adds all runs up. The last run must have left a summary: without one k6 was killed, and not all failed requests are known, which
  * counts as a failure. An earlier run may lack it: it ended with a release that was killed, and k6 gets several signals then.
- * Its log counts instead: every write and every failed request.
+ * Its log counts instead: every write and every failed request. Which of the failed requests were refused as announced, the log
+ * alone tells: k6's summary counts them among the failed ones.
  */
-export async function readRuns(evidence: string): Promise<SyntheticRuns> {
+export async function readRuns(evidence: string, refusals?: Refusals): Promise<SyntheticRuns> {
   const runs: SyntheticRuns = {
     count: 0,
     requests: { total: 0, failed: 0 },
@@ -79,17 +82,19 @@ export async function readRuns(evidence: string): Promise<SyntheticRuns> {
     counters: {},
   };
   let seconds = 0;
+  let refused = 0;
   for (let run = 1; existsSync(runDirectory(evidence, run)); run += 1) {
     const { summaryFile, consoleFile } = runFiles(runDirectory(evidence, run));
     runs.count = run;
-    const logged: Logged = { writes: 0, failed: 0 };
+    const logged: Logged = { writes: 0, failed: 0, refused: 0 };
     if (existsSync(consoleFile)) {
-      for await (const entry of entriesIn(consoleFile)) readEntry(entry, runs, logged);
+      for await (const entry of entriesIn(consoleFile)) readEntry(entry, runs, logged, refusals);
     }
+    refused += logged.refused;
     try {
       const { greenlight, state } = JSON.parse(await readFile(summaryFile, 'utf8')) as Summary;
       runs.requests.total += greenlight.requests;
-      runs.requests.failed += greenlight.failed;
+      runs.requests.failed += Math.max(0, greenlight.failed - logged.refused);
       seconds += state.testRunDurationMs / 1000;
       addLoad(runs.load, await readAsked(runDirectory(evidence, run)), {
         seconds: greenlight.seconds ?? state.testRunDurationMs / 1000,
@@ -97,7 +102,7 @@ export async function readRuns(evidence: string): Promise<SyntheticRuns> {
       });
     } catch {
       if (existsSync(runDirectory(evidence, run + 1))) {
-        runs.requests.total += logged.writes + logged.failed;
+        runs.requests.total += logged.writes + logged.failed + logged.refused;
         runs.requests.failed += logged.failed;
         continue;
       }
@@ -105,6 +110,7 @@ export async function readRuns(evidence: string): Promise<SyntheticRuns> {
       runs.failures.push(`run ${run} of the marked traffic left no summary: k6 was killed, or could not start`);
     }
   }
+  if (refused > 0) runs.requests.refused = refused;
   runs.perSecond = runs.requests.total / Math.max(1, seconds);
   return runs;
 }
@@ -140,6 +146,8 @@ interface Summary {
 interface Logged {
   writes: number;
   failed: number;
+  /** Not among the failed ones. */
+  refused: number;
 }
 
 /** Keys of the writes in the ledgers of all runs: of those that the application acknowledged, or whose end nobody knows. */
@@ -166,13 +174,17 @@ async function* entriesIn(file: string): AsyncGenerator<Entry> {
 
 type Entry = Record<string, unknown>;
 
-function readEntry(entry: Entry, runs: SyntheticRuns, logged: Logged): void {
+function readEntry(entry: Entry, runs: SyntheticRuns, logged: Logged, refusals: Refusals | undefined): void {
   if (typeof entry['counter'] === 'string') count(entry, entry['counter'], runs.counters);
   if (entry['ledger'] === 'ack') {
     logged.writes += 1;
     runs.acknowledged += 1;
   } else if (entry['ledger'] === 'unknown') runs.unknown += 1;
   else if (entry['request'] === 'failed') {
+    if (refusals !== undefined && wasRefused(entry, refusals)) {
+      logged.refused += 1;
+      return;
+    }
     if (String(entry['error']).includes('context canceled')) {
       if (!(Number(entry['ms']) >= hungMs)) return;
       runs.requests.total += 1;

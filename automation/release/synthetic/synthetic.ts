@@ -6,6 +6,7 @@ import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { checkCounters, checkLedger } from '../../data/comparison/ledger.ts';
 import { writesGate } from '../../gates/data/writes.ts';
 import { lastOf } from '../../journal/entries.ts';
+import { refusedWindows } from '../../journal/refused.ts';
 import type { ReleaseContext } from '../context/context.ts';
 import { situation } from '../context/situation.ts';
 import type { WriteLedger } from '../../journal/events.ts';
@@ -49,12 +50,16 @@ export const keepTrafficUp = (context: ReleaseContext): Promise<void> =>
 /**
  * Ends the marked traffic and looks for every write of its ledgers in the database that is live now: an acknowledged
  * write must be there exactly once. The ledgers of interrupted runs of this release count too. The gate fails if a
- * write is missing or double, or if any request failed. Does nothing where there was no traffic since the last time.
+ * write is missing or double, or if any request failed: a write that a read-only window refused did not. Does nothing where there was no traffic since the last time.
  */
 export async function endSynthetic(context: ReleaseContext): Promise<void> {
   const { journal } = context;
   await context.traffic.stop();
-  const runs = await readRuns(evidenceOf(context));
+  const { writes: whatWrites } = context.spec();
+  const runs = await readRuns(evidenceOf(context), {
+    windows: refusedWindows(journal.entries()),
+    writes: whatWrites,
+  });
   const settled = lastOf(journal.entries(), 'synthetic.ended');
   if (runs.count === 0 || settled?.runs === runs.count) return;
   const { acknowledged: _acknowledged, unknown: _unknown, counters: _counters, count, load, ...seen } = runs;

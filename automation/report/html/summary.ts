@@ -1,5 +1,6 @@
 import { shortLoss } from '../../journal/loss.ts';
 import { formatCount, formatDuration, formatHold, formatPercent, formatTime, plural } from '../../journal/format.ts';
+import { refusedAsAnnounced } from '../../journal/refused.ts';
 import type { ReportModel } from '../model/model.ts';
 import { html, type Content, type Html } from './html.ts';
 import { colourName, headline, type Tone } from './parts.ts';
@@ -71,7 +72,8 @@ function figures({ requests, writes, hold, window, gates, rollback, overhead, cu
     [
       'Failed requests',
       orNone(requests.failed),
-      requests.total !== null && `of ${formatCount(requests.total)}`,
+      requests.total !== null &&
+        `of ${formatCount(requests.total)}${requests.refused === undefined ? '' : `; ${refusedAsAnnounced(requests.refused)}`}`,
       isZero(requests.failed),
     ],
     [

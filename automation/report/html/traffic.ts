@@ -1,6 +1,7 @@
 import { colours, type Colour } from '../../../infra/model.ts';
 import { latencyChart, renderChart, trafficChart, type Chart } from './charts.ts';
 import { formatCount, formatDuration, formatPercent } from '../../journal/format.ts';
+import { refusedAsAnnounced } from '../../journal/refused.ts';
 import type { ReportModel } from '../model/model.ts';
 import { html, type Html } from './html.ts';
 import { colourName, section, stateCell, table } from './parts.ts';
@@ -42,7 +43,8 @@ function clients({ requests }: ReportModel): Html | '' {
   const rate = requests.perSecond === null ? '' : `, ${formatCount(requests.perSecond)} per second`;
   return html`<p>
       Synthetic clients sent ${formatCount(requests.total ?? 0)} requests during the whole release${rate};
-      ${formatCount(requests.failed ?? 0)} failed.
+      ${formatCount(requests.failed ?? 0)}
+      failed${requests.refused === undefined ? '' : `; ${refusedAsAnnounced(requests.refused)}`}.
     </p>
     ${
       requests.failures.length > 0 &&

@@ -82,6 +82,8 @@ export interface Placement {
 export interface Requests {
   total: number | null;
   failed: number | null;
+  /** Writes that were refused as announced, which are not among the failed ones. Absent: none. */
+  refused?: number;
   /** `synthetic`: counted by the synthetic clients. `balancer`: counted by the entry point, because there were none. */
   countedBy: 'synthetic' | 'balancer' | null;
   perSecond: number | null;

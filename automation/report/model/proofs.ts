@@ -1,5 +1,6 @@
 import { worst, type Verdict } from '../../journal/verdict.ts';
 import { describeExtension } from '../../journal/extension.ts';
+import { refusedAsAnnounced } from '../../journal/refused.ts';
 import { describeGap } from '../../journal/way-back.ts';
 import { describeLoss } from '../../journal/loss.ts';
 import { describePlanned } from '../../journal/window.ts';
@@ -16,11 +17,11 @@ export type ProofOf = (facts: Facts) => Proof;
 
 const notMeasured = (wanted: string): Proof => ({ verdict: 'not-run', measured: 'not measured', wanted });
 
-export const noFailedRequest: ProofOf = ({ requests: { total, failed, countedBy } }) => {
+export const noFailedRequest: ProofOf = ({ requests: { total, failed, refused = 0, countedBy } }) => {
   const wanted = 'no failed request';
   if (total === null || failed === null) return notMeasured(wanted);
   const by = countedBy === 'synthetic' ? 'counted by the clients' : 'counted at the entry point';
-  const measured = `${formatCount(failed)} of ${formatCount(total)} failed, ${by}`;
+  const measured = `${formatCount(failed)} of ${formatCount(total)} failed, ${by}${refused === 0 ? '' : `; ${refusedAsAnnounced(refused)}`}`;
   return { verdict: total === 0 ? 'inconclusive' : failed === 0 ? 'pass' : 'fail', measured, wanted };
 };
 

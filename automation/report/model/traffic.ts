@@ -48,6 +48,7 @@ export function buildMarks(entries: readonly JournalEntry[]): { at: number; labe
     const at = Date.parse(entry.at);
     if (entry.type === 'traffic.set' && entry.split.percent > 0) return [{ at, label: `${entry.split.percent} %` }];
     if (entry.type === 'cutover.done' && entry.direction === 'forward') return [{ at, label: 'cutover' }];
+    if (entry.type === 'writes.refused' && entry.to === undefined) return [{ at: entry.from, label: 'read only' }];
     if (entry.type === 'rollback.started') return [{ at, label: 'rollback' }];
     return [];
   });

@@ -170,6 +170,11 @@ describe('status in the terminal', () => {
     ]);
   });
 
+  it('says that writes are refused, and for how long at most', () => {
+    const refused = { environments: [{ ...model.environments[0]!, holdMs: 9500, refuses: true as const }] };
+    expect(renderStatus(refused, painter(false))).to.include('writes   refused with 503 for at most 9.5 s more');
+  });
+
   it('says that writes are held, and what there is to do where nothing is up', () => {
     const held = { environments: [{ ...model.environments[0]!, holdMs: 1500 }] };
     expect(renderStatus(held, painter(false))).to.include('writes   held for at most 1.5 s more');

@@ -2,11 +2,12 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { OperationError } from '../../../../../infra/lib/errors.ts';
 import type { ReleaseContext, Running } from '../../../../../automation/release/context/context.ts';
 import { startJourney, type Journey } from '../../../../../automation/release/synthetic/journey.ts';
-import { journeyHasBegun, runDirectory } from '../../../../../automation/release/synthetic/runs.ts';
+import { journeyHasBegun, readRuns, runDirectory } from '../../../../../automation/release/synthetic/runs.ts';
 import { keepTrafficUp } from '../../../../../automation/release/synthetic/synthetic.ts';
 import { closeAll, scratchDirectory, serveHttp } from '../../gates/gate-harness.ts';
 
@@ -86,6 +87,40 @@ describe('marked traffic with k6', () => {
     const started = await journey(plain, (_, response) => void response.writeHead(404).end());
     await started.begun(new AbortController().signal, 500);
     expect(await journeyHasBegun(runDirectory(release, 1))).to.equal(false);
+  });
+
+  it('has a refused write for refused: it is not sent again, and nobody looks for it in the database', async () => {
+    let refuses = false;
+    const answered: number[] = [];
+    const started = await journey(onLibrary, (request, response) => {
+      const refused = refuses && request.method === 'POST';
+      if (refused) {
+        answered.push(Date.now());
+        response.writeHead(503, { 'retry-after': '10', 'x-greenlight-writes': 'refused' });
+      }
+      response.end('{}');
+    });
+    await started.begun(new AbortController().signal);
+    const from = Date.now();
+    refuses = true;
+    while (answered.length < 10) await sleep(20);
+    refuses = false;
+    const sent = asked.length;
+    while (asked.length < sent + 20) await sleep(20);
+    const to = Date.now();
+    await started.stop();
+    const writes = asked.filter((url) => url.startsWith('/write'));
+    expect(writes).to.have.length(new Set(writes).size);
+    const windows = [{ from, to }];
+    const { requests, acknowledged, unknown, failures } = await readRuns(release, {
+      windows,
+      writes: { methods: ['POST'], paths: [] },
+    });
+    expect({ ...requests, total: 0 }).to.deep.equal({ total: 0, failed: 0, refused: answered.length });
+    expect([unknown, failures]).to.deep.equal([0, []]);
+    expect(acknowledged).to.be.within(writes.length - answered.length - 1, writes.length - answered.length);
+    // The same log, of a release that announced nothing.
+    expect((await readRuns(release)).requests).to.include({ failed: answered.length });
   });
 
   it('is not waited for once the release is interrupted', async () => {

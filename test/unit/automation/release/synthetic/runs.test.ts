@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { judgeWrites } from '../../../../../automation/gates/data/writes.ts';
+import type { Refusals } from '../../../../../automation/release/synthetic/refusals.ts';
 import {
   keysOf,
   readRuns,
@@ -118,6 +119,92 @@ describe('runs of marked traffic', () => {
     const { requests, acknowledged } = await readRuns(evidence);
     expect(requests).to.deep.equal({ total: 13, failed: 1 });
     expect(acknowledged).to.equal(3);
+  });
+
+  describe('in a read-only window', () => {
+    const refusals = {
+      windows: [
+        { from: 10_000, to: 20_000 },
+        { from: 50_000, to: 60_000 },
+      ],
+      writes: { methods: ['POST', 'PATCH'], paths: ['/api/touch'] },
+    } satisfies Refusals;
+    const failed = (at: number, more = {}) =>
+      JSON.stringify({ request: 'failed', method: 'POST', url: '/x', status: 503, at, ms: 3, colour: 'none', ...more });
+    const seen = async (lines: string[], summaryFailed = lines.length) => {
+      addRun(1, lines, { requests: 100, failed: summaryFailed, seconds: 5 });
+      return readRuns(evidence, refusals);
+    };
+
+    it('count the writes that were answered 503 there as refused, and not as failed', async () => {
+      const lines = [10_000, 15_000, 20_000, 50_000, 60_000].map((at) => failed(at));
+      const { requests, failures } = await seen(lines);
+      expect(requests).to.deep.equal({ total: 100, failed: 0, refused: 5 });
+      expect(failures).to.deep.equal([]);
+    });
+
+    it('count a 503 before, between and after the windows as failed', async () => {
+      const lines = [9_990, 20_004, 35_000, 49_990, 60_004].map((at) => failed(at));
+      const { requests, failures } = await seen([...lines, failed(15_000)]);
+      expect(requests).to.deep.equal({ total: 100, failed: 5, refused: 1 });
+      expect(failures).to.have.length(5);
+    });
+
+    it('take the time for the beginning or the end of a request', async () => {
+      const { requests } = await seen([failed(9_990, { ms: 10 }), failed(20_010, { ms: 10 })]);
+      expect(requests).to.deep.equal({ total: 100, failed: 0, refused: 2 });
+    });
+
+    it('do not count as refused what waited for long and ended beside a window: a refusal is immediate', async () => {
+      const { requests } = await seen([failed(7_999, { ms: 15_000 }), failed(22_001, { ms: 15_000 })]);
+      expect(requests).to.deep.equal({ total: 100, failed: 2 });
+    });
+
+    it('count as failed what is no refused write: reads, other answers, and a 503 of a colour', async () => {
+      const lines = [
+        failed(15_000, { method: 'GET' }),
+        failed(15_000, { status: 502 }),
+        failed(15_000, { status: 0 }),
+        failed(15_000, { colour: 'blue' }),
+        failed(15_000, { method: 'PUT' }),
+      ];
+      expect((await seen(lines)).requests).to.deep.equal({ total: 100, failed: 5 });
+    });
+
+    it('know writes by their path too, and scripts that note no colour, no duration, or the whole address', async () => {
+      const lines = [
+        failed(15_000, { method: 'GET', url: '/api/touch/it?x=1' }),
+        failed(15_000, { colour: undefined, ms: undefined }),
+        failed(15_000, { method: 'GET', url: 'https://localhost:8443/api/touch' }),
+      ];
+      expect((await seen(lines)).requests).to.deep.equal({ total: 100, failed: 0, refused: 3 });
+    });
+
+    it('are counted by the log where a run left no summary', async () => {
+      addRun(1, ['{"ledger":"ack","key":"a"}', failed(15_000), failed(30_000)]);
+      addRun(2, ['{"ledger":"ack","key":"b"}', failed(55_000)], { requests: 10, failed: 1, seconds: 1 });
+      const { requests } = await readRuns(evidence, refusals);
+      expect(requests).to.deep.equal({ total: 3 + 10, failed: 1, refused: 2 });
+    });
+
+    it('are all failures where there was no window', async () => {
+      addRun(1, [failed(15_000)], { requests: 100, failed: 1, seconds: 5 });
+      expect((await readRuns(evidence)).requests).to.deep.equal({ total: 100, failed: 1 });
+    });
+
+    it('are told by the gate, which passes; it fails where a request failed beside', () => {
+      const writes = { acknowledged: 9, lost: 0, duplicated: 0, unknown: 0 };
+      const judge = (failedOnes: number) =>
+        judgeWrites({ requests: { total: 100, failed: failedOnes, refused: 7 }, failures: [], writes });
+      expect(judge(0).map(({ verdict }) => verdict)).to.deep.equal(['pass', 'pass', 'pass', 'pass']);
+      expect(judge(0)[1]).to.include({
+        name: 'refused writes',
+        measured: '7 writes refused in the read-only window, as announced',
+      });
+      expect(judge(1)[0]).to.include({ name: 'failed requests', measured: '1 of 100', verdict: 'fail' });
+      const without = judgeWrites({ requests: { total: 100, failed: 0 }, failures: [], writes });
+      expect(without.map(({ name }) => name)).to.not.include('refused writes');
+    });
   });
 
   it('fail where one was killed before its summary, and keep what its ledger has', async () => {
