@@ -13,7 +13,6 @@ import { wasRollingBack } from './steps/traffic/record-rollback.ts';
 import { beingMade } from './steps/traffic/go-back.ts';
 import { somebodyDecides } from './steps/traffic/move-in-window.ts';
 import { unfinishedActions } from '../journal/actions.ts';
-import { lastOf } from '../journal/entries.ts';
 import { describeGap, openGap } from '../journal/way-back.ts';
 import { movedInWindow, plannedWindow, undoneWindow } from '../journal/window.ts';
 import { finish, finished, leaveReport, settingsOf, type FinishedRelease, type Session } from './start.ts';
@@ -164,9 +163,6 @@ export async function settle(settings: ReleaseSettings, { follow = true } = {}):
     const side = async (colour: Colour) => ({ colour, access: await running.databases.of(colour) });
     const move = { router: running.router, from: await side(source), to: await side(target) };
     const recovered = await (windowed ? recoverWindow(move) : recoverCutover({ ...move, direction, follow }));
-    const refused = lastOf(entries, 'writes.refused');
-    if (refused !== undefined && refused.to === undefined)
-      journal.append({ type: 'writes.refused', from: refused.from, to: Date.now() });
     if (recovered.problems.length > 0) {
       // The cutover had passed: only its way back is to be looked after, which the bake time does.
       if (!back && recovered.outcome === 'finished' && passedStages(entries).has('cutover'))

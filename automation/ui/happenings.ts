@@ -184,10 +184,6 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
         entry.level === 'warning' ? 'warn' : 'soft',
         entry.level === 'warning' ? `warning: ${entry.text}` : entry.text,
       );
-    case 'writes.refused':
-      return entry.to === undefined
-        ? say('warn', 'writes are answered 503 from now on; reads go on')
-        : say('plain', `writes are accepted again, after ${formatDuration(entry.to - entry.from)}`);
     case 'action.intent':
     case 'action.done':
     case 'sync.progress':

@@ -33,7 +33,7 @@ export interface WindowOptions {
   /** Starts the new version on `to`. It may not write yet. */
   start: (signal: AbortSignal) => Promise<void>;
   /** Judges `to` before it gets anything. Rejects where it must not go live. */
-  check: (signal: AbortSignal) => Promise<void>;
+  check: (signal: AbortSignal, compared: WindowCompared) => Promise<void>;
   /** Called once everything is prepared, right before writes are refused. */
   beforeRefusal?: (() => Promise<void>) | undefined;
   /** Called after each step. Throwing before the flip ends the window. */
@@ -53,15 +53,19 @@ export interface WindowSettings {
   drainMs: number;
 }
 
-export interface WindowResult {
-  /** From the request to refuse writes until they were let through again, ms. */
-  windowMs: number;
-  totalMs: number;
-  /** Both databases before the migrations: left is `from`, right is `to`. All are equal. */
+/** Both databases before the migrations. */
+export interface WindowCompared {
+  /** Left is `from`, right is `to`. All are equal. */
   tables: TableComparison[];
   compareMs: number;
   /** How many objects of the catalogs were compared before writes were refused. */
   objects?: number;
+}
+
+export interface WindowResult extends WindowCompared {
+  /** From the request to refuse writes until they were let through again, ms. */
+  windowMs: number;
+  totalMs: number;
   /** What an operator should know but need not act on. */
   warnings: string[];
   /** What went wrong after the flip. There is no way back: somebody has to decide. */
@@ -161,7 +165,9 @@ async function move(
   });
   await walk.step('migrate', () => inTime(options.migrate(refusal.signal)));
   await walk.step('start', () => inTime(options.start(refusal.signal)));
-  await walk.step('check', () => inTime(options.check(refusal.signal)));
+  const { tables, compareMs } = reached;
+  const compared = { tables, compareMs, ...(schema === undefined ? {} : { objects: schema.objects }) };
+  await walk.step('check', () => inTime(options.check(refusal.signal, compared)));
 
   await walk.step('grant', async () => {
     // What was changed since the catalogs were compared is not on `to`. The fence does not keep functions from being replaced.

@@ -45,6 +45,11 @@ export async function moveInWindow(
   const { router } = await context.connect();
   const link = await linkOf(context, from, to);
   const refusal = refusalOf(context);
+  let working: Promise<unknown> = Promise.resolve();
+  const inside = <T>(work: Promise<T>): Promise<T> => {
+    working = work.catch(() => undefined);
+    return work;
+  };
   const moved = await context
     // Its name in the journal is that of every move forward.
     .act('forward', `move writes from ${from} to ${to} in a read-only window`, () =>
@@ -55,12 +60,14 @@ export async function moveInWindow(
         settings: { longestMs, drainMs: definition.cutover.drainMs },
         ours: context.hasLock,
         signal: context.signal,
-        migrate: (signal) => migrate(link.to, signal),
-        start: (signal) => start(context, signal),
-        check: async (signal, compared) => {
-          await recordCompared(context, link.from, compared);
-          requirePassed(await context.gates([comparison(context, compared.tables), await smoke()], signal));
-        },
+        migrate: (signal) => inside(migrate(link.to, signal)),
+        start: (signal) => inside(start(context, signal)),
+        check: (signal, compared) =>
+          inside(
+            recordCompared(context, link.from, compared)
+              .then(async () => context.gates([comparison(context, compared.tables), await smoke()], signal))
+              .then(requirePassed),
+          ),
         beforeRefusal: () => Promise.resolve(refusal.begin()),
         onStep(step, ms, detail) {
           if (step === 'release') refusal.end();
@@ -69,8 +76,10 @@ export async function moveInWindow(
         onUnsettled: (why) => context.note(`the window could not be undone at once, and is settled: ${why}`, 'warning'),
       }),
     )
-    .catch((error: unknown) => {
+    .catch(async (error: unknown) => {
       refusal.end();
+      // Writes go on already. What the window's end has stopped must have ended before its colour is taken down.
+      await working;
       if (error instanceof CutoverAborted && error.undoMs !== undefined)
         journal.append({ type: 'cutover.step', step: 'undo', ms: error.undoMs, detail: `${error.step} failed` });
       context.signal.throwIfAborted();
