@@ -94,8 +94,9 @@ function bestForm(forms: readonly (readonly z.core.$ZodIssue[])[]): readonly z.c
 
 function unknownKey(key: string, path: PropertyKey[], known: string[]): ConfigProblem {
   const near = nearest(key, known);
-  const message =
-    near === undefined
+  const message = known.includes(key)
+    ? 'unknown key here: it belongs to another form of this setting, so leave it out'
+    : near === undefined
       ? `unknown key; known here: ${[...new Set(known)].join(', ')}`
       : `unknown key; did you mean "${near}"?`;
   return { path: formatPath([...path, key]), message };

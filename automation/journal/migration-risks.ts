@@ -39,6 +39,15 @@ export const riskMeasurement = (
   note: accepted === undefined ? `${place}: ${instead}.` : `${acceptedMark}${accepted}`,
 });
 
+const choice =
+  'Where users can do without writing for a while, it can be in migrations.incompatible, which runs in a read-only window (docs/migrations.md).';
+
+/** Says after the last finding that ends the release what else can be done about all of them. */
+export function withChoice(found: readonly Measurement[]): Measurement[] {
+  const last = found.findLastIndex(({ name, verdict }) => verdict === 'fail' && name.startsWith('breaks-'));
+  return found.map((one, index) => (index === last ? { ...one, note: [one.note, choice].join(' ') } : one));
+}
+
 /** The risks that the last run of each of these gates has named. */
 export function migrationRisks(
   gates: readonly GateResult[],

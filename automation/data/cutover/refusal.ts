@@ -85,9 +85,13 @@ export class Refusal {
     return asked;
   }
 
-  /** Ends all of this. A balancer that has not begun to refuse does not do so any more. It does not end a refusal that began. */
-  end(): void {
+  /**
+   * Ends all of this. A balancer that has not begun to refuse does not do so any more; it does not end a refusal that began. `why`: for
+   * whoever still works and has the signal.
+   */
+  end(why?: unknown): void {
     clearTimeout(this.#timer);
+    if (why !== undefined) this.#failed.abort(why);
     this.#renewing.abort();
     this.#ended.abort();
   }

@@ -94,7 +94,7 @@ async function attemptWindow(options: WindowOptions, reached: WindowReached): Pr
   const walk = new Walk(windowSteps, options.onStep);
   const refusal = new Refusal({ router, longestMs: options.settings.longestMs, ours, signal });
   const prepared = await move(options, walk, reached, refusal).catch(async (error: unknown) => {
-    refusal.end();
+    refusal.end(error);
     const leftovers = await undo({ router, from, to, direction: 'window' }, reached);
     const { releasedAt } = reached;
     const undoMs = releasedAt === undefined ? undefined : releasedAt - walk.since;

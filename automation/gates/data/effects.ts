@@ -1,6 +1,6 @@
 import type { Effect } from '../../data/effects/effect.ts';
 import type { LockHeld } from '../../data/effects/locks.ts';
-import { migrationEffectsGateId, riskMeasurement } from '../../journal/migration-risks.ts';
+import { migrationEffectsGateId, riskMeasurement, withChoice } from '../../journal/migration-risks.ts';
 import { check, type Findings, type Gate, type Measurement } from '../../journal/verdict.ts';
 
 /** What migrations were seen to do on a copy of the real data. */
@@ -42,7 +42,7 @@ const looked = { name: 'copy', wanted: 'read before and after' };
 
 export function judgeEffectFacts(facts: EffectFacts, accept: readonly EffectAcceptance[]): Findings {
   const { tables, rows, effects, announced, locks, again } = facts;
-  const found = effects.map((effect) => measurementOf(effect, accept));
+  const found = withChoice(effects.map((effect) => measurementOf(effect, accept)));
   const [longest] = locks;
   const read: Measurement =
     tables === 0

@@ -1,6 +1,6 @@
 import type { Judgement } from '../../data/migrations/judge.ts';
 import { placeOf, type FileProblem } from '../../data/migrations/problems.ts';
-import { migrationsGateId, riskMeasurement } from '../../journal/migration-risks.ts';
+import { migrationsGateId, riskMeasurement, withChoice } from '../../journal/migration-risks.ts';
 import { check, type Findings, type Gate, type Measurement } from '../../journal/verdict.ts';
 
 /** A finding that the release definition accepts. One without a file is about the copy (`effects.ts`). */
@@ -39,7 +39,7 @@ export function judgeFacts(
   { pending, problems, judgements, unknown }: MigrationFacts,
   accept: readonly Acceptance[],
 ): Findings {
-  const found = judgements.flatMap((judgement) => measurementOf(judgement, accept) ?? []);
+  const found = withChoice(judgements.flatMap((judgement) => measurementOf(judgement, accept) ?? []));
   const measured = [
     ...problems.map((problem): Measurement => ({
       name: placeOf(problem),

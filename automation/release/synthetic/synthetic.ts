@@ -11,6 +11,7 @@ import type { ReleaseContext } from '../context/context.ts';
 import { situation } from '../context/situation.ts';
 import type { WriteLedger } from '../../journal/events.ts';
 import { startJourney } from './journey.ts';
+import type { Refusals } from './refusals.ts';
 import { startRecorder } from './recorder.ts';
 import { keysOf, readRuns, runDirectory, type SyntheticRuns } from './runs.ts';
 
@@ -55,17 +56,19 @@ export const keepTrafficUp = (context: ReleaseContext): Promise<void> =>
 export async function endSynthetic(context: ReleaseContext): Promise<void> {
   const { journal } = context;
   await context.traffic.stop();
-  const { writes: whatWrites } = context.spec();
-  const runs = await readRuns(evidenceOf(context), {
-    windows: refusedWindows(journal.entries()),
-    writes: whatWrites,
-  });
+  const runs = await readRuns(evidenceOf(context), refusalsOf(context));
   const settled = lastOf(journal.entries(), 'synthetic.ended');
   if (runs.count === 0 || settled?.runs === runs.count) return;
   const { acknowledged: _acknowledged, unknown: _unknown, counters: _counters, count, load, ...seen } = runs;
   const writes = await settleLedger(context, runs);
   journal.append({ type: 'synthetic.ended', ...seen, runs: count, writes });
   await context.gates([writesGate({ requests: seen.requests, writes, failures: seen.failures, load })]);
+}
+
+/** Undefined where the release refused no writes. */
+function refusalsOf({ journal, spec }: ReleaseContext): Refusals | undefined {
+  const windows = refusedWindows(journal.entries());
+  return windows.length === 0 ? undefined : { windows, writes: spec().writes };
 }
 
 async function settleLedger(

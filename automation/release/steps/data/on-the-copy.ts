@@ -60,6 +60,7 @@ export async function serving<T>(
   const preview = await context.act(id, `start ${artefact.version} on the copy`, () =>
     previews.serve(artefact, access),
   );
+  for (const value of Object.values(preview.routeHeaders)) secrets.register(value);
   try {
     return await work(preview);
   } finally {
@@ -78,7 +79,6 @@ export const onTheCopy = <T>(
 ): Promise<T> =>
   serving(context, copy, artefact, id, ({ baseUrl, caFile, routeHeaders }) => {
     const { command, timeoutSeconds } = context.definition.tests.acceptance;
-    for (const value of Object.values(routeHeaders)) secrets.register(value);
     const env = {
       BASE_URL: baseUrl,
       ROUTE_HEADERS: JSON.stringify(routeHeaders),

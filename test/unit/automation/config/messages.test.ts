@@ -26,6 +26,16 @@ function problemsOf(change: (draft: Draft) => void): string[] {
 
 const validWaiver = { gate: 'capacity', reason: 'decided in the review', by: 'product owner', expires: '2099-12-31' };
 
+const incompatible = { files: ['006.sql'], readOnlyWindow: { longestSeconds: 60 } };
+/** A definition that is right but for one key of `migrations.incompatible`. */
+const withWindow = (change: object, expected: string): [(draft: Draft) => void, string] => [
+  (d) => {
+    d.canary = { steps: [] };
+    d.application.migrations.incompatible = { ...incompatible, ...change };
+  },
+  `application.migrations.incompatible.${expected}`,
+];
+
 const cases: [string, (draft: Draft) => void, string][] = [
   ['a misspelt key', (d) => (d.platfrom = 'local'), 'platfrom: unknown key; did you mean "platform"?'],
   [
@@ -164,6 +174,52 @@ const cases: [string, (draft: Draft) => void, string][] = [
     'application.migrations.contract[0]: "../004.sql" is not the name of an SQL file',
   ],
   [
+    'a canary before a read-only window',
+    (d) => (d.application.migrations.incompatible = incompatible),
+    'canary.steps: there can be no canary: with application.migrations.incompatible the new version serves nobody before the read-only window; set it to [], or take incompatible out',
+  ],
+  [
+    'a canary before a read-only window of a command',
+    (d) => {
+      const { readOnlyWindow } = incompatible;
+      d.application.migrations = { expand: ['migrate'], incompatible: { command: ['more'], readOnlyWindow } };
+      d.canary = { steps: [50] };
+    },
+    'canary.steps: there can be no canary',
+  ],
+  [
+    'an incompatible name with a folder',
+    ...withWindow({ files: ['b/006.sql'] }, 'files[0]: "b/006.sql" is not the name of an SQL file'),
+  ],
+  [
+    'an incompatible name twice',
+    ...withWindow({ files: ['006.sql', '006.sql'] }, 'files[1]: "006.sql" is there twice'),
+  ],
+  ['no incompatible name', ...withWindow({ files: [] }, 'files: found []; give at least 1 entry')],
+  [
+    'a file that is incompatible and contract',
+    (d) => {
+      d.canary = { steps: [] };
+      d.application.migrations = { directory: 'migrations', contract: ['006.sql'], incompatible };
+    },
+    'application.migrations.incompatible.files[0]: "006.sql" is in contract, too; a file runs once, so remove one',
+  ],
+  [
+    'a window whose length nobody has thought about',
+    ...withWindow({ readOnlyWindow: {} }, 'readOnlyWindow.longestSeconds: is missing; give a number: longest time'),
+  ],
+  [
+    'a window without end',
+    ...withWindow(
+      { readOnlyWindow: { longestSeconds: 3601 } },
+      'readOnlyWindow.longestSeconds: found 3601; give at most 3600',
+    ),
+  ],
+  [
+    'a window that is over before it begins',
+    ...withWindow({ readOnlyWindow: { longestSeconds: 4 } }, 'readOnlyWindow.longestSeconds: found 4; give at least 5'),
+  ],
+  [
     'an accepted finding of a rule that is none',
     (d) => (d.application.migrations.accept = [{ file: '005.sql', rule: 'losens', reason: 'longer names come later' }]),
     'application.migrations.accept[0].rule: found "losens"; choose one of "breaks-old-version", "breaks-replication", "loosens"',
@@ -250,7 +306,6 @@ const cases: [string, (draft: Draft) => void, string][] = [
   ['steps that do not ascend', (d) => (d.canary = { steps: [50, 10] }), 'canary.steps[1]: 10 does not come after 50'],
   ['a step twice', (d) => (d.canary = { steps: [10, 10] }), 'canary.steps[1]: 10 does not come after 10'],
   ['a weight over 100', (d) => (d.canary = { steps: [10, 150] }), 'canary.steps[1]: found 150; give at most 99'],
-  ['no step', (d) => (d.canary = { steps: [] }), 'canary.steps: found []; give at least 1 entry'],
   [
     'a drain longer than the hold',
     (d) => (d.cutover = { holdMs: 500 }),
@@ -418,6 +473,37 @@ describe('messages about a wrong release definition', () => {
       ConfigError,
       /^reading \/x\/greenlight\.config\.ts: 2 problems\n {2}platform: .*\n {2}approval: .*\n {2}Nothing was changed\./,
     );
+  });
+
+  it('says that a key belongs to the other form of the migrations', () => {
+    const files = (d: Draft) => {
+      d.canary = { steps: [] };
+      d.application.migrations = { expand: ['migrate'], incompatible };
+    };
+    expect(problemsOf(files)).to.deep.equal([
+      'application.migrations.incompatible.command: is missing; give a list, in [ ]',
+      'application.migrations.incompatible.files: unknown key here: it belongs to another form of this setting, so leave it out',
+    ]);
+  });
+
+  it('accepts a release without a canary, and one with a read-only window', () => {
+    expect(problemsOf((d) => (d.canary = { steps: [] }))).to.deep.equal([]);
+    for (const longestSeconds of [5, 3600]) {
+      const files = (d: Draft) => {
+        d.canary = { steps: [] };
+        d.application.migrations.incompatible = { ...incompatible, readOnlyWindow: { longestSeconds } };
+      };
+      expect(problemsOf(files)).to.deep.equal([]);
+    }
+    const command = (d: Draft) => {
+      const { readOnlyWindow } = incompatible;
+      d.canary = { steps: [] };
+      d.application.migrations = { expand: ['migrate'], incompatible: { command: ['more'], readOnlyWindow } };
+      d.waivers = [{ ...validWaiver, gate: 'read-only-window' }];
+    };
+    expect(problemsOf(command)).to.deep.equal([]);
+    const withoutWindow = problemsOf((d) => (d.waivers = [{ ...validWaiver, gate: 'read-only-window' }]));
+    expect(withoutWindow.join()).to.include('waivers[0].gate');
   });
 
   it('accepts a version, a number or a release that is at the edge of what is allowed', () => {

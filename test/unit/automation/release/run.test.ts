@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -11,7 +11,7 @@ import type { Loss } from '../../../../automation/journal/loss.ts';
 import { openJournal, type Journal } from '../../../../automation/journal/journal.ts';
 import { abandon, runRelease, undoStarted } from '../../../../automation/release/run.ts';
 import { StageStopped, type Stage, type Step } from '../../../../automation/release/context/stage.ts';
-import { runDirectory } from '../../../../automation/release/synthetic/runs.ts';
+import { runDirectory, runFiles } from '../../../../automation/release/synthetic/runs.ts';
 import { validDefinition } from '../../../lib/valid-definition.ts';
 
 type Writable = { -readonly [K in keyof Stage]: Stage[K] };
@@ -207,28 +207,51 @@ describe('running a release', () => {
     expect((await runRelease(settings(), [canary])).verdict).to.equal('rolled-back');
   });
 
-  it('judges marked traffic after an undo under the stage that it belongs to', async () => {
-    mkdirSync(runDirectory(join(directory, 'evidence'), 1), { recursive: true });
-    const login = { user: 'u', password: 'a-password-of-no-use' };
-    const environment = {
-      router: {
-        entry: { routeHeaders: () => ({}) },
-        read: () => Promise.resolve({ split: { live: 'blue', percent: 0 } }),
-      },
-      databases: { of: () => Promise.resolve({ admin: login, owner: login, app: login }) },
-      backups: {},
-      close: () => Promise.resolve(),
+  describe('judges marked traffic after an undo', () => {
+    const end = async () => {
+      const login = { user: 'u', password: 'a-password-of-no-use' };
+      const environment = {
+        router: {
+          entry: { routeHeaders: () => ({}) },
+          read: () => Promise.resolve({ split: { live: 'blue', percent: 0 } }),
+        },
+        databases: { of: () => Promise.resolve({ admin: login, owner: login, app: login }) },
+        backups: {},
+        close: () => Promise.resolve(),
+      };
+      const definition = checkRelease('release.config.ts', validDefinition(), () => []);
+      const all = {
+        ...settings(),
+        definition,
+        platform: { ...platform, connect: () => Promise.resolve(environment) },
+      } as unknown as ReleaseSettings;
+      const canary = stage('canary', () => Promise.reject(new StageStopped('rolled-back', 'p95 is too high')));
+      await runRelease(all, [stage('preflight'), canary, stage('bake')]);
     };
-    const definition = checkRelease('release.config.ts', validDefinition(), () => []);
-    const all = {
-      ...settings(),
-      definition,
-      platform: { ...platform, connect: () => Promise.resolve(environment) },
-    } as unknown as ReleaseSettings;
-    const canary = stage('canary', () => Promise.reject(new StageStopped('rolled-back', 'p95 is too high')));
-    await runRelease(all, [stage('preflight'), canary, stage('bake')]);
-    const judged = journal.entries().filter((entry) => entry.type === 'gate.judged');
-    expect(judged.map((entry) => [entry.stage, entry.gate.id])).to.deep.equal([['bake', 'user-journey']]);
+    let run: string;
+    beforeEach(() => {
+      run = runDirectory(join(directory, 'evidence'), 1);
+      mkdirSync(run, { recursive: true });
+    });
+
+    it('under the stage that it belongs to', async () => {
+      await end();
+      const judged = journal.entries().filter((entry) => entry.type === 'gate.judged');
+      expect(judged.map((entry) => [entry.stage, entry.gate.id])).to.deep.equal([['bake', 'user-journey']]);
+    });
+
+    it('and knows from the journal which writes were refused as announced', async () => {
+      const { consoleFile, summaryFile } = runFiles(run);
+      const failed = [1_500, 2_500].map((at) => ({ request: 'failed', method: 'POST', url: '/x', status: 503, at }));
+      writeFileSync(consoleFile, failed.map((entry) => JSON.stringify(entry)).join('\n'));
+      const summary = { greenlight: { requests: 9, failed: 2 }, state: { testRunDurationMs: 1000 } };
+      writeFileSync(summaryFile, JSON.stringify(summary));
+      journal.append({ type: 'writes.refused', from: 1_000 });
+      journal.append({ type: 'writes.refused', from: 1_000, to: 2_000 });
+      await end();
+      const ended = journal.entries().find((entry) => entry.type === 'synthetic.ended');
+      expect(ended?.requests).to.deep.equal({ total: 9, failed: 1, refused: 1 });
+    });
   });
 
   it('tells users what was compared at the way back, and never more', async () => {

@@ -41,6 +41,20 @@ describe('refused writes in what is told of a release', () => {
     expect([page, summary, log.join('\n')].filter((text) => text.includes('refused'))).to.deep.equal([]);
   });
 
+  it('have a mark in the charts, where they began', () => {
+    const entries = journalOf('go');
+    const [first] = entries;
+    if (first === undefined) throw new Error('the journal is empty');
+    const from = Date.parse(first.at) + 5;
+    const events: Event[] = [
+      { type: 'writes.refused', from },
+      { type: 'writes.refused', from, to: from + 9 },
+    ];
+    const more = events.map((event) => ({ ...event, seq: 1, at: first.at, prev: '' }));
+    const marks = buildReport([first, ...more, ...entries.slice(1)]).marks;
+    expect(marks.filter(({ label }) => label === 'read only')).to.deep.equal([{ at: from, label: 'read only' }]);
+  });
+
   it('are announced when they begin, and their time is told when they end', () => {
     const say = (event: Event) =>
       happeningsOf({ ...event, seq: 1, at: '2026-11-30T12:00:00.000Z', prev: '' }, () => '').map(({ text }) => text);

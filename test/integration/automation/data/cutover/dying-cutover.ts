@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { withClient } from '../../../../../automation/data/connect.ts';
 import { cutover } from '../../../../../automation/data/cutover/cutover.ts';
 import type { CutoverStep } from '../../../../../automation/data/cutover/procedure.ts';
@@ -15,6 +16,8 @@ export interface Order {
   migration?: string;
   /** Absent: shortly after it has begun. */
   dieAfter?: CutoverStep | WindowStep | undefined;
+  /** Not at once then, but just before the next statement with this text. */
+  dieBefore?: string;
   signal: 'SIGKILL' | 'SIGSTOP';
 }
 export interface Call {
@@ -55,11 +58,16 @@ process.on('message', (message: Order | Answer) => {
 // Without its parent it has nothing to do.
 process.on('disconnect', () => process.exit(3));
 
-async function run({ from, to, direction, holdMs, migration = '', dieAfter, signal }: Order): Promise<void> {
+async function run({ from, to, direction, holdMs, migration = '', dieAfter, dieBefore, signal }: Order): Promise<void> {
   const drainMs = holdMs / 2;
-  if (dieAfter === undefined) setTimeout(() => process.kill(process.pid, signal), 30);
+  const die = (): unknown => process.kill(process.pid, signal);
+  if (dieAfter === undefined) setTimeout(die, 30);
+  let due = false;
+  // A session keeps what the driver is when it begins.
+  if (dieBefore !== undefined) watchStatements((text) => due && text.includes(dieBefore) && die());
   const onStep = (step: CutoverStep | WindowStep): void => {
-    if (step === dieAfter) process.kill(process.pid, signal);
+    due ||= step === dieAfter;
+    if (step === dieAfter && dieBefore === undefined) die();
   };
   try {
     if (direction === 'window') {
@@ -73,4 +81,12 @@ async function run({ from, to, direction, holdMs, migration = '', dieAfter, sign
     process.send?.({ failure: String(error) });
     process.exit(2);
   }
+}
+
+function watchStatements(saw: (text: string) => unknown): void {
+  const query = pg.Client.prototype.query as (...args: unknown[]) => unknown;
+  pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
+    if (typeof args[0] === 'string') saw(args[0]);
+    return query.apply(this, args);
+  } as typeof pg.Client.prototype.query;
 }
