@@ -105,7 +105,7 @@ describe('a program that dies in a read-only window', () => {
     const { child, ended, failure } = begin(scene.router, order({ dieAfter: 'check' }, 'SIGSTOP'));
     try {
       while (!isStopped(child.pid as number)) await sleep(20);
-      expect(scene.router.refused).to.equal(true);
+      expect(scene.router.refuses).to.equal(true);
       scene.router.lapse();
       await scene.load.more(20);
     } finally {

@@ -25,7 +25,7 @@ describe('a read-only window that cannot be finished', () => {
     expect(error).to.be.instanceOf(CutoverAborted);
     const aborted = error as CutoverAborted;
     expect(aborted.undone, aborted.message).to.equal(true);
-    expect(scene.router.refused).to.equal(false);
+    expect(scene.router.refuses).to.equal(false);
     await scene.expectNothingLost(20, { mayFail });
     const state = await scene.state();
     expect(state).to.deep.include({ live: 'blue', findings: [], writers: { blue: true, green: false } });
