@@ -7,7 +7,7 @@ import { withClient } from '../../../../../automation/data/connect.ts';
 import { changesBy } from '../../../../../automation/data/effects/changes.ts';
 import { startSync, waitForSync } from '../../../../../automation/data/replication/sync.ts';
 import type { JournalEntry, WindowRehearsed } from '../../../../../automation/journal/events.ts';
-import { openJournal, type Journal } from '../../../../../automation/journal/journal.ts';
+import { journalFile, openJournal, readJournal, type Journal } from '../../../../../automation/journal/journal.ts';
 import type { PastRelease } from '../../../../../automation/journal/history.ts';
 import type { ReleaseSettings } from '../../../../../automation/release/context/context.ts';
 import type { Replacement } from '../../../../../automation/release/context/release.ts';
@@ -26,6 +26,8 @@ export const rename = 'ALTER TABLE people RENAME COLUMN name TO full_name';
 const file = '006_one_name.sql';
 const junit = (good: boolean): string =>
   `<testsuite tests="1"><testcase name="one">${good ? '' : '<failure message="no"/>'}</testcase></testsuite>`;
+
+const old = { version: '1.0.0', digest: 'sha256:1', location: '' };
 
 /** A balancer whose servers of green are those that the engine has started. */
 class Balancer extends MemoryRouter {
@@ -143,7 +145,7 @@ export class WindowedRelease {
         heldWrites: 'wait',
         initialCopy: 'rows',
       },
-      from: { colour: 'blue', version: '1.0.0', artefact: { version: '1.0.0', digest: 'sha256:1', location: '' } },
+      from: { colour: 'blue', version: '1.0.0', artefact: old },
       to: { colour: 'green', version: '2.0.0' },
       signal: new AbortController().signal,
       waiting: () => undefined,
@@ -187,9 +189,9 @@ export class WindowedRelease {
       },
       destroy: ({ kind }: { kind: StackKind }) => Promise.resolve(this.applied.push(`${kind} destroyed`)),
       refresh: () => Promise.resolve([]),
-      exists: () => Promise.resolve(false),
+      exists: (_: unknown, kind: StackKind) => Promise.resolve(kind === 'blue'),
       outputs: () => Promise.resolve({}),
-      config: () => Promise.resolve({ kind: 'traffic', split: { live: 'blue', percent: 0 } }),
+      config: () => Promise.resolve({ kind: 'blue', colour: { colour: 'blue', artefact: old } }),
     };
   }
 
@@ -198,12 +200,16 @@ export class WindowedRelease {
     const { definition, platform, engine, ask } = this.settings;
     const entries = this.journal.entries();
     const started = entries[0] as PastRelease['started'];
-    const session = { definition, platform, engine, ask, show: () => undefined, hasLock: () => true };
+    const { signal, waiting } = this.settings;
+    const session = { definition, platform, engine, ask, signal, waiting, show: () => undefined, hasLock: () => true };
     return {
       session: session as unknown as Session,
       past: { id: 'r', directory: this.directory, entries, started, ended: undefined },
     };
   }
+
+  /** As they are on disk: what goes on with a release has a journal of its own. */
+  entries = () => readJournal(join(this.directory, journalFile)).entries;
 
   types = (): JournalEntry['type'][] => this.journal.entries().map(({ type }) => type);
 
