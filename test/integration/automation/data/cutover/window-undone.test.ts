@@ -52,7 +52,7 @@ describe('a read-only window that cannot be finished', () => {
       const aborted = await undone({
         settings: { longestMs: 2_500, drainMs: 1_000 },
         [step]: (signal: AbortSignal) => {
-          signal.addEventListener('abort', () => (told = signal.reason));
+          signal.addEventListener('abort', () => (told = signal.reason as unknown));
           return never();
         },
       });
@@ -222,7 +222,8 @@ describe('a read-only window that cannot be finished', () => {
 
   it('is settled once a balancer answers again that gave no answer meanwhile', async () => {
     const { router } = scene;
-    const { read, refuse, resumeWrites } = router;
+    const { read } = router;
+    const [refuse, resumeWrites] = [router.refuse.bind(router), router.resumeWrites.bind(router)];
     const unsettled: string[] = [];
     const gone = (): Promise<never> => Promise.reject(new Error('no answer'));
     const aborted = await undone({
