@@ -1,7 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { CutoverAborted } from '../../../../../automation/data/cutover/cutover.ts';
-import { windowSteps, type WindowOptions, type WindowStep } from '../../../../../automation/data/cutover/window.ts';
+import {
+  recoverWindow,
+  windowSteps,
+  type WindowOptions,
+  type WindowStep,
+} from '../../../../../automation/data/cutover/window.ts';
 import { rows, withClient } from '../../../../../automation/data/connect.ts';
 import type { Side } from '../../../../../automation/data/link.ts';
 import { faults } from '../faults.ts';
@@ -179,16 +184,41 @@ describe('a read-only window that cannot be finished', () => {
     expect([step, found]).to.deep.equal(['flip', 'refusing writes: the lease has expired at the balancer']);
   });
 
-  it('is undone where another machine has taken the environment over', async () => {
+  it('touches nothing any more where another machine has taken the environment over, and has finished it', async () => {
+    const { rig, router } = scene;
     let mine = true;
-    const { found, step } = await undone({
+    const error: unknown = await openWindow(scene, {
       ours: () => mine,
-      start: () => {
+      check: async () => {
         mine = false;
-        return never();
+        await router.apply({ live: 'green', percent: 0 });
+        const recovery = await recoverWindow({ router, from: rig.blue, to: rig.green });
+        expect(recovery).to.include({ outcome: 'finished' });
+        await never();
       },
-    });
-    expect([step, found]).to.deep.equal(['start', 'refusing writes: another machine has taken the environment over']);
+    }).catch((reason: unknown) => reason);
+    expect(error).to.be.instanceOf(CutoverAborted).and.to.include({ step: 'check', undone: false });
+    expect((error as CutoverAborted).found).to.include('another machine has taken the environment over');
+    await scene.expectNothingLost(20);
+    const state = await scene.state();
+    expect(state).to.deep.include({ live: 'green', findings: [], writers: { blue: false, green: true } });
+  });
+
+  it('ends the comparison where its time is over, on both servers', async () => {
+    const locker = await connect(scene.rig.green.access, 'admin', { applicationName: 'a job' });
+    try {
+      const { step, found } = await undone({
+        settings: { longestMs: 2_000, drainMs: 1_000 },
+        onStep: (done) => {
+          if (done === 'carry-over') void locker.query('BEGIN; LOCK TABLE settings');
+        },
+      });
+      expect([step, found]).to.deep.equal(['compare', 'refusing writes: the 2 s that they may be refused have passed']);
+      const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND backend_type = 'client backend'`;
+      while ((await rows(locker, waiting)).length > 0) await sleep(20);
+    } finally {
+      await close(locker);
+    }
   });
 
   it('goes on where one renewal fails, and is undone where two in a row do', async () => {
