@@ -9,6 +9,7 @@ import {
 } from '../../../../../automation/data/cutover/window.ts';
 import { rows, withClient } from '../../../../../automation/data/connect.ts';
 import type { Side } from '../../../../../automation/data/link.ts';
+import { mayWrite } from '../../../../../automation/data/schema.ts';
 import { faults } from '../faults.ts';
 import { close, connect, value } from '../rig.ts';
 import { CutoverScene } from './scene.ts';
@@ -279,6 +280,32 @@ describe('a read-only window that cannot be finished', () => {
     const { found, step } = await undone({}, { mayFail: true });
     expect([step, scene.router.split.live]).to.deep.equal(['flip', 'blue']);
     expect(found).to.include('after the time that writes may be refused');
+  });
+
+  it('lets blue write only once green has lost the right, however long that takes', async () => {
+    const { rig, router } = scene;
+    const [writer, green] = [
+      await connect(rig.blue.access, 'app'),
+      await connect(rig.green.access, 'admin', { applicationName: 'an administrator' }),
+    ];
+    const hung: (Promise<void> | undefined)[] = [];
+    const writable: Promise<boolean>[] = [];
+    try {
+      router.onApply = () => Promise.reject(new Error('socket gone'));
+      const { step } = await undone({
+        check: () => {
+          writable.push(writer.query('UPDATE counters SET n = n WHERE id = 1').then(() => mayWrite(green)));
+          return Promise.resolve();
+        },
+        onStep: (done) => {
+          if (done === 'grant') hung.push(faults['the sessions of the release hang']?.(rig, rig.green));
+        },
+      });
+      expect(step).to.equal('flip');
+      expect(await Promise.all(writable)).to.deep.equal([false]);
+    } finally {
+      await Promise.all([...hung, close(writer), close(green)]);
+    }
   });
 
   it('is finished where the balancer has flipped, and says that it failed', async () => {
