@@ -73,7 +73,8 @@ export interface Router {
    * Answers new writes 503 at once, with `Retry-After`, for at most `leaseMs`: it ends by itself then, even if this program has died.
    * Called again it renews the lease, which then ends `leaseMs` from now; that is cheap, and no write passes meanwhile. After the
    * lease has ended it begins anew. It takes the place of a hold, whose writes are refused too, and a hold takes its place. Reads and
-   * the header route are not refused. After an abort of `signal` a refusal does not begin any more.
+   * the header route are not refused. After an abort of `signal` a refusal does not begin any more. A renewal waits for an `apply` that is
+   * under way, so `leaseMs` has to be longer than `settlesMs`.
    */
   refuse(leaseMs: number, signal?: AbortSignal): Promise<void>;
   /** Ends the hold or the refusal. Held writes go to the colour that is live now. */

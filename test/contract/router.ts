@@ -139,6 +139,16 @@ export function routerContract(makeRouter: () => Promise<Router>, { leaseMs = 50
       expect((await router.read()).holdMs).to.equal(0);
     });
 
+    it('is not refusing any more once it resumed, though a renewal that was given up was under way', async () => {
+      const end = new AbortController();
+      await router.refuse(30_000, end.signal);
+      const renewals = Array.from({ length: 3 }, () => rejection(router.refuse(30_000, end.signal)));
+      end.abort();
+      await router.resumeWrites();
+      await Promise.all(renewals);
+      expect((await router.read()).holdMs).to.equal(0);
+    });
+
     if (send !== undefined) refusing(() => router, send);
 
     it('sees no write under way where there is no traffic', async () => {

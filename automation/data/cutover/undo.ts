@@ -19,13 +19,24 @@ export interface Reached {
   asked: boolean;
 }
 
+interface Undoing extends Move {
+  router: Router;
+  /** Whether this program still owns the environment. */
+  ours?: (() => boolean) | undefined;
+}
+
 /**
  * Undoes a move of writes: the live colour may write, the other may not, and writes are let through. Resolves to what could not
  * be undone. If the balancer may have flipped, the old colour stays fenced for good, as a write that reached it would be lost.
  */
-export async function undo(options: Move & { router: Router }, reached: Reached): Promise<string[]> {
+export async function undo(options: Undoing, reached: Reached): Promise<string[]> {
   const { prepared, held, granted } = reached;
   if (prepared === undefined) return [];
+  if (options.ours?.() === false) {
+    // Who has it now settles this, or did so long ago: only what ends with this program's sessions is undone.
+    await prepared.close();
+    return ['another machine has taken the environment over, and settles it'];
+  }
   const { fence, sessions } = prepared;
   const leftovers: string[] = [];
   const attempt = async (what: string, work: () => Promise<unknown>): Promise<void> => {

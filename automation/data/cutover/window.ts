@@ -95,7 +95,7 @@ async function attemptWindow(options: WindowOptions, reached: WindowReached): Pr
   const refusal = new Refusal({ router, longestMs: options.settings.longestMs, ours, signal });
   const prepared = await move(options, walk, reached, refusal).catch(async (error: unknown) => {
     refusal.end(error);
-    const leftovers = await undo({ router, from, to, direction: 'window' }, reached);
+    const leftovers = await undo({ router, from, to, ours, direction: 'window' }, reached);
     const { releasedAt } = reached;
     const undoMs = releasedAt === undefined ? undefined : releasedAt - walk.since;
     throw new CutoverAborted(walk.current, error, leftovers, undoMs, wording);

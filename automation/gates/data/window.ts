@@ -58,21 +58,22 @@ interface Part {
   ms: number | undefined;
 }
 
-const partsOf = ({ compare, migrations, start, invariants, hold }: WindowTimes): Part[] => [
-  { name: 'comparison of both databases', ms: compare },
-  { name: 'incompatible migrations', ms: migrations },
-  { name: 'start of the new version', ms: start },
-  { name: 'invariants', ms: invariants },
-  { name: 'drain, fence, replay and flip, at the longest', ms: hold },
-  { name: 'smoke tests and stack, a reserve', ms: reserveMs },
-];
+const partsOf = ({ compare, migrations, start, invariants, hold }: WindowTimes): Part[] =>
+  [
+    { name: 'comparison of both databases', ms: compare },
+    { name: 'incompatible migrations', ms: migrations },
+    { name: 'start of the new version', ms: start },
+    { name: 'invariants', ms: invariants },
+    { name: 'drain, fence, replay and flip, at the longest', ms: hold },
+    { name: 'smoke tests and stack, a reserve', ms: reserveMs },
+  ].map(({ name, ms }) => ({ name, ms: Number.isFinite(ms) ? ms : undefined }));
 
 const known = (parts: readonly Part[]): number => parts.reduce((sum, { ms }) => sum + (ms ?? 0), 0);
 
 /** How long users could not write, ms; undefined where a part of it is not known. */
 export function expectedMsOf(times: WindowTimes): number | undefined {
   const parts = partsOf(times);
-  return parts.every(({ ms }) => ms !== undefined && Number.isFinite(ms)) ? known(parts) : undefined;
+  return parts.every(({ ms }) => ms !== undefined) ? known(parts) : undefined;
 }
 
 /** What is not known is not taken for nothing. But where the rest alone takes too long, that is known. */
@@ -88,7 +89,7 @@ export function judgeWindow(times: WindowTimes, longestMs: number): Measurement[
     'migrations.incompatible.readOnlyWindow.longestSeconds, if users can do without writing for so long.';
   return [
     ...parts.map((part): Measurement =>
-      part.ms === undefined || !Number.isFinite(part.ms)
+      part.ms === undefined
         ? {
             name: part.name,
             measured: 'not known',

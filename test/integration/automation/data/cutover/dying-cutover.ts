@@ -84,9 +84,10 @@ async function run({ from, to, direction, holdMs, migration = '', dieAfter, dieB
 }
 
 function watchStatements(saw: (text: string) => unknown): void {
-  const query = pg.Client.prototype.query as (...args: unknown[]) => unknown;
-  pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
+  const driver = pg.Client.prototype as unknown as { query: (...args: unknown[]) => unknown };
+  const { query } = driver;
+  driver.query = function (...args) {
     if (typeof args[0] === 'string') saw(args[0]);
     return query.apply(this, args);
-  } as typeof pg.Client.prototype.query;
+  };
 }

@@ -1,9 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { CutoverAborted } from '../../../../../automation/data/cutover/cutover.ts';
-import { windowSteps, type WindowOptions, type WindowStep } from '../../../../../automation/data/cutover/window.ts';
+import {
+  recoverWindow,
+  windowSteps,
+  type WindowOptions,
+  type WindowStep,
+} from '../../../../../automation/data/cutover/window.ts';
 import { rows, withClient } from '../../../../../automation/data/connect.ts';
 import type { Side } from '../../../../../automation/data/link.ts';
+import { mayWrite } from '../../../../../automation/data/schema.ts';
 import { faults } from '../faults.ts';
 import { close, connect, value } from '../rig.ts';
 import { CutoverScene } from './scene.ts';
@@ -52,7 +58,7 @@ describe('a read-only window that cannot be finished', () => {
       const aborted = await undone({
         settings: { longestMs: 2_500, drainMs: 1_000 },
         [step]: (signal: AbortSignal) => {
-          signal.addEventListener('abort', () => (told = signal.reason));
+          signal.addEventListener('abort', () => (told = signal.reason as unknown));
           return never();
         },
       });
@@ -179,16 +185,41 @@ describe('a read-only window that cannot be finished', () => {
     expect([step, found]).to.deep.equal(['flip', 'refusing writes: the lease has expired at the balancer']);
   });
 
-  it('is undone where another machine has taken the environment over', async () => {
+  it('touches nothing any more where another machine has taken the environment over, and has finished it', async () => {
+    const { rig, router } = scene;
     let mine = true;
-    const { found, step } = await undone({
+    const error: unknown = await openWindow(scene, {
       ours: () => mine,
-      start: () => {
+      check: async () => {
         mine = false;
-        return never();
+        await router.apply({ live: 'green', percent: 0 });
+        const recovery = await recoverWindow({ router, from: rig.blue, to: rig.green });
+        expect(recovery).to.include({ outcome: 'finished' });
+        await never();
       },
-    });
-    expect([step, found]).to.deep.equal(['start', 'refusing writes: another machine has taken the environment over']);
+    }).catch((reason: unknown) => reason);
+    expect(error).to.be.instanceOf(CutoverAborted).and.to.include({ step: 'check', undone: false });
+    expect((error as CutoverAborted).found).to.include('another machine has taken the environment over');
+    await scene.expectNothingLost(20);
+    const state = await scene.state();
+    expect(state).to.deep.include({ live: 'green', findings: [], writers: { blue: false, green: true } });
+  });
+
+  it('ends the comparison where its time is over, on both servers', async () => {
+    const locker = await connect(scene.rig.green.access, 'admin', { applicationName: 'a job' });
+    try {
+      const { step, found } = await undone({
+        settings: { longestMs: 2_000, drainMs: 1_000 },
+        onStep: (done) => {
+          if (done === 'carry-over') void locker.query('BEGIN; LOCK TABLE settings');
+        },
+      });
+      expect([step, found]).to.deep.equal(['compare', 'refusing writes: the 2 s that they may be refused have passed']);
+      const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND backend_type = 'client backend'`;
+      while ((await rows(locker, waiting)).length > 0) await sleep(20);
+    } finally {
+      await close(locker);
+    }
   });
 
   it('goes on where one renewal fails, and is undone where two in a row do', async () => {
@@ -222,7 +253,8 @@ describe('a read-only window that cannot be finished', () => {
 
   it('is settled once a balancer answers again that gave no answer meanwhile', async () => {
     const { router } = scene;
-    const { read, refuse, resumeWrites } = router;
+    const { read } = router;
+    const [refuse, resumeWrites] = [router.refuse.bind(router), router.resumeWrites.bind(router)];
     const unsettled: string[] = [];
     const gone = (): Promise<never> => Promise.reject(new Error('no answer'));
     const aborted = await undone({
@@ -248,6 +280,32 @@ describe('a read-only window that cannot be finished', () => {
     const { found, step } = await undone({}, { mayFail: true });
     expect([step, scene.router.split.live]).to.deep.equal(['flip', 'blue']);
     expect(found).to.include('after the time that writes may be refused');
+  });
+
+  it('lets blue write only once green has lost the right, however long that takes', async () => {
+    const { rig, router } = scene;
+    const [writer, green] = [
+      await connect(rig.blue.access, 'app'),
+      await connect(rig.green.access, 'admin', { applicationName: 'an administrator' }),
+    ];
+    const hung: (Promise<void> | undefined)[] = [];
+    const writable: Promise<boolean>[] = [];
+    try {
+      router.onApply = () => Promise.reject(new Error('socket gone'));
+      const { step } = await undone({
+        check: () => {
+          writable.push(writer.query('UPDATE counters SET n = n WHERE id = 1').then(() => mayWrite(green)));
+          return Promise.resolve();
+        },
+        onStep: (done) => {
+          if (done === 'grant') hung.push(faults['the sessions of the release hang']?.(rig, rig.green));
+        },
+      });
+      expect(step).to.equal('flip');
+      expect(await Promise.all(writable)).to.deep.equal([false]);
+    } finally {
+      await Promise.all([...hung, close(writer), close(green)]);
+    }
   });
 
   it('is finished where the balancer has flipped, and says that it failed', async () => {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { setImmediate } from 'node:timers/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { pendingMigrations, runMigrations } from '../../../../../automation/data/migrations/migrations.ts';
@@ -109,6 +110,62 @@ describe('migrations', () => {
     await file('1.sql', 'SELECT 2');
     expect((await failure(runMigrations(set('expand')))).found).to.include('1.sql');
     expect((await failure(pendingMigrations(set('expand', ['9.sql'])))).found).to.include('9.sql');
+  });
+
+  it('runs what is incompatible between expand and contract, and names a file that is not there', async () => {
+    await file('001_make.sql', 'CREATE TABLE a (id int PRIMARY KEY, b text);');
+    await file('002_rename.sql', 'ALTER TABLE a RENAME b TO c;');
+    await file('003_drop.sql', 'ALTER TABLE a DROP COLUMN c;');
+    const later = [['003_drop.sql'], ['002_rename.sql']] as const;
+    const run = async (phase: Phase) =>
+      (await runMigrations(set(phase, [...later[0]], [...later[1]]))).map(({ name }) => name);
+    expect(await run('expand')).to.deep.equal(['001_make.sql']);
+    expect(await run('incompatible')).to.deep.equal(['002_rename.sql']);
+    expect(await run('contract')).to.deep.equal(['003_drop.sql']);
+    expect(await value(rig.blue, `SELECT string_agg(phase, ' ' ORDER BY name) FROM greenlight.migrations`)).to.equal(
+      'expand incompatible contract',
+    );
+    const unknown = await failure(pendingMigrations(set('expand', [], ['9.sql'])));
+    expect(unknown.found).to.equal('migrations.incompatible names files that do not exist: 9.sql');
+  });
+
+  it('is ended by its signal: the statement is cancelled, the file rolled back, those before it stay', async () => {
+    await file('1.sql', 'CREATE TABLE a (id int PRIMARY KEY);');
+    await file('2.sql', 'INSERT INTO a VALUES (1); SELECT pg_sleep(600);');
+    const ending = new AbortController();
+    let ended = false;
+    const run = runMigrations({ ...set('incompatible', [], ['1.sql', '2.sql']), signal: ending.signal })
+      .catch((error: unknown) => error)
+      .finally(() => (ended = true));
+    const asleep = `SELECT count(*)::int FROM pg_stat_activity WHERE application_name = 'greenlight-migrations' AND wait_event = 'PgSleep'`;
+    while (!ended && (await value<number>(rig.blue, asleep)) === 0) await setImmediate();
+    const reason = new Error('the window is over');
+    ending.abort(reason);
+    expect(await run).to.equal(reason);
+    expect(await value(rig.blue, asleep)).to.equal(0);
+    expect(await value(rig.blue, 'SELECT count(*)::int FROM a')).to.equal(0);
+    expect(await pendingMigrations(set('incompatible', [], ['1.sql', '2.sql']))).to.deep.equal(['2.sql']);
+    const early = runMigrations({ ...set('incompatible', [], ['1.sql', '2.sql']), signal: ending.signal });
+    expect(await early.catch((error: unknown) => error)).to.equal(reason);
+  });
+
+  it('waits for a lock in a read-only window, where nobody waits behind it', async () => {
+    await file('1.sql', 'CREATE TABLE a (id int PRIMARY KEY);');
+    await file('2.sql', 'ALTER TABLE a ADD b int;');
+    await runMigrations(set('expand', [], ['2.sql']));
+    const blocker = await connect(rig.blue.access, 'admin');
+    try {
+      await blocker.query('BEGIN; LOCK TABLE a');
+      let ended = false;
+      const run = runMigrations({ ...set('incompatible', [], ['2.sql']), tries: 1 }).finally(() => (ended = true));
+      run.catch(() => undefined);
+      const waits = `SELECT count(*)::int FROM pg_locks WHERE NOT granted AND clock_timestamp() - waitstart > interval '1 s'`;
+      while (!ended && (await value<number>(rig.blue, waits)) === 0) await setImmediate();
+      await blocker.query('COMMIT');
+      expect((await run).map(({ name }) => name)).to.deep.equal(['2.sql']);
+    } finally {
+      await close(blocker);
+    }
   });
 
   it('retries with a short lock timeout, and succeeds once the lock is free', async () => {

@@ -57,6 +57,7 @@ describe('what the files of a release have announced', () => {
       unjudged: true,
     };
     expect(unannounced([effect], judgeMigrations([file]), [file], 'expand')).to.have.length(1);
+    expect(unannounced([effect], judgeMigrations([file]), [file], 'incompatible')).to.have.length(1);
     expect(unannounced([effect], judgeMigrations([file]), [file], 'contract')).to.have.length(0);
   });
 

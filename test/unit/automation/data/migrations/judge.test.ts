@@ -340,24 +340,26 @@ describe('the judgement of migrations', () => {
     ]);
   });
 
-  it('lets a contract file take away, and names what makes users wait and what the next release needs', async () => {
-    for (const sql of [
-      'ALTER TABLE accounts DROP COLUMN note',
-      'DROP TABLE orders',
-      'TRUNCATE orders',
-      'UPDATE accounts SET age = 1',
-      'ALTER TABLE accounts ALTER COLUMN email DROP NOT NULL',
-    ])
-      expect(await rulesOf(sql, 'contract'), sql).to.deep.equal(['safe']);
-    expect(await rulesOf('ALTER TABLE accounts ALTER COLUMN note SET NOT NULL', 'contract')).to.deep.equal([
-      'long-lock?',
-    ]);
-    expect(await rulesOf('CREATE INDEX i ON accounts (note)', 'contract')).to.deep.equal(['long-lock?']);
-    expect(await rulesOf('ALTER TABLE accounts DROP CONSTRAINT accounts_pkey', 'contract')).to.deep.equal([
-      'breaks-replication?',
-    ]);
-    expect(await rulesOf('VACUUM accounts', 'contract')).to.deep.equal(['not-transactional']);
-  });
+  for (const [phase, kind] of [
+    ['contract', 'a contract'],
+    ['incompatible', 'an incompatible'],
+  ] as const)
+    it(`lets ${kind} file take away, and names what makes users wait and what the next release needs`, async () => {
+      for (const sql of [
+        'ALTER TABLE accounts DROP COLUMN note',
+        'DROP TABLE orders',
+        'TRUNCATE orders',
+        'UPDATE accounts SET age = 1',
+        'ALTER TABLE accounts ALTER COLUMN email DROP NOT NULL',
+      ])
+        expect(await rulesOf(sql, phase), sql).to.deep.equal(['safe']);
+      expect(await rulesOf('ALTER TABLE accounts ALTER COLUMN note SET NOT NULL', phase)).to.deep.equal(['long-lock?']);
+      expect(await rulesOf('CREATE INDEX i ON accounts (note)', phase)).to.deep.equal(['long-lock?']);
+      expect(await rulesOf('ALTER TABLE accounts DROP CONSTRAINT accounts_pkey', phase)).to.deep.equal([
+        'breaks-replication?',
+      ]);
+      expect(await rulesOf('VACUUM accounts', phase)).to.deep.equal(['not-transactional']);
+    });
 
   it('finds nothing but keys and transactions where there is no old version', async () => {
     expect(await rulesOf('DROP TABLE unheard_of; UPDATE a SET b = 1; CREATE INDEX i ON a (b)', 'first')).to.deep.equal([

@@ -34,6 +34,7 @@ describe('the migrations of a build', () => {
   async function judged(old: Files | undefined, now: Files, migrations: object = {}, version = '2.0.0') {
     const input = validDefinition();
     input.application.migrations = { directory: 'migrations', ...migrations };
+    input.canary = { steps: [] };
     const definition = releaseDefinition.parse(input);
     const built = await artefact(version, now);
     const from = old && { colour: 'blue', version: '1.0.0', artefact: await artefact('1.0.0', old) };
@@ -76,6 +77,46 @@ describe('the migrations of a build', () => {
     const drop = { '002_b.sql': 'ALTER TABLE a DROP COLUMN b;' };
     expect((await judged(first, { ...first, ...drop }, { contract: ['002_b.sql'] })).verdict).to.equal('pass');
     expect((await judged(undefined, { ...first, ...drop })).verdict).to.equal('pass');
+  });
+
+  const inWindow = (...files: string[]) => ({ incompatible: { files, readOnlyWindow: { longestSeconds: 60 } } });
+
+  it('may take away in a read-only window; what runs there is known when the contract files are judged', async () => {
+    const drop = { '002_b.sql': 'ALTER TABLE a DROP COLUMN b;' };
+    expect((await judged(first, { ...first, ...drop }, inWindow('002_b.sql'))).verdict).to.equal('pass');
+    expect((await judged(undefined, { ...first, ...drop }, inWindow('002_b.sql'))).verdict).to.equal('pass');
+    // By its name the contract file would come first, and make an index on a table that users have.
+    const files = { '002_c.sql': 'CREATE INDEX i ON d (id);', '003_d.sql': 'CREATE TABLE d (id int PRIMARY KEY);' };
+    const both = await judged(first, { ...first, ...files }, { ...inWindow('003_d.sql'), contract: ['002_c.sql'] });
+    expect(both.measured).to.equal('2 statements of 2 files');
+    // An expand file does not have what a window makes, whatever their names: its index is taken to be on a table that is there.
+    const { '003_d.sql': made } = files;
+    const late = { '003_d.sql': made, '004_e.sql': 'CREATE INDEX j ON d (id);' };
+    expect((await judged(first, { ...first, ...late }, inWindow('003_d.sql'))).measured).to.include(
+      '1 named as a risk',
+    );
+    expect((await judged(first, { ...first, '002_b.sql': 'VACUUM a;' }, inWindow('002_b.sql'))).verdict).to.equal(
+      'fail',
+    );
+  });
+
+  it('are refused where a read-only window would be for nothing, or nobody opens one', async () => {
+    const drop = { '002_b.sql': 'ALTER TABLE a DROP COLUMN b;' };
+    const all = { ...first, ...drop };
+    expect(notes(await judged(first, first, inWindow('009_x.sql')))).to.deep.equal([
+      '009_x.sql: migrations.incompatible names it, and there is no such file',
+    ]);
+    const done = await judged(all, all, inWindow('002_b.sql'));
+    expect(notes(done)).to.deep.equal([
+      '002_b.sql: migrations.incompatible names it, and the live version has it already',
+    ]);
+    expect(done.measurements[0]?.note).to.include('take migrations.incompatible out of the definition');
+    expect(notes(await judged(first, all, inWindow('002_b.sql'), '1.9.0'))).to.deep.equal([
+      '002_b.sql: migrations.incompatible names it, and only application.version gets a read-only window',
+    ]);
+    // An older version that does not have it yet, or has it applied.
+    expect((await judged(first, first, inWindow('002_b.sql'), '1.9.0')).verdict).to.equal('pass');
+    expect((await judged(all, all, inWindow('002_b.sql'), '1.9.0')).verdict).to.equal('pass');
   });
 
   it('pass where the definition accepts it; a file that is not there is refused, but of the version alone', async () => {
