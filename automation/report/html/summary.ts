@@ -1,5 +1,13 @@
 import { shortLoss } from '../../journal/loss.ts';
-import { formatCount, formatDuration, formatHold, formatPercent, formatTime, plural } from '../../journal/format.ts';
+import {
+  formatCount,
+  formatDuration,
+  formatHold,
+  formatPercent,
+  formatRefused,
+  formatTime,
+  plural,
+} from '../../journal/format.ts';
 import { refusedAsAnnounced } from '../../journal/refused.ts';
 import type { ReportModel } from '../model/model.ts';
 import { html, type Content, type Html } from './html.ts';
@@ -86,7 +94,7 @@ function figures({ requests, writes, hold, window, gates, rollback, overhead, cu
       ? ['Longest write hold', formatHold(hold), done > 0 && plural(done, 'change') + ' of the live colour']
       : [
           'Writes refused',
-          window.refusedMs === null ? (done > 0 ? 'not measured' : 'not yet') : formatDuration(window.refusedMs),
+          formatRefused(window.refusedMs, done > 0),
           `in a read-only window of at most ${formatDuration(window.longestMs)}`,
         ],
     [
