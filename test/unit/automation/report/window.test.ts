@@ -90,7 +90,7 @@ describe('what is said of a read-only window', () => {
     const undone = buildReport(windowed([intent, refused, over, step('undo', 40)]));
     expect(undone.window?.refusedMs).to.equal(12_300);
     expect(undone.cutovers.at(-1)).to.deep.include({ done: null, holdMs: null });
-    const killed = buildReport(windowed([intent, refused, { ...done, window: {} } as Event]));
+    const killed = buildReport(windowed([intent, refused, { ...done, window: {} }]));
     expect(killed.window?.refusedMs).to.equal(null);
     expect(renderHtml(killed).replaceAll(/\s+/g, ' ')).to.contain('how long writes were refused was not measured');
   });

@@ -220,7 +220,7 @@ export class WindowedRelease {
         const column = colour === 'blue' ? 'name' : 'full_name';
         return withClient(this.rig[colour].access, 'app', async (client) => {
           await client.query(`INSERT INTO people (id, ${column}) VALUES ($1, 'someone')`, [id]);
-          return colour as string;
+          return colour;
         });
       })
       .catch(messageOf);
