@@ -253,7 +253,7 @@ describe('a read-only window that cannot be finished', () => {
 
   it('is settled once a balancer answers again that gave no answer meanwhile', async () => {
     const { router } = scene;
-    const { read } = router;
+    const read = router.read.bind(router);
     const [refuse, resumeWrites] = [router.refuse.bind(router), router.resumeWrites.bind(router)];
     const unsettled: string[] = [];
     const gone = (): Promise<never> => Promise.reject(new Error('no answer'));
