@@ -28,17 +28,18 @@ interface State {
   tables: Map<string, { name: string; rows: number }>;
 }
 
-/** Runs migrations on a database to which nobody else writes, and tells what they did. Reads the catalog and counts all rows, twice. */
+/**
+ * Runs migrations on a database to which nobody else writes, and tells what they did. Reads the catalog and counts all rows, twice. Once
+ * `signal` is aborted a look ends, and this rejects with its reason; `run` sees to itself.
+ */
 export async function changesBy(
   access: DatabaseAccess,
   run: () => Promise<unknown>,
   signal?: AbortSignal,
 ): Promise<MigrationChanges> {
-  const before = await stateOf(access);
-  signal?.throwIfAborted();
+  const before = await endedBy(signal, access, () => stateOf(access));
   await run();
-  signal?.throwIfAborted();
-  const after = await stateOf(access);
+  const after = await endedBy(signal, access, () => stateOf(access));
   return {
     postgres: after.postgres,
     changes: compareObjects(before.objects, after.objects).map(changeOf),
@@ -54,15 +55,43 @@ function countsBetween(before: State, after: State): MigrationChanges['counts'] 
   return Object.fromEntries(changed.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-const stateOf = (access: DatabaseAccess): Promise<State> =>
-  withClient(access, 'admin', async (client) => {
-    const all = await readObjects(client);
-    const parts = new Set((await rows<{ name: string }>(client, ofPartitions)).map(({ name }) => name));
-    const objects = all.filter(
-      (object) => !ofTheCopy.has(object.kind) && !wordsOf(object.name).some((w) => parts.has(w)),
+const named = { applicationName: 'greenlight-window-look' };
+const endLooks = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()`;
+
+/** Counting large tables may take longer than users are to wait. A session that has ended begins no further statement. */
+async function endedBy<T>(signal: AbortSignal | undefined, access: DatabaseAccess, look: () => Promise<T>): Promise<T> {
+  signal?.throwIfAborted();
+  const done = new AbortController();
+  let ending: Promise<unknown> | undefined;
+  const end = (): void => {
+    ending = withClient(access, 'admin', (client) => client.query(endLooks, [named.applicationName])).catch(
+      () => undefined,
     );
-    return { postgres: serverVersion(client) ?? 0, objects, tables: await rowsOf(access, client) };
-  });
+  };
+  signal?.addEventListener('abort', end, { signal: done.signal });
+  try {
+    return await look();
+  } finally {
+    done.abort();
+    await ending;
+    signal?.throwIfAborted();
+  }
+}
+
+const stateOf = (access: DatabaseAccess): Promise<State> =>
+  withClient(
+    access,
+    'admin',
+    async (client) => {
+      const all = await readObjects(client);
+      const parts = new Set((await rows<{ name: string }>(client, ofPartitions)).map(({ name }) => name));
+      const objects = all.filter(
+        (object) => !ofTheCopy.has(object.kind) && !wordsOf(object.name).some((w) => parts.has(w)),
+      );
+      return { postgres: serverVersion(client) ?? 0, objects, tables: await rowsOf(access, client) };
+    },
+    named,
+  );
 
 /** What may name a relation in the name of an object: `public.a` of `ON TABLE public.a TO app` and of `public.a.id`. */
 const wordsOf = (name: string): string[] =>
@@ -72,7 +101,7 @@ async function rowsOf(access: DatabaseAccess, client: pg.Client): Promise<State[
   await openSnapshot(client);
   const snapshot = new Snapshot(client);
   try {
-    await snapshot.widen(sessionsPerSide(), () => connect(access, 'admin'));
+    await snapshot.widen(sessionsPerSide(), () => connect(access, 'admin', named));
     const tables = await snapshot.run((session) => tablesOf(session));
     const counts = await inParallel(tables, snapshot.size, (table) =>
       reading({ snapshot, table, hash: '' }, async (session, limits) => {

@@ -233,14 +233,14 @@ describe('a read-only window that cannot be finished', () => {
       failed += 1;
       return Promise.reject(new Error('socket gone'));
     };
-    const renewals = async (count: number): Promise<void> => {
+    const renewals = async (count: number, signal: AbortSignal): Promise<void> => {
       const wanted = router.refusals + failed + count;
-      while (router.refusals + failed < wanted) await sleep(20);
+      while (router.refusals + failed < wanted) await sleep(20, undefined, { signal });
     };
     const { found, step } = await undone({
-      migrate: async () => {
+      migrate: async (signal) => {
         failing = 1;
-        await renewals(2);
+        await renewals(2, signal);
         await migrateGreen(scene);
       },
       start: () => {
@@ -270,6 +270,27 @@ describe('a read-only window that cannot be finished', () => {
     expect(aborted.step).to.equal('start');
     expect(unsettled).to.have.length(1);
     expect(unsettled[0]).to.include('releasing writes: no answer');
+  });
+
+  it('keeps blue fenced while nobody knows whether the balancer has flipped, and is settled then', async () => {
+    const { router } = scene;
+    const { read } = router;
+    router.onApply = () => {
+      router.read = () => Promise.reject(new Error('no answer'));
+      return Promise.reject(new Error('socket gone'));
+    };
+    let meanwhile: string | undefined;
+    const { step } = await undone(
+      {
+        onUnsettled: () =>
+          void tryWrite(scene, 'blue').then((result) => {
+            meanwhile = result;
+            router.read = read;
+          }),
+      },
+      { mayFail: true },
+    );
+    expect([step, meanwhile]).to.deep.equal(['flip', 'permission denied for table counters']);
   });
 
   it('is put back where the balancer makes the flip too late', async () => {

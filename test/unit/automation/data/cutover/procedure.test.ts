@@ -5,6 +5,7 @@ import {
   Walk,
   type CutoverStep,
 } from '../../../../../automation/data/cutover/procedure.ts';
+import { describeWindow, windowSteps } from '../../../../../automation/data/cutover/window.ts';
 
 const nothing = () => Promise.resolve();
 const rejection = (work: Promise<unknown>): Promise<Error> =>
@@ -23,6 +24,14 @@ describe('the procedure of a cutover', () => {
       'end the replication to green, let blue take what the migrations loosened, start the replication back to it',
     );
     expect(rollback[at]).to.equal('end the replication to blue');
+  });
+
+  it('of a read-only window is described in the same way, by the colours', () => {
+    const sentences = describeWindow({ from: 'blue', to: 'green' });
+    expect(sentences).to.have.length(windowSteps.length);
+    expect(sentences[windowSteps.indexOf('end')]).to.equal(
+      'end the replication to green: from here it goes live or is thrown away',
+    );
   });
 
   it('is run in order: a step that is skipped or comes too early is refused before it does anything', async () => {

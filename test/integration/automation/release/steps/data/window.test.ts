@@ -371,6 +371,27 @@ describe('incompatible migrations', () => {
       expect(await log()).to.include('ended');
     });
 
+    it('are ended by the signal before they begin, while rows are counted', async () => {
+      await file('006_window.sql', rename);
+      await copied();
+      const { context } = release();
+      journal.append({ type: 'window.rehearsed', ms: 1, startMs: 1, postgres: 15, changes: [], counts: {} });
+      const ending = new AbortController();
+      const reason = new Error('the window is over');
+      const counting = `SELECT count(*)::int FROM pg_locks WHERE relation = 'settings'::regclass AND NOT granted`;
+      await withClient(rig.green.access, 'admin', async (blocker) => {
+        await blocker.query('BEGIN; LOCK TABLE settings');
+        let ended = false;
+        const run = migrateInWindow(context, rig.green, ending.signal)
+          .catch((error: unknown) => error)
+          .finally(() => (ended = true));
+        while (!ended && (await value<number>(rig.green, counting)) === 0) await setImmediate();
+        ending.abort(reason);
+        expect(await run).to.equal(reason);
+      });
+      expect(await has('email')).to.equal(true);
+    });
+
     it('do not run where this release has not rehearsed them', async () => {
       await file('006_window.sql', rename);
       await copied();
