@@ -12,6 +12,7 @@ import { readLock } from './lock.ts';
 import { doubtOf, readArtefact } from '../release/context/live.ts';
 import { lossIn } from '../journal/loss.ts';
 import { wayBackGap } from '../journal/way-back.ts';
+import { movedInWindow } from '../journal/window.ts';
 import { UntrustedState } from '../stacks/state.ts';
 import { exitCodes } from '../ui/exit-codes.ts';
 import { renderStatus, type ColourStatus, type EnvironmentStatus } from '../ui/status.ts';
@@ -52,7 +53,7 @@ const notUp = async (session: CommandSession, name: EnvironmentName): Promise<En
   holdMs: 0,
   alerts: [],
   lastRelease: lastReleaseOf(name, await isRunning(session, name)),
-  gap: gapOf(name),
+  ...wayBackOf(name),
 });
 
 /**
@@ -80,9 +81,10 @@ function lastReleaseOf(name: EnvironmentName, running: boolean): EnvironmentStat
 }
 
 /** Once a release has ended, there is no way back to speak of. */
-function gapOf(name: EnvironmentName): EnvironmentStatus['gap'] {
+function wayBackOf(name: EnvironmentName): Pick<EnvironmentStatus, 'gap' | 'movedInWindow'> {
   const [latest] = pastReleases(name);
-  return latest === undefined || latest.ended !== undefined ? undefined : wayBackGap(latest.entries);
+  if (latest === undefined || latest.ended !== undefined) return {};
+  return { gap: wayBackGap(latest.entries), movedInWindow: movedInWindow(latest.entries) };
 }
 
 async function statusOf(session: CommandSession, name: EnvironmentName): Promise<EnvironmentStatus> {

@@ -20,6 +20,8 @@ export type Event =
       to: { colour: Colour; version: string };
       /** Major versions of PostgreSQL of the two databases, as far as they were known. */
       postgres?: { from: number; to: number };
+      /** Its writes move in a read-only window of at most so long, ms. Absent: without one. */
+      readOnlyWindow?: { longestMs: number };
       source: { commit: string; branch: string; dirty: boolean };
       stages: { id: StageId; title: string; expectedMs: number }[];
       /** Every gate that this release is to pass, so that the report lists those that it never reached. */
@@ -115,6 +117,8 @@ export type Event =
       /** Absent, as `totalMs`, where the program was killed after the flip: `resume` finished the cutover, nobody measured it. */
       holdMs?: number;
       totalMs?: number;
+      /** They moved in a read-only window: none was held. `refusedMs`: how long writes were answered 503; absent as `holdMs` is. */
+      window?: { refusedMs?: number };
     }
   /**
    * From `from` on writes are refused: the read-only window. A second one, with the same `from`, says when that ended. Milliseconds since

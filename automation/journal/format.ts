@@ -23,6 +23,10 @@ export function formatHold({ maxMs, unmeasured }: { maxMs: number | null; unmeas
   return maxMs === null ? 'not measured' : `not measured, at least ${formatDuration(maxMs)}`;
 }
 
+/** For how long a read-only window refused writes. `done`: whether it has moved them. */
+export const formatRefused = (refusedMs: number | null, done: boolean): string =>
+  refusedMs !== null ? formatDuration(refusedMs) : done ? 'not measured' : 'none';
+
 /** `12 B`, `3.4 MB`: powers of 1,000. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];

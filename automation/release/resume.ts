@@ -1,8 +1,8 @@
 import { environmentNames, type Colour } from '../../infra/model.ts';
-import { recoverCutover } from '../data/cutover/recover.ts';
+import { recoverCutover, recoverWindow } from '../data/cutover/recover.ts';
 import { messageOf, OperationError } from '../../infra/lib/errors.ts';
 import { connectTo, openRun, type ReleaseSettings } from './context/context.ts';
-import type { Kind } from './context/release.ts';
+import { readOnlyWindowOf, type Kind } from './context/release.ts';
 import type { PastRelease } from '../journal/history.ts';
 import { openJournal } from '../journal/journal.ts';
 import { doubtOf, located, readArtefact } from './context/live.ts';
@@ -11,8 +11,10 @@ import { sweep } from './steps/sweep.ts';
 import { pastNoReturn } from './stages/cleanup.ts';
 import { wasRollingBack } from './steps/traffic/record-rollback.ts';
 import { beingMade } from './steps/traffic/go-back.ts';
+import { somebodyDecides } from './steps/traffic/move-in-window.ts';
 import { unfinishedActions } from '../journal/actions.ts';
 import { describeGap, openGap } from '../journal/way-back.ts';
+import { movedInWindow, plannedWindow, undoneWindow } from '../journal/window.ts';
 import { finish, finished, leaveReport, settingsOf, type FinishedRelease, type Session } from './start.ts';
 import { stagesFor } from './stages/index.ts';
 
@@ -22,8 +24,13 @@ import { stagesFor } from './stages/index.ts';
  */
 export async function resumeRelease(session: Session, open: PastRelease): Promise<FinishedRelease> {
   if (undoStarted(open.entries) !== undefined) return abandonRelease(session, open, 'npm run resume');
+  requireSameWindow(session, open);
   const settings = await reopen(session, open);
   const found = await settle(settings);
+  if (undoneWindow(settings.journal.entries()))
+    return undoing(settings, 'the program ended in the read-only window, which was undone', () =>
+      Promise.resolve(found),
+    );
   const done = passedStages(settings.journal.entries());
   const next = stagesFor(settings).find((stage) => !done.has(stage.id));
   settings.journal.append({
@@ -50,13 +57,27 @@ export async function abandonRelease(
   }
   const gap = openGap(open.entries);
   if (gap !== undefined) throw beingMade(gap);
+  if (movedInWindow(open.entries) && !acceptLoss)
+    throw somebodyDecides(open.started.to.colour, `going back was asked for (${reason})`);
   const settings = await reopen(session, open);
-  try {
-    // The way back is looked at when it is gone, and may be broken.
-    const found = await settle(settings, { follow: false }).catch((error: unknown) => {
+  // The way back is looked at when it is gone, and may be broken.
+  const settled = (): Promise<string> =>
+    settle(settings, { follow: false }).catch((error: unknown) => {
       if (!acceptLoss) throw error;
       return `the interrupted cutover could not be settled: ${messageOf(error)}`;
     });
+  return undoing(settings, reason, settled, { acceptLoss });
+}
+
+/** Undoes everything, closes the journal and leaves the report, whatever happens. */
+async function undoing(
+  settings: ReleaseSettings,
+  reason: string,
+  settled: () => Promise<string>,
+  { acceptLoss = false } = {},
+): Promise<FinishedRelease> {
+  try {
+    const found = await settled();
     settings.journal.append({ type: 'release.resumed', found, decision: 'undo everything' });
     const outcome = await abandon(settings, stagesFor(settings), reason, { acceptLoss });
     return finished(settings, outcome);
@@ -64,6 +85,17 @@ export async function abandonRelease(
     settings.journal.close();
     await leaveReport(settings).catch(() => undefined);
   }
+}
+
+/** Stages differ by it: those that are left would not fit to those that are done. */
+function requireSameWindow({ definition }: Session, { id, started }: PastRelease): void {
+  const began = started.readOnlyWindow !== undefined;
+  if (began === (readOnlyWindowOf({ definition, ...started }) !== undefined)) return;
+  throw new OperationError(
+    `resuming release ${id}`,
+    `it began ${began ? 'with' : 'without'} a read-only window, and the definition says otherwise now`,
+    'put application.version and application.migrations.incompatible back as they were; then: npm run resume',
+  );
 }
 
 async function reopen(session: Session, { id, directory, entries, started }: PastRelease): Promise<ReleaseSettings> {
@@ -123,22 +155,18 @@ export async function settle(settings: ReleaseSettings, { follow = true } = {}):
 
   // A rollback is a cutover too, the other way.
   const back = wasRollingBack(entries);
+  const windowed = !back && plannedWindow(entries) !== undefined;
   const direction = back ? 'rollback' : 'forward';
   const [source, target] = back ? [to.colour, from.colour] : [from.colour, to.colour];
   const running = await connectTo(settings, environment);
   try {
     const side = async (colour: Colour) => ({ colour, access: await running.databases.of(colour) });
-    const recovered = await recoverCutover({
-      router: running.router,
-      from: await side(source),
-      to: await side(target),
-      direction,
-      follow,
-    });
+    const move = { router: running.router, from: await side(source), to: await side(target) };
+    const recovered = await (windowed ? recoverWindow(move) : recoverCutover({ ...move, direction, follow }));
     if (recovered.problems.length > 0) {
       // The cutover had passed: only its way back is to be looked after, which the bake time does.
       if (!back && recovered.outcome === 'finished' && passedStages(entries).has('cutover'))
-        return `${interrupted}; the cutover had passed; the way back: ${recovered.problems.join('; ')}`;
+        return `${interrupted}; the cutover had passed; ${windowed ? 'the old database' : 'the way back'}: ${recovered.problems.join('; ')}`;
       throw new OperationError(
         'settling the interrupted cutover',
         recovered.problems.join('; '),
@@ -147,7 +175,13 @@ export async function settle(settings: ReleaseSettings, { follow = true } = {}):
     }
     const recorded = entries.some((entry) => entry.type === 'cutover.done' && entry.direction === direction);
     if (recovered.outcome === 'finished' && !recorded)
-      journal.append({ type: 'cutover.done', direction, from: source, to: target });
+      journal.append({
+        type: 'cutover.done',
+        direction,
+        from: source,
+        to: target,
+        ...(windowed ? { window: {} } : {}),
+      });
     const live = recovered.outcome === 'finished' ? target : source;
     const { outcome, warning } = recovered;
     const also = warning === undefined ? '' : `; the replication does not go on: ${warning}`;

@@ -4,9 +4,11 @@ import { rollbackRequested } from '../journal/history.ts';
 import { openRun, type ReleaseSettings, type Run } from './context/context.ts';
 import { announceEnd } from './steps/announce.ts';
 import type { JournalEntry, ReleaseVerdict, StageId } from '../journal/events.ts';
+import { movedInWindow } from '../journal/window.ts';
 import { hasCode, messageOf, OperationError } from '../../infra/lib/errors.ts';
 import { CutoverAborted } from '../data/cutover/cutover.ts';
 import { StageStopped, takeSteps, type Reason, type Stage } from './context/stage.ts';
+import { somebodyDecides } from './steps/traffic/move-in-window.ts';
 import { endSynthetic } from './synthetic/synthetic.ts';
 
 export interface ReleaseOutcome {
@@ -17,7 +19,7 @@ export interface ReleaseOutcome {
 /**
  * Runs the stages, skipping those that the journal has as passed. On failure, undoes what was done, newest first. Rejects, and
  * leaves the rest as it is for `resume`: when interrupted, when this program's credentials ended, past the point of no return,
- * while nothing can go back, and where a cutover or anything else could not be undone.
+ * while nothing can go back, after a read-only window, and where a cutover or anything else could not be undone.
  */
 export async function runRelease(settings: ReleaseSettings, stages: readonly Stage[]): Promise<ReleaseOutcome> {
   const run = openRun(settings);
@@ -87,10 +89,10 @@ export function end({ journal }: Pick<ReleaseSettings, 'journal'>, outcome: Rele
   return outcome;
 }
 
-/** Why a release is being undone; undefined where it is not. */
+/** Why a release is being undone; undefined where it is not: also where somebody was to agree to a loss first, and has not. */
 export function undoStarted(entries: readonly JournalEntry[]): Reason | undefined {
   const found = lastOf(entries, 'undo.started');
-  if (found === undefined) return undefined;
+  if (found === undefined || movedInWindow(entries)) return undefined;
   const { reason, outcome, automatic } = found;
   return { reason, outcome, automatic };
 }
@@ -152,11 +154,14 @@ async function runStage(run: Run, { journal, signal }: ReleaseSettings, stage: S
  */
 async function undoAll(
   run: Run,
-  { journal, signal }: ReleaseSettings,
+  { journal, signal, kind, to }: ReleaseSettings,
   stages: readonly Stage[],
   why: Reason,
 ): Promise<ReleaseOutcome> {
   const { reason, outcome, automatic } = why;
+  // A rehearsal has nothing to lose.
+  if (movedInWindow(journal.entries()) && kind !== 'rehearsal' && why.acceptLoss !== true)
+    throw somebodyDecides(to.colour, reason);
   journal.append({ type: 'undo.started', reason, outcome, automatic });
   const startedStages = new Set(allOf(journal.entries(), 'stage.started').map(({ stage }) => stage));
   const problems: string[] = [];

@@ -6,7 +6,7 @@ import type { ReleaseDefinition } from '../config/schema.ts';
 import { writeReportApart } from '../report/write-in-child.ts';
 import type { Engine } from '../stacks/engine.ts';
 import type { ReleaseSettings } from './context/context.ts';
-import type { Kind, LivePlacement } from './context/release.ts';
+import { readOnlyWindowOf, type Kind, type LivePlacement } from './context/release.ts';
 import type { Event } from '../journal/events.ts';
 import { lastDurations } from '../journal/history.ts';
 import { openJournal, type Journal } from '../journal/journal.ts';
@@ -55,6 +55,7 @@ export async function startRelease(
   const journal = openJournal(directory);
   session.show(journal);
   const settings = settingsOf(session, { id, environment, directory, journal, to, ...kind });
+  const window = readOnlyWindowOf(settings);
   const planned = planRelease(stagesFor(settings), platform, lastDurations(environment, kind.kind, platform.name));
   journal.append({
     type: 'release.started',
@@ -67,6 +68,7 @@ export async function startRelease(
     ...(from === undefined ? {} : { from: { colour: from.colour, version: from.version } }),
     to,
     ...(kind.from === undefined || kind.postgres === undefined ? {} : { postgres: kind.postgres }),
+    ...(window === undefined ? {} : { readOnlyWindow: window }),
     source,
     stages: planned.map(({ id: stage, title, expectedMs }) => ({ id: stage, title, expectedMs })),
     gates: planned.flatMap(({ gates }) => gates),

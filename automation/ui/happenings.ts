@@ -134,12 +134,12 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
       return say(tone, `${sign} canary at ${entry.percent} %${observed}: ${entry.reason}`);
     }
     case 'cutover.done': {
-      const { direction, from, to, holdMs, totalMs } = entry;
-      const waited =
-        holdMs === undefined || totalMs === undefined
-          ? 'finished after an interruption; how long writes waited was not measured'
-          : `writes waited ${formatDuration(holdMs)}, ${formatDuration(totalMs)} in all`;
-      return say('good', `✓ ${direction === 'forward' ? 'cutover' : 'cutover back'} from ${from} to ${to}: ${waited}`);
+      const { direction, from, to } = entry;
+      const way = direction === 'forward' ? 'cutover' : 'cutover back';
+      return say(
+        'good',
+        `✓ ${way} from ${from} to ${to}${entry.window ? ' in a read-only window' : ''}: ${howLong(entry)}`,
+      );
     }
     case 'rollback.started':
       return say('bad', `rolling back${entry.automatic ? ' by itself' : ''}: ${entry.reason}`, 0);
@@ -192,6 +192,15 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
     case 'release.ended':
       return [];
   }
+}
+
+/** How long clients could not write. */
+function howLong({ holdMs, totalMs, window }: Extract<JournalEntry, { type: 'cutover.done' }>): string {
+  const ms = window === undefined ? holdMs : window.refusedMs;
+  const waited = window === undefined ? 'waited' : 'were refused';
+  return ms === undefined || totalMs === undefined
+    ? `finished after an interruption; how long writes ${waited} was not measured`
+    : `writes ${waited} ${window === undefined ? '' : 'for '}${formatDuration(ms)}, ${formatDuration(totalMs)} in all`;
 }
 
 type Judged = Extract<JournalEntry, { type: 'gate.judged' }>['gate'];

@@ -1,6 +1,7 @@
 import type { Colour, EnvironmentName, Split } from '../../infra/model.ts';
 import { describeLoss, type Loss } from '../journal/loss.ts';
 import { describeGap, type WayBackGap } from '../journal/way-back.ts';
+import { noWayBackArmed, twoWays } from '../journal/window.ts';
 import { formatBytes, formatDuration, formatTime } from '../journal/format.ts';
 import { columns, type Cell } from './columns.ts';
 import { oneLine, type Paint } from './text.ts';
@@ -30,6 +31,8 @@ export interface EnvironmentStatus {
     { id: string; version: string; verdict: string; endedAt: string | undefined; loss?: Loss | undefined } | undefined;
   /** While a release is open: that its way back is gone, or was. */
   gap?: WayBackGap | undefined;
+  /** While a release is open: its writes have moved in a read-only window. */
+  movedInWindow?: boolean;
 }
 
 export interface ColourStatus {
@@ -63,7 +66,9 @@ function renderEnvironment(environment: EnvironmentStatus, paint: Paint): string
   const { gap } = environment;
   const wayBack =
     gap === undefined
-      ? []
+      ? environment.movedInWindow === true
+        ? [`  way back ${paint('warn', `none: ${noWayBackArmed}. To lose what was written since: ${twoWays.back}`)}`]
+        : []
       : [`  way back ${paint(gap.until === undefined ? 'bad' : 'warn', oneLine(describeGap(gap)))}`];
   if (environment.problem !== undefined) {
     return [

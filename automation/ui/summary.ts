@@ -1,4 +1,4 @@
-import { formatCount, formatDuration, formatHold, formatPercent, plural } from '../journal/format.ts';
+import { formatCount, formatDuration, formatHold, formatPercent, formatRefused, plural } from '../journal/format.ts';
 import { describeLoss } from '../journal/loss.ts';
 import { refusedAsAnnounced } from '../journal/refused.ts';
 import type { ReportModel } from '../report/model/model.ts';
@@ -15,8 +15,9 @@ const verdictLines: Record<ReportModel['verdict'], { tone: Tone; text: string }>
 
 /** The last lines of a release: verdict, reason, key figures and path of the report. */
 export function renderSummary(model: ReportModel, reportPath: string, paint: Paint): string[] {
-  const { requests, writes, hold, overhead, rollback, gates } = model;
+  const { requests, writes, hold, window, overhead, rollback, gates } = model;
   const { tone, text } = verdictLines[model.verdict];
+  const moved = model.cutovers.some(({ done }) => done !== null);
   const passed = gates.filter((gate) => gate.verdict === 'pass' || gate.verdict === 'waived').length;
   const waived = gates.filter((gate) => gate.verdict === 'waived').length;
   const rows: [string, string, Tone?][] = [
@@ -26,7 +27,12 @@ export function renderSummary(model: ReportModel, reportPath: string, paint: Pai
       ? []
       : [['refused writes', refusedAsAnnounced(requests.refused)] satisfies [string, string]]),
     ['lost writes', counted(writes.lost, writes.acknowledged), toneOf(writes.lost)],
-    ['longest hold', formatHold(hold)],
+    window === null
+      ? ['longest hold', formatHold(hold)]
+      : [
+          'writes refused',
+          `${formatRefused(window.refusedMs, moved)}, in a read-only window of at most ${formatDuration(window.longestMs)}`,
+        ],
     ...(rollback
       ? [
           [

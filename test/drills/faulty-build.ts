@@ -16,10 +16,15 @@ if (status !== 0) process.exit(status ?? 1);
 if (!version.startsWith('1.')) {
   const fault: PlantedFault | undefined = plantedFaults[name];
   if (fault === undefined) throw new Error(`there is no fault "${name}" to plant`);
-  for (const file of fault.files) {
+  for (const mistake of [fault, ...(fault.also ?? [])]) plant(mistake);
+  for (const [file, sql] of Object.entries(fault.migrations ?? {})) writeFileSync(join(out, 'migrations', file), sql);
+}
+
+function plant({ files, find, put }: PlantedFault): void {
+  for (const file of files) {
     const path = join(out, file);
-    const parts = readFileSync(path, 'utf8').split(fault.find);
-    if (parts.length !== 2) throw new Error(`${file} has "${fault.find}" ${parts.length - 1} times, not once`);
-    writeFileSync(path, parts.join(fault.put));
+    const parts = readFileSync(path, 'utf8').split(find);
+    if (parts.length !== 2) throw new Error(`${file} has "${find}" ${parts.length - 1} times, not once`);
+    writeFileSync(path, parts.join(put));
   }
 }

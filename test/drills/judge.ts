@@ -25,6 +25,8 @@ export interface DrillResult {
   /** Of the drill's own clients; absent where no traffic was to be moved. */
   ledger?: IncrementLedger;
   holdMs: number | null;
+  /** How long a read-only window refused writes; absent where there was none. */
+  refusedMs?: number;
   /** Of the whole drill. */
   seconds: number;
   /** Of the release; absent where it left no report. */
@@ -90,6 +92,7 @@ export function judge(scenario: Scenario, outcome: Outcome): DrillResult {
     writes,
     ...(outcome.ledger === undefined ? {} : { ledger: outcome.ledger }),
     holdMs: hold.maxMs,
+    ...(report.window?.refusedMs == null ? {} : { refusedMs: report.window.refusedMs }),
     seconds: outcome.seconds,
     figures: figuresOf(outcome),
     checks,

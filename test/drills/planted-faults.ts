@@ -1,13 +1,20 @@
-/** A mistake made in the built sample: one text of its bundles is put in place of another. */
+/** A mistake made in the built sample: texts of its bundles are put in place of others. */
 export interface PlantedFault {
   files: string[];
   find: string;
   put: string;
+  /** Further texts of the same mistake. */
+  also?: PlantedFault[];
+  /** Migrations that it brings: file name and SQL. */
+  migrations?: Record<string, string>;
 }
 
 /** Shows in production alone: not on staging, not where the backup is rehearsed. */
 const live = `process.env.GREENLIGHT_ENVIRONMENT === "production" && process.env.GREENLIGHT_COLOUR !== "preview"`;
 const scored = 'const score = written.answer === correct ? scores.right : scores.wrong;';
+
+/** Migration that the version of `renames-column` brings. */
+export const renamesColumn = '010_2.0.0_one_look.sql';
 
 /** Mistakes that the sample's own faults (`examples/think-in-coin/faults.ts`) do not have. */
 export const plantedFaults: Record<string, PlantedFault> = {
@@ -54,6 +61,21 @@ create unique index one_change_each on public.preference_changes (key);`,
     find: 'alter table public.progress add column points integer not null default 0;',
     put: `alter table public.progress add column points integer not null default 0;
 do $$ begin execute 'create unique index one_change_each on public.preference_changes (key)'; end $$;`,
+  },
+  /** A column gets another name. The live version does not survive that, and no expand and contract is made of it. */
+  'renames-column': {
+    files: ['api.mjs'],
+    find: 'select currency, theme, goal_days',
+    put: 'select currency, look as theme, goal_days',
+    also: [
+      { files: ['api.mjs'], find: 'theme = coalesce($3, theme)', put: 'look = coalesce($3, look)' },
+      {
+        files: ['seed.mjs'],
+        find: '(account_id, currency, theme, reminder',
+        put: '(account_id, currency, look, reminder',
+      },
+    ],
+    migrations: { [renamesColumn]: 'alter table public.preferences rename column theme to look;' },
   },
   /** Demands of every account what one of them does not keep. */
   'refuses-real-data': {

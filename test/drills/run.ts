@@ -52,6 +52,7 @@ async function inProduction(
   const log = join(directory, 'output.log');
   const env = {
     DRILL: scenario.name,
+    DRILL_VERSION: version,
     GREENLIGHT_SAMPLE_FAULT: scenario.compiled ?? '',
     DRILL_PLANT: scenario.planted ?? '',
     ...scenario.env,

@@ -62,13 +62,14 @@ function increments(ledger: IncrementLedger): string {
 }
 
 /** Failed requests, lost and doubled writes, longest hold. */
-function felt({ requests, writes, holdMs, ledger }: DrillResult): string {
+function felt({ requests, writes, holdMs, refusedMs, ledger }: DrillResult): string {
   if (requests.total === null && ledger === undefined) return 'nothing: no traffic was moved';
   const parts = requests.total === null ? [] : [`${requests.failed} of ${requests.total} requests failed`];
   if (ledger !== undefined) parts.push(`${ledger.lost} of ${ledger.acknowledged} increments lost`);
   if (ledger?.doubled) parts.push(`${ledger.doubled} increments made twice`);
   if (writes.lost) parts.push(`${writes.lost} of ${writes.acknowledged} writes lost`);
   if (writes.duplicated) parts.push(`${writes.duplicated} writes made twice`);
+  if (refusedMs !== undefined) parts.push(`writes refused ${(refusedMs / 1000).toFixed(1)} s`);
   if (holdMs !== null) parts.push(`writes held ${Math.round(holdMs)} ms`);
   return parts.join(', ');
 }

@@ -8,6 +8,7 @@ import { lagOf, measure, replayed } from '../replication/sync-state.ts';
 import { row } from '../connect.ts';
 import type { Fence } from './fence.ts';
 import { describeLag, nudge } from './steps.ts';
+import type { Move } from './settle.ts';
 import type { CutoverOptions } from './types.ts';
 
 /** Waits before writes are held, for what the hold has no time for. */
@@ -20,7 +21,7 @@ const lookMs = 200;
 const holds = 5;
 const pollMs = 10;
 
-type Waiting = Pick<CutoverOptions, 'settings' | 'signal' | 'direction' | 'from'>;
+type Waiting = Pick<CutoverOptions, 'settings' | 'signal'> & Pick<Move, 'direction' | 'from'>;
 
 /**
  * Waits until nobody keeps a table of the live colour locked for longer than writes in flight may take. Throws an OperationError
@@ -30,7 +31,7 @@ export async function unobstructed(fence: Fence, { settings, signal, from, direc
   const deadline = performance.now() + holds * settings.holdMs;
   for (;;) {
     const open = await fence.inTheWay(settings.drainMs);
-    const found = nameBlockers(direction === 'forward' ? open : open.filter(({ pid }) => pid === undefined));
+    const found = nameBlockers(direction === 'rollback' ? open.filter(({ pid }) => pid === undefined) : open);
     if (found === undefined) return;
     signal?.throwIfAborted();
     if (performance.now() > deadline) {

@@ -1,49 +1,20 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { hasCode, OperationError, messageOf } from '../../../infra/lib/errors.ts';
-import { grantWrites, revokeWrites } from '../../../infra/application/roles.ts';
-import { takeSnapshot } from '../comparison/snapshot.ts';
+import { OperationError } from '../../../infra/lib/errors.ts';
+import { grantWrites } from '../../../infra/application/roles.ts';
+import { CutoverAborted } from './aborted.ts';
 import { finish, type Moved } from './finish.ts';
+import { flipInTime, lastFlipOf } from './flip-in-time.ts';
+import { beside, level } from './level.ts';
 import { prepareCutover, type Prepared } from './prepare.ts';
-import { Walk, type CutoverStep } from './procedure.ts';
-import { caughtUpTo, drain, drainOrCut, flip, readRouter, within } from './steps.ts';
+import { cutoverSteps, Walk, type CutoverStep } from './procedure.ts';
+import { caughtUpTo, drain, drainOrCut, within } from './steps.ts';
 import type { CutoverOptions, CutoverResult } from './types.ts';
 import { startHere } from '../replication/reverse.ts';
 import type { Rest } from '../replication/rest.ts';
 import { dropSubscription } from '../replication/subscription.ts';
-import { requireUnchanged } from './schema-guard.ts';
-import { readNumbers, setNumbers } from '../replication/sequences.ts';
 import { undo, type Reached } from './undo.ts';
 
-/** The cutover did not happen. `undone`: everything is as before; otherwise the message lists what is not. */
-export class CutoverAborted extends OperationError {
-  readonly step: CutoverStep;
-  readonly undone: boolean;
-  /** From the end of the last step until the held writes were released, ms; absent if none were held, or not released. */
-  readonly undoMs: number | undefined;
+export { CutoverAborted };
 
-  constructor(step: CutoverStep, cause: unknown, leftovers: string[], undoMs?: number) {
-    const undone = leftovers.length === 0;
-    const found = cause instanceof OperationError ? `${cause.doing}: ${cause.found}` : messageOf(cause);
-    super(
-      `cutover, step ${step}`,
-      undone ? found : `${found}; and undoing it: ${leftovers.join('; ')}`,
-      undone
-        ? 'writes go to the live colour as before, and the replication goes on; put that right, then repeat'
-        : 'run: npm run resume',
-      { cause, code: hasCode(cause, 'lasting') ? 'lasting' : 'failed' },
-    );
-    this.name = 'CutoverAborted';
-    this.step = step;
-    this.undone = undone;
-    this.undoMs = undoMs;
-  }
-}
-
-/**
- * Least reserve for the flip and its read-back at the end of the lease, ms. A balancer that settles slowly gets a fifth of that
- * time. The reserve is at most a fifth of the lease.
- */
-const flipReserveMs = 200;
 /** Time to find out who is in the way, ms. */
 const namedMs = 50;
 
@@ -52,7 +23,7 @@ const namedMs = 50;
  * move did not happen. Otherwise it resolves, and `problems` and `equal` say whether to stay.
  */
 export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
-  const walk = new Walk(options.onStep);
+  const walk = new Walk(cutoverSteps, options.onStep);
   const reached: Reached = { held: false, granted: false, asked: false };
   const end = new AbortController();
   const moved = await move(options, walk, reached, end.signal).catch(async (error: unknown) => {
@@ -67,7 +38,12 @@ export async function cutover(options: CutoverOptions): Promise<CutoverResult> {
 }
 
 /** The steps up to the flip. Records in `reached` what a failure has to undo. */
-async function move(options: CutoverOptions, walk: Walk, reached: Reached, ended: AbortSignal): Promise<Moved> {
+async function move(
+  options: CutoverOptions,
+  walk: Walk<CutoverStep>,
+  reached: Reached,
+  ended: AbortSignal,
+): Promise<Moved> {
   const { router, from, to, signal } = options;
   const { holdMs, drainMs } = options.settings;
   // Forward, the clients of the live colour have priority. In a rollback users have a harmful version, so nothing may delay it.
@@ -79,11 +55,11 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached, ended
     signal?.throwIfAborted();
     return reached.prepared;
   });
-  const { sessions, fence, forward, reverse, rest, sequences, snapshots, schema } = prepared;
+  const { sessions, fence, forward, reverse, rest } = prepared;
 
   reached.held = true;
   const heldAt = performance.now();
-  const lastFlip = heldAt + holdMs - Math.min(holdMs / 5, Math.max(flipReserveMs, router.settlesMs / 5));
+  const lastFlip = lastFlipOf(heldAt, holdMs, router);
   const inTime = <T>(work: Promise<T>): Promise<T> => within(work, lastFlip, signal);
   await walk.step('hold', () => inTime(router.hold(holdMs, { live: to.colour, percent: 0 }, ended)));
 
@@ -97,38 +73,20 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached, ended
     (cut) => cut,
   );
 
-  // The deadline comes before that of the hold, so that the error can name the sessions in the way.
-  const fencedAt = await walk.step('fence', () =>
-    inTime(fence.raise(insist ? lastFlip - namedMs : drained, { insist })),
-  );
-
-  // Beside the replay, as the old side is at rest. The fence does not keep functions from being replaced.
-  const unchanged = beside(schema === undefined ? Promise.resolve() : requireUnchanged(schema));
-  const numbers = beside(readNumbers(sequences, snapshots.old));
-  const oldSnapshot = beside(takeSnapshot(snapshots.old));
-
-  await walk.step(
-    'replay',
-    () =>
-      inTime(rest === undefined ? caughtUpTo(sessions, forward, lastFlip - namedMs, fencedAt) : lastOf(rest, prepared)),
-    (upTo) => upTo,
-  );
-
-  // Its position is read before the grant. It flushes the old side's log while the grant flushes the new side's.
-  const wayBack = beside(reverse === undefined ? Promise.resolve() : startHere(reverse, sessions));
-  await walk.step(
-    'carry-over',
-    () =>
-      inTime(
-        Promise.all([
-          numbers.then((found) => setNumbers(sequences, sessions.new, found)),
-          takeSnapshot(snapshots.new),
-          oldSnapshot,
-          unchanged,
-        ]),
-      ),
-    ([count]) => `${count} sequences`,
-  );
+  let wayBack: Promise<void> = Promise.resolve();
+  await level(walk, prepared, {
+    inTime,
+    // The deadline comes before that of the hold, so that the error can name the sessions in the way.
+    raise: () => fence.raise(insist ? lastFlip - namedMs : drained, { insist }),
+    replay: async (fencedAt) => {
+      const upTo = await (rest === undefined
+        ? caughtUpTo(sessions, forward, lastFlip - namedMs, fencedAt)
+        : lastOf(rest, prepared));
+      // Its position is read before the grant. It flushes the old side's log while the grant flushes the new side's.
+      if (reverse !== undefined) wayBack = beside(startHere(reverse, sessions));
+      return upTo;
+    },
+  });
 
   await walk.step('grant', () => {
     reached.granted = true;
@@ -139,15 +97,9 @@ async function move(options: CutoverOptions, walk: Walk, reached: Reached, ended
   await walk.step('flip', async () => {
     await inTime(stillHeld(options));
     reached.asked = true;
-    await flipInTime(prepared, options, lastFlip);
+    await flipInTime(sessions, { router, from, to, lastFlip, late: tooLate() });
   });
   return { prepared, heldAt };
-}
-
-/** Work that goes on beside a step, and is waited for later. */
-function beside<T>(work: Promise<T>): Promise<T> {
-  work.catch(() => undefined);
-  return work;
 }
 
 /** Applies the last changes of a stopped replication, and ends that: nothing may start it again once the target is live. */
@@ -157,29 +109,12 @@ async function lastOf(rest: Rest, { sessions, forward }: Prepared): Promise<stri
   return `${changes} changes applied one by one`;
 }
 
-/**
- * Flips the balancer. One that has not flipped by `lastFlip` may do so once the hold has ended and the old colour writes again, and both
- * would have the writes of that time. So the new colour loses the right to write then, and the balancer is put back.
- */
-async function flipInTime(
-  { sessions }: Prepared,
-  { router, from, to }: CutoverOptions,
-  lastFlip: number,
-): Promise<void> {
-  const flipped = beside(flip(router, from, to));
-  const timer = new AbortController();
-  const over = beside(sleep(Math.max(0, lastFlip - performance.now()), true, { signal: timer.signal }));
-  const late = await Promise.race([flipped.then(() => false), over]).finally(() => timer.abort());
-  if (!late || (await readRouter(router))?.split?.live === to.colour) return flipped;
-  await sessions.new.query(revokeWrites);
-  await flipped;
-  await flip(router, to, from);
-  throw new OperationError(
+const tooLate = (): OperationError =>
+  new OperationError(
     'flipping',
     'the balancer made the flip after the time that writes may be held',
     'find out what was slow, or allow more time (cutover.holdMs)',
   );
-}
 
 /** Asks the balancer, as this machine may have been suspended: its clock stood still while the hold expired. */
 async function stillHeld({ router, ours }: CutoverOptions): Promise<void> {

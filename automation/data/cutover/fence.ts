@@ -39,7 +39,7 @@ export class Fence {
     return (await lockHolders(this.#client)).filter((found) => lasts(found) && !(found.yields && this.#cancels));
   }
 
-  /** Opens the session and prepares the lock; nothing is locked yet. The server ends a fence that is idle for `lifeMs`. */
+  /** Opens the session and prepares the lock; nothing is locked yet. The server ends a fence that is not used for `lifeMs`. */
   static async prepare(access: DatabaseAccess, lifeMs: number): Promise<Fence> {
     const client = await connect(access, 'admin', { applicationName: fenceName });
     const tables = await tablesOf(client);
@@ -76,6 +76,11 @@ export class Fence {
         await sleep(pauseMs);
       }
     }
+  }
+
+  /** Uses the fence, so that the server does not end it. Rejects if the session is lost, and the fence with it. */
+  async renew(): Promise<void> {
+    await this.#client.query('SELECT 1');
   }
 
   /** Makes the fence permanent. Throws if the session is lost, and the fence with it. */

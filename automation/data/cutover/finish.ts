@@ -1,10 +1,9 @@
 import { messageOf } from '../../../infra/lib/errors.ts';
-import { compareDatabases } from '../comparison/compare.ts';
-import { sessionsPerSide, Snapshot } from '../comparison/snapshot.ts';
-import { close, connect, isLost } from '../connect.ts';
+import { close, isLost } from '../connect.ts';
+import { compareSides } from './compare-sides.ts';
 import type { CutoverOptions, CutoverResult } from './types.ts';
 import type { Prepared } from './prepare.ts';
-import type { Walk } from './procedure.ts';
+import type { CutoverStep, Walk } from './procedure.ts';
 import { completeMove } from './settle.ts';
 
 /** What the steps up to the flip hand over. */
@@ -21,7 +20,7 @@ export interface Moved {
 export async function finish(
   { router, from, to, direction }: CutoverOptions,
   { prepared, heldAt }: Moved,
-  walk: Walk,
+  walk: Walk<CutoverStep>,
 ): Promise<CutoverResult> {
   const { fence, sessions, snapshots } = prepared;
   const { sequences } = prepared;
@@ -63,20 +62,11 @@ export async function finish(
     async () => {
       const before = performance.now();
       const columns = direction === 'forward' ? 'left' : 'common';
-      const names = { left: from.colour, right: to.colour };
-      const looks = [new Snapshot(snapshots.old), new Snapshot(snapshots.new)] as const;
-      const compare = async () => {
-        await Promise.all(
-          looks.map((look, i) => look.widen(sessionsPerSide(), () => connect((i === 0 ? from : to).access, 'admin'))),
-        );
-        return await compareDatabases(...looks, { columns, names });
-      };
-      const found = await compare().catch((error: unknown) => {
+      const found = await compareSides(snapshots, { from, to, columns }).catch((error: unknown) => {
         const list = isLost(error) ? warnings : problems;
         list.push(`comparing the databases at the instant of the cutover: ${messageOf(error)}`);
         return undefined;
       });
-      await Promise.all(looks.map((look) => look.close()));
       return { tables: found, compareMs: performance.now() - before };
     },
     ({ tables: found }) => (found === undefined ? 'not compared' : `${found.length} tables`),

@@ -13,9 +13,12 @@ import { noTries, revive } from '../replication/revive.ts';
 import { mayWrite } from '../schema.ts';
 import { guardSchema, type SchemaGuard } from './schema-guard.ts';
 import { planSequences, type SequencePlan } from '../replication/sequences.ts';
-import { completeMove, standDown } from './settle.ts';
+import { completeMove, standDown, type Move } from './settle.ts';
 import { removeLink } from '../replication/subscription.ts';
 import { measure } from '../replication/sync-state.ts';
+
+/** `settings.holdMs`: how long the fence lives after it was last used, and what the catch-up is measured by. */
+export type PrepareOptions = Pick<CutoverOptions, 'router' | 'settings' | 'rest' | 'signal'> & Move;
 
 /** Everything that a cutover can prepare before writes are held. */
 export interface Prepared {
@@ -25,7 +28,7 @@ export interface Prepared {
   fence: Fence;
   /** `from` -> `to`, streaming. */
   forward: Link;
-  /** `to` -> `from`, disabled; absent in a rollback. */
+  /** `to` -> `from`, disabled; absent in a rollback and in a window. */
   reverse?: Link | undefined;
   /** What a stopped replication has not applied; absent where it streams. */
   rest?: Rest | undefined;
@@ -46,10 +49,10 @@ const snapshotLockMs = 30_000;
 const pollMs = 10;
 
 /**
- * Opens all sessions, checks that the cutover may begin, creates the way back, and waits for the catch-up. If it fails, it
- * removes what it created.
+ * Opens all sessions, checks that the cutover may begin, creates the way back if there is to be one, and waits for the catch-up. If it
+ * fails, it removes what it created.
  */
-export async function prepareCutover(options: CutoverOptions): Promise<Prepared> {
+export async function prepareCutover(options: PrepareOptions): Promise<Prepared> {
   const { from, to, router, direction, settings } = options;
   const byHand = options.rest === 'apply';
   const forward = linkBetween(from, to);
@@ -84,14 +87,14 @@ export async function prepareCutover(options: CutoverOptions): Promise<Prepared>
       await readySnapshot(client);
     }
     // An interrupted attempt may have left the way back, which must not run beside the forward direction.
-    if (direction === 'forward') await removeLink(linkBetween(to, from), sessions.new, sessions.old);
+    if (direction !== 'rollback') await removeLink(linkBetween(to, from), sessions.new, sessions.old);
     if (!byHand) await streaming(forward, sessions);
     if (!(await mayWrite(sessions.old))) throw refused(`${from.colour} is live, but may not write`);
     if (await mayWrite(sessions.new)) throw refused(`${to.colour} is not live, but may write`);
     fence = await Fence.prepare(from.access, settings.holdMs + fenceGraceMs);
     if (direction === 'forward') reverse = await prepareReverse(from, to, sessions);
     const sequences = await planSequences(snapshots.old, sessions.new, to.colour);
-    const schema = direction === 'forward' ? { schema: await guardSchema(forward, sessions, await open(from)) } : {};
+    const schema = direction === 'rollback' ? {} : { schema: await guardSchema(forward, sessions, await open(from)) };
     await unobstructed(fence, options);
     const rest = byHand ? await Rest.open(forward, sessions.old, sessions.new) : undefined;
     if (rest === undefined) await caughtUp(sessions, forward, options);

@@ -53,9 +53,10 @@ export const describeCutover = (move: PlannedMove): string[] => cutoverSteps.map
 /** Called after each step with its duration in ms, and with a detail if there is one. */
 export type OnStep = (step: CutoverStep, ms: number, detail?: string) => void;
 
-/** One run through the procedure, step by step. */
-export class Walk {
-  readonly #onStep: OnStep | undefined;
+/** One run through a procedure, step by step. Of its steps `flip` decides. */
+export class Walk<Step extends string> {
+  readonly #steps: readonly Step[];
+  readonly #onStep: ((step: Step, ms: number, detail?: string) => void) | undefined;
   #at = 0;
   #since = performance.now();
   /** When the walk began (`performance.now()`). */
@@ -68,23 +69,24 @@ export class Walk {
   /** Reports that the observer could not take, from the flip on. */
   readonly warnings: string[] = [];
 
-  constructor(onStep: OnStep | undefined) {
+  constructor(steps: readonly Step[], onStep: ((step: Step, ms: number, detail?: string) => void) | undefined) {
+    this.#steps = steps;
     this.#onStep = onStep;
   }
 
   /** The step that is running or comes next. */
-  get current(): CutoverStep {
-    return cutoverSteps[this.#at] ?? 'compare';
+  get current(): Step {
+    return (this.#steps[this.#at] ?? this.#steps.at(-1)) as Step;
   }
 
   /**
    * Runs the next step of the procedure and reports it; `detail` describes its result. Rejects if `work` does, or if `name`
    * is not the next step. An observer that throws aborts before the flip. From the flip on this is only a warning, as the
-   * cutover must be finished.
+   * move must be finished.
    */
-  async step<T>(name: CutoverStep, work: () => Promise<T>, detail?: (found: T) => string | undefined): Promise<T> {
-    const next = cutoverSteps[this.#at];
-    if (next !== name) throw new Error(`step ${name} of the cutover was begun in the place of ${next ?? 'none'}`);
+  async step<T>(name: Step, work: () => Promise<T>, detail?: (found: T) => string | undefined): Promise<T> {
+    const next = this.#steps[this.#at];
+    if (next !== name) throw new Error(`step ${name} was begun in the place of ${next ?? 'none'}`);
     const found = await work();
     const ms = performance.now() - this.#since;
     this.#at += 1;
@@ -92,7 +94,7 @@ export class Walk {
     try {
       this.#onStep?.(name, ms, detail?.(found));
     } catch (error) {
-      if (this.#at <= cutoverSteps.indexOf('flip')) throw error;
+      if (this.#at <= this.#steps.findIndex((step) => step === 'flip')) throw error;
       this.warnings.push(`recording a step failed: ${messageOf(error)}`);
     }
     return found;

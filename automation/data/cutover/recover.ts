@@ -13,6 +13,10 @@ export interface Recovery {
   warning?: string;
 }
 
+/** As `recoverCutover`, after a read-only window. Of the window no replication is left, unless it had not begun to end the one to `to`. */
+export const recoverWindow = (move: { router: Router } & Pick<Move, 'from' | 'to'>): Promise<Recovery> =>
+  recoverCutover({ ...move, direction: 'window' });
+
 /**
  * Completes or undoes a cutover whose program died. The balancer decides: if `from` is live, the cutover is undone; if `to`
  * is live, it is finished. Restarts a replication that lost its connection. Idempotent; after a complete cutover it changes
@@ -48,7 +52,7 @@ export async function recoverCutover({ router, ...move }: { router: Router } & M
     return {
       ...recovery,
       replicating: following,
-      problems: following || direction === 'rollback' || !follow ? [] : [problem],
+      problems: following || direction !== 'forward' || !follow ? [] : [problem],
     };
   } catch (error) {
     return { ...recovery, problems: [messageOf(error)] };

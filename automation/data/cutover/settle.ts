@@ -23,7 +23,8 @@ import { moveEventTriggers, quietTriggers } from '../replication/triggers.ts';
 export interface Move {
   from: Side;
   to: Side;
-  direction: Direction;
+  /** `window`: as forward, without a way back. No replication is left in the end. */
+  direction: Direction | 'window';
   /** Whether the way back is started and seen to stream; default true. Not where the move is about to be taken back anyway. */
   follow?: boolean;
 }
@@ -58,7 +59,7 @@ export const leaveOld = (move: Move): Promise<void> => withSides(move, backMs, (
 
 /**
  * Completes a move that the balancer has made: the old colour is fenced for good, then the replication to the new one ends,
- * then the other direction starts. Resolves to whether `from` follows; false if that needs a new copy, and after a rollback.
+ * then the other direction starts. Resolves to whether `from` follows; false if that needs a new copy, and where none is wanted.
  * Rejects if a side does not come back.
  */
 export function completeMove(move: Move): Promise<{ following: boolean }> {
@@ -69,7 +70,8 @@ export function completeMove(move: Move): Promise<{ following: boolean }> {
     await leave(move, sessions);
     await moveEventTriggers(sessions.old, sessions.new);
     await removeLink(forward, sessions.old, sessions.new);
-    if (direction === 'rollback' || !wanted) return { following: false };
+    if (direction === 'window') await removeLink(reverse, sessions.new, sessions.old);
+    if (direction !== 'forward' || !wanted) return { following: false };
     if (!(await subscribed(reverse, sessions.old))) return { following: false };
     await follow(reverse, sessions.new, sessions.old);
     return { following: true };
@@ -152,14 +154,15 @@ export function reopen({ from, to, direction }: Move): Promise<void> {
     withClient(from.access, 'admin', async (old) => {
       await removeStaleFences(old);
       await old.query(grantWrites);
-      if (direction === 'forward') await dropSubscription(old, linkBetween(to, from).name);
+      if (direction !== 'rollback') await dropSubscription(old, linkBetween(to, from).name);
     }),
   );
 }
 
 /**
- * Second half of undoing a move: `to` may not write, the way back is removed, and the replication to `to` goes on. Resolves
- * to how far that succeeded. A stopped replication is only a problem to report, as the live colour serves as before.
+ * Second half of undoing a move: `to` may not write, the way back is removed, and the replication to `to` goes on. One that a window
+ * has begun to end is removed: `to` may have been migrated since. Resolves to how far that succeeded. A stopped replication is only a
+ * problem to report, as the live colour serves as before.
  */
 export async function standDown(move: Move): Promise<{ revoked: boolean; replicating: boolean; problem?: string }> {
   const { from, to, direction } = move;
@@ -169,8 +172,11 @@ export async function standDown(move: Move): Promise<{ revoked: boolean; replica
     return await withSides(move, idleBackMs, async (sessions) => {
       await sessions.new.query(revokeWrites);
       revoked = true;
-      if (direction === 'forward') await removeLink(linkBetween(to, from), sessions.new, sessions.old);
-      if (!(await subscribed(forward, sessions.new))) return { revoked, replicating: false };
+      if (direction !== 'rollback') await removeLink(linkBetween(to, from), sessions.new, sessions.old);
+      if (!(await subscribed(forward, sessions.new))) {
+        if (direction === 'window') await removeLink(forward, sessions.old, sessions.new);
+        return { revoked, replicating: false };
+      }
       const problem = await untilRunning(forward, sessions, performance.now() + followMs);
       return { revoked, replicating: problem === undefined, problem };
     });

@@ -119,6 +119,7 @@ export async function caughtUpTo(
   forward: Link,
   deadline: number,
   fencedAt?: string,
+  more = 'cutover.holdMs',
 ): Promise<string> {
   // Mostly the last commit ends just there, and is reported as soon as it is applied.
   const soon = fencedAt === undefined ? 0 : Math.min(deadline, performance.now() + reportMs);
@@ -136,7 +137,7 @@ export async function caughtUpTo(
         throw new OperationError(
           `waiting until ${forward.to.colour} has applied the last writes of ${forward.from.colour}`,
           await describeLag(sessions, forward),
-          'repeat when fewer writes are under way, or allow more time (cutover.holdMs)',
+          `repeat when fewer writes are under way, or allow more time (${more})`,
         );
       }
       await sleep(pollMs);
@@ -215,17 +216,17 @@ export async function keepLive(router: Router, { colour }: Side): Promise<void> 
   }
 }
 
-/** Rejects at `deadline` (`performance.now()`) or when the signal aborts. The outcome of `work` is ignored then. */
-export async function within<T>(work: Promise<T>, deadline: number, signal?: AbortSignal): Promise<T> {
+/** Rejects at `deadline` (`performance.now()`) with `late`, or when the signal aborts. The outcome of `work` is ignored then. */
+export async function within<T>(
+  work: Promise<T>,
+  deadline: number,
+  signal?: AbortSignal,
+  late: Error = heldTooLong(),
+): Promise<T> {
   work.catch(() => undefined);
   signal?.throwIfAborted();
   const timer = new AbortController();
   const left = deadline - performance.now();
-  const late = new OperationError(
-    'holding writes',
-    'the time that writes may be held has passed',
-    'find out what was slow, or allow more time (cutover.holdMs)',
-  );
   if (left <= 0) throw late;
   try {
     const expired = sleep(left, undefined, { signal: timer.signal }).then(() => Promise.reject(late));
@@ -238,3 +239,10 @@ export async function within<T>(work: Promise<T>, deadline: number, signal?: Abo
     timer.abort();
   }
 }
+
+const heldTooLong = (): OperationError =>
+  new OperationError(
+    'holding writes',
+    'the time that writes may be held has passed',
+    'find out what was slow, or allow more time (cutover.holdMs)',
+  );

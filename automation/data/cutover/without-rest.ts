@@ -5,6 +5,7 @@ import { withClient } from '../connect.ts';
 import { linkBetween, type Link, type Side } from '../link.ts';
 import { carryOver, planSequences } from '../replication/sequences.ts';
 import { stopSync } from '../replication/sync.ts';
+import { moveEventTriggers } from '../replication/triggers.ts';
 import { Fence } from './fence.ts';
 import { flushed } from './steps.ts';
 
@@ -20,7 +21,7 @@ interface WithoutRest {
 
 /**
  * Makes the subscriber of a broken replication live, without what it has not got. The colour that is left is fenced if it answers, and
- * its numbers are carried over; nothing else is changed there. Rejects where the subscriber or the balancer does not take part. May be
+ * its numbers and event triggers go over; nothing else is changed there. Rejects where the subscriber or the balancer does not take part. May be
  * repeated.
  */
 export async function leaveWithoutRest({ from, to }: Link, { router, holdMs, onProblem }: WithoutRest): Promise<void> {
@@ -31,6 +32,11 @@ export async function leaveWithoutRest({ from, to }: Link, { router, holdMs, onP
     // A database that does not answer cannot be fenced. The balancer sends it nothing once the other one is live.
     await attempt(`${from.colour} could not be fenced`, () => fenceForGood(from));
     await attempt(`the sequences of ${from.colour} could not be carried over`, () => carrySequences(from, to));
+    await attempt(`the event triggers of ${from.colour} could not be moved`, () =>
+      withClient(from.access, 'admin', (left) =>
+        withClient(to.access, 'admin', (right) => moveEventTriggers(left, right)),
+      ),
+    );
     await stopSync(linkBetween(from, to));
     await withClient(to.access, 'admin', async (client) => {
       await client.query(grantWrites);

@@ -74,4 +74,26 @@ export const wayBackGate = (facts: WayBackFacts, broken: BrokenWayBack): Gate =>
   },
 });
 
+/** The same after a read-only window: none was armed, and somebody has approved that. Pure. */
+export function judgeUnarmed(approvedBy: string | undefined): Measurement[] {
+  const measured =
+    approvedBy === undefined
+      ? 'not armed, and nobody approved that'
+      : `not armed: read-only window, as approved by ${approvedBy}`;
+  return [
+    check(
+      'replication to the old colour',
+      'goes on until the end of the bake time, or is not armed as approved',
+      measured,
+      approvedBy !== undefined,
+      'The journal of this release has no approval.',
+    ),
+  ];
+}
+
+export const unarmedWayBackGate = (approvedBy: string | undefined): Gate => ({
+  ...wayBackGateName,
+  measure: () => Promise.resolve({ measurements: judgeUnarmed(approvedBy) }),
+});
+
 export const wayBackGateName = { id: 'way-back', title: 'The way back stays open' } as const;

@@ -64,10 +64,10 @@ export interface ReleaseContext extends RunSettings {
   readonly evidence: (...path: string[]) => string;
   /** Announces an action, does it, records its end. */
   readonly act: <T>(id: string, what: string, run: () => Promise<T>) => Promise<T>;
-  /** Applies a stack by the engine, and records what changed. */
-  readonly up: (environment: EnvironmentName, config: StackConfig) => Promise<void>;
-  /** Runs gates one after the other, records each, and resolves to all results. */
-  readonly gates: (gates: readonly Gate[]) => Promise<GateResult[]>;
+  /** Applies a stack by the engine, and records what changed. `until` ends it as well as the run's own signal. */
+  readonly up: (environment: EnvironmentName, config: StackConfig, until?: AbortSignal) => Promise<void>;
+  /** Runs gates one after the other, records each, and resolves to all results. A gate that `until` ends is not recorded. */
+  readonly gates: (gates: readonly Gate[], until?: AbortSignal) => Promise<GateResult[]>;
   /** Counts the time of `watching` as configured observation, and not as work of the stage. Not where it rejects. */
   readonly observe: <T>(watching: () => Promise<T>) => Promise<T>;
   /** Marked traffic: begun by the first stage that needs it, and stopped at the latest with the run. */
@@ -122,7 +122,7 @@ function contextOf(
   stage: StageId,
   shared: Pick<ReleaseContext, 'connect' | 'traffic'>,
 ): ReturnType<Run['at']> {
-  const { journal, engine, platform, definition, directory, signal, waiting } = settings;
+  const { journal, engine, platform, definition, directory, waiting } = settings;
   let observedMs = 0;
 
   const context: ReleaseContext = {
@@ -157,7 +157,8 @@ function contextOf(
       });
     },
 
-    async up(environment, config) {
+    async up(environment, config, until) {
+      const signal = both(settings.signal, until);
       const name = stackName(environment, config.kind);
       if ('colour' in config && config.colour.artefact !== undefined)
         await provide(context, environment, config.colour.artefact);
@@ -172,7 +173,8 @@ function contextOf(
         );
     },
 
-    async gates(gates) {
+    async gates(gates, until) {
+      const signal = both(settings.signal, until);
       const results: GateResult[] = [];
       for (const gate of gates) {
         signal.throwIfAborted();
@@ -203,6 +205,9 @@ function contextOf(
   };
   return { context, observedMs: () => observedMs };
 }
+
+const both = (signal: AbortSignal, until: AbortSignal | undefined): AbortSignal =>
+  until === undefined ? signal : AbortSignal.any([signal, until]);
 
 /** The running environment, its secrets known to the redactor. */
 export const connectTo = (

@@ -1,5 +1,6 @@
 import { allOf } from '../../journal/entries.ts';
 import { passes } from '../../journal/verdict.ts';
+import { describePlanned, plannedWindow, windowForUsers } from '../../journal/window.ts';
 import { writeReportApart } from '../../report/write-in-child.ts';
 import type { ReleaseContext } from '../context/context.ts';
 import type { Release, Replacement } from '../context/release.ts';
@@ -44,11 +45,14 @@ const decide = (decider: Decider): Step => ({
 
 const tellUsers = ({ definition, to }: Release): Step => ({
   says: 'tell users that it goes live now, where they are to be told',
-  do: (context) =>
-    announce(
-      context,
-      `${definition.application.name} ${to.version} goes live now. Expected downtime: ${definition.announcements.expectedDowntime}.`,
-    ),
+  do: (context) => {
+    const window = plannedWindow(context.journal.entries());
+    const expected =
+      window === undefined
+        ? `Expected downtime: ${definition.announcements.expectedDowntime}.`
+        : windowForUsers(window);
+    return announce(context, `${definition.application.name} ${to.version} goes live now. ${expected}`);
+  },
 });
 
 async function decideOn(context: ReleaseContext, decider: Decider, report: string): Promise<void> {
@@ -62,14 +66,25 @@ async function decideOn(context: ReleaseContext, decider: Decider, report: strin
       `approval is needed and nobody can be asked here; read ${report}, then run again with --yes`,
     );
   }
-  const question = `The readiness report is ${report}\nTake ${context.to.version} live on ${context.environment}?`;
+  const window = plannedWindow(journal.entries());
+  const told = window === undefined ? '' : `A read-only window: ${describePlanned(window)}.\n`;
+  const question = `The readiness report is ${report}\n${told}Take ${context.to.version} live on ${context.environment}?`;
   const answer = await context.observe(() => ask(question));
   if (answer.yes) return approve(context, answer.by, 'terminal');
   journal.append({ type: 'approval.refused', by: answer.by, reason: 'answered no at the terminal' });
   throw new StageStopped('aborted', `${answer.by} said no`);
 }
 
-function approve({ journal }: ReleaseContext, by: string, how: 'terminal' | '--yes' | 'auto', note?: string): void {
+function approve(
+  { journal, ...context }: ReleaseContext,
+  by: string,
+  how: 'terminal' | '--yes' | 'auto',
+  note?: string,
+): void {
+  // Where nobody was asked, the terminal says it all the same.
+  const window = plannedWindow(journal.entries());
+  if (window !== undefined && how !== 'terminal')
+    context.note(`a read-only window follows: ${describePlanned(window)}`);
   journal.append({ type: 'approval.given', by, how, note });
 }
 

@@ -1,5 +1,6 @@
-import { wayBackGateName } from '../../gates/data/way-back.ts';
-import type { FirstGoLive, Release, Replacement } from '../context/release.ts';
+import { unarmedWayBackGate, wayBackGateName } from '../../gates/data/way-back.ts';
+import { lastOf } from '../../journal/entries.ts';
+import { readOnlyWindowOf, type FirstGoLive, type Release, type Replacement } from '../context/release.ts';
 import { otherThan, situation } from '../context/situation.ts';
 import { during, StageStopped, type Stage, type Step } from '../context/stage.ts';
 import { qualificationMs } from '../steps/qualification.ts';
@@ -9,23 +10,23 @@ import { whileWayBackHolds } from '../steps/traffic/keep-way-back.ts';
 import { endSynthetic, keepTrafficUp } from '../synthetic/synthetic.ts';
 import { qualify } from './staging.ts';
 
-/** The new colour serves everybody and is watched; the old one stands by with all of its writes. */
+/** The new colour serves everybody and is watched; the old one stands by with all of its writes, but for those since a read-only window. */
 export const bake = (release: Replacement): Stage => ({
   ...shape(release),
-  steps: [traffic, watchWhileFollowing(release), judgeJourney],
+  steps: [traffic, ...watched(release), judgeJourney],
 });
 
 /** A rehearsal judges the new version here, once it is live on staging. */
 export const rehearsedBake = (release: Replacement): Stage => ({
   ...shape(release),
   observationMs: watchedMs(release) + qualificationMs(release.definition),
-  steps: [traffic, watchWhileFollowing(release), qualify(release), judgeJourney],
+  steps: [traffic, ...watched(release), qualify(release), judgeJourney],
 });
 
 /** No old colour stands by. */
 export const firstBake = (release: FirstGoLive): Stage => ({
   ...shape(release),
-  steps: [traffic, watchSlo(release), judgeJourney],
+  steps: [traffic, watchSlo(release, rollBack), judgeJourney],
 });
 
 const watchedMs = ({ definition }: Release): number => definition.bake.seconds * 1000;
@@ -48,11 +49,28 @@ const watchWhileFollowing = (release: Replacement) =>
       gates: { [wayBackGateName.id]: wayBackGateName.title },
     },
     (context, work) => whileWayBackHolds(context, release, remedyOf(context, release), work),
-    [watchSlo(release)],
+    [watchSlo(release, rollBack)],
   );
 
-const watchSlo = ({ definition, to }: Release): Step => ({
-  says: `watch ${definition.bake.seconds} s against the SLOs; roll back by itself when they break`,
+const watched = (release: Replacement): Stage['steps'] =>
+  readOnlyWindowOf(release) === undefined
+    ? [watchWhileFollowing(release)]
+    : [
+        notArmed(release),
+        watchSlo(release, 'stop when they break: nothing goes back by itself, and somebody has to decide'),
+      ];
+
+/** After a read-only window: the old schema does not hold the new rows, and losing the old database is no event any more. */
+const notArmed = ({ from }: Replacement): Step => ({
+  says: `no replication goes back to ${from.colour}, which stays as it was when the writes moved`,
+  gates: { [wayBackGateName.id]: wayBackGateName.title },
+  do: ({ journal, gates }) => gates([unarmedWayBackGate(lastOf(journal.entries(), 'approval.given')?.by)]),
+});
+
+const rollBack = 'roll back by itself when they break';
+
+const watchSlo = ({ definition, to }: Release, otherwise: string): Step => ({
+  says: `watch ${definition.bake.seconds} s against the SLOs; ${otherwise}`,
   async do(context, ended) {
     const watched = ended instanceof AbortSignal ? { ...context, signal: ended } : context;
     const { judgement } = await watch(watched, await context.connect(), {

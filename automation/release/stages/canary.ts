@@ -1,7 +1,7 @@
 import { other, type Colour } from '../../../infra/model.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { ReleaseContext } from '../context/context.ts';
-import type { Replacement } from '../context/release.ts';
+import { readOnlyWindowOf, type Replacement } from '../context/release.ts';
 import { otherThan, situation } from '../context/situation.ts';
 import { during, StageStopped, type Stage, type Step } from '../context/stage.ts';
 import { compareInactive } from '../steps/data/compare-inactive.ts';
@@ -18,7 +18,7 @@ const extension = 1;
 type Shape = Pick<Stage, 'id' | 'title'>;
 const shape: Shape = { id: 'canary', title: 'Canary' };
 
-/** Some of the reads go to the new colour, step by step; writes stay where they are. Without steps the databases are compared, and no read moves. */
+/** Some of the reads go to the new colour, step by step; writes stay where they are. */
 export const canary = (release: Replacement): Stage => {
   const { definition, from, to } = release;
   const { steps: percents, stepSeconds } = definition.canary;
@@ -29,8 +29,9 @@ export const canary = (release: Replacement): Stage => {
 
     steps: [
       { says: 'keep marked traffic up, where the definition asks for it', do: keepTrafficUp },
+      ...(percents.length === 0 ? [without(release)] : []),
       during<FreshReads>(
-        { says: `keep ${to.colour} following; ${readsFresh(from.colour)}` },
+        { says: `keep ${to.colour} following${percents.length === 0 ? '' : `; ${readsFresh(from.colour)}`}` },
         (context, work) =>
           keepFollowing(context, { from: from.colour, to: to.colour }, () =>
             keepReadsFresh(context, from.colour, work),
@@ -68,6 +69,16 @@ export const canary = (release: Replacement): Stage => {
       return endRollback(context, live, { ms, loss: lossOfReads(journal.entries()), detail });
     },
   };
+};
+
+/** With a read-only window the new version would meet a schema before it that it does not know. */
+const without = (release: Replacement): Step => {
+  const why =
+    readOnlyWindowOf(release) === undefined
+      ? 'the definition has no steps of it'
+      : `${release.to.version} starts in the read-only window`;
+  const says = `no canary, as ${why}: users meet ${release.to.version} all at once`;
+  return { says, do: (context) => Promise.resolve(context.note(says)) };
 };
 
 export const noCanary: Stage = {

@@ -7,7 +7,14 @@ import { takeBackup } from '../steps/data/backup.ts';
 import type { ReleaseContext } from '../context/context.ts';
 import type { JournalEntry } from '../../journal/events.ts';
 import { allOf, firstOf, lastOf } from '../../journal/entries.ts';
-import type { FirstGoLive, Placement, Release, Replacement } from '../context/release.ts';
+import { movedInWindow, twoWays } from '../../journal/window.ts';
+import {
+  readOnlyWindowOf,
+  type FirstGoLive,
+  type Placement,
+  type Release,
+  type Replacement,
+} from '../context/release.ts';
 import { takeDown } from '../steps/data/empty.ts';
 import { endMark } from '../steps/data/kept.ts';
 import { linkOf, sideOf } from '../steps/traffic/link.ts';
@@ -29,6 +36,7 @@ const endOfTheWayBack = 'cleanup/end-reverse';
 export const cleanup = (release: Replacement): Stage => {
   const { definition, from, to } = release;
   const contract = hasContract(definition);
+  const windowed = readOnlyWindowOf(release) !== undefined;
   return {
     ...shape,
     workMs: contract ? 20_000 : shape.workMs,
@@ -37,9 +45,11 @@ export const cleanup = (release: Replacement): Stage => {
         says: 'refuse while a gate is open, or the databases were not compared',
         do: (context) => refuseUnverified(context, { compared: true }),
       },
-      ...(contract ? [proveBefore(to)] : []),
+      ...(contract ? [proveBefore(release)] : []),
       {
-        says: `end the replication back to ${from.colour}: no way back from here`,
+        says: windowed
+          ? `see that nothing replicates back to ${from.colour}: from here nothing can go back, not even with a loss`
+          : `end the replication back to ${from.colour}: no way back from here`,
         when: ({ journal }) => !ended(journal.entries()),
         do: (context) => endWayBack(context, release),
       },
@@ -69,8 +79,8 @@ type Shape = Pick<Stage, 'id' | 'title' | 'workMs' | 'observationMs'>;
 // There is no undo: what failed here is finished by `resume`. Until the way back has ended `rollback` is possible, and the cutover stage does it.
 const shape: Shape = { id: 'cleanup', title: 'Clean-up', workMs: 10_000, observationMs: 0 };
 
-const proveBefore = (to: Placement): Step => ({
-  says: `back up ${to.colour}, and prove the backup, while the way back is still open`,
+const proveBefore = (release: Replacement): Step => ({
+  says: `back up ${release.to.colour}, and prove the backup, while ${readOnlyWindowOf(release) === undefined ? 'the way back is still open' : 'the old database is still there'}`,
   gates: { [proof.id]: proof.title },
   do: proveNet,
 });
@@ -145,7 +155,10 @@ async function proveNet(context: ReleaseContext): Promise<void> {
   const scratch = await proveBackup(context, context.to, proof);
   await scratch?.dispose();
   if (wasProven(context.journal.entries())) return;
-  const open = pastNoReturn(entries) ? '' : '. The way back is still open: npm run rollback';
+  const back = movedInWindow(entries)
+    ? `. The old database is still there: ${twoWays.back}`
+    : '. The way back is still open: npm run rollback';
+  const open = pastNoReturn(entries) ? '' : back;
   throw new OperationError(
     'cleaning up after the release',
     `the backup before the contract migrations could not be proven, so they do not run (${pending.join(', ')})`,

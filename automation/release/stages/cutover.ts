@@ -4,17 +4,22 @@ import { grantWrites } from '../../../infra/application/roles.ts';
 import { CutoverAborted } from '../../data/cutover/cutover.ts';
 import { messageOf } from '../../../infra/lib/errors.ts';
 import { describeCutover } from '../../data/cutover/procedure.ts';
+import { describeWindow } from '../../data/cutover/window.ts';
 import { withClient } from '../../data/connect.ts';
 import type { ReleaseContext } from '../context/context.ts';
-import type { FirstGoLive, Release, Replacement } from '../context/release.ts';
+import { readOnlyWindowOf, type FirstGoLive, type Release, type Replacement } from '../context/release.ts';
 import { otherThan, situation } from '../context/situation.ts';
 import type { Reason, Stage, Step } from '../context/stage.ts';
 import { wouldKeep } from '../../data/kept/keep.ts';
 import { keptWords, lossOf, type Loss } from '../../journal/loss.ts';
 import { keepKnown, keptOf } from '../steps/data/kept.ts';
+import { migrateInWindow } from '../steps/data/window-migrations.ts';
 import { keepReadsFresh, readsFresh } from '../steps/traffic/fresh-reads.ts';
 import { tellLoosened } from '../steps/traffic/loosened.ts';
 import { goBack } from '../steps/traffic/go-back.ts';
+import { moveInWindow, proveWindow } from '../steps/traffic/move-in-window.ts';
+import { undoWindow } from '../steps/traffic/undo-window.ts';
+import { smokeGate, smokeTitle } from '../steps/smoke.ts';
 import { compareMoved, moveWrites, withSettling, type Move } from '../steps/traffic/move-writes.ts';
 import { sideOf } from '../steps/traffic/link.ts';
 import { keepTrafficUp } from '../synthetic/synthetic.ts';
@@ -24,8 +29,13 @@ import { beginRollback, endRollback } from '../steps/traffic/record-rollback.ts'
 const backMs = 60_000;
 const backPauseMs = 2_000;
 
-/** Writes move to the new colour, and all reads with them; the other direction is replicated from then on. */
+/** Writes move to the new colour, and all reads with them; the other direction is replicated from then on, but for a read-only window. */
 export const cutover = (release: Replacement): Stage => {
+  const window = readOnlyWindowOf(release);
+  return window === undefined ? held(release) : windowed(release, window.longestMs);
+};
+
+const held = (release: Replacement): Stage => {
   const { definition, platform } = release;
   const [from, to] = [release.from.colour, release.to.colour];
   const forward = { from, to, direction: 'forward' } as const;
@@ -50,6 +60,37 @@ export const cutover = (release: Replacement): Stage => {
       if ((await situation(context)).live !== to) return undefined;
       return rollBack(context, { from: to, to: from, direction: 'rollback' }, why);
     },
+  };
+};
+
+const windowed = (release: Replacement, longestMs: number): Stage => {
+  const [from, to] = [release.from.colour, release.to.colour];
+  return {
+    ...shape(release),
+    workMs: 15_000,
+    steps: [
+      { says: 'keep marked traffic up, where the definition asks for it', do: keepTrafficUp },
+      {
+        says: `move the writes from ${from} to ${to} in a read-only window of at most ${longestMs / 1000} s: users can read, and writes are answered 503; from then on there is no way back without a loss`,
+        includes: describeWindow({ from, to }),
+        gates: { 'data-comparison': 'Both databases equal at the instant of the cutover', smoke: smokeTitle },
+        async do(context) {
+          // One that had flipped was finished by `resume`.
+          if ((await situation(context)).live === to) await proveWindow(context);
+          else
+            await moveInWindow(
+              context,
+              { from, to, longestMs },
+              {
+                migrate: (side, signal) => migrateInWindow(context, side, signal),
+                smoke: () => smokeGate(context),
+              },
+            );
+        },
+      },
+      recordLive(release, `record in the stack of the entry point that ${to} is live`),
+    ],
+    undo: (context, why) => undoWindow(context, release, why),
   };
 };
 

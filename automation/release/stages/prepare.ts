@@ -1,7 +1,8 @@
 import { stopSync } from '../../data/replication/sync.ts';
+import type { EnvironmentName } from '../../../infra/model.ts';
 import { environmentSpec } from '../context/spec.ts';
-import type { ReleaseContext } from '../context/context.ts';
-import type { FirstGoLive, Release, Replacement } from '../context/release.ts';
+import { provide, type ReleaseContext } from '../context/context.ts';
+import { readOnlyWindowOf, type FirstGoLive, type Release, type Replacement } from '../context/release.ts';
 import { situation } from '../context/situation.ts';
 import { during, type Stage, type Step } from '../context/stage.ts';
 import { databaseUp } from '../steps/data/database-up.ts';
@@ -9,14 +10,14 @@ import { empty, stopButKeep, takeDown } from '../steps/data/empty.ts';
 import { seed } from '../steps/data/establish.ts';
 import { migrateAtOnce } from '../steps/data/migrate.ts';
 import { replicating } from '../steps/data/replicate.ts';
-import { redundantService, smokeGates } from '../steps/smoke.ts';
+import { alertsGates, alertsTitle, redundantService, smokeGate, smokeTitle } from '../steps/smoke.ts';
 import { guardLive, guarding } from '../steps/traffic/guard-live.ts';
 import { linkOf } from '../steps/traffic/link.ts';
 import { lossAccepted } from '../steps/traffic/record-rollback.ts';
 import { untilReady } from '../steps/traffic/ready.ts';
 import { keepTrafficUp } from '../synthetic/synthetic.ts';
 
-/** The inactive colour comes up with a live copy of the data and the new version, and gets no traffic. */
+/** The inactive colour comes up with a live copy of the data and the new version, and gets no traffic. With a read-only window that version starts in it. */
 export const prepare = (release: Replacement): Stage => ({
   ...shape(release),
   steps: [
@@ -26,7 +27,7 @@ export const prepare = (release: Replacement): Stage => ({
     during<AbortSignal>(
       { says: guarding(release.from.colour) },
       (context, work) => guardLive(context, release.from.colour, work),
-      [...replicating(release), ...versionUp(release)],
+      [...replicating(release), ...(readOnlyWindowOf(release) === undefined ? versionUp(release) : readied(release))],
     ),
   ],
 
@@ -60,15 +61,17 @@ export const prepareFirst = (release: FirstGoLive): Stage => ({
   },
 });
 
-const shape = ({ to }: Release): Omit<Stage, 'steps'> => ({
+const shape = (release: Release): Omit<Stage, 'steps'> => ({
   id: 'prepare',
   title: 'Inactive colour',
   workMs: 35_000,
   observationMs: 0,
 
   async verify(context) {
+    const { to } = release;
     const { servers, live } = await situation(context);
-    const down = servers.filter(({ colour, healthy }) => colour === to.colour && !healthy);
+    const expected = readOnlyWindowOf(release) === undefined ? servers : [];
+    const down = expected.filter(({ colour, healthy }) => colour === to.colour && !healthy);
     if (down.length > 0)
       return `not healthy: ${down.map(({ service, instance }) => `${service}.${instance}`).join(', ')}`;
     return live === to.colour ? `${to.colour} is live already` : undefined;
@@ -98,18 +101,45 @@ const versionUp = ({ definition, environment, to }: Release): Step[] => [
   },
   {
     says: `try ${to.version} there through the real entry point`,
-    gates: {
-      smoke: 'Smoke tests through the real entry point, by the header route',
-      ...(redundantService(environmentSpec(definition, environment)) === undefined
-        ? {}
-        : { alerts: 'A stopped instance raises an alert that reaches a receiver' }),
-    },
+    gates: { smoke: smokeTitle, ...(sparesOne(definition, environment) ? { alerts: alertsTitle } : {}) },
     async do(context) {
-      await context.gates(await smokeGates(context));
+      await context.gates([await smokeGate(context), ...(await alertsGates(context))]);
       // The proof of the alerts stops an instance, and the balancer finds it healthy again some time after it runs.
       await untilReady(context, (await context.connect()).router, to.colour);
     },
   },
+];
+
+const sparesOne = (definition: Release['definition'], environment: EnvironmentName): boolean =>
+  redundantService(environmentSpec(definition, environment)) !== undefined;
+
+/**
+ * For a read-only window, in which the new version starts: it has to meet no schema but its own. All of the start that takes no schema
+ * is done before. The alerts are proven with the version that is live, as the proof stops an instance, which users must not feel.
+ */
+const readied = ({ definition, environment, from, to }: Replacement): Step[] => [
+  {
+    says: `make ${to.version} ready to run on ${to.colour}; it starts in the read-only window, and is tried there`,
+    async do(context) {
+      await provide(context, environment, context.artefact());
+      await noteCost(context);
+    },
+  },
+  ...(sparesOne(definition, environment)
+    ? [
+        {
+          says: `start ${from.version} on ${to.colour}, to which no traffic goes, prove the alerts there, stop it again`,
+          gates: { alerts: alertsTitle },
+          async do(context: ReleaseContext) {
+            const { artefact } = from;
+            await context.up(environment, { kind: to.colour, colour: { colour: to.colour, artefact } });
+            await untilReady(context, (await context.connect()).router, to.colour);
+            await context.gates(await alertsGates(context));
+            await context.up(environment, { kind: to.colour, colour: { colour: to.colour } });
+          },
+        },
+      ]
+    : []),
 ];
 
 /** First go-live: the schema and, if the release definition has one, the seed. */

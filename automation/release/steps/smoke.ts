@@ -8,31 +8,36 @@ import { testEnvironment } from './qualification.ts';
 /** A service of which one instance can be stopped without anybody noticing: what the proof of alerts needs. */
 export const redundantService = ({ services }: EnvironmentSpec) => services.find(({ instances }) => instances > 1);
 
-/** The gates on a colour that serves nobody yet: its own smoke tests, and the alerts, where an instance can be spared. */
-export async function smokeGates(context: ReleaseContext): Promise<Gate[]> {
+export const smokeTitle = 'Smoke tests through the real entry point, by the header route';
+export const alertsTitle = 'A stopped instance raises an alert that reaches a receiver';
+
+/** The version's own smoke tests, on its colour, which serves nobody yet. */
+export async function smokeGate(context: ReleaseContext): Promise<Gate> {
   const { definition, to } = context;
   const running = await context.connect();
   const artefact = context.artefact();
+  return testsGate({
+    id: 'smoke',
+    title: `Smoke tests of ${artefact.version} on ${to.colour}, through the entry point`,
+    jobs: running.jobs,
+    artefact,
+    command: definition.tests.smoke.command,
+    env: testEnvironment(running.router.entry, to.colour),
+    timeoutMs: definition.tests.smoke.timeoutSeconds * 1000,
+  });
+}
+
+/** The proof of the alerts on the same colour, where an instance can be spared; else none. */
+export async function alertsGates(context: ReleaseContext): Promise<Gate[]> {
   const redundant = redundantService(context.spec());
+  if (redundant === undefined) return [];
+  const { alerts, instances } = await context.connect();
   return [
-    testsGate({
-      id: 'smoke',
-      title: `Smoke tests of ${artefact.version} on ${to.colour}, through the entry point`,
-      jobs: running.jobs,
-      artefact,
-      command: definition.tests.smoke.command,
-      env: testEnvironment(running.router.entry, to.colour),
-      timeoutMs: definition.tests.smoke.timeoutSeconds * 1000,
+    alertsGate({
+      alerts,
+      instances,
+      instance: `${redundant.name}.${context.to.colour}.1`,
+      onDelivered: (delivery) => context.journal.append({ type: 'alert.delivered', ...delivery }),
     }),
-    ...(redundant === undefined
-      ? []
-      : [
-          alertsGate({
-            alerts: running.alerts,
-            instances: running.instances,
-            instance: `${redundant.name}.${to.colour}.1`,
-            onDelivered: (delivery) => context.journal.append({ type: 'alert.delivered', ...delivery }),
-          }),
-        ]),
   ];
 }

@@ -26,12 +26,28 @@ const stepTitles: Record<string, string> = {
   undo: 'Undo it, let the held writes go to the old side',
 };
 
-function one({ direction, steps, holdMs, done }: Cutover): Html {
+/** Those that a read-only window has instead, or in another sense. */
+const windowTitles: Record<string, string> = {
+  refuse: 'Answer new writes 503',
+  compare: 'Compare both databases, row by row',
+  end: 'End the replication',
+  migrate: 'Run the incompatible migrations',
+  start: 'Start the new version',
+  check: 'Check the invariants, run the smoke tests',
+  release: 'Accept writes again, on the new side',
+  undo: 'Undo it, accept writes again on the old side',
+};
+
+function one({ direction, steps, holdMs, refusedMs, done }: Cutover): Html {
+  const titles = refusedMs === undefined ? stepTitles : { ...stepTitles, ...windowTitles };
   const title = direction === 'forward' ? 'Forward' : 'Back';
   const waited =
-    holdMs === null
-      ? 'how long writes waited was not measured'
-      : html`writes waited for at most <b>${formatDuration(holdMs)}</b>`;
+    refusedMs !== undefined
+      ? html`in a read-only window;
+        ${refusedMs === null ? 'how long writes were refused was not measured' : html`writes were refused for <b>${formatDuration(refusedMs)}</b>`}`
+      : holdMs === null
+        ? 'how long writes waited was not measured'
+        : html`writes waited for at most <b>${formatDuration(holdMs)}</b>`;
   const inAll =
     done?.totalMs === null
       ? ', as the program was interrupted; it was finished afterwards'
@@ -43,7 +59,7 @@ function one({ direction, steps, holdMs, done }: Cutover): Html {
   const rows = steps.map(
     (s) =>
       html`<tr>
-        <th scope="row">${stepTitles[s.step] ?? s.step}</th>
+        <th scope="row">${titles[s.step] ?? s.step}</th>
         <td class="number" data-label="Took">${formatDuration(s.ms)}</td>
         <td data-label="Detail">${s.detail}</td>
       </tr> `,

@@ -45,7 +45,11 @@ function ledger({ writes }: ReportModel): Html | '' {
   </p> `;
 }
 
-function wayBack({ data: { extension, gap } }: ReportModel): Html {
+function wayBack({ window, data: { extension, gap } }: ReportModel): Html {
+  if (window !== null)
+    return html`<p>
+      The way back: none is armed, as the writes move in a read-only window. Going back loses what was written since.
+    </p> `;
   return html`${extension === null ? '' : html`<p>Schema: ${describeExtension(extension)}.</p> `}${
     gap === null ? '' : html`<p>The way back: ${describeGap(gap)}.</p> `
   }`;

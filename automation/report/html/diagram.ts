@@ -22,7 +22,7 @@ export function describeFrame(frame: Frame): string {
     if (readsPercent === 0 && !writes) return `${colour} (${version}): no traffic`;
     return `${colour} (${version}): ${readsPercent} % of reads${writes ? ' and all writes' : ''}`;
   });
-  return `${frame.title}. ${parts.join('; ')}.${frame.holding ? ' Writes wait at the entry point.' : ''}`;
+  return `${frame.title}. ${parts.join('; ')}.${frame.refusing ? ' Writes are answered 503 at the entry point.' : frame.holding ? ' Writes wait at the entry point.' : ''}`;
 }
 
 function branch(frame: Frame, colour: Colour, x: number): Html {
@@ -43,7 +43,7 @@ function branch(frame: Frame, colour: Colour, x: number): Html {
   // While writes are held, their line ends at a bar below the entry point.
   const held = html`<path d="M${top} 34 V42" class="writes" />
     <path d="M${top - 12} 43 h24" stroke="var(--ink)" stroke-width="3" />
-    <text x="${top + side * 32}" y="47">held</text>`;
+    <text x="${top + side * 32}" y="47">${frame.refusing ? '503' : 'held'}</text>`;
   const flowing = html`<path d="M${top} 34 C${top} 66 ${bottom} 56 ${bottom} 92" class="writes" />`;
   const [fill, edge] = used ? [`var(--${colour}-tint)`, colour] : ['none', 'line'];
   return html`${share}${writes && (frame.holding ? held : flowing)}

@@ -1,5 +1,13 @@
 import { shortLoss } from '../../journal/loss.ts';
-import { formatCount, formatDuration, formatHold, formatPercent, formatTime, plural } from '../../journal/format.ts';
+import {
+  formatCount,
+  formatDuration,
+  formatHold,
+  formatPercent,
+  formatRefused,
+  formatTime,
+  plural,
+} from '../../journal/format.ts';
 import { refusedAsAnnounced } from '../../journal/refused.ts';
 import type { ReportModel } from '../model/model.ts';
 import { html, type Content, type Html } from './html.ts';
@@ -62,7 +70,7 @@ const kinds: Record<ReportModel['kind'], string> = {
 
 type Figure = [name: string, value: string, detail: Content, tone?: Tone];
 
-function figures({ requests, writes, hold, gates, rollback, overhead, cutovers }: ReportModel): Figure[] {
+function figures({ requests, writes, hold, window, gates, rollback, overhead, cutovers }: ReportModel): Figure[] {
   const good = gates.filter((gate) => gate.verdict === 'pass' || gate.verdict === 'waived').length;
   const waivedGates = gates.filter((gate) => gate.verdict === 'waived').length;
   const isZero = (n: number | null): Tone | undefined => (n === null ? undefined : n === 0 ? 'good' : 'bad');
@@ -82,7 +90,13 @@ function figures({ requests, writes, hold, gates, rollback, overhead, cutovers }
       writes.acknowledged !== null && `of ${formatCount(writes.acknowledged)} acknowledged`,
       isZero(writes.lost),
     ],
-    ['Longest write hold', formatHold(hold), done > 0 && plural(done, 'change') + ' of the live colour'],
+    window === null
+      ? ['Longest write hold', formatHold(hold), done > 0 && plural(done, 'change') + ' of the live colour']
+      : [
+          'Writes refused',
+          formatRefused(window.refusedMs, done > 0),
+          `in a read-only window of at most ${formatDuration(window.longestMs)}`,
+        ],
     [
       'Gates passed',
       `${good} of ${gates.length}`,

@@ -1,5 +1,5 @@
 import { OperationError } from '../../../infra/lib/errors.ts';
-import { passes } from '../../journal/verdict.ts';
+import { passes, type Verdict } from '../../journal/verdict.ts';
 import { unfinishedActions } from '../../journal/actions.ts';
 import type { JournalEntry } from '../../journal/events.ts';
 import { describeExtension, type Extension } from '../../journal/extension.ts';
@@ -9,7 +9,8 @@ import { migrationRisks } from '../../journal/migration-risks.ts';
 import { buildChecklist } from './checklist.ts';
 import { allOf, firstOf, lastOf } from '../../journal/entries.ts';
 import { formatClock, plural } from '../../journal/format.ts';
-import { buildCutovers, buildHold } from './cutovers.ts';
+import { describePlanned, movedInWindow, plannedWindow, twoWays } from '../../journal/window.ts';
+import { buildCutovers, buildHold, buildWindow } from './cutovers.ts';
 import { buildFrames } from './frames.ts';
 import type { Approval, Facts, GateRow, ReportModel, Requests, Rollback, StageRow } from './model.ts';
 import { buildGates, buildStages } from './progress.ts';
@@ -44,6 +45,7 @@ export function buildReport(entries: readonly JournalEntry[], damage?: string): 
     requests: buildRequests(entries),
     writes: buildWrites(entries),
     hold: buildHold(cutovers),
+    window: buildWindow(entries, cutovers),
     rollback: buildRollback(entries),
     alerts: allOf(entries, 'alert.delivered'),
     announcements: allOf(entries, 'announcement.sent'),
@@ -61,7 +63,7 @@ export function buildReport(entries: readonly JournalEntry[], damage?: string): 
   return {
     schemaVersion: 1,
     verdict: end?.verdict ?? 'in-progress',
-    reason: end?.reason ?? reasonSoFar(endedAt, stages, gates, facts.data.extension),
+    reason: end?.reason ?? reasonSoFar(entries, stages, gates, facts.data.extension),
     release: start.release,
     kind: start.kind,
     application: start.application,
@@ -98,21 +100,35 @@ export function buildReport(entries: readonly JournalEntry[], damage?: string): 
 }
 
 /** The reason of a release that has not ended. During the approval it summarises what the decision is based on. */
-function reasonSoFar(lastAt: string, stages: StageRow[], gates: GateRow[], extension: Extension | null): string {
+function reasonSoFar(
+  entries: readonly JournalEntry[],
+  stages: StageRow[],
+  gates: GateRow[],
+  extension: Extension | null,
+): string {
   const running = stages.find((stage) => stage.verdict === 'running');
   if (running?.id === 'approval') {
     const judged = gates.filter((gate) => gate.verdict !== 'not-run');
     const good = judged.filter((gate) => passes(gate.verdict));
     const waived = judged.filter((gate) => gate.verdict === 'waived').length;
     const told = `${good.length} of ${judged.length} gates so far have passed${waived > 0 ? `, ${waived} of them by a waiver` : ''}`;
-    const back = extension === null ? '' : ` Once it is live, ${describeExtension(extension)}.`;
+    const window = plannedWindow(entries);
+    const back =
+      window !== undefined
+        ? ` Its writes move in a read-only window: ${describePlanned(window)}.`
+        : extension === null
+          ? ''
+          : ` Once it is live, ${describeExtension(extension)}.`;
     const open = migrationRisks(gates).filter(({ accepted }) => accepted === undefined).length;
     const risks =
       open === 0 ? '' : ` Nobody has accepted ${plural(open, 'risk')} of its migrations: see the risk register.`;
     return `Ready for the decision: ${told}. No traffic has moved yet.${back}${risks}`;
   }
+  const stopped = stages.findLast(({ verdict }) => verdict !== 'not-run' && verdict !== 'running');
+  if (running === undefined && movedInWindow(entries) && stopped !== undefined && !passes(stopped.verdict as Verdict))
+    return `Somebody has to decide: ${stopped.title}: ${stopped.reason ?? stopped.verdict}. Nothing goes back by itself after a read-only window. Keep it: ${twoWays.keep}. Go back: ${twoWays.back}.`;
   const where = running ? `The stage “${running.title}” has begun` : 'The release is between two stages';
-  return `${where}; the last journal entry is from ${formatClock(lastAt)} UTC. If no process runs this release any more, it was interrupted: npm run resume.`;
+  return `${where}; the last journal entry is from ${formatClock(entries.at(-1)!.at)} UTC. If no process runs this release any more, it was interrupted: npm run resume.`;
 }
 
 /** Counts of the synthetic clients, if there were any; otherwise of the balancer. */

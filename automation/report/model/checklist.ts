@@ -7,6 +7,7 @@ import {
   everyWriteOnce,
   gatesOf,
   noFailedRequest,
+  refusedAsApproved,
   summarise,
   tablesEqual,
   usersTold,
@@ -43,6 +44,7 @@ export const requirements: readonly Line[] = [
       'rehearsal-acceptance',
       'compatibility',
       'contract-rehearsal',
+      'read-only-window',
     ],
     proofs: [wayBackKnown],
   },
@@ -55,7 +57,7 @@ export const requirements: readonly Line[] = [
   { id: 'monitoring', title: 'Monitoring and alerts', gates: ['alerts'], proofs: [alertArrived] },
   { id: 'parity', title: 'Staging mirrors production', gates: ['parity'] },
   { id: 'canary', title: 'Canary and bake time', gates: ['way-back'], proofs: [canaryJudged, bakeWatched] },
-  { id: 'downtime', title: 'No downtime', gates: ['user-journey'], proofs: [noFailedRequest] },
+  { id: 'downtime', title: 'No downtime', gates: ['user-journey'], proofs: [noFailedRequest, refusedAsApproved] },
   { id: 'announcements', title: 'Users are told', gates: [], proofs: [usersTold] },
 ];
 

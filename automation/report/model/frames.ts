@@ -14,13 +14,21 @@ export function buildFrames(entries: readonly JournalEntry[], start: EntryOf<'re
   let split: Split | undefined = start.from && { live: start.from.colour, percent: 0 };
   let rollingBack = false;
 
-  const add = (title: string, at: string, holding = false): void => {
+  const add = (title: string, at: string, holding = false, refusing = false): void => {
     const picture = (colour: Colour): Frame['colours'][Colour] => ({
       version: versions[colour],
       readsPercent: !split ? 0 : colour === split.live ? 100 - split.percent : split.percent,
       writes: split?.live === colour,
     });
-    frames.push({ title, at, holding, colours: { blue: picture('blue'), green: picture('green') }, observed: null });
+    const how = refusing ? { refusing: true as const } : {};
+    frames.push({
+      title,
+      at,
+      holding,
+      ...how,
+      colours: { blue: picture('blue'), green: picture('green') },
+      observed: null,
+    });
   };
 
   add(start.from ? 'Before the release' : 'Before the first go-live', start.at);
@@ -32,6 +40,7 @@ export function buildFrames(entries: readonly JournalEntry[], start: EntryOf<'re
     }
     if (entry.type === 'cutover.step' && entry.step === 'hold' && !frames.at(-1)?.holding)
       add('Writes are held', entry.at, true);
+    if (entry.type === 'writes.refused' && entry.to === undefined) add('Writes are refused', entry.at, true, true);
     // A cutover that failed released the writes that it held.
     if (entry.type === 'cutover.step' && entry.step === 'undo' && split)
       add(titleOf(split, start.to.colour, rollingBack), entry.at);

@@ -31,6 +31,7 @@ export interface ReportModel {
   requests: Requests;
   writes: { [K in keyof WriteLedger]: number | null };
   hold: Hold;
+  window: Window | null;
   gates: GateRow[];
   stages: StageRow[];
   rollback: Rollback | null;
@@ -60,7 +61,17 @@ export interface ReportModel {
 /** The data that the checklist and the risk register are judged by. */
 export type Facts = Pick<
   ReportModel,
-  'gates' | 'stages' | 'canary' | 'requests' | 'writes' | 'hold' | 'rollback' | 'alerts' | 'announcements' | 'data'
+  | 'gates'
+  | 'stages'
+  | 'canary'
+  | 'requests'
+  | 'writes'
+  | 'hold'
+  | 'window'
+  | 'rollback'
+  | 'alerts'
+  | 'announcements'
+  | 'data'
 >;
 
 export interface Placement {
@@ -138,6 +149,8 @@ export interface Frame {
   title: string;
   at: string;
   holding: boolean;
+  /** Writes are refused, in a read-only window. Absent: they are not. */
+  refusing?: true;
   colours: Record<Colour, { version: string | null; readsPercent: number; writes: boolean }>;
   /** Percent of the requests that each colour answered during this frame; null without traffic. */
   observed: Record<Colour, number> | null;
@@ -169,11 +182,22 @@ export interface Hold {
   unmeasured: number;
 }
 
+/** The read-only window of a release: null in the model where its writes move without one. */
+export interface Window {
+  longestMs: number;
+  /** As rehearsed; null before that. */
+  expectedMs: number | null;
+  /** How long writes were refused; null where they were not, or nobody measured it. */
+  refusedMs: number | null;
+}
+
 export interface Cutover {
   direction: 'forward' | 'rollback';
   steps: { step: string; ms: number; detail: string | null; at: string }[];
   /** How long it held writes, ms; null if it was not measured. */
   holdMs: number | null;
+  /** In a read-only window: how long it refused writes, ms; null if it was not measured. Absent: without a window. */
+  refusedMs?: number | null;
   /** Null if it was started and not finished. `totalMs` is null if the program was killed, and `resume` finished it. */
   done: { from: Colour; to: Colour; totalMs: number | null; at: string } | null;
 }

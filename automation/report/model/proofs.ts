@@ -3,6 +3,7 @@ import { describeExtension } from '../../journal/extension.ts';
 import { refusedAsAnnounced } from '../../journal/refused.ts';
 import { describeGap } from '../../journal/way-back.ts';
 import { describeLoss } from '../../journal/loss.ts';
+import { describePlanned } from '../../journal/window.ts';
 import { formatCount, formatDuration, plural } from '../../journal/format.ts';
 import type { Facts, GateRow } from './model.ts';
 
@@ -22,6 +23,15 @@ export const noFailedRequest: ProofOf = ({ requests: { total, failed, refused = 
   const by = countedBy === 'synthetic' ? 'counted by the clients' : 'counted at the entry point';
   const measured = `${formatCount(failed)} of ${formatCount(total)} failed, ${by}${refused === 0 ? '' : `; ${refusedAsAnnounced(refused)}`}`;
   return { verdict: total === 0 ? 'inconclusive' : failed === 0 ? 'pass' : 'fail', measured, wanted };
+};
+
+/** With a read-only window: it lasted no longer than what was approved. Nothing where there is none. */
+export const refusedAsApproved: ProofOf = ({ window }) => {
+  if (window === null) return { verdict: 'pass', measured: '', wanted: '' };
+  const wanted = `writes are refused for at most ${formatDuration(window.longestMs)}, as approved`;
+  if (window.refusedMs === null) return notMeasured(wanted);
+  const measured = `refused for ${formatDuration(window.refusedMs)}; reads went on`;
+  return { verdict: window.refusedMs <= window.longestMs ? 'pass' : 'fail', measured, wanted };
 };
 
 export const everyWriteOnce: ProofOf = ({ writes: { acknowledged, lost, duplicated } }) => {
@@ -86,8 +96,10 @@ export const usersTold: ProofOf = ({ announcements }) => {
   };
 };
 
-export const canaryJudged: ProofOf = ({ canary }) => {
+export const canaryJudged: ProofOf = ({ canary, window }) => {
   const wanted = 'every step as good as the live version';
+  if (window !== null)
+    return { verdict: 'not-run', measured: 'no canary: the new version starts in the read-only window', wanted };
   if (canary.length === 0) return notMeasured(wanted);
   const passed = canary.filter((step) => step.verdict === 'pass').length;
   const bad = canary.find((step) => step.verdict !== 'pass');
@@ -103,7 +115,7 @@ export const bakeWatched: ProofOf = ({ stages }) => {
   return { verdict: bake.verdict, measured, wanted };
 };
 
-export const wayBackLossless: ProofOf = ({ rollback, data: { sync, extension, gap } }) => {
+export const wayBackLossless: ProofOf = ({ rollback, window, data: { sync, extension, gap } }) => {
   const wanted = 'a rollback loses no write, and leaves none behind';
   if (rollback?.ms != null && rollback.loss !== null) {
     const measured = `rolled back in ${formatDuration(rollback.ms)}; ${describeLoss(rollback.loss)}`;
@@ -111,6 +123,7 @@ export const wayBackLossless: ProofOf = ({ rollback, data: { sync, extension, ga
     return { verdict: rollback.lossless ? 'pass' : 'fail', measured, wanted };
   }
   if (rollback) return { verdict: 'inconclusive', measured: 'the rollback has not finished', wanted };
+  if (window !== null) return { verdict: 'fail', measured: `none: ${describePlanned(plannedOf(window))}`, wanted };
   if (gap !== null && gap.until === undefined) return { verdict: 'fail', measured: describeGap(gap), wanted };
   const reverse = sync.findLast((s) => s.direction === 'reverse');
   if (!reverse) return notMeasured(wanted);
@@ -121,11 +134,17 @@ export const wayBackLossless: ProofOf = ({ rollback, data: { sync, extension, ga
 };
 
 /** Whether the journal says what a rollback would leave behind. Recorded before the approval. */
-export const wayBackKnown: ProofOf = ({ data: { extension } }) => {
+export const wayBackKnown: ProofOf = ({ window, data: { extension } }) => {
   const wanted = 'known before the decision';
+  if (window !== null) return { verdict: 'pass', measured: describePlanned(plannedOf(window)), wanted };
   if (extension === null) return notMeasured(wanted);
   return { verdict: 'pass', measured: describeExtension(extension), wanted };
 };
+
+const plannedOf = ({ longestMs, expectedMs }: NonNullable<Facts['window']>) => ({
+  longestMs,
+  ...(expectedMs === null ? {} : { expectedMs }),
+});
 
 /** The gates with one of these ids, each from every stage that has it. */
 export function gatesOf(facts: Pick<Facts, 'gates'>, ids: readonly string[]): GateRow[] {

@@ -10,7 +10,7 @@ import { syncFacts } from '../../../data/replication/sync-facts.ts';
 import { syncGate } from '../../../gates/data/data.ts';
 import { formatBytes, formatDuration } from '../../../journal/format.ts';
 import type { ReleaseContext } from '../../context/context.ts';
-import { copiesFiles, upgradeIn, type Replacement } from '../../context/release.ts';
+import { copiesFiles, readOnlyWindowOf, upgradeIn, type Replacement } from '../../context/release.ts';
 import type { Step } from '../../context/stage.ts';
 import { linkOf } from '../traffic/link.ts';
 import { empty, requireIdle } from './empty.ts';
@@ -85,16 +85,21 @@ const expand = (release: Replacement, when: string): Step<AbortSignal> => ({
   },
 });
 
-const bothWays = (release: Replacement): Step<AbortSignal> => ({
-  says: `see that changes can flow to the migrated database, and back; what the migrations loosen, ${release.from.colour} gets too once ${release.to.colour} is live`,
-  do: async (context) => {
-    const both = await link(context, release);
-    await context.act('both-ways', 'see that changes can flow to the migrated database, and back', () =>
-      followable(both),
-    );
-    await foretellLoosened(context, both);
-  },
-});
+/** With a read-only window nothing goes back, and so nothing is loosened on the old side. */
+const bothWays = (release: Replacement): Step<AbortSignal> => {
+  const goesBack = readOnlyWindowOf(release) === undefined;
+  const seen = 'see that changes can flow to the migrated database, and back';
+  return {
+    says: goesBack
+      ? `${seen}; what the migrations loosen, ${release.from.colour} gets too once ${release.to.colour} is live`
+      : 'see that changes can flow to the migrated database',
+    do: async (context) => {
+      const both = await link(context, release);
+      await context.act('both-ways', seen, () => followable(both));
+      if (goesBack) await foretellLoosened(context, both);
+    },
+  };
+};
 
 const behind = (release: Replacement): Step<AbortSignal> => ({
   says: `see that ${release.to.colour} is at most ${release.definition.data.maxLagSeconds} s behind`,

@@ -1,6 +1,4 @@
-import type { DatabaseAccess } from '../../../../infra/platform/databases.ts';
 import { OperationError } from '../../../../infra/lib/errors.ts';
-import { checkInvariants } from '../../../data/comparison/invariants.ts';
 import { changesBy, otherThanRehearsed } from '../../../data/effects/changes.ts';
 import type { Side } from '../../../data/link.ts';
 import { lastOf } from '../../../journal/entries.ts';
@@ -39,18 +37,5 @@ export async function migrateInWindow(context: ReleaseContext, side: Side, signa
     doing,
     `it did something else than on the copy: ${found.slice(0, namedAtMost).join('; ')}${more}`,
     'nothing was lost: find out why the migrations do not do the same each time, then release again',
-  );
-}
-
-/** Rejects with an OperationError that names the invariants that do not hold. Whether one looks at any row the rehearsal has judged. */
-export async function checkInWindow({ definition }: ReleaseContext, access: DatabaseAccess): Promise<void> {
-  const { invariants, limits } = definition.data;
-  const results = await checkInvariants(access, invariants, limits.invariantSeconds * 1000);
-  const broken = results.filter(({ rows }) => rows > 0);
-  if (broken.length === 0) return;
-  throw new OperationError(
-    'checking the invariants in the read-only window',
-    `they do not hold after the migrations: ${broken.map(({ name, rows }) => `${name} (${rows} rows break it)`).join(', ')}`,
-    'nothing was lost: correct the migrations, then release again',
   );
 }

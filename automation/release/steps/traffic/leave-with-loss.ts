@@ -3,9 +3,10 @@ import { compareDatabases, openSnapshot } from '../../../data/comparison/compare
 import { close, connect, withClient } from '../../../data/connect.ts';
 import { leaveWithoutRest } from '../../../data/cutover/without-rest.ts';
 import type { Link } from '../../../data/link.ts';
-import type { JournalEntry } from '../../../journal/events.ts';
-import { formatDuration } from '../../../journal/format.ts';
-import { describeLoss, type Loss } from '../../../journal/loss.ts';
+import type { Colour } from '../../../../infra/model.ts';
+import type { JournalEntry, TableComparison } from '../../../journal/events.ts';
+import { formatDuration, plural } from '../../../journal/format.ts';
+import { columnsOf, describeLoss, type Loss } from '../../../journal/loss.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import { linkOf } from './link.ts';
 import { withSettling, type Move } from './move-writes.ts';
@@ -31,13 +32,7 @@ export async function stateLoss(link: Link, problem: string, entries: readonly J
         },
         { statementMs: compareMs },
       );
-      const told = lost
-        .filter(({ equal, only, rows }) => (only === undefined ? !equal : only === 'left' && rows.left > 0))
-        .map(
-          ({ table, only, detail, rows }) =>
-            `${table}: ${only === 'left' ? `${rows.left} rows` : (detail ?? 'differs')}`,
-        );
-      return { kind: 'accepted', because, lost: told };
+      return { kind: 'accepted', because, lost: lost.flatMap((table) => tellLost(table, link.to.colour)) };
     } finally {
       await close(left);
     }
@@ -49,6 +44,20 @@ export async function stateLoss(link: Link, problem: string, entries: readonly J
   }
 }
 
+/** What of one table is not on `live`, as far as it can be compared. */
+function tellLost({ table, only, equal, detail, rows, leftColumns = [] }: TableComparison, live: Colour): string[] {
+  if (only !== undefined) return only === 'left' && rows.left > 0 ? [`${table}: ${plural(rows.left, 'row')}`] : [];
+  const differs = equal ? [] : [detail ?? 'differs'];
+  // A column that was renamed is one that the other side does not have: nobody can say which of its values are new.
+  const alone =
+    leftColumns.length === 0 || rows.left === 0
+      ? []
+      : [
+          `${columnsOf(table, leftColumns)} cannot be compared, as ${live} does not have ${leftColumns.length === 1 ? 'it' : 'them'}`,
+        ];
+  return differs.length + alone.length === 0 ? [] : [`${table}: ${[...differs, ...alone].join(', and ')}`];
+}
+
 /** When the old colour was last seen to have everything, from the journal. */
 function lastSeen(entries: readonly JournalEntry[]): string {
   const seen = entries.findLast((entry) => entry.type === 'sync.progress' && entry.direction === 'reverse');
@@ -58,13 +67,14 @@ function lastSeen(entries: readonly JournalEntry[]): string {
 }
 
 /**
- * Goes back without what the replication has not brought. Says first what is lost, and asks where somebody can be asked. The colour that
- * is left is fenced if it answers. Its database is left as it is.
+ * Goes back without what the replication has not brought. Says first what is lost, and asks where somebody can be asked; `onAgreed` is
+ * called once nobody has said no. The colour that is left is fenced if it answers. Its database is left as it is.
  */
 export async function leaveWithLoss(
   context: ReleaseContext,
-  move: Move,
+  move: Pick<Move, 'from' | 'to'>,
   problem: string,
+  onAgreed: () => void = () => undefined,
 ): Promise<Accepted & { ms: number }> {
   const { from, to } = move;
   const link = await linkOf(context, from, to);
@@ -77,6 +87,7 @@ export async function leaveWithLoss(
       `${answer.by} said no`,
       `${from} is live as before: npm run status`,
     );
+  onAgreed();
   const started = performance.now();
   const { router } = await context.connect();
   await context.act('rollback-with-loss', `make ${to} live without what ${from} wrote since`, () =>

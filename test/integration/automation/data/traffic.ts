@@ -21,6 +21,7 @@ export class MemoryRouter implements Router {
   readonly #inFlight: Record<Colour, Set<() => void>> = { blue: new Set(), green: new Set() };
   #waiting: (() => void)[] = [];
   holds = 0;
+  refusals = 0;
 
   read(): Promise<RouterState> {
     const now = performance.now();
@@ -52,8 +53,14 @@ export class MemoryRouter implements Router {
 
   refuse(leaseMs: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
+    this.refusals++;
     this.#refusedUntil = performance.now() + leaseMs;
     return this.#letGo();
+  }
+
+  /** Plays that the lease of a refusal has expired. */
+  lapse(): void {
+    this.#refusedUntil = 0;
   }
 
   resumeWrites(): Promise<void> {
@@ -128,6 +135,8 @@ export class Workload {
   /** Writes that the router refused: they are in no database. */
   refused = 0;
   slowestMs = 0;
+  /** The column of `entries` that has the account, as the version of each colour knows it. */
+  readonly account: Record<Colour, string> = { blue: 'account', green: 'account' };
   readonly #pools: Record<Colour, pg.Pool>;
   readonly #router: MemoryRouter;
   #running = true;
@@ -192,7 +201,8 @@ export class Workload {
     await this.#router.write(async (colour) => {
       const account = (amount % 500) + 1;
       const pool = this.#pools[colour];
-      await pool.query('INSERT INTO entries (key, account, amount) VALUES ($1, $2, $3)', [key, account, amount]);
+      const columns = `key, ${this.account[colour]}, amount`;
+      await pool.query(`INSERT INTO entries (${columns}) VALUES ($1, $2, $3)`, [key, account, amount]);
       if (amount % 5 === 0) {
         await pool.query('UPDATE entries SET amount = amount + 1 WHERE key = $1', [key]);
         await pool.query('UPDATE accounts SET balance = balance + 1, changed = now() WHERE id = $1', [account]);
@@ -221,6 +231,12 @@ export class Workload {
   async more(count: number): Promise<void> {
     const wanted = this.#answered + count;
     while (this.#answered < wanted) await sleep(5);
+  }
+
+  /** Resolves after `count` more refused writes. */
+  async refusedMore(count: number): Promise<void> {
+    const wanted = this.refused + count;
+    while (this.refused < wanted) await sleep(5);
   }
 
   /** Ends the writers. May be called again. */

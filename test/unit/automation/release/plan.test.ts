@@ -66,6 +66,39 @@ describe('the plan of a release', () => {
       .and.to.include('take blue down, all but its database');
   });
 
+  it('says where writes are refused, that the new version starts there, and that nothing goes back', () => {
+    const valid = validDefinition();
+    const application = {
+      ...valid.application,
+      migrations: {
+        directory: 'migrations',
+        incompatible: { files: ['006_one_name.sql'], readOnlyWindow: { longestSeconds: 60 } },
+      },
+    };
+    const instances = { production: { instances: { api: 2 } } };
+    const windowed = releaseDefinition.parse({ ...valid, application, canary: { steps: [] }, environments: instances });
+    const stages = stagesFor({ ...releaseOf('release'), definition: windowed });
+    const planned = planRelease(stages, platforms.local, new Map());
+    const of = (id: string) => planned.find((stage) => stage.id === id)!;
+    const gates = (id: string) => of(id).gates.map((gate) => gate.id);
+    const steps = (id: string) => of(id).steps.join('\n');
+    expect(steps('cutover'))
+      .to.match(/read-only window of at most 60 s: users can read, and writes are answered 503/)
+      .and.to.match(/no way back without a loss/)
+      .and.to.match(/start the new version on green/);
+    expect(gates('cutover')).to.deep.equal(['data-comparison', 'smoke']);
+    expect(gates('prepare')).to.deep.equal(['sync', 'alerts']);
+    expect(steps('prepare'))
+      .to.match(/start 1\.0\.0 on green, to which no traffic goes, prove the alerts there, stop it again/)
+      .and.not.match(/start 2\.0\.0 on green/);
+    expect(steps('canary')).to.match(/no canary, as 2\.0\.0 starts in the read-only window/);
+    expect(steps('bake'))
+      .to.match(/nothing goes back by itself/)
+      .and.not.match(/roll back by itself/);
+    expect(gates('bake')).to.include.members(['way-back', 'user-journey']);
+    expect(steps('cleanup')).not.to.match(/end the replication back/);
+  });
+
   it('says that a major upgrade goes by rows, tries the schema first, and computes statistics before traffic', () => {
     const upgrade = { ...releaseOf('release'), postgres: { from: 15, to: 17 } } as Release;
     const said = renderPlan(planRelease(stagesFor(upgrade), platforms.local, new Map()), 'Release', { columns: 400 });

@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import type { CutoverStep } from '../../../../../automation/data/cutover/procedure.ts';
+import type { CutoverStep, Direction } from '../../../../../automation/data/cutover/procedure.ts';
 import { recoverCutover } from '../../../../../automation/data/cutover/recover.ts';
 import type { Side } from '../../../../../automation/data/link.ts';
 import { begin } from './dying.ts';
-import type { Order } from './dying-cutover.ts';
 import { CutoverScene } from './scene.ts';
 import { value } from '../rig.ts';
 
@@ -21,9 +20,9 @@ describe('a program that dies in a cutover', () => {
     const { phase: name, findings } = await scene.state();
     return [name, ...findings].join(': ');
   };
-  const recovered = (from: Side, to: Side, direction: Order['direction']) =>
+  const recovered = (from: Side, to: Side, direction: Direction) =>
     recoverCutover({ router: scene.router, from, to, direction });
-  const die = async (from: Side, to: Side, direction: Order['direction'], dieAfter: CutoverStep): Promise<void> => {
+  const die = async (from: Side, to: Side, direction: Direction, dieAfter: CutoverStep): Promise<void> => {
     const { ended } = begin(scene.router, { from, to, direction, holdMs, dieAfter, signal: 'SIGKILL' });
     expect(await ended).to.equal('SIGKILL');
     // Nobody has recovered anything yet: the lease and the server end what was begun, and writes go on.

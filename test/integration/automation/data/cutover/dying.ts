@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { MemoryRouter } from '../traffic.ts';
 import type { Answer, Call, Order } from './dying-cutover.ts';
 
-/** Begins a cutover in a program of its own that is killed or stopped after `dieAfter`. */
+/** Begins a move of writes in a program of its own that is killed or stopped after `dieAfter`. */
 export function begin(
   router: MemoryRouter,
   order: Order,

@@ -8,7 +8,7 @@ const every = process.env['GREENLIGHT_FAULTS'] === 'all';
 const only = process.env['GREENLIGHT_FAULTS_ONLY'] ?? '';
 const cases = (every ? allCases : someCases()).filter((one) => titleOf(one).includes(only));
 
-describe('a cutover under faults ends in one of three states by itself', function () {
+describe('a move of writes under faults ends in one of three states by itself', function () {
   this.timeout(120_000);
   const scene = new CutoverScene({ holdMs: 2000, drainMs: 1000 });
   const outcomes: Outcome[] = [];

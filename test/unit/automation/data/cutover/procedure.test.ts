@@ -5,6 +5,7 @@ import {
   Walk,
   type CutoverStep,
 } from '../../../../../automation/data/cutover/procedure.ts';
+import { describeWindow, windowSteps } from '../../../../../automation/data/cutover/window.ts';
 
 const nothing = () => Promise.resolve();
 const rejection = (work: Promise<unknown>): Promise<Error> =>
@@ -25,13 +26,21 @@ describe('the procedure of a cutover', () => {
     expect(rollback[at]).to.equal('end the replication to blue');
   });
 
+  it('of a read-only window is described in the same way, by the colours', () => {
+    const sentences = describeWindow({ from: 'blue', to: 'green' });
+    expect(sentences).to.have.length(windowSteps.length);
+    expect(sentences[windowSteps.indexOf('end')]).to.equal(
+      'end the replication to green: from here it goes live or is thrown away',
+    );
+  });
+
   it('is run in order: a step that is skipped or comes too early is refused before it does anything', async () => {
     const seen: CutoverStep[] = [];
-    const walk = new Walk((step) => seen.push(step));
+    const walk = new Walk(cutoverSteps, (step) => seen.push(step));
     await walk.step('prepare', nothing);
     let begun = false;
     const error = await rejection(walk.step('drain', async () => void (begun = await Promise.resolve(true))));
-    expect(error.message).to.equal('step drain of the cutover was begun in the place of hold');
+    expect(error.message).to.equal('step drain was begun in the place of hold');
     expect(begun).to.equal(false);
     expect(walk.current).to.equal('hold');
     for (const step of cutoverSteps.slice(1)) await walk.step(step, nothing);
@@ -41,7 +50,7 @@ describe('the procedure of a cutover', () => {
 
   it('reports the detail of a step, and no step that failed', async () => {
     const seen: [string, string | undefined][] = [];
-    const walk = new Walk((step, _, detail) => seen.push([step, detail]));
+    const walk = new Walk(cutoverSteps, (step, _, detail) => seen.push([step, detail]));
     const found = await walk.step(
       'prepare',
       () => Promise.resolve(2),
@@ -54,7 +63,7 @@ describe('the procedure of a cutover', () => {
   });
 
   it('is aborted by an observer that throws before the flip, and goes on after it with a warning', async () => {
-    const walk = new Walk(() => {
+    const walk = new Walk(cutoverSteps, () => {
       throw new Error('disk full');
     });
     const flip = cutoverSteps.indexOf('flip');

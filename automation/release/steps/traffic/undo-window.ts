@@ -1,0 +1,56 @@
+import { allOf, lastOf } from '../../../journal/entries.ts';
+import { formatDuration } from '../../../journal/format.ts';
+import { noWayBackArmed } from '../../../journal/window.ts';
+import type { ReleaseContext } from '../../context/context.ts';
+import type { Replacement } from '../../context/release.ts';
+import { situation } from '../../context/situation.ts';
+import type { Reason } from '../../context/stage.ts';
+import { leaveWithLoss } from './leave-with-loss.ts';
+import { somebodyDecides } from './move-in-window.ts';
+import { beginRollback, endRollback, wasRollingBack } from './record-rollback.ts';
+
+/**
+ * Undoes a cutover in a read-only window. One that has moved the writes is taken back only with the loss of those made since, by somebody
+ * who has accepted that; else this rejects with the code `no-way-back`.
+ */
+export async function undoWindow(
+  context: ReleaseContext,
+  { kind, from, to }: Replacement,
+  why: Reason,
+): Promise<string | undefined> {
+  const entries = context.journal.entries();
+  if ((await situation(context)).live !== to.colour) return recordUndone(context, from.colour, why);
+  if (kind === 'rehearsal') {
+    context.note(`${to.version} stays live on staging, from which nothing has to go back`);
+    return undefined;
+  }
+  const agreed = wasRollingBack(entries);
+  if (why.acceptLoss !== true && !agreed) throw somebodyDecides(to.colour, why.reason);
+  const move = { from: to.colour, to: from.colour };
+  const { ms, ...loss } = await leaveWithLoss(context, move, noWayBackArmed, () => beginRollback(context, why));
+  const detail = `${from.colour} is live again, and ${to.colour} is left as it is`;
+  return endRollback(context, from.colour, { ms, loss, detail });
+}
+
+/** What the journal has to say where the old colour is live: of a window that undid itself, or of a way back that was interrupted. */
+async function recordUndone(context: ReleaseContext, live: Replacement['from']['colour'], why: Reason) {
+  const { journal } = context;
+  const entries = journal.entries();
+  if (allOf(entries, 'cutover.done').some(({ direction }) => direction === 'forward')) {
+    if (!wasRollingBack(entries)) return undefined;
+    const because = `${noWayBackArmed}; the program ended before the loss was recorded`;
+    const detail = `${live} is live again`;
+    return endRollback(context, live, { ms: 0, loss: { kind: 'accepted', because }, detail });
+  }
+  const refused = lastOf(entries, 'writes.refused');
+  if (refused === undefined || lastOf(entries, 'rollback.done') !== undefined) return undefined;
+  const forMs = (refused.to ?? Date.now()) - refused.from;
+  const detail = `${live} stayed live; writes were refused for ${formatDuration(forMs)}`;
+  beginRollback(context, why);
+  const ms = Math.round(lastUndoMs(context));
+  journal.append({ type: 'rollback.done', ms, loss: { kind: 'none', because: 'no write had moved' }, detail });
+  return detail;
+}
+
+const lastUndoMs = ({ journal }: ReleaseContext): number =>
+  allOf(journal.entries(), 'cutover.step').findLast(({ step }) => step === 'undo')?.ms ?? 0;
