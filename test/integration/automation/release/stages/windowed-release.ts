@@ -54,6 +54,7 @@ export class WindowedRelease {
   ask: ReleaseSettings['ask'];
   invariants: { name: string; sql: string }[] = [];
   longestSeconds = 60;
+  approved = true;
   kind: 'release' | 'rehearsal' = 'release';
   #rehearsed: { changes: Pick<WindowRehearsed, 'postgres' | 'changes' | 'counts'> } | undefined;
 
@@ -62,6 +63,7 @@ export class WindowedRelease {
     Object.assign(this, { applied: [], smoke: true, ask: undefined, invariants: [], longestSeconds: 60 });
     this.onStart = () => Promise.resolve();
     this.kind = 'release';
+    this.approved = true;
     const { rig } = this;
     if (this.#rehearsed === undefined) {
       await rig.fresh(schema);
@@ -150,7 +152,7 @@ export class WindowedRelease {
       signal: new AbortController().signal,
       waiting: () => undefined,
       ask: this.ask,
-      approved: true,
+      approved: this.approved,
     } as unknown as ReleaseSettings & Replacement;
   }
 
