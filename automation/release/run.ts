@@ -190,7 +190,9 @@ async function undoAll(
       'see what is live: npm run status. Correct the cause, then: npm run resume',
     );
   }
-  return { verdict: rolledBack ? 'rolled-back' : why.outcome, reason: why.reason };
+  // After a window a rehearsal stays on the new version.
+  const stays = movedInWindow(journal.entries()) && why.outcome === 'rolled-back';
+  return { verdict: rolledBack ? 'rolled-back' : stays ? 'no-go' : why.outcome, reason: why.reason };
 }
 
 function totals(entries: readonly JournalEntry[]) {

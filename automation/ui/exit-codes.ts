@@ -8,7 +8,7 @@ export const exitCodes = {
   problem: 1,
   /** A gate did not pass. Traffic was not changed, or was moved back before the cutover. */
   noGo: 2,
-  /** The new version went live and the old one is live again. */
+  /** The new version went live and the old one is live again, or a read-only window was undone. */
   rolledBack: 3,
   /** The release was refused, or nobody approved it. */
   notApproved: 4,

@@ -30,8 +30,8 @@ export function renderSummary(model: ReportModel, reportPath: string, paint: Pai
     window === null
       ? ['longest hold', formatHold(hold)]
       : [
-          'writes refused',
-          `${formatRefused(window.refusedMs, moved)}, in a read-only window of at most ${formatDuration(window.longestMs)}`,
+          'read-only',
+          `${formatRefused(window.refusedMs, moved)}, in a window of at most ${formatDuration(window.longestMs)}`,
         ],
     ...(rollback
       ? [

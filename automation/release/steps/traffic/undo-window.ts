@@ -47,10 +47,11 @@ async function recordUndone(context: ReleaseContext, live: Replacement['from']['
   const forMs = (refused.to ?? Date.now()) - refused.from;
   const detail = `${live} stayed live; writes were refused for ${formatDuration(forMs)}`;
   beginRollback(context, why);
-  const ms = Math.round(lastUndoMs(context));
-  journal.append({ type: 'rollback.done', ms, loss: { kind: 'none', because: 'no write had moved' }, detail });
+  journal.append({
+    type: 'rollback.done',
+    ms: Math.round(forMs),
+    loss: { kind: 'none', because: 'no write had moved' },
+    detail,
+  });
   return detail;
 }
-
-const lastUndoMs = ({ journal }: ReleaseContext): number =>
-  allOf(journal.entries(), 'cutover.step').findLast(({ step }) => step === 'undo')?.ms ?? 0;

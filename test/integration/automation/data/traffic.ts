@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { messageOf } from '../../../../infra/lib/errors.ts';
 import type { Colour, Split } from '../../../../infra/model.ts';
-import type { Router, RouterState, WriteInFlight } from '../../../../infra/platform/router.ts';
+import type { Router, RouterState, ServerState, WriteInFlight } from '../../../../infra/platform/router.ts';
 import type { Rig } from './rig.ts';
 
 /** What a client of the `MemoryRouter` gets for a write that is refused: it reached nobody. */
@@ -23,15 +23,17 @@ export class MemoryRouter implements Router {
   holds = 0;
   refusals = 0;
 
-  read(): Promise<RouterState> {
+  servers: ServerState[] = [];
+
+  read = (): Promise<RouterState> => {
     const now = performance.now();
     return Promise.resolve({
       split: this.split,
       holdMs: Math.max(0, this.#heldUntil - now, this.#refusedUntil - now),
       ...(this.refuses ? { refuses: true as const } : {}),
-      servers: [],
+      servers: this.servers,
     });
-  }
+  };
 
   async apply(split: Split): Promise<void> {
     const apply = (): void => void (this.split = split);

@@ -102,7 +102,7 @@ describe('what is said of a read-only window', () => {
       '✓ cutover from blue to green in a read-only window: writes were refused for 12.3 s, 15 s in all',
     );
     const summary = renderSummary(buildReport(entries), '/r', paint).join('\n');
-    expect(summary).to.match(/writes refused +12\.3 s, in a read-only window of at most 1 min 00 s/);
+    expect(summary).to.match(/read-only +12\.3 s, in a window of at most 1 min 00 s/);
   });
 
   it('before it: with what the rehearsal expects, or the longest', () => {

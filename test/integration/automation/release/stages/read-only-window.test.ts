@@ -5,6 +5,7 @@ import { describeLoss, lossIn } from '../../../../../automation/journal/loss.ts'
 import { openRun } from '../../../../../automation/release/context/context.ts';
 import { StageStopped, takeSteps, type Stage } from '../../../../../automation/release/context/stage.ts';
 import { abandon, runRelease, undoStarted } from '../../../../../automation/release/run.ts';
+import { approval } from '../../../../../automation/release/stages/approval.ts';
 import { bake } from '../../../../../automation/release/stages/bake.ts';
 import { cutover } from '../../../../../automation/release/stages/cutover.ts';
 import { hasCode } from '../../../../../infra/lib/errors.ts';
@@ -185,7 +186,7 @@ describe('a release whose writes move in a read-only window', () => {
     it('stays on staging where a rehearsal fails: nothing there has to be kept', async () => {
       scene.kind = 'rehearsal';
       const outcome = await run(failing('the load was too much'));
-      expect(outcome.verdict).to.equal('rolled-back');
+      expect(outcome.verdict).to.equal('no-go');
       expect(lastOf(scene.journal.entries(), 'rollback.done')).to.equal(undefined);
       expect(scene.router.split.live).to.equal('green');
     });
@@ -198,6 +199,18 @@ describe('a release whose writes move in a read-only window', () => {
     await takeSteps(again.at('cutover').context, stage()).finally(() => again.close());
     expect(gate('data-comparison')?.verdict).to.equal('pass');
     expect(allOf(scene.journal.entries(), 'cutover.done')).to.have.length(before);
+  });
+
+  it('is asked about with what it costs users, and who says yes stands in the journal', async () => {
+    scene.approved = false;
+    const asked: string[] = [];
+    scene.ask = (question) => Promise.resolve({ yes: asked.push(question) > 0, by: 'grace' });
+    const { context } = openRun(scene.settings).at('approval');
+    await takeSteps(context, approval(scene.settings));
+    expect(asked.join()).to.contain(
+      'A read-only window: users can read, and writes are answered 503 for about 12 s (at most 1 min 00 s); from then on there is no way back without the loss of the writes made since.',
+    );
+    expect(lastOf(scene.journal.entries(), 'approval.given')?.by).to.equal('grace');
   });
 
   it('holds no right to write on the new colour before the flip', async () => {

@@ -15,7 +15,6 @@ import type { Session } from '../../../../../automation/release/start.ts';
 import { messageOf } from '../../../../../infra/lib/errors.ts';
 import type { Colour, StackKind } from '../../../../../infra/model.ts';
 import type { Job } from '../../../../../infra/platform/jobs.ts';
-import type { RouterState, ServerState } from '../../../../../infra/platform/router.ts';
 import { validDefinition } from '../../../../lib/valid-definition.ts';
 import { createRig, expand, value, type Rig } from '../../data/rig.ts';
 import { MemoryRouter } from '../../data/traffic.ts';
@@ -29,21 +28,13 @@ const junit = (good: boolean): string =>
 
 const old = { version: '1.0.0', digest: 'sha256:1', location: '' };
 
-/** A balancer whose servers of green are those that the engine has started. */
-class Balancer extends MemoryRouter {
-  servers: ServerState[] = [];
-  override async read(): Promise<RouterState> {
-    return { ...(await super.read()), servers: this.servers };
-  }
-}
-
 /**
  * Blue live with 1.0.0, green following, and a release of 2.0.0 whose migration renames a column, up to its cutover. Databases and
  * migrations are real; engine, balancer and tests are played.
  */
 export class WindowedRelease {
   rig!: Rig;
-  router!: Balancer;
+  router!: MemoryRouter;
   directory!: string;
   journal!: Journal;
   /** What the engine was asked to apply: `green 2.0.0`. */
@@ -54,6 +45,7 @@ export class WindowedRelease {
   ask: ReleaseSettings['ask'];
   invariants: { name: string; sql: string }[] = [];
   longestSeconds = 60;
+  approved = true;
   kind: 'release' | 'rehearsal' = 'release';
   #rehearsed: { changes: Pick<WindowRehearsed, 'postgres' | 'changes' | 'counts'> } | undefined;
 
@@ -62,6 +54,7 @@ export class WindowedRelease {
     Object.assign(this, { applied: [], smoke: true, ask: undefined, invariants: [], longestSeconds: 60 });
     this.onStart = () => Promise.resolve();
     this.kind = 'release';
+    this.approved = true;
     const { rig } = this;
     if (this.#rehearsed === undefined) {
       await rig.fresh(schema);
@@ -71,7 +64,7 @@ export class WindowedRelease {
     await rig.fresh(schema);
     await expand(rig, 'CREATE TABLE badges (id int PRIMARY KEY)');
     await waitForSync(await startSync(rig.blue, rig.green), { timeoutMs: 30_000 });
-    this.router = new Balancer();
+    this.router = new MemoryRouter();
     this.directory = mkdtempSync(join(tmpdir(), 'greenlight-window-'));
     mkdirSync(join(this.directory, '2.0.0', 'migrations'), { recursive: true });
     writeFileSync(join(this.directory, '2.0.0', 'migrations', '001_first.sql'), 'SELECT 1');
@@ -150,7 +143,7 @@ export class WindowedRelease {
       signal: new AbortController().signal,
       waiting: () => undefined,
       ask: this.ask,
-      approved: true,
+      approved: this.approved,
     } as unknown as ReleaseSettings & Replacement;
   }
 
