@@ -117,13 +117,16 @@ describe('functions that name something without its schema', () => {
     }
   });
 
-  it('are no matter in the default of a column that is sent, as nobody asks for it then [B6]', async () => {
+  it('are no matter in the default of a column that is sent, as nobody asks for it then, nor in a new table, to which nobody sends anything [B6]', async () => {
     await rig.fresh(`
       CREATE SEQUENCE numbers; CREATE FUNCTION next_id() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RETURN nextval('numbers') + epoch(); END $$;
       CREATE FUNCTION epoch() RETURNS int LANGUAGE sql AS 'SELECT 100'; CREATE TABLE p (id bigint PRIMARY KEY DEFAULT next_id(), name text);
       CREATE TABLE parts (id bigint DEFAULT next_id() PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE part PARTITION OF parts DEFAULT; INSERT INTO parts DEFAULT VALUES`);
     expect(await errors()).to.deep.equal([]);
-    await expand(rig, 'ALTER TABLE p ADD COLUMN more int');
+    await expand(
+      rig,
+      'ALTER TABLE p ADD COLUMN more int; CREATE TABLE later (id bigint PRIMARY KEY DEFAULT next_id())',
+    );
     const link = await startSync(rig.blue, rig.green);
     await rig.run(rig.blue, `INSERT INTO p (name) VALUES ('later'); INSERT INTO parts DEFAULT VALUES`);
     await waitForSync(link, { timeoutMs: 30_000 });
