@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { DatabaseRole } from '../../infra/application/database-url.ts';
-import { endTransactionTimeout, sessionOptions } from '../../infra/application/session-settings.ts';
+import { catalogFirst, endTransactionTimeout, sessionOptions } from '../../infra/application/session-settings.ts';
 import { messageOf, OperationError } from '../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../infra/platform/databases.ts';
 
@@ -74,6 +74,8 @@ export async function connect(
   try {
     await client.connect().catch(noteOrigin);
     if ((serverVersion(client) ?? 0) >= 17) await client.query(endTransactionTimeout);
+    // What is run as the owner, or as the application, has the path that its author knows.
+    if (role === 'admin') await client.query(catalogFirst);
   } catch (error) {
     void client.end().catch(() => undefined);
     throw new OperationError(

@@ -39,6 +39,14 @@ export const sessionEnvironment = { PGOPTIONS: sessionOptions };
 export const endTransactionTimeout = 'SET transaction_timeout = 0';
 
 /**
+ * PostgreSQL searches its own catalog first, unless a search path names it later: then a user's table `pg_class` comes before the catalog's.
+ * Such a path of a database or role loses that name here, and nothing else, as functions of users need the rest of it.
+ */
+export const catalogFirst = `SELECT pg_catalog.set_config('search_path', pg_catalog.array_to_string(ARRAY(
+  SELECT e FROM pg_catalog.unnest(pg_catalog.string_to_array(pg_catalog.current_setting('search_path'), ',')) WITH ORDINALITY AS u (e, n)
+  WHERE pg_catalog.btrim(e, ' "') OPERATOR(pg_catalog.<>) 'pg_catalog' ORDER BY n), ','), false)`;
+
+/**
  * The statements that keep a database's and a role's settings from a replication. Its processes are sessions that PostgreSQL starts:
  * the apply worker as the owner of the subscription, the sender as who it logs in as. They take the settings of database and role.
  * Those of a role in one database come before all others. `version`: the server's major version.

@@ -40,7 +40,7 @@ export async function differences(left: Source, right: Source, names: Names): Pr
   const both = [amount(total[0], names.left), amount(total[1], names.right)].filter((text) => text !== undefined);
   const sentence = `${both.join(' and ')} ${(total[0] ?? 0) + (total[1] ?? 0) === 1 ? 'has' : 'have'} no equal on the other side`;
   const { primaryKey } = left.table;
-  if (primaryKey.length === 0) return `${sentence} (no primary key names them)`;
+  if (primaryKey.length === 0) return `${sentence} (no primary key names them)${lookAlike(left.table, l, r)}`;
   if (JSON.stringify(primaryKey) !== JSON.stringify(right.table.primaryKey))
     return `${sentence} (the primary keys are not the same, so they cannot be named)`;
 
@@ -55,6 +55,23 @@ export async function differences(left: Source, right: Source, names: Names): Pr
     .filter(({ keys }) => keys.length > 0)
     .map(({ keys, text }) => `${plural(keys.length)} ${text} (${examples(left.table, keys)})`)
     .join(', ');
+}
+
+/** Types of which equal values look the same. Others have 1.0 and 1.00, -0 and 0, 24:00:00 and 1 day, or words in another case. */
+const oneForm = new Set(
+  'bool int2 int4 int8 oid text varchar bpchar name bytea uuid date time timestamp timestamptz json xml inet cidr macaddr macaddr8 bit varbit'.split(
+    ' ',
+  ),
+);
+
+/**
+ * Where the replication has to find a row by all its values, it may take another one that is equal and does not look the same. Then as many
+ * rows are too many as are missing. Empty where that is not the cause.
+ */
+export function lookAlike({ columns, primaryKey }: Table, one: Unmatched, other: Unmatched): string {
+  const some = columns.filter(({ builtIn }) => !oneForm.has(builtIn)).map(({ name, type }) => `${name} (${type})`);
+  if (primaryKey.length > 0 || one.count !== other.count || some.length === 0) return '';
+  return `; with REPLICA IDENTITY FULL a change can reach another row whose ${some.join(', ')} is equal and does not look so, as 1.0 and 1.00: a primary key ends that`;
 }
 
 /** Compares buckets first, so that few rows are read if two large tables differ little. */

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { StructureComparison, TableComparison } from '../../journal/events.ts';
 import { changedSince, markCatalog } from '../objects/changes.ts';
 import { compareTables, type CompareOptions, type RowsCompared, type Scope } from './compare.ts';
-import { differences, type Names, namesOf, plural, someHashes } from './differences.ts';
+import { differences, lookAlike, type Names, namesOf, plural, someHashes } from './differences.ts';
 import { together } from './in-parallel.ts';
 import { largeObjects, objects, pages } from './large-objects.ts';
 import { bucketsFor, estimatedRows, nothing, sameSum, sumOf, sumsOf, type Sum } from './multiset.ts';
@@ -171,8 +171,9 @@ async function judge(
   }
   if (extra.count > 0) {
     const which = await namesOf(looks[0], extra.hashes);
+    const why = lookAlike(live[1].table, missing, extra);
     parts.push(
-      `${plural(extra.count)} that did not change meanwhile ${extra.count === 1 ? 'is' : 'are'} not on ${names.left}${which}`,
+      `${plural(extra.count)} that did not change meanwhile ${extra.count === 1 ? 'is' : 'are'} not on ${names.left}${which}${why}`,
     );
   }
   const good = `written to meanwhile: all ${stayed} rows that did not change are there`;

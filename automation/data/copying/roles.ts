@@ -59,8 +59,7 @@ export async function carryRoles(from: pg.Client, to: pg.Client, passwords: bool
   const [wanted, present] = [await rows<Role>(from, rolesSql), await rows<Role>(to, rolesSql)];
   const secret = passwords ? await readPasswords(from) : new Map<string, string | null>();
   const unread: string[] = [];
-  // Neither a statement with a password nor an error with one may reach the server's log.
-  await to.query('SET log_statement = none; SET log_min_error_statement = panic').catch(() => undefined);
+  await keepFromLog(to);
   for (const after of wanted) {
     const before = present.find(({ name }) => name === after.name);
     const role = sqlIdentifier(after.name);
@@ -79,9 +78,32 @@ export async function carryRoles(from: pg.Client, to: pg.Client, passwords: bool
 async function readPasswords(client: pg.Client): Promise<Map<string, string | null> | undefined> {
   const found = await rows<{ name: string; password: string | null }>(
     client,
-    'SELECT rolname AS name, rolpassword AS password FROM pg_authid',
+    `SELECT rolname AS name, rolpassword AS password FROM pg_authid WHERE ${usersRole('rolname')} ORDER BY 1`,
   ).catch(() => undefined);
   return found && new Map(found.map(({ name, password }) => [name, password]));
+}
+
+/** Neither a statement with a password nor an error with one may reach the server's log. */
+const keepFromLog = (client: pg.Client): Promise<unknown> =>
+  client.query('SET log_statement = none; SET log_min_error_statement = panic').catch(() => undefined);
+
+/** Roles of users that have another password on `to` than on `from`. None where passwords cannot be read, as on RDS. Sessions as admin. */
+export async function otherPasswords(
+  from: pg.Client,
+  to: pg.Client,
+): Promise<{ name: string; password: string | null }[]> {
+  const [wanted, present] = [await readPasswords(from), await readPasswords(to)];
+  return [...(wanted ?? [])]
+    .filter(([name, password]) => present?.has(name) === true && present.get(name) !== password)
+    .map(([name, password]) => ({ name, password }));
+}
+
+/** Makes the passwords of the roles of users on `to` those of `from`. Sessions as admin. */
+export async function carryPasswords(from: pg.Client, to: pg.Client): Promise<void> {
+  const others = await otherPasswords(from, to);
+  await keepFromLog(to);
+  for (const { name, password } of others)
+    await to.query(`ALTER ROLE ${sqlIdentifier(name)} PASSWORD ${password === null ? 'NULL' : sqlLiteral(password)}`);
 }
 
 interface Membership {

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import { secrets } from '../../../infra/lib/redact.ts';
-import { sessionSettings } from '../../../infra/application/session-settings.ts';
+import { catalogFirst, sessionSettings } from '../../../infra/application/session-settings.ts';
 import { applicationName, close } from '../connect.ts';
 import type { Target, Tls } from './resolve.ts';
 
@@ -63,7 +63,8 @@ async function begin(
     await client.connect();
     if (bound && !offered) throw new Error(notBound);
     for (const [name, value] of Object.entries(settings))
-      await client.query(`SELECT set_config($1, $2, false)`, [name, value]);
+      await client.query(`SELECT pg_catalog.set_config($1, $2, false)`, [name, value]);
+    await client.query(catalogFirst);
   } catch (error) {
     void close(client);
     throw error;

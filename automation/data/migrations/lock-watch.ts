@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
+import { catalogFirst } from '../../../infra/application/session-settings.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { close, connect, row, rows } from '../connect.ts';
 
@@ -35,6 +36,7 @@ export async function lockWatch(
 ): Promise<LockWatch> {
   const { pid } = await row<{ pid: number }>(client, 'SELECT pg_backend_pid() AS pid');
   const watcher = await connect(access, 'owner', { applicationName: 'greenlight-migrations-watch' });
+  await watcher.query(catalogFirst);
   const stopping = new AbortController();
   let last: 'lock' | 'runtime' | undefined;
   const watching = (async () => {

@@ -23,6 +23,8 @@ interface Expressions {
   /** `public.lessons`. */
   name: string;
   relation: string;
+  /** The table that it is a partition of, or its own name. */
+  root: string;
   /** `index people_name: public.f(text)`: what has them, and the functions that it calls. */
   uses: string[];
   functions: string[];
@@ -40,7 +42,8 @@ const called = (catalog: string, object: string): string => `LATERAL (
 
 const expressionsSql = `
   WITH relation AS (
-    SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS sql, format('%s.%s', n.nspname, c.relname) AS name, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS sql, format('%s.%s', n.nspname, c.relname) AS name, c.relname,
+      (SELECT format('%s.%s', r.relnamespace::regnamespace::name, r.relname) FROM pg_class r WHERE r.oid = coalesce(pg_partition_root(c.oid), c.oid)) AS root FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND ${ownSchemas} AND ${notOfExtension}),
   used (oid, what, functions, expression, "default") AS (
     SELECT i.indrelid, 'index ' || i.indexrelid::regclass, f.names, e.text, NULL
@@ -53,14 +56,14 @@ const expressionsSql = `
     UNION ALL SELECT a.attrelid, 'domain ' || t.oid::regtype, f.names, format('%I::%s::%s', a.attname, format_type(t.typbasetype, t.typtypmod), t.oid::regtype), NULL
     FROM pg_constraint k JOIN pg_type t ON t.oid = k.contypid JOIN pg_attribute a ON a.atttypid = t.oid AND NOT a.attisdropped AND a.attnum > 0, ${called('pg_constraint', 'k.oid')}
     WHERE f.names IS NOT NULL)
-  SELECT r.sql, r.name, r.relname AS relation, json_agg(u.what || ': ' || array_to_string(u.functions, ', ')) AS uses,
+  SELECT r.sql, r.name, r.relname AS relation, r.root, json_agg(u.what || ': ' || array_to_string(u.functions, ', ')) AS uses,
     json_agg(u.functions[1]) AS functions, json_agg(u.expression) AS expressions,
     json_agg(u."default") AS defaults
-  FROM relation r JOIN used u USING (oid) WHERE u.expression IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1`;
+  FROM relation r JOIN used u USING (oid) WHERE u.expression IS NOT NULL GROUP BY 1, 2, 3, 4 ORDER BY 1`;
 
 /**
  * Expressions of tables that fail under an empty search path. `sent`: the tables of the side that sends, as a default is asked for only where a
- * column is not sent; without it all of them are. Changes nothing.
+ * column is not sent, and nothing of a table that is not; without it all of them are. Changes nothing.
  */
 export async function unresolvedNames(client: pg.Client, sent?: readonly Identity[]): Promise<Found[]> {
   const { path } = await row<{ path: string }>(client, `SELECT current_setting('search_path') AS path`);
@@ -68,7 +71,8 @@ export async function unresolvedNames(client: pg.Client, sent?: readonly Identit
   await client.query(`BEGIN READ ONLY; SET LOCAL search_path = ''; SET LOCAL statement_timeout = ${tableMs}`);
   try {
     for (const table of await rows<Expressions>(client, expressionsSql)) {
-      const root = sent?.find(({ name, leaves }) => [name, ...leaves.map((leaf) => leaf.name)].includes(table.name));
+      const root = sent?.find(({ name }) => name === table.root || name === table.name);
+      if (sent !== undefined && root === undefined) continue;
       for (const [index, expression] of table.expressions.entries()) {
         const column = table.defaults[index] ?? null;
         if (column !== null && (sent === undefined || root?.columns.includes(column) === true)) continue;

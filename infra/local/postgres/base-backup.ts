@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import pg from 'pg';
 import { databaseEnvironment, databaseUrl } from '../../application/database-url.ts';
-import { sessionEnvironment, sessionOptions } from '../../application/session-settings.ts';
+import { catalogFirst, sessionEnvironment, sessionOptions } from '../../application/session-settings.ts';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { endsWithParent } from '../../lib/lifetimes.ts';
 import { postgresPath } from '../../lib/tools.ts';
@@ -30,6 +30,7 @@ export async function inspect(access: DatabaseAccess): Promise<Source> {
   client.on('error', () => undefined);
   await client.connect();
   try {
+    await client.query(catalogFirst);
     const { rows } = await client.query<{
       bytes: string;
       id: string;

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { databaseUrl } from '../../application/database-url.ts';
 import { sqlLiteral } from '../../application/roles.ts';
-import { sessionOptions } from '../../application/session-settings.ts';
+import { catalogFirst, sessionOptions } from '../../application/session-settings.ts';
 import type { DatabaseAccess } from '../../platform/databases.ts';
 
 /**
@@ -13,6 +13,7 @@ export async function endPrepared(access: DatabaseAccess): Promise<void> {
   client.on('error', () => undefined);
   await client.connect();
   try {
+    await client.query(catalogFirst);
     const { rows } = await client.query<{ gid: string }>(
       'SELECT gid FROM pg_prepared_xacts WHERE database = current_database()',
     );

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { dropReplication } from '../../../application/drop-replication.ts';
-import { sessionOptions } from '../../../application/session-settings.ts';
+import { catalogFirst, sessionOptions } from '../../../application/session-settings.ts';
 import { messageOf, OperationError } from '../../../lib/errors.ts';
 import type { DatabaseAccess } from '../../../platform/databases.ts';
 import {
@@ -47,6 +47,7 @@ export async function inSession<T>(
   client.on('error', () => undefined);
   try {
     await client.connect();
+    await client.query(catalogFirst);
   } catch (error) {
     void client.end().catch(() => undefined);
     const doing = `connecting to the database ${database} on ${host}:${port} as ${user}`;

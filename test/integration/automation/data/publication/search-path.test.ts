@@ -97,13 +97,36 @@ describe('functions that name something without its schema', () => {
     expect(await errors()).to.deep.equal([]);
   });
 
-  it('are no matter in the default of a column that is sent, as nobody asks for it then [B6]', async () => {
+  it('are looked for, and a copy follows, where the search path names pg_catalog last and tables of users are called like its own', async () => {
+    const path = (to: string) => `ALTER DATABASE app ${to}; ALTER ROLE admin IN DATABASE app ${to}`;
+    await rig.fresh(
+      `CREATE TABLE public.pg_class (id int PRIMARY KEY); CREATE TABLE public.pg_namespace (LIKE public.pg_class INCLUDING ALL);
+       CREATE TABLE public.pg_roles (LIKE public.pg_class INCLUDING ALL); CREATE TABLE public.pg_publication (LIKE public.pg_class INCLUDING ALL); INSERT INTO public.pg_class VALUES (1)`,
+    );
+    await expand(rig, 'SELECT 1');
+    for (const side of [rig.blue, rig.green]) await admin(side, path('SET search_path = "$user", public, pg_catalog'));
+    try {
+      expect(await errors()).to.deep.equal([]);
+      const link = await startSync(rig.blue, rig.green);
+      await rig.run(rig.blue, 'INSERT INTO public.pg_class VALUES (2)');
+      expect(await waitForSync(link, { timeoutMs: 30_000 })).to.include({ state: 'streaming', tables: 4 });
+      expect(await value(rig.green, 'SELECT count(*)::int FROM public.pg_class')).to.equal(2);
+      await stopSync(link);
+    } finally {
+      for (const side of [rig.blue, rig.green]) await admin(side, path('RESET search_path'));
+    }
+  });
+
+  it('are no matter in the default of a column that is sent, as nobody asks for it then, nor in a new table, to which nobody sends anything [B6]', async () => {
     await rig.fresh(`
       CREATE SEQUENCE numbers; CREATE FUNCTION next_id() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RETURN nextval('numbers') + epoch(); END $$;
       CREATE FUNCTION epoch() RETURNS int LANGUAGE sql AS 'SELECT 100'; CREATE TABLE p (id bigint PRIMARY KEY DEFAULT next_id(), name text);
       CREATE TABLE parts (id bigint DEFAULT next_id() PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE part PARTITION OF parts DEFAULT; INSERT INTO parts DEFAULT VALUES`);
     expect(await errors()).to.deep.equal([]);
-    await expand(rig, 'ALTER TABLE p ADD COLUMN more int');
+    await expand(
+      rig,
+      'ALTER TABLE p ADD COLUMN more int; CREATE TABLE later (id bigint PRIMARY KEY DEFAULT next_id())',
+    );
     const link = await startSync(rig.blue, rig.green);
     await rig.run(rig.blue, `INSERT INTO p (name) VALUES ('later'); INSERT INTO parts DEFAULT VALUES`);
     await waitForSync(link, { timeoutMs: 30_000 });

@@ -8,7 +8,8 @@ import { replayChanges } from '../../../../../automation/data/replication/replay
 import { noTries, reviveLink } from '../../../../../automation/data/replication/revive.ts';
 import { describeDrift } from '../../../../../automation/data/replication/schema-drift.ts';
 import { startSync, stopSync, waitForSync } from '../../../../../automation/data/replication/sync.ts';
-import { createRig, expand, value, type Rig } from '../rig.ts';
+import { grantWrites } from '../../../../../infra/application/roles.ts';
+import { createRig, expand, migrate, value, type Rig } from '../rig.ts';
 
 const shop = `CREATE SCHEMA shop;
   CREATE TABLE shop.m (id int, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
@@ -178,6 +179,15 @@ describe('the side that follows gets the partitions of the live one [C3]', () =>
       withClient(rig.green.access, 'admin', (target) => followEmptied(link(), source, target)),
     );
 
+  it('but keeps rows that the expand migrations wrote into one that the live side has left empty', async () => {
+    const empty = `CREATE TABLE shop.m_3 PARTITION OF shop.m ${march}`;
+    await following(`${shop} ${empty}`);
+    await migrate(rig, `INSERT INTO shop.m VALUES (3, '2026-03-01')`);
+    await rig.run(rig.blue, 'GRANT SELECT ON shop.m_3 TO app; ANALYZE shop.m_3');
+    expect(await emptied()).to.deep.equal([]);
+    expect(await value(rig.green, 'SELECT count(*)::int FROM shop.m_3')).to.equal(1);
+  });
+
   it('but keeps rows in the default one that belong to one that it has not yet', async () => {
     await following(`${shop} CREATE TABLE shop.rest PARTITION OF shop.m DEFAULT`);
     await rig.run(
@@ -206,6 +216,24 @@ describe('the side that follows gets the partitions of the live one [C3]', () =>
       await close(holder);
     }
     await waitForSync(link(), { timeoutMs: 20_000 });
+    expect(await value(rig.green, 'SELECT count(*)::int FROM shop.m WHERE id = 7')).to.equal(1);
+  });
+
+  it('and empties nothing on a side that has taken the writes while its lock was waited for', async () => {
+    await following();
+    await rig.run(rig.blue, 'TRUNCATE shop.m_1');
+    const holder = await connect(rig.green.access, 'owner');
+    try {
+      await holder.query('BEGIN; LOCK TABLE ONLY shop.m_1 IN ACCESS SHARE MODE');
+      const followed = emptied();
+      const waiting = `SELECT count(*)::int FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'`;
+      while ((await value(rig.green, waiting)) === 0) await sleep(10);
+      await withClient(rig.green.access, 'admin', (target) => target.query(grantWrites));
+      await holder.query(`INSERT INTO shop.m VALUES (7, '2026-01-07'); COMMIT`);
+      expect(await followed).to.deep.equal([]);
+    } finally {
+      await close(holder);
+    }
     expect(await value(rig.green, 'SELECT count(*)::int FROM shop.m WHERE id = 7')).to.equal(1);
   });
 });

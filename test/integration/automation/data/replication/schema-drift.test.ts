@@ -208,6 +208,47 @@ describe('the schema of both sides', () => {
     expect(await value(rig.blue, `SELECT evtenabled::text FROM pg_event_trigger`)).to.equal('O');
   });
 
+  it('repeats the new password of a role, and says no more of it than whose it is [C2]', async () => {
+    await admin(`CREATE ROLE metabase LOGIN PASSWORD 'old'; CREATE ROLE nameless LOGIN PASSWORD 'old'`);
+    try {
+      await rig.fresh(shop);
+      await admin('GRANT CONNECT ON DATABASE app TO metabase');
+      await expand(rig);
+      await startSync(rig.blue, rig.green);
+      await admin(`ALTER ROLE metabase PASSWORD 'it''s \\ new'; ALTER ROLE nameless PASSWORD NULL`);
+      const said: string[] = [];
+      const { drifts } = await replayChanges(link(), (safe, replay) => {
+        said.push(describeDrift(safe));
+        return replay();
+      });
+      expect(drifts).to.deep.equal([]);
+      expect(said).to.deep.equal([
+        'password of role metabase was changed on blue, password of role nameless was changed on blue',
+      ]);
+      const metabase = { user: 'metabase', password: String.raw`it's \ new` };
+      const user = await withClient({ ...rig.green.access, app: metabase }, 'app', (client) =>
+        client.query<{ user: string }>('SELECT current_user AS user'),
+      );
+      expect(user.rows).to.deep.equal([{ user: 'metabase' }]);
+    } finally {
+      for (const side of [rig.blue, rig.green])
+        await admin('DROP OWNED BY metabase; DROP ROLE metabase, nameless', side);
+    }
+  });
+
+  it('repeats nothing of an extension that only the live side has, and names it [C1]', async () => {
+    await rig.fresh(shop);
+    await expand(rig);
+    await startSync(rig.blue, rig.green);
+    await admin('CREATE EXTENSION citext');
+    const { drifts } = await replayChanges(link(), (_, replay) => replay());
+    expect(describeDrift(drifts.filter(({ kind }) => kind === 'extension'))).to.equal(
+      'extension citext was added on blue',
+    );
+    const functions = `SELECT count(*)::int FROM pg_proc WHERE proname ~ 'citext'`;
+    expect(await value(rig.green, functions)).to.equal(0);
+  });
+
   it('brings publications of others along, and names their slots [B9]', async () => {
     await rig.fresh(shop);
     await admin('CREATE PUBLICATION dbz FOR TABLE accounts (id, email) WHERE (id > 3)');
