@@ -48,7 +48,7 @@ export const targetColumns = `(
     'type', (WITH RECURSIVE base AS (SELECT t.* FROM pg_type t WHERE t.oid = a.atttypid UNION ALL SELECT t.* FROM base JOIN pg_type t ON t.oid = base.typbasetype)
       SELECT format('%I.%I', b.typnamespace::regnamespace::name, b.typname) FROM base b WHERE b.typbasetype = 0),
     'equals', coalesce((SELECT format('OPERATOR(%I.%s)', o.oprnamespace::regnamespace::name, o.oprname)
-      FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) k (column_number, class) JOIN pg_opclass oc ON oc.oid = k.class
+      FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) k (column_number, class) JOIN pg_opclass oc ON oc.oid = k.class AND oc.opcmethod = (SELECT oid FROM pg_am WHERE amname = 'btree')
       JOIN pg_amop ao ON ao.amopfamily = oc.opcfamily AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype AND ao.amopstrategy = 3
       JOIN pg_operator o ON o.oid = ao.amopopr
       WHERE i.indrelid = c.oid AND i.indisunique AND k.column_number = a.attnum ORDER BY i.indisreplident DESC, i.indisprimary DESC LIMIT 1), '='))), '[]')
