@@ -150,6 +150,8 @@ export async function settle(settings: ReleaseSettings, { follow = true } = {}):
   const interrupted = open.length === 0 ? 'no action was under way' : `interrupted while: ${open.join(', ')}`;
   const began = entries.some((entry) => entry.type === 'stage.started' && entry.stage === 'cutover');
   if (!began || from === undefined || pastNoReturn(entries)) return interrupted;
+  // That began once the old colour had the writes for good. Its database may be gone since, and would not answer.
+  if (takingDown(settings)) return `${interrupted}; ${to.colour} is being taken down`;
   const gap = openGap(entries);
   if (gap !== undefined) return `${interrupted}; the way back: ${describeGap(gap)}`;
 
@@ -190,3 +192,11 @@ export async function settle(settings: ReleaseSettings, { follow = true } = {}):
     await running.close();
   }
 }
+
+/** Whether the undo has begun to take the new colour down. */
+const takingDown = ({ journal, environment, to }: ReleaseSettings): boolean => {
+  const entries = journal.entries();
+  const undone = entries.findIndex(({ type }) => type === 'undo.started');
+  const id = `prepare/destroy-${environment}-${to.colour}`;
+  return undone >= 0 && entries.slice(undone).some((entry) => entry.type === 'action.intent' && entry.id === id);
+};

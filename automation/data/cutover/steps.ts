@@ -119,7 +119,6 @@ export async function caughtUpTo(
   forward: Link,
   deadline: number,
   fencedAt?: string,
-  more = 'cutover.holdMs',
 ): Promise<string> {
   // Mostly the last commit ends just there, and is reported as soon as it is applied.
   const soon = fencedAt === undefined ? 0 : Math.min(deadline, performance.now() + reportMs);
@@ -137,7 +136,7 @@ export async function caughtUpTo(
         throw new OperationError(
           `waiting until ${forward.to.colour} has applied the last writes of ${forward.from.colour}`,
           await describeLag(sessions, forward),
-          `repeat when fewer writes are under way, or allow more time (${more})`,
+          'repeat when fewer writes are under way, or allow more time (cutover.holdMs)',
         );
       }
       await sleep(pollMs);

@@ -12,7 +12,8 @@ import { otherThan, situation } from '../context/situation.ts';
 import type { Reason, Stage, Step } from '../context/stage.ts';
 import { wouldKeep } from '../../data/kept/keep.ts';
 import { keptWords, lossOf, type Loss } from '../../journal/loss.ts';
-import { keepKnown, keptOf } from '../steps/data/kept.ts';
+import { plannedWindow } from '../../journal/window.ts';
+import { afterWindow, keepKnown, keptOf } from '../steps/data/kept.ts';
 import { migrateInWindow } from '../steps/data/window-migrations.ts';
 import { keepReadsFresh, readsFresh } from '../steps/traffic/fresh-reads.ts';
 import { tellLoosened } from '../steps/traffic/loosened.ts';
@@ -32,15 +33,24 @@ const backPauseMs = 2_000;
 /** Writes move to the new colour, and all reads with them; the other direction is replicated from then on, but for a read-only window. */
 export const cutover = (release: Replacement): Stage => {
   const window = readOnlyWindowOf(release);
-  return window === undefined ? held(release) : windowed(release, window.longestMs);
+  return {
+    ...shape(release),
+    ...(window === undefined ? held(release) : windowed(release, window.longestMs)),
+    async undo(context, why) {
+      const [from, to] = [release.from.colour, release.to.colour];
+      // By what it began with: the definition may be about another version by now.
+      if (plannedWindow(context.journal.entries()) !== undefined) return undoWindow(context, release, why);
+      if ((await situation(context)).live !== to) return undefined;
+      return rollBack(context, { from: to, to: from, direction: 'rollback' }, why);
+    },
+  };
 };
 
-const held = (release: Replacement): Stage => {
+const held = (release: Replacement): Pick<Stage, 'steps'> => {
   const { definition, platform } = release;
   const [from, to] = [release.from.colour, release.to.colour];
   const forward = { from, to, direction: 'forward' } as const;
   return {
-    ...shape(release),
     steps: [
       { says: 'keep marked traffic up, where the definition asks for it', do: keepTrafficUp },
       {
@@ -55,18 +65,12 @@ const held = (release: Replacement): Stage => {
       },
       recordLive(release, `record in the stack of the entry point that ${to} is live`),
     ],
-
-    async undo(context, why) {
-      if ((await situation(context)).live !== to) return undefined;
-      return rollBack(context, { from: to, to: from, direction: 'rollback' }, why);
-    },
   };
 };
 
-const windowed = (release: Replacement, longestMs: number): Stage => {
+const windowed = (release: Replacement, longestMs: number): Pick<Stage, 'steps' | 'workMs'> => {
   const [from, to] = [release.from.colour, release.to.colour];
   return {
-    ...shape(release),
     workMs: 15_000,
     steps: [
       { says: 'keep marked traffic up, where the definition asks for it', do: keepTrafficUp },
@@ -82,7 +86,10 @@ const windowed = (release: Replacement, longestMs: number): Stage => {
               context,
               { from, to, longestMs },
               {
-                migrate: (side, signal) => migrateInWindow(context, side, signal),
+                async migrate(side, signal) {
+                  await migrateInWindow(context, side, signal);
+                  await afterWindow(context, from);
+                },
                 smoke: () => smokeGate(context),
               },
             );
@@ -90,7 +97,6 @@ const windowed = (release: Replacement, longestMs: number): Stage => {
       },
       recordLive(release, `record in the stack of the entry point that ${to} is live`),
     ],
-    undo: (context, why) => undoWindow(context, release, why),
   };
 };
 

@@ -42,6 +42,7 @@ export function buildReport(entries: readonly JournalEntry[], damage?: string): 
     gates,
     stages,
     canary: allOf(entries, 'canary.step'),
+    settings: start.settings,
     requests: buildRequests(entries),
     writes: buildWrites(entries),
     hold: buildHold(cutovers),
@@ -94,7 +95,6 @@ export function buildReport(entries: readonly JournalEntry[], damage?: string): 
     artefacts: allOf(entries, 'artefact.built').map((entry) => entry.artefact),
     notes: notes(entries),
     unfinished: unfinishedActions(entries),
-    settings: start.settings,
     journal: { entries: entries.length, damage: damage ?? null },
   };
 }

@@ -64,6 +64,7 @@ export type Facts = Pick<
   | 'gates'
   | 'stages'
   | 'canary'
+  | 'settings'
   | 'requests'
   | 'writes'
   | 'hold'

@@ -96,16 +96,25 @@ export const usersTold: ProofOf = ({ announcements }) => {
   };
 };
 
-export const canaryJudged: ProofOf = ({ canary, window }) => {
+export const canaryJudged: ProofOf = ({ canary, window, settings }) => {
   const wanted = 'every step as good as the live version';
   if (window !== null)
     return { verdict: 'not-run', measured: 'no canary: the new version starts in the read-only window', wanted };
-  if (canary.length === 0) return notMeasured(wanted);
+  if (canary.length === 0)
+    return hasNoCanary(settings)
+      ? { verdict: 'not-run', measured: 'no canary, by the definition (canary.steps: [])', wanted }
+      : notMeasured(wanted);
   const passed = canary.filter((step) => step.verdict === 'pass').length;
   const bad = canary.find((step) => step.verdict !== 'pass');
   const measured = `${passed} of ${plural(canary.length, 'canary step')} passed${bad ? `; at ${bad.percent} %: ${bad.reason}` : ''}`;
   return { verdict: worst(canary.map((step) => step.verdict)), measured, wanted };
 };
+
+/** The settings as the release began with them. */
+function hasNoCanary({ canary }: Facts['settings']): boolean {
+  const steps = (canary as { steps?: unknown } | undefined)?.steps;
+  return Array.isArray(steps) && steps.length === 0;
+}
 
 export const bakeWatched: ProofOf = ({ stages }) => {
   const wanted = 'the service level holds for the whole bake time';

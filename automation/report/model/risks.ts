@@ -1,4 +1,4 @@
-import { migrationRiskGates, migrationRisks } from '../../journal/migration-risks.ts';
+import { migrationRiskGates, migrationRisks, readOnlyWindowGateId } from '../../journal/migration-risks.ts';
 import { passes } from '../../journal/verdict.ts';
 import type { Facts, Risk } from './model.ts';
 import {
@@ -8,6 +8,7 @@ import {
   everyWriteOnce,
   gatesOf,
   noFailedRequest,
+  refusedAsApproved,
   summarise,
   tablesEqual,
   usersTold,
@@ -76,6 +77,7 @@ const register: readonly RiskLine[] = [
       { text: 'Traffic moves in steps; writes wait for milliseconds instead of failing', proof: noFailedRequest },
       { text: 'Users and team are informed', proof: usersTold },
     ],
+    named: namedByWindow,
   },
   {
     id: 'unforeseen',
@@ -83,7 +85,13 @@ const register: readonly RiskLine[] = [
     mitigations: [
       {
         text: 'Migrations and both versions are tested on a restored copy of the real data',
-        gates: ['migration-rehearsal', 'rehearsal-acceptance', 'compatibility', 'contract-rehearsal'],
+        gates: [
+          'migration-rehearsal',
+          'rehearsal-acceptance',
+          'compatibility',
+          'read-only-window',
+          'contract-rehearsal',
+        ],
       },
       { text: 'The same release runs in staging first', gates: ['acceptance', 'parity'] },
       { text: 'A rollback is possible, and it is known which data it would leave behind', proof: wayBackLossless },
@@ -137,6 +145,15 @@ export function buildRisks(facts: Facts): Risk[] {
       mitigations: rows,
     };
   });
+}
+
+/** With a read-only window writes are refused, and that is to be no longer than was rehearsed and approved. */
+function namedByWindow(facts: Facts): Risk['mitigations'] {
+  if (facts.window === null) return [];
+  const gates = gatesOf(facts, [readOnlyWindowGateId]);
+  const { verdict, measured } = summarise(gates, [refusedAsApproved(facts)]);
+  const text = 'Writes are refused in a read-only window, which is rehearsed and approved; reads go on';
+  return [{ text, verdict, proof: measured, gates: gates.map(({ id }) => id) }];
 }
 
 function namedByMigrations({ gates }: Facts): Risk['mitigations'] {

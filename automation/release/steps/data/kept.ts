@@ -74,6 +74,18 @@ export async function afterExpand(context: ReleaseContext, colour: Colour): Prom
   tellBrought(context, sets);
 }
 
+/**
+ * After the migrations of a read-only window: rows that were written up to here are theirs and the replication's, and not the version's.
+ * Not where an earlier try had left some: those were brought back after the expand migrations, and have to be kept anew.
+ */
+export async function afterWindow({ id: release, to, connect }: ReleaseContext, from: Colour): Promise<void> {
+  const { databases } = await connect();
+  const left = await withClient(await databases.of(from), 'admin', keptSets);
+  if (left.length > 0) return;
+  const { colour, version } = to;
+  await withClient(await databases.of(colour), 'admin', (client) => markExpanded(client, { release, version }));
+}
+
 function tellBrought(context: ReleaseContext, sets: Brought[]): void {
   const told = sets.filter(({ kind }) => kind !== 'sequence');
   if (told.length > 0)

@@ -3,6 +3,7 @@ import { OperationError } from '../../../../infra/lib/errors.ts';
 import { CutoverAborted } from '../../../data/cutover/cutover.ts';
 import { readOnlyWindow, type WindowCompared, type WindowResult } from '../../../data/cutover/window.ts';
 import { checkInvariants } from '../../../data/comparison/invariants.ts';
+import { markLive } from '../../../data/written-by.ts';
 import type { Side } from '../../../data/link.ts';
 import { notCompared } from '../../../data/comparison/unreplicated.ts';
 import { withClient } from '../../../data/connect.ts';
@@ -66,7 +67,9 @@ export async function moveInWindow(
           inside(
             recordCompared(context, link.from, compared)
               .then(async () => context.gates([comparison(context, compared.tables), await smoke()], signal))
-              .then(requirePassed),
+              .then(requirePassed)
+              // Before it may write: whoever empties its database later has to know.
+              .then(() => withClient(link.to.access, 'admin', markLive)),
           ),
         beforeRefusal: () => Promise.resolve(refusal.begin()),
         onStep(step, ms, detail) {
@@ -86,6 +89,8 @@ export async function moveInWindow(
       if (!(error instanceof CutoverAborted) || !error.undone || !refusal.begun) throw error;
       throw new StageStopped('rolled-back', `the read-only window was undone: step ${error.step}: ${error.found}`);
     });
+  // Where it had to be settled, no step has ended the refusal.
+  refusal.end();
   record(context, { from, to }, moved);
   if (moved.problems.length > 0) throw somebodyDecides(to, moved.problems.join('; '));
 }

@@ -1,4 +1,7 @@
+import { withClient } from '../../../data/connect.ts';
+import { unmark } from '../../../data/written-by.ts';
 import { allOf, lastOf } from '../../../journal/entries.ts';
+import type { JournalEntry } from '../../../journal/events.ts';
 import { formatDuration } from '../../../journal/format.ts';
 import { noWayBackArmed } from '../../../journal/window.ts';
 import type { ReleaseContext } from '../../context/context.ts';
@@ -6,6 +9,7 @@ import type { Replacement } from '../../context/release.ts';
 import { situation } from '../../context/situation.ts';
 import type { Reason } from '../../context/stage.ts';
 import { leaveWithLoss } from './leave-with-loss.ts';
+import { sideOf } from './link.ts';
 import { somebodyDecides } from './move-in-window.ts';
 import { beginRollback, endRollback, wasRollingBack } from './record-rollback.ts';
 
@@ -19,11 +23,20 @@ export async function undoWindow(
   why: Reason,
 ): Promise<string | undefined> {
   const entries = context.journal.entries();
-  if ((await situation(context)).live !== to.colour) return recordUndone(context, from.colour, why);
+  if ((await situation(context)).live !== to.colour) return recordUndone(context, { from, to }, why);
   if (kind === 'rehearsal') {
     context.note(`${to.version} stays live on staging, from which nothing has to go back`);
     return undefined;
   }
+  // Only the balancer knew it, as the window could not be settled: from now on nobody takes this database for one without writes.
+  if (!movedForward(entries))
+    context.journal.append({
+      type: 'cutover.done',
+      direction: 'forward',
+      from: from.colour,
+      to: to.colour,
+      window: {},
+    });
   const agreed = wasRollingBack(entries);
   if (why.acceptLoss !== true && !agreed) throw somebodyDecides(to.colour, why.reason);
   const move = { from: to.colour, to: from.colour };
@@ -33,10 +46,11 @@ export async function undoWindow(
 }
 
 /** What the journal has to say where the old colour is live: of a window that undid itself, or of a way back that was interrupted. */
-async function recordUndone(context: ReleaseContext, live: Replacement['from']['colour'], why: Reason) {
+async function recordUndone(context: ReleaseContext, { from, to }: Pick<Replacement, 'from' | 'to'>, why: Reason) {
   const { journal } = context;
   const entries = journal.entries();
-  if (allOf(entries, 'cutover.done').some(({ direction }) => direction === 'forward')) {
+  const live = from.colour;
+  if (movedForward(entries)) {
     if (!wasRollingBack(entries)) return undefined;
     const because = `${noWayBackArmed}; the program ended before the loss was recorded`;
     const detail = `${live} is live again`;
@@ -44,6 +58,9 @@ async function recordUndone(context: ReleaseContext, live: Replacement['from']['
   }
   const refused = lastOf(entries, 'writes.refused');
   if (refused === undefined || lastOf(entries, 'rollback.done') !== undefined) return undefined;
+  // It wrote nothing: what looks like its rows is of the migrations.
+  const { access } = await sideOf(context, to.colour);
+  await withClient(access, 'admin', unmark).catch(() => undefined);
   const forMs = (refused.to ?? Date.now()) - refused.from;
   const detail = `${live} stayed live; writes were refused for ${formatDuration(forMs)}`;
   beginRollback(context, why);
@@ -55,3 +72,6 @@ async function recordUndone(context: ReleaseContext, live: Replacement['from']['
   });
   return detail;
 }
+
+const movedForward = (entries: readonly JournalEntry[]): boolean =>
+  allOf(entries, 'cutover.done').some(({ direction }) => direction === 'forward');

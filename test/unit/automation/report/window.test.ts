@@ -9,6 +9,7 @@ import {
 } from '../../../../automation/journal/window.ts';
 import { renderHtml } from '../../../../automation/report/html/page.ts';
 import { buildReport } from '../../../../automation/report/model/build.ts';
+import type { GateResult } from '../../../../automation/journal/verdict.ts';
 import { happeningsOf } from '../../../../automation/ui/happenings.ts';
 import { renderSummary } from '../../../../automation/ui/summary.ts';
 import { journalOf } from '../../../lib/journals.ts';
@@ -81,9 +82,29 @@ describe('what is said of a read-only window', () => {
     const back = risks.find(({ id }) => id === 'unforeseen')?.mitigations.at(-1);
     expect(back?.verdict).to.equal('fail');
     expect(back?.proof).to.contain('no way back without the loss');
+    const disruption = risks.find(({ id }) => id === 'disruption')?.mitigations.at(-1);
+    expect(disruption).to.include({ verdict: 'pass', proof: 'refused for 12.3 s; reads went on' });
     const long = { ...over, to: start + 61_000 } as Event;
     const slow = buildReport(windowed([intent, refused, long]));
     expect(slow.checklist.find(({ id }) => id === 'downtime')?.verdict).to.equal('fail');
+  });
+
+  it('by the rehearsal that failed: it is named where disruption and unforeseen challenges are', () => {
+    const result = {
+      id: 'read-only-window',
+      title: 'Window',
+      verdict: 'fail',
+      measured: 'about 90 s',
+      wanted: '<= 60 s',
+    };
+    const gate = { ...result, measurements: [], evidence: [], ms: 1, observationMs: 0 } as GateResult;
+    const { risks } = buildReport(windowed([...whole, { type: 'gate.judged', stage: 'backup', gate }]));
+    for (const id of ['disruption', 'unforeseen']) {
+      const risk = risks.find((one) => one.id === id);
+      expect(
+        risk?.mitigations.some((row) => row.gates.includes('read-only-window') && row.verdict === 'fail'),
+      ).to.equal(true, id);
+    }
   });
 
   it('of one that was undone, or that nobody measured: what is known', () => {

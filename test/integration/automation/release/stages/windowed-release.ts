@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkRelease } from '../../../../../automation/config/load.ts';
 import { withClient } from '../../../../../automation/data/connect.ts';
+import { unmark } from '../../../../../automation/data/written-by.ts';
 import { changesBy } from '../../../../../automation/data/effects/changes.ts';
 import { startSync, waitForSync } from '../../../../../automation/data/replication/sync.ts';
 import type { JournalEntry, WindowRehearsed } from '../../../../../automation/journal/events.ts';
@@ -56,6 +57,8 @@ export class WindowedRelease {
     this.kind = 'release';
     this.approved = true;
     const { rig } = this;
+    // What the one before made live there.
+    await withClient(rig.green.access, 'admin', unmark);
     if (this.#rehearsed === undefined) {
       await rig.fresh(schema);
       await expand(rig, '');
