@@ -81,6 +81,8 @@ export const lockHolders = (client: pg.Client): Promise<Blocker[]> =>
 
 /** Whoever coordinates transactions commits a prepared one within moments, s. One that is older has most likely lost its coordinator. */
 const preparedSeconds = 60;
+/** The age from which `openWriters` takes a prepared transaction for one that stays, where sessions may be `seconds` old. */
+export const preparedLimit = (seconds: number): number => Math.min(seconds, preparedSeconds);
 
 /**
  * Transactions of the whole cluster that have written and are older than `seconds`: a replication slot begins after all of them. A
@@ -90,7 +92,7 @@ export const openWriters = (client: pg.Client, seconds = 0): Promise<Blocker[]> 
   blockers(
     client,
     'a.backend_xid IS NOT NULL AND clock_timestamp() - a.xact_start >= make_interval(secs => $1)',
-    `clock_timestamp() - p.prepared >= make_interval(secs => least($1, ${preparedSeconds}))`,
+    `clock_timestamp() - p.prepared >= make_interval(secs => ${preparedLimit(seconds)})`,
     [seconds],
   );
 
