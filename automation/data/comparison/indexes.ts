@@ -3,7 +3,7 @@ import { messageOf } from '../../../infra/lib/errors.ts';
 import type { IndexCheck } from '../../journal/events.ts';
 import { notOfExtension, ownSchemas } from '../catalog.ts';
 import { isLost, row, rows, sqlState } from '../connect.ts';
-import { isRefusal } from './reading.ts';
+import { isRefusal, type Limits } from './reading.ts';
 
 /** Time for all indexes together, ms: each is read with its table. Unique ones come first, then small ones. */
 const allMs = 120_000;
@@ -39,7 +39,8 @@ export async function checkIndexes(restored: pg.Client, timeoutMs = allMs): Prom
       if (left <= 0) return { ...found, reason: tooLate };
       await restored.query(`SAVEPOINT one; SET LOCAL statement_timeout = ${left}`);
       try {
-        await restored.query({ text: check, values: [oid], query_timeout: left + graceMs });
+        const limits: Limits = { query_timeout: left + graceMs };
+        await restored.query({ text: check, values: [oid], ...limits });
         found.checked += 1;
       } catch (error) {
         if (!isRefusal(error) || error.code === timedOut) throw error;

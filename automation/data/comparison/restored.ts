@@ -66,7 +66,7 @@ export async function compareRestored(before: Moment, after: Moment, restored: p
       return undefined;
     });
     // The live database need not keep old rows for what follows.
-    await together([before.session, after.session, restored].map((client) => client.query('ROLLBACK')));
+    await Promise.all([before.session, after.session, restored].map((client) => client.query('ROLLBACK')));
     structure.indexes = await checkIndexes(restored);
     return { tables: large === undefined ? tables : [...tables, large], structure };
   } finally {

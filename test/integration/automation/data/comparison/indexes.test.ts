@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { checkIndexes } from '../../../../../automation/data/comparison/indexes.ts';
 import { withClient } from '../../../../../automation/data/connect.ts';
+import { newerVersion } from '../../../../lib/newer-postgres.ts';
 import { createRig, type Rig } from '../rig.ts';
 
 describe('the indexes of a restored copy', () => {
@@ -55,5 +56,23 @@ describe('the indexes of a restored copy', () => {
     const asOwner = await withClient(rig.blue.access, 'owner', (client) => checkIndexes(client));
     expect(asOwner).to.deep.include({ checked: 0, damaged: [] });
     expect(asOwner.reason).to.include('permission denied');
+  });
+
+  it('hold equal rows although they are unique: found from PostgreSQL 17 on', async () => {
+    const newer = await createRig({ blue: newerVersion, green: newerVersion });
+    try {
+      await newer.run(
+        newer.blue,
+        'CREATE TABLE orders (n int); INSERT INTO orders VALUES (1), (1); CREATE INDEX twice ON orders (n)',
+      );
+      const { damaged } = await withClient(newer.blue.access, 'admin', async (client) => {
+        await client.query(`UPDATE pg_index SET indisunique = true WHERE indexrelid = 'twice'::regclass`);
+        return await checkIndexes(client);
+      });
+      expect(damaged).to.have.length(1);
+      expect(damaged[0]).to.include('index public.twice is damaged').and.to.include('uniqueness');
+    } finally {
+      await newer.dispose();
+    }
   });
 });
