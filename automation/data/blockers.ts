@@ -79,15 +79,20 @@ const blockers = async (client: pg.Client, session: string, prepared: string, va
 export const lockHolders = (client: pg.Client): Promise<Blocker[]> =>
   blockers(client, 'l.mode IS NOT NULL', `l.mode IS NOT NULL AND p.database = current_database()`);
 
+/** Whoever coordinates transactions commits a prepared one within moments, s. One that is older has most likely lost its coordinator. */
+const preparedSeconds = 60;
+/** The age from which `openWriters` takes a prepared transaction for one that stays, where sessions may be `seconds` old. */
+export const preparedLimit = (seconds: number): number => Math.min(seconds, preparedSeconds);
+
 /**
- * Transactions of the whole cluster that have written: a replication slot begins after all of them. Of sessions those that are
- * older than `seconds`; a prepared transaction counts at any age, as it does not end by itself.
+ * Transactions of the whole cluster that have written and are older than `seconds`: a replication slot begins after all of them. A
+ * prepared transaction counts from a minute on, as it does not end with a session.
  */
 export const openWriters = (client: pg.Client, seconds = 0): Promise<Blocker[]> =>
   blockers(
     client,
     'a.backend_xid IS NOT NULL AND clock_timestamp() - a.xact_start >= make_interval(secs => $1)',
-    'true',
+    `clock_timestamp() - p.prepared >= make_interval(secs => ${preparedLimit(seconds)})`,
     [seconds],
   );
 

@@ -26,8 +26,8 @@ export interface Table {
   owner: string;
   /** A materialised view without content: nobody can read it. */
   unfilled?: true;
-  /** Whose rows no backup has. */
-  unlogged?: true;
+  /** No backup has its rows, or, of a partitioned table, those of some partitions. */
+  unlogged?: 'all' | 'some';
 }
 
 /** SQL condition: the schema belongs to the application, not to PostgreSQL or Greenlight. */
@@ -43,8 +43,9 @@ const columnsOfIndex = (which: string): string => `coalesce((
 const tablesSql = (kinds: string, which: string): string => `
   SELECT n.nspname AS schema, c.relname AS table, c.relkind = 'p' AS partitioned,
     pg_get_userbyid(c.relowner) AS owner, NOT c.relispopulated AS unfilled,
-    CASE WHEN c.relkind = 'p' THEN coalesce((SELECT bool_and(l.relpersistence = 'u') FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf), false)
-      ELSE c.relpersistence = 'u' END AS unlogged,
+    CASE WHEN c.relkind = 'p' THEN (SELECT CASE WHEN bool_and(l.relpersistence = 'u') THEN 'all' WHEN bool_or(l.relpersistence = 'u') THEN 'some' END
+        FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf AND l.relkind <> 'p')
+      WHEN c.relpersistence = 'u' THEN 'all' END AS unlogged,
     ${columnsOfIndex('i.indisprimary')} AS primary_key,
     coalesce((
       SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
@@ -73,7 +74,7 @@ export async function tablesOf(client: pg.Client, which: keyof typeof selections
     partitioned: boolean;
     owner: string;
     unfilled: boolean;
-    unlogged: boolean;
+    unlogged: Table['unlogged'] | null;
     primary_key: string[];
     columns: Column[];
   }
@@ -85,7 +86,7 @@ export async function tablesOf(client: pg.Client, which: keyof typeof selections
     columns: r.columns,
     primaryKey: r.primary_key,
     ...(r.unfilled ? { unfilled: true } : {}),
-    ...(r.unlogged ? { unlogged: true } : {}),
+    ...(r.unlogged === null ? {} : { unlogged: r.unlogged }),
   }));
 }
 

@@ -229,6 +229,17 @@ export interface StructureComparison {
   different: string[];
   /** What could not be judged, a text each. */
   unknown: string[];
+  indexes?: IndexCheck;
+}
+
+/** B-tree indexes of a restored copy whose content was read. */
+export interface IndexCheck {
+  checked: number;
+  of: number;
+  /** A text each, with the cure. */
+  damaged: string[];
+  /** Why not all were checked. */
+  reason?: string;
 }
 
 export interface WriteLedger {

@@ -39,7 +39,7 @@ export async function sumsOf(source: Source, buckets: number, versions: boolean)
   } catch (error) {
     if (!(error instanceof Rewritten)) throw error;
     sums.clear();
-    addUp(sums, await sumsOfPiece(source, whole(source.table), buckets, versions));
+    addUp(sums, await sumsOfPiece(source, whole(source), buckets, versions));
   }
   return sums;
 }
@@ -73,11 +73,8 @@ async function sumsOfPiece(source: Source, piece: Piece, buckets: number, versio
 }
 
 /** SELECT of each row's hash `h` and, with `versions`, of the transaction `x` that wrote it. */
-export const hashesOf = (
-  { table, hash }: Source,
-  versions: boolean,
-  { from }: Pick<Piece, 'from'> = whole(table),
-): string => `SELECT ${hash} AS h${versions ? ', xmin AS x' : ''} FROM ${from}`;
+export const hashesOf = (source: Source, versions: boolean, { from }: Pick<Piece, 'from'> = whole(source)): string =>
+  `SELECT ${source.hash} AS h${versions ? ', xmin AS x' : ''} FROM ${from}`;
 
 export const bucketOf = (buckets: number): string => `(h & ${buckets - 1})::int`;
 

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { fromTable, type Table } from '../catalog.ts';
+import { fromTable } from '../catalog.ts';
 import { row, rows } from '../connect.ts';
 import { reading, relationsOf, type Source } from './reading.ts';
 
@@ -19,7 +19,11 @@ const worthDividing = 32 * 1024 * 1024;
 /** Pieces per session: the sessions then end at about the same time. */
 const piecesPerSession = 3;
 
-export const whole = (table: Table): Piece => ({ from: fromTable(table), check: () => Promise.resolve() });
+export const whole = ({ table, logged }: Pick<Source, 'table' | 'logged'>): Piece => ({
+  from: fromTable(table) + (logged === true ? ` WHERE ${isLogged}` : ''),
+  check: () => Promise.resolve(),
+});
+const isLogged = `tableoid <> ALL (ARRAY(SELECT oid FROM pg_class WHERE relpersistence = 'u'))`;
 
 interface Relation {
   name: string;
@@ -37,10 +41,12 @@ interface Relation {
  */
 export async function piecesOf(source: Source): Promise<Piece[]> {
   const { snapshot, table } = source;
-  if (snapshot.size === 1) return [whole(table)];
-  const relations = await reading(source, (client) => rows<Relation>(client, leaves, [table.sql]));
+  if (snapshot.size === 1) return [whole(source)];
+  const relations = await reading(source, (client) =>
+    rows<Relation>(client, leaves, [table.sql, source.logged === true]),
+  );
   const bytes = relations.reduce((sum, one) => sum + one.bytes, 0);
-  if (bytes < worthDividing) return [whole(table)];
+  if (bytes < worthDividing) return [whole(source)];
   const share = Math.max(worthDividing / 2, bytes / (snapshot.size * piecesPerSession));
   return relations.flatMap((relation) => divided(relation, share));
 }
@@ -50,7 +56,7 @@ const leaves = `SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) A
     CASE WHEN a.amname = 'heap' THEN pg_relation_filenode(c.oid)::text END AS node
   FROM ${relationsOf} JOIN pg_class c ON c.oid = relid JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_am a ON a.oid = c.relam
-  WHERE c.relkind <> 'p' ORDER BY 3 DESC`;
+  WHERE c.relkind <> 'p' AND NOT ($2 AND c.relpersistence = 'u') ORDER BY 3 DESC`;
 
 function divided({ name, oid, bytes, blocks, node }: Relation, share: number): Piece[] {
   const parts = node === null ? 1 : Math.min(blocks, Math.ceil(bytes / share));

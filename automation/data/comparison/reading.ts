@@ -8,6 +8,8 @@ export interface Source {
   snapshot: Snapshot;
   table: Table;
   hash: string;
+  /** Without the rows of unlogged partitions. */
+  logged?: true;
 }
 
 /** `relid`s of the table `$1` and its partitions. For a plain table `pg_partition_tree` has no row. */

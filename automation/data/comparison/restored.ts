@@ -4,6 +4,7 @@ import { changedSince, markCatalog } from '../objects/changes.ts';
 import { compareTables, type CompareOptions, type RowsCompared, type Scope } from './compare.ts';
 import { differences, lookAlike, type Names, namesOf, plural, someHashes } from './differences.ts';
 import { together } from './in-parallel.ts';
+import { checkIndexes } from './indexes.ts';
 import { largeObjects, objects, pages } from './large-objects.ts';
 import { bucketsFor, estimatedRows, nothing, sameSum, sumOf, sumsOf, type Sum } from './multiset.ts';
 import { Unreadable, type Source } from './reading.ts';
@@ -46,7 +47,7 @@ export interface RestoredComparison {
  * Compares a restored backup with its original, exactly, although the original goes on changing. `before` and `after` are
  * moments of the original from just before and just after the backup. A table that did not change meanwhile must be equal.
  * Of a table that did, the backup must have every row that nobody touched between the moments. Materialised views, large objects and
- * the tables of extensions are compared, too. `restored` is a session as admin without an open transaction.
+ * the tables of extensions are compared, too, and the copy's indexes are checked. Ends both moments. `restored` is a session as admin without an open transaction.
  */
 export async function compareRestored(before: Moment, after: Moment, restored: pg.Client): Promise<RestoredComparison> {
   const copy = await readStructure(restored);
@@ -64,6 +65,9 @@ export async function compareRestored(before: Moment, after: Moment, restored: p
       structure.unknown.push(error.message);
       return undefined;
     });
+    // The live database need not keep old rows for what follows.
+    await Promise.all([before.session, after.session, restored].map((client) => client.query('ROLLBACK')));
+    structure.indexes = await checkIndexes(restored);
     return { tables: large === undefined ? tables : [...tables, large], structure };
   } finally {
     await restored.query('ROLLBACK').catch(() => undefined);
@@ -102,13 +106,18 @@ export function compareSnapshots(
   ];
   const last = later === undefined ? undefined : Snapshot.of(later);
   return compareTables(second, theirs, options, async (mine, other) => {
-    if (last === undefined && mine.table.unlogged === true) return rowsOfUnlogged;
-    const live = (snapshot: Snapshot): Source => ({ ...mine, snapshot });
-    const looks: Looks = last === undefined ? [other] : [other, { ...other, snapshot: last }];
-    return compareRows([live(first), live(second)], looks, options.names);
+    const unlogged = last === undefined ? mine.table.unlogged : undefined;
+    if (unlogged === 'all') return rowsOfUnlogged;
+    const only = unlogged === 'some' ? { logged: true as const } : {};
+    const live = (snapshot: Snapshot): Source => ({ ...mine, ...only, snapshot });
+    const copied = { ...other, ...only };
+    const looks: Looks = last === undefined ? [copied] : [copied, { ...copied, snapshot: last }];
+    const found = await compareRows([live(first), live(second)], looks, options.names);
+    return unlogged === 'some' && found.equal ? { ...found, detail: found.detail ?? someUnlogged } : found;
   });
 }
 
+const someUnlogged = 'without unlogged partitions: a backup has none of their rows';
 /** What PostgreSQL does not write to its log is in no backup, and is emptied by every recovery. */
 const rowsOfUnlogged: RowsCompared = {
   rows: { left: 0, right: 0 },

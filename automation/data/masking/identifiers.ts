@@ -1,3 +1,5 @@
+import { isIPv6 } from 'node:net';
+
 /**
  * What personal data looks like: names of columns in some twenty languages, and formats of values. Pure. The names are those that the
  * dictionaries of the field have (HIPAA's identifiers, special categories of Article 9 GDPR) and their translations.
@@ -22,11 +24,11 @@ const names: Record<Looks, string> = {
   'an e-mail address':
     'email emails emailaddress mailaddress emailadresse courriel adresseemail correoelectronico correo epost eposta adresemail sahkoposti почта электроннаяпочта メール メールアドレス 邮箱 电子邮件 이메일',
   'a name of a person':
-    'firstname lastname surname fullname givenname familyname middlename maidenname realname displayname contactname customername username nickname vorname nachname familienname benutzername prenom nomdefamille apellido apellidos cognome sobrenome voornaam achternaam imie nazwisko forename fornamn efternamn fornavn etternavn efternavn etunimi sukunimi jmeno prijmeni priezvisko soyad soyadi prenume vezeteknev keresztnev имя фамилия отчество прізвище όνομα επώνυμο 氏名 姓名 名前 苗字 이름 성명',
+    'firstname lastname surname fullname givenname familyname middlename maidenname realname displayname contactname customername username nickname vorname nachname familienname benutzername prenom nomdefamille apellido apellidos cognome sobrenome voornaam achternaam imie nazwisko forename fornamn efternamn fornavn etternavn efternavn etunimi sukunimi jmeno prijmeni priezvisko soyad soyadi prenume vezeteknev keresztnev фамилия отчество прізвище όνομα επώνυμο 氏名 姓名 苗字 성명',
   'a phone number':
     'phone phonenumber phonenumbers telephone telephonenumber mobilephone mobilenumber cellphone fax faxnumber telefon telefonnummer handynummer mobilnummer telefono telefone telefoon telefoonnummer movil celular msisdn puhelin telefonnr telefonszam телефон τηλέφωνο 電話 電話番号 电话 手机 手机号 전화 전화번호',
   'a postal address':
-    'streetaddress streetname postaladdress homeaddress billingaddress shippingaddress deliveryaddress addressline address1 address2 postcode postalcode zipcode strasse hausnummer plz postleitzahl anschrift adresse codepostal codigopostal calle direccion indirizzo endereco straat ulica kodpocztowy hjemmeadresse bostadsadress postnummer postinumero katuosoite lahiosoite adresi adres адрес адреса διεύθυνση 住所 郵便番号 地址 주소',
+    'streetaddress streetname postaladdress homeaddress billingaddress shippingaddress deliveryaddress addressline address1 address2 postcode postalcode zipcode strasse hausnummer plz postleitzahl anschrift adresse codepostal codigopostal calle direccion indirizzo endereco straat ulica kodpocztowy hjemmeadresse bostadsadress postnummer postinumero katuosoite lahiosoite διεύθυνση 住所 郵便番号 地址 주소',
   'a date of birth':
     'birthdate birthday dateofbirth dob birthyear birth geburtsdatum geburtstag datenaissance datedenaissance fechanacimiento fechadenacimiento datanascita datadinascita datanascimento geboortedatum dataurodzenia fodelsedatum fodelsedag fodselsdato fodselsdag syntymaaika datumnarozeni dogumtarihi датарождения деньрождения γέννηση 生年月日 誕生日 出生日期 생년월일',
   'an official number':
@@ -45,13 +47,19 @@ const names: Record<Looks, string> = {
 /** Names that mean that only if they are the whole name: `tel`, not `tel_count`. */
 const wholeNames: Partial<Record<Looks, string>> = {
   'an e-mail address': 'mail',
-  'a name of a person': 'nom nombre naam',
+  'a name of a person': 'nom nombre naam имя 名前 이름',
   'a phone number': 'tel mobile cell handy mobil portable',
-  'a postal address': 'address street zip rue',
+  'a postal address': 'address street zip rue adres adresi адрес адреса',
   'a date of birth': 'born',
   'an IP address': 'ip',
   'a hardware address': 'mac',
 };
+/** Last words of a name that make it one about such data, not one with it: `email_template`, `phone_prefix`. */
+const about = new Set(
+  'type kind format subject template policy algorithm strategy length count enabled required verified supported prefix'.split(
+    ' ',
+  ),
+);
 /** Tables whose column `name` is a person's. */
 const persons =
   /^(users?|accounts?|people|persons?|customers?|members?|employees?|staff|patients?|students?|learners?|contacts?|clients?|guests?|authors?|kunden?|mitarbeiter|personen|benutzer|utilisateurs?|usuarios?|clientes?|clienti|utenti|klanten|gebruikers|klienci)$/;
@@ -93,7 +101,7 @@ export function looksByName(table: string, name: string): Looks | undefined {
   for (let from = 0; from < words.length; from++)
     for (let to = words.length; to > from; to--) {
       const found = anywhere.get(words.slice(from, to).join(''));
-      if (found !== undefined) return found;
+      if (found !== undefined && (to === words.length || !about.has(words.at(-1) ?? ''))) return found;
     }
   return whole.get(joined);
 }
@@ -112,7 +120,16 @@ export function canHold(looks: Looks, type: string, category: string): boolean {
 
 /** Domains that nobody can own (RFC 2606, RFC 6761). */
 const reserved = /(^|\.)(example|test|invalid|localhost|example\.(com|net|org))$/i;
-const address = /[^\s@"'<>,;:(){}=]+@([\p{L}\d-]+(?:\.[\p{L}\d-]+)*\.\p{L}{2,})(?![\p{L}\d])/iu;
+const address = /([^\s@"'<>,;:(){}=]+)@([\p{L}\d-]+(?:\.[\p{L}\d-]+)*\.\p{L}{2,})(?![\p{L}\d])/giu;
+/** `logo@2x.png`, `user@1000.service`: names of files. */
+const fileName = /\.(png|jpe?g|gif|svg|webp|avif|ico|css|js|service|timer)$/i;
+
+/** Whether a text has somebody's address. Of those before a host, `git@` is nobody's, and after `//` comes the user of a URL. */
+const hasAddress = (text: string): boolean =>
+  [...text.matchAll(address)].some(
+    ([, local = '', domain = '']) =>
+      local !== 'git' && !/^\/\/[^/]*$/.test(local) && !reserved.test(domain) && !fileName.test(domain),
+  );
 
 interface Format {
   looks: Looks;
@@ -124,10 +141,7 @@ interface Format {
 const formats: readonly Format[] = [
   {
     looks: 'an e-mail address',
-    matches: (value) => {
-      const domain = address.exec(value)?.[1];
-      return domain !== undefined && !reserved.test(domain);
-    },
+    matches: hasAddress,
     share: 0.02,
   },
   { looks: 'a bank account', matches: isIban, share: 0.1 },
@@ -141,7 +155,7 @@ const formats: readonly Format[] = [
   { looks: 'an official number', matches: isOfficial, share: 0.5 },
   {
     looks: 'a phone number',
-    matches: (value) => /^(\+|00|\(0?\d|0\d{1,4}[ /-])[\d ()/.-]{6,20}$/.test(value) && digitsOf(value).length >= 8,
+    matches: isPhone,
     share: 0.5,
   },
 ];
@@ -156,6 +170,14 @@ export function looksByValues(values: readonly string[]): Looks | undefined {
 }
 
 const digitsOf = (value: string): string => value.replaceAll(/\D/g, '');
+
+/** Numbers of orders are filled up with zeros, and days are written with strokes. After `00` comes a country, and E.164 has up to 15 digits. */
+function isPhone(value: string): boolean {
+  const digits = digitsOf(value).length;
+  if (/^\d\d[/-]\d\d[/-]\d{4}$/.test(value)) return false;
+  if (/^00[1-9][\d ()/.-]+$/.test(value)) return digits >= 12 && digits <= 17;
+  return /^(\+|\(0?\d|0[1-9]\d{0,3}[ /-])[\d ()/.-]{6,20}$/.test(value) && digits >= 8;
+}
 
 function isIban(value: string): boolean {
   const plain = value.replaceAll(' ', '').toUpperCase();
@@ -199,7 +221,8 @@ function isCard(value: string): boolean {
 
 function isPublicIp(value: string): boolean {
   const four = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(\/\d+)?$/.exec(value)?.slice(1, 5).map(Number);
-  if (four === undefined) return /^[23][\da-f]{0,3}:[\da-f:]{4,}(\/\d+)?$/i.test(value);
+  // A time of day has colons, too.
+  if (four === undefined) return /^[23]/.test(value) && isIPv6(value.replace(/\/\d+$/, ''));
   const [a = 0, b = 0] = four;
   const own = a === 10 || a === 127 || a === 0 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168);
   // Numbers below are versions of software more often.

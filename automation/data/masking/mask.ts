@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
-import { OperationError } from '../../../infra/lib/errors.ts';
+import { messageOf, OperationError } from '../../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { sqlIdentifier } from '../../../infra/application/roles.ts';
 import { fromTable, type Table } from '../catalog.ts';
 import { isLost, row, sqlState, withClient } from '../connect.ts';
+import { dropForeignSecrets } from '../foreign.ts';
 import { findDerived } from './derived.ts';
 import { findMisfits, refusalOf, rulesIn, tablesIn } from './fit.ts';
 import { functions, keyOf, keySetting } from './functions.ts';
@@ -36,9 +37,9 @@ export interface MaskedColumn {
  * values get equal masks of a kind in every table, so equality and uniqueness are kept. Without the secret nobody can test a
  * guess; leave it out if no other database has to match. Columns without a rule stay unchanged.
  * Afterwards no original value is left in rows, on pages of the disk, in materialised views or in the planner's statistics. Needs
- * as much free space as the masked tables take.
+ * as much free space as the masked tables take. Without rules, too, the copy forgets the passwords of other servers.
  * Throws an OperationError that lists every rule that cannot be applied, and every other column that holds masked values.
- * Nothing is changed then.
+ * No row is changed then.
  */
 export async function maskDatabase(
   access: DatabaseAccess,
@@ -46,11 +47,12 @@ export async function maskDatabase(
   secret = randomBytes(32).toString('hex'),
   harmless: readonly Harmless[] = [],
 ): Promise<MaskedColumn[]> {
-  if (rules.length === 0) return [];
   return await withClient(
     access,
     'admin',
     async (client) => {
+      await forgetOthers(client);
+      if (rules.length === 0) return [];
       await client.query(`SELECT set_config('${keySetting}', $1, false)`, [keyOf(secret)]);
       // The functions have backslashes in strings.
       await client.query('SET standard_conforming_strings = on');
@@ -68,6 +70,23 @@ export async function maskDatabase(
     },
     { statementMs: maskMs },
   );
+}
+
+/** User mappings and secret options of foreign servers are production's, and a dump has them in clear text. */
+async function forgetOthers(client: pg.Client): Promise<void> {
+  await inTransaction(client, async () => {
+    const events = await silenceEvents(client);
+    await dropForeignSecrets(client);
+    for (const statement of events) await client.query(statement);
+  }).catch((error: unknown) => {
+    if (sqlState(error) === undefined || isLost(error)) throw error;
+    throw new OperationError(
+      'removing the passwords of foreign servers from a copy',
+      messageOf(error),
+      'nothing was changed; let the administrator own the foreign servers, or keep secrets in user mappings alone',
+      { cause: error },
+    );
+  });
 }
 
 async function inTransaction<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {

@@ -117,7 +117,7 @@ interface Place {
   from: string;
   /** SQL expression: the set of values that one `c` holds. */
   tokens: string;
-  /** Words are searched for only in search columns. Those of unrelated tables have some by chance: there it has to be most of them. */
+  /** Words are searched for only in search columns. A text has some by chance: of tables that refer to people a fifth of all counts, elsewhere half. */
   words: 'no' | 'some' | 'most';
 }
 
@@ -147,8 +147,11 @@ export async function findOriginals(
     );
     for (const { source, hits, words, strong } of found) {
       const total = totals.find((t) => t.source === source) ?? { count: 0, words: 0 };
-      const enough = Math.max(Math.min(chance, total.words), place.words === 'most' ? total.words / 2 : 1);
-      if (strong || (hits > 0 && hits >= Math.min(chance, total.count)) || (words > 0 && words >= enough))
+      const unrelated = place.words === 'most';
+      const wanted = unrelated ? chance : Math.min(chance, total.count);
+      const some = unrelated ? chance : Math.min(chance, total.words);
+      const share = unrelated ? 1 / 2 : 1 / 5;
+      if (strong || (hits > 0 && hits >= wanted) || (words > 0 && words >= Math.max(some, share * total.words)))
         problems.push(`${place.name}: it holds values of ${source}`);
     }
   }
@@ -165,10 +168,12 @@ async function places(client: pg.Client, targets: readonly Target[], harmless: r
     type: string;
     plain: boolean;
     only: boolean;
+    /** What is said in an enum is the application's: a role `member` is nobody's name. Only an address says something. */
+    label: boolean;
   }>(
     client,
     `SELECT format('%s.%s', n.nspname, c.relname) AS "table", format('%I.%I', n.nspname, c.relname) AS sql, a.attname AS "column",
-       coalesce(base.typname, t.typname) AS type, c.relkind = 'r' AS only,
+       coalesce(base.typname, t.typname) AS type, c.relkind = 'r' AS only, t.typcategory = 'E' AS label,
        coalesce(base.typname, t.typname) IN ('uuid', 'inet', 'int8', 'numeric') AS plain
      FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
      JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type base ON base.oid = t.typbasetype
@@ -179,14 +184,14 @@ async function places(client: pg.Client, targets: readonly Target[], harmless: r
   );
   const related = await relatedTables(client, targets);
   const found: Place[] = [];
-  for (const { table, sql, column, type, plain, only } of columns) {
+  for (const { table, sql, column, type, plain, only, label } of columns) {
     if (accepted.has(`${table}.${column}`)) continue;
     const name = sqlIdentifier(column);
     const from = await sampleOf(client, sql, only ? `ONLY ${sql}` : sql);
     found.push({
       table,
       name: `${table}.${column}`,
-      from: `(SELECT ${name} AS c FROM ${from} WHERE ${name} IS NOT NULL LIMIT ${searched}) s`,
+      from: `(SELECT ${name} AS c FROM ${from} WHERE ${label ? `${name}::text LIKE '%@%'` : `${name} IS NOT NULL`} LIMIT ${searched}) s`,
       tokens:
         type === 'tsvector'
           ? 'unnest(tsvector_to_array(c))'
@@ -204,10 +209,25 @@ async function places(client: pg.Client, targets: readonly Target[], harmless: r
     tokens: 'pg_temp.gl_tokens(c)',
     words: 'no',
   };
-  // Other texts of an application may well be values of a column: only an address says something.
-  const said = `(SELECT c FROM (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid >= 16384 UNION ALL SELECT enumlabel FROM pg_enum WHERE enumtypid >= 16384) x (c) WHERE c LIKE '%@%') s`;
-  return [...found, remark, { ...remark, name: 'a default or an enum label in the catalog', from: said }];
+  const said = await saidOfColumns(client, accepted);
+  return [
+    ...found,
+    remark,
+    ...said.map(({ name, text }) => ({ ...remark, name, from: `(SELECT ${sqlLiteral(text)} AS c) s` })),
+  ];
 }
+
+/** Defaults and enum labels of columns. Such a text may well be somebody's value by chance: only an address says something. */
+const saidOfColumns = (client: pg.Client, accepted: ReadonlySet<string>): Promise<{ name: string; text: string }[]> =>
+  rows(
+    client,
+    `SELECT what || format(' of %s.%s.%s', n.nspname, c.relname, a.attname) AS name, text FROM (
+       SELECT 'the default' AS what, adrelid AS rel, adnum AS num, pg_get_expr(adbin, adrelid) AS text FROM pg_attrdef
+       UNION ALL SELECT 'an enum label', attrelid, attnum, enumlabel FROM pg_enum JOIN pg_attribute ON atttypid = enumtypid) said
+     JOIN pg_class c ON c.oid = rel JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = rel AND a.attnum = num
+     WHERE text LIKE '%@%' AND ${ownSchemas} AND format('%s.%s.%s', n.nspname, c.relname, a.attname) <> ALL ($1)`,
+    [[...accepted]],
+  );
 
 /** The masked tables, and those that a foreign key connects with them: a search table of people refers to them. */
 async function relatedTables(client: pg.Client, targets: readonly Target[]): Promise<Set<string>> {

@@ -1,4 +1,4 @@
-import { discreet, lines, made, owned, sorted, when } from './sql.ts';
+import { discreet, lines, made, owned, sorted, sortedForeign, when } from './sql.ts';
 
 /** The database itself, its settings, extensions, replication, foreign data, and what was said of its objects. */
 
@@ -42,12 +42,12 @@ const replication = `
 
 /** Options of a user mapping are a password more often than not: only their names. */
 const foreign = `
-  SELECT 'foreign data wrapper' AS kind, format('%I', w.fdwname) AS name, ${lines(owned('w.fdwowner'), `format('%s %s', w.fdwhandler::regproc, w.fdwvalidator::regproc)`, sorted('w.fdwoptions'))} AS definition
+  SELECT 'foreign data wrapper' AS kind, format('%I', w.fdwname) AS name, ${lines(owned('w.fdwowner'), `format('%s %s', w.fdwhandler::regproc, w.fdwvalidator::regproc)`, sortedForeign('w.fdwoptions'))} AS definition
   FROM pg_foreign_data_wrapper w WHERE ${made('w.oid')}
   UNION ALL SELECT 'foreign server', format('%I', s.srvname), ${lines(
     owned('s.srvowner'),
     `(SELECT format('%I %s %s', w.fdwname, s.srvtype, s.srvversion) FROM pg_foreign_data_wrapper w WHERE w.oid = s.srvfdw)`,
-    sorted('s.srvoptions'),
+    sortedForeign('s.srvoptions'),
   )} FROM pg_foreign_server s
   UNION ALL SELECT 'user mapping', format('for %s on %I', CASE m.umuser WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(m.umuser) END, s.srvname),
     coalesce((SELECT string_agg(split_part(o, '=', 1), ', ' ORDER BY o) FROM unnest(m.umoptions) AS x (o)), '')

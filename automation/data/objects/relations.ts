@@ -1,5 +1,5 @@
 import { ownSchemas } from '../catalog.ts';
-import { lines, named, owned, sorted, when } from './sql.ts';
+import { lines, named, owned, sorted, sortedForeign, when } from './sql.ts';
 
 /** Tables, views, sequences and all that belongs to one of them. Temporary relations are a session's own. */
 
@@ -29,7 +29,7 @@ const tables = `
     when(`c.relkind IN ('r', 'p') AND c.relreplident IN ('f', 'n')`, `'REPLICA IDENTITY ' || c.relreplident::text`),
     when(
       `c.relkind = 'f'`,
-      `(SELECT format('SERVER %I OPTIONS (%s)', s.srvname, ${sorted('f.ftoptions')})
+      `(SELECT format('SERVER %I OPTIONS (%s)', s.srvname, ${sortedForeign('f.ftoptions')})
         FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid)`,
     ),
   )} AS definition

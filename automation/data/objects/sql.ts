@@ -1,3 +1,5 @@
+import { isSecretOption } from '../foreign.ts';
+
 /** Pieces of the queries that read the catalog. Each query gives rows of `kind`, `name` and `definition`. */
 
 /** SQL: the name of an object `alias.column` in schema `n`, quoted where it has to be. */
@@ -19,10 +21,14 @@ export const when = (condition: string, text: string): string => `CASE WHEN ${co
 /** SQL: an object that PostgreSQL did not bring. Its own have OIDs below FirstNormalObjectId (access/transam.h). */
 export const made = (oid: string): string => `${oid} >= 16384`;
 
-/**
- * SQL: an option `name=value` whose value is shown as a hash where its name has a dot: such settings are the application's own, and
- * may hold a secret.
- */
-export const discreet = (option: string): string =>
-  `CASE WHEN split_part(${option}, '=', 1) LIKE '%.%' THEN split_part(${option}, '=', 1) || ' = sha256:' ||
+/** SQL: an option `name=value`, whose value is shown as a hash where the condition holds. */
+const hashedWhen = (condition: string, option: string): string =>
+  `CASE WHEN ${condition} THEN split_part(${option}, '=', 1) || ' = sha256:' ||
      left(encode(sha256(convert_to(${option}, 'UTF8')), 'hex'), 16) ELSE ${option} END`;
+
+/** SQL: a setting. Those whose name has a dot are the application's own, and may hold a secret. */
+export const discreet = (option: string): string => hashedWhen(`split_part(${option}, '=', 1) LIKE '%.%'`, option);
+
+/** SQL: options of something foreign as sorted text, without secrets. */
+export const sortedForeign = (array: string): string =>
+  `(SELECT string_agg(${hashedWhen(isSecretOption('o'), 'o')}, ', ' ORDER BY o) FROM unnest(${array}) AS x (o))`;

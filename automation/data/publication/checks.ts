@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { sqlIdentifier } from '../../../infra/application/roles.ts';
-import { openWriters } from '../blockers.ts';
+import { openWriters, preparedLimit } from '../blockers.ts';
 import { notOfExtension, ownSchemas } from '../catalog.ts';
 import { rows } from '../connect.ts';
 import { isOurs } from '../link.ts';
@@ -77,7 +77,7 @@ export const openWrites: Check = async (client, { openTransactionSeconds }) =>
     severity: 'error',
     found:
       pid === undefined
-        ? `${text}: no consistent copy can begin, and the cutover waits for it`
+        ? `${text}: it has stayed for more than ${preparedLimit(openTransactionSeconds)} s; no consistent copy can begin, and the cutover waits for it`
         : `long transaction that writes (${text}): it holds up the start of the replication, and the cutover`,
     cure,
   }));

@@ -1,4 +1,4 @@
-import type { StructureComparison, TableComparison } from '../../journal/events.ts';
+import type { IndexCheck, StructureComparison, TableComparison } from '../../journal/events.ts';
 import { check, type Gate, type Measurement } from '../../journal/verdict.ts';
 import { dataGate, judgeComparison, within } from './judging.ts';
 
@@ -37,6 +37,7 @@ export function judgeRestore(facts: RestoreFacts, limits: RecoveryLimits): Measu
   return [
     ...judgeComparison(facts.tables),
     ...judgeStructure(facts.structure),
+    ...judgeIndexes(facts.structure.indexes),
     check(
       'backup',
       'not empty',
@@ -86,5 +87,18 @@ function judgeStructure({
       verdict: 'inconclusive',
       note: 'Start the release again while nobody changes the schema; a sequence that cannot be read needs a GRANT to the administrator.',
     })),
+  ];
+}
+
+/** A damaged index fails: the live database has it, too. Indexes that were not checked do not: most databases never check theirs. */
+function judgeIndexes(found: IndexCheck | undefined): Measurement[] {
+  if (found === undefined) return [];
+  const { checked, of, damaged, reason } = found;
+  const measured = `${checked} of ${of} checked, ${damaged.length} damaged${reason === undefined ? '' : ` (${reason})`}`;
+  return [
+    check('indexes', 'none damaged', measured, damaged.length === 0, 'Repair them on the live database first.'),
+    ...damaged
+      .slice(0, namedAtMost)
+      .map((text) => check('index', 'as its table', text, false, 'A replication loses changes by such an index.')),
   ];
 }

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
 import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { execa } from 'execa';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { OperationError } from '../../lib/errors.ts';
 import type { Backup } from '../../platform/backups.ts';
 import { findPostgres, findTool, postgresVersions } from '../../lib/tools.ts';
+import { tablespacesOf } from './base-backup.ts';
 import { versionOf } from './programs.ts';
 
 /**
@@ -22,6 +23,8 @@ export interface BackupRecord {
   systemIdentifier: string;
   /** SHA-256 by path relative to the backup. */
   files: Record<string, string>;
+  /** Empty directories of the data: a server does not start without some of them. Backups of earlier versions have no list. */
+  directories?: string[];
 }
 
 const recordFile = 'backup.json';
@@ -65,6 +68,18 @@ export async function hashUncovered(directory: string): Promise<Record<string, s
   return files;
 }
 
+/** Paths, relative to the backup, of the directories in its data that have nothing in them. */
+export async function emptyDirectories(directory: string): Promise<string[]> {
+  const entries = await readdir(join(directory, 'data'), { withFileTypes: true, recursive: true });
+  const filled = new Set(entries.map((entry) => entry.parentPath));
+  return entries
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => !filled.has(path))
+    .map((path) => relative(directory, path))
+    .sort();
+}
+
 async function sha256(file: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(file), hash);
@@ -83,6 +98,11 @@ export async function verifyFiles(directory: string, record: BackupRecord): Prom
     else if (record.files[file] === undefined) problems.push(`${file} does not belong to the backup`);
     else if (record.files[file] !== found[file]) problems.push(`${file} does not match its checksum`);
   }
+  const own = [recordFile, configurationFile, 'data', basename(tablespacesOf(join(directory, 'data')))];
+  for (const name of await readdir(directory))
+    if (!own.includes(name)) problems.push(`${name} does not belong to the backup`);
+  for (const path of record.directories ?? [])
+    if (!existsSync(join(directory, path))) problems.push(`${path} is missing`);
   problems.push(...(await verifyManifest(join(directory, 'data'))));
   const identifier = await systemIdentifier(join(directory, 'data')).catch(() => undefined);
   if (identifier !== undefined && identifier !== record.systemIdentifier) {

@@ -12,6 +12,7 @@ import { beside, checkSpace, copyCluster, inspect, keepLog, linkTablespaces, rea
 import {
   configurationFile,
   consistentLsn,
+  emptyDirectories,
   hashUncovered,
   readRecord,
   removePartial,
@@ -47,8 +48,9 @@ export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backu
         mode: 0o600,
         flush: true,
       });
-      const [files, lsn, bytes] = await Promise.all([
+      const [files, directories, lsn, bytes] = await Promise.all([
         hashUncovered(work),
+        emptyDirectories(work),
         consistentLsn(join(work, 'data')),
         totalBytes(work),
       ]);
@@ -58,6 +60,7 @@ export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backu
         application: spec.application,
         systemIdentifier: source.systemIdentifier,
         files,
+        directories,
       });
       await move(work, directory(id));
       return { ...backup, location: directory(id) };

@@ -96,7 +96,30 @@ describe('personal data in places that are easily overlooked', () => {
     );
     expect(await refused([email]))
       .to.include('public.keys.o: it holds values')
-      .and.to.include('a default or an enum label in the catalog: it holds values of public.people.email');
+      .and.to.include('an enum label of public.keys.o: it holds values of public.people.email')
+      .and.to.include('the default of public.keys.d: it holds values of public.people.email');
+    expect(
+      await whyNotMasked(
+        rig,
+        [email],
+        ['o', 'd'].map((column) => ({ table: 'keys', column, reason: 'its own' })),
+      ),
+    ).to.equal('');
+  });
+
+  it('not in words that an application says by itself: roles, articles, a small team', async () => {
+    const name: MaskRule = { table: 'people', column: 'name', with: 'name' };
+    const ordinary = `CREATE TYPE role AS ENUM ('member'); CREATE TABLE seats (r role); INSERT INTO seats VALUES ('member');
+      CREATE TABLE people (id int PRIMARY KEY, email text, name text);`;
+    await rig.fresh(
+      `${ordinary} INSERT INTO people VALUES (1, '', 'Member'); CREATE TABLE docs (doc tsvector); INSERT INTO docs VALUES (to_tsvector('simple', 'every member'))`,
+    );
+    expect(await refused([name])).to.equal('');
+    await rig.fresh(
+      `${ordinary} INSERT INTO people SELECT i, '', 'Given' || chr(96 + i % 26) || chr(97 + i / 26) || CASE i WHEN 1 THEN ' Green' WHEN 2 THEN ' King' WHEN 3 THEN ' Rose' ELSE '' END FROM generate_series(1, 40) i;
+       CREATE TABLE posts (author int REFERENCES people, doc tsvector); INSERT INTO posts VALUES (1, to_tsvector('simple', 'the king has a green rose'))`,
+    );
+    expect(await refused([name])).to.equal('');
   });
 
   it('in digits of another script, or letters in place of digits: nothing stays as it was', async () => {

@@ -107,6 +107,15 @@ describe('a local backup', () => {
     }
   });
 
+  it('is found damaged when something lies beside its data, or an empty directory is gone', async () => {
+    const beside = await verifiedAfter('configuration.json', () => writeFile(join(backup.location, 'notes'), ''));
+    await rm(join(backup.location, 'notes'));
+    expect(beside).to.contain('notes does not belong to the backup');
+    for (const folder of ['data/pg_notify', 'data/pg_replslot', 'data/pg_tblspc'])
+      expect(await verifiedAfter(folder, (path) => rm(path, { recursive: true }))).to.contain(`${folder} is missing`);
+    await backups.verify(backup);
+  });
+
   it('is refused when its data is that of another database', async () => {
     const other = await backups.take('green', '1.0.0', {});
     const message = await verifiedAfter('data', async (path) => {

@@ -35,6 +35,12 @@ describe('a column looks personal', () => {
     ['lessons', 'title', undefined],
     ['x', 'description', undefined],
     ['x', 'ip_count', undefined],
+    ['x', 'email_template', undefined],
+    ['countries', 'phone_prefix', undefined],
+    ['x', 'password_policy', undefined],
+    ['файлы', 'имя_файла', undefined],
+    ['клиенты', 'имя', 'a name of a person'],
+    ['patients', 'blood_type', 'a special category'],
   ] as const)
     it(`by its name: ${table}.${column} ${looks === undefined ? 'does not' : `like ${looks}`}`, () =>
       expect(looksByName(table, column)).to.equal(looks));
@@ -46,6 +52,12 @@ describe('a column looks personal', () => {
     ['reserved addresses', ['a@example.com', 'b@x.test', 'c@mail.example.org', 'd@x.invalid'], undefined],
     ['account numbers', ['DE89 3704 0044 0532 0130 00', 'GB29NWBK60161331926819'], 'a bank account'],
     ['wrong account numbers', ['DE88 3704 0044 0532 0130 00'], undefined],
+    ['addresses in URLs', ['https://shop.de/leave/anna@corp.de'], 'an e-mail address'],
+    [
+      'files, packages and repositories',
+      ['logo@2x.png', 'user@1000.service', 'react@18.2.0', 'git@github.com:a/b.git', 'https://4f1c@o1.ingest.io/1'],
+      undefined,
+    ],
     ['card numbers', ['4539 1488 0343 6467', '378282246310005'], 'a payment card'],
     ['card numbers that fail the check', ['4539148803436468', '5539148803436460'], undefined],
     ['addresses of hosts', ['81.2.69.142', '2001:db8::7'], 'an IP address'],
@@ -64,6 +76,10 @@ describe('a column looks personal', () => {
       ['12345678A', '123-456-789', '000-12-3456', '1 84 12 76 451 089 47'],
       undefined,
     ],
+    ['times of day and timecodes', ['20:15:00', '23:59:59', '22:10:05:24'], undefined],
+    ['numbers filled up with zeros', ['00000001', '0012345678', '00340434161094042557'], undefined],
+    ['days', ['01/02/2024', '28-02-2024'], undefined],
+    ['phone numbers with the code of a country', ['0049 151 2345678', '0033 (0)1 23 45 67 89'], 'a phone number'],
     ['phone numbers', ['+49 151 2345678', '0151 2345678', '(030) 1234567'], 'a phone number'],
     ['order numbers', ['12345678', '00012345', '2024-05-06', '20240506'], undefined],
     ['nothing', ['', ' '], undefined],

@@ -63,6 +63,12 @@ describe('a restored backup', () => {
     ['stale sequence', { structure: { ...structure, different: ['sequence s is at 1'] } }, 'fail'],
     ['object that cannot be judged', { structure: { ...structure, unknown: ['index i is missing'] } }, 'inconclusive'],
     ['no object', { structure: { ...structure, objects: 0 } }, 'inconclusive'],
+    ['index damaged', { structure: { ...structure, indexes: { checked: 2, of: 2, damaged: ['index i'] } } }, 'fail'],
+    [
+      'indexes not checked',
+      { structure: { ...structure, indexes: { checked: 0, of: 2, damaged: [], reason: 'no amcheck' } } },
+      'pass',
+    ],
     ['sequences left out', { structure: { ...structure, sequencesLeftOut: 2 } }, 'pass'],
   ] as [string, Partial<RestoreFacts>, string][])
     it(`${what}: ${wanted}`, () => expect(verdict(judgeRestore({ ...good, ...change }, limits))).to.equal(wanted));
