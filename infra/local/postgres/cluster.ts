@@ -104,7 +104,7 @@ async function startFailed(spec: ClusterSpec, how: string, code: ErrorCode): Pro
 export async function stopCluster(spec: Pick<ClusterSpec, 'directory'>): Promise<void> {
   const pid = await serverPid(spec);
   if (pid === undefined) return;
-  process.kill(pid, 'SIGINT');
+  interrupt(pid);
   const doing = `stopping the database in ${spec.directory}`;
   await until(async () => (await serverPid(spec)) === undefined || `process ${pid} still runs`, {
     everyMs: pollMs,
@@ -112,6 +112,15 @@ export async function stopCluster(spec: Pick<ClusterSpec, 'directory'>): Promise
     doing,
     todo: 'see its log, then repeat',
   });
+}
+
+/** Interrupts a process. One whose files are gone from under it may have ended by itself meanwhile. */
+export function interrupt(pid: number): void {
+  try {
+    process.kill(pid, 'SIGINT');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 /**

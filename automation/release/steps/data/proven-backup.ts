@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { DatabaseAccess, ScratchDatabase } from '../../../../infra/platform/databases.ts';
 import { close, connect, withClient } from '../../../data/connect.ts';
+import { checkIndexes } from '../../../data/comparison/indexes.ts';
 import { compareRestored, openMoment } from '../../../data/comparison/restored.ts';
 import { backupRestoreGate, type RecoveryLimits, type RestoreFacts } from '../../../gates/data/restore.ts';
 import { takeBackup } from './backup.ts';
@@ -46,6 +47,9 @@ export async function proveBackup(
         compareRestored(before, after, restored),
       );
       const compareMs = Math.round(performance.now() - compared);
+      // The live database need not keep old rows for what follows.
+      await Promise.all(sessions.map((session) => session.query('ROLLBACK')));
+      structure.indexes = await withClient(scratch.access, 'admin', (restored) => checkIndexes(restored));
       const { id, bytes } = taken.backup;
       context.journal.append({
         type: 'backup.restored',

@@ -29,6 +29,7 @@ import { cloneCluster } from '../../../../../infra/local/postgres/clone.ts';
 import {
   createCluster,
   dataDirectory,
+  interrupt,
   serverPid,
   startCluster,
   stopCluster,
@@ -71,7 +72,7 @@ describe('a way back whose database is lost', () => {
       ...controlOf(rig.specs.blue),
       async stop() {
         if (orphan === undefined) return stopCluster(rig.specs.blue);
-        process.kill(orphan, 'SIGINT');
+        interrupt(orphan);
         while (!(await isFree(rig.specs.blue.port))) await sleep(20);
         orphan = undefined;
       },
