@@ -2,19 +2,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { checkRelease } from '../../../../automation/config/load.ts';
 import { CutoverAborted } from '../../../../automation/data/cutover/cutover.ts';
 import { allOf } from '../../../../automation/journal/entries.ts';
 import { openJournal, type Journal } from '../../../../automation/journal/journal.ts';
-import { openRun, type ReleaseSettings } from '../../../../automation/release/context/context.ts';
+import { openRun } from '../../../../automation/release/context/context.ts';
 import { abandonRelease, settle } from '../../../../automation/release/resume.ts';
 import type { Session } from '../../../../automation/release/start.ts';
 import type { PastRelease } from '../../../../automation/journal/history.ts';
 import { startCluster, stopCluster } from '../../../../infra/local/postgres/cluster.ts';
 import { moveWrites } from '../../../../automation/release/steps/traffic/move-writes.ts';
-import { validDefinition } from '../../../lib/valid-definition.ts';
 import { CutoverScene } from '../data/cutover/scene.ts';
 import { close, connect } from '../data/rig.ts';
+import { releaseSettings } from './settings.ts';
 
 describe('what the journal of a release says of its cutover', () => {
   const scene = new CutoverScene({ holdMs: 2000, drainMs: 300 });
@@ -30,32 +29,18 @@ describe('what the journal of a release says of its cutover', () => {
     rmSync(directory, { recursive: true });
   });
 
-  const settings = (): ReleaseSettings => {
+  const settings = () => {
     const { rig, router } = scene;
-    const environment = {
-      router,
-      databases: { of: (colour: 'blue' | 'green') => Promise.resolve(rig[colour].access) },
-      backups: {},
-      close: () => Promise.resolve(),
-    };
-    return {
-      id: 'r',
-      kind: 'release',
-      environment: 'production',
+    return releaseSettings({
       directory,
       journal,
-      definition: checkRelease(
-        'shop.config.ts',
-        { ...validDefinition(), cutover: { holdMs: 2000, drainMs: 300 } },
-        () => [],
-      ),
-      engine: {},
-      platform: { connect: () => Promise.resolve(environment) },
-      from: { colour: 'blue', version: '1.0.0' },
-      to: { colour: 'green', version: '2.0.0' },
-      signal: new AbortController().signal,
-      waiting: () => undefined,
-    } as unknown as ReleaseSettings;
+      definition: { cutover: { holdMs: 2000, drainMs: 300 } },
+      environment: {
+        router,
+        databases: { of: (colour: 'blue' | 'green') => Promise.resolve(rig[colour].access) },
+        backups: {},
+      },
+    });
   };
 
   it('records a cutover that was killed after the flip once, when it is settled', async () => {

@@ -5,10 +5,10 @@ import { expect } from 'chai';
 import { createLocalJobs } from '../../../../../infra/local/runtime/jobs.ts';
 import { testsGate } from '../../../../../automation/gates/tests/tests.ts';
 import { openJournal } from '../../../../../automation/journal/journal.ts';
-import type { ReleaseSettings } from '../../../../../automation/release/context/context.ts';
 import type { Stage } from '../../../../../automation/release/context/stage.ts';
 import { runRelease } from '../../../../../automation/release/run.ts';
 import { scratchDirectory } from '../../gates/gate-harness.ts';
+import { releaseSettings } from '../settings.ts';
 
 /** Writes its process id to a file, and runs until it is stopped. */
 const endless = `require('node:fs').writeFileSync('pid', String(process.pid)); setInterval(() => undefined, 1000)`;
@@ -35,18 +35,7 @@ describe('interrupting a release while a gate runs', () => {
       observationMs: 0,
       steps: [{ says: 'judge', do: (context) => context.gates([gate]) }],
     };
-    const settings = {
-      id: 'r',
-      kind: 'release',
-      environment: 'production',
-      directory,
-      journal,
-      signal: abort.signal,
-      platform: {},
-      to: { colour: 'green', version: '2.0.0' },
-      definition: { waivers: [], announcements: {}, application: { name: 'app' } },
-      waiting: () => undefined,
-    } as unknown as ReleaseSettings;
+    const settings = releaseSettings({ directory, journal, signal: abort.signal });
 
     const pidFile = join(directory, 'pid');
     const released = runRelease(settings, [staging]).catch((error: unknown) => error);

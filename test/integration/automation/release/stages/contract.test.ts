@@ -6,11 +6,7 @@ import type { GateResult } from '../../../../../automation/journal/verdict.ts';
 import { withClient } from '../../../../../automation/data/connect.ts';
 import { copyDatabase } from '../../../../../automation/data/copying/schema.ts';
 import { resetDatabase } from '../../../../../automation/data/schema.ts';
-import {
-  openRun,
-  type ReleaseContext,
-  type ReleaseSettings,
-} from '../../../../../automation/release/context/context.ts';
+import { openRun, type ReleaseContext } from '../../../../../automation/release/context/context.ts';
 import type { Replacement } from '../../../../../automation/release/context/release.ts';
 import { plannedSteps, takeSteps, type Stage } from '../../../../../automation/release/context/stage.ts';
 import { openJournal, type Journal } from '../../../../../automation/journal/journal.ts';
@@ -22,6 +18,7 @@ import type { Environment } from '../../../../../infra/platform/environment.ts';
 import type { Job } from '../../../../../infra/platform/jobs.ts';
 import { revokeWrites } from '../../../../../infra/application/roles.ts';
 import { createRig, schemaV1, value, type Rig } from '../../data/rig.ts';
+import { releaseSettings } from '../settings.ts';
 
 const passing = '<testsuite tests="1"><testcase name="one"/></testsuite>';
 const failing = '<testsuite tests="1"><testcase name="one"><failure message="no"/></testcase></testsuite>';
@@ -119,34 +116,19 @@ describe('contract migrations', () => {
         },
       },
     } as unknown as Environment;
-    const definition = {
-      application: {
-        version: '2.0.0',
-        migrations: { directory: 'migrations', contract: sql === undefined ? [] : ['009_contract.sql'], accept: [] },
-      },
-      data: {
-        invariants: [],
-        backupRetention: 1,
-        limits: { restoreSeconds: 900, backupAgeSeconds: 300, copySeconds: 600, invariantSeconds: 60 },
-      },
-      bake: { oldColour: 'warm' },
-      tests: { acceptance: { command: ['test', '{results}'], timeoutSeconds: 5 } },
-      environments: { production: {} },
-      waivers: [],
-    };
-    const settings = {
-      id: 'r',
-      kind: 'release',
-      environment: 'production',
+    const settings = releaseSettings({
       directory: join(directory, 'release'),
       journal,
-      definition,
-      platform: { idleColour: 'taken down' },
-      from: { colour: 'blue', version: '1.0.0', artefact: artefact('1.0.0') },
-      to: { colour: 'green', version: '2.0.0' },
-      signal: new AbortController().signal,
-      waiting: (text: string) => void said.push(text),
-    } as unknown as ReleaseSettings & Replacement;
+      definition: {
+        application: {
+          migrations: { directory: 'migrations', contract: sql === undefined ? [] : ['009_contract.sql'] },
+        },
+        data: { backupRetention: 1 },
+        bake: { oldColour: 'keep-warm' },
+      },
+      old: artefact('1.0.0'),
+      waiting: (text) => void said.push(text),
+    });
     facts = settings;
     take = (stage, overrides = {}) =>
       takeSteps(
@@ -154,7 +136,6 @@ describe('contract migrations', () => {
           ...openRun(settings).at(stage.id).context,
           connect: () => Promise.resolve(environment),
           artefact: () => artefact('2.0.0'),
-          spec: () => ({}) as ReturnType<ReleaseContext['spec']>,
           ...overrides,
         },
         stage,

@@ -4,7 +4,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { checkRelease } from '../../../../../automation/config/load.ts';
 import { close, connect, withClient } from '../../../../../automation/data/connect.ts';
 import { cutover as move } from '../../../../../automation/data/cutover/cutover.ts';
 import { dropSlot, linkBetween } from '../../../../../automation/data/link.ts';
@@ -15,8 +14,7 @@ import { openJournal, type Journal } from '../../../../../automation/journal/jou
 import { describeLoss, lossIn } from '../../../../../automation/journal/loss.ts';
 import type { Verdict } from '../../../../../automation/journal/verdict.ts';
 import { describeGap, wayBackGap } from '../../../../../automation/journal/way-back.ts';
-import { openRun, type ReleaseSettings } from '../../../../../automation/release/context/context.ts';
-import type { Replacement } from '../../../../../automation/release/context/release.ts';
+import { openRun } from '../../../../../automation/release/context/context.ts';
 import { StageStopped } from '../../../../../automation/release/context/stage.ts';
 import { cutover } from '../../../../../automation/release/stages/cutover.ts';
 import { remedyOf } from '../../../../../automation/release/steps/data/remake.ts';
@@ -36,9 +34,9 @@ import {
 } from '../../../../../infra/local/postgres/cluster.ts';
 import { discardCluster } from '../../../../../infra/local/postgres/discard.ts';
 import { controlOf } from '../../../../lib/server-control.ts';
-import { validDefinition } from '../../../../lib/valid-definition.ts';
 import { createRig, expand, value, type Rig } from '../../data/rig.ts';
 import { MemoryRouter } from '../../data/traffic.ts';
+import { releaseSettings } from '../settings.ts';
 
 /** A balancer that finds the instances of blue healthy. */
 function readyRouter(): MemoryRouter {
@@ -120,31 +118,22 @@ describe('a way back whose database is lost', () => {
     journal.append({ type: 'gate.judged', stage: 'backup', gate: { ...gate, observationMs: 0 } });
   }
 
-  function release(initialCopy: 'physical' | 'logical' = 'physical', bake: object = {}) {
+  function release(initialCopy: 'physical' | 'logical' = 'physical') {
     const clone = (_: string, __: string, options: CloneOptions): Promise<void> =>
       cloneCluster(rig.green.access, rig.specs.blue, controlOf(rig.specs.blue), options);
-    const environment = {
-      router,
-      databases: {
-        of: (colour: 'blue' | 'green') => Promise.resolve(rig[colour].access),
-        clone,
-        discard,
-      },
-      provide: () => Promise.resolve(),
-      close: () => Promise.resolve(),
-    };
-    const definition = checkRelease(
-      'shop.config.ts',
-      { ...validDefinition(), cutover: { holdMs: 4000, drainMs: 1000 }, bake },
-      () => [],
-    );
-    const settings = {
-      id: 'r',
-      kind: 'release',
-      environment: 'production',
+    const facts = releaseSettings({
       directory,
       journal,
-      definition,
+      definition: { cutover: { holdMs: 4000, drainMs: 1000 } },
+      environment: {
+        router,
+        databases: {
+          of: (colour: 'blue' | 'green') => Promise.resolve(rig[colour].access),
+          clone,
+          discard,
+        },
+        provide: () => Promise.resolve(),
+      },
       engine: {
         up: async ({ kind }: { kind: string }) => {
           if (kind === 'blue') await up();
@@ -152,14 +141,9 @@ describe('a way back whose database is lost', () => {
         },
         refresh: () => Promise.resolve([]),
       },
-      platform: { connect: () => Promise.resolve(environment), settlesMs: 0, initialCopy },
-      from: { colour: 'blue', version: '1.0.0', artefact: { version: '1.0.0', digest: 'd', location: '/' } },
-      to: { colour: 'green', version: '2.0.0' },
-      signal: new AbortController().signal,
-      waiting: () => undefined,
-    } as unknown as ReleaseSettings;
-    const { context } = openRun(settings).at('cutover');
-    const facts = settings as unknown as Replacement;
+      platform: { initialCopy },
+    });
+    const { context } = openRun(facts).at('cutover');
     return {
       watched: (work: (signal: AbortSignal) => Promise<void>) =>
         whileWayBackHolds(context, facts, remedyOf(context, facts), work),

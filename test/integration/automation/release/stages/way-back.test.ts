@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { checkRelease } from '../../../../../automation/config/load.ts';
+import type { ReleaseDefinitionInput } from '../../../../../automation/config/schema.ts';
 import { cutover as move } from '../../../../../automation/data/cutover/cutover.ts';
 import { rows, withClient } from '../../../../../automation/data/connect.ts';
 import { linkBetween } from '../../../../../automation/data/link.ts';
@@ -14,16 +14,15 @@ import { lastOf } from '../../../../../automation/journal/entries.ts';
 import { describeLoss, lossIn } from '../../../../../automation/journal/loss.ts';
 import { openJournal, type Journal } from '../../../../../automation/journal/journal.ts';
 import { openRun, type ReleaseSettings } from '../../../../../automation/release/context/context.ts';
-import type { Replacement } from '../../../../../automation/release/context/release.ts';
 import { StageStopped } from '../../../../../automation/release/context/stage.ts';
 import { cutover } from '../../../../../automation/release/stages/cutover.ts';
 import { remedyOf } from '../../../../../automation/release/steps/data/remake.ts';
 import { whileWayBackHolds } from '../../../../../automation/release/steps/traffic/keep-way-back.ts';
 import { hasCode } from '../../../../../infra/lib/errors.ts';
 import { startCluster, stopCluster } from '../../../../../infra/local/postgres/cluster.ts';
-import { validDefinition } from '../../../../lib/valid-definition.ts';
 import { createRig, expand, value, type Rig } from '../../data/rig.ts';
 import { MemoryRouter } from '../../data/traffic.ts';
+import { releaseSettings } from '../settings.ts';
 
 describe('the way back of a release', () => {
   let rig: Rig;
@@ -65,34 +64,18 @@ describe('the way back of a release', () => {
     rmSync(directory, { recursive: true });
   });
 
-  function release(bake: object = {}, ask?: ReleaseSettings['ask']) {
-    const environment = {
-      router,
-      databases: { of: (colour: 'blue' | 'green') => Promise.resolve(rig[colour].access) },
-      close: () => Promise.resolve(),
-    };
-    const definition = checkRelease(
-      'shop.config.ts',
-      { ...validDefinition(), cutover: { holdMs: 4000, drainMs: 1000 }, bake },
-      () => [],
-    );
-    const settings = {
-      id: 'r',
-      kind: 'release',
-      environment: 'production',
+  function release(bake: ReleaseDefinitionInput['bake'] = {}, ask?: ReleaseSettings['ask']) {
+    const facts = releaseSettings({
       directory,
       journal,
-      definition,
-      engine: { up: () => Promise.resolve({ changes: {}, ms: 1, orphans: [] }), refresh: () => Promise.resolve([]) },
-      platform: { connect: () => Promise.resolve(environment), settlesMs: 0 },
-      from: { colour: 'blue', version: '1.0.0' },
-      to: { colour: 'green', version: '2.0.0' },
-      signal: new AbortController().signal,
-      waiting: () => undefined,
+      definition: { cutover: { holdMs: 4000, drainMs: 1000 }, bake },
+      environment: {
+        router,
+        databases: { of: (colour: 'blue' | 'green') => Promise.resolve(rig[colour].access) },
+      },
       ask,
-    } as unknown as ReleaseSettings;
-    const { context } = openRun(settings).at('cutover');
-    const facts = settings as unknown as Replacement;
+    });
+    const { context } = openRun(facts).at('cutover');
     return {
       watched: (work: (signal: AbortSignal) => Promise<void>) =>
         whileWayBackHolds(context, facts, remedyOf(context, facts), work),

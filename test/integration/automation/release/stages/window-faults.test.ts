@@ -6,11 +6,10 @@ import { lastOf } from '../../../../../automation/journal/entries.ts';
 import { abandonRelease, resumeRelease } from '../../../../../automation/release/resume.ts';
 import { abandon, runRelease } from '../../../../../automation/release/run.ts';
 import { cutover } from '../../../../../automation/release/stages/cutover.ts';
-import { readOnlyWindow } from '../../../../../automation/data/cutover/window.ts';
 import { resetDatabase } from '../../../../../automation/data/schema.ts';
 import { revokeWrites } from '../../../../../infra/application/roles.ts';
 import { startCluster, stopCluster } from '../../../../../infra/local/postgres/cluster.ts';
-import { rename, WindowedRelease } from './windowed-release.ts';
+import { WindowedRelease } from './windowed-release.ts';
 
 describe('what a read-only window leaves in the journal and in the databases', () => {
   const scene = new WindowedRelease();
@@ -33,17 +32,6 @@ describe('what a read-only window leaves in the journal and in the databases', (
     scene.journal.append({ type: 'action.intent', id: 'cutover/forward', what: 'move writes' });
     scene.journal.append({ type: 'writes.refused', from: Date.now() });
   };
-  /** Moves the writes as the release does, and records nothing. */
-  const moved = () =>
-    readOnlyWindow({
-      router: scene.router,
-      from: scene.rig.blue,
-      to: scene.rig.green,
-      settings: { longestMs: 30_000, drainMs: 1_000 },
-      migrate: () => scene.rig.run(scene.rig.green, rename),
-      start: () => Promise.resolve(),
-      check: () => Promise.resolve(),
-    });
 
   it('says when it ended, also where the balancer did not say at once that it had flipped', async () => {
     let asked = 0;
@@ -102,7 +90,7 @@ describe('what a read-only window leaves in the journal and in the databases', (
 
   it('that only the balancer knows of is recorded before anything goes back, and its database is kept', async () => {
     killed();
-    await moved();
+    await scene.moved();
     // As where it could not be settled: a loss is accepted all the same.
     await abandon(scene.settings, [cutover(scene.settings)], 'npm run rollback', { acceptLoss: true });
     expect(lastOf(scene.entries(), 'cutover.done')).to.include({ direction: 'forward' });

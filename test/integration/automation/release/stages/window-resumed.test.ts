@@ -1,10 +1,9 @@
 import { expect } from 'chai';
 import { lastOf } from '../../../../../automation/journal/entries.ts';
 import { movedInWindow } from '../../../../../automation/journal/window.ts';
-import { readOnlyWindow } from '../../../../../automation/data/cutover/window.ts';
 import { abandonRelease, resumeRelease, settle } from '../../../../../automation/release/resume.ts';
 import { hasCode } from '../../../../../infra/lib/errors.ts';
-import { rename, WindowedRelease } from './windowed-release.ts';
+import { WindowedRelease } from './windowed-release.ts';
 
 describe('a read-only window whose program died', () => {
   const scene = new WindowedRelease();
@@ -19,17 +18,6 @@ describe('a read-only window whose program died', () => {
     scene.journal.append({ type: 'action.intent', id: 'cutover/forward', what: 'move writes' });
     if (refusing) scene.journal.append({ type: 'writes.refused', from: Date.now() });
   };
-  /** Moves the writes as the release does, and records nothing. */
-  const moved = () =>
-    readOnlyWindow({
-      router: scene.router,
-      from: scene.rig.blue,
-      to: scene.rig.green,
-      settings: { longestMs: 30_000, drainMs: 1_000 },
-      migrate: () => scene.rig.run(scene.rig.green, rename),
-      start: () => Promise.resolve(),
-      check: () => Promise.resolve(),
-    });
   const failure = (work: Promise<unknown>): Promise<Error> =>
     work.then(
       () => expect.fail('it was to reject'),
@@ -53,7 +41,7 @@ describe('a read-only window whose program died', () => {
 
   it('is finished by resume where it had flipped: it is recorded once, and that nobody measured it', async () => {
     killed();
-    await moved();
+    await scene.moved();
     expect(await settle(scene.settings)).to.contain('the cutover is finished: green is live');
     await settle(scene.settings);
     const entries = scene.journal.entries();
@@ -65,7 +53,7 @@ describe('a read-only window whose program died', () => {
 
   it('refuses a rollback that accepts no loss, also where only the balancer knows that it had flipped', async () => {
     killed();
-    await moved();
+    await scene.moved();
     const { session, past } = scene.open;
     const refused = await failure(abandonRelease(session, past, 'npm run rollback'));
     expect(hasCode(refused, 'no-way-back')).to.equal(true);

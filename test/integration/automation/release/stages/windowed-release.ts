@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkRelease } from '../../../../../automation/config/load.ts';
 import { withClient } from '../../../../../automation/data/connect.ts';
+import { readOnlyWindow } from '../../../../../automation/data/cutover/window.ts';
 import { unmark } from '../../../../../automation/data/written-by.ts';
 import { changesBy } from '../../../../../automation/data/effects/changes.ts';
 import { startSync, waitForSync } from '../../../../../automation/data/replication/sync.ts';
@@ -16,9 +16,9 @@ import type { Session } from '../../../../../automation/release/start.ts';
 import { messageOf } from '../../../../../infra/lib/errors.ts';
 import type { Colour, StackKind } from '../../../../../infra/model.ts';
 import type { Job } from '../../../../../infra/platform/jobs.ts';
-import { validDefinition } from '../../../../lib/valid-definition.ts';
 import { createRig, expand, value, type Rig } from '../../data/rig.ts';
 import { MemoryRouter } from '../../data/traffic.ts';
+import { oldArtefact, releaseSettings } from '../settings.ts';
 
 export const schema = `CREATE TABLE people (id int PRIMARY KEY, name text NOT NULL); INSERT INTO people VALUES (1, 'Ada'), (2, 'Grace');
   CREATE TABLE notes (id int PRIMARY KEY, body text); INSERT INTO notes VALUES (1, 'one')`;
@@ -26,8 +26,6 @@ export const rename = 'ALTER TABLE people RENAME COLUMN name TO full_name';
 const file = '006_one_name.sql';
 const junit = (good: boolean): string =>
   `<testsuite tests="1"><testcase name="one">${good ? '' : '<failure message="no"/>'}</testcase></testsuite>`;
-
-const old = { version: '1.0.0', digest: 'sha256:1', location: '' };
 
 /**
  * Blue live with 1.0.0, green following, and a release of 2.0.0 whose migration renames a column, up to its cutover. Databases and
@@ -111,53 +109,12 @@ export class WindowedRelease {
 
   get settings(): ReleaseSettings & Replacement {
     const { rig, router, directory, journal } = this;
-    const environment = {
-      router,
-      databases: { of: (colour: Colour) => Promise.resolve(rig[colour].access) },
-      provide: () => Promise.resolve(),
-      metrics: { delayMs: 0, periodMs: 0, window: () => Promise.reject(new Error('nobody counts')) },
-      jobs: {
-        run: async ({ results, log }: Job) => {
-          await writeFile(results ?? log, junit(this.smoke));
-          return { exitCode: this.smoke ? 0 : 1, timedOut: false, ms: 1, tail: '' };
-        },
-      },
-      close: () => Promise.resolve(),
-    };
-    return {
-      id: 'r',
+    return releaseSettings({
       kind: this.kind,
-      environment: 'production',
       directory,
       journal,
-      definition: this.#definition(),
-      engine: this.#engine(),
-      platform: {
-        name: 'local',
-        connect: () => Promise.resolve(environment),
-        artefacts: { find: () => Promise.resolve(undefined) },
-        settlesMs: 0,
-        idleColour: 'taken down',
-        heldWrites: 'wait',
-        initialCopy: 'rows',
-      },
-      from: { colour: 'blue', version: '1.0.0', artefact: old },
-      to: { colour: 'green', version: '2.0.0' },
-      signal: new AbortController().signal,
-      waiting: () => undefined,
-      ask: this.ask,
-      approved: this.approved,
-    } as unknown as ReleaseSettings & Replacement;
-  }
-
-  #definition() {
-    const valid = validDefinition();
-    return checkRelease(
-      'shop.config.ts',
-      {
-        ...valid,
+      definition: {
         application: {
-          ...valid.application,
           migrations: {
             directory: 'migrations',
             incompatible: { files: [file], readOnlyWindow: { longestSeconds: this.longestSeconds } },
@@ -166,10 +123,30 @@ export class WindowedRelease {
         // Only what the stages do themselves: no marked traffic.
         synthetic: { script: 'package.json', requestsPerSecond: 0 },
         canary: { steps: [] },
-        data: { ...valid.data, invariants: this.invariants },
+        data: { invariants: this.invariants },
       },
-      () => [],
-    );
+      engine: this.#engine(),
+      environment: {
+        router,
+        databases: { of: (colour: Colour) => Promise.resolve(rig[colour].access) },
+        provide: () => Promise.resolve(),
+        metrics: { delayMs: 0, periodMs: 0, window: () => Promise.reject(new Error('nobody counts')) },
+        jobs: {
+          run: async ({ results, log }: Job) => {
+            await writeFile(results ?? log, junit(this.smoke));
+            return { exitCode: this.smoke ? 0 : 1, timedOut: false, ms: 1, tail: '' };
+          },
+        },
+      },
+      platform: {
+        name: 'local',
+        artefacts: { find: () => Promise.resolve(undefined) },
+        heldWrites: 'wait',
+        initialCopy: 'logical',
+      },
+      ask: this.ask,
+      approved: this.approved,
+    });
   }
 
   #engine() {
@@ -187,7 +164,7 @@ export class WindowedRelease {
       refresh: () => Promise.resolve([]),
       exists: (_: unknown, kind: StackKind) => Promise.resolve(kind === 'blue'),
       outputs: () => Promise.resolve({}),
-      config: () => Promise.resolve({ kind: 'blue', colour: { colour: 'blue', artefact: old } }),
+      config: () => Promise.resolve({ kind: 'blue', colour: { colour: 'blue', artefact: oldArtefact } }),
     };
   }
 
@@ -208,6 +185,18 @@ export class WindowedRelease {
   entries = () => readJournal(join(this.directory, journalFile)).entries;
 
   types = (): JournalEntry['type'][] => this.journal.entries().map(({ type }) => type);
+
+  /** Moves the writes as the release does, and records nothing. */
+  moved = () =>
+    readOnlyWindow({
+      router: this.router,
+      from: this.rig.blue,
+      to: this.rig.green,
+      settings: { longestMs: 30_000, drainMs: 1_000 },
+      migrate: () => this.rig.run(this.rig.green, rename),
+      start: () => Promise.resolve(),
+      check: () => Promise.resolve(),
+    });
 
   /** Writes through the balancer, as whoever is live knows the column; resolves to the colour, or to why not. */
   write = (id: number): Promise<string> =>

@@ -10,17 +10,13 @@ import { resetDatabase } from '../../../../../../automation/data/schema.ts';
 import { migrationRisks } from '../../../../../../automation/journal/migration-risks.ts';
 import { openJournal, type Journal } from '../../../../../../automation/journal/journal.ts';
 import type { GateResult } from '../../../../../../automation/journal/verdict.ts';
-import {
-  openRun,
-  type ReleaseContext,
-  type ReleaseSettings,
-} from '../../../../../../automation/release/context/context.ts';
-import type { LivePlacement, Replacement } from '../../../../../../automation/release/context/release.ts';
+import { openRun, type ReleaseContext } from '../../../../../../automation/release/context/context.ts';
 import { rehearsing } from '../../../../../../automation/release/steps/data/rehearsal.ts';
 import { createLocalJobs } from '../../../../../../infra/local/runtime/jobs.ts';
 import type { Environment } from '../../../../../../infra/platform/environment.ts';
 import type { Artefact } from '../../../../../../infra/model.ts';
 import { createRig, schemaV1, value, type Rig } from '../../../data/rig.ts';
+import { releaseSettings } from '../../settings.ts';
 
 const schema = `${schemaV1}
   CREATE TABLE tool_version (version text PRIMARY KEY);
@@ -75,40 +71,25 @@ describe('migrations by a command of the application', () => {
   async function rehearsed(steps: Record<string, string>, migrations: object = {}, keepsRecord = true) {
     await writeFile(join(directory, 'artefact', 'migrate.mjs'), tool(steps, keepsRecord));
     const artefact: Artefact = { version: '2.0.0', digest: 'sha256:2', location: join(directory, 'artefact') };
-    const definition = {
-      application: {
-        version: '2.0.0',
-        migrations: { expand: ['node', 'migrate.mjs'], records: ['tool_version'], accept: [], ...migrations },
-      },
-      data: { invariants: [], limits: { invariantSeconds: 60 } },
-      waivers: [],
-    };
+    const command = { expand: ['node', 'migrate.mjs'], records: ['tool_version'] };
     const environment = {
       jobs: createLocalJobs({ redact: (text) => text.replaceAll(/:[^:@]*@/g, ':[redacted]@') }),
       databases: { of: () => Promise.resolve(rig.blue.access) },
     } as unknown as Environment;
-    const settings = {
-      id: 'r',
-      kind: 'release',
-      environment: 'production',
-      platform: { idleColour: 'taken down' },
+    const settings = releaseSettings({
       directory: join(directory, 'release'),
       journal,
-      definition,
-      signal: new AbortController().signal,
-      waiting: () => undefined,
-    } as unknown as ReleaseSettings;
+      definition: {
+        application: { migrations: 'directory' in migrations ? migrations : { ...command, ...migrations } },
+      },
+      old: { ...artefact, version: '1.0.0', location: join(directory, 'old') },
+    });
     const context: ReleaseContext = {
       ...openRun(settings).at('backup').context,
       connect: () => Promise.resolve(environment),
       artefact: () => artefact,
     };
-    const live = {
-      colour: 'blue',
-      artefact: { ...artefact, version: '1.0.0', location: join(directory, 'old') },
-    } as unknown as LivePlacement;
-    const release = { definition, from: live, kind: 'release', to: { colour: 'green', version: '2.0.0' } };
-    await rehearsing(release as unknown as Replacement)[0]?.do(context, rig.green.access);
+    await rehearsing(settings)[0]?.do(context, rig.green.access);
     return gate('migration-effects');
   }
 

@@ -7,12 +7,7 @@ import { resetDatabase } from '../../../../../../automation/data/schema.ts';
 import { allOf } from '../../../../../../automation/journal/entries.ts';
 import { openJournal, type Journal } from '../../../../../../automation/journal/journal.ts';
 import type { GateResult } from '../../../../../../automation/journal/verdict.ts';
-import {
-  openRun,
-  type ReleaseContext,
-  type ReleaseSettings,
-} from '../../../../../../automation/release/context/context.ts';
-import type { Replacement } from '../../../../../../automation/release/context/release.ts';
+import { openRun, type ReleaseContext } from '../../../../../../automation/release/context/context.ts';
 import { backup } from '../../../../../../automation/release/stages/backup.ts';
 import { revokeWrites } from '../../../../../../infra/application/roles.ts';
 import { createLocalJobs } from '../../../../../../infra/local/runtime/jobs.ts';
@@ -21,6 +16,7 @@ import type { Backup } from '../../../../../../infra/platform/backups.ts';
 import type { Environment } from '../../../../../../infra/platform/environment.ts';
 import type { Job } from '../../../../../../infra/platform/jobs.ts';
 import { createRig, schemaV1, value, type Rig } from '../../../data/rig.ts';
+import { releaseSettings } from '../../settings.ts';
 
 const passing = '<testsuite tests="1"><testcase name="one"/></testsuite>';
 const failing = '<testsuite tests="1"><testcase name="one"><failure message="no"/></testcase></testsuite>';
@@ -119,42 +115,25 @@ export function windowMigrations() {
       },
     } as unknown as Environment;
     const incompatible = { files: ['006_window.sql'], readOnlyWindow: { longestSeconds: 60 } };
-    const definition = {
-      application: {
-        version: '2.0.0',
-        migrations:
-          'expand' in migrations
-            ? { accept: [], ...migrations }
-            : { directory: 'migrations', contract: [], accept: [], incompatible, ...migrations },
-      },
-      data: {
-        invariants: [],
-        limits: { restoreSeconds: 900, backupAgeSeconds: 300, copySeconds: 600, invariantSeconds: 60 },
-        ...data,
-      },
-      cutover: { holdMs: 2000 },
-      tests: { acceptance: { command: ['test', '{results}'], timeoutSeconds: 5 } },
-      environments: { production: {} },
-      waivers: [],
-    };
-    const settings = {
-      id: 'r',
-      kind: 'release',
-      environment: 'production',
+    const checked = releaseSettings({
       directory: join(directory, 'release'),
       journal,
-      definition,
-      platform: { idleColour: 'taken down' },
-      from: { colour: 'blue', version: '1.0.0', artefact: artefact('1.0.0') },
-      to: { colour: 'green', version: '2.0.0' },
-      signal: new AbortController().signal,
-      waiting: (text: string) => void said.push(text),
-    } as unknown as ReleaseSettings & Replacement;
+      definition: {
+        application: {
+          migrations: 'expand' in migrations ? migrations : { directory: 'migrations', incompatible, ...migrations },
+        },
+        canary: { steps: [] },
+      },
+      old: artefact('1.0.0'),
+      waiting: (text) => void said.push(text),
+    });
+    const { definition } = checked;
+    // Unchecked, as an invariant may have a sentence for a name here.
+    const settings = { ...checked, definition: { ...definition, data: { ...definition.data, ...data } } };
     const context: ReleaseContext = {
       ...openRun(settings).at('backup').context,
       connect: () => Promise.resolve(environment),
       artefact: () => artefact('2.0.0'),
-      spec: () => ({}) as ReturnType<ReleaseContext['spec']>,
     };
     return { context, stage: backup(settings), jobs: environment.jobs };
   }

@@ -3,23 +3,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { checkRelease } from '../../../../../../automation/config/load.ts';
 import { close, connect, row, withClient } from '../../../../../../automation/data/connect.ts';
 import { linkBetween } from '../../../../../../automation/data/link.ts';
 import { DelayMeter } from '../../../../../../automation/data/replication/delay.ts';
 import { followSync, stopSync, waitForSync } from '../../../../../../automation/data/replication/sync.ts';
 import { openJournal } from '../../../../../../automation/journal/journal.ts';
-import { openRun, type ReleaseSettings } from '../../../../../../automation/release/context/context.ts';
-import type { Replacement } from '../../../../../../automation/release/context/release.ts';
+import { openRun } from '../../../../../../automation/release/context/context.ts';
 import { takeSteps } from '../../../../../../automation/release/context/stage.ts';
 import { cutover } from '../../../../../../automation/release/stages/cutover.ts';
 import { whileReadsAreFresh, type FreshReads } from '../../../../../../automation/release/steps/traffic/fresh-reads.ts';
 import { databaseUrl } from '../../../../../../infra/application/database-url.ts';
 import { childEnvironment } from '../../../../../../infra/lib/child-environment.ts';
 import { wroteSeconds } from '../../../../../../infra/platform/router.ts';
-import { validDefinition } from '../../../../../lib/valid-definition.ts';
 import { createRig, type Rig } from '../../../data/rig.ts';
 import { startTestbed, testSpec, type Testbed } from '../../../../infra/local/haproxy/testbed.ts';
+import { releaseSettings } from '../../settings.ts';
 import { readBack } from './readers.ts';
 
 describe('what a client reads during a canary', () => {
@@ -160,34 +158,20 @@ describe('what a client reads during a canary', () => {
   it('is never older than its write between the canary and the hold, while the cutover waits for the canary [order]', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'greenlight-fresh-'));
     const journal = openJournal(directory);
-    const environment = {
-      router: bed.router,
-      databases: { of: (colour: 'blue' | 'green') => Promise.resolve(rig[colour].access) },
-      close: () => Promise.resolve(),
-    };
-    const settings = {
-      id: 'r',
-      kind: 'release',
-      environment: 'production',
+    const settings = releaseSettings({
       directory,
       journal,
-      definition: checkRelease(
-        'shop.config.ts',
-        { ...validDefinition(), cutover: { holdMs: 4000, drainMs: 1000 } },
-        () => [],
-      ),
-      engine: { up: () => Promise.resolve({ changes: {}, ms: 1, orphans: [] }) },
-      platform: { connect: () => Promise.resolve(environment), settlesMs: 0 },
-      from: { colour: 'blue', version: '1.0.0' },
-      to: { colour: 'green', version: '2.0.0' },
-      signal: new AbortController().signal,
-      waiting: () => undefined,
-    } as unknown as ReleaseSettings;
+      definition: { cutover: { holdMs: 4000, drainMs: 1000 } },
+      environment: {
+        router: bed.router,
+        databases: { of: (colour: 'blue' | 'green') => Promise.resolve(rig[colour].access) },
+      },
+    });
     const run = openRun(settings);
     try {
       const { context } = run.at('cutover');
       await context.traffic.start(() => Promise.resolve({ stop: () => Promise.resolve() }));
-      const stage = cutover(settings as unknown as Replacement);
+      const stage = cutover(settings);
       let moving: Promise<void> | undefined;
       const seen = await withoutWorker(() => {
         moving = takeSteps(context, stage);
