@@ -198,9 +198,8 @@ describe('a local backup', () => {
     await query(green(), 'admin', "SELECT pg_create_logical_replication_slot('backward', 'pgoutput')");
     await query(green(), 'admin', "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
     await connected(green(), 'admin', async (lock) => {
-      // The initial copy waits for this lock. A subscription that is dropped meanwhile drops the slot of that copy at
-      // its
-      // publisher too: at the live one, were it done so in the restored cluster.
+      // The initial copy waits for this lock. A subscription that is dropped meanwhile drops the slot of that copy at its publisher
+      // too: at the live one, were it done so in the restored cluster.
       await lock.query('BEGIN; LOCK TABLE pupils IN SHARE MODE');
       await query(
         green(),
@@ -240,6 +239,8 @@ describe('a local backup', () => {
     expect(await query(green(), 'admin', 'SELECT subenabled FROM pg_subscription')).to.deep.equal([
       { subenabled: true },
     ]);
+    // Once its server is started again, commits of other tests would wait for nobody.
+    await query(green(), 'admin', 'ALTER SYSTEM RESET synchronous_standby_names');
   });
 
   it('leaves what a crashed run had begun to the next one, which removes it', async () => {
