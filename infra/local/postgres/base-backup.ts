@@ -4,11 +4,12 @@ import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import pg from 'pg';
 import { databaseEnvironment, databaseUrl } from '../../application/database-url.ts';
-import { catalogFirst, sessionEnvironment, sessionOptions } from '../../application/session-settings.ts';
+import { sessionEnvironment, sessionOptions } from '../../application/session-settings.ts';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { endsWithParent } from '../../lib/lifetimes.ts';
 import { postgresPath } from '../../lib/tools.ts';
 import type { DatabaseAccess } from '../../platform/databases.ts';
+import { asAdmin } from './session.ts';
 
 /** Physical copies of a running cluster, for backups and for the other colour. */
 
@@ -25,12 +26,8 @@ export interface Source {
   tablespaces: { oid: string; location: string }[];
 }
 
-export async function inspect(access: DatabaseAccess): Promise<Source> {
-  const client = new pg.Client({ connectionString: databaseUrl(access, 'admin'), options: sessionOptions });
-  client.on('error', () => undefined);
-  await client.connect();
-  try {
-    await client.query(catalogFirst);
+export const inspect = (access: DatabaseAccess): Promise<Source> =>
+  asAdmin(access, async (client) => {
     const { rows } = await client.query<{
       bytes: string;
       id: string;
@@ -51,10 +48,7 @@ export async function inspect(access: DatabaseAccess): Promise<Source> {
       version: found.version,
       tablespaces: found.tablespaces,
     };
-  } finally {
-    await client.end();
-  }
-}
+  });
 
 /** A copy must not fill the disk that the live database writes to. Rejects with what is free and what is needed. */
 export async function checkSpace(directory: string, dataBytes: number): Promise<void> {
