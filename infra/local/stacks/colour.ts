@@ -11,8 +11,9 @@ export async function colourStack(
 ): Promise<Record<string, pulumi.Input<unknown>>> {
   const colour = new ColourStack(environment, spec, await readFoundation(environment));
   // Recorded only once all instances of the artefact are ready.
-  const artefact = pulumi.all(colour.instances.map(({ id }) => id)).apply(() => spec.artefact);
-  return { colour: spec.colour, artefact, database: colour.database.id };
+  const ready = <T>(what: T) => pulumi.all(colour.instances.map(({ id }) => id)).apply(() => what);
+  const { artefact, secrets } = spec;
+  return { colour: spec.colour, artefact: ready(artefact), secrets: ready(secrets), database: colour.database.id };
 }
 
 /** A colour: the database, and all instances of all services of one version. */
@@ -52,10 +53,9 @@ class ColourStack extends pulumi.ComponentResource {
   }
 
   #service(service: ServiceSpec, artefact: Artefact): Process[] {
-    const { colour } = this.#spec;
     const { spec, ports } = this.#foundation;
-    return (ports.instances[colour][service.name] ?? []).map((port, index) => {
-      const of = { layout: this.#layout, spec, ports, colour, artefact, service, port, index };
+    return (ports.instances[this.#spec.colour][service.name] ?? []).map((port, index) => {
+      const of = { layout: this.#layout, spec, ports, colour: this.#spec, artefact, service, port, index };
       const instance = instanceProcess(of);
       return new Process(instance.name, { ...this.#place(), ...instance }, { parent: this, dependsOn: this.database });
     });

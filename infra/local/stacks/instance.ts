@@ -1,15 +1,23 @@
-import type { Artefact, Colour, EnvironmentSpec, ServiceSpec } from '../../model.ts';
+import {
+  defaultStartSeconds,
+  defaultStopSeconds,
+  type Artefact,
+  type ColourSpec,
+  type EnvironmentSpec,
+  type ServiceSpec,
+} from '../../model.ts';
 import type { Layout, Ports } from '../lib/layout.ts';
 import { processEnvironment } from '../lib/process-environment.ts';
 import type { Place } from '../provider/handler.ts';
 import type { ProcessInputs } from '../provider/process.ts';
-import { databaseReference } from '../provider/secret-reference.ts';
+import { applicationReference, databaseReference } from '../provider/secret-reference.ts';
+import { readinessOf } from '../supervisor/readiness.ts';
 
 export interface Instance {
   layout: Layout;
   spec: EnvironmentSpec;
   ports: Ports;
-  colour: Colour;
+  colour: ColourSpec;
   artefact: Artefact;
   service: ServiceSpec;
   port: number;
@@ -19,18 +27,25 @@ export interface Instance {
 
 /** The supervised program that is one instance of a service, without its place. It contains references to secrets, and no secret. */
 export function instanceProcess(of: Instance): Omit<ProcessInputs, keyof Place> {
-  const { layout, ports, colour, artefact, service, port, index } = of;
+  const { layout, ports, artefact, service, port, index } = of;
+  const { colour, secrets = {} } = of.colour;
+  const { version } = artefact;
   const publicUrl = `https://localhost:${ports.https}`;
-  const databaseUrl = databaseReference(layout, ports, colour);
+  const database = databaseReference(layout, ports, colour);
+  const secretOf = (name: string) => {
+    const kept = secrets[name];
+    return kept === undefined ? undefined : applicationReference(name, kept);
+  };
   return {
     name: `${service.name}.${colour}.${index + 1}`,
+    label: `${service.name} ${version}`,
     argv: service.start,
-    env: processEnvironment(layout, { ...of, publicUrl, version: artefact.version, databaseUrl }),
+    env: processEnvironment(layout, { ...of, colour, publicUrl, version, database, secretOf }),
     cwd: artefact.location,
-    ready: { kind: 'http', url: `http://127.0.0.1:${port}${service.health}` },
-    readySeconds: 30,
+    ready: readinessOf(service, port, publicUrl),
+    readySeconds: service.startSeconds ?? defaultStartSeconds,
     stopSignal: 'TERM',
-    stopSeconds: 15,
+    stopSeconds: service.stopSeconds ?? defaultStopSeconds,
     stopGroup: true,
     balanced: true,
     restartOn: [artefact.digest],
