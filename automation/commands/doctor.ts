@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { packageRoot, toolsDirectory } from '../../infra/lib/paths.ts';
+import { isInstalled, packageRoot, toolsDirectory } from '../../infra/lib/paths.ts';
 import { inspectTool, isWanted, loadTools, type Inspection } from '../toolchain/inspect.mjs';
 import { describeOrigin } from '../toolchain/origin.mjs';
 import { packagesCurrent } from '../toolchain/packages.mjs';
@@ -31,16 +31,17 @@ export async function runDoctor(): Promise<number> {
   return findings.some(({ state }) => state === 'problem') ? 1 : 0;
 }
 
-/** Inspects Node.js, the npm packages and all tools. */
+/** Inspects Node.js, the npm packages and all tools. In a package neither what its own tests need, nor what npm has installed. */
 export async function examine(): Promise<Finding[]> {
-  const tools = loadTools().map(async (tool) => {
+  const wanted = loadTools().filter(({ profiles }) => !isInstalled || profiles.includes('release'));
+  const tools = wanted.map(async (tool) => {
     const inspection = await inspectTool(tool, toolsDirectory());
     const path = inspection.paths[tool.programs[0] ?? ''];
     return toolFinding(inspection, path === undefined ? undefined : await describeOrigin(path, toolsDirectory()));
   });
   return [
     nodeFinding(process.versions.node),
-    packagesFinding(packagesCurrent(packageRoot)),
+    ...(isInstalled ? [] : [packagesFinding(packagesCurrent(packageRoot))]),
     ...(await Promise.all(tools)),
   ];
 }

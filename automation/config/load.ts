@@ -27,8 +27,9 @@ export class ConfigError extends OperationError {
   }
 }
 
-const relativeName = (path: string): string => {
-  const inside = relative(projectRoot(), path);
+/** A path below `folder`, the working directory by default, without it. */
+const relativeName = (path: string, folder = '.'): string => {
+  const inside = relative(folder, path);
   return inside.startsWith('..') ? path : inside;
 };
 
@@ -70,7 +71,12 @@ function missingFiles(definition: ReleaseDefinition): ConfigProblem[] {
   ];
   return files.flatMap(([path, name]) => {
     if (name === undefined || existsSync(resolve(projectRoot(), name))) return [];
-    return [{ path, message: `found "${name}", but the project has no such file; write it or correct the path` }];
+    return [
+      {
+        path,
+        message: `found "${relativeName(resolve(projectRoot(), name), projectRoot())}", but the project has no such file; write it or correct the path`,
+      },
+    ];
   });
 }
 

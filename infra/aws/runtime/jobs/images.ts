@@ -1,5 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import {
   BatchGetImageCommand,
@@ -11,10 +11,10 @@ import { execa } from 'execa';
 import { dockerEnvironment } from '../../../lib/child-environment.ts';
 import { OperationError } from '../../../lib/errors.ts';
 import type { Artefact } from '../../../model.ts';
-import { home, projectRoot } from '../../../lib/paths.ts';
+import { home } from '../../../lib/paths.ts';
 import { findTool } from '../../../lib/tools.ts';
 import { imageTag } from '../../lib/names.ts';
-import type { AwsSettings } from '../../lib/settings.ts';
+import { dockerfilePath, type AwsSettings } from '../../lib/settings.ts';
 import { calling, codeOf, isMissing } from '../client/errors.ts';
 import type { Setting } from '../client/setting.ts';
 
@@ -196,7 +196,7 @@ async function make(setting: Setting, artefact: Artefact, doing: string): Promis
   });
   if (login.failed) throw dockerError(`logging Docker in to ${registry}`, login, 'check that Docker runs: docker info');
   try {
-    const dockerfile = resolve(projectRoot(), settings.image.dockerfile);
+    const dockerfile = dockerfilePath(settings.image);
     const reference = `${foundation.repository.url}:${tag}`;
     const platform = platforms[settings.tasks.architecture];
     const argv = buildArguments({ dockerfile, reference, platform, context: artefact.location });
