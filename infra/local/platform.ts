@@ -4,6 +4,7 @@ import type { Platform } from '../platform/platform.ts';
 import { createLocalArtefacts } from '../application/artefact-store.ts';
 import { auditLocal } from './runtime/audit.ts';
 import { localEngineSettings } from './runtime/engine-settings.ts';
+import { takenEntryPorts, type EntryPorts } from './runtime/entry-ports.ts';
 import { findEnvironment } from './runtime/found.ts';
 import { createLocalRouter } from './haproxy/router.ts';
 import { createLocalInstances } from './runtime/instances.ts';
@@ -18,9 +19,14 @@ import { createLocalPreviews } from './runtime/preview.ts';
 import { wipeEnvironment } from './runtime/wipe.ts';
 import { findTool, type ToolName } from '../lib/tools.ts';
 
-/** The platform that runs everything as processes of this machine. `redact` removes secrets from job logs. */
-export function createLocalPlatform(options: { redact?: (text: string) => string } = {}): Platform {
-  const { redact } = options;
+export interface LocalOptions {
+  /** Removes secrets from the logs of jobs. */
+  redact?: (text: string) => string;
+  entryPorts?: EntryPorts;
+}
+
+/** The platform that runs everything as processes of this machine. */
+export function createLocalPlatform({ redact, entryPorts = {} }: LocalOptions = {}): Platform {
   return {
     name: 'local',
     idleColour: 'taken down',
@@ -31,7 +37,7 @@ export function createLocalPlatform(options: { redact?: (text: string) => string
     wipesAll: true,
     engine: localEngineSettings(),
     artefacts: createLocalArtefacts(),
-    problems: () => Promise.resolve(missingTools()),
+    problems: async () => [...missingTools(), ...(await takenEntryPorts(entryPorts))],
     connect: async (environment, spec) => Promise.resolve(connect(new Layout(environment), spec, redact)),
     found: (environment) => findEnvironment(environment),
     wipe: wipeEnvironment,

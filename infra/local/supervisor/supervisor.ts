@@ -10,6 +10,7 @@ import { toolPath } from '../../lib/tools.ts';
 import type { Layout } from '../lib/layout.ts';
 import { sessionVariables } from '../lib/process-environment.ts';
 import { isFree } from '../../lib/free-ports.ts';
+import { describeListener } from '../../lib/listener.ts';
 import { end, probe, recordedProcess } from './processes.ts';
 import { prepareSocketDirectory } from '../lib/socket-path.ts';
 import {
@@ -288,7 +289,7 @@ async function refuseTakenPort({ name, ready }: Program): Promise<void> {
   if (await isFree(port)) return;
   throw new OperationError(
     `starting ${name}`,
-    `its port ${port} is taken by another program`,
+    `its port ${port} is taken by ${describeListener(port)}`,
     'stop that program; or take this environment down (npm run destroy) and release again: it then gets other ports',
   );
 }
