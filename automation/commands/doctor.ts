@@ -3,6 +3,7 @@ import { isInstalled, packageRoot, toolsDirectory } from '../../infra/lib/paths.
 import { inspectTool, isWanted, loadTools, type Inspection } from '../toolchain/inspect.mjs';
 import { describeOrigin } from '../toolchain/origin.mjs';
 import { packagesCurrent } from '../toolchain/packages.mjs';
+import { greenlight } from '../../infra/lib/command.ts';
 
 /** One line of the table. An `optional` finding does not stop a release. */
 export interface Finding {
@@ -54,7 +55,7 @@ export function nodeFinding(version: string): Finding {
     version,
     wanted: `>= ${nodeWanted.min}, < ${nodeWanted.below}`,
     where: process.execPath,
-    ...(good ? {} : { todo: 'run commands by npm (npm run ...): it uses the Node of this project' }),
+    ...(good ? {} : { todo: `run it by npm, which uses the Node.js of Greenlight: ${greenlight('doctor')}` }),
   };
 }
 
@@ -85,11 +86,11 @@ export function toolFinding({ tool, state, version, wanted, paths, problem }: In
 }
 
 function cure({ source, byHand }: Inspection['tool']): string {
-  const byUs = 'npm run setup';
+  const byUs = greenlight('setup');
   if (source.kind !== 'system') return byHand === undefined ? byUs : `${byUs}, or by hand: ${byHand}`;
   return process.platform === 'darwin'
     ? `brew install ${source.homebrew ?? ''}`
-    : `sudo apt-get install ${source.debian ?? ''} (as root, npm run setup does it)`;
+    : `sudo apt-get install ${source.debian ?? ''} (as root, ${greenlight('setup')} does it)`;
 }
 
 const mark = { good: 'ok', optional: '--', problem: '!!' } as const;

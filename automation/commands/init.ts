@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
+import { greenlight } from '../../infra/lib/command.ts';
 import { messageOf, OperationError } from '../../infra/lib/errors.ts';
 import { isInstalled, packageRoot, projectRoot } from '../../infra/lib/paths.ts';
 import { annotate } from '../config/annotate.ts';
@@ -48,7 +49,7 @@ export async function runInit(
   }
   print(`Written: ${path}`);
   // The definition at the project's root is read without --config.
-  const named = directory === projectRoot() ? '' : `--config ${path} `;
-  print(`Change the examples in it, then see what a release would do: npm run release -- ${named}--dry-run`);
+  const named = directory === projectRoot() ? [] : ['--config', path];
+  print(`Change the examples in it, then see what a release would do: ${greenlight('release', ...named, '--dry-run')}`);
   return 0;
 }

@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, isAbsolute, join, relative, resolve } from 'node:path';
+import { greenlight } from '../../infra/lib/command.ts';
 import { OperationError } from '../../infra/lib/errors.ts';
 import { didYouMean } from '../../infra/lib/nearest.ts';
 import { projectRoot } from '../../infra/lib/paths.ts';
@@ -91,7 +92,7 @@ function unknownGates({ waivers }: ReleaseDefinition, known: readonly string[]):
 
 async function importDefault(file: string): Promise<unknown> {
   if (!existsSync(file)) {
-    const message = 'there is no such file; "npm run init" writes one, --config names another one';
+    const message = `there is no such file; "${greenlight('init')}" writes one, --config names another one`;
     throw new ConfigError(file, [{ path: '', message }]);
   }
   if (!statSync(file).isFile())

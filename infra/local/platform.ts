@@ -18,6 +18,7 @@ import { supervisedDatabase } from './runtime/supervised-database.ts';
 import { createLocalPreviews } from './runtime/preview.ts';
 import { wipeEnvironment } from './runtime/wipe.ts';
 import { findTool, type ToolName } from '../lib/tools.ts';
+import { greenlight } from '../lib/command.ts';
 
 export interface LocalOptions {
   /** Removes secrets from the logs of jobs. */
@@ -87,5 +88,5 @@ const neededTools: ToolName[] = [
 /** A sentence that names the missing programs, or an empty array. */
 export function missingTools(): string[] {
   const missing = neededTools.filter((name) => findTool(name) === undefined);
-  return missing.length === 0 ? [] : [`missing tools: ${missing.join(', ')}; run: npm run doctor`];
+  return missing.length === 0 ? [] : [`missing tools: ${missing.join(', ')}; run: ${greenlight('doctor')}`];
 }

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { replaceFile } from '../../lib/atomic-file.ts';
 import { bareEnvironment } from '../../lib/child-environment.ts';
+import { greenlight } from '../../lib/command.ts';
 import { OperationError } from '../../lib/errors.ts';
 import { isAlive } from '../../lib/lifetimes.ts';
 import { poll, until } from '../../lib/poll.ts';
@@ -290,6 +291,6 @@ async function refuseTakenPort({ name, ready }: Program): Promise<void> {
   throw new OperationError(
     `starting ${name}`,
     `its port ${port} is taken by ${describeListener(port)}`,
-    'stop that program; or take this environment down (npm run destroy) and release again: it then gets other ports',
+    `stop that program; or take this environment down (${greenlight('destroy')}) and release again: it then gets other ports`,
   );
 }

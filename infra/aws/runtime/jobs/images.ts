@@ -9,6 +9,7 @@ import {
 } from '@aws-sdk/client-ecr';
 import { execa } from 'execa';
 import { dockerEnvironment } from '../../../lib/child-environment.ts';
+import { greenlight } from '../../../lib/command.ts';
 import { OperationError } from '../../../lib/errors.ts';
 import type { Artefact } from '../../../model.ts';
 import { home } from '../../../lib/paths.ts';
@@ -68,7 +69,7 @@ async function provide(setting: Setting, artefact: Artefact): Promise<void> {
       throw new OperationError(
         doing,
         'it was pushed, but the registry does not list it',
-        'look at the log of the build in .greenlight/aws/images, then: npm run resume',
+        `look at the log of the build in .greenlight/aws/images, then: ${greenlight('resume')}`,
       );
     checkPlatform(doing, setting.settings.tasks.architecture, found);
   });
@@ -80,7 +81,7 @@ function checkPlatform(doing: string, architecture: AwsSettings['tasks']['archit
   throw new OperationError(
     doing,
     `the image is for ${found.join(' and ')}, but tasks run on ${wanted}`,
-    'tags cannot be changed: delete that image from the registry, or correct tasks.architecture (aws); then: npm run resume',
+    `tags cannot be changed: delete that image from the registry, or correct tasks.architecture (aws); then: ${greenlight('resume')}`,
   );
 }
 
