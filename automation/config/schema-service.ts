@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defaultTimeouts } from '../../infra/model.ts';
 import * as rule from './rules.ts';
 import { argv, environmentVariable, name, urlPath } from './scalars.ts';
 import * as variables from './variable-rules.ts';
@@ -54,6 +55,35 @@ export const service = z
       .default({})
       .describe(
         'more environment variables. ${database.host}, .port, .name, .user, .password, .url, .caFile, ${secret.<name>}, ${host}, ${port}, ${publicUrl}, ${version}, ${colour} and ${environment} are replaced; $${ is a literal ${',
+      ),
+    timeouts: z
+      .strictObject({
+        answerSeconds: z
+          .number()
+          .int()
+          .min(1)
+          .max(3600)
+          .default(defaultTimeouts.answerSeconds)
+          .describe('longest time until an answer begins, and between two parts of one that is no stream; then 504'),
+        quietSeconds: z
+          .number()
+          .int()
+          .min(1)
+          .max(3600)
+          .default(defaultTimeouts.quietSeconds)
+          .describe('longest time between two parts of an event stream, of a gRPC stream or of a WebSocket'),
+      })
+      .prefault({})
+      .describe('when the entry point gives a request up'),
+    protocol: z
+      .enum(['http1', 'h2c'])
+      .default('http1')
+      .describe('what an instance speaks; h2c: HTTP/2 without TLS, as gRPC needs it (platform local)'),
+    sticky: z
+      .boolean()
+      .default(false)
+      .describe(
+        'true: a client stays with one instance of a colour, by a cookie, for as long as the instance is there',
       ),
   })
   .describe('one process type of the application');

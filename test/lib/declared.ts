@@ -57,7 +57,7 @@ export const spec = (environment: EnvironmentName): EnvironmentSpec => ({
     },
   ],
   integrations: [{ name: 'feed', env: 'FEED_URL', url: 'https://feed.example.org', health: '/' }],
-  writes: { methods: ['POST', 'PUT', 'PATCH', 'DELETE'], paths: [] },
+  writes: { reads: ['GET', 'HEAD', 'OPTIONS', 'TRACE'], paths: [] },
   database: { maxConnections: 200 },
   slo: { errorRate: 0.01, p95Ms: 300 },
   alertReceivers: [{ name: 'on-call', webhook: 'https://alerts.example.org/token' }],

@@ -54,7 +54,7 @@ type Bytes = { bytes: Uint8Array } | { problem: string };
 
 async function bytesOf(source: SecretSource): Promise<Bytes> {
   if (source.from === 'command') return run(source);
-  if (source.from === 'file') return read(isAbsolute(source.path) ? source.path : join(projectRoot, source.path));
+  if (source.from === 'file') return read(isAbsolute(source.path) ? source.path : join(projectRoot(), source.path));
   const value = process.env[source.variable] ?? variablesSetAside()[source.variable];
   if (value !== undefined) return { bytes: Buffer.from(value) };
   return { problem: `${describeSource(source)} is not set; set it where you call Greenlight` };
@@ -74,7 +74,7 @@ async function run(source: Extract<SecretSource, { from: 'command' }>): Promise<
   const [program = '', ...args] = source.command;
   const result = await execa(program, args, {
     ...callersEnvironment(),
-    cwd: projectRoot,
+    cwd: projectRoot(),
     reject: false,
     stdin: 'ignore',
     encoding: 'buffer',

@@ -1,6 +1,7 @@
 import { colours, type Colour } from '../../model.ts';
 import type { ColourTraffic, TrafficWindow } from '../../platform/metrics.ts';
 import type { AccessRecord } from './access-log.ts';
+import { isLong } from './backends.ts';
 
 /** Requests are kept one by one for this long: a window may begin at any of these times, ms. */
 const singlyMs = 60_000;
@@ -146,7 +147,11 @@ export class Tally {
  * server by abort or timeout, which is an error even if the status had been sent. Second letter `D` or `L`: the
  * response was already being sent.
  */
-function judge({ status, state, ms }: AccessRecord, patienceMs: number): 'answered' | 'error' | 'left' {
+function judge({ status, state, ms, kind }: AccessRecord, patienceMs: number): 'answered' | 'error' | 'left' {
+  // Ended by the router after a flip: nothing of the release.
+  if (isLong(kind) && state.startsWith('K')) return status > 0 ? 'answered' : 'left';
+  // What was upgraded is the application's: how it ends says nothing.
+  if (status === 101) return 'answered';
   if (/^[Cc][^DL]/.test(state)) return ms < patienceMs ? 'left' : 'error';
   return status >= 500 || status <= 0 || /^[Ss]/.test(state) ? 'error' : 'answered';
 }
@@ -162,7 +167,14 @@ function counted(record: AccessRecord, patienceMs: number): Counted | undefined 
   if (outcome === 'left') return undefined;
   const write = kind === 'write';
   const rounded = ms < exactMs ? ms : Number(ms.toPrecision(3));
-  return { at, colour, write, split: !write && by === 'split', error: outcome === 'error', ms: rounded };
+  return {
+    at,
+    colour,
+    write,
+    split: (kind === 'read' || kind === 'stream') && by === 'split',
+    error: outcome === 'error',
+    ms: rounded,
+  };
 }
 
 const nothing = (): Sums => ({ requests: 0, errors: 0, writes: 0, splitReads: 0, latencies: new Map() });

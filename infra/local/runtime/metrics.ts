@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { colours, type EnvironmentSpec } from '../../model.ts';
 import type { Metrics, TrafficWindow } from '../../platform/metrics.ts';
-import { backendName, balancerSocket } from '../haproxy/config.ts';
+import { backendName } from '../haproxy/backends.ts';
+import { balancerSocket } from '../haproxy/config.ts';
 import { parseWaiting, runtimeCommand, type Waiting } from '../haproxy/runtime.ts';
 import { Traffic } from '../haproxy/traffic.ts';
 import type { Layout } from '../lib/layout.ts';

@@ -2,7 +2,7 @@ import type * as pulumi from '@pulumi/pulumi';
 import { Service as EcsService } from '@pulumi/aws/ecs/service.js';
 import { TargetGroup } from '@pulumi/aws/lb/targetGroup.js';
 import type { ListenerRule } from '@pulumi/aws/lb/listenerRule.js';
-import { defaultStartSeconds, defaultStopSeconds, type Colour, type ServiceSpec } from '../../../model.ts';
+import { defaultStartSeconds, defaultStopSeconds, timeoutsOf, type Colour, type ServiceSpec } from '../../../model.ts';
 import type { FoundationOutputs } from '../../lib/foundation-reference.ts';
 import { headerRoutes } from './header-routes.ts';
 import { targetGroupCheck } from '../../../application/health.ts';
@@ -61,8 +61,12 @@ export class Service extends Component {
         targetType: 'ip',
         port: servicePort,
         protocol: 'HTTP',
-        // Seconds. The default of 300 is longer than any request, and each step of a release would wait for it.
-        deregistrationDelay: 30,
+        // Seconds. As long as a request may take. With the default of 300 each step of a release would wait for connections that nobody ends.
+        deregistrationDelay: timeoutsOf(this.#args.service).answerSeconds,
+        // A cookie of the balancer, which it makes private, for a day.
+        ...(this.#args.service.sticky === true
+          ? { stickiness: { type: 'lb_cookie', enabled: true, cookieDuration: 86_400 } }
+          : {}),
         healthCheck: {
           ...targetGroupCheck(this.#args.service),
           // Seconds. A failed task is out of service after 10 s. With AWS's defaults (30 s, two bad answers) it would

@@ -21,7 +21,7 @@ const spec: EnvironmentSpec = {
   environment: 'production',
   services: [service('web', '/'), service('api', '/api', '/api/v2/admin'), service('admin', '/api/v2')],
   integrations: [],
-  writes: { methods: ['POST'], paths: ["/it's", '/live'] },
+  writes: { reads: ['GET', 'HEAD', 'OPTIONS', 'TRACE'], paths: ["/it's", '/live'] },
   database: { maxConnections: 20 },
   slo: { errorRate: 0.01, p95Ms: 300 },
   alertReceivers: [],
