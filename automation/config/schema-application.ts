@@ -3,6 +3,7 @@ import { acceptableRules } from './migration-rules.ts';
 import { postgresVersions } from '../../infra/lib/tools.ts';
 import * as files from './file-rules.ts';
 import * as rule from './rules.ts';
+import { service } from './schema-service.ts';
 import * as variables from './variable-rules.ts';
 import {
   argv,
@@ -17,28 +18,6 @@ import {
 } from './scalars.ts';
 
 /** The application and its environments. `npm run init` writes the first of `meta.examples`. */
-
-const service = z
-  .strictObject({
-    name: name.meta({ description: 'unique name of the service', examples: ['web'] }),
-    start: argv.meta({
-      description: 'program and arguments, run in the artefact directory; listens on $HOST:$PORT; ends on SIGTERM',
-      examples: [['node', 'server.js']],
-    }),
-    health: urlPath.default('/healthz').describe('path that answers 200 when the instance can serve'),
-    routes: z
-      .array(urlPath)
-      .min(1)
-      .meta({ description: 'URL path prefixes that this service answers; the longest prefix wins', examples: [['/']] }),
-    instances: z.number().int().min(1).max(8).default(2).describe('instances per colour in production'),
-    database: z.boolean().default(false).describe('true: gets DATABASE_URL'),
-    env: z
-      .record(environmentVariable, z.string())
-      .superRefine(variables.noReservedVariables, rule.evenIfBroken)
-      .default({})
-      .describe('more environment variables; no secrets'),
-  })
-  .describe('one process type of the application');
 
 const integration = z
   .strictObject({
