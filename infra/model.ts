@@ -20,9 +20,32 @@ export type StackKind = (typeof stackKinds)[number];
 /** Pulumi's name of a stack: `production-blue`. */
 export const stackName = (environment: EnvironmentName, kind: StackKind): string => `${environment}-${kind}`;
 
+/** Container engines that run images on the platform local. */
+export type EngineName = 'podman' | 'docker';
+
+/** Image of a service: built from a Dockerfile, or named. Paths are relative to the project's root. */
+export type ImageSpec = (
+  | { dockerfile: string; context: string; target?: string | undefined; args: Record<string, string> }
+  | { reference: string }
+) & {
+  /** Whether it may run as root. */
+  root: boolean;
+  /** Whether it can write nowhere but in /tmp. */
+  readOnly: boolean;
+};
+
+/** What an instance may use at most. */
+export interface LimitsSpec {
+  memoryMegabytes?: number | undefined;
+  cpus?: number | undefined;
+}
+
 export interface ServiceSpec {
   name: string;
+  /** Program and arguments. Empty: those of its image. */
   start: string[];
+  image?: ImageSpec | undefined;
+  limits?: LimitsSpec | undefined;
   health: string;
   /** URL path prefixes; the longest prefix wins. */
   routes: string[];

@@ -7,7 +7,10 @@ import type { ReleaseDefinition } from '../config/schema.ts';
 type Redact = (text: string) => string;
 
 const create: Record<PlatformName, (definition: ReleaseDefinition, redact: Redact) => Promise<Platform>> = {
-  local: (_, redact) => Promise.resolve(createLocalPlatform({ redact })),
+  local: ({ application: { services, engine } }, redact) => {
+    const containers = services.some(({ image }) => image !== undefined);
+    return Promise.resolve(createLocalPlatform({ redact, ...(containers ? { engine } : {}) }));
+  },
   async aws({ aws }, redact) {
     // The schema requires it for this platform.
     if (aws === undefined) throw new Error('a release definition for aws has no section "aws"');

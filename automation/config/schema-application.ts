@@ -2,8 +2,10 @@ import { z } from 'zod';
 import { acceptableRules } from './migration-rules.ts';
 import { postgresVersions } from '../../infra/lib/tools.ts';
 import * as files from './file-rules.ts';
+import { imagesOrBuild } from './image-rules.ts';
 import * as rule from './rules.ts';
 import { service } from './schema-service.ts';
+import { engine, jobs, registry } from './schema-image.ts';
 import * as variables from './variable-rules.ts';
 import {
   argv,
@@ -162,13 +164,17 @@ export const application = z
         }),
         timeoutSeconds: seconds(300).describe('longest duration of the build'),
       })
-      .describe("run at the project's root"),
+      .optional()
+      .describe("run at the project's root; not needed where every service has an image"),
     services: z
       .array(service)
       .min(1)
       .superRefine(rule.uniqueNames, rule.evenIfBroken)
       .superRefine(rule.routesAreDistinct, rule.evenIfBroken)
       .describe('process types, released as one unit'),
+    registry,
+    engine,
+    jobs,
     migrations: z
       .union([directoryMigrations, commandMigrations])
       .describe('changes of the database: a directory of SQL files, or commands: { expand, contract }'),
@@ -188,6 +194,7 @@ export const application = z
       .prefault({})
       .describe('which requests write; only the live colour gets them'),
   })
+  .superRefine(imagesOrBuild, rule.evenIfBroken)
   .superRefine(rule.baselineIsOlder, rule.evenIfBroken)
   .superRefine(variables.integrationsSetTheirVariables, rule.evenIfBroken)
   .describe('the application that is released');

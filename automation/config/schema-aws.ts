@@ -4,6 +4,7 @@ import { cidrBlock, overlap } from '../../infra/aws/lib/cidr.ts';
 import { awsShape, consistent, domain, type AwsSettings } from '../../infra/aws/lib/settings.ts';
 import { environmentNames, type EnvironmentName } from '../../infra/model.ts';
 import { name, webUrl } from './scalars.ts';
+import { noImagesOfServices } from './image-rules.ts';
 import { report, type Context, type Databases, type Unsure } from './rules.ts';
 
 const { cidrBlock: _ofOneEnvironment, ...shared } = awsShape;
@@ -53,7 +54,8 @@ export function awsSettingsOf(section: z.output<typeof aws>, environment: Enviro
 
 type Definition = Unsure<{
   aws: Unsure<{ integrations: Record<string, unknown> }>;
-  application: Unsure<{ integrations: (Unsure<{ name: string; url: string }> | undefined)[] }>;
+  application: NonNullable<Parameters<typeof noImagesOfServices>[0]> &
+    Unsure<{ integrations: (Unsure<{ name: string; url: string }> | undefined)[] }>;
   environments: Databases;
   alerts: Unsure<{ receivers: (Unsure<{ name: string; webhook: string }> | undefined)[] }>;
 }>;
@@ -62,6 +64,7 @@ type Definition = Unsure<{
 export function fitsAws(definition: Definition, ctx: Context): void {
   if (definition?.aws === undefined)
     return report(ctx, ['aws'], 'is missing: platform "aws" needs it; npm run init shows all its settings');
+  noImagesOfServices(definition.application, ctx);
   for (const environment of environmentNames) {
     if (definition.environments?.[environment]?.database?.version === undefined) continue;
     const path = ['environments', environment, 'database', 'version'];

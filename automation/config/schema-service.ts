@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { startOrImage } from './image-rules.ts';
 import * as rule from './rules.ts';
 import { argv, environmentVariable, name, urlPath } from './scalars.ts';
+import { image, limits } from './schema-image.ts';
 import * as variables from './variable-rules.ts';
 
 /** A process type of the application: what `application.services` has one of each. */
@@ -8,10 +10,13 @@ import * as variables from './variable-rules.ts';
 export const service = z
   .strictObject({
     name: name.meta({ description: 'unique name of the service', examples: ['web'] }),
-    start: argv.meta({
-      description: 'program and arguments, run in the artefact directory; listens on $HOST:$PORT; ends on SIGTERM',
+    start: argv.optional().meta({
+      description:
+        'program and arguments, run in the artefact directory; listens on $HOST:$PORT; ends on SIGTERM; with an image: instead of its command',
       examples: [['node', 'server.js']],
     }),
+    image: image.optional(),
+    limits: limits.optional(),
     health: urlPath.default('/healthz').describe('path that answers 200 when the instance can serve'),
     routes: z
       .array(urlPath)
@@ -25,4 +30,5 @@ export const service = z
       .default({})
       .describe('more environment variables; no secrets'),
   })
+  .superRefine(startOrImage, rule.evenIfBroken)
   .describe('one process type of the application');

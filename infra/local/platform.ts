@@ -2,6 +2,9 @@ import type { EnvironmentSpec } from '../model.ts';
 import type { Environment } from '../platform/environment.ts';
 import type { Platform } from '../platform/platform.ts';
 import { createLocalArtefacts } from '../application/artefact-store.ts';
+import { findEngine, type WantedEngine } from '../containers/engine.ts';
+import { messageOf } from '../lib/errors.ts';
+import { createLocalImages, ensureImages } from './runtime/images.ts';
 import { auditLocal } from './runtime/audit.ts';
 import { localEngineSettings } from './runtime/engine-settings.ts';
 import { findEnvironment } from './runtime/found.ts';
@@ -18,9 +21,16 @@ import { createLocalPreviews } from './runtime/preview.ts';
 import { wipeEnvironment } from './runtime/wipe.ts';
 import { findTool, type ToolName } from '../lib/tools.ts';
 
-/** The platform that runs everything as processes of this machine. `redact` removes secrets from job logs. */
-export function createLocalPlatform(options: { redact?: (text: string) => string } = {}): Platform {
-  const { redact } = options;
+export interface LocalOptions {
+  /** Removes secrets from logs of jobs and of builds. */
+  redact?: (text: string) => string;
+  /** The container engine that services with an image need. Absent: no service has one. */
+  engine?: WantedEngine;
+}
+
+/** The platform that runs everything as processes of this machine. */
+export function createLocalPlatform(options: LocalOptions = {}): Platform {
+  const { redact, engine } = options;
   return {
     name: 'local',
     idleColour: 'taken down',
@@ -31,7 +41,8 @@ export function createLocalPlatform(options: { redact?: (text: string) => string
     wipesAll: true,
     engine: localEngineSettings(),
     artefacts: createLocalArtefacts(),
-    problems: () => Promise.resolve(missingTools()),
+    images: createLocalImages(engine ?? 'auto', redact ?? ((text) => text)),
+    problems: async () => [...missingTools(), ...(engine === undefined ? [] : await missingEngine(engine))],
     connect: async (environment, spec) => Promise.resolve(connect(new Layout(environment), spec, redact)),
     found: (environment) => findEnvironment(environment),
     wipe: wipeEnvironment,
@@ -49,13 +60,13 @@ function connect(layout: Layout, spec: EnvironmentSpec, redact: ((text: string) 
     router: createLocalRouter(layout, spec),
     databases: createLocalDatabases(layout, spec, (colour) => supervisedDatabase(layout, colour)),
     backups: createLocalBackups(layout, spec),
-    jobs: createLocalJobs(redact === undefined ? {} : { redact }),
+    jobs: createLocalJobs({ environment: layout.environment, ...(redact === undefined ? {} : { redact }) }),
     metrics: createLocalMetrics(layout, spec, processes),
     alerts: createLocalAlerts(layout, spec),
     instances,
     previews: createLocalPreviews(layout, spec),
-    // Nothing to prepare: services run from the directory in the artefact store.
-    provide: () => Promise.resolve(),
+    // Services without an image run from the directory in the artefact store: nothing to prepare.
+    provide: (artefact) => ensureImages(spec.application, artefact),
     audit: () => auditLocal(layout),
     close: () => Promise.resolve(),
   };
@@ -83,3 +94,9 @@ export function missingTools(): string[] {
   const missing = neededTools.filter((name) => findTool(name) === undefined);
   return missing.length === 0 ? [] : [`missing tools: ${missing.join(', ')}; run: npm run doctor`];
 }
+
+const missingEngine = (wanted: WantedEngine): Promise<string[]> =>
+  findEngine(wanted).then(
+    () => [],
+    (error: unknown) => [`services have an image, and no container engine can run it: ${messageOf(error)}`],
+  );

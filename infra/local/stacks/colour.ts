@@ -1,4 +1,5 @@
 import * as pulumi from '@pulumi/pulumi';
+import { imagesOf, type VersionImages } from '../../containers/record.ts';
 import { stackName, type Artefact, type ColourSpec, type EnvironmentName, type ServiceSpec } from '../../model.ts';
 import { type FoundationOutputs, readFoundation } from './foundation.ts';
 import { Layout } from '../lib/layout.ts';
@@ -9,7 +10,8 @@ export async function colourStack(
   environment: EnvironmentName,
   spec: ColourSpec,
 ): Promise<Record<string, pulumi.Input<unknown>>> {
-  const colour = new ColourStack(environment, spec, await readFoundation(environment));
+  const images = spec.artefact === undefined ? undefined : await imagesOf(spec.artefact);
+  const colour = new ColourStack(environment, spec, await readFoundation(environment), images);
   // Recorded only once all instances of the artefact are ready.
   const artefact = pulumi.all(colour.instances.map(({ id }) => id)).apply(() => spec.artefact);
   return { colour: spec.colour, artefact, database: colour.database.id };
@@ -22,9 +24,16 @@ class ColourStack extends pulumi.ComponentResource {
   readonly #spec: ColourSpec;
   readonly #foundation: FoundationOutputs;
   readonly #layout: Layout;
+  readonly #images: VersionImages | undefined;
 
-  constructor(environment: EnvironmentName, spec: ColourSpec, foundation: FoundationOutputs) {
+  constructor(
+    environment: EnvironmentName,
+    spec: ColourSpec,
+    foundation: FoundationOutputs,
+    images: VersionImages | undefined,
+  ) {
     super('greenlight:stack:Colour', stackName(environment, spec.colour));
+    this.#images = images;
     this.#spec = spec;
     this.#foundation = foundation;
     this.#layout = new Layout(environment);
@@ -55,7 +64,7 @@ class ColourStack extends pulumi.ComponentResource {
     const { colour } = this.#spec;
     const { spec, ports } = this.#foundation;
     return (ports.instances[colour][service.name] ?? []).map((port, index) => {
-      const of = { layout: this.#layout, spec, ports, colour, artefact, service, port, index };
+      const of = { layout: this.#layout, spec, ports, colour, artefact, service, port, index, images: this.#images };
       const instance = instanceProcess(of);
       return new Process(instance.name, { ...this.#place(), ...instance }, { parent: this, dependsOn: this.database });
     });
