@@ -9,19 +9,28 @@ export interface Build {
   context: string;
   target?: string | undefined;
   args: Record<string, string>;
+  /** `linux/amd64`. Named also where it is this machine's, as the cache of an engine may have a layer of another. */
+  platform: string;
   /** File that gets the id of the image. */
-  idFile: string;
+  idFile?: string | undefined;
+  /** OCI runtime of its RUN steps, for Podman. Undefined: the engine's default. */
+  runtime?: string | undefined;
+  /** Without what earlier builds have cached. */
+  fresh?: boolean;
 }
 
-export const buildArguments = ({ dockerfile, context, target, args, idFile }: Build): string[] => [
+export const buildArguments = (build: Build): string[] => [
+  ...(build.runtime === undefined ? [] : ['--runtime', build.runtime]),
   'build',
+  '--platform',
+  build.platform,
   '--file',
-  dockerfile,
-  '--iidfile',
-  idFile,
-  ...(target === undefined ? [] : ['--target', target]),
-  ...Object.entries(args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
-  context,
+  build.dockerfile,
+  ...(build.idFile === undefined ? [] : ['--iidfile', build.idFile]),
+  ...(build.fresh === true ? ['--no-cache'] : []),
+  ...(build.target === undefined ? [] : ['--target', build.target]),
+  ...Object.entries(build.args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
+  build.context,
 ];
 
 /** A registry on loopback has no certificate. Docker knows that by itself. */

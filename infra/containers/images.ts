@@ -8,6 +8,7 @@ import * as commands from './commands.ts';
 import { contextProblem } from './context.ts';
 import type { Engine } from './engine.ts';
 import { attempt, execute, failure, quickMs } from './execute.ts';
+import { ownPlatform } from './platform.ts';
 
 /** Makes images be there: builds, pulls, checks, keeps, pushes and removes them. Images are addressed by what they contain. */
 
@@ -51,15 +52,14 @@ export function readFacts(text: string): ImageFacts {
   };
 }
 
-/** Architectures as images name them. */
-const architectures: Partial<Record<NodeJS.Architecture, string>> = { x64: 'amd64', arm64: 'arm64' };
-
 const isRoot = (user: string): boolean => ['', '0', 'root'].includes(user.split(':')[0] ?? '');
+
+const platformOf = ({ os, architecture }: ImageFacts): string => `${os}/${architecture}`;
 
 /** Why this machine does not run the image; undefined if it does. */
 export function unfit(image: ImageFacts, allowed: { root: boolean }): { found: string; todo: string } | undefined {
-  const here = `linux/${architectures[process.arch] ?? process.arch}`;
-  const platform = `${image.os}/${image.architecture}`;
+  const here = ownPlatform();
+  const platform = platformOf(image);
   if (platform !== here)
     return {
       found: `the image is for ${platform}, and this machine is ${here}`,
@@ -87,6 +87,8 @@ export interface Wanted {
   root: string;
   /** Directory with Greenlight's secrets, which no image may get. */
   secrets: string;
+  /** OCI runtime. Undefined: the engine's default. */
+  runtime?: string | undefined;
   timeoutMs: number;
   signal?: AbortSignal | undefined;
 }
@@ -131,14 +133,20 @@ async function build(
   try {
     const idFile = join(folder, 'id');
     const args = { ...image.args, GREENLIGHT_VERSION: wanted.version };
-    const argv = commands.buildArguments({ dockerfile, context, target: image.target, args, idFile });
-    const ended = await attempt(engine, argv, wanted);
-    const byHand = `run it by hand: ${[engine.name, ...argv.filter((_, at) => at !== 3 && at !== 4)].join(' ')}`;
-    if (ended.failed) throw failure(engine.name, ended, { doing, todo: byHand });
-    const facts = await inspectImage(engine, (await readFile(idFile, 'utf8')).trim());
-    if (facts === undefined)
-      throw new OperationError(doing, 'the engine does not have the image that it built', byHand);
-    return { facts, log: ended.all, notes: [] };
+    const { target } = image;
+    const of = { dockerfile, context, target, args, platform: ownPlatform(), idFile, runtime: wanted.runtime };
+    const byHand = `run it by hand: ${[engine.name, ...commands.buildArguments({ ...of, idFile: undefined })].join(' ')}`;
+    const once = async (fresh: boolean) => {
+      const ended = await attempt(engine, commands.buildArguments({ ...of, fresh }), wanted);
+      if (ended.failed) throw failure(engine.name, ended, { doing, todo: byHand });
+      const facts = await inspectImage(engine, (await readFile(idFile, 'utf8')).trim());
+      if (facts === undefined)
+        throw new OperationError(doing, 'the engine does not have the image that it built', byHand);
+      return { facts, log: ended.all, notes: [] };
+    };
+    const made = await once(false);
+    // Podman's cache also has the layers of builds for other platforms, and does not tell them apart.
+    return platformOf(made.facts) === ownPlatform() ? made : await once(true);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -5,6 +5,9 @@ import { dirname, join } from 'node:path';
 import { childEnvironment } from '../../infra/lib/child-environment.ts';
 import { findEngine, type Engine } from '../../infra/containers/engine.ts';
 
+/** What images of tests are known by. */
+const testLabel = 'greenlight.test';
+
 /**
  * Images of tests: this Node with its libraries, FROM scratch, as no base image can be pulled everywhere. The engine
  * caches the layers between tests.
@@ -31,7 +34,16 @@ export class ImageFolder {
 
   /** A Dockerfile with the application in `app/`. */
   dockerfile(lines: string[], name = 'Dockerfile'): void {
-    const text = ['FROM scratch', 'COPY node /', 'ENV PATH=/bin', 'WORKDIR /app', 'COPY app /app', ...lines, ''];
+    const text = [
+      'FROM scratch',
+      `LABEL ${testLabel}=yes`,
+      'COPY node /',
+      'ENV PATH=/bin',
+      'WORKDIR /app',
+      'COPY app /app',
+      ...lines,
+      '',
+    ];
     this.write(name, text.join('\n'));
   }
 
@@ -46,10 +58,11 @@ export const testEngine = (): Promise<Engine> => findEngine('podman');
 export const podman = (...args: string[]): string =>
   execFileSync('podman', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], ...childEnvironment() });
 
-/** Removes what tests have built for an application. Layers that a later test can use stay until its last image goes. */
+/** Removes what tests have built for an application, with its layers. */
 export function removeTestImages(application: string): void {
   const ids = podman('images', '--quiet', '--no-trunc', '--filter', `reference=localhost/greenlight/${application}/*`);
   for (const id of new Set(ids.split('\n').filter(Boolean))) podman('rmi', '--force', id);
+  podman('image', 'prune', '--force', '--filter', `label=${testLabel}`);
 }
 
 /** A server that answers its version, its user and its variables, and finishes on SIGTERM. */

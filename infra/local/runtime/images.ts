@@ -12,18 +12,17 @@ import type { Images, ImagesRequest } from '../../platform/images.ts';
 export function createLocalImages(wanted: WantedEngine, redact: (text: string) => string): Images {
   return {
     async make(request) {
+      if (request.services.every(({ image }) => image === undefined)) return [];
       const engine = await findEngine(wanted);
+      const runtime = await findRuntime(engine);
       const services: Record<string, ImageRecord> = {};
       const notes = unenforced(engine);
       for (const { name, image } of request.services) {
         if (image === undefined) continue;
-        const { record, notes: said } = await make(engine, request, name, image, redact);
+        const { record, notes: said } = await make({ engine, runtime, redact }, request, name, image);
         services[name] = record;
         notes.push(...said);
       }
-      const [first] = Object.values(services);
-      if (first === undefined) return [];
-      const runtime = await findRuntime(engine, first.id);
       const { jobs, out } = request;
       await writeImages(out, {
         engine: engine.name,
@@ -61,14 +60,13 @@ export function createLocalImages(wanted: WantedEngine, redact: (text: string) =
 }
 
 async function make(
-  engine: Engine,
+  { engine, runtime, redact }: { engine: Engine; runtime: string | undefined; redact: (text: string) => string },
   request: ImagesRequest,
   service: string,
   image: NonNullable<ImagesRequest['services'][number]['image']>,
-  redact: (text: string) => string,
 ): Promise<{ record: ImageRecord; notes: string[] }> {
   const { application, version, registry, timeoutMs, signal, logs } = request;
-  const place = { root: request.root, secrets: home() };
+  const place = { root: request.root, secrets: home(), runtime: engine.name === 'podman' ? runtime : undefined };
   const made = await makeImage(engine, { application, version, service, image, ...place, timeoutMs, signal });
   await mkdir(logs, { recursive: true });
   await writeFile(join(logs, `image-${service}.log`), redact(made.log), { mode: 0o600 });

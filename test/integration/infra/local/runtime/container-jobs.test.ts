@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,6 +8,7 @@ import { createLocalJobs } from '../../../../../infra/local/runtime/jobs.ts';
 import type { Job } from '../../../../../infra/platform/jobs.ts';
 import { jobsContract } from '../../../../contract/jobs.ts';
 import { ImageFolder, podman, removeTestImages } from '../../../../lib/image.ts';
+import { moveHome } from '../../../../lib/own-home.ts';
 import { rejection } from '../postgres/environment.ts';
 
 const application = 'test-jobs';
@@ -91,10 +92,8 @@ describe('a job in a container', () => {
 
   it('can reach the files that its variables name, and has no secret in an argument', async () => {
     const ca = join(opened.folder, 'ca.pem');
-    const home = process.env['GREENLIGHT_HOME'];
-    process.env['GREENLIGHT_HOME'] = opened.folder;
+    const homeBack = moveHome(opened.folder);
     try {
-      const { writeFile } = await import('node:fs/promises');
       await writeFile(ca, 'the authority');
       const url = `postgresql://app:hunter2@127.0.0.1/app?sslmode=verify-full&sslrootcert=${encodeURIComponent(ca)}`;
       const script = `console.log(require('fs').readFileSync(new URL(process.env.DATABASE_URL).searchParams.get('sslrootcert'), 'utf8'));
@@ -103,8 +102,7 @@ describe('a job in a container', () => {
       expect(result.tail).to.contain('the authority').and.to.contain('[redacted]');
       expect(await readFile(job([]).log, 'utf8')).not.to.contain('hunter2');
     } finally {
-      if (home === undefined) delete process.env['GREENLIGHT_HOME'];
-      else process.env['GREENLIGHT_HOME'] = home;
+      homeBack();
     }
   });
 });
