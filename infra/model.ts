@@ -26,15 +26,37 @@ export type HealthSpec =
   | { path: string; status?: number | number[] | undefined; headers?: Record<string, string> | undefined }
   | { tcp: true }
   | { command: string[] };
+/** Container engines that run images on the platform local. */
+export type EngineName = 'podman' | 'docker';
+
+/** Image of a service: built from a Dockerfile, or named. Paths are relative to the project's root. */
+export type ImageSpec = (
+  | { dockerfile: string; context: string; target?: string | undefined; args: Record<string, string> }
+  | { reference: string }
+) & {
+  /** Whether it may run as root. */
+  root: boolean;
+  /** Whether it can write nowhere but in /tmp. */
+  readOnly: boolean;
+};
+
+/** What an instance may use at most. */
+export interface LimitsSpec {
+  memoryMegabytes?: number | undefined;
+  cpus?: number | undefined;
+}
 
 export interface ServiceSpec {
   name: string;
+  /** Program and arguments. Empty: those of its image. */
   start: string[];
   health: HealthSpec;
   /** Longest time until an instance is healthy. Absent: `defaultStartSeconds`. */
   startSeconds?: number | undefined;
   /** Time between SIGTERM and SIGKILL. Absent: `defaultStopSeconds`. */
   stopSeconds?: number | undefined;
+  image?: ImageSpec | undefined;
+  limits?: LimitsSpec | undefined;
   /** URL path prefixes; the longest prefix wins. */
   routes: string[];
   /** Instances per colour in this environment. */

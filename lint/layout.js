@@ -21,6 +21,7 @@ export const layout = {
   'infra/stacks.ts': { is: 'names and configuration of the four stacks', may: ground },
   'infra/platform': { is: 'the interfaces that every platform implements', may: ground },
   'infra/application': { is: 'what an application is given: database, roles, its build', may: platform },
+  'infra/containers': { is: 'container engines: images and containers on this machine', may: ground },
   'infra/policies': { is: 'rules for resources', may: [...ground, 'infra/stacks.ts'] },
 
   'infra/local/lib': { is: 'where the parts of a local environment lie', may: shared },
@@ -44,12 +45,20 @@ export const layout = {
   },
   'infra/local/stacks': {
     is: 'Pulumi programs of the local platform',
-    may: [...shared, 'infra/stacks.ts', 'infra/local/lib', 'infra/local/supervisor', 'infra/local/provider'],
+    may: [
+      ...shared,
+      'infra/stacks.ts',
+      'infra/containers',
+      'infra/local/lib',
+      'infra/local/supervisor',
+      'infra/local/provider',
+    ],
   },
   'infra/local/runtime': {
     is: 'the interfaces of the local platform that need no server of their own',
     may: [
       ...shared,
+      'infra/containers',
       'infra/local/lib',
       'infra/local/supervisor',
       'infra/local/haproxy',
@@ -61,6 +70,7 @@ export const layout = {
     is: 'the local platform, put together',
     may: [
       ...shared,
+      'infra/containers',
       'infra/local/lib',
       'infra/local/haproxy',
       'infra/local/postgres',

@@ -7,10 +7,11 @@ import type { ReleaseDefinition } from '../config/schema.ts';
 type Redact = (text: string) => string;
 
 const create: Record<PlatformName, (definition: ReleaseDefinition, redact: Redact) => Promise<Platform>> = {
-  local: ({ environments: { staging, production } }, redact) =>
-    Promise.resolve(
-      createLocalPlatform({ redact, entryPorts: { staging: staging.port, production: production.port } }),
-    ),
+  local: ({ environments: { staging, production }, application: { services, engine } }, redact) => {
+    const entryPorts = { staging: staging.port, production: production.port };
+    const containers = services.some(({ image }) => image !== undefined);
+    return Promise.resolve(createLocalPlatform({ redact, entryPorts, ...(containers ? { engine } : {}) }));
+  },
   async aws({ aws }, redact) {
     // The schema requires it for this platform.
     if (aws === undefined) throw new Error('a release definition for aws has no section "aws"');

@@ -95,7 +95,9 @@ async function sweep(session: CommandSession, environment: EnvironmentName): Pro
 }
 
 /** Deletes what the environments share: builds, the engine's state and the passphrase. The tools are kept. */
-async function removeShared({ terminal }: CommandSession): Promise<void> {
+async function removeShared({ terminal, platform, definition }: CommandSession): Promise<void> {
+  const images = (await platform.images?.removeAll(definition.application.name)) ?? [];
+  if (images.length > 0) terminal.print(`Removed images: ${images.join(', ')}`);
   const directories = [artefactsDirectory(), stateDirectory(), join(home(), 'engine'), join(home(), 'environments')];
   for (const directory of [...directories, join(home(), 'passphrase')])
     await rm(directory, { recursive: true, force: true });

@@ -2,9 +2,11 @@ import { z } from 'zod';
 import { acceptableRules } from './migration-rules.ts';
 import { postgresVersions } from '../../infra/lib/tools.ts';
 import * as files from './file-rules.ts';
+import { imagesOrBuild } from './image-rules.ts';
 import * as rule from './rules.ts';
 import { secretSources } from './schema-secrets.ts';
 import { service } from './schema-service.ts';
+import { engine, jobImage, registry } from './schema-image.ts';
 import * as variables from './variable-rules.ts';
 import {
   argv,
@@ -164,21 +166,25 @@ export const application = z
         }),
         timeoutSeconds: seconds(300).describe('longest duration of the build'),
       })
-      .describe("run at the project's root"),
+      .optional()
+      .describe("run at the project's root; not needed where every service has an image"),
     services: z
       .array(service)
       .min(1)
       .superRefine(rule.uniqueNames, rule.evenIfBroken)
       .superRefine(rule.routesAreDistinct, rule.evenIfBroken)
       .describe('process types, released as one unit'),
+    registry,
+    engine,
     migrations: z
       .union([directoryMigrations, commandMigrations])
       .describe('changes of the database: a directory of SQL files, or commands: { expand, contract }'),
     secrets: secretSources.describe(
-      'secrets by name, for ${secret.<name>} in env: read when a release starts, and by npm run secrets -- --rotate',
+      'secrets by name, for ${secret.<name>} in env: read when a release starts, and by the command secrets --rotate',
     ),
     jobs: z
       .strictObject({
+        image: jobImage,
         env: z
           .record(environmentVariable, z.string())
           .superRefine(variables.noReservedVariables, rule.evenIfBroken)
@@ -238,6 +244,7 @@ export const application = z
       .prefault({})
       .describe('limits of the entry point'),
   })
+  .superRefine(imagesOrBuild, rule.evenIfBroken)
   .superRefine(rule.baselineIsOlder, rule.evenIfBroken)
   .superRefine(variables.integrationsSetTheirVariables, rule.evenIfBroken)
   .superRefine(variables.databaseIsGiven, rule.evenIfBroken)

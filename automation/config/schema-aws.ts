@@ -4,6 +4,7 @@ import { cidrBlock, overlap } from '../../infra/aws/lib/cidr.ts';
 import { awsShape, consistent, domain, type AwsSettings } from '../../infra/aws/lib/settings.ts';
 import { environmentNames, type EnvironmentName } from '../../infra/model.ts';
 import { name, webUrl } from './scalars.ts';
+import { noImagesOfServices } from './image-rules.ts';
 import { report, type Context, type Databases, type Path, type Unsure } from './rules.ts';
 import { greenlight } from '../../infra/lib/command.ts';
 
@@ -62,7 +63,9 @@ type Definition = Unsure<{
       database: boolean;
       health: unknown;
       protocol: string;
+      image: object;
     }>[];
+    jobs: Unsure<{ image: string }>;
     secrets: Record<string, unknown>;
     writes: Requests['writes'];
     http: Requests['http'];
@@ -111,6 +114,7 @@ function requestsFitAws({ services, writes, http }: Unsure<Requests> & object, c
 export function fitsAws(definition: Definition, ctx: Context): void {
   if (definition?.aws === undefined)
     return report(ctx, ['aws'], `is missing: platform "aws" needs it; ${greenlight('init')} shows all its settings`);
+  noImagesOfServices(definition.application, ctx);
   for (const environment of environmentNames) {
     if (definition.environments?.[environment]?.database?.version === undefined) continue;
     const path = ['environments', environment, 'database', 'version'];

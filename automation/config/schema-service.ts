@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { defaultTimeouts } from '../../infra/model.ts';
+import { startOrImage } from './image-rules.ts';
 import * as rule from './rules.ts';
 import { argv, environmentVariable, name, urlPath } from './scalars.ts';
+import { image, limits } from './schema-image.ts';
 import * as variables from './variable-rules.ts';
 
 /** A process type of the application: what `application.services` has one of each. */
@@ -32,10 +34,13 @@ const lifetimes = (least: number, most: number) => z.number().int().min(least).m
 export const service = z
   .strictObject({
     name: name.meta({ description: 'unique name of the service', examples: ['web'] }),
-    start: argv.meta({
-      description: 'program and arguments, run in the artefact directory; listens on $HOST:$PORT; ends on SIGTERM',
+    start: argv.optional().meta({
+      description:
+        'program and arguments, run in the artefact directory; listens on $HOST:$PORT; ends on SIGTERM; with an image: instead of its command',
       examples: [['node', 'server.js']],
     }),
+    image: image.optional(),
+    limits: limits.optional(),
     health: health
       .default('/healthz')
       .describe(
@@ -86,4 +91,5 @@ export const service = z
         'true: a client stays with one instance of a colour, by a cookie, for as long as the instance is there',
       ),
   })
+  .superRefine(startOrImage, rule.evenIfBroken)
   .describe('one process type of the application');

@@ -24,7 +24,14 @@ export const ownVariables = [
 export const awsVariables = ['AWS_*', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'];
 
 /** Address of the Docker engine, build settings and registry credentials. */
-const dockerVariables = ['DOCKER_*', 'BUILDX_*', 'BUILDKIT_*', 'XDG_RUNTIME_DIR', 'SSH_AUTH_SOCK'];
+const dockerVariables = [
+  'DOCKER_*',
+  'BUILDX_*',
+  'BUILDKIT_*',
+  'XDG_RUNTIME_DIR',
+  'DBUS_SESSION_BUS_ADDRESS',
+  'SSH_AUTH_SOCK',
+];
 
 const proxyVariables = [
   'HTTP_PROXY',
@@ -80,8 +87,9 @@ export function setAside(prefix: string): void {
 /** What `setAside` removed: for a command whose arguments such variables complete, as those of psql. */
 export const variablesSetAside = (): Variables => removed;
 
-export const dockerEnvironment = (): ChildEnvironment =>
-  childEnvironment(proxySettings(), [...dockerVariables, ...awsVariables, ...ownVariables]);
+/** For the command line of a container engine, Docker or Podman. */
+export const dockerEnvironment = (own: Variables = {}): ChildEnvironment =>
+  childEnvironment({ ...proxySettings(), ...own }, [...dockerVariables, ...awsVariables, ...ownVariables]);
 
 /** The shell's proxy variables, for programs that use the network. Loopback addresses are always excluded. */
 export function proxySettings(): Record<string, string> {

@@ -24,7 +24,7 @@ let supported: boolean | undefined;
  * Command line that runs `argv` so that the kernel sends it `signal` when this program ends for any reason. Returns
  * `argv` unchanged where that is not available (macOS, BusyBox).
  */
-export function endsWithParent(argv: string[], signal: 'INT' | 'KILL'): string[] {
+export function endsWithParent(argv: string[], signal: 'INT' | 'TERM' | 'KILL'): string[] {
   const setpriv = setprivPath();
   if (setpriv === undefined) return argv;
   const prefix = [setpriv, '--pdeathsig', signal];

@@ -23,6 +23,7 @@ export type ToolName =
   | 'chromium'
   | 'openssl'
   | 'docker'
+  | 'podman'
   | 'moto_server';
 
 /** Programs of which there is one for each major version of PostgreSQL. */

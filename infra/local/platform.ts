@@ -2,6 +2,9 @@ import type { EnvironmentSpec } from '../model.ts';
 import type { Environment } from '../platform/environment.ts';
 import type { Platform } from '../platform/platform.ts';
 import { createLocalArtefacts } from '../application/artefact-store.ts';
+import { findEngine, type WantedEngine } from '../containers/engine.ts';
+import { messageOf } from '../lib/errors.ts';
+import { createLocalImages, ensureImages } from './runtime/images.ts';
 import { auditLocal } from './runtime/audit.ts';
 import { localEngineSettings } from './runtime/engine-settings.ts';
 import { takenEntryPorts, type EntryPorts } from './runtime/entry-ports.ts';
@@ -22,13 +25,15 @@ import { findTool, type ToolName } from '../lib/tools.ts';
 import { greenlight } from '../lib/command.ts';
 
 export interface LocalOptions {
-  /** Removes secrets from the logs of jobs. */
+  /** Removes secrets from logs of jobs and of builds. */
   redact?: (text: string) => string;
   entryPorts?: EntryPorts;
+  /** The container engine that services with an image need. Absent: no service has one. */
+  engine?: WantedEngine;
 }
 
 /** The platform that runs everything as processes of this machine. */
-export function createLocalPlatform({ redact, entryPorts = {} }: LocalOptions = {}): Platform {
+export function createLocalPlatform({ redact, entryPorts = {}, engine }: LocalOptions = {}): Platform {
   return {
     name: 'local',
     idleColour: 'taken down',
@@ -40,7 +45,12 @@ export function createLocalPlatform({ redact, entryPorts = {} }: LocalOptions = 
     engine: localEngineSettings(),
     artefacts: createLocalArtefacts(),
     secrets: createLocalSecrets(),
-    problems: async () => [...missingTools(), ...(await takenEntryPorts(entryPorts))],
+    images: createLocalImages(engine ?? 'auto', redact ?? ((text) => text)),
+    problems: async () => [
+      ...missingTools(),
+      ...(engine === undefined ? [] : await missingEngine(engine)),
+      ...(await takenEntryPorts(entryPorts)),
+    ],
     connect: async (environment, spec) => Promise.resolve(connect(new Layout(environment), spec, redact)),
     found: (environment) => findEnvironment(environment),
     wipe: wipeEnvironment,
@@ -58,13 +68,13 @@ function connect(layout: Layout, spec: EnvironmentSpec, redact: ((text: string) 
     router: createLocalRouter(layout, spec),
     databases: createLocalDatabases(layout, spec, (colour) => supervisedDatabase(layout, colour)),
     backups: createLocalBackups(layout, spec),
-    jobs: createLocalJobs(redact === undefined ? {} : { redact }),
+    jobs: createLocalJobs({ environment: layout.environment, ...(redact === undefined ? {} : { redact }) }),
     metrics: createLocalMetrics(layout, spec, processes),
     alerts: createLocalAlerts(layout, spec),
     instances,
     previews: createLocalPreviews(layout, spec),
-    // Nothing to prepare: services run from the directory in the artefact store.
-    provide: () => Promise.resolve(),
+    // Services without an image run from the directory in the artefact store: nothing to prepare.
+    provide: (artefact) => ensureImages(spec.application, artefact),
     audit: () => auditLocal(layout),
     close: () => Promise.resolve(),
   };
@@ -92,3 +102,9 @@ export function missingTools(): string[] {
   const missing = neededTools.filter((name) => findTool(name) === undefined);
   return missing.length === 0 ? [] : [`missing tools: ${missing.join(', ')}; run: ${greenlight('doctor')}`];
 }
+
+const missingEngine = (wanted: WantedEngine): Promise<string[]> =>
+  findEngine(wanted).then(
+    () => [],
+    (error: unknown) => [`services have an image, and no container engine can run it: ${messageOf(error)}`],
+  );

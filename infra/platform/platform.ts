@@ -3,6 +3,7 @@ import type { Colour, EnvironmentName, EnvironmentSpec, PlatformName, StackKind 
 import type { EngineSettings } from './engine.ts';
 import type { Artefacts } from './artefacts.ts';
 import type { ApplicationSecrets } from './secrets.ts';
+import type { Images } from './images.ts';
 import type { Environment } from './environment.ts';
 
 /**
@@ -16,6 +17,8 @@ export interface Platform {
   readonly emulatedBy?: string;
   readonly engine: EngineSettings;
   readonly artefacts: Artefacts;
+  /** Images of services. Absent: services with an image of their own are not supported. */
+  readonly images?: Images;
   /** What happens to a colour without traffic. A database that takes long to create stays. */
   readonly idleColour: 'taken down' | 'database stays';
   /**

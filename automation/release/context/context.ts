@@ -243,4 +243,7 @@ export async function provide(
   await context.act(`provide-${environment}`, `make ${artefact.version} ready to run on ${environment}`, () =>
     running.provide(artefact),
   );
+  const said = context.journal.entries().flatMap((entry) => (entry.type === 'note' ? [entry.text] : []));
+  for (const text of (await context.platform.images?.moved(artefact)) ?? [])
+    if (!said.includes(text)) context.note(text, 'warning');
 }

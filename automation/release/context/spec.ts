@@ -11,6 +11,7 @@ export function environmentSpec(definition: ReleaseDefinition, environment: Envi
     environment,
     services: application.services.map((service) => ({
       ...service,
+      start: service.start ?? [],
       instances: sizes.instances[service.name] ?? service.instances,
     })),
     integrations: integrationsOf(definition),

@@ -7,7 +7,7 @@ import type { Gate } from '../../journal/verdict.ts';
 import { provide, type ReleaseContext } from '../context/context.ts';
 import type { Release } from '../context/release.ts';
 import type { Stage } from '../context/stage.ts';
-import { buildVersion } from '../steps/build-version.ts';
+import { buildVersion, describeBuild } from '../steps/build-version.ts';
 import { judging } from '../steps/data/judge-migrations.ts';
 import { migrateAtOnce } from '../steps/data/migrate.ts';
 
@@ -20,7 +20,7 @@ export const build = (release: Release): Stage => ({
 
   steps: [
     {
-      says: `build ${release.to.version}: ${release.definition.application.build.command.join(' ')}; store it by the digest of its content`,
+      says: `build ${release.to.version}: ${describeBuild(release.definition)}; store it by the digest of its content`,
       do: buildArtefact,
     },
     ...judging(release),
@@ -57,9 +57,11 @@ async function buildArtefact(context: ReleaseContext): Promise<void> {
   const { definition, platform, to, signal, journal } = context;
   const started = performance.now();
   const built = await context.act('build', `build ${to.version}`, () =>
-    buildVersion(definition, platform, to.version, signal),
+    buildVersion(definition, platform, to.version, signal, context.evidence('build')),
   );
-  journal.append({ type: 'artefact.built', ...built, ms: Math.round(performance.now() - started) });
+  const { notes, ...artefact } = built;
+  for (const note of notes) context.note(note);
+  journal.append({ type: 'artefact.built', ...artefact, ms: Math.round(performance.now() - started) });
 }
 
 async function testsOf(context: ReleaseContext, id: 'unit' | 'integration', access?: DatabaseAccess): Promise<Gate> {

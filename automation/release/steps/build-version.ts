@@ -1,11 +1,11 @@
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execa, ExecaError } from 'execa';
 import { callersEnvironment, childEnvironment } from '../../../infra/lib/child-environment.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { Artefact } from '../../../infra/model.ts';
-import { projectRoot } from '../../../infra/lib/paths.ts';
+import { home, projectRoot } from '../../../infra/lib/paths.ts';
 import type { Platform } from '../../../infra/platform/platform.ts';
 import type { ReleaseDefinition } from '../../config/schema.ts';
 
@@ -13,38 +13,72 @@ export interface BuildResult {
   artefact: Artefact;
   files: number;
   bytes: number;
+  /** What a person should know of it, a sentence each. */
+  notes: string[];
 }
 
+/** Longest time for the image of one service. */
+const imageMs = 30 * 60_000;
+
 /**
- * Builds one version by the application's own command and stores what it wrote, addressed by its content.
- * Rejects with an OperationError if the command fails, takes too long or writes nothing.
+ * Builds one version by the application's own command, and the images of its services, and stores it all, addressed by its
+ * content. `logs` is a directory for what the builds print. Rejects with an OperationError if one fails, takes too long or writes nothing.
  */
 export async function buildVersion(
   definition: ReleaseDefinition,
   platform: Platform,
   version: string,
   signal: AbortSignal,
+  logs?: string,
 ): Promise<BuildResult> {
-  const { command, timeoutSeconds } = definition.application.build;
   const out = await mkdtemp(join(tmpdir(), 'greenlight-build-'));
   try {
-    const [program, ...args] = command as [string, ...string[]];
-    await execa(program, args, {
-      cwd: projectRoot(),
-      // The project's own Node first, as for everything that it runs.
-      ...callersEnvironment({
-        PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
-        GREENLIGHT_VERSION: version,
-        GREENLIGHT_OUT: out,
-      }),
-      timeout: timeoutSeconds * 1000,
-      cancelSignal: signal,
-      all: true,
-      stdin: 'ignore',
-    });
+    const { build, migrations } = definition.application;
+    if (build !== undefined) await runBuild(build, version, out, signal);
+    else if ('directory' in migrations) await copyMigrations(migrations.directory, out);
     const size = await measure(out);
-    return { artefact: await platform.artefacts.publish(out, version), ...size };
-  } catch (error) {
+    const notes = await makeImages(definition, platform, {
+      version,
+      out,
+      signal,
+      logs: logs ?? join(home(), 'builds'),
+    });
+    return { artefact: await platform.artefacts.publish(out, version), ...size, notes };
+  } finally {
+    await rm(out, { recursive: true, force: true });
+  }
+}
+
+/** What is built, for the plan: the command, and the images. */
+export function describeBuild({ application: { build, services } }: ReleaseDefinition): string {
+  const images = services.flatMap(({ name, image }) => {
+    if (image === undefined) return [];
+    const from = 'reference' in image ? image.reference : image.dockerfile;
+    return [`image of ${name} from ${from}${image.root ? ', which may run as root' : ''}`];
+  });
+  return [...(build === undefined ? [] : [build.command.join(' ')]), ...images].join(', ');
+}
+
+async function runBuild(
+  { command, timeoutSeconds }: NonNullable<ReleaseDefinition['application']['build']>,
+  version: string,
+  out: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const [program, ...args] = command as [string, ...string[]];
+  await execa(program, args, {
+    cwd: projectRoot(),
+    // The project's own Node first, as for everything that it runs.
+    ...callersEnvironment({
+      PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
+      GREENLIGHT_VERSION: version,
+      GREENLIGHT_OUT: out,
+    }),
+    timeout: timeoutSeconds * 1000,
+    cancelSignal: signal,
+    all: true,
+    stdin: 'ignore',
+  }).catch((error: unknown) => {
     if (!(error instanceof ExecaError) || signal.aborted) throw error;
     const output = String(error.all ?? '')
       .trim()
@@ -53,9 +87,37 @@ export async function buildVersion(
       .join('\n  ');
     const found = error.timedOut ? `it took longer than ${timeoutSeconds} s` : error.shortMessage;
     throw new OperationError(`building ${version}`, `${found}\n  ${output}`, `run it by hand: ${command.join(' ')}`);
-  } finally {
-    await rm(out, { recursive: true, force: true });
-  }
+  });
+}
+
+/** Without a build command the migrations are taken from the project as they are. */
+async function copyMigrations(directory: string, out: string): Promise<void> {
+  const from = join(projectRoot(), directory);
+  await cp(from, join(out, directory), { recursive: true }).catch((cause: Error) => {
+    const todo = 'correct application.migrations.directory: without application.build it is a directory of the project';
+    throw new OperationError(`copying the migrations in ${from}`, cause.message, todo, { cause });
+  });
+}
+
+async function makeImages(
+  { application }: ReleaseDefinition,
+  platform: Platform,
+  of: { version: string; out: string; signal: AbortSignal; logs: string },
+): Promise<string[]> {
+  const { name, services, registry, build } = application;
+  const first = services.find(({ image }) => image !== undefined);
+  if (first === undefined || platform.images === undefined) return [];
+  // Without a build nothing that jobs could run is in the artefact.
+  const jobs = application.jobs.image ?? (build === undefined ? first.name : undefined);
+  return platform.images.make({
+    ...of,
+    root: projectRoot(),
+    application: name,
+    services,
+    registry,
+    jobs,
+    timeoutMs: imageMs,
+  });
 }
 
 async function measure(directory: string): Promise<{ files: number; bytes: number }> {

@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile } from '../../lib/atomic-file.ts';
+import { greenlight } from '../../lib/command.ts';
 import { OperationError } from '../../lib/errors.ts';
 import type { EnvironmentName } from '../../model.ts';
 import type { ApplicationSecrets } from '../../platform/secrets.ts';
@@ -54,7 +55,7 @@ export function createLocalSecrets(
         const file = layout.applicationSecretFile(`${name}.${version}`);
         const value = await readIfThere(file);
         if (value !== undefined) return [name, value] as const;
-        const todo = 'read the secrets from their sources again: npm run secrets -- --rotate';
+        const todo = `read the secrets from their sources again: ${greenlight('secrets', '--rotate')}`;
         throw new OperationError(`reading the secret ${name} of ${environment}`, `${file} is missing`, todo);
       });
       return Object.fromEntries(await Promise.all(entries));

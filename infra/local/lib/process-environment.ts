@@ -8,16 +8,18 @@ export interface ServiceProcess extends Pick<ServicePlace, 'port' | 'publicUrl' 
   service: ServiceSpec;
   version: string;
   colour: Colour | 'preview';
+  /** Whether it runs from an image, which has a PATH of its own. */
+  contained?: boolean;
 }
 
-/** Environment variables of a service that runs as a local process: an instance or a preview. */
+/** Environment variables of a service on this machine: of an instance or a preview. */
 export function processEnvironment(layout: Layout, of: ServiceProcess): Record<string, string> {
   const { variables, secrets } = serviceEnvironment(of.spec, of.service, of, {
     ...of,
     host: '127.0.0.1',
     urlOf: ({ name, url }) => url ?? `http://127.0.0.1:${of.ports.integrations[name]}`,
     caFile: layout.caFile(),
-    searchPath: searchPath(),
+    ...(of.contained === true ? {} : { searchPath: searchPath() }),
   });
   return { ...variables, ...secrets };
 }

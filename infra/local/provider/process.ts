@@ -13,6 +13,10 @@ const inputs = place.extend({
   argv: z.array(z.string().min(1)).min(1),
   /** Values may contain references to secrets: see `secret-reference.ts`. */
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()),
+  /** Removes what the program leaves when it is killed: runs before each start and after each stop. */
+  clear: z.array(z.string().min(1)).min(1).optional(),
+  /** What else to do where it does not start. */
+  advice: z.string().optional(),
   cwd: z.string().startsWith('/'),
   ready: z.discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('none') }),

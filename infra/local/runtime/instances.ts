@@ -1,6 +1,9 @@
+import { existsSync } from 'node:fs';
+import { containerPids } from '../../containers/containers.ts';
 import { OperationError } from '../../lib/errors.ts';
 import type { Instances, InstanceState } from '../../platform/instances.ts';
 import type { Layout } from '../lib/layout.ts';
+import { clearFile } from '../supervisor/config.ts';
 import { Supervisor, type ProgramState } from '../supervisor/supervisor.ts';
 
 const states: Record<ProgramState['state'], InstanceState['state']> = {
@@ -26,10 +29,17 @@ export function createLocalInstances(layout: Layout): Instances {
   };
   return {
     async list() {
-      return (await supervisor.list()).map(({ name, state, pid, start }) => ({
+      const programs = await supervisor.list();
+      const containers = programs.filter(({ name, pid }) => pid > 0 && existsSync(clearFile(supervisor.files, name)));
+      const pids = await containerPids(
+        layout.environment,
+        containers.map(({ name }) => name),
+      );
+      return programs.map(({ name, state, pid, start }) => ({
         id: name,
         state: states[state],
-        ...(pid > 0 ? { pid, since: start * 1000 } : {}),
+        // That of a container is the command line of its engine.
+        ...(pid > 0 ? { pid: pids.get(name) ?? pid, since: start * 1000 } : {}),
       }));
     },
     async stop(id) {

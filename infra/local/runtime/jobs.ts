@@ -6,7 +6,9 @@ import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { OperationError } from '../../lib/errors.ts';
+import type { EnvironmentName } from '../../model.ts';
 import type { Job, JobResult, Jobs } from '../../platform/jobs.ts';
+import { containerJob, type StartedJob } from './container-job.ts';
 import { JobLog } from '../../lib/job-log.ts';
 import { endsWithParent } from '../../lib/lifetimes.ts';
 
@@ -19,30 +21,44 @@ const graceMs = 3000;
 const drainMs = 500;
 
 /**
- * Runs each job as a process group on this machine, and ends the whole group with it. Rejects if the job cannot be
+ * Runs each job as a process group on this machine, or in a container of the version's image, and ends all of it with it. Rejects if the job cannot be
  * started (missing program or artefact) or is aborted, but not if it fails or times out.
  */
-export function createLocalJobs(options: { redact?: (text: string) => string } = {}): Jobs {
-  const redact = options.redact ?? ((text: string) => text);
+export function createLocalJobs(options: LocalJobsOptions = {}): Jobs {
+  const { redact = (text: string) => text, environment = 'staging' } = options;
   return {
     async run(job) {
-      const path = [dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter);
-      const argv = resolveCommand(job, path);
+      refuseMissing(job);
+      const started = (await containerJob(job, environment)) ?? plainJob(job);
       // A result of an earlier run must not be taken for the result of this one.
       if (job.results !== undefined) await rm(job.results, { force: true });
       for (const file of [job.results, job.log])
         if (file !== undefined) await mkdir(dirname(file), { recursive: true });
       const log = await JobLog.open(job.log, redact);
       try {
-        return await execute(job, argv, path, log);
+        const result = await execute(job, started, log);
+        started.check?.(result);
+        return result;
       } finally {
+        await started.end?.();
         await log.close();
       }
     },
   };
 }
 
-async function execute(job: Job, argv: string[], path: string, log: JobLog): Promise<JobResult> {
+export interface LocalJobsOptions {
+  redact?: (text: string) => string;
+  /** For the names of containers. */
+  environment?: EnvironmentName;
+}
+
+function plainJob(job: Job): StartedJob {
+  const path = [dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter);
+  return { argv: resolveCommand(job, path), env: environment(job, path) };
+}
+
+async function execute(job: Job, { argv, env }: StartedJob, log: JobLog): Promise<JobResult> {
   if (job.signal?.aborted === true) throw aborted(job);
   const started = performance.now();
   const [command = '', ...args] = argv;
@@ -50,7 +66,7 @@ async function execute(job: Job, argv: string[], path: string, log: JobLog): Pro
   // group.
   const child = spawn(command, args, {
     cwd: job.artefact.location,
-    ...bareEnvironment(environment(job, path)),
+    ...bareEnvironment(env),
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -113,24 +129,30 @@ const environment = (job: Job, path: string): NodeJS.ProcessEnv => ({
   PATH: job.env['PATH'] ?? path,
 });
 
+const cannot = (job: Job, found: string, todo: string): OperationError =>
+  new OperationError(`running ${job.name}`, found, todo);
+
+function refuseMissing(job: Job): void {
+  const { location } = job.artefact;
+  if (!statSync(location, { throwIfNoEntry: false })?.isDirectory())
+    throw cannot(job, `there is no artefact in ${location}`, 'build this version again');
+  if (job.results === undefined && job.command.some((part) => part.includes('{results}')))
+    throw cannot(
+      job,
+      'its command has {results}, but the job has no results file',
+      'remove {results} from the command',
+    );
+}
+
 /** The command line, with `{results}` replaced. The job ends with this program where the kernel supports that. */
 function resolveCommand(job: Job, path: string): string[] {
-  const cannot = (found: string, todo: string): OperationError =>
-    new OperationError(`running ${job.name}`, found, todo);
   const { location } = job.artefact;
-  if (!statSync(location, { throwIfNoEntry: false })?.isDirectory()) {
-    throw cannot(`there is no artefact in ${location}`, 'build this version again');
-  }
-  const command = job.command.map((part) => {
-    if (!part.includes('{results}')) return part;
-    if (job.results === undefined)
-      throw cannot('its command has {results}, but the job has no results file', 'remove {results} from the command');
-    return part.replaceAll('{results}', resolve(job.results));
-  });
+  const command = job.command.map((part) => part.replaceAll('{results}', resolve(job.results ?? '')));
   const [name = '', ...args] = command;
   const program = findProgram(name, location, path);
   if (program === undefined) {
     throw cannot(
+      job,
       `there is no program ${JSON.stringify(name)}`,
       'install it, or correct the command in greenlight.config.ts',
     );

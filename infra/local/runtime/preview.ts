@@ -5,6 +5,9 @@ import { request as httpRequest, type IncomingMessage, type ServerResponse } fro
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { execa } from 'execa';
+import { removeAbandoned, serviceContainer } from '../../containers/containers.ts';
+import { imagesOf } from '../../containers/record.ts';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { databaseFields } from '../../application/database-url.ts';
 import { answerWatch, explainAnswer, type WrongAnswer } from '../../application/health.ts';
@@ -27,7 +30,7 @@ import { until } from '../../lib/poll.ts';
 import { probe } from '../supervisor/processes.ts';
 import { readinessOf } from '../supervisor/readiness.ts';
 
-/** Runs previews as unsupervised child processes of this program behind a TLS proxy. `dispose` stops both. */
+/** Runs previews as unsupervised child processes, or containers, of this program behind a TLS proxy. `dispose` stops both. */
 export function createLocalPreviews(layout: Layout, spec: EnvironmentSpec): Previews {
   return { serve: (artefact, access) => serve(layout, spec, artefact, access) };
 }
@@ -53,16 +56,26 @@ async function serve(
     version: artefact.version,
     colour: 'preview' as const,
   };
+  const images = await imagesOf(artefact);
+  if (images !== undefined) await removeAbandoned(images.engine, layout.environment);
   const children: Started[] = [];
+  const clears: string[][] = [];
   const dispose = async () => {
     proxy.closeAllConnections();
     proxy.close();
     await Promise.all(children.map(stop));
+    await Promise.all(clears.map(clear));
   };
   try {
     for (const { service, port } of targets) {
-      const env = processEnvironment(layout, { ...of, service, port });
-      children.push({ service, env, child: await start(layout, service, artefact, env) });
+      const contained = images?.record.services[service.name] !== undefined;
+      const env = processEnvironment(layout, { ...of, service, port, contained });
+      const name = `preview-${port}.${service.name}`;
+      const place = { environment: layout.environment, name, env, mounts: [{ source: layout.caFile() }], owned: true };
+      const container = serviceContainer(images, service, place);
+      if (container !== undefined) clears.push(container.clear);
+      const child = await start(layout, service, artefact, container ?? { argv: service.start, env });
+      children.push({ service, env, child });
     }
     const healthy = (target: Target, index: number) =>
       untilHealthy(target, children[index] as Started, artefact, { layout, publicUrl: baseUrl });
@@ -138,10 +151,10 @@ async function start(
   layout: Layout,
   service: ServiceSpec,
   artefact: Artefact,
-  env: Record<string, string>,
+  { argv, env }: { argv: string[]; env: Record<string, string> },
 ): Promise<ChildProcess> {
   await mkdir(layout.logs(), { recursive: true });
-  const [command, ...args] = service.start as [string, ...string[]];
+  const [command, ...args] = argv as [string, ...string[]];
   const child = spawn(command, args, {
     ...bareEnvironment({ ...sessionVariables(), ...env }),
     cwd: artefact.location,
@@ -158,7 +171,7 @@ async function start(
         new OperationError(
           `starting ${service.name} ${artefact.version} on a scratch database`,
           error.message,
-          `check application.services start: ${service.start.join(' ')}`,
+          `check application.services start: ${argv.join(' ')}`,
         ),
       );
     });
@@ -198,6 +211,11 @@ const logOf = (layout: Layout, { name }: ServiceSpec): string => join(layout.log
 async function lastLines(log: string): Promise<string> {
   const lines = (await readFile(log, 'utf8').catch(() => '')).trim().split('\n').slice(-5).join(' | ');
   return lines === '' ? '' : `: ${secrets.redact(lines)}`;
+}
+
+/** Also where the container's command line was killed. */
+async function clear([program = '', ...args]: string[]): Promise<void> {
+  await execa(program, args, { ...bareEnvironment(sessionVariables()), stdin: 'ignore', reject: false });
 }
 
 async function stop({ child, service }: Started): Promise<void> {

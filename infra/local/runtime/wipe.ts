@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { colours, type EnvironmentName } from '../../model.ts';
+import { removeContainers } from '../../containers/containers.ts';
 import { releasesDirectory } from '../../lib/paths.ts';
 import { balancerSocket } from '../haproxy/config.ts';
 import { Layout } from '../lib/layout.ts';
@@ -19,6 +20,8 @@ export async function wipeEnvironment(
 ): Promise<string[]> {
   const layout = new Layout(environment);
   await new Supervisor(layout).shutdown();
+  // Those of jobs, of previews, and of a supervisor whose files are lost.
+  await removeContainers(environment);
   for (const colour of colours) await stopCluster({ directory: layout.database(colour) });
   if (existsSync(layout.scratch())) await removeLeftovers(layout);
   const socket = balancerSocket(layout);

@@ -1,4 +1,5 @@
 import * as pulumi from '@pulumi/pulumi';
+import { imagesOf, type VersionImages } from '../../containers/record.ts';
 import { stackName, type Artefact, type ColourSpec, type EnvironmentName, type ServiceSpec } from '../../model.ts';
 import { type FoundationOutputs, readFoundation } from './foundation.ts';
 import { Layout } from '../lib/layout.ts';
@@ -9,7 +10,8 @@ export async function colourStack(
   environment: EnvironmentName,
   spec: ColourSpec,
 ): Promise<Record<string, pulumi.Input<unknown>>> {
-  const colour = new ColourStack(environment, spec, await readFoundation(environment));
+  const images = spec.artefact === undefined ? undefined : await imagesOf(spec.artefact);
+  const colour = new ColourStack(environment, spec, await readFoundation(environment), images);
   // Recorded only once all instances of the artefact are ready.
   const ready = <T>(what: T) => pulumi.all(colour.instances.map(({ id }) => id)).apply(() => what);
   const { artefact, secrets } = spec;
@@ -23,9 +25,16 @@ class ColourStack extends pulumi.ComponentResource {
   readonly #spec: ColourSpec;
   readonly #foundation: FoundationOutputs;
   readonly #layout: Layout;
+  readonly #images: VersionImages | undefined;
 
-  constructor(environment: EnvironmentName, spec: ColourSpec, foundation: FoundationOutputs) {
+  constructor(
+    environment: EnvironmentName,
+    spec: ColourSpec,
+    foundation: FoundationOutputs,
+    images: VersionImages | undefined,
+  ) {
     super('greenlight:stack:Colour', stackName(environment, spec.colour));
+    this.#images = images;
     this.#spec = spec;
     this.#foundation = foundation;
     this.#layout = new Layout(environment);
@@ -55,7 +64,8 @@ class ColourStack extends pulumi.ComponentResource {
   #service(service: ServiceSpec, artefact: Artefact): Process[] {
     const { spec, ports } = this.#foundation;
     return (ports.instances[this.#spec.colour][service.name] ?? []).map((port, index) => {
-      const of = { layout: this.#layout, spec, ports, colour: this.#spec, artefact, service, port, index };
+      const images = this.#images;
+      const of = { layout: this.#layout, spec, ports, colour: this.#spec, artefact, service, port, index, images };
       const instance = instanceProcess(of);
       return new Process(instance.name, { ...this.#place(), ...instance }, { parent: this, dependsOn: this.database });
     });

@@ -31,6 +31,13 @@ export interface Program {
   env: Record<string, string>;
   /** Texts in the values of `env` that stand for the content of a file, which the script reads: it then contains no such secret. */
   secretFiles?: Record<string, string>;
+  /**
+   * Removes what the program leaves when it is killed, such as a container: runs before each start and after each stop.
+   * Its failure is no error. It gets no variable of the program.
+   */
+  clear?: string[] | undefined;
+  /** What else to do where it does not start, for a person. */
+  advice?: string | undefined;
   cwd: string;
   ready: Probe;
   readySeconds: number;
@@ -57,6 +64,9 @@ export const supervisorLog = (files: SupervisorFiles): string => join(files.logs
 export const programFile = (files: SupervisorFiles, name: string): string =>
   join(files.directory, 'conf.d', `${name}.conf`);
 export const scriptFile = (files: SupervisorFiles, name: string): string => join(files.directory, 'run', `${name}.sh`);
+/** Script that removes what the program leaves. Only a program with `clear` has one. */
+export const clearFile = (files: SupervisorFiles, name: string): string =>
+  join(files.directory, 'run', `${name}.clear`);
 export const programPidFile = (files: SupervisorFiles, name: string): string =>
   join(files.directory, 'run', `${name}.pid`);
 export const programLog = (files: SupervisorFiles, name: string): string => join(files.logs, `${name}.log`);
@@ -127,6 +137,7 @@ export function renderScript(files: SupervisorFiles, program: Program): string {
     `{ echo $$; LC_ALL=C ps -o lstart= -p $$; } > ${quote(programPidFile(files, program.name))}`,
     `cd ${quote(program.cwd)} || exit 111`,
     'unset SUPERVISOR_ENABLED SUPERVISOR_PROCESS_NAME SUPERVISOR_GROUP_NAME SUPERVISOR_SERVER_URL',
+    ...(program.clear === undefined ? [] : [`/bin/sh ${quote(clearFile(files, program.name))}`]),
     // The shell drops the newlines at the end of an output, but not those before another character.
     ...secrets.map(
       ({ file, variable }) =>
@@ -136,6 +147,12 @@ export function renderScript(files: SupervisorFiles, program: Program): string {
     `exec ${program.argv.map(quote).join(' ')}`,
     '',
   ].join('\n');
+}
+
+/** The script of `clearFile`. Undefined for a program that needs none. */
+export function renderClear(program: Program): string | undefined {
+  if (program.clear === undefined) return undefined;
+  return ['#!/bin/sh', `exec ${program.clear.map(quote).join(' ')} > /dev/null 2>&1`, ''].join('\n');
 }
 
 /** Variables that a script exports, by name. Omits values with newlines or single quotes. */

@@ -49,15 +49,14 @@ export async function probe(ready: Probe, surroundings: ProbeSurroundings): Prom
 async function runProbe([command = '', ...args]: string[], surroundings: ProbeSurroundings): Promise<true | Unready> {
   const { cwd } = surroundings;
   const env = await withSecrets(surroundings);
-  const options = {
+  const result = await execa(command, args, {
     ...bareEnvironment(env),
     cwd,
     reject: false,
     all: true,
     timeout: commandMs,
     stdin: 'ignore',
-  } as const;
-  const result = await execa(command, args, options);
+  });
   if (result.exitCode === 0) return true;
   await sleep(commandPauseMs);
   const last = secrets.redact(result.all?.trim().split('\n').at(-1) ?? '');

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { execa } from 'execa';
@@ -17,12 +18,14 @@ import { describeListener } from '../../lib/listener.ts';
 import { end, probe, recordedProcess, type Unready } from './processes.ts';
 import { prepareSocketDirectory } from '../lib/socket-path.ts';
 import {
+  clearFile,
   configurationFile,
   pidFile,
   type Program,
   programFile,
   programLog,
   programPidFile,
+  renderClear,
   renderProgram,
   renderScript,
   renderSupervisor,
@@ -144,6 +147,7 @@ export class Supervisor {
       if (known !== undefined) await this.#drop(program.name);
       await this.#endOrphan(program.name, program.stopSeconds);
       await refuseTakenPort(program);
+      await this.#writeClear(program);
       await replaceFile(scriptFile(this.files, program.name), renderScript(this.files, program));
       await replaceFile(programFile(this.files, program.name), renderProgram(this.files, program));
       await this.#reread();
@@ -154,12 +158,13 @@ export class Supervisor {
 
   /** Whether the files on disk match `program`. */
   async isWritten(program: Program): Promise<boolean> {
-    const [script, section] = await Promise.all(
-      [scriptFile(this.files, program.name), programFile(this.files, program.name)].map((file) =>
-        readFile(file, 'utf8').catch(() => undefined),
+    const [script, section, clear] = await Promise.all(
+      [scriptFile, programFile, clearFile].map((file) =>
+        readFile(file(this.files, program.name), 'utf8').catch(() => undefined),
       ),
     );
-    return script === renderScript(this.files, program) && section === renderProgram(this.files, program);
+    const [wantedScript, wantedSection] = [renderScript(this.files, program), renderProgram(this.files, program)];
+    return script === wantedScript && section === wantedSection && clear === renderClear(program);
   }
 
   /** Stops a program and deletes its files except the log. No-op if it is unknown. */
@@ -167,7 +172,8 @@ export class Supervisor {
     const alive = await this.running();
     if (alive) await this.#drop(name);
     await this.#endOrphan(name, 10);
-    for (const file of [programFile, scriptFile, programPidFile]) await rm(file(this.files, name), { force: true });
+    for (const file of [programFile, scriptFile, programPidFile, clearFile])
+      await rm(file(this.files, name), { force: true });
     if (alive) await this.#reread();
   }
 
@@ -178,6 +184,7 @@ export class Supervisor {
   /** Stops a program gracefully and waits for its end. It stays stopped until `startProgram`. */
   async stopProgram(name: string): Promise<void> {
     await this.#accept([faults.notRunning], 'supervisor.stopProcess', name, true);
+    await this.#clear(name);
   }
 
   async signal(name: string, signal: 'HUP' | 'USR2'): Promise<void> {
@@ -222,11 +229,31 @@ export class Supervisor {
     if (recorded === undefined) return false;
     const section = await readFile(programFile(this.files, name), 'utf8').catch(() => '');
     const signal = /^stopsignal=(\w+)$/m.exec(section)?.[1] ?? 'TERM';
-    return end(recorded, `SIG${signal}` as NodeJS.Signals, seconds);
+    const ended = await end(recorded, `SIG${signal}` as NodeJS.Signals, seconds);
+    await this.#clear(name);
+    return ended;
+  }
+
+  async #writeClear(program: Program): Promise<void> {
+    const [file, script] = [clearFile(this.files, program.name), renderClear(program)];
+    await (script === undefined ? rm(file, { force: true }) : replaceFile(file, script));
+  }
+
+  /** Removes what a program leaves when it is killed. Its failure shows in what starts next: a port is taken. */
+  async #clear(name: string): Promise<void> {
+    const file = clearFile(this.files, name);
+    if (!existsSync(file)) return;
+    await execa('/bin/sh', [file], {
+      ...bareEnvironment(sessionVariables()),
+      stdin: 'ignore',
+      reject: false,
+      timeout: 60_000,
+    });
   }
 
   async #drop(name: string): Promise<void> {
     await this.#accept([faults.badName, faults.notRunning], 'supervisor.stopProcess', name, true);
+    await this.#clear(name);
     await this.#accept([faults.badName], 'supervisor.removeProcessGroup', name);
   }
 
@@ -295,10 +322,11 @@ export class Supervisor {
     const file = this.#logOf(program);
     const lines = (await readFile(file, 'utf8').catch(() => '')).trim().split('\n').slice(-5);
     const log = secrets.redact(lines.join(' | '));
+    const todo = program.advice === undefined ? '' : `; ${program.advice}`;
     return new OperationError(
       `starting ${titleOf(program)}`,
       log === '' ? found : `${found}: ${log}`,
-      `look at ${file}`,
+      `look at ${file}${todo}`,
     );
   }
 
