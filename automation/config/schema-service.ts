@@ -5,6 +5,13 @@ import * as variables from './variable-rules.ts';
 
 /** A process type of the application: what `application.services` has one of each. */
 
+/** Environment variables of a service, a worker or a schedule. */
+export const ownVariables = z
+  .record(environmentVariable, z.string())
+  .superRefine(variables.noReservedVariables, rule.evenIfBroken)
+  .default({})
+  .describe('more environment variables; no secrets');
+
 export const service = z
   .strictObject({
     name: name.meta({ description: 'unique name of the service', examples: ['web'] }),
@@ -19,10 +26,6 @@ export const service = z
       .meta({ description: 'URL path prefixes that this service answers; the longest prefix wins', examples: [['/']] }),
     instances: z.number().int().min(1).max(8).default(2).describe('instances per colour in production'),
     database: z.boolean().default(false).describe('true: gets DATABASE_URL'),
-    env: z
-      .record(environmentVariable, z.string())
-      .superRefine(variables.noReservedVariables, rule.evenIfBroken)
-      .default({})
-      .describe('more environment variables; no secrets'),
+    env: ownVariables,
   })
   .describe('one process type of the application');

@@ -5,7 +5,9 @@ import { listOf, report, reportTwice, uniqueNames, type Context, type Path, type
 /** Environment variables that Greenlight sets for a service (`infra/application/environment.ts`): on every platform, and on the local one. */
 const reserved = /^(HOST|PORT|PUBLIC_URL|DATABASE_URL|GREENLIGHT_.*)$/;
 const reservedLocally = /^(PATH|NODE_EXTRA_CA_CERTS)$/;
-const reservedMessage = 'Greenlight sets this variable itself; choose another name';
+/** Whether a service has this variable from Greenlight, on any platform. */
+export const isReserved = (name: string): boolean => reserved.test(name) || reservedLocally.test(name);
+export const reservedMessage = 'Greenlight sets this variable itself; choose another name';
 
 export function noReservedVariables(env: Record<string, string>, ctx: Context): void {
   for (const key of Object.keys(env)) {
@@ -13,7 +15,14 @@ export function noReservedVariables(env: Record<string, string>, ctx: Context): 
   }
 }
 
-type Services = Unsure<{ services: Unsure<{ env: Record<string, string> }>[]; integrations: IntegrationInput[] }>;
+type WithVariables = Unsure<{ env: Record<string, string> }>[];
+type Services = Unsure<{
+  services: WithVariables;
+  workers: WithVariables;
+  schedules: WithVariables;
+  files: Unsure<{ env: string }>[];
+  integrations: IntegrationInput[];
+}>;
 
 /** A task on AWS has no such variables but those that the definition gives it. */
 export function noLocalVariables(definition: Unsure<{ application: Services }>, ctx: Context): void {
@@ -32,11 +41,26 @@ export function integrationsSetTheirVariables(application: Services, ctx: Contex
   });
 }
 
-/** Calls `visit` with each variable of `service.env` and its path in the application. */
-function eachVariable(application: Services, visit: (key: string, at: Path) => void): void {
-  listOf(application?.services).forEach((service, index) => {
-    for (const key of Object.keys(service?.env ?? {})) visit(key, ['services', index, 'env', key]);
+/** A directory's variable is that of every program. */
+export function filesSetTheirVariables(application: Services, ctx: Context): void {
+  const files = listOf(application?.files);
+  const ofFiles = (key: string): number => files.findIndex((one) => one?.env === key);
+  const message = (index: number): string => `files[${index}] sets this variable to its path; remove one or rename it`;
+  eachVariable(application, (key, at) => {
+    if (ofFiles(key) !== -1) report(ctx, at, message(ofFiles(key)));
   });
+  listOf(application?.integrations).forEach((integration, index) => {
+    const found = ofFiles(integration?.env ?? '');
+    if (found !== -1) report(ctx, ['integrations', index, 'env'], message(found));
+  });
+}
+
+/** Calls `visit` with each variable of a program's `env` and its path in the application. */
+function eachVariable(application: Services, visit: (key: string, at: Path) => void): void {
+  for (const kind of ['services', 'workers', 'schedules'] as const)
+    listOf(application?.[kind]).forEach((program, index) => {
+      for (const key of Object.keys(program?.env ?? {})) visit(key, [kind, index, 'env', key]);
+    });
 }
 
 type IntegrationInput = Unsure<{ name: string; env: string; url: string; standIn: string[] }>;
@@ -46,8 +70,7 @@ export function integrationsAreUsable(all: readonly IntegrationInput[], ctx: Con
   reportTwice(ctx, all, (item) => item?.env, ['env'], 'the variable');
   all.forEach((item, index) => {
     if (item == null) return;
-    if ([reserved, reservedLocally].some((names) => names.test(item.env ?? '')))
-      report(ctx, [index, 'env'], reservedMessage);
+    if (isReserved(item.env ?? '')) report(ctx, [index, 'env'], reservedMessage);
     if (item.url === undefined && item.standIn === undefined) {
       report(ctx, [index], 'it has neither url nor standIn; give one of them');
     }

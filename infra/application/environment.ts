@@ -3,7 +3,8 @@ import type { Colour, IntegrationSpec, ServiceSpec } from '../model.ts';
 /** Platform-specific values for a service's environment. */
 export interface ServicePlace<Secret> {
   host: string;
-  port: number;
+  /** Absent: the program listens nowhere, as a worker. */
+  port?: number | undefined;
   /** The entry point through which the services of this version reach each other. */
   publicUrl: string;
   urlOf: (integration: IntegrationSpec) => string;
@@ -11,6 +12,8 @@ export interface ServicePlace<Secret> {
   databaseUrl: Secret;
   /** PEM file of the authority that signed the entry point's certificate. Absent: the machine trusts it already. */
   caFile?: string;
+  /** Path of each directory of `files`, by its variable. */
+  files?: Record<string, string>;
   /** `PATH`. Absent: the image defines it. */
   searchPath?: string;
 }
@@ -36,10 +39,10 @@ export function serviceEnvironment<Secret>(
   const variables = {
     ...Object.fromEntries(own),
     ...Object.fromEntries(integrations.map((integration) => [integration.env, place.urlOf(integration)])),
+    ...place.files,
     ...(place.searchPath === undefined ? {} : { PATH: place.searchPath }),
     ...(place.caFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: place.caFile }),
-    HOST: place.host,
-    PORT: String(place.port),
+    ...(place.port === undefined ? {} : { HOST: place.host, PORT: String(place.port) }),
     PUBLIC_URL: place.publicUrl,
     GREENLIGHT_VERSION: version,
     GREENLIGHT_COLOUR: colour,

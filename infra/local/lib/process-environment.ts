@@ -5,9 +5,12 @@ import { searchPath, type Layout, type Ports } from './layout.ts';
 export interface ServiceProcess extends Pick<ServicePlace<string>, 'port' | 'publicUrl' | 'databaseUrl'> {
   spec: EnvironmentSpec;
   ports: Pick<Ports, 'integrations'>;
-  service: ServiceSpec;
+  /** A service, worker or schedule. */
+  service: Pick<ServiceSpec, 'env' | 'database'>;
   version: string;
   colour: Colour | 'preview';
+  /** Where the directories of `files` are, by name. Absent: those of the environment. */
+  filesAt?: (name: string) => string;
 }
 
 /** Environment variables of a service that runs as a local process: an instance or a preview. */
@@ -17,6 +20,7 @@ export function processEnvironment(layout: Layout, of: ServiceProcess): Record<s
     host: '127.0.0.1',
     urlOf: ({ name, url }) => url ?? `http://127.0.0.1:${of.ports.integrations[name]}`,
     caFile: layout.caFile(),
+    files: filesVariables(of.spec, of.filesAt ?? ((name) => filesPath(layout, name))),
     searchPath: searchPath(),
   });
   return { ...variables, ...secrets };
@@ -27,3 +31,9 @@ export function sessionVariables(): Record<string, string | undefined> {
   const { HOME, TZ, LANG = 'C.UTF-8' } = process.env;
   return { HOME, TZ, LANG };
 }
+
+/** Path of a directory of `application.files`. */
+export const filesPath = (layout: Layout, name: string): string => layout.files(name);
+
+const filesVariables = ({ files = [] }: EnvironmentSpec, at: (name: string) => string): Record<string, string> =>
+  Object.fromEntries(files.flatMap(({ name, env }) => (env === undefined ? [] : [[env, at(name)]])));
