@@ -3,6 +3,7 @@ import { acceptableRules } from './migration-rules.ts';
 import { postgresVersions } from '../../infra/lib/tools.ts';
 import * as files from './file-rules.ts';
 import * as rule from './rules.ts';
+import { secretSources } from './schema-secrets.ts';
 import { service } from './schema-service.ts';
 import { filesDirectory, schedule, worker } from './schema-workers.ts';
 import * as variables from './variable-rules.ts';
@@ -184,6 +185,21 @@ export const application = z
     migrations: z
       .union([directoryMigrations, commandMigrations])
       .describe('changes of the database: a directory of SQL files, or commands: { expand, contract }'),
+    secrets: secretSources.describe(
+      'secrets by name, for ${secret.<name>} in env: read when a release starts, and by npm run secrets -- --rotate',
+    ),
+    jobs: z
+      .strictObject({
+        env: z
+          .record(environmentVariable, z.string())
+          .superRefine(variables.noReservedVariables, rule.evenIfBroken)
+          .default({})
+          .describe(
+            'as env of a service, without ${host}, ${port}, ${publicUrl} and ${colour}; ${database.…} is of the role that the job has',
+          ),
+      })
+      .prefault({})
+      .describe('migration commands, seeds and tests'),
     integrations: z
       .array(integration)
       .superRefine(variables.integrationsAreUsable, rule.evenIfBroken)
@@ -204,6 +220,7 @@ export const application = z
   .superRefine(variables.integrationsSetTheirVariables, rule.evenIfBroken)
   .superRefine(variables.filesSetTheirVariables, rule.evenIfBroken)
   .superRefine(programNamesDiffer, rule.evenIfBroken)
+  .superRefine(variables.databaseIsGiven, rule.evenIfBroken)
   .describe('the application that is released');
 
 const environment = z.strictObject({
@@ -222,6 +239,7 @@ const environment = z.strictObject({
     description: 'fills an empty database; run in the artefact directory with DATABASE_URL of the owner role',
     examples: [['node', 'seed.js']],
   }),
+  secrets: secretSources.describe('sources that replace those of application.secrets here, by name'),
   database: z
     .strictObject({
       maxConnections: z.number().int().min(20).max(1000).default(100).describe('per database'),

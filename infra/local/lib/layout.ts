@@ -57,7 +57,10 @@ export class Layout {
   /** What the services keep in files, by the name in `application.files`. It outlives releases. */
   files = (name = ''): string => join(this.directory, 'files', name);
   portsFile = (): string => join(this.directory, 'ports.json');
-  secretFile = (name: SecretName): string => join(this.directory, 'secrets', name);
+  secrets = (): string => join(this.directory, 'secrets');
+  /** File of one version of a secret of the application: `<name>.<version>`. */
+  applicationSecretFile = (name: string): string => join(this.secrets(), `app-${name}`);
+  secretFile = (name: SecretName): string => join(this.secrets(), name);
 
   ports(): Ports {
     return JSON.parse(this.#read(this.portsFile())) as Ports;

@@ -2,7 +2,7 @@ import { serviceEnvironment, type ServicePlace } from '../../application/environ
 import type { Colour, EnvironmentSpec, ServiceSpec } from '../../model.ts';
 import { searchPath, type Layout, type Ports } from './layout.ts';
 
-export interface ServiceProcess extends Pick<ServicePlace<string>, 'port' | 'publicUrl' | 'databaseUrl'> {
+export interface ServiceProcess extends Pick<ServicePlace, 'port' | 'publicUrl' | 'database' | 'secretOf'> {
   spec: EnvironmentSpec;
   ports: Pick<Ports, 'integrations'>;
   /** A service, worker or schedule. */
@@ -20,7 +20,7 @@ export function processEnvironment(layout: Layout, of: ServiceProcess): Record<s
     host: '127.0.0.1',
     urlOf: ({ name, url }) => url ?? `http://127.0.0.1:${of.ports.integrations[name]}`,
     caFile: layout.caFile(),
-    files: filesVariables(of.spec, of.filesAt ?? ((name) => filesPath(layout, name))),
+    files: (of.spec.files ?? []).map((one) => ({ ...one, path: (of.filesAt ?? layout.files)(one.name) })),
     searchPath: searchPath(),
   });
   return { ...variables, ...secrets };
@@ -31,9 +31,3 @@ export function sessionVariables(): Record<string, string | undefined> {
   const { HOME, TZ, LANG = 'C.UTF-8' } = process.env;
   return { HOME, TZ, LANG };
 }
-
-/** Path of a directory of `application.files`. */
-export const filesPath = (layout: Layout, name: string): string => layout.files(name);
-
-const filesVariables = ({ files = [] }: EnvironmentSpec, at: (name: string) => string): Record<string, string> =>
-  Object.fromEntries(files.flatMap(({ name, env }) => (env === undefined ? [] : [[env, at(name)]])));

@@ -12,8 +12,9 @@ export async function colourStack(
 ): Promise<Record<string, pulumi.Input<unknown>>> {
   const colour = new ColourStack(environment, spec, await readFoundation(environment));
   // Recorded only once all instances of the artefact are ready.
-  const artefact = pulumi.all(colour.instances.map(({ id }) => id)).apply(() => spec.artefact);
-  return { colour: spec.colour, artefact, database: colour.database.id };
+  const ready = <T>(what: T) => pulumi.all(colour.instances.map(({ id }) => id)).apply(() => what);
+  const { artefact, secrets } = spec;
+  return { colour: spec.colour, artefact: ready(artefact), secrets: ready(secrets), database: colour.database.id };
 }
 
 /** A colour: the database, and all instances of all services of one version. */
@@ -53,11 +54,10 @@ class ColourStack extends pulumi.ComponentResource {
 
   /** All instances of the services, and the guards of workers and schedules. */
   #version(artefact: Artefact): Process[] {
-    const { colour } = this.#spec;
     const { spec, ports } = this.#foundation;
-    const of = { layout: this.#layout, spec, ports, colour, artefact };
+    const of = { layout: this.#layout, spec, ports, colour: this.#spec, artefact };
     const instances = spec.services.flatMap((service) =>
-      (ports.instances[colour][service.name] ?? []).map((port, index) =>
+      (ports.instances[this.#spec.colour][service.name] ?? []).map((port, index) =>
         instanceProcess({ ...of, service, port, index }),
       ),
     );

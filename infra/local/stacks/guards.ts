@@ -25,7 +25,8 @@ function guardOf(
   index: number,
   { argv, schedule }: { argv: string[]; schedule?: ScheduleSpec },
 ): Guarded {
-  const { layout, colour, artefact } = of;
+  const { layout, artefact } = of;
+  const { colour } = of.colour;
   const name = `${program.name}.${colour}.${index + 1}`;
   const { stopSeconds } = program;
   const times = schedule && {

@@ -1,16 +1,24 @@
-import type { Artefact, Colour, EnvironmentSpec, ServiceSpec } from '../../model.ts';
+import {
+  defaultStartSeconds,
+  defaultStopSeconds,
+  type Artefact,
+  type ColourSpec,
+  type EnvironmentSpec,
+  type ServiceSpec,
+} from '../../model.ts';
 import type { Layout, Ports } from '../lib/layout.ts';
 import { processEnvironment } from '../lib/process-environment.ts';
 import type { Place } from '../provider/handler.ts';
 import type { ProcessInputs } from '../provider/process.ts';
-import { databaseReference } from '../provider/secret-reference.ts';
+import { applicationReference, databaseReference } from '../provider/secret-reference.ts';
+import { readinessOf } from '../supervisor/readiness.ts';
 
 /** What all programs of a version on one colour share. */
 export interface VersionPlace {
   layout: Layout;
   spec: EnvironmentSpec;
   ports: Ports;
-  colour: Colour;
+  colour: ColourSpec;
   artefact: Artefact;
 }
 
@@ -23,16 +31,18 @@ export interface Instance extends VersionPlace {
 
 /** The supervised program that is one instance of a service, without its place. It contains references to secrets, and no secret. */
 export function instanceProcess(of: Instance): Omit<ProcessInputs, keyof Place> {
-  const { colour, artefact, service, port, index } = of;
+  const { artefact, service, port, index } = of;
+  const { colour } = of.colour;
   return {
     name: `${service.name}.${colour}.${index + 1}`,
+    label: `${service.name} ${artefact.version}`,
     argv: service.start,
     env: programEnvironment(of, service, port),
     cwd: artefact.location,
-    ready: { kind: 'http', url: `http://127.0.0.1:${port}${service.health}` },
-    readySeconds: 30,
+    ready: readinessOf(service, port, publicUrlOf(of)),
+    readySeconds: service.startSeconds ?? defaultStartSeconds,
     stopSignal: 'TERM',
-    stopSeconds: 15,
+    stopSeconds: service.stopSeconds ?? defaultStopSeconds,
     stopGroup: true,
     balanced: true,
     restartOn: [artefact.digest],
@@ -45,15 +55,16 @@ export function programEnvironment(
   program: Pick<ServiceSpec, 'env' | 'database'>,
   port?: number,
 ): Record<string, string> {
-  const { layout, ports, colour, artefact } = of;
-  const publicUrl = `https://localhost:${ports.https}`;
-  const databaseUrl = databaseReference(layout, ports, colour);
-  return processEnvironment(layout, {
-    ...of,
-    service: program,
-    port,
-    publicUrl,
-    version: artefact.version,
-    databaseUrl,
-  });
+  const { layout, ports, artefact } = of;
+  const { colour, secrets = {} } = of.colour;
+  const { version } = artefact;
+  const database = databaseReference(layout, ports, colour);
+  const secretOf = (name: string) => {
+    const kept = secrets[name];
+    return kept === undefined ? undefined : applicationReference(name, kept);
+  };
+  const place = { port, publicUrl: publicUrlOf(of), database, secretOf };
+  return processEnvironment(layout, { ...of, ...place, service: program, version, colour });
 }
+
+const publicUrlOf = ({ ports }: Pick<VersionPlace, 'ports'>): string => `https://localhost:${ports.https}`;
