@@ -2,6 +2,7 @@ import type { EnvironmentSpec } from '../model.ts';
 import type { Environment } from '../platform/environment.ts';
 import type { Platform } from '../platform/platform.ts';
 import { createLocalArtefacts } from '../application/artefact-store.ts';
+import { createLocalCommands } from './runtime/commands.ts';
 import { auditLocal } from './runtime/audit.ts';
 import { localEngineSettings } from './runtime/engine-settings.ts';
 import { findEnvironment } from './runtime/found.ts';
@@ -9,6 +10,7 @@ import { createLocalRouter } from './haproxy/router.ts';
 import { createLocalInstances } from './runtime/instances.ts';
 import { createLocalJobs } from './runtime/jobs.ts';
 import { createLocalSecrets } from './lib/application-secrets.ts';
+import { makeFiles } from './lib/files.ts';
 import { Layout } from './lib/layout.ts';
 import { createLocalMetrics, type PartProcess } from './runtime/metrics.ts';
 import { createLocalAlerts } from './monitoring/alerts.ts';
@@ -58,8 +60,9 @@ function connect(layout: Layout, spec: EnvironmentSpec, redact: ((text: string) 
     instances,
     previews: createLocalPreviews(layout, spec),
     workers: createLocalWorkers(layout),
-    // Nothing to prepare: services run from the directory in the artefact store.
-    provide: () => Promise.resolve(),
+    commands: createLocalCommands(layout, spec),
+    // Services run from the directory in the artefact store.
+    provide: () => makeFiles(layout, spec.files),
     audit: () => auditLocal(layout),
     close: () => Promise.resolve(),
   };

@@ -1,5 +1,6 @@
 import type { Artefact, EnvironmentName } from '../model.ts';
 import type { Router } from './router.ts';
+import type { Commands } from './commands.ts';
 import type { Databases } from './databases.ts';
 import type { Backups } from './backups.ts';
 import type { Jobs, Previews } from './jobs.ts';
@@ -21,6 +22,8 @@ export interface Environment {
   readonly previews: Previews;
   /** Absent: the platform runs none, and a definition that has some is refused. */
   readonly workers?: Workers;
+  /** Absent: the platform runs no command of a person. */
+  readonly commands?: Commands;
   /** Prepares an artefact to run in this environment. Called before a colour or job uses it. Idempotent. */
   provide(artefact: Artefact): Promise<void>;
   /**

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -20,6 +20,7 @@ import {
 import type { DatabaseAccess } from '../../platform/databases.ts';
 import type { Preview, Previews } from '../../platform/jobs.ts';
 import { createLocalSecrets } from '../lib/application-secrets.ts';
+import { copyFiles, scratchDirectory } from '../lib/files.ts';
 import type { Layout } from '../lib/layout.ts';
 import { processEnvironment, sessionVariables } from '../lib/process-environment.ts';
 import { freePorts } from '../../lib/free-ports.ts';
@@ -42,10 +43,18 @@ async function serve(
   const values = await createLocalSecrets(() => layout).values(layout.environment);
   const free = await freePorts(spec.services.length);
   const targets = spec.services.map((service, index) => ({ service, port: free[index] as number }));
+  // What the version does to files, it does to a copy.
+  const copies = await scratchDirectory(layout, 'preview');
+  const discard = () => rm(copies, { recursive: true, force: true });
+  await copyFiles(layout, spec.files ?? [], copies).catch(async (error: unknown) => {
+    await discard();
+    throw error;
+  });
   const proxy = await startProxy(layout, targets);
   const baseUrl = `https://localhost:${(proxy.address() as AddressInfo).port}`;
   const of = {
     spec,
+    filesAt: (name: string) => join(copies, name),
     ports,
     publicUrl: baseUrl,
     database: databaseFields(access, 'app'),
@@ -58,6 +67,7 @@ async function serve(
     proxy.closeAllConnections();
     proxy.close();
     await Promise.all(children.map(stop));
+    await discard();
   };
   try {
     for (const { service, port } of targets) {
