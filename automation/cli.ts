@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { setAside } from '../infra/lib/child-environment.ts';
 import { useLittleMemory } from '../infra/lib/memory.ts';
 import type { CompareOptions } from './commands/compare.ts';
+import type { RunOptions } from './commands/run.ts';
 import { settleProject } from './config/project.ts';
 import { printError } from './ui/error.ts';
 import { comparisonCodes, exitCodes } from './ui/exit-codes.ts';
@@ -55,6 +56,17 @@ verb('resume', 'finish an interrupted release')
 verb('status', 'show environments, colours, versions, traffic, replication and health').action(
   run(async () => (await import('./commands/status.ts')).status),
 );
+verb('run', 'run a command in the version that is live, with the variables of a service: run -- node script.js')
+  .argument('<command...>', 'program and arguments, after --')
+  .option('--environment <name>', 'production or staging; default: production')
+  .option('--as <role>', 'role of the database that it has: app or owner; default: app')
+  .option('--service <name>', 'service whose variables it has; default: the first one with a database')
+  .action((command: string[], options: RunOptions) =>
+    run(async () => {
+      const { run: runCommand } = await import('./commands/run.ts');
+      return (given: RunOptions) => runCommand(command, given);
+    })(options),
+  );
 verb('destroy', 'take environments down')
   .option('--environment <name>', 'staging or production; default: both')
   .option('--all', 'also delete backups and reports')

@@ -32,6 +32,10 @@ export const layout = {
     is: 'local metrics and alerts',
     may: [...platform, 'infra/local/lib', 'infra/local/haproxy'],
   },
+  'infra/local/workers': {
+    is: 'workers and schedules: their guards, whose turn it is',
+    may: [...platform, 'infra/local/lib'],
+  },
   'infra/local/provider': {
     is: 'the Pulumi provider of local resources',
     may: [
@@ -51,6 +55,7 @@ export const layout = {
       'infra/containers',
       'infra/local/lib',
       'infra/local/supervisor',
+      'infra/local/workers',
       'infra/local/provider',
     ],
   },
@@ -75,6 +80,7 @@ export const layout = {
       'infra/local/haproxy',
       'infra/local/postgres',
       'infra/local/monitoring',
+      'infra/local/workers',
       'infra/local/runtime',
     ],
   },

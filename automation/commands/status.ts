@@ -103,16 +103,19 @@ async function statusOf(session: CommandSession, name: EnvironmentName): Promise
 async function lookAt(session: CommandSession, nothing: EnvironmentStatus): Promise<EnvironmentStatus> {
   const environment = await connectTo(session, nothing.name);
   try {
-    const [{ split, holdMs, refuses }, instances, alerts] = await Promise.all([
+    const [{ split, holdMs, refuses }, all, alerts, workers] = await Promise.all([
       environment.router.read(),
       environment.instances.list(),
       environment.alerts.active(),
+      environment.workers?.states(),
     ]);
+    const guards = workers?.all.map(({ id }) => id) ?? [];
+    const instances = all.filter(({ id }) => !guards.includes(id));
     const rows = await Promise.all(
       colours.map((colour) => colourOf(session, environment, { colour, split, instances })),
     );
     const writes = { holdMs, ...(refuses === undefined ? {} : { refuses }) };
-    return { ...nothing, entry: environment.router.entry.baseUrl, split, ...writes, alerts, colours: rows };
+    return { ...nothing, entry: environment.router.entry.baseUrl, split, ...writes, alerts, workers, colours: rows };
   } finally {
     await environment.close();
   }

@@ -7,7 +7,9 @@ import * as rule from './rules.ts';
 import { secretSources } from './schema-secrets.ts';
 import { service } from './schema-service.ts';
 import { engine, jobImage, registry } from './schema-image.ts';
+import { filesDirectory, schedule, worker } from './schema-workers.ts';
 import * as variables from './variable-rules.ts';
+import { filesAreDistinct, programNamesDiffer } from './worker-rules.ts';
 import {
   argv,
   environmentVariable,
@@ -176,6 +178,16 @@ export const application = z
       .describe('process types, released as one unit'),
     registry,
     engine,
+    workers: z
+      .array(worker)
+      .default([])
+      .describe('programs that get no requests; they run on the live colour alone, and never on both'),
+    schedules: z.array(schedule).default([]).describe('commands at certain times; the live colour runs them'),
+    files: z
+      .array(filesDirectory)
+      .superRefine(filesAreDistinct, rule.evenIfBroken)
+      .default([])
+      .describe('directories of the environment for files of users; both colours share them'),
     migrations: z
       .union([directoryMigrations, commandMigrations])
       .describe('changes of the database: a directory of SQL files, or commands: { expand, contract }'),
@@ -247,6 +259,8 @@ export const application = z
   .superRefine(imagesOrBuild, rule.evenIfBroken)
   .superRefine(rule.baselineIsOlder, rule.evenIfBroken)
   .superRefine(variables.integrationsSetTheirVariables, rule.evenIfBroken)
+  .superRefine(variables.filesSetTheirVariables, rule.evenIfBroken)
+  .superRefine(programNamesDiffer, rule.evenIfBroken)
   .superRefine(variables.databaseIsGiven, rule.evenIfBroken)
   .describe('the application that is released');
 
@@ -254,7 +268,7 @@ const environment = z.strictObject({
   instances: z
     .record(name, z.number().int().min(1).max(8))
     .default({})
-    .describe('instances per colour, by service; default: as in application.services'),
+    .describe('instances per colour, by service or worker; default: as in application'),
   port: z
     .number()
     .int()

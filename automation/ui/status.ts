@@ -1,4 +1,5 @@
 import type { Colour, EnvironmentName, Split } from '../../infra/model.ts';
+import type { WorkerStates } from '../../infra/platform/workers.ts';
 import { describeLoss, type Loss } from '../journal/loss.ts';
 import { describeGap, type WayBackGap } from '../journal/way-back.ts';
 import { noWayBackArmed, twoWays } from '../journal/window.ts';
@@ -24,6 +25,8 @@ export interface EnvironmentStatus {
   /** Writes are refused, and not held. */
   refuses?: true;
   alerts: { alert: string; since: number }[];
+  /** Absent: the platform has none, or was not asked. */
+  workers?: WorkerStates | undefined;
   /** Why the environment could not be examined. */
   problem?: string;
   /** How the engine's state and the running environment disagree, and what to do. */
@@ -90,10 +93,33 @@ function renderEnvironment(environment: EnvironmentStatus, paint: Paint): string
     ...columns([head, ...colours.map(colourRow)], paint).map((line) => `  ${line}`),
     `  writes   ${describeWrites(environment, paint)}`,
     `  alerts   ${alerts.length === 0 ? 'none' : paint('bad', alerts.map((a) => `${oneLine(a.alert)} since ${formatTime(new Date(a.since).toISOString())}`).join(', '))}`,
+    ...describeWorkers(environment, paint),
     release ?? '  release  none yet',
     ...wayBack,
     ...doubt,
   ];
+}
+
+/** Nothing where there are none. Drift: what may run is not what is live. */
+function describeWorkers({ workers, split }: EnvironmentStatus, paint: Paint): string[] {
+  if (workers === undefined || workers.all.length === 0) return [];
+  const { runs, all } = workers;
+  const live = all.filter(({ colour }) => colour === split?.live);
+  const drift =
+    runs === split?.live
+      ? []
+      : [
+          paint(
+            'bad',
+            `${runs ?? 'no colour'} may run them, not ${split?.live ?? 'nobody'}; a release or ${greenlight('resume')} puts that right`,
+          ),
+        ];
+  const words = live.map(({ id, kind, state, failures }) => {
+    const bad = state === 'unguarded' || (kind === 'worker' && state !== 'running');
+    const failed = failures === 0 ? '' : `, failed ${failures} times`;
+    return `${id} ${bad ? paint('bad', state) : state}${failed}`;
+  });
+  return [`  workers  ${[...drift, ...words].join('; ')}`];
 }
 
 function describeWrites({ holdMs, refuses }: EnvironmentStatus, paint: Paint): string {

@@ -5,6 +5,7 @@ import { createLocalArtefacts } from '../application/artefact-store.ts';
 import { findEngine, type WantedEngine } from '../containers/engine.ts';
 import { messageOf } from '../lib/errors.ts';
 import { createLocalImages, ensureImages } from './runtime/images.ts';
+import { createLocalCommands } from './runtime/commands.ts';
 import { auditLocal } from './runtime/audit.ts';
 import { localEngineSettings } from './runtime/engine-settings.ts';
 import { takenEntryPorts, type EntryPorts } from './runtime/entry-ports.ts';
@@ -13,6 +14,7 @@ import { createLocalRouter } from './haproxy/router.ts';
 import { createLocalInstances } from './runtime/instances.ts';
 import { createLocalJobs } from './runtime/jobs.ts';
 import { createLocalSecrets } from './lib/application-secrets.ts';
+import { makeFiles } from './lib/files.ts';
 import { Layout } from './lib/layout.ts';
 import { createLocalMetrics, type PartProcess } from './runtime/metrics.ts';
 import { createLocalAlerts } from './monitoring/alerts.ts';
@@ -21,6 +23,7 @@ import { createLocalDatabases } from './postgres/databases.ts';
 import { supervisedDatabase } from './runtime/supervised-database.ts';
 import { createLocalPreviews } from './runtime/preview.ts';
 import { wipeEnvironment } from './runtime/wipe.ts';
+import { createLocalWorkers } from './workers/workers.ts';
 import { findTool, type ToolName } from '../lib/tools.ts';
 import { greenlight } from '../lib/command.ts';
 
@@ -73,8 +76,13 @@ function connect(layout: Layout, spec: EnvironmentSpec, redact: ((text: string) 
     alerts: createLocalAlerts(layout, spec),
     instances,
     previews: createLocalPreviews(layout, spec),
+    workers: createLocalWorkers(layout),
+    commands: createLocalCommands(layout, spec),
     // Services without an image run from the directory in the artefact store: nothing to prepare.
-    provide: (artefact) => ensureImages(spec.application, artefact),
+    async provide(artefact) {
+      await makeFiles(layout, spec.files);
+      await ensureImages(spec.application, artefact);
+    },
     audit: () => auditLocal(layout),
     close: () => Promise.resolve(),
   };

@@ -9,6 +9,8 @@ export interface Backup {
   /** ISO 8601, UTC. The backup contains everything committed by then, and possibly slightly later commits. */
   takenAt: string;
   bytes: number;
+  /** What it has of `application.files`. Absent: there are none. */
+  files?: { count: number; bytes: number };
   /** LSN at which the backup is consistent. Absent if the platform does not provide it. */
   lsn?: string;
   /** Where it is stored, for a person. */

@@ -1,11 +1,13 @@
 import type { Artefact, EnvironmentName } from '../model.ts';
 import type { Router } from './router.ts';
+import type { Commands } from './commands.ts';
 import type { Databases } from './databases.ts';
 import type { Backups } from './backups.ts';
 import type { Jobs, Previews } from './jobs.ts';
 import type { Metrics } from './metrics.ts';
 import type { Alerts } from './alerts.ts';
 import type { Instances } from './instances.ts';
+import type { Workers } from './workers.ts';
 
 /** A running environment, as the stages see it. */
 export interface Environment {
@@ -18,6 +20,10 @@ export interface Environment {
   readonly alerts: Alerts;
   readonly instances: Instances;
   readonly previews: Previews;
+  /** Absent: the platform runs none, and a definition that has some is refused. */
+  readonly workers?: Workers;
+  /** Absent: the platform runs no command of a person. */
+  readonly commands?: Commands;
   /** Prepares an artefact to run in this environment. Called before a colour or job uses it. Idempotent. */
   provide(artefact: Artefact): Promise<void>;
   /**

@@ -13,6 +13,8 @@ export interface RestoreFacts {
   /** The measured RPO: age of the restored state when the backup was complete. Later writes would have been lost. */
   recoveryPointMs: number;
   bytes: number;
+  /** Files of users that were backed up, restored and compared. Absent: the application has none. */
+  files?: { count: number; bytes: number } | undefined;
   /** Whether the restored configuration equals the one that was backed up. */
   configurationEqual: boolean;
 }
@@ -45,6 +47,7 @@ export function judgeRestore(facts: RestoreFacts, limits: RecoveryLimits): Measu
       facts.bytes > 0,
       'The backup is empty: restoring it would recover no data.',
     ),
+    ...judgeFiles(facts.files),
     check(
       'configuration',
       'restored as backed up',
@@ -55,6 +58,12 @@ export function judgeRestore(facts: RestoreFacts, limits: RecoveryLimits): Measu
     within('recovery point', facts.recoveryPointMs, limits.pointMs),
   ];
 }
+
+/** Files that differ make the restore itself reject. */
+const judgeFiles = (files: RestoreFacts['files']): Measurement[] =>
+  files === undefined
+    ? []
+    : [check('files', 'every byte as backed up', `${files.count} files, ${files.bytes} bytes, equal`, true)];
 
 /** How many texts of a kind become measurements. The evidence has all. */
 const namedAtMost = 20;

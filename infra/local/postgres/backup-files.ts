@@ -8,6 +8,7 @@ import { bareEnvironment } from '../../lib/child-environment.ts';
 import { OperationError } from '../../lib/errors.ts';
 import type { Backup } from '../../platform/backups.ts';
 import { findPostgres, findTool, postgresVersions } from '../../lib/tools.ts';
+import { hashDirectory } from '../lib/files.ts';
 import { tablespacesOf } from './base-backup.ts';
 import { versionOf } from './programs.ts';
 
@@ -29,6 +30,8 @@ export interface BackupRecord {
 
 const recordFile = 'backup.json';
 export const configurationFile = 'configuration.json';
+/** The directories of `application.files`. */
+export const filesDirectory = 'files';
 
 const serialise = (record: BackupRecord): string => {
   const body = JSON.stringify(record);
@@ -65,6 +68,8 @@ export async function hashUncovered(directory: string): Promise<Record<string, s
   for (const file of [configurationFile, 'data/backup_manifest', ...segments.sort(), ...others]) {
     files[file] = await sha256(join(directory, file));
   }
+  for (const [path, hash] of Object.entries(await hashDirectory(join(directory, filesDirectory))))
+    files[join(filesDirectory, path)] = hash;
   return files;
 }
 
@@ -98,7 +103,7 @@ export async function verifyFiles(directory: string, record: BackupRecord): Prom
     else if (record.files[file] === undefined) problems.push(`${file} does not belong to the backup`);
     else if (record.files[file] !== found[file]) problems.push(`${file} does not match its checksum`);
   }
-  const own = [recordFile, configurationFile, 'data', basename(tablespacesOf(join(directory, 'data')))];
+  const own = [recordFile, configurationFile, 'data', filesDirectory, basename(tablespacesOf(join(directory, 'data')))];
   for (const name of await readdir(directory))
     if (!own.includes(name)) problems.push(`${name} does not belong to the backup`);
   for (const path of record.directories ?? [])

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { move } from '../../lib/atomic-file.ts';
@@ -7,6 +8,14 @@ import { OperationError } from '../../lib/errors.ts';
 import type { Colour, EnvironmentSpec } from '../../model.ts';
 import type { Backup, Backups } from '../../platform/backups.ts';
 import type { ScratchDatabase } from '../../platform/databases.ts';
+import {
+  copyDirectory,
+  copyFiles,
+  hashDirectory,
+  scratchDirectory,
+  sizeOfFiles,
+  type CopiedFiles,
+} from '../lib/files.ts';
 import type { Layout } from '../lib/layout.ts';
 import { isAlive } from '../../lib/lifetimes.ts';
 import { beside, checkSpace, copyCluster, inspect, keepLog, linkTablespaces, reasonOf } from './base-backup.ts';
@@ -14,6 +23,7 @@ import {
   configurationFile,
   consistentLsn,
   emptyDirectories,
+  filesDirectory,
   hashUncovered,
   readRecord,
   removePartial,
@@ -29,6 +39,7 @@ import { openScratch } from './scratch.ts';
 /** Physical backups by pg_basebackup, each a directory below `backups/`. */
 export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backups {
   const directory = (id: string): string => join(layout.backups(), id);
+  const kept = spec.files ?? [];
 
   async function take(colour: Colour, version: string, configuration: unknown): Promise<Backup> {
     const doing = `backing up ${layout.environment}-${colour}`;
@@ -40,11 +51,13 @@ export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backu
       await mkdir(layout.backups(), { recursive: true, mode: 0o700 });
       await removePartial(layout.backups(), (pid) => !isAlive(pid));
       const source = await inspect(access);
-      await checkSpace(layout.backups(), source.bytes);
+      await checkSpace(layout.backups(), source.bytes + (await sizeOfFiles(layout, kept)));
       await mkdir(work, { mode: 0o700 });
       const keeper = await keepLog(access);
       await copyCluster(access, source, join(work, 'data'), { signal: keeper.lost }).finally(() => keeper.client.end());
       await linkTablespaces(join(work, 'data'), beside);
+      // After the database: a file that one of its rows names was written before the row.
+      const copied = await copyFiles(layout, kept, join(work, filesDirectory));
       await writeFile(join(work, configurationFile), `${JSON.stringify(configuration, null, 2)}\n`, {
         mode: 0o600,
         flush: true,
@@ -55,7 +68,9 @@ export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backu
         consistentLsn(join(work, 'data')),
         totalBytes(work),
       ]);
-      const backup = { id, environment: layout.environment, colour, version, takenAt, bytes, lsn };
+      requireCopied(copied, files);
+      const ofFiles = kept.length === 0 ? {} : { files: { count: copied.count, bytes: copied.bytes } };
+      const backup = { id, environment: layout.environment, colour, version, takenAt, bytes, lsn, ...ofFiles };
       await writeRecord(work, {
         backup,
         application: spec.application,
@@ -137,6 +152,7 @@ export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backu
     const scratch = await openScratch(layout, 'restore', maxConnections, (cluster) => restoreInto(cluster, data));
     try {
       await endPrepared(scratch.access);
+      await restoreFiles(directory(backup.id));
       return scratch;
     } catch (error) {
       await scratch.dispose();
@@ -144,7 +160,35 @@ export function createLocalBackups(layout: Layout, spec: EnvironmentSpec): Backu
     }
   }
 
+  /** Restores the files beside the scratch cluster, compares them with what was backed up, and removes them again. */
+  async function restoreFiles(backup: string): Promise<void> {
+    const from = join(backup, filesDirectory);
+    if (!existsSync(from)) return;
+    const to = await scratchDirectory(layout, 'restore');
+    try {
+      await copyDirectory(from, to);
+      requireCopied({ sha256: await hashDirectory(to) }, (await readRecord(backup)).files);
+    } finally {
+      await rm(to, { recursive: true, force: true });
+    }
+  }
+
   return { take, list, verify, restore, prune };
+}
+
+/** Rejects unless a backup, or what is restored from it, has every file as it was read. */
+function requireCopied({ sha256 }: Pick<CopiedFiles, 'sha256'>, recorded: Record<string, string>): void {
+  const inBackup = Object.entries(recorded).filter(([path]) => path.startsWith(`${filesDirectory}/`));
+  const other = [
+    ...Object.keys(sha256).filter((path) => sha256[path] !== recorded[join(filesDirectory, path)]),
+    ...inBackup.map(([path]) => path.slice(filesDirectory.length + 1)).filter((path) => sha256[path] === undefined),
+  ];
+  if (other.length === 0) return;
+  throw new OperationError(
+    'comparing the files of a backup',
+    `${other.length} differ from what was read: ${other.slice(0, 5).join(', ')}`,
+    'look at the disk; then take a new backup',
+  );
 }
 
 /** Starts with the time, so that sorting by name sorts by time. */

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -23,6 +23,7 @@ import {
 import type { DatabaseAccess } from '../../platform/databases.ts';
 import type { Preview, Previews } from '../../platform/jobs.ts';
 import { createLocalSecrets } from '../lib/application-secrets.ts';
+import { copyFiles, scratchDirectory } from '../lib/files.ts';
 import type { Layout } from '../lib/layout.ts';
 import { processEnvironment, sessionVariables } from '../lib/process-environment.ts';
 import { freePorts } from '../../lib/free-ports.ts';
@@ -45,10 +46,18 @@ async function serve(
   const values = await createLocalSecrets(() => layout).values(layout.environment);
   const free = await freePorts(spec.services.length);
   const targets = spec.services.map((service, index) => ({ service, port: free[index] as number }));
+  // What the version does to files, it does to a copy.
+  const copies = await scratchDirectory(layout, 'preview');
+  const discard = () => rm(copies, { recursive: true, force: true });
+  await copyFiles(layout, spec.files ?? [], copies).catch(async (error: unknown) => {
+    await discard();
+    throw error;
+  });
   const proxy = await startProxy(layout, targets);
   const baseUrl = `https://localhost:${(proxy.address() as AddressInfo).port}`;
   const of = {
     spec,
+    filesAt: (name: string) => join(copies, name),
     ports,
     publicUrl: baseUrl,
     database: databaseFields(access, 'app'),
@@ -60,18 +69,21 @@ async function serve(
   if (images !== undefined) await removeAbandoned(images.engine, layout.environment);
   const children: Started[] = [];
   const clears: string[][] = [];
+  const files = (spec.files ?? []).map(({ name }) => ({ source: of.filesAt(name), writable: true }));
+  const mounts = [{ source: layout.caFile() }, ...files];
   const dispose = async () => {
     proxy.closeAllConnections();
     proxy.close();
     await Promise.all(children.map(stop));
     await Promise.all(clears.map(clear));
+    await discard();
   };
   try {
     for (const { service, port } of targets) {
       const contained = images?.record.services[service.name] !== undefined;
       const env = processEnvironment(layout, { ...of, service, port, contained });
       const name = `preview-${port}.${service.name}`;
-      const place = { environment: layout.environment, name, env, mounts: [{ source: layout.caFile() }], owned: true };
+      const place = { environment: layout.environment, name, env, mounts, owned: true };
       const container = serviceContainer(images, service, place);
       if (container !== undefined) clears.push(container.clear);
       const child = await start(layout, service, artefact, container ?? { argv: service.start, env });

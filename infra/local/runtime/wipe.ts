@@ -27,7 +27,9 @@ export async function wipeEnvironment(
   const socket = balancerSocket(layout);
   if (dirname(socket) !== layout.balancer()) await rm(dirname(socket), { recursive: true, force: true });
 
-  const spared = options.keepBackups ? [basename(layout.backups()), basename(releasesDirectory(environment))] : [];
+  const spared = options.keepBackups
+    ? [layout.backups(), releasesDirectory(environment), layout.files()].map((path) => basename(path))
+    : [];
   const entries = await readdir(layout.directory).catch(() => []);
   const kept = entries.filter((entry) => spared.includes(entry));
   for (const entry of entries) {

@@ -17,43 +17,40 @@ import type { ProcessInputs } from '../provider/process.ts';
 import { applicationReference, databaseReference } from '../provider/secret-reference.ts';
 import { readinessOf } from '../supervisor/readiness.ts';
 
-export interface Instance {
+/** What all programs of a version on one colour share. */
+export interface VersionPlace {
   layout: Layout;
   spec: EnvironmentSpec;
   ports: Ports;
   colour: ColourSpec;
   artefact: Artefact;
-  service: ServiceSpec;
-  port: number;
-  /** Instances count from 0 here. */
-  index: number;
   /** Images of the version. Undefined: it has none. */
   images?: VersionImages | undefined;
 }
 
+export interface Instance extends VersionPlace {
+  service: ServiceSpec;
+  port: number;
+  /** Instances count from 0 here. */
+  index: number;
+}
+
 /** The supervised program that is one instance of a service, without its place. It contains references to secrets, and no secret. */
 export function instanceProcess(of: Instance): Omit<ProcessInputs, keyof Place> {
-  const { layout, ports, artefact, service, port, index, images } = of;
-  const { colour, secrets = {} } = of.colour;
-  const { version } = artefact;
-  const publicUrl = `https://localhost:${ports.https}`;
-  const database = databaseReference(layout, ports, colour);
-  const secretOf = (secret: string) => {
-    const kept = secrets[secret];
-    return kept === undefined ? undefined : applicationReference(secret, kept);
-  };
+  const { layout, artefact, service, port, index, images } = of;
+  const { colour } = of.colour;
   const name = `${service.name}.${colour}.${index + 1}`;
-  const contained = images?.record.services[service.name] !== undefined;
-  const env = processEnvironment(layout, { ...of, colour, publicUrl, version, database, secretOf, contained });
-  const place = { environment: layout.environment, name, env, mounts: [{ source: layout.caFile() }] };
-  const container = serviceContainer(images, service, place);
-  if (container === undefined && service.start.length === 0) throw nothingToStart(service, version);
+  const env = programEnvironment(of, service, port);
+  const files = (of.spec.files ?? []).map((one) => ({ source: layout.files(one.name), writable: true }));
+  const mounts = [{ source: layout.caFile() }, ...files];
+  const container = serviceContainer(images, service, { environment: layout.environment, name, env, mounts });
+  if (container === undefined && service.start.length === 0) throw nothingToStart(service, artefact.version);
   return {
     name,
-    label: `${service.name} ${version}`,
+    label: `${service.name} ${artefact.version}`,
     ...(container === undefined ? { argv: service.start, env } : { ...container, advice: readOnlyAdvice }),
     cwd: artefact.location,
-    ready: readinessOf(service, port, publicUrl),
+    ready: readinessOf(service, port, publicUrlOf(of)),
     readySeconds: service.startSeconds ?? defaultStartSeconds,
     stopSignal: 'TERM',
     stopSeconds: service.stopSeconds ?? defaultStopSeconds,
@@ -70,3 +67,24 @@ export const nothingToStart = ({ name }: ServiceSpec, version: string): Operatio
     'this version was built without an image of it, and the definition has no start',
     `build it again: ${greenlight('release', '--version', version)}`,
   );
+
+/** Environment of a program of a version, with references to secrets. Without `port`: it listens nowhere. */
+export function programEnvironment(
+  of: VersionPlace,
+  program: Pick<ServiceSpec, 'name' | 'env' | 'database'>,
+  port?: number,
+): Record<string, string> {
+  const { layout, ports, artefact, images } = of;
+  const { colour, secrets = {} } = of.colour;
+  const { version } = artefact;
+  const database = databaseReference(layout, ports, colour);
+  const secretOf = (name: string) => {
+    const kept = secrets[name];
+    return kept === undefined ? undefined : applicationReference(name, kept);
+  };
+  const contained = images?.record.services[program.name] !== undefined;
+  const place = { contained, port, publicUrl: publicUrlOf(of), database, secretOf };
+  return processEnvironment(layout, { ...of, ...place, service: program, version, colour });
+}
+
+const publicUrlOf = ({ ports }: Pick<VersionPlace, 'ports'>): string => `https://localhost:${ports.https}`;

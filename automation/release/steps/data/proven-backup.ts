@@ -50,7 +50,7 @@ export async function proveBackup(
       // The live database need not keep old rows for what follows.
       await Promise.all(sessions.map((session) => session.query('ROLLBACK')));
       structure.indexes = await withClient(scratch.access, 'admin', (restored) => checkIndexes(restored));
-      const { id, bytes } = taken.backup;
+      const { id, bytes, files } = taken.backup;
       context.journal.append({
         type: 'backup.restored',
         id,
@@ -61,7 +61,7 @@ export async function proveBackup(
         compareMs,
       });
       const configurationEqual = isDeepStrictEqual(configuration, JSON.parse(JSON.stringify(taken.configuration)));
-      return { tables, structure, recoveryTimeMs, recoveryPointMs, bytes, configurationEqual };
+      return { tables, structure, recoveryTimeMs, recoveryPointMs, bytes, files, configurationEqual };
     };
     const [result] = await context.gates([backupRestoreGate({ ...proof, restore, limits: limitsOf(context) })]);
     if (result?.verdict === 'pass') return scratch;
