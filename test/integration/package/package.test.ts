@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { packageRoot } from '../../../infra/lib/paths.ts';
+import { until } from '../../../infra/lib/poll.ts';
 import { packInto, Repository } from '../../lib/outside.ts';
 import { hello } from '../../e2e/outside/hello.ts';
 
@@ -22,11 +25,11 @@ describe('the npm package', () => {
     rmSync(work, { recursive: true, force: true });
   });
 
-  const tsc = (...files: string[]) =>
-    repository.run(join(packageRoot, 'node_modules/.bin/tsc'), [
-      ...['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--types', ''],
-      ...files,
-    ]);
+  const tsc = async (file: string, options: object = {}) => {
+    const compilerOptions = { noEmit: true, strict: true, target: 'es2022', module: 'nodenext', types: [], ...options };
+    await repository.write('tsconfig.json', JSON.stringify({ compilerOptions, files: [file] }));
+    return repository.run(join(packageRoot, 'node_modules/.bin/tsc'), ['-p', '.']);
+  };
 
   it('is small, and holds what runs: no test, no TypeScript but what k6 runs', async () => {
     expect(statSync(tarball).size).to.be.lessThan(5_000_000);
@@ -54,7 +57,7 @@ describe('the npm package', () => {
     ]);
     const typed = files.filter((file) => /\.m?ts$/.test(file) && !file.startsWith('dist/loadtests/'));
     expect(typed).to.deep.equal(['dist/index.d.ts']);
-    expect(files.filter((file) => /(^|\/)(tests?|examples|node_modules)\/|\.test\./.test(file))).to.deep.equal([]);
+    expect(files.filter((file) => /^(dist\/)?(test|examples|node_modules)\/|\.test\./.test(file))).to.deep.equal([]);
     for (const program of ['bin/greenlight.mjs', 'dist/infra/local/provider/pulumi-resource-greenlight'])
       expect(statSync(join(repository.directory, 'node_modules/greenlight', program)).mode & 0o111).to.equal(0o111);
     // Every import of one of its own files leads to one.
@@ -99,15 +102,9 @@ export const there = (value: Schema): Types => value;
 export const back = (value: Types): Schema => value;
 `,
     );
-    const flags = ['--allowImportingTsExtensions', '--skipLibCheck', '--lib', 'es2025'];
-    const { output } = await tsc(
-      ...flags,
-      '--typeRoots',
-      join(packageRoot, 'node_modules/@types'),
-      '--types',
-      'node',
-      'same.ts',
-    );
+    const typeRoots = [join(packageRoot, 'node_modules/@types')];
+    const also = { allowImportingTsExtensions: true, skipLibCheck: true, lib: ['es2025'], typeRoots, types: ['node'] };
+    const { output } = await tsc('same.ts', also);
     expect(output).to.equal('');
   });
 
@@ -147,14 +144,51 @@ export const back = (value: Types): Schema => value;
   it('says what is wrong with a definition, without a stack trace, and what to type', async () => {
     await repository.write(
       'bad.config.ts',
-      "import { defineRelease } from 'greenlight';\nexport default defineRelease({ aplication: {} });\n",
+      "import { defineRelease } from 'greenlight';\nexport default defineRelease({ approvall: 'auto' });\n",
     );
     const { code, output } = await repository.greenlight('release', '--config', 'bad.config.ts');
     expect(code).to.equal(1);
-    expect(output).to.include('reading bad.config.ts').and.to.include('(did you mean "application"?)');
+    expect(output).to.include('reading bad.config.ts').and.to.include('did you mean "approval"');
     expect(output).not.to.match(/\n\s+at /);
     const none = await repository.greenlight('status', '--config', 'none.ts');
     expect(none.output).to.include('"npx greenlight init" writes one');
+  });
+
+  it('passes signals on to the program, and ends as it does', async () => {
+    const pidFile = join(repository.directory, 'pid');
+    await repository.write(
+      'slow.config.ts',
+      `import { writeFileSync } from 'node:fs';
+process.on('SIGINT', () => process.exit(42));
+writeFileSync(${JSON.stringify(pidFile)}, String(process.pid));
+await new Promise((resolve) => setTimeout(resolve, 60_000));
+`,
+    );
+    const program = join(repository.directory, 'node_modules/.bin/greenlight');
+    for (const [signal, ended] of [
+      ['SIGINT', [42, null]],
+      ['SIGTERM', [null, 'SIGTERM']],
+    ] as const) {
+      rmSync(pidFile, { force: true });
+      // Of a session of its own, so that it has no terminal.
+      const child = spawn(program, ['status', '--config', 'slow.config.ts'], {
+        cwd: repository.directory,
+        env: { PATH: process.env['PATH'], HOME: repository.directory, GREENLIGHT_OFFLINE: '1' },
+        detached: true,
+        stdio: 'ignore',
+      });
+      const exit = once(child, 'exit');
+      const started = () => existsSync(pidFile) && readFileSync(pidFile, 'utf8') !== '';
+      await until(async () => Promise.resolve(started() || 'it has not begun'), {
+        everyMs: 50,
+        timeoutMs: 60_000,
+        doing: 'starting it',
+        todo: '',
+      });
+      child.kill(signal);
+      expect(await exit).to.deep.equal(ended);
+      expect(() => process.kill(Number(readFileSync(pidFile, 'utf8')), 0)).to.throw('ESRCH');
+    }
   });
 
   it('says which command to run where npm has not installed its Node.js', async function () {
