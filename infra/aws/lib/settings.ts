@@ -209,7 +209,7 @@ export const awsShape = {
   authorities,
   metrics,
   logDays: z
-    .union([30, 60, 90, 180, 365, 400].map((days) => z.literal(days)))
+    .union(([30, 60, 90, 180, 365, 400] as const).map((days) => z.literal(days)))
     .default(90)
     .describe('days for which logs are kept'),
   backupDays: z.number().int().min(7).max(35).default(14).describe('days for which backups are kept'),

@@ -2,7 +2,7 @@ import type * as pulumi from '@pulumi/pulumi';
 import { LogGroup } from '@pulumi/aws/cloudwatch/logGroup.js';
 import type { Place } from '../../lib/place.ts';
 
-type LogPlace = { settings: Pick<Place['settings'], 'logDays'>; tags: Place['tags'] };
+type LogPlace = { settings: { logDays: number }; tags: Place['tags'] };
 
 /**
  * A log group with a retention, encrypted with `keyArn`. AWS's default is to keep logs, and to charge for them, for

@@ -20,8 +20,10 @@ export interface CopiedProject {
 
 const setup = join('automation', 'toolchain', 'setup.mjs');
 
-export async function copyProject(): Promise<CopiedProject> {
+/** `below`: where the code lies in it. In `dist/` it is the package, and not a clone. */
+export async function copyProject(below = '.'): Promise<CopiedProject> {
   const root = await mkdtemp(join(tmpdir(), 'greenlight-setup-'));
+  const code = join(root, below);
   const bin = join(root, 'path');
   const write = async (path: string, text: string): Promise<void> => {
     await mkdir(dirname(path), { recursive: true });
@@ -32,8 +34,8 @@ export async function copyProject(): Promise<CopiedProject> {
     await chmod(path, 0o755);
   };
   for (const part of ['automation/toolchain', 'infra/lib/search.mjs', 'infra/lib/place.mjs']) {
-    await mkdir(dirname(join(root, part)), { recursive: true });
-    await cp(join(packageRoot, part), join(root, part), { recursive: true });
+    await mkdir(dirname(join(code, part)), { recursive: true });
+    await cp(join(packageRoot, part), join(code, part), { recursive: true });
   }
   await write(join(root, 'package.json'), '{}');
   await write(join(root, 'package-lock.json'), JSON.stringify({ packages: { '': {} } }));
@@ -48,13 +50,13 @@ export async function copyProject(): Promise<CopiedProject> {
     run: (profile, env = {}) =>
       new Promise((resolve) => {
         const options = { cwd: root, env: { PATH: bin, HOME: root, ...env } };
-        execFile(process.execPath, [join(root, setup), profile], options, (error, _stdout, stderr) => {
+        execFile(process.execPath, [join(code, setup), profile], options, (error, _stdout, stderr) => {
           resolve({ code: error === null ? 0 : Number(error.code), text: stderr });
         });
       }),
     onlyTool: (source, rest = {}) =>
       writeFile(
-        join(root, 'automation/toolchain/tools.json'),
+        join(code, 'automation/toolchain/tools.json'),
         JSON.stringify({
           tools: [
             {

@@ -131,6 +131,27 @@ describe('the set-up', () => {
     expect(existsSync(join(project.root, '.greenlight', 'setup.lock'))).to.equal(false);
   });
 
+  it('of a package installs once for all projects of the user, also when two of them begin together', async () => {
+    const both = await Promise.all([copyProject('dist'), copyProject('dist')]);
+    try {
+      const [first, second] = both;
+      // Two packages as one: the same pinned tools, the same user.
+      const shared = { HOME: project.root, PATH: first.bin };
+      for (const one of both) await one.onlyTool(byGo);
+      await first.program(join(first.bin, 'go'), `/bin/sleep 1; ${goThatBuilds}`);
+      const ended = await Promise.all([first.run('release', shared), second.run('release', shared)]);
+      expect(ended.map(({ code, text }) => (code === 0 ? '' : text))).to.deep.equal(['', '']);
+      expect(await builds(project.root)).to.equal('built\n');
+      const [pinned, ...others] = await readdir(join(project.root, '.cache/greenlight'));
+      expect(others).to.deep.equal([]);
+      const tools = await readdir(join(project.root, '.cache/greenlight', pinned ?? '', 'tools'));
+      expect(tools).to.have.members(['bin', 'k6-1.8.1', 'setup.json']);
+      for (const { root } of both) expect(existsSync(join(root, '.greenlight'))).to.equal(false);
+    } finally {
+      for (const one of both) await one.remove();
+    }
+  });
+
   it('takes over the lock of a process that was killed, and what it left half-made', async () => {
     await project.onlyTool(byGo);
     await go(goThatBuilds);
