@@ -53,6 +53,10 @@ verb('resume', 'finish an interrupted release')
 verb('status', 'show environments, colours, versions, traffic, replication and health').action(
   run(async () => (await import('./commands/status.ts')).status),
 );
+verb('secrets', 'show where the secrets of the application come from, and whether what runs has their values')
+  .option('--rotate', 'read them again, and restart what runs with older values, one instance at a time')
+  .option('--environment <name>', 'staging or production; default: both')
+  .action(run(async () => (await import('./commands/secrets.ts')).secretsCommand));
 verb('destroy', 'take environments down')
   .option('--environment <name>', 'staging or production; default: both')
   .option('--all', 'also delete backups and reports')

@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-unsafe-member-access -- the drafts are what the types would forbid */
 import { expect } from 'chai';
 import { problemsOf, saysWhere, type Draft } from './problems-of.ts';
 
@@ -26,44 +27,32 @@ describe('the environment of a service in a definition', () => {
     ['a variable of Greenlight', env({ GREENLIGHT_COLOUR: 'a' }), `${at}.GREENLIGHT_COLOUR: Greenlight sets this`],
     [
       'a database that the service has not',
-      (d) => {
-        d.application.services[0].env = { PGHOST: '${database.host}' };
-      },
+      (d) => (d.application.services[0].env = { PGHOST: '${database.host}' }),
       'application.services[0].env.PGHOST: names a database, and the service has none; add database: true to services[0]',
     ],
     [
       'the port of a job',
-      (d) => {
-        d.application.jobs = { env: { X: '${port}' } };
-      },
+      (d) => (d.application.jobs = { env: { X: '${port}' } }),
       'application.jobs.env.X: names ${port}, which is not known here',
     ],
     [
       'a secret of one environment alone',
-      (d) => {
-        d.environments = { staging: { secrets: { key: { from: 'env', variable: 'KEY' } } } };
-      },
+      (d) => (d.environments = { staging: { secrets: { key: { from: 'env', variable: 'KEY' } } } }),
       'environments.staging.secrets.key: has no source for production; add it to application.secrets, or to environments.production.secrets',
     ],
     [
       'a source of another kind',
-      (d) => {
-        d.application.secrets = { key: { from: 'vault', path: 'x' } };
-      },
+      (d) => (d.application.secrets = { key: { from: 'vault', path: 'x' } }),
       'application.secrets.key.from: found "vault"; give { from: ',
     ],
     [
       'a health check of another kind',
-      (d) => {
-        d.application.services[0].health = { tcp: false };
-      },
+      (d) => (d.application.services[0].health = { tcp: false }),
       'application.services[0].health.tcp: found false; choose one of true',
     ],
     [
       'a stop time that no platform keeps',
-      (d) => {
-        d.application.services[0].stopSeconds = 121;
-      },
+      (d) => (d.application.services[0].stopSeconds = 121),
       'application.services[0].stopSeconds: ',
     ],
   ]);
