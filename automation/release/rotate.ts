@@ -68,7 +68,11 @@ export async function rotateSecrets(session: Session, environment: EnvironmentNa
   } catch (error) {
     signal.throwIfAborted();
     if (before !== undefined) await kept.keep(environment, before);
-    for (const { colour, versions } of done) await apply(colour, versions);
+    for (const { colour, versions } of done) {
+      // An update that failed is in no record: by the state alone there would be nothing to do.
+      await engine.refresh({ environment, kind: colour, signal });
+      await apply(colour, versions);
+    }
     throw new OperationError(
       `rotating the secrets of ${environment}`,
       `an instance did not come up with the new values of ${changed.join(', ')}; all run with the old ones again: ${(error as Error).message}`,

@@ -175,9 +175,7 @@ describe('secrets of an application that runs', function () {
   it('go back to the old value where an instance does not start with the new one, which no message has', async () => {
     await writeFile(keyFile, 'that no instance starts with');
     const message = await failure(rotateSecrets(session, environment));
-    expect(message)
-      .to.include('all run with the old ones again')
-      .and.include('it exits as soon as it is started, with exit code 3');
+    expect(message).to.include('all run with the old ones again').and.include('it exits as soon as it is started');
     expect(message).to.include('cannot start with ***').and.not.include('that no instance');
     for (let i = 0; i < 4; i++) expect(await env()).to.include({ key: 'the second' });
     expect(await fixture.engine.refresh({ environment, kind: 'blue' })).to.deep.equal([]);
@@ -196,8 +194,7 @@ describe('secrets of an application that runs', function () {
     );
     const message = await failure(up('green', '2.0.0', redirects));
     expect(message).to.include('starting api 2.0.0 (api.green.');
-    expect(message).to.include(
-      '/healthz answered 301, Location /healthz/\n  a health path has to answer 200; give the path that',
-    );
+    expect(message).to.include('/healthz answered 301, Location /healthz/');
+    expect(message).to.include('a health path has to answer 200; give the path that Location names');
   });
 });

@@ -1,5 +1,6 @@
 /* eslint-disable @typescript-eslint/no-unsafe-member-access -- the drafts are what the types would forbid */
 import { expect } from 'chai';
+import sample from '../../../../greenlight.config.ts';
 import { problemsOf, saysWhere, type Draft } from './problems-of.ts';
 
 const env = (values: Record<string, string>) => (d: Draft) => {
@@ -92,5 +93,45 @@ describe('the environment of a service in a definition', () => {
       });
       expect(problems).to.deep.equal([]);
     }
+  });
+});
+
+describe('a definition for AWS', () => {
+  const onAws = (change: (d: Draft) => void) =>
+    problemsOf((d: Draft) => {
+      d.platform = 'aws';
+      d.aws = { ...sample.aws, integrations: { payments: 'https://payments.example.org' } };
+      change(d);
+    });
+
+  it('is refused with what only this machine can do, by the name of the key', () => {
+    const health = (value: unknown) => onAws((d) => (d.application.services[0].health = value));
+    const at = 'application.services[0].health';
+    expect(health({ tcp: true })).to.deep.equal([
+      `${at}: is for platform "local"; on AWS a target group asks a path: give one`,
+    ]);
+    expect(health({ command: ['x'] })).to.have.length(1);
+    expect(health({ path: '/up', headers: { a: 'b' } })).to.deep.equal([
+      `${at}.headers: are for platform "local": a target group sends none; leave them out`,
+    ]);
+    expect(health({ path: '/up', status: [200, 204] })).to.deep.equal([]);
+    const source = { from: 'env', variable: 'KEY' };
+    expect(onAws((d) => (d.application.secrets = { key: source }))[0]).to.match(
+      /^application\.secrets: are for platform "local"/,
+    );
+    const own = (d: Draft) =>
+      (d.environments = { staging: { secrets: { key: source } }, production: { secrets: { key: source } } });
+    expect(onAws(own)).to.have.length(2);
+  });
+
+  it('may have templates of the database, start and stop times', () => {
+    const change = (d: Draft) => {
+      Object.assign(d.application.services[1], {
+        startSeconds: 90,
+        stopSeconds: 60,
+        env: { PGPASSWORD: '${database.password}' },
+      });
+    };
+    expect(onAws(change)).to.deep.equal([]);
   });
 });
