@@ -47,7 +47,8 @@ describe('colour on AWS', () => {
     let declared: Declared[];
     before(async () => {
       const outputs: Outputs = new Map(production.outputs);
-      const foundation = outputs.get('production-foundation') as { spec: EnvironmentSpec };
+      const recorded = outputs.get('production-foundation') as { foundation: { spec: EnvironmentSpec } };
+      const { foundation } = recorded;
       const services = foundation.spec.services.map((service) => ({
         ...service,
         ...(service.database
@@ -59,7 +60,8 @@ describe('colour on AWS', () => {
             }
           : {}),
       }));
-      outputs.set('production-foundation', { ...foundation, spec: { ...foundation.spec, services } });
+      const changed = { ...foundation, spec: { ...foundation.spec, services } };
+      outputs.set('production-foundation', { ...recorded, foundation: changed });
       declared = await declare('production', { kind: 'blue', colour: colourSpec('blue') }, outputs);
     });
 
