@@ -44,6 +44,7 @@ export async function rotateSecrets(session: Session, environment: EnvironmentNa
   const kept = keptBy(session);
   refuseUnfinished(session);
   const values = (await readSecrets(session.definition, [environment])).get(environment) ?? {};
+  if (Object.keys({ ...values, ...(await kept.current(environment)) }).length === 0) return [];
   const live = await liveColour(engine, environment);
   const running = await colourVersions(engine, environment, live);
   const wanted = await versionsOf(kept, environment, values);
