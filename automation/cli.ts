@@ -67,6 +67,10 @@ verb('run', 'run a command in the version that is live, with the variables of a 
       return (given: RunOptions) => runCommand(command, given);
     })(options),
   );
+verb('secrets', 'show where the secrets of the application come from, and whether what runs has their values')
+  .option('--rotate', 'read them again, and restart what runs with older values, one instance at a time')
+  .option('--environment <name>', 'staging or production; default: both')
+  .action(run(async () => (await import('./commands/secrets.ts')).secretsCommand));
 verb('destroy', 'take environments down')
   .option('--environment <name>', 'staging or production; default: both')
   .option('--all', 'also delete backups and reports')

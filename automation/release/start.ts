@@ -6,7 +6,7 @@ import type { ReleaseDefinition } from '../config/schema.ts';
 import { writeReportApart } from '../report/write-in-child.ts';
 import type { Engine } from '../stacks/engine.ts';
 import type { ReleaseSettings } from './context/context.ts';
-import { environmentsOf, keepSecrets } from './context/keep-secrets.ts';
+import { environmentsOf, keepSecrets, pruneSecrets } from './context/keep-secrets.ts';
 import { readOnlyWindowOf, type Kind, type LivePlacement } from './context/release.ts';
 import type { Event } from '../journal/events.ts';
 import { lastDurations } from '../journal/history.ts';
@@ -108,6 +108,9 @@ export async function finish(settings: ReleaseSettings): Promise<FinishedRelease
   }
   journal.close();
   await leaveReport(settings);
+  // Where a colour has no complete record it is not known what it runs with, and all versions stay.
+  for (const environment of environmentsOf(settings.environment))
+    await pruneSecrets(settings, environment).catch(() => undefined);
   return finished(settings, outcome);
 }
 

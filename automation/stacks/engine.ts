@@ -31,7 +31,12 @@ export interface StackRequest {
   /** Stops the run at the next safe point. */
   signal?: AbortSignal;
 }
-export type UpRequest = StackConfig & { environment: EnvironmentName; signal?: AbortSignal };
+export type UpRequest = StackConfig & {
+  environment: EnvironmentName;
+  signal?: AbortSignal;
+  /** One resource after the other: what serves users is changed so. */
+  oneByOne?: boolean;
+};
 
 export interface UpResult {
   /** Number of resources by operation: `create`, `update`, `delete`, `replace`, `same`. */
@@ -98,7 +103,7 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
   const read = async (name: string) => (await recorded(settings, name)) ?? { resources: [], outputs: {}, pending: [] };
   const open = (name: string, configuration?: Configuration) => workspace.stack(name, configuration);
 
-  const configurationOf = ({ environment, ...config }: UpRequest): Configuration => ({
+  const configurationOf = ({ environment, oneByOne: _, ...config }: UpRequest): Configuration => ({
     plain: { ...settings.stackConfig(environment), ...toPulumiConfig(platform.name, config) },
     secret: toSecretConfig(config),
   });
@@ -160,7 +165,7 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
       const program = programFor(request.environment, request.kind);
       const configuration = configurationOf(request);
       return run(`applying the stack ${name}`, name, request.signal, configuration, (stack, handlers) =>
-        stack.up({ ...handlers, program, policyPacks }),
+        stack.up({ ...handlers, program, policyPacks, ...(request.oneByOne === true ? { parallel: 1 } : {}) }),
       );
     },
 

@@ -45,9 +45,13 @@ export async function versionsOn(
 }
 
 /** Deletes the versions that no colour runs with any more. */
-export async function pruneSecrets({ platform, engine }: Omit<Seen, 'definition'>, environment: EnvironmentName) {
+export async function pruneSecrets(
+  { platform, engine }: Omit<Seen, 'definition'>,
+  environment: EnvironmentName,
+): Promise<void> {
+  if (platform.secrets === undefined) return;
   const used = await Promise.all(colours.map((colour) => versionsOn(engine, environment, colour)));
-  await platform.secrets?.prune(
+  await platform.secrets.prune(
     environment,
     used.map((versions) => versions ?? {}),
   );

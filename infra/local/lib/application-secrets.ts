@@ -2,8 +2,6 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile } from '../../lib/atomic-file.ts';
-import { greenlight } from '../../lib/command.ts';
-import { OperationError } from '../../lib/errors.ts';
 import type { EnvironmentName } from '../../model.ts';
 import type { ApplicationSecrets } from '../../platform/secrets.ts';
 import { Layout } from './layout.ts';
@@ -51,14 +49,10 @@ export function createLocalSecrets(
 
     async values(environment) {
       const layout = layoutOf(environment);
-      const entries = Object.entries(await current(environment)).map(async ([name, version]) => {
-        const file = layout.applicationSecretFile(`${name}.${version}`);
-        const value = await readIfThere(file);
-        if (value !== undefined) return [name, value] as const;
-        const todo = `read the secrets from their sources again: ${greenlight('secrets', '--rotate')}`;
-        throw new OperationError(`reading the secret ${name} of ${environment}`, `${file} is missing`, todo);
-      });
-      return Object.fromEntries(await Promise.all(entries));
+      const versions = Object.entries(await current(environment));
+      return Object.fromEntries(
+        versions.map(([name, version]) => [name, layout.applicationSecret(`${name}.${version}`)]),
+      );
     },
 
     async everyValue(environment) {

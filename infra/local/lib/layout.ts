@@ -76,6 +76,20 @@ export class Layout {
     return value;
   }
 
+  /** Value of one version of a secret of the application, `<name>.<version>`, exactly as it was given. */
+  applicationSecret(name: string): string {
+    const file = this.applicationSecretFile(name);
+    try {
+      return readFileSync(file, 'utf8');
+    } catch (error) {
+      const [secret] = name.split('.');
+      const todo = 'read the secrets from their sources again: npm run secrets -- --rotate';
+      throw new OperationError(`reading the secret ${secret} of ${this.environment}`, `${file} is missing`, todo, {
+        cause: error,
+      });
+    }
+  }
+
   damagedSecret = (name: SecretName, found: string): OperationError =>
     new OperationError(
       `reading the secret ${name} of ${this.environment}`,

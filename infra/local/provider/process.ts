@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Program } from '../supervisor/config.ts';
-import { untilBalanced } from './balanced.ts';
+import { Supervisor } from '../supervisor/supervisor.ts';
+import { intoBalance, outOfBalance, untilBalanced } from './balanced.ts';
 import { layoutOf, place, type Handler } from './handler.ts';
 import { resolveSecrets, secretFiles } from './secret-reference.ts';
 import { readProgram, removeProgram, startProgram } from './supervised.ts';
@@ -48,14 +49,26 @@ export const process: Handler<ProcessInputs> = {
   inputs,
   async create(of) {
     await startProgram(layoutOf(of), programOf(of));
-    if (of.balanced) await untilBalanced(layoutOf(of), of.name);
+    if (of.balanced) {
+      await intoBalance(layoutOf(of), of.name);
+      await untilBalanced(layoutOf(of), of.name);
+    }
     return {};
   },
   async read(state) {
     return readProgram(layoutOf(state), state.name, () => programOf(state));
   },
-  update(of) {
-    return process.create(of);
+  /** Where another instance of its service is healthy, no request notices that it is restarted. */
+  async update(of) {
+    const layout = layoutOf(of);
+    const kept = await new Supervisor(layout).isWritten(programOf(of));
+    if (of.balanced && !kept) await outOfBalance(layout, of.name, of.stopSeconds * 1000);
+    try {
+      return await process.create(of);
+    } catch (error) {
+      if (of.balanced) await intoBalance(layout, of.name).catch(() => undefined);
+      throw error;
+    }
   },
   async delete(state) {
     await removeProgram(layoutOf(state), state.name);

@@ -40,8 +40,14 @@ export function resolveSecrets(layout: Layout, text: string): string {
   });
 }
 
-/** Files of the application's secrets that texts refer to, by reference. */
+/** Files of the application's secrets that texts refer to, by reference. Their values are masked from then on, too. */
 export function secretFiles(layout: Layout, texts: string[]): Record<string, string> {
   const found = texts.flatMap((text) => [...text.matchAll(/appsecret~([a-z0-9.-]+)~/g)]);
-  return Object.fromEntries(found.map(([reference, name = '']) => [reference, layout.applicationSecretFile(name)]));
+  return Object.fromEntries(
+    found.map(([reference, name = '']) => {
+      const file = layout.applicationSecretFile(name);
+      secrets.register(layout.applicationSecret(name));
+      return [reference, file];
+    }),
+  );
 }

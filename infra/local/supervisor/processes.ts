@@ -47,19 +47,17 @@ export async function probe(ready: Probe, surroundings: ProbeSurroundings): Prom
 }
 
 async function runProbe([command = '', ...args]: string[], surroundings: ProbeSurroundings): Promise<true | Unready> {
-  const { cwd } = surroundings;
-  const env = await withSecrets(surroundings);
   const result = await execa(command, args, {
-    ...bareEnvironment(env),
-    cwd,
+    ...bareEnvironment(await withSecrets(surroundings)),
+    cwd: surroundings.cwd,
     reject: false,
     all: true,
-    timeout: commandMs,
     stdin: 'ignore',
+    timeout: commandMs,
   });
   if (result.exitCode === 0) return true;
   await sleep(commandPauseMs);
-  const last = secrets.redact(result.all?.trim().split('\n').at(-1) ?? '');
+  const last = secrets.redact(result.all.trim().split('\n').at(-1) ?? '');
   const how = result.timedOut ? 'took too long' : `ended with ${result.exitCode ?? result.shortMessage}`;
   return { says: `the health command ${command} ${how}${last === '' ? '' : `: ${last}`}` };
 }

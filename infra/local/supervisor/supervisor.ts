@@ -46,8 +46,6 @@ export interface ProgramState {
   /** Time of the last start and supervisord's current time, whole seconds since the epoch. */
   start: number;
   now: number;
-  /** Of its last end. 0 if it has not ended. */
-  exitStatus: number;
 }
 
 /**
@@ -293,7 +291,8 @@ export class Supervisor {
       const restarted = pid !== 0 && state !== undefined && state.pid !== 0 && state.pid !== pid;
       const ended = state?.state === 'FATAL' || state?.state === 'EXITED';
       const gone = exits.size > 0 || restarted;
-      if (ended || exits.size >= 3 || (program.label !== undefined && gone)) throw await this.#exited(program, state);
+      if (ended || exits.size >= 3 || (program.label !== undefined && gone))
+        throw await this.#notReady(program, 'it exits as soon as it is started');
       if (state === undefined || state.pid === 0) return undefined;
       pid = state.pid;
       reason = await probe(program.ready, program);
@@ -305,11 +304,6 @@ export class Supervisor {
     if (reason !== true && reason.answer !== undefined) throw this.#wrongAnswer(program, reason);
     const says = reason === true ? 'it is not running' : reason.says;
     throw await this.#notReady(program, `not ready after ${program.readySeconds} s (${says})`);
-  }
-
-  #exited(program: Program, state: ProgramState | undefined): Promise<OperationError> {
-    const code = state === undefined || state.exitStatus === 0 ? '' : `, with exit code ${state.exitStatus}`;
-    return this.#notReady(program, `it exits as soon as it is started${code}`);
   }
 
   #wrongAnswer(program: Program, { says, answer }: Unready): OperationError {
@@ -343,7 +337,6 @@ const toState = (info: Record<string, RpcValue>): ProgramState => ({
   pid: Number(info['pid']),
   start: Number(info['start']),
   now: Number(info['now']),
-  exitStatus: Number(info['exitstatus']),
 });
 
 /**

@@ -164,7 +164,9 @@ describe('the stacks of a local environment', function () {
       () => undefined,
       (reason: Error) => reason,
     );
-    expect(error?.message).to.match(/^applying the stack staging-green: (api|web)\.green\.1: starting \1\.green\.1: /);
+    expect(error?.message).to.match(
+      /^applying the stack staging-green: (api|web)\.green\.1: starting \1 1\.2\.0 \(\1\.green\.1\): /,
+    );
     expect(error?.message).to.include('no such table: users');
     expect((await fixture.supervisor.list()).map(({ name }) => name)).not.to.include('web.green.1');
     const healthy = await fixture.artefact('1.2.1');

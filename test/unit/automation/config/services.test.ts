@@ -1,4 +1,6 @@
+/* eslint-disable @typescript-eslint/no-unsafe-member-access -- the drafts are what the types would forbid */
 import { expect } from 'chai';
+import sample from '../../../../greenlight.config.ts';
 import { problemsOf, saysWhere, type Draft } from './problems-of.ts';
 
 const env = (values: Record<string, string>) => (d: Draft) => {
@@ -26,44 +28,32 @@ describe('the environment of a service in a definition', () => {
     ['a variable of Greenlight', env({ GREENLIGHT_COLOUR: 'a' }), `${at}.GREENLIGHT_COLOUR: Greenlight sets this`],
     [
       'a database that the service has not',
-      (d) => {
-        d.application.services[0].env = { PGHOST: '${database.host}' };
-      },
+      (d) => (d.application.services[0].env = { PGHOST: '${database.host}' }),
       'application.services[0].env.PGHOST: names a database, and the service has none; add database: true to services[0]',
     ],
     [
       'the port of a job',
-      (d) => {
-        d.application.jobs = { env: { X: '${port}' } };
-      },
+      (d) => (d.application.jobs = { env: { X: '${port}' } }),
       'application.jobs.env.X: names ${port}, which is not known here',
     ],
     [
       'a secret of one environment alone',
-      (d) => {
-        d.environments = { staging: { secrets: { key: { from: 'env', variable: 'KEY' } } } };
-      },
+      (d) => (d.environments = { staging: { secrets: { key: { from: 'env', variable: 'KEY' } } } }),
       'environments.staging.secrets.key: has no source for production; add it to application.secrets, or to environments.production.secrets',
     ],
     [
       'a source of another kind',
-      (d) => {
-        d.application.secrets = { key: { from: 'vault', path: 'x' } };
-      },
+      (d) => (d.application.secrets = { key: { from: 'vault', path: 'x' } }),
       'application.secrets.key.from: found "vault"; give { from: ',
     ],
     [
       'a health check of another kind',
-      (d) => {
-        d.application.services[0].health = { tcp: false };
-      },
+      (d) => (d.application.services[0].health = { tcp: false }),
       'application.services[0].health.tcp: found false; choose one of true',
     ],
     [
       'a stop time that no platform keeps',
-      (d) => {
-        d.application.services[0].stopSeconds = 121;
-      },
+      (d) => (d.application.services[0].stopSeconds = 121),
       'application.services[0].stopSeconds: ',
     ],
   ]);
@@ -103,5 +93,45 @@ describe('the environment of a service in a definition', () => {
       });
       expect(problems).to.deep.equal([]);
     }
+  });
+});
+
+describe('a definition for AWS', () => {
+  const onAws = (change: (d: Draft) => void) =>
+    problemsOf((d: Draft) => {
+      d.platform = 'aws';
+      d.aws = { ...sample.aws, integrations: { payments: 'https://payments.example.org' } };
+      change(d);
+    });
+
+  it('is refused with what only this machine can do, by the name of the key', () => {
+    const health = (value: unknown) => onAws((d) => (d.application.services[0].health = value));
+    const at = 'application.services[0].health';
+    expect(health({ tcp: true })).to.deep.equal([
+      `${at}: is for platform "local"; on AWS a target group asks a path: give one`,
+    ]);
+    expect(health({ command: ['x'] })).to.have.length(1);
+    expect(health({ path: '/up', headers: { a: 'b' } })).to.deep.equal([
+      `${at}.headers: are for platform "local": a target group sends none; leave them out`,
+    ]);
+    expect(health({ path: '/up', status: [200, 204] })).to.deep.equal([]);
+    const source = { from: 'env', variable: 'KEY' };
+    expect(onAws((d) => (d.application.secrets = { key: source }))[0]).to.match(
+      /^application\.secrets: are for platform "local"/,
+    );
+    const own = (d: Draft) =>
+      (d.environments = { staging: { secrets: { key: source } }, production: { secrets: { key: source } } });
+    expect(onAws(own)).to.have.length(2);
+  });
+
+  it('may have templates of the database, start and stop times', () => {
+    const change = (d: Draft) => {
+      Object.assign(d.application.services[1], {
+        startSeconds: 90,
+        stopSeconds: 60,
+        env: { PGPASSWORD: '${database.password}' },
+      });
+    };
+    expect(onAws(change)).to.deep.equal([]);
   });
 });

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { parseAlarmName } from '../../../../../infra/aws/lib/alarm-names.ts';
+import type { EnvironmentSpec } from '../../../../../infra/model.ts';
 import { statementsOf } from '../../../../../infra/policies/rule.ts';
 import {
   all,
@@ -41,6 +42,54 @@ describe('colour on AWS', () => {
   const variable = (name: string, key: string) =>
     container(name).environment.find((found) => found.name === key)?.value;
   const granted = (role: string) => statementsOf(only(blue, 'iam/rolePolicy:RolePolicy', role)['policy']);
+
+  describe('service that is described as it is', () => {
+    let declared: Declared[];
+    before(async () => {
+      const outputs: Outputs = new Map(production.outputs);
+      const recorded = outputs.get('production-foundation') as { foundation: { spec: EnvironmentSpec } };
+      const { foundation } = recorded;
+      const services = foundation.spec.services.map((service) => ({
+        ...service,
+        ...(service.database
+          ? {
+              health: { path: '/up', status: [200, 204] },
+              startSeconds: 90,
+              stopSeconds: 60,
+              env: { PGHOST: '${database.host}', PGPASSWORD: '${database.password}', CA: '${database.caFile}' },
+            }
+          : {}),
+      }));
+      const changed = { ...foundation, spec: { ...foundation.spec, services } };
+      outputs.set('production-foundation', { ...recorded, foundation: changed });
+      declared = await declare('production', { kind: 'blue', colour: colourSpec('blue') }, outputs);
+    });
+
+    it('gets what the database is, and what contains its password as a secret alone', () => {
+      const definition = only(declared, 'ecs/taskDefinition:TaskDefinition', 'blue-api')[
+        'containerDefinitions'
+      ] as string;
+      const [{ environment, secrets, stopTimeout }] = JSON.parse(definition) as [Container];
+      const host =
+        only(declared, 'rds/instance:Instance')['address'] ?? environment.find(({ name }) => name === 'PGHOST')?.value;
+      expect(environment).to.deep.include({ name: 'PGHOST', value: host });
+      expect(environment).to.deep.include({ name: 'CA', value: '/etc/ssl/rds/global-bundle.pem' });
+      expect(JSON.stringify(environment)).not.to.include('database~');
+      expect(secrets.map(({ name }) => name)).to.have.members(['PGPASSWORD', 'DATABASE_URL']);
+      expect(environment.map(({ name }) => name)).not.to.include('PGPASSWORD');
+      expect(only(declared, 'secretsmanager/secretVersion:SecretVersion', 'PGPASSWORD')['secretString']).not.to.include(
+        '~',
+      );
+      expect(stopTimeout).to.equal(60);
+    });
+
+    it('has its health check and its times', () => {
+      const group = all(declared, 'lb/targetGroup:TargetGroup').find(({ name }) => name.includes('api'));
+      expect(group?.inputs['healthCheck']).to.include({ path: '/up', matcher: '200,204' });
+      const service = all(declared, 'ecs/service:Service').find(({ name }) => name.includes('api'));
+      expect(service?.inputs['healthCheckGracePeriodSeconds']).to.equal(90);
+    });
+  });
 
   describe('database', () => {
     const instance = (declared = blue) => only(declared, 'rds/instance:Instance');

@@ -54,6 +54,28 @@ describe('the rendered balancer', () => {
     expect(linesWith('set-var(txn.kind) str(write)', 'path')[0]).to.contain(String.raw`'/it'\''s' '/live'`);
   });
 
+  it('asks for health as the entry point asks, and as the definition says', () => {
+    const check = (health: ServiceSpec['health']) => {
+      const only = { ...spec, services: [{ ...service('web', '/'), health }] };
+      const text = renderBalancer({ spec: only, layout, ports })['haproxy.cfg'] ?? '';
+      return text.slice(text.indexOf('backend web.blue.read'), text.indexOf('backend web.blue.write'));
+    };
+    const sent =
+      "hdr host 'localhost:8443' hdr x-forwarded-for '127.0.0.1' hdr x-forwarded-proto 'https' hdr x-forwarded-host 'localhost:8443'";
+    expect(check('/up')).to.include(
+      `http-check send meth GET uri '/up' ver HTTP/1.1 ${sent}\n  http-check expect status 200\n`,
+    );
+    const long = check({ path: '/up', status: [200, 204], headers: { 'X-A': "100% it's" } });
+    expect(long)
+      .to.include(String.raw`${sent} hdr x-a '100%% it'\''s'`)
+      .and.include('expect status 200,204\n');
+    for (const health of [{ tcp: true }, { command: ['check'] }] as const) {
+      const text = check(health as ServiceSpec['health']);
+      expect(text).not.to.match(/httpchk|http-check/);
+      expect(text).to.match(/server web\.blue\.1 127\.0\.0\.1:3000 check/);
+    }
+  });
+
   it('listens on loopback and unix sockets alone', () => {
     const binds = linesWith('  bind ').map((line) => line.trim().split(' ')[1]);
     expect(binds).to.have.length(4);

@@ -74,6 +74,31 @@ describe('what the supervisor reads', () => {
     }
   });
 
+  it('reads secrets from their files, exactly, and does not contain them', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'greenlight-script-'));
+    try {
+      execaSync('mkdir', [join(directory, 'run')]);
+      const every = Array.from({ length: 0x2ff }, (_, i) => String.fromCodePoint(i + 1)).join('');
+      const value = `${every}it's\n"x" $HOME $(id) \\ %s 🔑 s~1~\n\n`;
+      const file = join(directory, "it's a file");
+      writeFileSync(file, value);
+      const argv = [process.execPath, '-e', 'process.stdout.write(JSON.stringify([process.env.a, process.env.B]))'];
+      const env = { a: 's~1~', B: "x'y s~1~:s~1~ z" };
+      const script = renderScript(
+        { directory, logs: directory },
+        { ...program, argv, env, secretFiles: { 's~1~': file }, cwd: directory },
+      );
+      writeFileSync(join(directory, 'script'), script);
+      const { stdout } = execaSync('/bin/sh', [join(directory, 'script')], { stripFinalNewline: false });
+      expect(JSON.parse(stdout)).to.deep.equal([value, `x'y ${value}:${value} z`]);
+      expect(script).not.to.include('🔑');
+      rmSync(file);
+      expect(execaSync('/bin/sh', [join(directory, 'script')], { reject: false }).exitCode).to.equal(112);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
   it('is another program when what it reads at its start changes', () => {
     expect(renderScript(files, { ...program, restartOn: ['def'] })).not.to.equal(renderScript(files, program));
   });
