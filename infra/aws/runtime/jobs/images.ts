@@ -194,7 +194,7 @@ async function findBuilder(image: Parameters<typeof buildArguments>[0], doing: s
   } catch (cause) {
     throw new OperationError(
       doing,
-      `neither docker nor podman can build on this machine, and the registry does not have the image: ${messageOf(cause)}`,
+      `neither docker nor podman can build on this machine, and the registry does not have the image: ${cause instanceof OperationError ? cause.found : messageOf(cause)}`,
       'install Docker with buildx, or podman, or let a machine that has one (CI) release this version first',
       { cause },
     );

@@ -28,8 +28,7 @@ describe('the container engine', function () {
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 
-  const found = async (wanted: 'auto' | 'podman' | 'docker') =>
-    ((await rejection(findEngine(wanted))) as Error).message;
+  const found = async (wanted: 'auto' | 'podman' | 'docker') => (await rejection(findEngine(wanted))).message;
 
   it('is podman where it answers', async () => {
     expect(await findEngine('auto')).to.include({ name: 'podman' });
@@ -135,7 +134,7 @@ describe('the container engine', function () {
       const spec = { dockerfile: 'Dockerfile', context: '.', args: {}, root: false, readOnly: true };
       const of = { ...wanted, image: spec, secrets: '/nowhere', timeoutMs: 60_000 };
       image.dockerfile([]);
-      expect(((await rejection(makeImage(engine, of))) as Error).message).to.contain('the image runs as root');
+      expect((await rejection(makeImage(engine, of))).message).to.contain('the image runs as root');
       image.dockerfile(['USER 1000:1000']);
       const { facts } = await makeImage(engine, of);
       const program = ['node', '-p', 'process.env.SECRET + process.getuid()'];

@@ -55,7 +55,7 @@ describe('images of services', function () {
   });
   const refused = async (spec: ImageSpec, more: object = {}): Promise<string> => {
     const error = await rejection(makeImage(await testEngine(), wanted(spec, more)));
-    return (error as Error).message;
+    return error.message;
   };
   /** Makes the image of `web` as a release does, and resolves to its artefact. */
   const make = async (spec: ImageSpec, more: object = {}) => {
