@@ -11,7 +11,7 @@
 const ground = ['infra/model.ts', 'infra/lib'];
 const platform = [...ground, 'infra/platform'];
 const shared = [...platform, 'infra/application'];
-const awsRuntime = [...shared, 'infra/aws/lib', 'infra/aws/runtime/client'];
+const awsRuntime = [...shared, 'infra/containers', 'infra/aws/lib', 'infra/aws/runtime/client'];
 const awsStacks = [...ground, 'infra/application', 'infra/aws/lib', 'infra/aws/rights'];
 
 export const layout = {
@@ -395,6 +395,7 @@ export const layout = {
     is: 'the command line, a file per verb',
     may: [
       ...platform,
+      'infra/containers',
       'infra/local',
       'infra/aws',
       'automation/toolchain',

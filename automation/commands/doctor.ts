@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { findEngine, type Engine } from '../../infra/containers/engine.ts';
+import { OperationError } from '../../infra/lib/errors.ts';
 import { isInstalled, packageRoot, toolsDirectory } from '../../infra/lib/paths.ts';
 import { inspectTool, isWanted, loadTools, type Inspection } from '../toolchain/inspect.mjs';
 import { describeOrigin } from '../toolchain/origin.mjs';
@@ -44,6 +46,7 @@ export async function examine(): Promise<Finding[]> {
     nodeFinding(process.versions.node),
     ...(isInstalled ? [] : [packagesFinding(packagesCurrent(packageRoot))]),
     ...(await Promise.all(tools)),
+    await engineFinding(),
   ];
 }
 
@@ -57,6 +60,26 @@ export function nodeFinding(version: string): Finding {
     where: process.execPath,
     ...(good ? {} : { todo: `run it by npm, which uses the Node.js of Greenlight: ${greenlight('doctor')}` }),
   };
+}
+
+/** The container engine that services with an image run on. A release without images needs none. */
+export async function engineFinding(find: () => Promise<Engine> = () => findEngine('auto')): Promise<Finding> {
+  const base = { name: 'containers', wanted: 'podman or docker' };
+  try {
+    const { name, version, path, enforces } = await find();
+    const without = Object.entries(enforces).flatMap(([limit, enforced]) => (enforced ? [] : [limit]));
+    const limits = without.length === 0 ? '' : `, without limits of ${without.join(' and ')}`;
+    return { ...base, state: 'good', version, where: `${name} at ${path} answers${limits}` };
+  } catch (error) {
+    if (!(error instanceof OperationError)) throw error;
+    return {
+      ...base,
+      state: 'optional',
+      version: '-',
+      where: error.found,
+      todo: `for services with an image: ${error.todo}`,
+    };
+  }
 }
 
 function packagesFinding(current: boolean): Finding {

@@ -7,7 +7,7 @@ import { run } from './command.mjs';
 const postgresqlCommon = '/etc/postgresql-common';
 const noCluster = 'create_main_cluster = false';
 const servicesOff = '/usr/sbin/policy-rc.d';
-const debianServices = ['haproxy', 'prometheus', 'prometheus-alertmanager', 'supervisor'];
+const debianServices = ['haproxy', 'prometheus', 'prometheus-alertmanager', 'supervisor', 'docker-registry'];
 
 const isInstalled = (name) => {
   try {

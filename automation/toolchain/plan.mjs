@@ -23,13 +23,15 @@ export async function planTools(tools, toolsDirectory, offline) {
     }),
   );
   const wanting = inspections.filter(({ state }) => state !== 'good');
-  const isLeftOut = ({ tool, lacking }) => tool.optional && (offline || lacking !== undefined);
+  const installsPackages = findProgram('apt-get', directories) !== undefined && process.getuid?.() === 0;
+  const isLeftOut = ({ tool, lacking }) =>
+    tool.optional && (offline || lacking !== undefined || (tool.source.kind === 'system' && !installsPackages));
   const missing = wanting.filter((inspection) => !isLeftOut(inspection));
   const python = missing.find(({ tool }) => tool.source.kind === 'python');
   const pythons = python === undefined ? [] : usablePythons(python.tool.source.python);
   const systemPackages = missing
     .filter(({ tool }) => tool.source.kind === 'system')
-    .map(({ tool }) => tool.source.debian);
+    .flatMap(({ tool }) => tool.source.debian.split(' '));
   // An optional tool does without, rather than ask a person for a package.
   const needed = missing.some(({ tool }) => tool.source.kind === 'python' && !tool.optional);
   if (needed && pythons.length === 0) systemPackages.push(python.tool.source.debian);

@@ -11,6 +11,7 @@ export interface Build {
   args: Record<string, string>;
   /** `linux/amd64`. Named also where it is this machine's, as the cache of an engine may have a layer of another. */
   platform: string;
+  tag?: string;
   /** File that gets the id of the image. */
   idFile?: string | undefined;
   /** OCI runtime of its RUN steps, for Podman. Undefined: the engine's default. */
@@ -26,6 +27,7 @@ export const buildArguments = (build: Build): string[] => [
   build.platform,
   '--file',
   build.dockerfile,
+  ...(build.tag === undefined ? [] : ['--tag', build.tag]),
   ...(build.idFile === undefined ? [] : ['--iidfile', build.idFile]),
   ...(build.fresh === true ? ['--no-cache'] : []),
   ...(build.target === undefined ? [] : ['--target', build.target]),
@@ -45,9 +47,9 @@ export const pullArguments = (engine: EngineName, reference: string): string[] =
 ];
 
 /** `digestFile` gets the digest in the registry; Docker prints it instead. */
-export const pushArguments = (engine: EngineName, reference: string, digestFile: string): string[] => [
+export const pushArguments = (engine: EngineName, reference: string, digestFile?: string): string[] => [
   'push',
-  ...(engine === 'podman' ? ['--digestfile', digestFile] : []),
+  ...(engine === 'podman' && digestFile !== undefined ? ['--digestfile', digestFile] : []),
   ...plain(engine, reference),
   reference,
 ];
@@ -154,11 +156,11 @@ export const removeArguments = (engine: EngineName, names: string[]): string[] =
 ];
 
 /** Names of containers with these labels, one a line. */
-export const listArguments = (labels: Record<string, string>, format = '{{.Names}}'): string[] => [
+export const listArguments = (labels: Record<string, string>): string[] => [
   'ps',
   '--all',
   '--format',
-  format,
+  '{{.Names}}',
   ...Object.entries(labels).flatMap(([key, value]) => ['--filter', `label=${key}=${value}`]),
 ];
 

@@ -20,7 +20,7 @@ const labels = (environment: EnvironmentName): Record<string, string> => ({
   'greenlight.home': homeId(),
   'greenlight.environment': environment,
 });
-/** Process without which a container has no use. */
+/** Marks a container that has no use without the process that started it. */
 const ownerLabel = 'greenlight.owner';
 
 export interface ContainerOf extends Pick<
@@ -46,7 +46,8 @@ export interface ContainerProgram {
 
 /** Values of variables are in the environment of the command line and never among its arguments. */
 export function containerProgram(engine: Engine, of: ContainerOf): ContainerProgram {
-  const name = containerName(of.environment, of.name);
+  // The process is in the name, as engines print labels in different ways.
+  const name = containerName(of.environment, of.owned === true ? `of-${process.pid}.${of.name}` : of.name);
   const { memoryMegabytes = defaults.memoryMegabytes, cpus = defaults.cpus } = of.limits;
   const args = runArguments(engine, {
     ...of,
@@ -102,8 +103,8 @@ async function enginesInUse(): Promise<Engine[]> {
   return (await Promise.all(found)).filter((engine) => engine !== undefined);
 }
 
-const listed = async (engine: Engine, by: Record<string, string>, format?: string): Promise<string[]> => {
-  const { failed, stdout } = await attempt(engine, listArguments(by, format), { timeoutMs: quickMs });
+const listed = async (engine: Engine, by: Record<string, string>): Promise<string[]> => {
+  const { failed, stdout } = await attempt(engine, listArguments(by), { timeoutMs: quickMs });
   return failed ? [] : stdout.split('\n').filter(Boolean);
 };
 
@@ -127,10 +128,9 @@ export async function removeContainers(environment: EnvironmentName): Promise<st
 
 /** Removes jobs and previews whose program was killed. */
 export async function removeAbandoned(engine: Engine, environment: EnvironmentName): Promise<string[]> {
-  const lines = await listed(engine, labels(environment), `{{.Names}} {{.Label "${ownerLabel}"}}`);
-  const names = lines.flatMap((line) => {
-    const [name = '', owner = ''] = line.split(' ');
-    return /^\d+$/.test(owner) && !isAlive(Number(owner)) ? [name] : [];
+  const names = (await listed(engine, labels(environment))).filter((name) => {
+    const owner = name.slice(containerName(environment, '').length).match(/^of-(\d+)\./)?.[1];
+    return owner !== undefined && !isAlive(Number(owner));
   });
   if (names.length > 0) await remove(engine, names);
   return names;

@@ -165,7 +165,10 @@ async function fetchImage(engine: Engine, wanted: Wanted, named: string, doing: 
   const notes = pulled.failed
     ? [`${reference} could not be fetched; the image of that name on this machine is used (${facts.id})`]
     : [];
-  return { facts, source: facts.digests[0], log: pulled.all, notes };
+  const repository = `${reference.replace(/@.*$/, '').replace(/:[^:/]*$/, '')}@`;
+  // The same image may be known by other names, too.
+  const known = facts.digests.find((digest) => digest.startsWith(repository)) ?? facts.digests[0];
+  return { facts, source: pulled.failed ? undefined : known, log: pulled.all, notes };
 }
 
 async function keep(engine: Engine, image: string, tag: string): Promise<void> {
@@ -217,7 +220,11 @@ export async function ensureImage(
   if (there === undefined) {
     const gone = `${engine.name} does not have it any more (${image.id})`;
     if (image.source === undefined)
-      throw new OperationError(doing, gone, `build this version again: ${greenlight('release', '--version', of.version)}`);
+      throw new OperationError(
+        doing,
+        gone,
+        `build this version again: ${greenlight('release', '--version', of.version)}`,
+      );
     const pulled = await attempt(engine, commands.pullArguments(engine.name, image.source), { timeoutMs: transferMs });
     const back = await inspectImage(engine, image.source);
     if (back === undefined)

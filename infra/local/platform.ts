@@ -3,7 +3,7 @@ import type { Environment } from '../platform/environment.ts';
 import type { Platform } from '../platform/platform.ts';
 import { createLocalArtefacts } from '../application/artefact-store.ts';
 import { findEngine, type WantedEngine } from '../containers/engine.ts';
-import { messageOf } from '../lib/errors.ts';
+import { messageOf, OperationError } from '../lib/errors.ts';
 import { createLocalImages, ensureImages } from './runtime/images.ts';
 import { createLocalCommands } from './runtime/commands.ts';
 import { auditLocal } from './runtime/audit.ts';
@@ -114,5 +114,8 @@ export function missingTools(): string[] {
 const missingEngine = (wanted: WantedEngine): Promise<string[]> =>
   findEngine(wanted).then(
     () => [],
-    (error: unknown) => [`services have an image, and no container engine can run it: ${messageOf(error)}`],
+    (error: unknown) => {
+      const said = error instanceof OperationError ? `${error.found}; ${error.todo}` : messageOf(error);
+      return [`services have an image, and no container engine can run it: ${said}`];
+    },
   );

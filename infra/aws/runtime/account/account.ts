@@ -8,6 +8,8 @@ import { GetBucketVersioningCommand, GetPublicAccessBlockCommand } from '@aws-sd
 import type { AwsSettings } from '../../lib/settings.ts';
 import type { Clients } from '../client/clients.ts';
 import { execa } from 'execa';
+import { findEngine } from '../../../containers/engine.ts';
+import { ownPlatform } from '../../../containers/platform.ts';
 import { dockerEnvironment } from '../../../lib/child-environment.ts';
 import { findTool } from '../../../lib/tools.ts';
 
@@ -185,8 +187,19 @@ const dockerMs = 20_000;
  * machine.
  */
 export async function awsProblems({ clients, settings }: Account & { settings: AwsSettings }): Promise<string[]> {
-  const found = await Promise.all([checkAccount({ clients, settings }), checkDocker(settings.tasks.architecture)]);
+  const found = await Promise.all([checkAccount({ clients, settings }), checkBuilder(settings.tasks.architecture)]);
   return found.flat();
+}
+
+/** What hinders this machine from building images: Docker with buildx builds them, or Podman, for its own platform. */
+async function checkBuilder(architecture: AwsSettings['tasks']['architecture']): Promise<string[]> {
+  const problems = await checkDocker(architecture);
+  const own = ownPlatform() === (architecture === 'ARM64' ? 'linux/arm64' : 'linux/amd64');
+  if (problems.length === 0 || !own) return problems;
+  return findEngine('podman').then(
+    () => [],
+    () => problems.map((problem) => `${problem}; or install podman`),
+  );
 }
 
 /**

@@ -1,16 +1,17 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { stripVTControlCharacters } from 'node:util';
 import {
   BatchGetImageCommand,
   DescribeImagesCommand,
   GetAuthorizationTokenCommand,
   GetDownloadUrlForLayerCommand,
 } from '@aws-sdk/client-ecr';
-import { execa } from 'execa';
-import { dockerEnvironment } from '../../../lib/child-environment.ts';
+import { buildArguments as imageArguments, pushArguments } from '../../../containers/commands.ts';
+import { findEngine, type Engine } from '../../../containers/engine.ts';
+import { attempt, failure } from '../../../containers/execute.ts';
+import { findRuntime } from '../../../containers/runtime.ts';
 import { greenlight } from '../../../lib/command.ts';
-import { OperationError } from '../../../lib/errors.ts';
+import { messageOf, OperationError } from '../../../lib/errors.ts';
 import type { Artefact } from '../../../model.ts';
 import { home } from '../../../lib/paths.ts';
 import { findTool } from '../../../lib/tools.ts';
@@ -23,7 +24,6 @@ import type { Setting } from '../client/setting.ts';
 const buildMs = 30 * 60_000;
 const loginMs = 60_000;
 const downloadMs = 10_000;
-const tailLines = 15;
 
 const platforms: Record<AwsSettings['tasks']['architecture'], string> = {
   X86_64: 'linux/amd64',
@@ -43,7 +43,7 @@ export interface Images {
   provide(artefact: Artefact): Promise<void>;
 }
 
-/** One image per build in the environment's registry, built by Docker on this machine. */
+/** One image per build in the environment's registry, built by Docker or Podman on this machine. */
 export function createAwsImages(setting: Setting): Images {
   const provided = new Map<string, Promise<void>>();
   return {
@@ -165,7 +165,7 @@ export const buildArguments = (image: {
   image.context,
 ];
 
-/** Docker reads the password from standard input. */
+/** The engine reads the password from standard input. */
 export const loginArguments = (registry: string): string[] => [
   'login',
   '--username',
@@ -174,52 +174,76 @@ export const loginArguments = (registry: string): string[] => [
   registry,
 ];
 
-async function make(setting: Setting, artefact: Artefact, doing: string): Promise<void> {
-  const { foundation, settings } = setting;
-  const docker = findTool('docker');
-  if (docker === undefined)
+/** What builds and pushes an image on this machine. */
+interface Builder {
+  name: 'Docker' | 'Podman';
+  engine: Pick<Engine, 'name' | 'path' | 'env'>;
+  commands: string[][];
+}
+
+/** Docker with buildx where its engine answers, else Podman. Rejects with an OperationError if neither is there. */
+async function findBuilder(image: Parameters<typeof buildArguments>[0], doing: string): Promise<Builder> {
+  const path = findTool('docker');
+  if (path !== undefined) {
+    const engine = { name: 'docker' as const, path, env: {} };
+    const answer = await attempt(engine, ['version', '--format', '{{.Server.Version}}'], { timeoutMs: loginMs });
+    if (!answer.failed) return { name: 'Docker', engine, commands: [buildArguments(image)] };
+  }
+  try {
+    const engine = await findEngine('podman');
+    return { name: 'Podman', engine, commands: podmanCommands(image, await findRuntime(engine)) };
+  } catch (cause) {
     throw new OperationError(
       doing,
-      'docker is not installed on this machine, and the registry does not have the image',
-      'install Docker with buildx, or let a machine that has it (CI) release this version first',
+      `neither docker nor podman can build on this machine, and the registry does not have the image: ${cause instanceof OperationError ? cause.found : messageOf(cause)}`,
+      'install Docker with buildx, or podman, or let a machine that has one (CI) release this version first',
+      { cause },
     );
+  }
+}
+
+/** Commands with which Podman builds and pushes an image: the same one, without buildx. */
+export const podmanCommands = (
+  image: Parameters<typeof buildArguments>[0],
+  runtime: string | undefined,
+): string[][] => [
+  [...imageArguments({ ...image, args: {}, tag: image.reference, runtime })],
+  pushArguments('podman', image.reference),
+];
+
+async function make(setting: Setting, artefact: Artefact, doing: string): Promise<void> {
+  const { foundation, settings } = setting;
   const { registry } = splitRepository(foundation.repository.url);
   const tag = imageTag(artefact.digest);
+  const dockerfile = dockerfilePath(settings.image);
+  const reference = `${foundation.repository.url}:${tag}`;
+  const platform = platforms[settings.tasks.architecture];
+  const { name, engine, commands } = await findBuilder(
+    { dockerfile, reference, platform, context: artefact.location },
+    doing,
+  );
   const log = join(home(), 'aws', 'images', `${tag}.log`);
   await mkdir(dirname(log), { recursive: true, mode: 0o700 });
-  const password = await loginPassword(setting);
-  const login = await execa(docker, loginArguments(registry), {
-    ...dockerEnvironment(),
-    input: password,
-    reject: false,
-    all: true,
-    timeout: loginMs,
-  });
-  if (login.failed) throw dockerError(`logging Docker in to ${registry}`, login, 'check that Docker runs: docker info');
+  const input = await loginPassword(setting);
+  const login = await attempt(engine, loginArguments(registry), { input, timeoutMs: loginMs });
+  if (login.failed)
+    throw failure(name, login, {
+      doing: `logging ${name} in to ${registry}`,
+      todo: `check that ${name} runs: ${engine.name} info`,
+    });
   try {
-    const dockerfile = dockerfilePath(settings.image);
-    const reference = `${foundation.repository.url}:${tag}`;
-    const platform = platforms[settings.tasks.architecture];
-    const argv = buildArguments({ dockerfile, reference, platform, context: artefact.location });
-    const build = await execa(docker, argv, {
-      ...dockerEnvironment(),
-      reject: false,
-      all: true,
-      stdin: 'ignore',
-      timeout: buildMs,
-    });
-    await writeFile(log, build.all, { mode: 0o600 });
-    // Not an error if another machine has pushed the same build meanwhile: tags are immutable.
-    if (build.failed && !/tag is immutable|ImageTagAlreadyExists/.test(build.all))
-      throw dockerError(doing, build, `see ${log}; the Dockerfile is ${dockerfile}`);
+    let said = '';
+    for (const command of commands) {
+      const build = await attempt(engine, command, { timeoutMs: buildMs });
+      said += build.all;
+      await writeFile(log, said, { mode: 0o600 });
+      // Not an error if another machine has pushed the same build meanwhile: tags are immutable.
+      if (build.failed && !/tag is immutable|ImageTagAlreadyExists/.test(build.all))
+        throw failure(name, build, { doing, todo: `see ${log}; the Dockerfile is ${dockerfile}` });
+    }
   } finally {
-    // Removes the registry's password from Docker's configuration file.
-    await execa(docker, ['logout', registry], {
-      ...dockerEnvironment(),
-      reject: false,
-      stdin: 'ignore',
-      timeout: loginMs,
-    });
+    // Removes the registry's password from the engine's configuration file.
+    await attempt(engine, ['logout', registry], { timeoutMs: loginMs });
   }
 }
 
@@ -227,16 +251,4 @@ async function loginPassword({ clients }: Setting): Promise<string> {
   const { authorizationData } = await clients.images.send(new GetAuthorizationTokenCommand({}));
   const token = Buffer.from(authorizationData?.[0]?.authorizationToken ?? '', 'base64').toString();
   return token.slice(token.indexOf(':') + 1);
-}
-
-interface Ended {
-  all: string;
-  timedOut: boolean;
-  exitCode?: number;
-}
-
-function dockerError(doing: string, result: Ended, todo: string): OperationError {
-  const said = stripVTControlCharacters(result.all).trim().split('\n').slice(-tailLines).join('\n  ');
-  const how = result.timedOut ? 'it took too long' : `Docker ended with exit code ${result.exitCode ?? 'none'}`;
-  return new OperationError(doing, said === '' ? how : `${how}:\n  ${said}`, todo);
 }

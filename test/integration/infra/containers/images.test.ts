@@ -3,6 +3,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { podmanCommands } from '../../../../infra/aws/runtime/jobs/images.ts';
+import { ownPlatform } from '../../../../infra/containers/platform.ts';
 import { inspectImage, makeImage, pushImage } from '../../../../infra/containers/images.ts';
 import { runArguments } from '../../../../infra/containers/commands.ts';
 import { readImages } from '../../../../infra/containers/record.ts';
@@ -53,7 +55,7 @@ describe('images of services', function () {
   });
   const refused = async (spec: ImageSpec, more: object = {}): Promise<string> => {
     const error = await rejection(makeImage(await testEngine(), wanted(spec, more)));
-    return (error as Error).message;
+    return error.message;
   };
   /** Makes the image of `web` as a release does, and resolves to its artefact. */
   const make = async (spec: ImageSpec, more: object = {}) => {
@@ -223,6 +225,26 @@ describe('images of services', function () {
       const runtime = await findRuntime(engine);
       const argv = runArguments(engine, { ...container, readOnly: true, memoryMegabytes: 256, cpus: 1, runtime });
       expect(podman(...argv).trim()).to.equal('1000');
+    });
+
+    it('are built and pushed for AWS by the same commands, and run from there', async () => {
+      image.dockerfile(['USER 1000:1000']);
+      const engine = await testEngine();
+      const reference = `${address}/sample/production:0123`;
+      const context = image.directory;
+      const of = { dockerfile: join(context, 'Dockerfile'), reference, platform: ownPlatform(), context };
+      const runtime = await findRuntime(engine);
+      for (const command of podmanCommands(of, runtime)) podman(...command);
+      const headers = { accept: 'application/vnd.oci.image.manifest.v1+json' };
+      const answer = await fetch(`http://${address}/v2/sample/production/manifests/0123`, { headers });
+      const digest = `${address}/sample/production@${answer.headers.get('docker-content-digest')}`;
+      podman('rmi', '--force', reference);
+      podman('pull', '--quiet', '--tls-verify=false', digest);
+      const program = ['node', '-p', '6 * 7'];
+      const container = { name: 'greenlight-test-of-aws', image: digest, program, env: [], mounts: [], labels: {} };
+      const argv = runArguments(engine, { ...container, readOnly: true, memoryMegabytes: 256, cpus: 1, runtime });
+      expect(podman(...argv).trim()).to.equal('42');
+      podman('rmi', '--force', digest);
     });
 
     it('are named by a tag that moves there: the digest of the build counts', async () => {

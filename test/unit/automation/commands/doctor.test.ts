@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { nodeFinding, renderFindings, toolFinding } from '../../../../automation/commands/doctor.ts';
+import { engineFinding, nodeFinding, renderFindings, toolFinding } from '../../../../automation/commands/doctor.ts';
+import { OperationError } from '../../../../infra/lib/errors.ts';
 import { loadTools, type Inspection, type Tool } from '../../../../automation/toolchain/inspect.mjs';
 
 function toolNamed(name: string): Tool {
@@ -43,6 +44,28 @@ describe('what the doctor says', () => {
   it('says what an incomplete tool lacks', () => {
     const found = { state: 'incomplete' as const, paths: { postgres: '/opt/postgres' }, problem: 'initdb missing' };
     expect(toolFinding(inspection('postgresql', found)).where).to.equal('/opt/postgres: initdb missing');
+  });
+
+  it('says which container engine answers, and what it cannot limit', async () => {
+    const engine = {
+      name: 'podman' as const,
+      path: '/p',
+      version: '4.3.1',
+      env: {},
+      enforces: { memory: false, cpus: true },
+    };
+    const finding = await engineFinding(() => Promise.resolve(engine));
+    expect(finding).to.include({
+      state: 'good',
+      version: '4.3.1',
+      where: 'podman at /p answers, without limits of memory',
+    });
+  });
+
+  it('does not make a problem of a container engine that is not there', async () => {
+    const none = new OperationError('looking', 'podman is not installed', 'install it');
+    const finding = await engineFinding(() => Promise.reject(none));
+    expect(finding).to.include({ state: 'optional', where: 'podman is not installed' });
   });
 
   it('refuses a Node that cannot run TypeScript', () => {

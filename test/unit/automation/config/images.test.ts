@@ -15,7 +15,7 @@ const withImages = (d: Draft) => {
 const cases: Case[] = [
   [
     'a service that has nothing to start',
-    (d) => delete d.application.services[0].start,
+    (d) => void delete d.application.services[0].start,
     'application.services[0]: it has neither start nor image; give a command to start, or an image to run',
   ],
   [
@@ -33,12 +33,12 @@ const cases: Case[] = [
   ],
   [
     'too little memory',
-    (d) => Object.assign(d.application.services[0], { image, limits: { memoryMegabytes: 4 } }),
+    (d) => void Object.assign(d.application.services[0], { image, limits: { memoryMegabytes: 4 } }),
     'application.services[0].limits.memoryMegabytes: found 4; give at least 16',
   ],
   [
     'a variable that the engine itself acts on',
-    (d) => Object.assign(d.application.services[0], { image, env: { DOCKER_HOST: 'unix:///x' } }),
+    (d) => void Object.assign(d.application.services[0], { image, env: { DOCKER_HOST: 'unix:///x' } }),
     'application.services[0].env.DOCKER_HOST: the container engine acts on this variable itself; set it by ENV in the Dockerfile',
   ],
   [

@@ -105,12 +105,12 @@ describe('images in ECR', () => {
     expect(asked).to.equal(2);
   });
 
-  it('need Docker only where they are missing, and say so', async () => {
+  it('need Docker or Podman only where they are missing, and say so', async () => {
     process.env['GREENLIGHT_TOOLS'] = account.folder;
     process.env['PATH'] = account.folder;
     const message = await refusal(make().provide(await build()));
     process.env['PATH'] = before_['PATH'] ?? '';
-    expect(message).to.match(/docker is not installed on this machine.*\n.*install Docker/);
+    expect(message).to.match(/neither docker nor podman can build on this machine.*\n.*install Docker/);
   });
 
   it('for another processor are found, and what to do is said', async () => {
