@@ -49,7 +49,7 @@ describe('a service that speaks gRPC', function () {
       stream.on('response', (headers, flags) => {
         Object.assign(answer, { headers, status: headers['grpc-status'], alone: (flags & 1) === 1 });
       });
-      stream.on('trailers', (trailers) => (answer.status = String(trailers['grpc-status'])));
+      stream.on('trailers', (trailers: IncomingHttpHeaders) => (answer.status = String(trailers['grpc-status'])));
       stream.on('data', (part: Buffer) => {
         data = Buffer.concat([data, part]);
         while (data.length >= 5 && data.length >= 5 + data.readUInt32BE(1)) {
