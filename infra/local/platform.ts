@@ -42,6 +42,7 @@ export function createLocalPlatform({ redact, entryPorts = {}, engine }: LocalOp
     idleColour: 'taken down',
     initialCopy: 'physical',
     heldWrites: 'wait at the balancer',
+    endsLong: true,
     settlesMs: 0,
     remote: false,
     wipesAll: true,

@@ -101,7 +101,7 @@ export interface Router {
   /**
    * Ends what stays connected to `colour`, which has just ceased to be live: WebSockets at once, event streams spread over `withinMs`, and whatever
    * began before this call and is not answered by then. Their clients connect again, to the live colour. Requests that end by themselves are left
-   * alone. Ends early once nothing of it is left, and on an abort of `signal`. It can be called again at any time. Absent: the balancer cannot
+   * alone. Ends early once nothing of it is left, on an abort of `signal`, and where `colour` is live. It can be called again at any time. Absent: the balancer cannot
    * end connections, and they last until the instances of the colour stop.
    */
   endLong?(colour: Colour, withinMs: number, signal?: AbortSignal): Promise<LongEnded>;

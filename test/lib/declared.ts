@@ -86,9 +86,13 @@ export interface Environment {
 }
 
 /** All four stacks of an environment, each colour with a version. */
-export async function declareEnvironment(environment: EnvironmentName, split: Split): Promise<Environment> {
+export async function declareEnvironment(
+  environment: EnvironmentName,
+  split: Split,
+  of = spec(environment),
+): Promise<Environment> {
   const outputs: Outputs = new Map();
-  const foundation = await declare(environment, { kind: 'foundation', spec: spec(environment) }, outputs);
+  const foundation = await declare(environment, { kind: 'foundation', spec: of }, outputs);
   const blue = await declare(environment, { kind: 'blue', colour: colourSpec('blue') }, outputs);
   const green = await declare(environment, { kind: 'green', colour: colourSpec('green') }, outputs);
   const traffic = await declare(environment, { kind: 'traffic', split }, outputs);

@@ -46,6 +46,8 @@ function backendsOf(service: ServiceSpec, colour: Colour, ports: number[], publi
         return `  server ${name} 127.0.0.1:${port}${proto}${sticky} ${options(name)}\n`;
       })
       .join('');
+  // A connection of HTTP/2 would be shared with other requests, however it is asked to close.
+  const alone = `  option http-server-close\n${service.protocol === 'h2c' ? '  http-reuse never\n' : ''}`;
   const followers = servers((name) => `track ${read}/${name}`);
   const other = (kind: RequestKind, seconds: number, rules: string): string =>
     `backend ${backendName(service.name, colour, kind)}
@@ -60,18 +62,17 @@ ${followers}`;
 ${cookie}${late}  timeout server ${answerSeconds}s
 ${renderCheck(service, publicUrl)}  default-server inter 500ms fastinter 100ms downinter 500ms fall 2 rise 1
 ${servers(() => 'check')}`,
-    other('write', answerSeconds, '  option http-server-close\n  retry-on conn-failure\n'),
+    other('write', answerSeconds, `${alone}  retry-on conn-failure\n`),
     // The answer to an upgrade is one. From then on the time-out of the tunnel is in force.
     other(
       'tunnel',
       answerSeconds,
-      `  option http-server-close
-  retry-on conn-failure
+      `${alone}  retry-on conn-failure
   timeout tunnel ${quietSeconds}s
   http-request set-timeout server ${quietSeconds}s unless { req.hdr(upgrade) -m found }
 `,
     ),
-    other('stream', quietSeconds, '  option http-server-close\n  retry-on conn-failure empty-response\n'),
+    other('stream', quietSeconds, `${alone}  retry-on conn-failure empty-response\n`),
   ].join('');
 }
 

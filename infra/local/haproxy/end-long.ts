@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Colour, EnvironmentSpec } from '../../model.ts';
 import type { LongEnded } from '../../platform/router.ts';
 import { backendName, requestKinds, type RequestKind } from './backends.ts';
-import { parseSessions, type Session } from './runtime.ts';
+import { parseSessions, parseShowMap, type Session } from './runtime.ts';
+import { trafficMap } from './traffic-map.ts';
 
 /** Pause between two looks, ms. Streams are ended in as many groups as there are looks. */
 const lookMs = 250;
@@ -41,7 +42,10 @@ export async function endLong({ spec, colour, withinMs, signal, ask }: Ending): 
   for (;;) {
     const sinceMs = performance.now() - began;
     const leftMs = Math.max(0, withinMs - sinceMs);
-    const found = parseSessions(await ask('show sess'));
+    const answer = await ask(`show map ${trafficMap}; show sess`);
+    // It is live again: a release that went back has connections that are right where they are.
+    if (parseShowMap(answer).get('split')?.startsWith(`${colour}:`) === true) break;
+    const found = parseSessions(answer);
     const of = (...kinds: RequestKind[]) =>
       found.filter(({ backend }) => kinds.some((kind) => kindOf.get(backend) === kind));
     const tunnels = of('tunnel');

@@ -29,6 +29,8 @@ export const writesTable = 'writes';
  * that the client repeats the request. A failed write would then be invisible and could be executed twice.
  */
 export function renderFrontend({ spec, ports, certificate, secretFile, innerSocket }: FrontendInputs): string {
+  // An answer of gRPC that is trailers alone survives no hop of HTTP/1.
+  const proto = spec.services.some(({ protocol }) => protocol === 'h2c') ? ' proto h2' : '';
   return `frontend tls
   bind 127.0.0.1:${ports.https} ssl crt "${certificate}" alpn h2,http/1.1
   no log
@@ -37,10 +39,10 @@ ${bodies(spec)}  default_backend entry
 backend entry
   option http-server-close
   http-reuse never
-  server entry "unix@${innerSocket}" send-proxy-v2
+  server entry "unix@${innerSocket}" send-proxy-v2${proto}
 
 frontend entry
-  bind "unix@${innerSocket}" mode 600 accept-proxy
+  bind "unix@${innerSocket}" mode 600 accept-proxy${proto}
   log-format "${accessLogFormat}"
 
 ${limits(spec)}

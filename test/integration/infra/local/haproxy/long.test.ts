@@ -188,6 +188,13 @@ describe('the local balancer, with what lasts', function () {
       other.socket.close();
     });
 
+    it('[J2] leaves them alone where the colour is live again', async () => {
+      const { socket } = await open();
+      expect(await endLong('blue', 0)).to.deep.equal({ webSockets: 0, streams: 0, ms: 0 });
+      expect(socket.readyState).to.equal(WebSocket.OPEN);
+      socket.close();
+    });
+
     it('[J2] ends an answer that takes longer than it was given', async () => {
       const { ended } = await begun('/api/parts', { 'x-test-wait': '1900' });
       await sleep(600);

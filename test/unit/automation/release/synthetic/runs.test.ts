@@ -166,7 +166,7 @@ describe('runs of marked traffic', () => {
         failed(15_000, { status: 502 }),
         failed(15_000, { status: 0 }),
         failed(15_000, { colour: 'blue' }),
-        failed(15_000, { method: 'PUT' }),
+        failed(15_000, { method: 'HEAD' }),
       ];
       expect((await seen(lines)).requests).to.deep.equal({ total: 100, failed: 5 });
     });
