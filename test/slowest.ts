@@ -5,6 +5,8 @@ export const slowest: string[] = [
   'test/integration/automation/release/stages/remade-way-back.test.ts',
   'test/e2e/release.test.ts',
   'test/integration/infra/aws/cutover-crash.test.ts',
+  'test/integration/automation/release/steps/traffic/workers.test.ts',
+  'test/integration/infra/local/workers/workers.test.ts',
   'test/integration/infra/aws/stacks/programs.test.ts',
   'test/integration/infra/aws/runtime/router/router.test.ts',
   'test/integration/automation/data/replication/seed.test.ts',

@@ -44,7 +44,9 @@ export class CommandLine {
 
   /** Starts a command; `until` waits for a text in what it prints. */
   start(...args: string[]) {
-    const child = spawn(process.execPath, ['automation/cli.ts', ...args, '--config', this.#config], {
+    const own = args.includes('--') ? args.indexOf('--') : args.length;
+    const all = [...args.slice(0, own), '--config', this.#config, ...args.slice(own)];
+    const child = spawn(process.execPath, ['automation/cli.ts', ...all], {
       cwd: packageRoot,
       // The paths of these definitions are the sample's.
       env: { ...process.env, ...this.#env, GREENLIGHT_HOME: this.home, GREENLIGHT_PROJECT: packageRoot, CI: 'true' },

@@ -16,6 +16,7 @@ import { databaseUp } from './database-up.ts';
 import { empty, takeDown } from './empty.ts';
 import { migrateAtOnce, runAsOwner } from './migrate.ts';
 import { untilReady } from '../traffic/ready.ts';
+import { followLive } from '../traffic/workers.ts';
 
 const seedTimeoutMs = 10 * 60_000;
 
@@ -35,6 +36,8 @@ export const establishing: readonly Step<Placed>[] = [
     says: 'bring its database up on staging, and empty it',
     async do(context, { colour }) {
       await context.up('staging', { kind: 'foundation', spec: context.spec('staging') });
+      // Its database is emptied, whoever works on it.
+      await (await context.connect('staging')).workers?.pause({ insist: true });
       await databaseUp(context, 'staging', colour);
       const access = await accessOf(context, colour);
       await empty(context, 'staging', colour, access, { evenIfLive: true });
@@ -60,6 +63,7 @@ export const establishing: readonly Step<Placed>[] = [
       await context.up('staging', { kind: colour, colour: { colour, artefact } });
       await untilReady(context, (await context.connect('staging')).router, colour);
       await context.up('staging', { kind: 'traffic', split: { live: colour, percent: 0 } });
+      await followLive(await context.connect('staging'));
       if (await context.engine.exists('staging', other(colour))) await takeDown(context, 'staging', other(colour));
     },
   },

@@ -27,6 +27,6 @@ export default {
     files: [{ name: 'done', env: 'DONE_DIR', maxMegabytes: 10 }],
   },
   synthetic: { ...quick.synthetic, requestsPerSecond: 20 },
-  security: { ...quick.security, maxSeconds: 10 },
+  security: { ...quick.security, maxSeconds: 240 },
   bake: { seconds: 5, oldColour: 'release' as const },
 };

@@ -52,6 +52,28 @@ describe('a local backup', () => {
     }
   }
 
+  it('has the files of users too, which are restored and compared with it', async () => {
+    const files = [{ name: 'uploads', maxMegabytes: 1 }];
+    const { layout, spec } = environment;
+    await mkdir(layout.files('uploads'), { recursive: true });
+    await writeFile(join(layout.files('uploads'), 'face.png'), 'a picture');
+    const own = createLocalBackups(layout, { ...spec, files });
+    const taken = await own.take('blue', '1.0.0', {});
+    expect(taken.files).to.deep.equal({ count: 1, bytes: 9 });
+    await own.verify(taken);
+    await (await own.restore(taken)).dispose();
+    const copy = join(taken.location, 'files', 'uploads', 'face.png');
+    await writeFile(copy, 'b picture');
+    const expected = 'files/uploads/face.png does not match its checksum';
+    expect((await rejection(own.verify(taken))).message).to.contain(expected);
+    expect((await rejection(own.restore(taken))).message).to.contain('1 differ from what was read: uploads/face.png');
+    await rm(copy);
+    expect((await rejection(own.verify(taken))).message).to.contain('face.png is missing');
+    // Neither a scratch cluster nor a copy is left.
+    expect(await readdir(layout.scratch())).to.deep.equal([]);
+    await rm(taken.location, { recursive: true });
+  });
+
   async function flipOneBit(file: string, at: number): Promise<void> {
     const content = await readFile(file);
     const position = Math.floor(at * (content.length - 1));

@@ -2,6 +2,8 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import type { ReleaseContext } from '../../../../../automation/release/context/context.ts';
+import { requireGuards, workerWatch } from '../../../../../automation/release/steps/traffic/workers.ts';
 import { isAlive } from '../../../../../infra/lib/lifetimes.ts';
 import { processesOf } from '../../../../../infra/local/workers/processes.ts';
 import { giveTurn } from '../../../../../infra/local/workers/turn.ts';
@@ -120,6 +122,33 @@ describe('workers on this machine', function () {
     for (const name of ['w.blue.1', 'x.blue.1'])
       await guards.until(async () => ((await state(name))?.failures ?? 0) >= 3);
     expect((await guards.workers.pause()).killed).to.deep.equal([]);
+  });
+
+  it('roll a version back in the bake time where they fail again and again, or nobody guards them', async () => {
+    const worker = { name: 'w', start: ['x'], instances: 1, database: false, env: {}, stopSeconds: 5 };
+    const context = {
+      connect: () => Promise.resolve({ workers: guards.workers }),
+      spec: () => ({ workers: [worker] }),
+    } as unknown as ReleaseContext;
+    await guards.put({ name: 'w.green.1', colour: 'green', argv: argv('broken') });
+    await requireGuards(context, 'green');
+    const watching = await workerWatch(context, 'green');
+    expect(await watching()).to.equal(undefined);
+    await guards.workers.run('green');
+    const found: string[] = [];
+    await guards.until(async () => {
+      const problem = await watching();
+      if (problem !== undefined) found.push(problem);
+      return problem !== undefined;
+    });
+    expect(found[0]).to.equal('the worker w.green.1 has failed 3 times');
+    const refused = await requireGuards(context, 'blue').catch((error: Error) => error.message);
+    expect(refused).to.contain('no guard waits to start w.blue.1');
+    const other = await workerWatch(context, 'blue');
+    const looks: (string | undefined)[] = [];
+    while (looks.at(-1) === undefined && looks.length < 20) looks.push(await other());
+    expect(looks.at(-1)).to.equal('w.blue.1 is not guarded, and so does not run');
+    expect(looks.length).to.be.greaterThan(5);
   });
 
   it('keep variables for themselves that would change their guard', async () => {

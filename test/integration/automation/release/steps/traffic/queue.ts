@@ -41,7 +41,11 @@ export class Queue {
             argv: [process.execPath, program, how, this.guards.file],
             stopSeconds: 10,
           },
-          { DATABASE_URL: databaseUrl(this.rig[colour].access, 'app'), GREENLIGHT_COLOUR: colour },
+          {
+            DATABASE_URL: databaseUrl(this.rig[colour].access, 'app'),
+            GREENLIGHT_COLOUR: colour,
+            ENDS_AFTER_MS: how === 'file' ? '1500' : '0',
+          },
         );
     await this.guards.workers.run('blue');
     this.#producing = this.#produce();

@@ -22,6 +22,7 @@ function watching(
   { seconds = 2, ...platform }: Partial<Metrics> & { seconds?: number },
   reads: (Error | 'well' | 'badly')[] = ['well'],
   rollbackRequested: () => boolean = () => false,
+  problem?: () => Promise<string | undefined>,
 ) {
   let time = begin;
   const looks: number[] = [];
@@ -47,7 +48,7 @@ function watching(
     note: (text: string) => void notes.push(text),
     rollbackRequested,
   } as unknown as ReleaseContext;
-  const options = { colour: 'blue', compared: false, seconds, what: 'bake' } as const;
+  const options = { colour: 'blue', compared: false, seconds, what: 'bake', ...(problem && { problem }) } as const;
   const clock = {
     now: () => time,
     sleep(ms: number) {
@@ -117,5 +118,15 @@ describe('watching a colour', () => {
   it('does not take a mistake of the program for a missed look', async () => {
     const mistake = new TypeError('x is not a function');
     expect(await reasonOf(watching({}, [mistake]).ended)).to.equal(mistake);
+  });
+
+  it('ends with a rollback at the first look at which something else is wrong', async () => {
+    const says = [undefined, 'the worker mailer.green.1 has failed 3 times'];
+    const { ended, ms } = watching({ seconds: 60 }, ['well'], undefined, () => Promise.resolve(says.shift()));
+    const error = await ended.catch((thrown: unknown) => thrown);
+    expect(error).to.be.instanceOf(StageStopped);
+    expect((error as StageStopped).outcome).to.equal('rolled-back');
+    expect((error as Error).message).to.contain('bake: the worker mailer.green.1 has failed 3 times');
+    expect(ms()).to.be.at.most(3_000);
   });
 });
