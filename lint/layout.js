@@ -240,10 +240,19 @@ export const layout = {
   },
 
   'automation/gates': { is: 'how a gate is run and its evidence kept', may: [...platform, 'automation/journal'] },
-  'automation/gates/tests': { is: "gates on the application's own tests", may: [...platform, 'automation/journal'] },
-  'automation/gates/web': { is: 'gates on TLS, headers, authentication', may: [...platform, 'automation/journal'] },
-  'automation/gates/load': { is: 'gates on load', may: [...platform, 'automation/journal'] },
-  'automation/gates/scan': { is: 'gates by security scanners', may: [...platform, 'automation/journal'] },
+  'automation/gates/web': {
+    is: 'gates on TLS, headers, authentication, routes; the forwarder',
+    may: [...platform, 'automation/journal'],
+  },
+  'automation/gates/tests': {
+    is: "gates on the application's own tests",
+    may: [...platform, 'automation/journal', 'automation/gates/web'],
+  },
+  'automation/gates/load': { is: 'gates on load', may: [...platform, 'automation/journal', 'automation/gates/web'] },
+  'automation/gates/scan': {
+    is: 'gates by security scanners',
+    may: [...platform, 'automation/journal', 'automation/gates/web'],
+  },
   'automation/gates/data': {
     is: 'gates on data',
     may: [
@@ -276,6 +285,7 @@ export const layout = {
       'automation/data',
       'automation/gates',
       'infra/application',
+      'automation/gates/load',
     ],
   },
   'automation/release/synthetic': {
@@ -287,6 +297,7 @@ export const layout = {
       'automation/data/comparison',
       'automation/gates/data',
       'automation/gates/load',
+      'automation/gates/web',
       'automation/release/context',
     ],
   },
@@ -304,6 +315,10 @@ export const layout = {
       'automation/release/context',
     ],
   },
+  'automation/release/steps/tests': {
+    is: "the application's own tests, and what stands in for them",
+    may: [...platform, 'automation/config', 'automation/journal', 'automation/gates/tests', 'automation/gates/web'],
+  },
   'automation/release/steps/data': {
     is: 'what stages do with databases',
     may: [
@@ -320,9 +335,9 @@ export const layout = {
       'automation/data/replication',
       'automation/data/comparison',
       'automation/gates/data',
-      'automation/gates/tests',
       'automation/release/context',
       'automation/release/steps/traffic',
+      'automation/release/steps/tests',
     ],
   },
   'automation/release/steps': {
@@ -334,12 +349,12 @@ export const layout = {
       'automation/journal',
       'automation/data',
       'automation/data/masking',
-      'automation/gates/tests',
       'automation/gates/web',
       'automation/gates/load',
       'automation/gates/scan',
       'automation/gates/environment',
       'automation/release/context',
+      'automation/release/steps/tests',
     ],
   },
   'automation/release/stages': {
@@ -363,6 +378,7 @@ export const layout = {
       'automation/release/steps',
       'automation/release/steps/data',
       'automation/release/steps/traffic',
+      'automation/release/steps/tests',
     ],
   },
   'automation/release': {

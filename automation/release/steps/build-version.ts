@@ -8,6 +8,7 @@ import type { Artefact } from '../../../infra/model.ts';
 import { home, projectRoot } from '../../../infra/lib/paths.ts';
 import type { Platform } from '../../../infra/platform/platform.ts';
 import type { ReleaseDefinition } from '../../config/schema.ts';
+import { copyFolder, type FolderBuild } from './copy-folder.ts';
 
 export interface BuildResult {
   artefact: Artefact;
@@ -21,8 +22,9 @@ export interface BuildResult {
 const imageMs = 30 * 60_000;
 
 /**
- * Builds one version by the application's own command, and the images of its services, and stores it all, addressed by its
- * content. `logs` is a directory for what the builds print. Rejects with an OperationError if one fails, takes too long or writes nothing.
+ * Builds one version by the application's own command, or copies a folder that can be run, and makes the images of its services. Stores
+ * what there is then, addressed by its content. `logs` is a directory for what the builds print. Rejects with an OperationError if a command
+ * fails, takes too long or writes nothing, or there are no such files.
  */
 export async function buildVersion(
   definition: ReleaseDefinition,
@@ -34,8 +36,15 @@ export async function buildVersion(
   const out = await mkdtemp(join(tmpdir(), 'greenlight-build-'));
   try {
     const { build, migrations } = definition.application;
-    if (build !== undefined) await runBuild(build, version, out, signal);
-    else if ('directory' in migrations) await copyMigrations(migrations.directory, out);
+    if (build === undefined) {
+      if (migrations !== undefined && 'directory' in migrations) await copyMigrations(migrations.directory, out);
+    } else if ('command' in build)
+      await runBuild(build.command, { ...build, cwd: projectRoot(), version, out, signal });
+    else {
+      refuseSameFiles(definition, build, version);
+      await copyFolder(build, version, out, signal);
+      if (build.prepare !== undefined) await runBuild(build.prepare, { ...build, cwd: out, version, out, signal });
+    }
     const size = await measure(out);
     const notes = await makeImages(definition, platform, {
       version,
@@ -49,36 +58,57 @@ export async function buildVersion(
   }
 }
 
-/** What is built, for the plan: the command, and the images. */
-export function describeBuild({ application: { build, services } }: ReleaseDefinition): string {
+/** What is built, for the plan: what the build does, and the images. */
+export function describeBuild({ application: { build, services } }: ReleaseDefinition, version: string): string {
   const images = services.flatMap(({ name, image }) => {
     if (image === undefined) return [];
     const from = 'reference' in image ? image.reference : image.dockerfile;
     return [`image of ${name} from ${from}${image.root ? ', which may run as root' : ''}`];
   });
-  return [...(build === undefined ? [] : [build.command.join(' ')]), ...images].join(', ');
+  return [...(build === undefined ? [] : [describeFiles(build, version)]), ...images].join(', ');
 }
 
-async function runBuild(
-  { command, timeoutSeconds }: NonNullable<ReleaseDefinition['application']['build']>,
-  version: string,
-  out: string,
-  signal: AbortSignal,
-): Promise<void> {
+function describeFiles(build: NonNullable<ReleaseDefinition['application']['build']>, version: string): string {
+  if ('command' in build) return build.command.join(' ');
+  const from = build.ref === undefined ? 'as it is' : `at ${build.ref.replaceAll('${version}', version)}`;
+  return `the folder ${build.directory}, ${from}${build.prepare === undefined ? '' : `; there: ${build.prepare.join(' ')}`}`;
+}
+
+/** The working tree is the version that the definition is about, and no other one. */
+function refuseSameFiles({ application }: ReleaseDefinition, { directory, ref }: FolderBuild, version: string): void {
+  if (ref?.includes('${version}') === true || version === application.version) return;
+  throw new OperationError(
+    `building ${version}`,
+    `the files of ${directory} are ${application.version}, and nothing says where those of ${version} are`,
+    'give application.build.ref, such as v${version}',
+  );
+}
+
+interface BuildRun {
+  cwd: string;
+  version: string;
+  out: string;
+  timeoutSeconds: number;
+  signal: AbortSignal;
+}
+
+async function runBuild(command: string[], { cwd, version, out, timeoutSeconds, signal }: BuildRun): Promise<void> {
   const [program, ...args] = command as [string, ...string[]];
-  await execa(program, args, {
-    cwd: projectRoot(),
-    // The project's own Node first, as for everything that it runs.
-    ...callersEnvironment({
-      PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
-      GREENLIGHT_VERSION: version,
-      GREENLIGHT_OUT: out,
-    }),
-    timeout: timeoutSeconds * 1000,
-    cancelSignal: signal,
-    all: true,
-    stdin: 'ignore',
-  }).catch((error: unknown) => {
+  try {
+    await execa(program, args, {
+      cwd,
+      // The project's own Node first, as for everything that it runs.
+      ...callersEnvironment({
+        PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
+        GREENLIGHT_VERSION: version,
+        GREENLIGHT_OUT: out,
+      }),
+      timeout: timeoutSeconds * 1000,
+      cancelSignal: signal,
+      all: true,
+      stdin: 'ignore',
+    });
+  } catch (error) {
     if (!(error instanceof ExecaError) || signal.aborted) throw error;
     const output = String(error.all ?? '')
       .trim()
@@ -87,7 +117,7 @@ async function runBuild(
       .join('\n  ');
     const found = error.timedOut ? `it took longer than ${timeoutSeconds} s` : error.shortMessage;
     throw new OperationError(`building ${version}`, `${found}\n  ${output}`, `run it by hand: ${command.join(' ')}`);
-  });
+  }
 }
 
 /** Without a build command the migrations are taken from the project as they are. */

@@ -45,7 +45,13 @@ export const everyWriteOnce: ProofOf = ({ writes: { acknowledged, lost, duplicat
   };
 };
 
-export const tablesEqual: ProofOf = ({ data: { comparisons } }) => {
+/** What there is to compare in a database without tables: nothing, where a gate has found that it has to have none. */
+const ofNoTable = ({ gates }: Pick<Facts, 'gates'>): Verdict =>
+  gates.some(({ measurements }) => measurements.some((one) => one.noTable === true && one.verdict === 'not-run'))
+    ? 'not-run'
+    : 'inconclusive';
+
+export const tablesEqual: ProofOf = ({ gates, data: { comparisons } }) => {
   const wanted = 'every table that both versions have is equal, by count and checksum';
   const last = comparisons.at(-1);
   if (!last) return notMeasured(wanted);
@@ -55,20 +61,21 @@ export const tablesEqual: ProofOf = ({ data: { comparisons } }) => {
   const rows = both.reduce((sum, table) => sum + table.rows.right, 0);
   const alone = both.length === last.tables.length ? '' : `, ${last.tables.length - both.length} on one side only`;
   const measured = `${plural(both.length, 'table')}, ${plural(rows, 'row')} equal at the ${last.moment}${alone}; ${plural(comparisons.length, 'comparison')}`;
-  return { verdict: both.length === 0 ? 'inconclusive' : 'pass', measured, wanted };
+  return { verdict: both.length === 0 ? ofNoTable({ gates }) : 'pass', measured, wanted };
 };
 
-export const backupRestored: ProofOf = ({ data: { restores } }) => {
+export const backupRestored: ProofOf = ({ gates, data: { restores } }) => {
   const wanted = 'a restored copy that equals the original';
   const last = restores.at(-1);
   if (!last) return notMeasured(wanted);
   const { tables, structure } = last;
   const equal = tables.every((table) => table.equal) && (structure?.different ?? []).length === 0;
-  const unknown = tables.length === 0 || (structure?.unknown ?? []).length > 0;
+  const unknown = (structure?.unknown ?? []).length > 0;
   const what = `${plural(tables.length, 'table')}${structure === undefined ? '' : `, ${plural(structure.objects, 'object')} and ${plural(structure.sequences, 'sequence')}`}`;
   const found = !equal ? 'compared, not all equal' : unknown ? 'compared, not all could be judged' : 'equal';
   const measured = `RTO ${formatDuration(last.recoveryTimeMs)}, RPO ${formatDuration(last.recoveryPointMs)}, ${what} ${found}`;
-  return { verdict: !equal ? 'fail' : unknown ? 'inconclusive' : 'pass', measured, wanted };
+  const compared = tables.length === 0 ? ofNoTable({ gates }) : 'pass';
+  return { verdict: !equal ? 'fail' : unknown ? 'inconclusive' : compared, measured, wanted };
 };
 
 export const alertArrived: ProofOf = ({ alerts }) => {
@@ -124,7 +131,7 @@ export const bakeWatched: ProofOf = ({ stages }) => {
   return { verdict: bake.verdict, measured, wanted };
 };
 
-export const wayBackLossless: ProofOf = ({ rollback, window, data: { sync, extension, gap } }) => {
+export const wayBackLossless: ProofOf = ({ gates, rollback, window, data: { sync, extension, gap } }) => {
   const wanted = 'a rollback loses no write, and leaves none behind';
   if (rollback?.ms != null && rollback.loss !== null) {
     const measured = `rolled back in ${formatDuration(rollback.ms)}; ${describeLoss(rollback.loss)}`;
@@ -139,7 +146,7 @@ export const wayBackLossless: ProofOf = ({ rollback, window, data: { sync, exten
   const beforehand = extension === null ? '' : `; ${describeExtension(extension)}`;
   const ready = reverse.tablesReady === reverse.tables && reverse.tables > 0;
   const measured = `reverse replication of ${reverse.tablesReady} of ${plural(reverse.tables, 'table')}, ${formatDuration(reverse.lagMs)} behind${beforehand}${gap === null ? '' : `; the way back ${describeGap(gap)}`}`;
-  return { verdict: ready ? 'pass' : 'inconclusive', measured, wanted };
+  return { verdict: ready ? 'pass' : reverse.tables === 0 ? ofNoTable({ gates }) : 'inconclusive', measured, wanted };
 };
 
 /** Whether the journal says what a rollback would leave behind. Recorded before the approval. */

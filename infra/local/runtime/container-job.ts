@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { chmod, copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { execa } from 'execa';
@@ -34,6 +34,12 @@ export async function containerJob(job: Job, environment: EnvironmentName): Prom
   const images = await imagesOf(job.artefact);
   const image = images?.record.services[images.record.jobs ?? ''];
   if (images === undefined || image === undefined) return undefined;
+  if (job.resultsIn !== undefined)
+    throw new OperationError(
+      `running ${job.name}`,
+      'it runs in a container, whose own files are gone with it, and `results` names one of them',
+      'put {results} into the command in place of `results`',
+    );
   const { engine, record } = images;
   await removeAbandoned(engine, environment);
   const folder = await mkdtemp(join(tmpdir(), 'greenlight-job-'));
@@ -67,7 +73,7 @@ export async function containerJob(job: Job, environment: EnvironmentName): Prom
       const [command = '', ...args] = program.clear;
       await execa(command, args, { ...bareEnvironment(sessionVariables()), stdin: 'ignore', reject: false });
       if (job.results !== undefined)
-        await copyFile(join(results, file), job.results).catch((error: NodeJS.ErrnoException) => {
+        await cp(join(results, file), job.results, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
           if (error.code !== 'ENOENT') throw error;
         });
       await rm(folder, { recursive: true, force: true });

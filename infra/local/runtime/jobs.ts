@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { accessSync, constants, statSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { accessSync, constants, existsSync, statSync, type Dirent } from 'node:fs';
+import { chmod, cp, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,24 +27,53 @@ const drainMs = 500;
 export function createLocalJobs(options: LocalJobsOptions = {}): Jobs {
   const { redact = (text: string) => text, environment = 'staging' } = options;
   return {
-    async run(job) {
-      refuseMissing(job);
-      const started = (await containerJob(job, environment)) ?? plainJob(job);
-      // A result of an earlier run must not be taken for the result of this one.
-      if (job.results !== undefined) await rm(job.results, { force: true });
-      for (const file of [job.results, job.log])
-        if (file !== undefined) await mkdir(dirname(file), { recursive: true });
-      const log = await JobLog.open(job.log, redact);
+    async run(asked) {
+      refuseMissing(asked);
+      const copy = asked.writable === true || asked.resultsIn !== undefined ? await copyOf(asked) : undefined;
+      const job = copy === undefined ? asked : { ...asked, artefact: { ...asked.artefact, location: copy } };
       try {
-        const result = await execute(job, started, log);
-        started.check?.(result);
-        return result;
+        const started = (await containerJob(asked, environment)) ?? plainJob(job);
+        // A result of an earlier run must not be taken for the result of this one.
+        if (job.results !== undefined) await rm(job.results, { recursive: true, force: true });
+        for (const file of [job.results, job.log])
+          if (file !== undefined) await mkdir(dirname(file), { recursive: true });
+        const log = await JobLog.open(job.log, redact);
+        try {
+          const result = await execute(job, started, log);
+          started.check?.(result);
+          await bringResults(job);
+          return result;
+        } finally {
+          await started.end?.();
+          await log.close();
+        }
       } finally {
-        await started.end?.();
-        await log.close();
+        if (copy !== undefined) await rm(dirname(copy), { recursive: true, force: true });
       }
     },
   };
+}
+
+/** Copies the artefact, which nobody may change, for a job that writes into its directory. */
+async function copyOf({ artefact: { location }, resultsIn }: Job): Promise<string> {
+  const copy = join(await mkdtemp(join(tmpdir(), 'greenlight-job-')), 'artefact');
+  await cp(location, copy, { recursive: true, verbatimSymlinks: true, mode: constants.COPYFILE_FICLONE });
+  for (const entry of await readdir(copy, { recursive: true, withFileTypes: true }))
+    if (!entry.isSymbolicLink())
+      await chmod(join(entry.parentPath, entry.name), entry.isDirectory() ? 0o700 : await modeOf(entry));
+  // What a build left there is no result of this run.
+  if (resultsIn !== undefined) await rm(join(copy, resultsIn), { recursive: true, force: true });
+  return copy;
+}
+
+/** The mode of a copied file, with its owner allowed to write. */
+const modeOf = async (entry: Dirent): Promise<number> =>
+  ((await stat(join(entry.parentPath, entry.name))).mode & 0o777) | 0o200;
+
+async function bringResults({ artefact, resultsIn, results }: Job): Promise<void> {
+  if (resultsIn === undefined || results === undefined) return;
+  const written = join(artefact.location, resultsIn);
+  if (existsSync(written)) await cp(written, results, { recursive: true });
 }
 
 export interface LocalJobsOptions {

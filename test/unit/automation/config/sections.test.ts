@@ -4,6 +4,13 @@ import { problemsOf, saysWhere, validWaiver, type Case, type Draft } from './pro
 
 /* eslint-disable @typescript-eslint/no-unsafe-member-access -- see Draft */
 
+/** On AWS, with a change of the acceptance tests. */
+function onAws(d: Draft, tests: object): void {
+  d.platform = 'aws';
+  d.aws = { ...sample.aws, integrations: { payments: 'https://payments.example.org' } };
+  d.tests.acceptance = { command: ['t'], ...tests };
+}
+
 const cases: Case[] = [
   [
     'a path that leaves the project',
@@ -145,7 +152,52 @@ const cases: Case[] = [
   [
     'synthetic traffic without a ledger',
     (d) => delete d.data.ledger,
-    'data.ledger: is missing: without it the writes of the synthetic traffic',
+    'data.ledger: is missing: without it the writes of synthetic.script',
+  ],
+  [
+    'TAP of a command that writes JUnit XML',
+    (d) => (d.tests.unit = { command: ['t', '{results}'], format: 'tap' }),
+    'tests.unit.format: is "tap", and the command writes JUnit XML',
+  ],
+  [
+    'JUnit XML that nothing writes',
+    (d) => (d.tests.unit = { command: ['t'], format: 'junit' }),
+    'tests.unit.format: is "junit", and nothing says where the JUnit XML is; put {results} into the command, or give results',
+  ],
+  [
+    'results in two places',
+    (d) => (d.tests.smoke = { command: ['t', '{results}'], results: 'out' }),
+    'tests.smoke.results: is one of two places of the results',
+  ],
+  [
+    'a forwarder of tests that ask nothing',
+    (d) => (d.tests.unit = { command: ['t'], forwarder: true }),
+    'tests.unit.forwarder: ',
+  ],
+  [
+    'a path to load that is there twice',
+    (d) => (d.load = { paths: ['/', '/'] }),
+    'load.paths[1]: the entry "/" is already at [0]',
+  ],
+  [
+    'a baseline of a folder',
+    (d) => void (d.application.build = { directory: '.' }),
+    'application.build.ref: has to name each version: without it the files of . would be called 1.0.0 and released twice; write a ref with ${version} in it',
+  ],
+  [
+    'what git ignores of a ref',
+    (d) => (d.application.build = { directory: '.', ref: 'v${version}', include: ['node_modules'] }),
+    'application.build.include: is of the working tree, which a ref is not',
+  ],
+  [
+    'results in the directory on AWS',
+    (d) => onAws(d, { results: 'target' }),
+    'tests.acceptance.results: is for platform "local"; on AWS put {results} into the command',
+  ],
+  [
+    'a forwarder on AWS',
+    (d) => onAws(d, { forwarder: true }),
+    'tests.acceptance.forwarder: is for platform "local": on AWS tests run as tasks',
   ],
   [
     'two receivers of one name',
@@ -156,6 +208,26 @@ const cases: Case[] = [
 
 describe('messages about what surrounds the application', () => {
   saysWhere(cases);
+
+  it('accepts an application without tests, without a script, without a log-in, without migrations', () => {
+    const least = (d: Draft) => {
+      for (const section of ['tests', 'load', 'synthetic', 'data']) delete d[section];
+      delete d.application.migrations;
+      delete d.application.baseline;
+      d.application.build = { directory: '.', include: ['node_modules'] };
+    };
+    expect(problemsOf(least)).to.deep.equal([]);
+  });
+
+  it('accepts a folder with a ref for each version, and tests of every format', () => {
+    const formats = (d: Draft) => {
+      d.application.build = { directory: '.', ref: 'v${version}', prepare: ['npm', 'ci'] };
+      d.tests.unit = { command: ['t'], results: 'target/reports' };
+      d.tests.integration = { command: ['t'], format: 'tap' };
+      d.tests.acceptance = { command: ['t'], forwarder: true, writable: true };
+    };
+    expect(problemsOf(formats)).to.deep.equal([]);
+  });
 
   it('accepts a version, a number or a release that is at the edge of what is allowed', () => {
     const edge = (d: Draft) => {

@@ -2,7 +2,16 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { check, type Gate, type Measurement, type Verdict } from '../../../../automation/journal/verdict.ts';
+import {
+  absent,
+  absentGate,
+  check,
+  passes,
+  stops,
+  type Gate,
+  type Measurement,
+  type Verdict,
+} from '../../../../automation/journal/verdict.ts';
 import { judge, runGate } from '../../../../automation/gates/run.ts';
 import { createRedactor } from '../../../../infra/lib/redact.ts';
 
@@ -32,6 +41,43 @@ describe('running a gate', () => {
       { releaseDirectory: directory, now },
     );
     expect(result.verdict).to.equal('inconclusive');
+  });
+
+  it('says that a gate for which the definition has nothing was not run, and why', async () => {
+    const result = await runGate(absentGate('unit-tests', 'Unit tests', 'the definition has no unit tests'), {
+      releaseDirectory: directory,
+      now,
+      waivers: [{ ...waiver, gate: 'unit-tests' }],
+    });
+    expect(result).to.deep.include({ verdict: 'not-run', measured: 'the definition has no unit tests' });
+    expect([stops(result.verdict), passes(result.verdict)]).to.deep.equal([false, false]);
+  });
+
+  it('judges a gate by what was measured, and names what was not', async () => {
+    const part = absent('lost writes', '0', 'marked traffic only reads');
+    const run = (...others: Verdict[]) =>
+      runGate(
+        gate(() => Promise.resolve({ measurements: [...others.map(measured), part] })),
+        { releaseDirectory: directory, now },
+      );
+    expect(await run('pass')).to.deep.include({
+      verdict: 'pass',
+      measured: '1 of 1 checks passed; lost writes: not run: marked traffic only reads',
+    });
+    expect((await run('pass', 'inconclusive')).verdict).to.equal('inconclusive');
+    expect((await run()).verdict).to.equal('not-run');
+  });
+
+  it('takes a database without tables for what it should be only where the definition has no migrations', async () => {
+    const none: Measurement = { ...measured('inconclusive'), noTable: true };
+    const run = (expectsTables: boolean, ...more: Measurement[]) =>
+      runGate(
+        gate(() => Promise.resolve({ measurements: [none, ...more] })),
+        { releaseDirectory: directory, now, expectsTables },
+      );
+    expect((await run(true)).verdict).to.equal('inconclusive');
+    expect((await run(false)).verdict).to.equal('not-run');
+    expect((await run(false, measured('fail'))).verdict).to.equal('fail');
   });
 
   it('turns an exception into an error with its message', async () => {

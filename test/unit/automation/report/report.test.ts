@@ -2,6 +2,10 @@ import { expect } from 'chai';
 import { OperationError } from '../../../../infra/lib/errors.ts';
 import type { Event, JournalEntry, StructureComparison } from '../../../../automation/journal/events.ts';
 import { riskMeasurement } from '../../../../automation/journal/migration-risks.ts';
+import { absent } from '../../../../automation/journal/verdict.ts';
+import { renderHtml } from '../../../../automation/report/html/page.ts';
+import { renderJUnit } from '../../../../automation/report/junit.ts';
+import { renderSummary } from '../../../../automation/ui/summary.ts';
 import { buildReport } from '../../../../automation/report/model/build.ts';
 import { renderJson } from '../../../../automation/report/json.ts';
 import { journalOf } from '../../../lib/journals.ts';
@@ -126,7 +130,7 @@ describe('report of a journal', () => {
   it('holds risks for real when the damage was measured', () => {
     const damaged = journalOf('go').map((entry) =>
       entry.type === 'synthetic.ended'
-        ? { ...entry, requests: { total: 10, failed: 1 }, writes: { ...entry.writes, lost: 2 } }
+        ? { ...entry, requests: { total: 10, failed: 1 }, writes: { ...entry.writes!, lost: 2 } }
         : entry,
     );
     const { risks, checklist } = buildReport(damaged);
@@ -169,6 +173,53 @@ describe('report of a journal', () => {
     expect(accepted.risk?.status).to.equal('held');
     expect(accepted.risk?.mitigations.at(-1)?.proof).to.equal('loosens, accepted: agreed with the team');
     expect(accepted.reason).to.not.include('Nobody');
+  });
+
+  describe('where the definition has nothing for some gates', () => {
+    const why = 'the definition has none';
+    /** The same release without these gates, and with marked traffic that only reads. */
+    const without = (...ids: string[]) =>
+      journalOf('go').map((entry): JournalEntry => {
+        if (entry.type === 'gate.judged' && ids.includes(entry.gate.id)) {
+          const none = { measured: why, wanted: '', evidence: [], measurements: [absent(entry.gate.title, '', why)] };
+          return { ...entry, gate: { ...entry.gate, ...none, verdict: 'not-run' } };
+        }
+        if (entry.type !== 'synthetic.ended') return entry;
+        const { writes: _none, ...read } = entry;
+        return read;
+      });
+    const model = buildReport(without('unit-tests', 'acceptance', 'authentication'));
+    const line = (id: string) => model.checklist.find((one) => one.id === id);
+
+    it('takes no requirement for met that rests on one of them, and says why', () => {
+      expect(model.verdict).to.equal('go');
+      expect(line('unit')).to.include({ verdict: 'not-run', measured: why });
+      for (const id of ['acceptance', 'audit', 'transition'])
+        expect([id, line(id)?.verdict]).to.deep.equal([id, 'not-run']);
+      expect(line('integration')?.verdict).to.equal('pass');
+      expect(model.writes.lost).to.equal(null);
+    });
+
+    it('holds no risk that rests on one of them', () => {
+      const status = (id: string) => model.risks.find((risk) => risk.id === id)?.status;
+      expect(['data-loss', 'vulnerabilities', 'unforeseen'].map(status)).to.deep.equal(['open', 'open', 'open']);
+    });
+
+    it('lists them with the reason, also for a CI', () => {
+      expect(renderHtml(model)).to.contain(why);
+      expect(renderJUnit(model)).to.contain(`<skipped message="${why}"/>`);
+      const lines = renderSummary(model, 'report.html', (_, text) => text).join('\n');
+      expect(lines).to.match(/gates +\d+ of \d+ passed.*, 3 not run/);
+      expect(lines).to.match(/lost writes +not measured/);
+    });
+
+    it('says them before the decision', () => {
+      const entries = without('unit-tests');
+      const at = entries.findIndex((entry) => entry.type === 'stage.started' && entry.stage === 'approval');
+      expect(buildReport(entries.slice(0, at + 1)).reason).to.match(
+        /gates so far have passed.*; not run: Unit tests\./,
+      );
+    });
   });
 
   it('never takes an empty measurement for a pass', () => {

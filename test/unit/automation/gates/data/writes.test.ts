@@ -24,6 +24,15 @@ describe('the gate of requests and writes', () => {
     });
   });
 
+  it('proves nothing about writes where the traffic only reads, and judges its requests', () => {
+    const read = (failed: number) => judgeWrites({ requests: { total: 9, failed }, writes: undefined, failures: [] });
+    expect(read(0).map(({ name, verdict }) => [name, verdict])).to.deep.equal([
+      ['failed requests', 'pass'],
+      ['acknowledged writes', 'not-run'],
+    ]);
+    expect(read(1)[0]?.verdict).to.equal('fail');
+  });
+
   it('fails where a request failed, or a write is lost or double', () => {
     expect(verdicts({}, 1)['failed requests']).to.equal('fail');
     expect(verdicts({ lost: 1 })['lost writes']).to.equal('fail');

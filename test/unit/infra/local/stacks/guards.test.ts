@@ -31,7 +31,7 @@ const spec: EnvironmentSpec = {
   ],
   files: [{ name: 'uploads', env: 'UPLOADS', maxMegabytes: 1 }],
   integrations: [],
-  writes: { methods: [], paths: [] },
+  writes: { reads: ['GET', 'HEAD', 'OPTIONS', 'TRACE'], paths: [] },
   database: { maxConnections: 20 },
   slo: { errorRate: 0, p95Ms: 1 },
   alertReceivers: [],
