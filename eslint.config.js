@@ -25,7 +25,7 @@ const platformDecides = {
 };
 
 export default defineConfig(
-  { ignores: ['node_modules/', '.greenlight/', 'coverage/', '**/public/'] },
+  { ignores: ['node_modules/', '.greenlight/', 'coverage/', 'dist/', '**/public/'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { setAside } from '../infra/lib/child-environment.ts';
 import { useLittleMemory } from '../infra/lib/memory.ts';
 import type { CompareOptions } from './commands/compare.ts';
+import { settleProject } from './config/project.ts';
 import { printError } from './ui/error.ts';
 import { comparisonCodes, exitCodes } from './ui/exit-codes.ts';
 import { refuseTakenByNpm } from './ui/taken-by-npm.ts';
@@ -12,7 +13,8 @@ import { refuseTakenByNpm } from './ui/taken-by-npm.ts';
  */
 const program = new Command('greenlight')
   .description('Zero-downtime blue/green releases of a web application and its PostgreSQL database')
-  .showHelpAfterError();
+  .showHelpAfterError()
+  .hook('preAction', (_program, command) => settleProject(command.opts<{ config?: string }>().config));
 
 /** Runs a command. The exit code is what it resolves to, or follows from its error. */
 const run =
@@ -32,7 +34,7 @@ const verb = (name: string, description: string) =>
   program
     .command(name)
     .description(description)
-    .option('--config <file>', 'release definition; default: greenlight.config.ts of this project')
+    .option('--config <file>', 'release definition; default: greenlight.config.ts here, or in the nearest folder above')
     .option('--platform <name>', 'local or aws; default: as the definition says');
 
 verb('release', 'release the version to production')

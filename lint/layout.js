@@ -398,6 +398,7 @@ export const layout = {
   'automation/cli.ts': { is: 'the program', may: ['infra/lib', 'automation/ui', 'automation/commands'] },
 
   // beside the product, which knows none of it
+  package: { is: 'makes the npm package', may: ['automation/config'] },
   loadtests: { is: 'scripts for k6', may: [] },
   examples: { is: 'the sample application', may: [] },
   'greenlight.config.ts': { is: 'the release definition of the sample', may: ['automation/config'] },

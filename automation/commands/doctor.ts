@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { projectRoot, toolsDirectory } from '../../infra/lib/paths.ts';
+import { packageRoot, toolsDirectory } from '../../infra/lib/paths.ts';
 import { inspectTool, isWanted, loadTools, type Inspection } from '../toolchain/inspect.mjs';
 import { describeOrigin } from '../toolchain/origin.mjs';
 import { packagesCurrent } from '../toolchain/packages.mjs';
@@ -40,7 +40,7 @@ export async function examine(): Promise<Finding[]> {
   });
   return [
     nodeFinding(process.versions.node),
-    packagesFinding(packagesCurrent(projectRoot)),
+    packagesFinding(packagesCurrent(packageRoot)),
     ...(await Promise.all(tools)),
   ];
 }
@@ -58,7 +58,7 @@ export function nodeFinding(version: string): Finding {
 }
 
 function packagesFinding(current: boolean): Finding {
-  const where = current ? join(projectRoot, 'node_modules') : 'not those of package-lock.json';
+  const where = current ? join(packageRoot, 'node_modules') : 'not those of package-lock.json';
   const finding: Finding = {
     name: 'npm packages',
     state: current ? 'good' : 'problem',

@@ -2,12 +2,10 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { messageOf, OperationError } from '../../infra/lib/errors.ts';
-import { projectRoot } from '../../infra/lib/paths.ts';
+import { isInstalled, packageRoot, projectRoot } from '../../infra/lib/paths.ts';
 import { annotate } from '../config/annotate.ts';
-import { givenPath } from '../config/load.ts';
+import { definitionName as fileName, givenPath } from '../config/project.ts';
 import { releaseDefinition } from '../config/schema.ts';
-
-const fileName = 'greenlight.config.ts';
 
 /** The annotated release definition that `npm run init` writes. `importPath`: module of `defineRelease`. */
 export function renderReleaseDefinition(importPath: string): string {
@@ -37,10 +35,10 @@ export async function runInit(
     const todo = 'nothing was changed; --force overwrites it, --directory writes elsewhere';
     throw new OperationError(doing, 'it exists already', todo);
   }
-  const toDefine = relative(directory, join(projectRoot, 'automation', 'config', 'define.ts'))
+  const toDefine = relative(directory, join(packageRoot, 'automation', 'config', 'define.ts'))
     .split(sep)
     .join('/');
-  const importPath = toDefine.startsWith('.') ? toDefine : `./${toDefine}`;
+  const importPath = isInstalled ? 'greenlight' : toDefine.startsWith('.') ? toDefine : `./${toDefine}`;
   try {
     await writeFile(path, renderReleaseDefinition(importPath));
   } catch (error) {
@@ -50,7 +48,7 @@ export async function runInit(
   }
   print(`Written: ${path}`);
   // The definition at the project's root is read without --config.
-  const named = directory === projectRoot ? '' : `--config ${path} `;
+  const named = directory === projectRoot() ? '' : `--config ${path} `;
   print(`Change the examples in it, then see what a release would do: npm run release -- ${named}--dry-run`);
   return 0;
 }

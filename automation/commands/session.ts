@@ -4,6 +4,7 @@ import type { EnvironmentName } from '../../infra/model.ts';
 import { environmentDirectory, releasesDirectory } from '../../infra/lib/paths.ts';
 import type { Lease } from '../../infra/platform/lease.ts';
 import { loadRelease } from '../config/load.ts';
+import { makeHome } from '../config/project.ts';
 import { gatesOf } from '../release/plan.ts';
 import { semanticVersion } from '../config/scalars.ts';
 import { choosePlatform } from './choose-platform.ts';
@@ -34,9 +35,11 @@ export interface CommandSession extends Session {
 export async function openSession(options: CommandOptions, afterInterrupt?: string): Promise<CommandSession> {
   const definition = await loadRelease(gatesOf, options.config, options.platform);
   const redact = (text: string): string => secrets.redact(text);
+  const ignored = makeHome();
   const platform = await choosePlatform(definition, redact);
   const engine = createEngine(platform, { redact });
   const terminal = createTerminal({ stdout: process.stdout, isTTY: process.stdout.isTTY, env: process.env });
+  if (ignored !== undefined) terminal.print(ignored);
   const abort = abortOnSignals((text) => terminal.waiting(text), afterInterrupt);
   return {
     definition,

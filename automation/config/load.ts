@@ -1,12 +1,12 @@
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, isAbsolute, join, relative, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { OperationError } from '../../infra/lib/errors.ts';
 import { didYouMean } from '../../infra/lib/nearest.ts';
 import { projectRoot } from '../../infra/lib/paths.ts';
 import { platformNames } from '../../infra/model.ts';
+import { importDefinition } from './import-definition.ts';
 import { describeIssues, type ConfigProblem } from './problems.ts';
+import { definitionName, givenPath } from './project.ts';
 import { filesOf } from './platforms.ts';
 import { releaseDefinition, type ReleaseDefinition } from './schema.ts';
 
@@ -28,12 +28,9 @@ export class ConfigError extends OperationError {
 }
 
 const relativeName = (path: string): string => {
-  const inside = relative(projectRoot, path);
+  const inside = relative(projectRoot(), path);
   return inside.startsWith('..') ? path : inside;
 };
-
-/** Resolves a path of the command line. npm changes to the project's root and gives the caller's folder in INIT_CWD. */
-export const givenPath = (path: string): string => resolve(process.env['INIT_CWD'] ?? '.', path);
 
 /**
  * Loads and checks a release definition: `greenlight.config.ts` at the project's root, or `path`, relative to the
@@ -41,7 +38,7 @@ export const givenPath = (path: string): string => resolve(process.env['INIT_CWD
  * an OperationError for an unknown platform.
  */
 export async function loadRelease(gates: KnownGates, path?: string, platform?: string): Promise<ReleaseDefinition> {
-  const file = path === undefined ? join(projectRoot, 'greenlight.config.ts') : givenPath(path);
+  const file = path === undefined ? join(projectRoot(), definitionName) : givenPath(path);
   if (platform !== undefined && !platformNames.some((known) => known === platform))
     throw new OperationError(
       'reading the command line',
@@ -72,7 +69,7 @@ function missingFiles(definition: ReleaseDefinition): ConfigProblem[] {
     ...filesOf(definition),
   ];
   return files.flatMap(([path, name]) => {
-    if (name === undefined || existsSync(resolve(projectRoot, name))) return [];
+    if (name === undefined || existsSync(resolve(projectRoot(), name))) return [];
     return [{ path, message: `found "${name}", but the project has no such file; write it or correct the path` }];
   });
 }
@@ -95,9 +92,7 @@ async function importDefault(file: string): Promise<unknown> {
     throw new ConfigError(file, [{ path: '', message: 'it is not a file; give the path of one' }]);
   let module: Record<string, unknown>;
   try {
-    // The hash of the content makes Node load a changed file again instead of returning the cached module.
-    const content = createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 16);
-    module = (await import(`${pathToFileURL(file).href}?${content}`)) as Record<string, unknown>;
+    module = await importDefinition(file);
   } catch (error) {
     throw new ConfigError(file, [whyNotLoaded(file, error)], { cause: error });
   }

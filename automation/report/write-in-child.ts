@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { execaNode, ExecaError } from 'execa';
 import { childEnvironment, ownVariables } from '../../infra/lib/child-environment.ts';
 import { OperationError } from '../../infra/lib/errors.ts';
+import { ownProgram } from '../../infra/lib/paths.ts';
 
 const timeoutMs = 60_000;
 
@@ -11,8 +12,9 @@ const timeoutMs = 60_000;
  * Resolves to the path of report.html.
  */
 export async function writeReportApart(directory: string): Promise<string> {
+  const program = ownProgram(import.meta.dirname, 'main');
   try {
-    await execaNode(join(import.meta.dirname, 'main.ts'), [directory], {
+    await execaNode(program, [directory], {
       ...childEnvironment({}, ownVariables),
       timeout: timeoutMs,
       nodeOptions: [],
@@ -22,7 +24,7 @@ export async function writeReportApart(directory: string): Promise<string> {
     throw new OperationError(
       `writing the report of ${directory}`,
       found.split('\n').slice(-3).join(' '),
-      `the journal is not affected: check for free disk space, then run: node automation/report/main.ts ${directory}`,
+      `the journal is not affected: check for free disk space, then run: ${process.execPath} ${program} ${directory}`,
       { cause: error },
     );
   }

@@ -125,7 +125,12 @@ export class EngineWorkspace {
  * Environment of the engine and its plug-ins: no PULUMI_ variable of the shell, and of the others only those they need.
  */
 function engineVariables(own: Record<string, string>): Record<string, string> {
-  const fixed = { PULUMI_SKIP_UPDATE_CHECK: 'true', PULUMI_DISABLE_CI_DETECTION: 'true' };
+  const fixed = {
+    PULUMI_SKIP_UPDATE_CHECK: 'true',
+    PULUMI_DISABLE_CI_DETECTION: 'true',
+    // For its plug-ins, which are programs of Greenlight.
+    GREENLIGHT_NODE: process.execPath,
+  };
   const list = childEnvironment({ ...fixed, ...own }, [...awsVariables, ...ownVariables]);
   // The library's type forbids undefined, but the library passes the values on unchanged.
   return withoutTheShell(list) as Record<string, string>;

@@ -43,9 +43,9 @@ export function debianCommands(packages) {
  * Installs Debian packages as root. Their services are not started: policy-rc.d denies it now, and they are disabled at
  * boot.
  */
-export async function installDebian(packages, { root }) {
+export async function installDebian(packages, { logs }) {
   const doing = 'installing system packages';
-  const options = { env: { DEBIAN_FRONTEND: 'noninteractive' }, log: join(root, '.greenlight', 'setup-system.log') };
+  const options = { env: { DEBIAN_FRONTEND: 'noninteractive' }, log: join(logs, 'setup-system.log') };
   if (wouldMakeCluster(packages)) {
     mkdirSync(postgresqlCommon, { recursive: true });
     writeFileSync(join(postgresqlCommon, 'createcluster.conf'), `${noCluster}\n`);

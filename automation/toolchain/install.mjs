@@ -1,4 +1,4 @@
-// Installs tools into `.greenlight/tools`, each in a temporary folder that is renamed when it is complete.
+// Installs tools, each in a temporary folder that is renamed when it is complete.
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { archiveOf, openArchive, storeArchive } from './archive.mjs';
@@ -37,7 +37,7 @@ async function installed(tool, { toolsDirectory }, fill) {
   }
 }
 
-const logOf = (tool, { root }) => join(root, '.greenlight', `setup-${tool.name}.log`);
+const logOf = (tool, { logs }) => join(logs, `setup-${tool.name}.log`);
 
 /**
  * No debug information, and less garbage collection in the compiler. Without the two settings a build takes a fifth

@@ -38,12 +38,12 @@ export function packagesCurrent(root) {
 }
 
 /** Runs `npm ci` with the npm that started this process, or the one on PATH. Throws a SetupProblem. */
-export async function installPackages(root, offline, progress) {
+export async function installPackages(root, { offline, logs }, progress) {
   const npm = process.env['npm_execpath'];
   const [command, ...first] = npm === undefined ? ['npm'] : [process.execPath, npm];
   const argv = [...first, 'ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
   if (offline) argv.push('--offline');
-  const log = join(root, '.greenlight', 'setup-packages.log');
+  const log = join(logs, 'setup-packages.log');
   const step = { name: 'npm packages', what: 'as locked', lane: 'npm', seconds: 15 };
   await progress.step(step, () => run('installing the npm packages', command, argv, { cwd: root, log }));
 }

@@ -1,9 +1,10 @@
 // Installs what a command needs: npm packages (Node.js 24 is one of them) and tools.
-// Run by the `pre` scripts of package.json: `node automation/toolchain/setup.mjs <profile> [--again]`.
+// Run by the `pre` scripts of package.json, and by bin/greenlight.mjs: `node automation/toolchain/setup.mjs <profile> [--again]`.
 // Uses Node built-ins only and runs on Node 20. Takes milliseconds if everything is installed.
 import { createHash } from 'node:crypto';
 import { accessSync, constants, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { isInstalled, packageRoot, setUpDirectory } from '../../infra/lib/place.mjs';
 import { endOnSignals } from './command.mjs';
 import { installDebian } from './debian.mjs';
 import { inspectTool, loadTools } from './inspect.mjs';
@@ -15,8 +16,9 @@ import { SetupProblem, Unreachable } from './problem.mjs';
 import { createProgress } from './progress.mjs';
 import { usablePythons } from './python.mjs';
 
-const root = resolve(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '..', '..');
-const toolsDirectory = join(root, '.greenlight', 'tools');
+const root = packageRoot;
+const logs = setUpDirectory();
+const toolsDirectory = join(logs, 'tools');
 const stampFile = join(toolsDirectory, 'setup.json');
 /**
  * packages: the npm packages. operate: the same, but outdated packages are accepted, because a rollback must not wait
@@ -83,7 +85,7 @@ async function installTools({ missing, leftOut, systemPackages, go, pythons }) {
   for (const { tool, lacking } of leftOut) {
     if (lacking !== undefined) leaveOut(tool, `it needs ${lacking}`);
   }
-  const context = { root, toolsDirectory, go, pythons };
+  const context = { root, logs, toolsDirectory, go, pythons };
   const system = installSystem(systemPackages);
   const install = async (inspection) => {
     const { tool, answer } = inspection;
@@ -118,7 +120,7 @@ async function installTools({ missing, leftOut, systemPackages, go, pythons }) {
 async function installSystem(packages) {
   if (packages.length === 0) return;
   const step = { name: 'system', what: `${packages.join(' ')} (no service is started)`, lane: 'system', seconds: 60 };
-  await progress.step(step, () => installDebian(packages, { root }));
+  await progress.step(step, () => installDebian(packages, { logs }));
 }
 
 async function setUpTools(profile, key, plan) {
@@ -133,15 +135,18 @@ async function setUpTools(profile, key, plan) {
   rememberTools(profile, key, after);
 }
 
+/** The packages of an installed package are npm's matter, in the project that installed it. */
+const packagesReady = () => isInstalled || packagesCurrent(root);
+
 async function setUpPackages(profile) {
-  if (packagesCurrent(root)) return;
+  if (packagesReady()) return;
   if (profile === 'operate' && packagesPresent(root)) {
     say(
       'The npm packages are not those of package-lock.json; continuing with the installed ones (npm ci installs the others).',
     );
     return;
   }
-  await installPackages(root, offline, progress);
+  await installPackages(root, { offline, logs }, progress);
 }
 
 async function planned(profile) {
@@ -157,11 +162,11 @@ async function main([profile, ...flags]) {
   const wantsTools = profile === 'release' || profile === 'test';
   const key = wantsTools ? stampKey() : '';
   const again = flags.includes('--again');
-  const complete = () => packagesCurrent(root) && (!wantsTools || toolsKnown(profile, key));
+  const complete = () => packagesReady() && (!wantsTools || toolsKnown(profile, key));
   if (!again && complete()) return;
-  mkdirSync(join(root, '.greenlight'), { recursive: true, mode: 0o700 });
+  mkdirSync(logs, { recursive: true, mode: 0o700 });
   const waiting = (pid) => say(`Another set-up is running (process ${pid}); waiting for it.`);
-  await withLock(join(root, '.greenlight', 'setup.lock'), waiting, async () => {
+  await withLock(join(logs, 'setup.lock'), waiting, async () => {
     if (!again && complete()) return;
     say(`Setting up for "${profile}" (once; later runs skip this)`);
     const work = wantsTools ? [setUpTools(profile, key, await planned(profile))] : [];

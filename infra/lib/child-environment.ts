@@ -12,7 +12,13 @@ const general = ['PATH', 'HOME', 'USER', 'LOGNAME', 'TMPDIR', 'TZ', 'LANG', 'LAN
  * For Greenlight's own programs: locations of files and tools, and Node.js's directories for coverage data and for its
  * compile cache.
  */
-export const ownVariables = ['GREENLIGHT_*', 'NODE_V8_COVERAGE', 'NODE_COMPILE_CACHE'];
+export const ownVariables = [
+  'GREENLIGHT_*',
+  'XDG_CACHE_HOME',
+  'XDG_STATE_HOME',
+  'NODE_V8_COVERAGE',
+  'NODE_COMPILE_CACHE',
+];
 
 /** For programs that call AWS: credentials, region and trusted certificate authorities. */
 export const awsVariables = ['AWS_*', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'];

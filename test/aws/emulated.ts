@@ -9,7 +9,7 @@ import { CreateBucketCommand, PutBucketVersioningCommand, PutPublicAccessBlockCo
 import { createClients } from '../../infra/aws/runtime/client/clients.ts';
 import { createCertificates } from '../../infra/local/lib/certificates.ts';
 import { freePorts } from '../../infra/lib/free-ports.ts';
-import { projectRoot } from '../../infra/lib/paths.ts';
+import { packageRoot } from '../../infra/lib/paths.ts';
 import { startAccount, type Account } from '../emulated-account/account.ts';
 import { databasesPart, type DatabasesPart } from '../emulated-account/databases.ts';
 import { createHostedZone } from '../emulated-account/plugins/hosted-zone.ts';
@@ -120,7 +120,7 @@ async function prepareByHand(endpoint: string): Promise<string> {
 
 /** The sample's third party: the same program that stands in for it locally. Resolves to its end. */
 async function startFeed(port: number): Promise<() => Promise<void>> {
-  const program = join(projectRoot, 'examples/think-in-coin/stand-ins/price-feed.ts');
+  const program = join(packageRoot, 'examples/think-in-coin/stand-ins/price-feed.ts');
   const env = { PATH: process.env['PATH'] ?? '', HOST: '127.0.0.1', PORT: String(port) };
   const child: ChildProcess = spawn(process.execPath, [program], { env, stdio: 'ignore' });
   const ended = once(child, 'exit');

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { projectRoot } from '../../infra/lib/paths.ts';
+import { packageRoot } from '../../infra/lib/paths.ts';
 import { comparison, growth } from './comparison.ts';
 import { measure, shown, type Benchmark, type Result } from './frame.ts';
 import { hold } from './hold.ts';
@@ -28,7 +28,7 @@ if (unknown.length > 0 || !(scale > 0) || !Number.isInteger(rounds) || rounds < 
   process.exit(1);
 }
 
-const directory = join(projectRoot, '.greenlight', 'bench');
+const directory = join(packageRoot, '.greenlight', 'bench');
 mkdirSync(directory, { recursive: true });
 for (const benchmark of benchmarks.filter(({ name }) => positionals.length === 0 || positionals.includes(name))) {
   console.log(`${benchmark.name}: ${benchmark.title}`);

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { databaseEnvironment } from '../../infra/application/database-url.ts';
-import { projectRoot } from '../../infra/lib/paths.ts';
+import { packageRoot } from '../../infra/lib/paths.ts';
 import type { DatabaseAccess } from '../../infra/platform/databases.ts';
 
 /** Programs that benchmarks run, with their peak of memory. */
@@ -44,7 +44,7 @@ export function run(
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       env: { PATH: directories.join(delimiter), HOME: process.env['HOME'], ...env },
-      cwd: projectRoot,
+      cwd: packageRoot,
     });
     let [out, err, peak] = ['', '', 0];
     child.stdout.on('data', (data: Buffer) => (out += data.toString()));
@@ -80,4 +80,4 @@ export const as = (access: DatabaseAccess): Record<string, string> => databaseEn
 
 /** The command line of this project. */
 export const greenlight = (args: string[], codes: number[], env: Record<string, string> = {}): Promise<Ran> =>
-  run(process.execPath, [join(projectRoot, 'automation', 'cli.ts'), ...args], { codes, env });
+  run(process.execPath, [join(packageRoot, 'automation', 'cli.ts'), ...args], { codes, env });

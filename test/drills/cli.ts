@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync, closeSync } from 'node:fs';
 import { join } from 'node:path';
-import { projectRoot } from '../../infra/lib/paths.ts';
+import { packageRoot } from '../../infra/lib/paths.ts';
 
 export interface Command {
   pid: number;
@@ -34,8 +34,9 @@ export function startCli(args: string[], { env, log, signal, minutes = patience 
     process.execPath,
     ['automation/cli.ts', verb, '--config', join(import.meta.dirname, 'drill.config.ts'), ...rest],
     {
-      cwd: projectRoot,
-      env: { ...process.env, ...env },
+      cwd: packageRoot,
+      // The paths of its definition are the sample's.
+      env: { ...process.env, GREENLIGHT_PROJECT: packageRoot, ...env },
       stdio: ['ignore', output, output],
       detached: true,
     },

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { givenPath } from '../../automation/config/load.ts';
+import { givenPath } from '../../automation/config/project.ts';
 import { printError } from '../../automation/ui/error.ts';
 import type { Environment } from '../../automation/ui/text.ts';
 import { refuseTakenByNpm } from '../../automation/ui/taken-by-npm.ts';

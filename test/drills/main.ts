@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
-import { projectRoot } from '../../infra/lib/paths.ts';
+import { packageRoot } from '../../infra/lib/paths.ts';
 import { exitCodes } from '../../automation/ui/exit-codes.ts';
 import { extent, readCommandLine } from './command-line.ts';
 import { brokenOff, type DrillResult } from './judge.ts';
@@ -20,7 +20,7 @@ process.env['PATH'] = [dirname(process.execPath), process.env['PATH']].join(deli
 const { startCli } = await import('./cli.ts');
 const { goLive, runDrill } = await import('./run.ts');
 
-const directory = join(projectRoot, '.greenlight', 'drills');
+const directory = join(packageRoot, '.greenlight', 'drills');
 mkdirSync(directory, { recursive: true });
 const controller = new AbortController();
 const stop = () => {

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { projectRoot } from '../../infra/lib/paths.ts';
+import { packageRoot } from '../../infra/lib/paths.ts';
 
 export interface Finished {
   code: number | null;
@@ -34,7 +34,7 @@ export class CommandLine {
 
   constructor(home: string, config: string, env: Record<string, string> = {}) {
     this.home = home;
-    this.#config = join(projectRoot, config);
+    this.#config = join(packageRoot, config);
     this.#env = env;
   }
 
@@ -45,8 +45,9 @@ export class CommandLine {
   /** Starts a command; `until` waits for a text in what it prints. */
   start(...args: string[]) {
     const child = spawn(process.execPath, ['automation/cli.ts', ...args, '--config', this.#config], {
-      cwd: projectRoot,
-      env: { ...process.env, ...this.#env, GREENLIGHT_HOME: this.home, CI: 'true' },
+      cwd: packageRoot,
+      // The paths of these definitions are the sample's.
+      env: { ...process.env, ...this.#env, GREENLIGHT_HOME: this.home, GREENLIGHT_PROJECT: packageRoot, CI: 'true' },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';

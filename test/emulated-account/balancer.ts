@@ -4,7 +4,7 @@ import { createServer } from 'node:https';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ElasticLoadBalancingV2Client } from '@aws-sdk/client-elastic-load-balancing-v2';
-import { projectRoot } from '../../infra/lib/paths.ts';
+import { packageRoot } from '../../infra/lib/paths.ts';
 import { readModel, readRules, type Listener, type Model } from './balancer-model.ts';
 import { Functions, type FunctionOptions } from './balancer-function.ts';
 import { Exchange, type Served } from './balancer-proxy.ts';
@@ -29,7 +29,7 @@ const changesMore = [
   ...['CreateTargetGroup', 'ModifyTargetGroup', 'ModifyTargetGroupAttributes', 'DeleteTargetGroup'],
 ];
 
-const fence = join(projectRoot, 'infra', 'aws', 'stacks', 'network', 'fence', 'index.mjs');
+const fence = join(packageRoot, 'infra', 'aws', 'stacks', 'network', 'fence', 'index.mjs');
 
 /** The data plane of the account's load balancers: carries out what moto was told. */
 export class Balancer implements Part {

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { projectRoot } from '../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../infra/lib/paths.ts';
 
 /** An empty settings file for K6_CONFIG. Without it k6 reads a file in the caller's home. */
-export const k6Settings = join(projectRoot, 'loadtests', 'k6.json');
+export const k6Settings = join(packageRoot, 'loadtests', 'k6.json');
 
 /** One run of k6, as data. */
 export interface K6Command {

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { childEnvironment } from '../../../infra/lib/child-environment.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
-import { projectRoot } from '../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../infra/lib/paths.ts';
 import { toolPath } from '../../../infra/lib/tools.ts';
 import type { Finding, Scanner, ScanReport, ScanTarget, Severity } from './scanner.ts';
 
 /** Names of the modules to run. The file README.md beside it says why the others do not run. */
-const modulesFile = join(projectRoot, 'securitytests', 'wapiti-modules.json');
+const modulesFile = join(packageRoot, 'securitytests', 'wapiti-modules.json');
 
 /** Wapiti 3, an active scanner. Its modules count as rules. */
 export function wapiti(program = toolPath('wapiti')): Scanner {

@@ -30,7 +30,7 @@ export async function buildVersion(
   try {
     const [program, ...args] = command as [string, ...string[]];
     await execa(program, args, {
-      cwd: projectRoot,
+      cwd: projectRoot(),
       // The project's own Node first, as for everything that it runs.
       ...callersEnvironment({
         PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
@@ -73,7 +73,7 @@ export interface Source {
 }
 
 /** What is being released, from version control. A project without git says so instead of a commit. */
-export async function readSource(directory = projectRoot): Promise<Source> {
+export async function readSource(directory = projectRoot()): Promise<Source> {
   const git = async (...args: string[]) =>
     (await execa('git', args, { ...childEnvironment(), cwd: directory })).stdout.trim();
   try {

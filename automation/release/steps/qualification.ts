@@ -30,7 +30,7 @@ export async function qualification(
   const { entry } = router;
   noteDirect(context, entry);
   const { load, security, tests } = definition;
-  const script = resolve(projectRoot, load.script);
+  const script = resolve(projectRoot(), load.script);
   const { requestsPerSecond, durationSeconds, thresholds, growth, segments } = load;
   const byOrdinaryTraffic = { entry, headers: {} };
   const divided = {

@@ -31,7 +31,7 @@ export const keepTrafficUp = (context: ReleaseContext): Promise<void> =>
       requestsPerSecond === 0
         ? undefined
         : startJourney({
-            script: resolve(projectRoot, script),
+            script: resolve(projectRoot(), script),
             requestsPerSecond,
             entry: router.entry,
             directory: freshDirectory(context),

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { childEnvironment, ownVariables } from '../../lib/child-environment.ts';
 import { OperationError } from '../../lib/errors.ts';
+import { ownProgram } from '../../lib/paths.ts';
 import { stackKinds, stackName, type EnvironmentSpec, type StackKind } from '../../model.ts';
 import type { AwsSettings } from '../lib/settings.ts';
 
@@ -45,7 +45,7 @@ export interface StackTree {
  * takes some seconds.
  */
 export async function declareApart(spec: EnvironmentSpec, settings: AwsSettings): Promise<DeclaredStacks> {
-  const program = fileURLToPath(new URL('./child.ts', import.meta.url));
+  const program = ownProgram(import.meta.dirname, 'child');
   // Without Pulumi's environment variables: with them the child would look for an engine.
   const child = spawn(process.execPath, [program], {
     ...childEnvironment({}, ownVariables),

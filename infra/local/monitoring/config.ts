@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { colours, type EnvironmentSpec } from '../../model.ts';
+import { ownProgram } from '../../lib/paths.ts';
 import { toolPath } from '../../lib/tools.ts';
 import { trafficMap } from '../haproxy/traffic-map.ts';
 import type { Layout, Ports } from '../lib/layout.ts';
@@ -70,7 +71,7 @@ export function alertmanagerCommand(layout: Layout, ports: Ports): string[] {
 export function alertReceiverCommand(layout: Layout, ports: Ports): string[] {
   return [
     process.execPath,
-    join(import.meta.dirname, 'receiver.ts'),
+    ownProgram(import.meta.dirname, 'receiver'),
     `--port=${ports.alertReceiver}`,
     `--log=${deliveriesFile(layout)}`,
     `--traffic-map=${join(layout.balancer(), trafficMap)}`,

@@ -81,7 +81,7 @@ class Foundation extends pulumi.ComponentResource {
         name: `integration.${name}`,
         argv: standIn,
         env: pulumi.all(env),
-        cwd: projectRoot,
+        cwd: projectRoot(),
         ready,
         readySeconds: 20,
         stopSignal: 'TERM',

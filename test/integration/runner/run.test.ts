@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { execa } from 'execa';
-import { projectRoot } from '../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../infra/lib/paths.ts';
 
 describe('test files side by side', () => {
   let directory: string;
@@ -18,7 +18,7 @@ describe('test files side by side', () => {
     const results = join(directory, 'results');
     const { exitCode, stdout } = await execa(
       process.execPath,
-      [join(projectRoot, 'test/run.ts'), '--results', results, join(directory, '*.test.mjs')],
+      [join(packageRoot, 'test/run.ts'), '--results', results, join(directory, '*.test.mjs')],
       { reject: false },
     );
     const lines = (await readFile(join(results, 'tests.jsonl'), 'utf8').catch(() => '')).trim().split('\n');

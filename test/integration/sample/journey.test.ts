@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { execa } from 'execa';
 import { databaseUrl } from '../../../infra/application/database-url.ts';
-import { projectRoot } from '../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../infra/lib/paths.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { toolPath } from '../../../infra/lib/tools.ts';
 import { checkCounters } from '../../../automation/data/comparison/ledger.ts';
@@ -53,7 +53,7 @@ describe('sample application: k6 journey', function () {
         'loadtests/journey.ts',
       ],
       {
-        cwd: projectRoot,
+        cwd: packageRoot,
         env: { BASE_URL: baseUrl, SSL_CERT_FILE: shop.caFile, SUMMARY: summary, ...env },
         all: true,
         reject: false,

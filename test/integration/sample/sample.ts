@@ -14,7 +14,7 @@ import { databaseUrl } from '../../../infra/application/database-url.ts';
 import { createCertificates } from '../../../infra/local/lib/certificates.ts';
 import { clusterAccess, destroyCluster, startCluster } from '../../../infra/local/postgres/cluster.ts';
 import { freePorts } from '../../../infra/lib/free-ports.ts';
-import { projectRoot } from '../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../infra/lib/paths.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { grantWrites } from '../../../infra/application/roles.ts';
 import { createTestCluster } from '../../lib/template-cluster.ts';
@@ -182,7 +182,7 @@ export async function openWorkshop(): Promise<Workshop> {
 
 export async function runBuild(version: string, out: string, fault = ''): Promise<void> {
   await execa(process.execPath, ['examples/think-in-coin/build.ts'], {
-    cwd: projectRoot,
+    cwd: packageRoot,
     env: { GREENLIGHT_VERSION: version, GREENLIGHT_OUT: out, GREENLIGHT_SAMPLE_FAULT: fault },
   });
 }

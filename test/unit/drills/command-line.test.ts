@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { projectRoot } from '../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../infra/lib/paths.ts';
 
 /** Nothing is begun by these: a drill that began would not end within the time of a test. */
 function drill(args: string[], env: Record<string, string> = {}): Promise<{ code: unknown; output: string }> {
   return new Promise((resolve) => {
-    const program = join(projectRoot, 'test/drills/main.ts');
+    const program = join(packageRoot, 'test/drills/main.ts');
     const options = { env: { PATH: process.env['PATH'], ...env }, timeout: 30_000 };
     execFile(process.execPath, [program, ...args], options, (error, stdout, stderr) =>
       resolve({ code: error?.code ?? 0, output: stdout + stderr }),

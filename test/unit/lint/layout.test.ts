@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { dirname, extname, join, relative } from 'node:path';
 import { expect } from 'chai';
 import { Linter } from 'eslint';
-import { projectRoot } from '../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../infra/lib/paths.ts';
 
 interface Folder {
   is: string;
   may: string[];
 }
-const module = (name: string) => import(join(projectRoot, 'lint', name)) as Promise<Record<string, unknown>>;
+const module = (name: string) => import(join(packageRoot, 'lint', name)) as Promise<Record<string, unknown>>;
 const { layout } = (await module('layout.js')) as { layout: Record<string, Folder> };
 const { imports } = (await module('rule.js')) as { imports: never };
 const folders = Object.keys(layout);
@@ -77,7 +77,7 @@ describe('layout of the code', () => {
       writeFileSync(join(root, file), text);
     };
     const graph = (directory: string) => {
-      const { status, stdout, stderr } = spawnSync(process.execPath, [join(projectRoot, 'lint/graph.js'), directory], {
+      const { status, stdout, stderr } = spawnSync(process.execPath, [join(packageRoot, 'lint/graph.js'), directory], {
         encoding: 'utf8',
       });
       return { status, stdout, stderr };
@@ -93,7 +93,7 @@ describe('layout of the code', () => {
     });
 
     it('the graph of this project has no arrow up and no circle', () => {
-      const { status, stdout, stderr } = graph(projectRoot);
+      const { status, stdout, stderr } = graph(packageRoot);
       expect(stderr).to.equal('');
       expect(status).to.equal(0);
       expect(stdout).to.match(/^infra\/lib {2}\[\d+ files\]/m);

@@ -37,7 +37,7 @@ export async function databaseAuthority(
   { authorities }: Pick<AwsSettings, 'authorities'>,
   { url = rdsBundleUrl, directory = join(home(), 'aws') }: AuthorityOptions = {},
 ): Promise<string> {
-  if (authorities.databases !== undefined) return given(resolve(projectRoot, authorities.databases));
+  if (authorities.databases !== undefined) return given(resolve(projectRoot(), authorities.databases));
   const file = join(directory, 'rds-global-bundle.pem');
   if (await isPem(file)) return file;
   const doing = `downloading the authorities of RDS from ${url}`;

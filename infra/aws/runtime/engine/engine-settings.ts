@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { EnvironmentName } from '../../../model.ts';
-import { projectRoot } from '../../../lib/paths.ts';
+import { packageRoot } from '../../../lib/paths.ts';
 import type { EngineSettings } from '../../../platform/engine.ts';
 import { toolPath } from '../../../lib/tools.ts';
 import { leaseTag } from '../../lib/routing-plan.ts';
@@ -17,7 +17,7 @@ export interface EngineSettingsOptions {
 }
 
 /** The policy pack, which judges every resource before it is created. */
-const policyPack = join(projectRoot, 'infra', 'policies', 'pulumi-analyzer-greenlight');
+const policyPack = join(packageRoot, 'infra', 'policies', 'pulumi-analyzer-greenlight');
 
 /**
  * Properties that change outside of Pulumi: by autoscaling and schedules, which the programs ignore as well, and the

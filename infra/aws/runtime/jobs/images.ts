@@ -196,7 +196,7 @@ async function make(setting: Setting, artefact: Artefact, doing: string): Promis
   });
   if (login.failed) throw dockerError(`logging Docker in to ${registry}`, login, 'check that Docker runs: docker info');
   try {
-    const dockerfile = resolve(projectRoot, settings.image.dockerfile);
+    const dockerfile = resolve(projectRoot(), settings.image.dockerfile);
     const reference = `${foundation.repository.url}:${tag}`;
     const platform = platforms[settings.tasks.architecture];
     const argv = buildArguments({ dockerfile, reference, platform, context: artefact.location });

@@ -110,7 +110,7 @@ async function serve(
     throw error;
   }
   const { entry } = settings.authorities;
-  const caFile = entry === undefined ? {} : { caFile: resolve(projectRoot, entry) };
+  const caFile = entry === undefined ? {} : { caFile: resolve(projectRoot(), entry) };
   return { baseUrl, ...caFile, routeHeaders: { [previewHeader]: secret }, dispose: () => resources.undo() };
 }
 

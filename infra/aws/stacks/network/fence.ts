@@ -4,7 +4,7 @@ import { Function as Lambda } from '@pulumi/aws/lambda/function.js';
 import { Permission } from '@pulumi/aws/lambda/permission.js';
 import { TargetGroup } from '@pulumi/aws/lb/targetGroup.js';
 import { TargetGroupAttachment } from '@pulumi/aws/lb/targetGroupAttachment.js';
-import { projectRoot } from '../../../lib/paths.ts';
+import { packageRoot } from '../../../lib/paths.ts';
 import { serviceRole, type Statement } from '../../rights/iam.ts';
 import { logGroup } from '../storage/log-group.ts';
 import { Component, type Place } from '../../lib/place.ts';
@@ -50,7 +50,7 @@ export class Fence extends Component {
       this,
     );
     const source = new pulumi.asset.FileAsset(
-      join(projectRoot, 'infra', 'aws', 'stacks', 'network', 'fence', 'index.mjs'),
+      join(packageRoot, 'infra', 'aws', 'stacks', 'network', 'fence', 'index.mjs'),
     );
     return new Lambda(
       this.named('fence'),

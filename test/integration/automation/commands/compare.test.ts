@@ -4,7 +4,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { projectRoot } from '../../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../../infra/lib/paths.ts';
 import type { DatabaseAccess } from '../../../../infra/platform/databases.ts';
 import { grantWrites } from '../../../../infra/application/roles.ts';
 import { withClient } from '../../../../automation/data/connect.ts';
@@ -57,7 +57,7 @@ describe('the command compare', () => {
 
   const run = (args: string[], env: Record<string, string> = {}): Promise<Ran> =>
     new Promise((resolve) => {
-      const options = { cwd: projectRoot, env: { PATH: process.env['PATH'], HOME: directory, ...env } };
+      const options = { cwd: packageRoot, env: { PATH: process.env['PATH'], HOME: directory, ...env } };
       const child = execFile(process.execPath, ['automation/cli.ts', 'compare', ...args], options, (_, out, err) =>
         resolve({ code: child.exitCode, out, err }),
       );

@@ -12,7 +12,7 @@ import { passphraseFile } from '../../../../infra/local/runtime/engine-settings.
 import { allPorts } from '../../../../infra/local/supervisor/ports.ts';
 import { isFree } from '../../../../infra/lib/free-ports.ts';
 import { pidFile } from '../../../../infra/local/supervisor/config.ts';
-import { projectRoot, stateDirectory } from '../../../../infra/lib/paths.ts';
+import { packageRoot, stateDirectory } from '../../../../infra/lib/paths.ts';
 import { createFixture, isRunning, type Fixture } from './fixture.ts';
 
 const environment = 'staging';
@@ -57,7 +57,7 @@ describe('the engine after a crash', function () {
 
   it('goes on after the whole program was killed', async () => {
     const script = join(fixture.home, 'up.ts');
-    const from = (path: string) => JSON.stringify(join(projectRoot, path));
+    const from = (path: string) => JSON.stringify(join(packageRoot, path));
     await writeFile(
       script,
       `

@@ -10,7 +10,7 @@ import { createEngine } from '../../../../automation/stacks/engine.ts';
 import { findEnvironment } from '../../../../infra/local/runtime/found.ts';
 import { storedTraffic } from '../../../../infra/local/haproxy/traffic-map.ts';
 import { colourAccess } from '../../../../infra/local/postgres/databases.ts';
-import { projectRoot, stateDirectory } from '../../../../infra/lib/paths.ts';
+import { packageRoot, stateDirectory } from '../../../../infra/lib/paths.ts';
 import { grantWrites } from '../../../../infra/application/roles.ts';
 import { validDefinition } from '../../../lib/valid-definition.ts';
 import { query } from '../../infra/local/postgres/environment.ts';
@@ -37,8 +37,8 @@ describe('an environment that serves users while the engine’s state is lost or
     );
   const command = (args: string[], home = fixture.home) =>
     execa(process.execPath, ['automation/cli.ts', ...args, '--config', 'test/e2e/quick.config.ts'], {
-      cwd: projectRoot,
-      env: { GREENLIGHT_HOME: home, CI: 'true' },
+      cwd: packageRoot,
+      env: { GREENLIGHT_HOME: home, GREENLIGHT_PROJECT: packageRoot, CI: 'true' },
       all: true,
       reject: false,
       stdin: 'ignore',

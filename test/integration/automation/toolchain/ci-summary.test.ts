@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { projectRoot } from '../../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../../infra/lib/paths.ts';
 
 describe('the last line of .ci/run', () => {
   let directory: string;
@@ -34,7 +34,7 @@ describe('the last line of .ci/run', () => {
     // The half line is what a killed run leaves.
     if (results !== undefined) await writeFile(join(directory, 'tests.jsonl'), `${linesOf(results)}{"sta`);
     return new Promise((resolve) => {
-      execFile(process.execPath, [join(projectRoot, '.ci/summary.mjs'), directory], (error, stdout) => {
+      execFile(process.execPath, [join(packageRoot, '.ci/summary.mjs'), directory], (error, stdout) => {
         resolve({ code: error === null ? 0 : Number(error.code), lines: stdout.trimEnd().split('\n') });
       });
     });

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { projectRoot } from '../../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../../infra/lib/paths.ts';
 
 /** The set-up finds its project from where it lies, so it is tried in a copy, with programs that only tell a version. */
 export interface CopiedProject {
@@ -31,9 +31,9 @@ export async function copyProject(): Promise<CopiedProject> {
     await write(path, `#!/bin/sh\n${script}\n`);
     await chmod(path, 0o755);
   };
-  for (const part of ['automation/toolchain', 'infra/lib/search.mjs']) {
+  for (const part of ['automation/toolchain', 'infra/lib/search.mjs', 'infra/lib/place.mjs']) {
     await mkdir(dirname(join(root, part)), { recursive: true });
-    await cp(join(projectRoot, part), join(root, part), { recursive: true });
+    await cp(join(packageRoot, part), join(root, part), { recursive: true });
   }
   await write(join(root, 'package-lock.json'), JSON.stringify({ packages: { '': {} } }));
   await write(join(root, 'node_modules/.package-lock.json'), JSON.stringify({ packages: {} }));

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect } from 'chai';
-import { projectRoot } from '../../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../../infra/lib/paths.ts';
 
 interface Diagnostic {
   getPolicyname(): string;
@@ -39,8 +39,8 @@ describe('policy pack', () => {
   let client: Client;
 
   before(async () => {
-    const runner = join(projectRoot, 'node_modules', '@pulumi', 'pulumi', 'cmd', 'run-policy-pack');
-    const cwd = join(projectRoot, 'infra', 'policies');
+    const runner = join(packageRoot, 'node_modules', '@pulumi', 'pulumi', 'cmd', 'run-policy-pack');
+    const cwd = join(packageRoot, 'infra', 'policies');
     server = spawn(process.execPath, [runner, '127.0.0.1:0', '.'], { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
     const [port] = (await once(createInterface({ input: server.stdout! }), 'line')) as [string];
     client = new AnalyzerClient(`127.0.0.1:${port}`, grpc.credentials.createInsecure());

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { projectRoot } from '../../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../../infra/lib/paths.ts';
 
 describe('the command line', () => {
   let directory: string;
@@ -15,7 +15,7 @@ describe('the command line', () => {
   /** As npm runs it for a person who is in `directory`. */
   function run(...args: string[]): Promise<string> {
     const options = {
-      cwd: projectRoot,
+      cwd: packageRoot,
       env: { PATH: process.env['PATH'], INIT_CWD: directory, GREENLIGHT_HOME: directory },
     };
     return new Promise((resolve) => {

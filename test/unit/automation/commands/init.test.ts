@@ -10,9 +10,9 @@ import { gatesOf } from '../../../../automation/release/plan.ts';
 import { elementOf, metaOf, shapeOf } from '../../../../automation/config/reflect.ts';
 import { releaseDefinition } from '../../../../automation/config/schema.ts';
 import { OperationError } from '../../../../infra/lib/errors.ts';
-import { projectRoot } from '../../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../../infra/lib/paths.ts';
 
-const define = pathToFileURL(join(projectRoot, 'automation/config/define.ts')).href;
+const define = pathToFileURL(join(packageRoot, 'automation/config/define.ts')).href;
 
 const quiet = (): void => undefined;
 

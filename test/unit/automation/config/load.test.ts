@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { ConfigError, loadRelease } from '../../../../automation/config/load.ts';
 import { gatesOf } from '../../../../automation/release/plan.ts';
-import { projectRoot } from '../../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../../infra/lib/paths.ts';
 import { validDefinition } from '../../../lib/valid-definition.ts';
 
 describe('loading a release definition', () => {
@@ -33,7 +33,7 @@ describe('loading a release definition', () => {
     throw new Error('it was loaded');
   }
 
-  const define = pathToFileURL(join(projectRoot, 'automation/config/define.ts')).href;
+  const define = pathToFileURL(join(packageRoot, 'automation/config/define.ts')).href;
   const source = (definition: unknown) =>
     `import { defineRelease } from '${define}';\nexport default defineRelease(${JSON.stringify(definition)});\n`;
 

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { Command } from 'commander';
 import { refuseTakenByNpm } from '../../../../automation/ui/taken-by-npm.ts';
-import { projectRoot } from '../../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../../infra/lib/paths.ts';
 
 const program = new Command('greenlight');
 const release = program.command('release').option('--dry-run').option('--yes').option('--platform <name>');
@@ -53,7 +53,7 @@ describe('options that npm kept for itself', () => {
   });
 
   it('stop the command line before it reads anything', async () => {
-    const cli = [join(projectRoot, 'automation/cli.ts'), 'release', '--config', join(tmpdir(), 'none.config.ts')];
+    const cli = [join(packageRoot, 'automation/cli.ts'), 'release', '--config', join(tmpdir(), 'none.config.ts')];
     const env = { PATH: process.env['PATH'], npm_lifecycle_event: 'release', npm_config_dry_run: 'true' };
     const failed = await promisify(execFile)(process.execPath, cli, { env }).then(
       () => expect.fail('it ran'),

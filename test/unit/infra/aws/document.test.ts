@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { projectRoot } from '../../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../../infra/lib/paths.ts';
 import { declareEnvironment } from '../../../lib/declared.ts';
 
 describe('docs/aws.md', () => {
   it('has a second reading of every type of resource that the programs declare', async () => {
-    const text = await readFile(join(projectRoot, 'docs', 'aws.md'), 'utf8');
+    const text = await readFile(join(packageRoot, 'docs', 'aws.md'), 'utf8');
     const reading = text.split('## Second reading')[1]?.split('\n## ')[0] ?? '';
     const { all } = await declareEnvironment('production', { live: 'blue', percent: 10 });
     const types = new Set(all.map(({ type }) => /^aws:([^:]+):/.exec(type)?.[1] ?? type));

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { judgeMigrations, type FileToJudge } from '../../../../../automation/data/migrations/judge.ts';
 import { splitStatements } from '../../../../../automation/data/migrations/statements.ts';
-import { projectRoot } from '../../../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../../../infra/lib/paths.ts';
 
 type Files = [name: string, as: FileToJudge['as'], sql: string][];
 
@@ -372,7 +372,7 @@ describe('the judgement of migrations', () => {
   });
 
   it('finds nothing in the migrations of the sample', async () => {
-    const directory = join(projectRoot, 'examples', 'think-in-coin', 'migrations');
+    const directory = join(packageRoot, 'examples', 'think-in-coin', 'migrations');
     const files = readdirSync(directory)
       .sort()
       .map((name): Files[number] => [

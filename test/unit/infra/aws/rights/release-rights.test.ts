@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { releaseRights, type PolicyDocument } from '../../../../../infra/aws/rights/release-rights.ts';
-import { projectRoot } from '../../../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../../../infra/lib/paths.ts';
 import { backupPolicy, boundaryName } from '../../../../../infra/aws/lib/names.ts';
 import { statementsOf } from '../../../../../infra/policies/rule.ts';
 import { declareEnvironment, settings } from '../../../../lib/declared.ts';
@@ -47,7 +47,7 @@ const allows = (documents: PolicyDocument[], right: string): boolean =>
 
 /** Every call of the run time, as `rds:CreateDBInstance`. */
 async function calls(): Promise<string[]> {
-  const directory = join(projectRoot, 'infra', 'aws', 'runtime');
+  const directory = join(packageRoot, 'infra', 'aws', 'runtime');
   const sources = await Promise.all(
     (await readdir(directory, { recursive: true }))
       .filter((file) => file.endsWith('.ts'))
@@ -70,7 +70,7 @@ describe('rights to release', () => {
   const releasing = [all['greenlight-read'], all['greenlight-declare'], all['greenlight-release']];
 
   it('are shown in the document as they are in the code', async () => {
-    const text = await readFile(join(projectRoot, 'docs', 'aws.md'), 'utf8');
+    const text = await readFile(join(packageRoot, 'docs', 'aws.md'), 'utf8');
     for (const [name, document] of Object.entries(all)) {
       const [, shown] = text.split(`\`${name}\`:\n`)[1]?.match(/^\s*```json\n([\s\S]*?)```/) ?? [];
       expect(shown, name).to.be.a('string');

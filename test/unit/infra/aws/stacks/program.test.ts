@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { projectRoot } from '../../../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../../../infra/lib/paths.ts';
 import { declare, declareEnvironment, settings, spec } from '../../../../lib/declared.ts';
 
 const rejection = (promise: Promise<unknown>): Promise<string> => promise.then(() => 'no error', String);
@@ -32,7 +32,7 @@ describe('programs on AWS', () => {
   });
 
   it('are loaded on AWS only', async () => {
-    const source = await readFile(join(projectRoot, 'infra', 'program.ts'), 'utf8');
+    const source = await readFile(join(packageRoot, 'infra', 'program.ts'), 'utf8');
     const atOnce = source.split('\n').filter((line) => line.startsWith('import '));
     expect(atOnce.join('\n')).not.to.contain('aws');
     expect(source).to.contain("await import('./aws/stacks/foundation.ts')");

@@ -1,7 +1,7 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { projectRoot } from '../../../../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../../../../infra/lib/paths.ts';
 import { CreateHostedZoneCommand } from '@aws-sdk/client-route-53';
 import { CreateBucketCommand, PutBucketVersioningCommand, PutPublicAccessBlockCommand } from '@aws-sdk/client-s3';
 import { GetCallerIdentityCommand } from '@aws-sdk/client-sts';
@@ -175,7 +175,7 @@ describe('checks of an account', function () {
         `[work]\naws_access_key_id = AKIAWORK\naws_secret_access_key = x\naws_session_token = ${token}\n`,
       );
     const script = join(folder, 'who.ts');
-    const from = (path: string) => JSON.stringify(join(projectRoot, path));
+    const from = (path: string) => JSON.stringify(join(packageRoot, path));
     await writeFile(
       script,
       `

@@ -12,7 +12,7 @@ import { awsEngineSettings } from '../../../../../../infra/aws/runtime/engine/en
 import { s3StateFiles } from '../../../../../../infra/aws/runtime/engine/state-files.ts';
 import type { AwsSettings } from '../../../../../../infra/aws/lib/settings.ts';
 import { stackName } from '../../../../../../infra/model.ts';
-import { home, projectRoot } from '../../../../../../infra/lib/paths.ts';
+import { home, packageRoot } from '../../../../../../infra/lib/paths.ts';
 import type { EngineSettings } from '../../../../../../infra/platform/engine.ts';
 import type { Platform } from '../../../../../../infra/platform/platform.ts';
 import { startGateway, type Gateway } from '../../../../../emulated-account/gateway.ts';
@@ -224,7 +224,7 @@ describe('the engine with its state in S3', function () {
   });
 
   it('judges by policies before anything is made', async () => {
-    const strict = join(projectRoot, 'test', 'aws', 'refusing-policies', 'pulumi-analyzer-refusing');
+    const strict = join(packageRoot, 'test', 'aws', 'refusing-policies', 'pulumi-analyzer-refusing');
     const judged = createEngine({ ...platform, engine: { ...settings, policyPacks: [strict] } });
     const text = await refusal(judged.up({ environment, kind: 'green', colour: { colour: 'green' } }));
     expect(text).to.include('database.green: no-clusters: No database: a cluster is refused');

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { projectRoot } from '../../../../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../../../../infra/lib/paths.ts';
 import { BatchDeleteImageCommand, DescribeImagesCommand } from '@aws-sdk/client-ecr';
 import { imageTag } from '../../../../../../infra/aws/lib/names.ts';
 import { createAwsImages } from '../../../../../../infra/aws/runtime/jobs/images.ts';
@@ -11,7 +11,7 @@ import { refusal } from '../../../../../contract/databases.ts';
 import { openAccount, type Account } from '../../setting.ts';
 
 /** Stand-in for Docker: what is pushed is in the account's registry. */
-const programs = join(projectRoot, 'test/emulated-account/programs');
+const programs = join(packageRoot, 'test/emulated-account/programs');
 
 describe('images in ECR', () => {
   let account: Account;

@@ -10,7 +10,7 @@ import { runK6, type K6Run } from '../../../../../../automation/gates/load/k6.ts
 import { segmentsByJobs } from '../../../../../../automation/gates/load/segments-by-jobs.ts';
 import { createAwsJobs } from '../../../../../../infra/aws/runtime/jobs/jobs.ts';
 import { taskDefinition } from '../../../../../../infra/aws/runtime/jobs/task.ts';
-import { projectRoot } from '../../../../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../../../../infra/lib/paths.ts';
 import { toolPath } from '../../../../../../infra/lib/tools.ts';
 import { parseReference, storeImage } from '../../../../../emulated-account/images.ts';
 import { tasksPart, type TasksPart } from '../../../../../emulated-account/tasks.ts';
@@ -65,7 +65,7 @@ describe('load from several tasks', () => {
       });
       const artefact = { version: '1.0.0', digest: `sha256:${'0'.repeat(64)}`, location: directory };
       const run: K6Run = {
-        script: join(projectRoot, 'test/integration/automation/gates/load/fixtures/journey.ts'),
+        script: join(packageRoot, 'test/integration/automation/gates/load/fixtures/journey.ts'),
         entry: { baseUrl },
         requestsPerSecond: 50,
         durationSeconds: 2,
