@@ -35,13 +35,13 @@ const known =
 
 /** Reads of one variable; the text after it tells whether there is a value in its absence. */
 const reads: RegExp[] = [
-  /process\.env(?:\.([A-Z][A-Z0-9_]+)|\[['"]([A-Z][A-Z0-9_]+)['"]\])([^\n]{0,24})/g,
-  /os\.(?:environ\.get|getenv)\(\s*['"]([A-Z][A-Z0-9_]+)['"]()([^\n]{0,24})/g,
-  /os\.environ\[['"]([A-Z][A-Z0-9_]+)['"]\]()([^\n]{0,24})/g,
-  /(?:^|[^.\w])(?:config|env(?:\.(?:str|int|bool|db|url))?)\(\s*['"]([A-Z][A-Z0-9_]+)['"]()([^\n]{0,24})/g,
-  /os\.(?:Getenv|LookupEnv)\("([A-Z][A-Z0-9_]+)"\)()([^\n]{0,24})/g,
-  /ENV(?:\[|\.fetch\()\s*['"]([A-Z][A-Z0-9_]+)['"]()([^\n]{0,24})/g,
-  /(?:System\.getenv\("|\$\{)([A-Z][A-Z0-9_]+)()([^\n]{0,12})/g,
+  /process\.env(?:\.([A-Z][A-Z0-9_]+)|\[['"]([A-Z][A-Z0-9_]+)['"]\])(?=([^\n]{0,24}))/g,
+  /os\.(?:environ\.get|getenv)\(\s*['"]([A-Z][A-Z0-9_]+)['"]()(?=([^\n]{0,24}))/g,
+  /os\.environ\[['"]([A-Z][A-Z0-9_]+)['"]\]()(?=([^\n]{0,24}))/g,
+  /(?:^|[^.\w])(?:config|env(?:\.(?:str|int|bool|db|url))?)\(\s*['"]([A-Z][A-Z0-9_]+)['"]()(?=([^\n]{0,24}))/g,
+  /os\.(?:Getenv|LookupEnv)\("([A-Z][A-Z0-9_]+)"\)()(?=([^\n]{0,24}))/g,
+  /ENV(?:\[|\.fetch\()\s*['"]([A-Z][A-Z0-9_]+)['"]()(?=([^\n]{0,24}))/g,
+  /(?:System\.getenv\("|\$\{)([A-Z][A-Z0-9_]+)()(?=([^\n]{0,12}))/g,
   /\benv\("([A-Z][A-Z0-9_]+)"\)()()/g,
 ];
 const withDefault = /^\)?\s*(\|\||\?\?|,\s*[^)\s]|or\s|:-|:)/;

@@ -1,0 +1,162 @@
+import { fact, type Fact, type ProcessFacts, type ServiceFacts } from './facts.ts';
+import type { Application } from './detect.ts';
+import { members, plain, type Noted } from './print.ts';
+
+/** A definition that was made of facts. */
+export interface Draft {
+  /** The text of greenlight.config.ts. */
+  text: string;
+  /** What it exports. */
+  definition: unknown;
+  /** What was found and is not said in it, a sentence each. */
+  notes: string[];
+}
+
+/** A fact and the key of the definition that says it. */
+interface Row {
+  key: string;
+  of: (application: Application) => Noted | undefined;
+}
+
+const nonEmpty = <T extends object>(value: T): T | undefined => (Object.keys(value).length === 0 ? undefined : value);
+
+/** Whether a definition may have a key, such as `application.workers`. */
+export type Knows = (key: string) => boolean;
+
+/** In the order of the file. */
+const rows: Row[] = [
+  { key: 'application.name', of: ({ name }) => name },
+  { key: 'application.version', of: ({ version }) => version },
+  { key: 'application.baseline', of: ({ baseline }) => baseline && fact(baseline.value, baseline.from) },
+  { key: 'application.build', of: buildOf },
+  {
+    key: 'application.secrets',
+    of: ({ secrets }) =>
+      nonEmpty(
+        Object.fromEntries(
+          Object.entries(secrets).map(([name, { value, from }]) => [
+            name,
+            fact({ from: 'env', variable: value }, from),
+          ]),
+        ),
+      ),
+  },
+  { key: 'application.services', of: (application) => application.services.map((one) => serviceOf(one, application)) },
+  {
+    key: 'application.workers',
+    of: (application) =>
+      application.workers.length === 0 ? undefined : application.workers.map((one) => workerOf(one, application)),
+  },
+  { key: 'application.migrations', of: migrationsOf },
+  { key: 'tests', of: testsOf },
+];
+
+/**
+ * The definition of an application. `knows`: keys that the schema has; a fact whose key it has not becomes a note. Defaults are left
+ * out. `health`: the path that the running application answered.
+ */
+export function draft(application: Application, knows: Knows): Draft {
+  const notes = [...application.notes];
+  const tree: Record<string, Record<string, Noted>> = {};
+  for (const { key, of } of rows) {
+    const value = of(application);
+    if (value === undefined) continue;
+    if (!knows(key)) {
+      notes.push(`a definition has no key ${key} yet, for what was found: ${JSON.stringify(plain(value))}`);
+      continue;
+    }
+    const [section = '', name] = key.split('.');
+    if (name === undefined) tree[section] = value as Record<string, Noted>;
+    else tree[section] = { ...tree[section], [name]: value };
+  }
+  const is = application.is === undefined ? '' : `: ${application.is.value} (${application.is.from})`;
+  const text = [
+    "import { defineRelease } from 'greenlight';",
+    '',
+    `// Written by greenlight init from what it found${is}.`,
+    '// What a comment names is where a guess comes from. Every key: greenlight init --all. Try it: greenlight check',
+    'export default defineRelease({',
+    ...members(tree, '  '),
+    '});',
+    '',
+  ].join('\n');
+  return { text, definition: plain(tree), notes };
+}
+
+/** A copy of the folder in which the commands have run. Several are one line of a shell, which stops at the first that fails. */
+function buildOf({ prepare, baseline }: Application): Noted {
+  const from = prepare.map((one) => one.from).join('; ');
+  const command =
+    prepare.length === 0
+      ? undefined
+      : prepare.length === 1
+        ? (prepare[0] as Fact<string[]>).value
+        : ['sh', '-c', prepare.map(({ value }) => line(value)).join(' && ')];
+  return {
+    directory: '.',
+    ...(baseline === undefined ? {} : { ref: fact(baseline.tag.replace(baseline.value, '{version}'), 'the tags') }),
+    ...(command === undefined ? {} : { prepare: fact(command, from) }),
+  };
+}
+
+/** An argument list as a line of a shell. */
+function line(argv: readonly string[]): string {
+  if (argv.length === 3 && argv[0] === 'sh' && argv[1] === '-c') return argv[2] ?? '';
+  return argv
+    .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`))
+    .join(' ');
+}
+
+const noStart =
+  'TODO: write the program and its arguments, such as start: ["node", "server.js"]; it listens on $HOST:$PORT';
+
+function serviceOf(service: ServiceFacts, application: Application): Noted {
+  const path = service.health ?? application.health[0];
+  return {
+    name: service.name,
+    ...started(service),
+    routes: ['/'],
+    ...(path === undefined
+      ? { health: fact('/', 'no path about health was found') }
+      : path.value === '/healthz'
+        ? {}
+        : { health: path }),
+    ...(application.database === undefined ? {} : { database: fact(true, application.database.from) }),
+    env: nonEmpty(variablesOf(service, application)),
+  };
+}
+
+const workerOf = (worker: ProcessFacts, application: Application): Noted => ({
+  name: worker.name,
+  ...started(worker),
+  ...(application.database === undefined ? {} : { database: true }),
+  env: nonEmpty(variablesOf(worker, application)),
+});
+
+const started = ({ start, image }: ProcessFacts): { [key: string]: Noted } =>
+  image !== undefined ? { image } : { start: start ?? [noStart] };
+
+function variablesOf({ env = {} }: ProcessFacts, application: Application): Record<string, Fact<string>> {
+  const secrets = Object.entries(application.secrets).map(([name, { value, from }]): [string, Fact<string>] => [
+    value,
+    fact(`\${secret.${name}}`, from),
+  ]);
+  return { ...application.env, ...Object.fromEntries(secrets), ...env };
+}
+
+function migrationsOf({ migrations }: Application): Noted | undefined {
+  if (migrations === undefined) return undefined;
+  if (migrations.directory !== undefined) return { directory: migrations.directory };
+  return {
+    ...(migrations.expand === undefined ? {} : { expand: migrations.expand }),
+    ...(migrations.records.length === 0 ? {} : { records: fact(migrations.records, `${migrations.tool}'s own`) }),
+  };
+}
+
+function testsOf({ tests }: Application): Noted | undefined {
+  return nonEmpty(
+    Object.fromEntries(
+      tests.map(({ kind, command, format }) => [kind, { command, ...(format === 'junit' ? {} : { format }) }]),
+    ),
+  );
+}
