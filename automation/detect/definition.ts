@@ -1,5 +1,6 @@
 import { fact, type Fact, type ProcessFacts, type ServiceFacts } from './facts.ts';
 import type { Application } from './detect.ts';
+import { argvOf } from './text.ts';
 import { members, plain, type Noted } from './print.ts';
 
 /** A definition that was made of facts. */
@@ -55,12 +56,13 @@ const rows: Row[] = [
  * The definition of an application. `knows`: keys that the schema has; a fact whose key it has not becomes a note. Defaults are left
  * out. `health`: the path that the running application answered.
  */
-export function draft(application: Application, knows: Knows): Draft {
+export function draft(application: Application, knows: Knows, answers: Answers = new Map()): Draft {
   const notes = [...application.notes];
   const tree: Record<string, Record<string, Noted>> = {};
   for (const { key, of } of rows) {
-    const value = of(application);
-    if (value === undefined) continue;
+    const found = of(application);
+    if (found === undefined) continue;
+    const value = answered(found, answers);
     if (!knows(key)) {
       notes.push(`a definition has no key ${key} yet, for what was found: ${JSON.stringify(plain(value))}`);
       continue;
@@ -81,6 +83,26 @@ export function draft(application: Application, knows: Knows): Draft {
     '',
   ].join('\n');
   return { text, definition: plain(tree), notes };
+}
+
+/** What a person has answered, by the text that stands for it. */
+export type Answers = ReadonlyMap<string, string>;
+
+/** Puts the answers in the places of the texts that begin with TODO. One that is all of a command line is split as a shell does. */
+function answered(value: Noted, answers: Answers): Noted {
+  if (typeof value === 'string') return answers.get(value) ?? value;
+  if (Array.isArray(value)) {
+    const [only] = value as Noted[];
+    const line = value.length === 1 && typeof only === 'string' ? answers.get(only) : undefined;
+    return line === undefined ? value.map((one: Noted) => answered(one, answers)) : fact(argvOf(line), 'as answered');
+  }
+  if (typeof value !== 'object') return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inside]) => [
+      key,
+      inside === undefined ? inside : answered(inside as Noted, answers),
+    ]),
+  );
 }
 
 /** A copy of the folder in which the commands have run. Several are one line of a shell, which stops at the first that fails. */

@@ -21,7 +21,7 @@ export interface BuildResult {
  */
 export async function buildVersion(
   definition: ReleaseDefinition,
-  platform: Platform,
+  platform: Pick<Platform, 'artefacts'>,
   version: string,
   signal: AbortSignal,
 ): Promise<BuildResult> {

@@ -22,8 +22,13 @@ const readyMs = 30_000;
 const stopMs = 5_000;
 
 /** Runs previews as unsupervised child processes of this program behind a TLS proxy. `dispose` stops both. */
-export function createLocalPreviews(layout: Layout, spec: EnvironmentSpec): Previews {
-  return { serve: (artefact, access) => serve(layout, spec, artefact, access) };
+export function createLocalPreviews(layout: Layout, spec: EnvironmentSpec, watch: PreviewWatch = {}): Previews {
+  return { serve: (artefact, access) => serve(layout, spec, artefact, access, watch) };
+}
+
+export interface PreviewWatch {
+  /** A service did not end on SIGTERM in time, and was killed. */
+  onKilled?(service: string): void;
 }
 
 async function serve(
@@ -31,6 +36,7 @@ async function serve(
   spec: EnvironmentSpec,
   artefact: Artefact,
   access: DatabaseAccess,
+  watch: PreviewWatch,
 ): Promise<Preview> {
   const ports = layout.ports();
   const free = await freePorts(spec.services.length);
@@ -49,7 +55,10 @@ async function serve(
   const dispose = async () => {
     proxy.closeAllConnections();
     proxy.close();
-    await Promise.all(children.map(stop));
+    const stopping = children.map(async (child, index) => {
+      if (await stop(child)) watch.onKilled?.(targets[index]?.service.name ?? '');
+    });
+    await Promise.all(stopping);
   };
   try {
     for (const { service, port } of targets) {
@@ -161,11 +170,17 @@ async function untilHealthy({ service, port }: Target, child: ChildProcess, arte
   );
 }
 
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+/** Resolves to whether it had to be killed. */
+async function stop(child: ChildProcess): Promise<boolean> {
+  if (child.exitCode !== null || child.signalCode !== null) return false;
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), stopMs);
+  let killed = false;
+  const timer = setTimeout(() => {
+    killed = true;
+    child.kill('SIGKILL');
+  }, stopMs);
   await gone;
   clearTimeout(timer);
+  return killed;
 }
