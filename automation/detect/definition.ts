@@ -1,7 +1,7 @@
 import { fact, type Fact, type ProcessFacts, type ServiceFacts } from './facts.ts';
 import type { Application } from './detect.ts';
 import { argvOf } from './text.ts';
-import { members, plain, type Noted } from './print.ts';
+import { constant, members, Name, plain, type Noted } from './print.ts';
 
 /** A definition that was made of facts. */
 export interface Draft {
@@ -43,11 +43,7 @@ const rows: Row[] = [
       ),
   },
   { key: 'application.services', of: (application) => application.services.map((one) => serviceOf(one, application)) },
-  {
-    key: 'application.workers',
-    of: (application) =>
-      application.workers.length === 0 ? undefined : application.workers.map((one) => workerOf(one, application)),
-  },
+  { key: 'application.workers', of: workersOf },
   { key: 'application.migrations', of: migrationsOf },
   { key: 'tests', of: testsOf },
 ];
@@ -75,8 +71,8 @@ export function draft(application: Application, knows: Knows, answers: Answers =
   const text = [
     "import { defineRelease } from 'greenlight';",
     '',
-    `// Written by greenlight init from what it found${is}.`,
-    '// What a comment names is where a guess comes from. Every key: greenlight init --all. Try it: greenlight check',
+    `// What greenlight init found${is}. Comments say from what a guess follows. All keys: init --all`,
+    ...namesIn(tree).slice(0, 1).flatMap(constant),
     'export default defineRelease({',
     ...members(tree, '  '),
     '});',
@@ -96,6 +92,7 @@ function answered(value: Noted, answers: Answers): Noted {
     const line = value.length === 1 && typeof only === 'string' ? answers.get(only) : undefined;
     return line === undefined ? value.map((one: Noted) => answered(one, answers)) : fact(argvOf(line), 'as answered');
   }
+  if (value instanceof Name) return new Name(value.text, answered(value.value, answers));
   if (typeof value !== 'object') return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, inside]) => [
@@ -114,11 +111,12 @@ function buildOf({ prepare, baseline }: Application): Noted {
       : prepare.length === 1
         ? (prepare[0] as Fact<string[]>).value
         : ['sh', '-c', prepare.map(({ value }) => line(value)).join(' && ')];
-  return {
+  const build = {
     directory: '.',
-    ...(baseline === undefined ? {} : { ref: fact(baseline.tag.replace(baseline.value, '{version}'), 'the tags') }),
-    ...(command === undefined ? {} : { prepare: fact(command, from) }),
+    ...(baseline === undefined ? {} : { ref: baseline.tag.replace(baseline.value, '{version}') }),
+    ...(command === undefined ? {} : { prepare: command }),
   };
+  return fact(build, [...(baseline === undefined ? [] : ['git tags']), ...(from === '' ? [] : [from])].join('; '));
 }
 
 /** An argument list as a line of a shell. */
@@ -144,26 +142,47 @@ function serviceOf(service: ServiceFacts, application: Application): Noted {
         ? {}
         : { health: path }),
     ...(application.database === undefined ? {} : { database: fact(true, application.database.from) }),
-    env: nonEmpty(variablesOf(service, application)),
+    env: variablesOf(service, application),
   };
 }
 
-const workerOf = (worker: ProcessFacts, application: Application): Noted => ({
-  name: worker.name,
-  ...started(worker),
-  ...(application.database === undefined ? {} : { database: true }),
-  env: nonEmpty(variablesOf(worker, application)),
-});
+function workersOf(application: Application): Noted | undefined {
+  const { workers, database } = application;
+  if (workers.length === 0) return undefined;
+  const list = workers.map((worker): Noted => ({
+    name: worker.name,
+    ...(worker.image === undefined ? { start: worker.start?.value ?? [noStart] } : { image: worker.image.value }),
+    ...(database === undefined ? {} : { database: true }),
+    env: variablesOf(worker, application),
+  }));
+  return fact(list, sources(workers.flatMap(({ start, image }) => start ?? image ?? [])));
+}
+
+/** From what several facts follow. */
+const sources = (facts: readonly Fact<unknown>[]): string => [...new Set(facts.map(({ from }) => from))].join('; ');
 
 const started = ({ start, image }: ProcessFacts): { [key: string]: Noted } =>
   image !== undefined ? { image } : { start: start ?? [noStart] };
 
-function variablesOf({ env = {} }: ProcessFacts, application: Application): Record<string, Fact<string>> {
-  const secrets = Object.entries(application.secrets).map(([name, { value, from }]): [string, Fact<string>] => [
+/** Variables of a process. Where several processes have the same, they are a constant of the file. */
+function variablesOf({ env = {} }: ProcessFacts, application: Application): Noted | undefined {
+  const secrets = Object.entries(application.secrets).map(([name, { value, from }]) => [
     value,
     fact(`\${secret.${name}}`, from),
   ]);
-  return { ...application.env, ...Object.fromEntries(secrets), ...env };
+  const all: Record<string, Fact<string>> = { ...application.env, ...Object.fromEntries(secrets), ...env };
+  if (Object.keys(all).length === 0) return undefined;
+  const values = Object.fromEntries(Object.entries(all).map(([name, { value }]) => [name, value]));
+  const group = fact<Noted>(values, sources(Object.values(all)));
+  const several = application.workers.length + application.services.length > 1;
+  return several && Object.keys(env).length === 0 ? new Name('env', group) : group;
+}
+
+/** The constants that a definition names, once each. */
+function namesIn(value: Noted | undefined): Name[] {
+  if (value instanceof Name) return [value];
+  if (typeof value !== 'object') return [];
+  return Object.values(value).flatMap((inside: Noted | undefined) => namesIn(inside));
 }
 
 function migrationsOf({ migrations }: Application): Noted | undefined {
@@ -171,14 +190,17 @@ function migrationsOf({ migrations }: Application): Noted | undefined {
   if (migrations.directory !== undefined) return { directory: migrations.directory };
   return {
     ...(migrations.expand === undefined ? {} : { expand: migrations.expand }),
-    ...(migrations.records.length === 0 ? {} : { records: fact(migrations.records, `${migrations.tool}'s own`) }),
+    ...(migrations.records.length === 0 ? {} : { records: migrations.records }),
   };
 }
 
 function testsOf({ tests }: Application): Noted | undefined {
   return nonEmpty(
     Object.fromEntries(
-      tests.map(({ kind, command, format }) => [kind, { command, ...(format === 'junit' ? {} : { format }) }]),
+      tests.map(({ kind, command, format }) => [
+        kind,
+        fact({ command: command.value, ...(format === 'junit' ? {} : { format }) }, command.from),
+      ]),
     ),
   );
 }

@@ -96,8 +96,7 @@ export function environment(folder: Folder): Facts {
     env[addressName] = fact('${host}:${port}', address.file);
   const split = Object.values(env).find(({ value }) => value === '${database.host}');
   if (split !== undefined)
-    for (const [name, value] of Object.entries(trust))
-      env[name] ??= fact(value, 'connections to the database are encrypted');
+    for (const [name, value] of Object.entries(trust)) env[name] ??= fact(value, 'encrypted connections');
   const url = read.get('DATABASE_URL');
   return {
     env,

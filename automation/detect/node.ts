@@ -158,8 +158,8 @@ export function commandOf(line: string): string[] {
     const script = argv[2] ?? '';
     return ['sh', '-c', /(^|\s)node\s/.test(script) ? script : `PATH="$PWD/node_modules/.bin:$PATH"; ${script}`];
   }
-  if (argv[0] === 'nodemon' || argv[0] === 'node-dev')
-    return ['node', ...argv.slice(1).filter((a) => !a.startsWith('-'))];
+  // What watches the files of a developer: the file that it runs comes last.
+  if (argv[0] === 'nodemon' || argv[0] === 'node-dev') return ['node', argv.at(-1) ?? '.'];
   if (argv[0] === undefined || ofSystem.test(argv[0]) || argv[0].includes('/')) return argv;
   return [`node_modules/.bin/${argv[0]}`, ...argv.slice(1)];
 }

@@ -133,7 +133,14 @@ function workersOf(folder: Folder, names: ReadonlySet<string>): ProcessFacts[] {
     return [
       {
         name: 'worker',
-        start: fact(pythonCommand(folder, '-m', 'celery', '-A', module, 'worker', '--loglevel', 'info'), celery.file),
+        start: fact(
+          [
+            'sh',
+            '-c',
+            `PYTHONPATH=${pythonPackages}:. exec ${folder.program('python3')} -m celery -A ${module} worker`,
+          ],
+          celery.file,
+        ),
       },
     ];
   }
