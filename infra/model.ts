@@ -20,17 +20,32 @@ export type StackKind = (typeof stackKinds)[number];
 /** Pulumi's name of a stack: `production-blue`. */
 export const stackName = (environment: EnvironmentName, kind: StackKind): string => `${environment}-${kind}`;
 
+/** How it is seen that an instance can serve: a URL path that answers 200, or the long forms (`infra/application/health.ts`). */
+export type HealthSpec =
+  | string
+  | { path: string; status?: number | number[] | undefined; headers?: Record<string, string> | undefined }
+  | { tcp: true }
+  | { command: string[] };
+
 export interface ServiceSpec {
   name: string;
   start: string[];
-  health: string;
+  health: HealthSpec;
+  /** Longest time until an instance is healthy. Absent: `defaultStartSeconds`. */
+  startSeconds?: number | undefined;
+  /** Time between SIGTERM and SIGKILL. Absent: `defaultStopSeconds`. */
+  stopSeconds?: number | undefined;
   /** URL path prefixes; the longest prefix wins. */
   routes: string[];
   /** Instances per colour in this environment. */
   instances: number;
   database: boolean;
+  /** Values are templates: `infra/application/template.ts`. */
   env: Record<string, string>;
 }
+
+export const defaultStartSeconds = 30;
+export const defaultStopSeconds = 15;
 
 export interface IntegrationSpec {
   name: string;
@@ -75,6 +90,8 @@ export interface ColourSpec {
   artefact?: Artefact;
   /** Platform settings that replace those of the release definition: a colour with users keeps those it runs with. */
   settings?: Readonly<Record<string, unknown>>;
+  /** Versions of the application's secrets that its processes run with, by name: see `platform/secrets.ts`. */
+  secrets?: Readonly<Record<string, string>>;
 }
 
 /**

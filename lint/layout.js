@@ -24,8 +24,8 @@ export const layout = {
   'infra/policies': { is: 'rules for resources', may: [...ground, 'infra/stacks.ts'] },
 
   'infra/local/lib': { is: 'where the parts of a local environment lie', may: shared },
-  'infra/local/supervisor': { is: 'processes and their ports', may: [...platform, 'infra/local/lib'] },
-  'infra/local/haproxy': { is: 'the local balancer', may: [...platform, 'infra/local/lib'] },
+  'infra/local/supervisor': { is: 'processes and their ports', may: [...shared, 'infra/local/lib'] },
+  'infra/local/haproxy': { is: 'the local balancer', may: [...shared, 'infra/local/lib'] },
   'infra/local/postgres': { is: 'local database clusters', may: [...shared, 'infra/local/lib'] },
   'infra/local/monitoring': {
     is: 'local metrics and alerts',
@@ -156,7 +156,7 @@ export const layout = {
 
   // automation: how a version goes live
   'automation/toolchain': { is: 'set-up and pinned tools', may: ['infra/lib'] },
-  'automation/config': { is: 'the release definition', may: [...ground, 'infra/aws/lib'] },
+  'automation/config': { is: 'the release definition', may: [...ground, 'infra/aws/lib', 'infra/application'] },
   'automation/detect': {
     is: 'what an application is, from its folder; facts -> definition',
     may: ['infra/lib', 'automation/config'],
@@ -263,6 +263,7 @@ export const layout = {
       'automation/stacks',
       'automation/data',
       'automation/gates',
+      'infra/application',
     ],
   },
   'automation/release/synthetic': {

@@ -31,6 +31,8 @@ function describeIssue(
     case 'unrecognized_keys':
       return issue.keys.map((key) => unknownKey(key, path, knownKeys(schema, path)));
     case 'invalid_union':
+      // Of a discriminated union that has no such form there are no further issues.
+      if (issue.errors.length === 0) return one(`found ${show(found)}; ${issue.message}`);
       return bestForm(issue.errors).flatMap((inside) => describeIssue(schema, inside, input, path));
     case 'invalid_key':
       return issue.issues.flatMap((inside) => one(`found the name ${show(path.at(-1))}; ${inside.message}`));
@@ -83,12 +85,17 @@ function bound(origin: string, side: string, limit: number | bigint, inclusive: 
   return `${side} ${limit}`;
 }
 
-/** The form of a union that was probably meant: fewest unknown keys of its own, then of all in it, then fewest issues. */
+/**
+ * The form of a union that was probably meant: one of the kind that was given (text, list, group), then fewest unknown keys of its own,
+ * then of all in it, then fewest issues.
+ */
 function bestForm(forms: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] {
   const strange = (issues: readonly z.core.$ZodIssue[], depth = Infinity): number =>
     issues.reduce((sum, i) => sum + (i.code === 'unrecognized_keys' && i.path.length <= depth ? i.keys.length : 0), 0);
+  const otherKind = (issues: readonly z.core.$ZodIssue[]): number =>
+    Number(issues.some(({ code, path }) => code === 'invalid_type' && path.length === 0));
   const order = (a: readonly z.core.$ZodIssue[], b: readonly z.core.$ZodIssue[]): number =>
-    strange(a, 0) - strange(b, 0) || strange(a) - strange(b) || a.length - b.length;
+    otherKind(a) - otherKind(b) || strange(a, 0) - strange(b, 0) || strange(a) - strange(b) || a.length - b.length;
   return [...forms].sort(order)[0] ?? [];
 }
 

@@ -39,7 +39,7 @@ export const urlPath = z
 
 export const environmentVariable = z
   .string()
-  .regex(/^[A-Z][A-Z0-9_]*$/, 'use capital letters, digits and underscores, such as PAYMENT_URL');
+  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'use letters, digits and underscores, not a digit first, such as PAYMENT_URL');
 
 export const webUrl = z.url({ protocol: /^https?$/, error: 'give a URL that starts with http:// or https://' });
 

@@ -3,6 +3,8 @@ import { acceptableRules } from './migration-rules.ts';
 import { postgresVersions } from '../../infra/lib/tools.ts';
 import * as files from './file-rules.ts';
 import * as rule from './rules.ts';
+import { secretSources } from './schema-secrets.ts';
+import { service } from './schema-service.ts';
 import * as variables from './variable-rules.ts';
 import {
   argv,
@@ -17,28 +19,6 @@ import {
 } from './scalars.ts';
 
 /** The application and its environments. `npm run init` writes the first of `meta.examples`. */
-
-const service = z
-  .strictObject({
-    name: name.meta({ description: 'unique name of the service', examples: ['web'] }),
-    start: argv.meta({
-      description: 'program and arguments, run in the artefact directory; listens on $HOST:$PORT; ends on SIGTERM',
-      examples: [['node', 'server.js']],
-    }),
-    health: urlPath.default('/healthz').describe('path that answers 200 when the instance can serve'),
-    routes: z
-      .array(urlPath)
-      .min(1)
-      .meta({ description: 'URL path prefixes that this service answers; the longest prefix wins', examples: [['/']] }),
-    instances: z.number().int().min(1).max(8).default(2).describe('instances per colour in production'),
-    database: z.boolean().default(false).describe('true: gets DATABASE_URL'),
-    env: z
-      .record(environmentVariable, z.string())
-      .superRefine(variables.noReservedVariables, rule.evenIfBroken)
-      .default({})
-      .describe('more environment variables; no secrets'),
-  })
-  .describe('one process type of the application');
 
 const integration = z
   .strictObject({
@@ -193,6 +173,21 @@ export const application = z
     migrations: z
       .union([directoryMigrations, commandMigrations])
       .describe('changes of the database: a directory of SQL files, or commands: { expand, contract }'),
+    secrets: secretSources.describe(
+      'secrets by name, for ${secret.<name>} in env: read when a release starts, and by npm run secrets -- --rotate',
+    ),
+    jobs: z
+      .strictObject({
+        env: z
+          .record(environmentVariable, z.string())
+          .superRefine(variables.noReservedVariables, rule.evenIfBroken)
+          .default({})
+          .describe(
+            'as env of a service, without ${host}, ${port}, ${publicUrl} and ${colour}; ${database.…} is of the role that the job has',
+          ),
+      })
+      .prefault({})
+      .describe('migration commands, seeds and tests'),
     integrations: z
       .array(integration)
       .superRefine(variables.integrationsAreUsable, rule.evenIfBroken)
@@ -211,6 +206,7 @@ export const application = z
   })
   .superRefine(rule.baselineIsOlder, rule.evenIfBroken)
   .superRefine(variables.integrationsSetTheirVariables, rule.evenIfBroken)
+  .superRefine(variables.databaseIsGiven, rule.evenIfBroken)
   .describe('the application that is released');
 
 const environment = z.strictObject({
@@ -229,6 +225,7 @@ const environment = z.strictObject({
     description: 'fills an empty database; run in the artefact directory with DATABASE_URL of the owner role',
     examples: [['node', 'seed.js']],
   }),
+  secrets: secretSources.describe('sources that replace those of application.secrets here, by name'),
   database: z
     .strictObject({
       maxConnections: z.number().int().min(20).max(1000).default(100).describe('per database'),

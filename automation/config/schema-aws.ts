@@ -4,7 +4,7 @@ import { cidrBlock, overlap } from '../../infra/aws/lib/cidr.ts';
 import { awsShape, consistent, domain, type AwsSettings } from '../../infra/aws/lib/settings.ts';
 import { environmentNames, type EnvironmentName } from '../../infra/model.ts';
 import { name, webUrl } from './scalars.ts';
-import { report, type Context, type Databases, type Unsure } from './rules.ts';
+import { report, type Context, type Databases, type Path, type Unsure } from './rules.ts';
 
 const { cidrBlock: _ofOneEnvironment, ...shared } = awsShape;
 
@@ -53,8 +53,12 @@ export function awsSettingsOf(section: z.output<typeof aws>, environment: Enviro
 
 type Definition = Unsure<{
   aws: Unsure<{ integrations: Record<string, unknown> }>;
-  application: Unsure<{ integrations: (Unsure<{ name: string; url: string }> | undefined)[] }>;
-  environments: Databases;
+  application: Unsure<{
+    integrations: (Unsure<{ name: string; url: string }> | undefined)[];
+    services: Unsure<{ name: string; env: Record<string, string>; database: boolean; health: unknown }>[];
+    secrets: Record<string, unknown>;
+  }>;
+  environments: Databases & Unsure<Record<EnvironmentName, Unsure<{ secrets: Record<string, unknown> }>>>;
   alerts: Unsure<{ receivers: (Unsure<{ name: string; webhook: string }> | undefined)[] }>;
 }>;
 
@@ -77,6 +81,7 @@ export function fitsAws(definition: Definition, ctx: Context): void {
       'is missing: tasks on AWS cannot reach a stand-in on this machine; give the URL of the third party',
     );
   });
+  onlyOnLocal(definition, ctx);
   list(definition.alerts?.receivers).forEach((receiver, index) => {
     if (typeof receiver?.webhook !== 'string' || receiver.webhook.startsWith('https://')) return;
     report(
@@ -85,6 +90,28 @@ export function fitsAws(definition: Definition, ctx: Context): void {
       'is not https, and SNS supports only https; give an https address',
     );
   });
+}
+
+/** What a target group or a task cannot do. */
+function onlyOnLocal({ application, environments }: NonNullable<Definition>, ctx: Context): void {
+  list(application?.services).forEach((service, index) => {
+    const health = service?.health;
+    if (typeof health !== 'object' || health === null) return;
+    const path = ['application', 'services', index, 'health'];
+    if (!('path' in health)) report(ctx, path, 'is for platform "local"; on AWS a target group asks a path: give one');
+    else if ('headers' in health && health.headers !== undefined)
+      report(ctx, [...path, 'headers'], 'are for platform "local": a target group sends none; leave them out');
+  });
+  const secrets: [Path, Record<string, unknown> | undefined][] = [
+    [['application', 'secrets'], application?.secrets],
+    ...environmentNames.map((name): [Path, Record<string, unknown> | undefined] => [
+      ['environments', name, 'secrets'],
+      environments?.[name]?.secrets,
+    ]),
+  ];
+  for (const [path, sources] of secrets)
+    if (Object.keys(sources ?? {}).length > 0)
+      report(ctx, path, 'are for platform "local" so far; on AWS let the application read Secrets Manager itself');
 }
 
 const list = <T>(value: T[] | null | undefined): T[] => (Array.isArray(value) ? value : []);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { platformNames, type PlatformName } from '../../infra/model.ts';
 import * as rule from './rules.ts';
-import { noLocalVariables } from './variable-rules.ts';
+import { noLocalVariables, templatesAreKnown } from './variable-rules.ts';
 import { fitsAws, aws } from './schema-aws.ts';
 import { expiry, name, seconds, share, timeOfDay, timeZone, webUrl } from './scalars.ts';
 import { application, environments } from './schema-application.ts';
@@ -178,6 +178,7 @@ const sections = z.strictObject({
 
 export const releaseDefinition = sections
   .superRefine(rule.sectionsAgree, rule.evenIfBroken)
+  .superRefine(templatesAreKnown, rule.evenIfBroken)
   .superRefine((definition, ctx) => fits[definition.platform]?.(definition, ctx), rule.evenIfBroken);
 
 export type ReleaseDefinitionInput = z.input<typeof sections>;

@@ -2,6 +2,7 @@ import { environmentNames, type Colour } from '../../infra/model.ts';
 import { recoverCutover, recoverWindow } from '../data/cutover/recover.ts';
 import { messageOf, OperationError } from '../../infra/lib/errors.ts';
 import { connectTo, openRun, type ReleaseSettings } from './context/context.ts';
+import { environmentsOf, keepMissingSecrets } from './context/keep-secrets.ts';
 import { readOnlyWindowOf, type Kind } from './context/release.ts';
 import type { PastRelease } from '../journal/history.ts';
 import { openJournal } from '../journal/journal.ts';
@@ -25,6 +26,7 @@ import { stagesFor } from './stages/index.ts';
 export async function resumeRelease(session: Session, open: PastRelease): Promise<FinishedRelease> {
   if (undoStarted(open.entries) !== undefined) return abandonRelease(session, open, 'npm run resume');
   requireSameWindow(session, open);
+  await keepMissingSecrets(session, environmentsOf(open.started.environment));
   const settings = await reopen(session, open);
   const found = await settle(settings);
   if (undoneWindow(settings.journal.entries()))

@@ -6,6 +6,7 @@ import type { ReleaseDefinition } from '../config/schema.ts';
 import { writeReportApart } from '../report/write-in-child.ts';
 import type { Engine } from '../stacks/engine.ts';
 import type { ReleaseSettings } from './context/context.ts';
+import { environmentsOf, keepSecrets } from './context/keep-secrets.ts';
 import { readOnlyWindowOf, type Kind, type LivePlacement } from './context/release.ts';
 import type { Event } from '../journal/events.ts';
 import { lastDurations } from '../journal/history.ts';
@@ -48,6 +49,7 @@ export async function startRelease(
   const id = releaseId(version, new Date());
   const directory = join(releasesDirectory(environment), id);
   const { definition, platform } = session;
+  await keepSecrets(session, environmentsOf(environment));
   const kind = await kindOf(session, environment, what);
   const { from } = kind;
   const to = { colour: from === undefined ? ('blue' as const) : other(from.colour), version };

@@ -233,8 +233,9 @@ function fromOutputs(name: string, kind: StackKind, outputs: Record<string, unkn
     case 'blue':
     case 'green': {
       const colour = required('colour') as ColourSpec['colour'];
-      const { artefact, settings: made } = outputs as Partial<ColourSpec>;
-      return { kind, colour: { colour, ...(artefact && { artefact }), ...(made && { settings: made }) } };
+      const { artefact, settings: made, secrets } = outputs as Partial<ColourSpec>;
+      const also = { ...(artefact && { artefact }), ...(made && { settings: made }), ...(secrets && { secrets }) };
+      return { kind, colour: { colour, ...also } };
     }
   }
 }

@@ -59,8 +59,8 @@ export const childEnvironment = (own: Variables = {}, also: readonly string[] = 
 export const bareEnvironment = (own: Variables = {}): ChildEnvironment => isolated({ ...picked(['PATH']), ...own });
 
 /**
- * All variables of the caller's shell. Only for the application's build, which may need any of them; no gate depends on
- * it.
+ * All variables of the caller's shell. Only for the application's build and for a command that prints a secret, which may need any of
+ * them; no gate depends on it.
  */
 export const callersEnvironment = (own: Variables = {}): ChildEnvironment =>
   isolated({ ...removed, ...process.env, ...own });

@@ -8,6 +8,7 @@ import { findEnvironment } from './runtime/found.ts';
 import { createLocalRouter } from './haproxy/router.ts';
 import { createLocalInstances } from './runtime/instances.ts';
 import { createLocalJobs } from './runtime/jobs.ts';
+import { createLocalSecrets } from './lib/application-secrets.ts';
 import { Layout } from './lib/layout.ts';
 import { createLocalMetrics, type PartProcess } from './runtime/metrics.ts';
 import { createLocalAlerts } from './monitoring/alerts.ts';
@@ -31,6 +32,7 @@ export function createLocalPlatform(options: { redact?: (text: string) => string
     wipesAll: true,
     engine: localEngineSettings(),
     artefacts: createLocalArtefacts(),
+    secrets: createLocalSecrets(),
     problems: () => Promise.resolve(missingTools()),
     connect: async (environment, spec) => Promise.resolve(connect(new Layout(environment), spec, redact)),
     found: (environment) => findEnvironment(environment),

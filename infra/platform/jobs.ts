@@ -9,6 +9,8 @@ export interface Job {
   /** Runs in the artefact's directory. */
   command: string[];
   env: Record<string, string>;
+  /** The login that its variables are about. */
+  database?: { access: DatabaseAccess; role: 'owner' | 'app' };
   timeoutMs: number;
   /**
    * Path of a file that the job writes. `{results}` in the command is replaced by its path on the machine that runs the

@@ -2,6 +2,7 @@ import type { Shared } from './lease.ts';
 import type { Colour, EnvironmentName, EnvironmentSpec, PlatformName, StackKind } from '../model.ts';
 import type { EngineSettings } from './engine.ts';
 import type { Artefacts } from './artefacts.ts';
+import type { ApplicationSecrets } from './secrets.ts';
 import type { Environment } from './environment.ts';
 
 /**
@@ -36,6 +37,8 @@ export interface Platform {
   readonly loadImage?: string;
   /** Whether `wipe` also removes resources that the engine could not. If not, the engine's state must be kept. */
   readonly wipesAll: boolean;
+  /** Secrets of the application. Absent: definitions with secrets are refused on this platform. */
+  readonly secrets?: ApplicationSecrets;
   /** State shared by machines that release to the same environment. Absent: only one machine can. */
   readonly shared?: Shared;
   /** Missing or wrong prerequisites (programs, rights, account), a sentence each. Changes nothing. */

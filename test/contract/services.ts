@@ -8,7 +8,14 @@ const service = (name: string, routes: string[]): ServiceSpec => ({
   routes,
   instances: 1,
   database: false,
-  env: { GREETING: 'hello', PATH: '/nowhere', HOST: '192.0.2.1', GREENLIGHT_VERSION: 'mine' },
+  env: {
+    GREETING: 'hello',
+    PATH: '/nowhere',
+    GREENLIGHT_VERSION: 'mine',
+    HOST: '${host}',
+    listen_on: '${host}:${port}',
+    literal: '$${HOME} costs $5',
+  },
 });
 
 /** An application of two services, of which one calls the other through the entry point. */
@@ -17,9 +24,10 @@ export const callingServices: EnvironmentSpec['services'] = [service('web', ['/'
 /** `server.mjs` of both. */
 export const callingProgram = `
 import { createServer } from 'node:http';
-const { PORT, HOST, PUBLIC_URL, GREENLIGHT_VERSION, GREETING } = process.env;
+const { PORT, HOST, PUBLIC_URL, GREENLIGHT_VERSION, GREETING, listen_on, literal } = process.env;
 const called = async () => (await (await fetch(PUBLIC_URL + '/api/me')).json());
-const self = () => ({ service: process.argv[2], version: GREENLIGHT_VERSION, greeting: GREETING });
+const listens = listen_on === HOST + ':' + PORT;
+const self = () => ({ service: process.argv[2], version: GREENLIGHT_VERSION, greeting: GREETING, listens, literal });
 createServer((request, response) => {
   const answer = request.url === '/calls' ? called() : Promise.resolve(self());
   answer.then(
@@ -28,6 +36,14 @@ createServer((request, response) => {
   );
 }).listen(Number(PORT), HOST, () => console.log('listening'));
 `;
+
+const of = (name: string) => ({
+  service: name,
+  version: '2.0.0',
+  greeting: 'hello',
+  listens: true,
+  literal: '${HOME} costs $5',
+});
 
 /** What services may rely on wherever they run. `open` starts version 2.0.0 of `callingServices`; `ask` sends a GET to its entry. */
 export function servicesContract(
@@ -43,11 +59,11 @@ export function servicesContract(
     after(() => close?.());
 
     it("get Greenlight's variables, and their own where those are free", async () => {
-      expect(await ask('/me')).to.eql({ service: 'web', version: '2.0.0', greeting: 'hello' });
+      expect(await ask('/me')).to.eql(of('web'));
     });
 
     it('reach each other through PUBLIC_URL', async () => {
-      expect(await ask('/calls')).to.eql({ service: 'api', version: '2.0.0', greeting: 'hello' });
+      expect(await ask('/calls')).to.eql(of('api'));
     });
   });
 }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Artefact } from '../../../infra/model.ts';
-import type { JobResult, Jobs } from '../../../infra/platform/jobs.ts';
+import type { Job, JobResult, Jobs } from '../../../infra/platform/jobs.ts';
 import { secrets } from '../../../infra/lib/redact.ts';
 import { check, type Gate, type Measurement } from '../../journal/verdict.ts';
 import { parseJUnit, type JUnitReport } from './junit.ts';
@@ -15,12 +15,14 @@ export interface TestsGate {
   /** Program and arguments. `{results}` is replaced by the path for the JUnit XML. */
   command: string[];
   env: Record<string, string>;
+  /** The login that the tests have, where they have a database. */
+  database?: Job['database'];
   timeoutMs: number;
 }
 
 /** Runs a version's own tests. Passes only if at least one ran, the results were written, and none failed. */
 export function testsGate(options: TestsGate): Gate {
-  const { id, title, jobs, artefact, command, env, timeoutMs } = options;
+  const { id, title, jobs, artefact, command, env, database, timeoutMs } = options;
   return {
     id,
     title,
@@ -32,6 +34,7 @@ export function testsGate(options: TestsGate): Gate {
         artefact,
         command,
         env,
+        ...(database === undefined ? {} : { database }),
         timeoutMs,
         results,
         log: evidence.file('log.txt'),

@@ -15,6 +15,8 @@ import type { StageId } from '../../journal/events.ts';
 import { action } from '../../journal/actions.ts';
 import type { Journal } from '../../journal/journal.ts';
 import { rollbackRequested } from '../../journal/history.ts';
+import { withJobEnvironment } from './job-environment.ts';
+import { maskKeptSecrets, withSecretVersions } from './keep-secrets.ts';
 import { withSecretsMasked } from './secrets.ts';
 import { environmentSpec } from './spec.ts';
 
@@ -162,8 +164,8 @@ function contextOf(
       const name = stackName(environment, config.kind);
       if ('colour' in config && config.colour.artefact !== undefined)
         await provide(context, environment, config.colour.artefact);
-      const result = await context.act(`up-${name}`, `apply stack ${name}`, () =>
-        engine.up({ environment, ...config, signal }),
+      const result = await context.act(`up-${name}`, `apply stack ${name}`, async () =>
+        engine.up({ environment, ...(await withSecretVersions(platform, environment, config)), signal }),
       );
       journal.append({ type: 'stack.applied', stack: name, changes: result.changes, ms: result.ms });
       for (const urn of result.orphans)
@@ -216,7 +218,10 @@ export const connectTo = (
 ): Promise<Environment> =>
   platform
     .connect(environment, environmentSpec(definition, environment), (kind) => engine.outputs(environment, kind))
-    .then(withSecretsMasked);
+    .then(async (running) => {
+      await maskKeptSecrets(platform, environment);
+      return withJobEnvironment(withSecretsMasked(running), { platform, definition, name: environment });
+    });
 
 function refuseIfLost({ hasLock, environment }: RunSettings): void {
   if (hasLock?.() !== false) return;

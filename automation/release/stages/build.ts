@@ -1,5 +1,6 @@
 import { databaseUrl } from '../../../infra/application/database-url.ts';
 import { grantWrites } from '../../../infra/application/roles.ts';
+import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { withClient } from '../../data/connect.ts';
 import { testsGate } from '../../gates/tests/tests.ts';
 import type { Gate } from '../../journal/verdict.ts';
@@ -35,7 +36,7 @@ export const build = (release: Release): Stage => ({
     {
       says: 'run the unit tests',
       gates: { 'unit-tests': 'Unit tests' },
-      do: async (context) => context.gates([await testsOf(context, 'unit', {})]),
+      do: async (context) => context.gates([await testsOf(context, 'unit')]),
     },
     {
       says: 'run the integration tests on a scratch database',
@@ -61,11 +62,7 @@ async function buildArtefact(context: ReleaseContext): Promise<void> {
   journal.append({ type: 'artefact.built', ...built, ms: Math.round(performance.now() - started) });
 }
 
-async function testsOf(
-  context: ReleaseContext,
-  id: 'unit' | 'integration',
-  env: Record<string, string>,
-): Promise<Gate> {
+async function testsOf(context: ReleaseContext, id: 'unit' | 'integration', access?: DatabaseAccess): Promise<Gate> {
   const { command, timeoutSeconds } = context.definition.tests[id];
   const artefact = context.artefact();
   const { jobs } = await context.connect('staging');
@@ -75,10 +72,15 @@ async function testsOf(
     jobs,
     artefact,
     command,
-    env,
+    ...(access === undefined ? { env: {} } : loginOf(access)),
     timeoutMs: timeoutSeconds * 1000,
   });
 }
+
+const loginOf = (access: DatabaseAccess) => ({
+  env: { DATABASE_URL: databaseUrl(access, 'app') },
+  database: { access, role: 'app' as const },
+});
 
 async function integrationTests(context: ReleaseContext): Promise<void> {
   const artefact = context.artefact();
@@ -87,7 +89,7 @@ async function integrationTests(context: ReleaseContext): Promise<void> {
   try {
     await migrateAtOnce(context, { access: scratch.access, artefact, where: 'scratch', jobs });
     await withClient(scratch.access, 'admin', (client) => client.query(grantWrites));
-    await context.gates([await testsOf(context, 'integration', { DATABASE_URL: databaseUrl(scratch.access, 'app') })]);
+    await context.gates([await testsOf(context, 'integration', scratch.access)]);
   } finally {
     await scratch.dispose();
   }

@@ -21,9 +21,6 @@ export const boundaryName = 'greenlight-boundary';
  */
 export const backupPolicy = 'arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup';
 
-/** Seconds between SIGTERM and SIGKILL of a task. The same as locally. */
-export const stopSeconds = 15;
-
 /** Tag of a build's image, from the digest of its content. A tag may not contain a colon. */
 export const imageTag = (digest: string): string => digest.replace(':', '-');
 

@@ -1,7 +1,8 @@
 import * as pulumi from '@pulumi/pulumi';
 import type { Artefact, ColourSpec, EnvironmentName, ServiceSpec } from '../../model.ts';
 import { Alarms } from './monitoring/alarms.ts';
-import { DatabaseLogin } from './database/database-login.ts';
+import { databaseReferences, resolved } from './database/database-references.ts';
+import { DatabaseLogin, secretValue } from './database/database-login.ts';
 import { Database } from './database/database.ts';
 import { readFoundation, type FoundationOutputs } from '../lib/foundation-reference.ts';
 import { imageTag } from '../lib/names.ts';
@@ -32,6 +33,9 @@ interface ColourArgs {
   foundation: FoundationOutputs;
   routeSecret: pulumi.Output<string>;
 }
+
+const mapped = <T, U>(record: Record<string, T>, change: (name: string, value: T) => U): Record<string, U> =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(name, value)]));
 
 /** One colour: the database, and every service of one version. */
 class ColourStack extends Component {
@@ -84,11 +88,21 @@ class ColourStack extends Component {
     const { foundation, routeSecret, spec } = this.#args;
     const { colour } = spec;
     const version = { version: artefact.version, colour };
-    // The secret's version, not the secret: its value must exist before a task starts and reads it.
-    const databaseUrl = this.#logins.app.version.arn;
-    const { variables, secrets } = taskEnvironment(foundation, service, version, databaseUrl);
-    const args = { colour, service, image: this.#image(artefact), environment: variables, secrets };
+    const { login } = this.#logins.app;
+    const { variables, secrets } = taskEnvironment(foundation, service, version, databaseReferences);
+    const environment = mapped(variables, (_, value) => resolved(value, login));
+    const arns = mapped(secrets, (name, value) => this.#secretOf(service, name, value));
+    const args = { colour, service, image: this.#image(artefact), environment, secrets: arns };
     return new Service({ ...args, foundation, routeSecret }, this.place, this.child);
+  }
+
+  /** The ARN of the secret with a variable's value. The secret's version: its value must exist before a task starts and reads it. */
+  #secretOf(service: ServiceSpec, variable: string, value: string): pulumi.Output<string> {
+    const { login, version } = this.#logins.app;
+    if (value === databaseReferences.url) return version.arn;
+    const name = this.named(`${this.#args.spec.colour}-${service.name}-${variable}`);
+    return secretValue(name, resolved(value, login), { keyArn: this.#args.foundation.keyArn, place: this.place }, this)
+      .version.arn;
   }
 
   #alarms() {

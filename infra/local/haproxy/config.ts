@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { healthHeaders, healthOf } from '../../application/health.ts';
 import { colours, type Colour, type EnvironmentSpec, type ServiceSpec, type Split } from '../../model.ts';
 import { toolPath } from '../../lib/tools.ts';
 import type { Layout, Ports } from '../lib/layout.ts';
@@ -67,7 +68,9 @@ function renderConfiguration(inputs: BalancerInputs): string {
   const { spec, layout, ports } = inputs;
   const from = (file: string) => relative(layout.balancer(), file);
   const backends = spec.services.flatMap((service) =>
-    colours.flatMap((colour) => renderBackends(service, colour, ports.instances[colour][service.name] ?? [])),
+    colours.flatMap((colour) =>
+      renderBackends(service, colour, ports.instances[colour][service.name] ?? [], `https://localhost:${ports.https}`),
+    ),
   );
   return [
     renderDefaults(balancerSocket(layout)),
@@ -127,7 +130,7 @@ defaults
  * the first. A read is retried if its instance dies without a response. A write is retried only if the connection
  * failed. It never uses a kept-alive connection, because the instance might be closing it at that moment.
  */
-function renderBackends(service: ServiceSpec, colour: Colour, ports: number[]): string {
+function renderBackends(service: ServiceSpec, colour: Colour, ports: number[], publicUrl: string): string {
   const read = backendName(service.name, colour, 'read');
   const write = backendName(service.name, colour, 'write');
   const server = (index: number) => serverName(service.name, colour, index + 1);
@@ -135,16 +138,26 @@ function renderBackends(service: ServiceSpec, colour: Colour, ports: number[]): 
   balance roundrobin
   retry-on conn-failure empty-response
   http-request disable-l7-retry unless { method GET HEAD OPTIONS }
-  option httpchk
-  http-check send meth GET uri ${quote(service.health)} ver HTTP/1.1 hdr host localhost
-  http-check expect status 200
-  default-server inter 500ms fastinter 100ms downinter 500ms fall 2 rise 1
+${renderCheck(service, publicUrl)}  default-server inter 500ms fastinter 100ms downinter 500ms fall 2 rise 1
 ${ports.map((port, i) => `  server ${server(i)} 127.0.0.1:${port} check\n`).join('')}
 backend ${write}
   balance roundrobin
   option http-server-close
   retry-on conn-failure
 ${ports.map((port, i) => `  server ${server(i)} 127.0.0.1:${port} track ${read}/${server(i)}\n`).join('')}`;
+}
+
+/** Without these lines HAProxy sees whether the port is open: where the check is a command, that ran when the instance started. */
+function renderCheck({ health: spec }: ServiceSpec, publicUrl: string): string {
+  const health = healthOf(spec);
+  if (health.kind !== 'http') return '';
+  const headers = Object.entries(healthHeaders(publicUrl, health.headers))
+    .map(([name, value]) => `hdr ${name} ${quote(value.replaceAll('%', '%%'))}`)
+    .join(' ');
+  return `  option httpchk
+  http-check send meth GET uri ${quote(health.path)} ver HTTP/1.1 ${headers}
+  http-check expect status ${health.statuses.join(',')}
+`;
 }
 
 const page = (title: string, text: string): string =>

@@ -51,7 +51,10 @@ export class Layout {
   scratch = (): string => join(this.directory, 'scratch');
   backups = (): string => join(this.directory, 'backups');
   portsFile = (): string => join(this.directory, 'ports.json');
-  secretFile = (name: SecretName): string => join(this.directory, 'secrets', name);
+  secrets = (): string => join(this.directory, 'secrets');
+  /** File of one version of a secret of the application: `<name>.<version>`. */
+  applicationSecretFile = (name: string): string => join(this.secrets(), `app-${name}`);
+  secretFile = (name: SecretName): string => join(this.secrets(), name);
 
   ports(): Ports {
     return JSON.parse(this.#read(this.portsFile())) as Ports;

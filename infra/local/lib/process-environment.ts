@@ -2,7 +2,7 @@ import { serviceEnvironment, type ServicePlace } from '../../application/environ
 import type { Colour, EnvironmentSpec, ServiceSpec } from '../../model.ts';
 import { searchPath, type Layout, type Ports } from './layout.ts';
 
-export interface ServiceProcess extends Pick<ServicePlace<string>, 'port' | 'publicUrl' | 'databaseUrl'> {
+export interface ServiceProcess extends Pick<ServicePlace, 'port' | 'publicUrl' | 'database' | 'secretOf'> {
   spec: EnvironmentSpec;
   ports: Pick<Ports, 'integrations'>;
   service: ServiceSpec;

@@ -2,12 +2,14 @@ import { z } from 'zod';
 import type { Program } from '../supervisor/config.ts';
 import { untilBalanced } from './balanced.ts';
 import { layoutOf, place, type Handler } from './handler.ts';
-import { resolveSecrets } from './secret-reference.ts';
+import { resolveSecrets, secretFiles } from './secret-reference.ts';
 import { readProgram, removeProgram, startProgram } from './supervised.ts';
 
 const inputs = place.extend({
   /** `api.blue.1` */
   name: z.string().regex(/^[a-z][a-z0-9.-]*$/),
+  /** What messages call it, `api 2.0.0`: an instance of the application. Absent: a program of the environment. */
+  label: z.string().optional(),
   argv: z.array(z.string().min(1)).min(1),
   /** Values may contain references to secrets: see `secret-reference.ts`. */
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()),
@@ -15,7 +17,14 @@ const inputs = place.extend({
   ready: z.discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('none') }),
     z.strictObject({ kind: z.literal('tcp'), port: z.number().int() }),
-    z.strictObject({ kind: z.literal('http'), url: z.url(), caFile: z.string().optional() }),
+    z.strictObject({
+      kind: z.literal('http'),
+      url: z.url(),
+      caFile: z.string().optional(),
+      statuses: z.array(z.number().int()).optional(),
+      headers: z.record(z.string(), z.string()).optional(),
+    }),
+    z.strictObject({ kind: z.literal('command'), argv: z.array(z.string()).min(1), port: z.number().int() }),
   ]),
   readySeconds: z.number().int().min(1),
   stopSignal: z.enum(['TERM', 'INT', 'QUIT', 'USR1']),
@@ -52,5 +61,10 @@ export const process: Handler<ProcessInputs> = {
 function programOf({ environment, directory, balanced: _, ...program }: ProcessInputs): Program {
   const layout = layoutOf({ environment, directory });
   const env = Object.entries(program.env).map(([name, value]) => [name, resolveSecrets(layout, value)]);
-  return { ...program, logMegabytes: 5, env: Object.fromEntries(env) as Record<string, string> };
+  return {
+    ...program,
+    logMegabytes: 5,
+    env: Object.fromEntries(env) as Record<string, string>,
+    secretFiles: secretFiles(layout, Object.values(program.env)),
+  };
 }

@@ -6,20 +6,26 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { bareEnvironment } from '../../lib/child-environment.ts';
-import { databaseUrl } from '../../application/database-url.ts';
+import { databaseFields } from '../../application/database-url.ts';
+import { answerWatch, explainAnswer, type WrongAnswer } from '../../application/health.ts';
 import { OperationError } from '../../lib/errors.ts';
-import type { Artefact, EnvironmentSpec, ServiceSpec } from '../../model.ts';
+import { secrets } from '../../lib/redact.ts';
+import {
+  defaultStartSeconds,
+  defaultStopSeconds,
+  type Artefact,
+  type EnvironmentSpec,
+  type ServiceSpec,
+} from '../../model.ts';
 import type { DatabaseAccess } from '../../platform/databases.ts';
 import type { Preview, Previews } from '../../platform/jobs.ts';
+import { createLocalSecrets } from '../lib/application-secrets.ts';
 import type { Layout } from '../lib/layout.ts';
 import { processEnvironment, sessionVariables } from '../lib/process-environment.ts';
 import { freePorts } from '../../lib/free-ports.ts';
 import { until } from '../../lib/poll.ts';
-
-/** How long the services of a preview may take to become healthy. */
-const readyMs = 30_000;
-/** Time between SIGTERM and SIGKILL. */
-const stopMs = 5_000;
+import { probe } from '../supervisor/processes.ts';
+import { readinessOf } from '../supervisor/readiness.ts';
 
 /** Runs previews as unsupervised child processes of this program behind a TLS proxy. `dispose` stops both. */
 export function createLocalPreviews(layout: Layout, spec: EnvironmentSpec, watch: PreviewWatch = {}): Previews {
@@ -39,6 +45,7 @@ async function serve(
   watch: PreviewWatch,
 ): Promise<Preview> {
   const ports = layout.ports();
+  const values = await createLocalSecrets(() => layout).values(layout.environment);
   const free = await freePorts(spec.services.length);
   const targets = spec.services.map((service, index) => ({ service, port: free[index] as number }));
   const proxy = await startProxy(layout, targets);
@@ -47,30 +54,44 @@ async function serve(
     spec,
     ports,
     publicUrl: baseUrl,
-    databaseUrl: databaseUrl(access, 'app'),
+    database: databaseFields(access, 'app'),
+    secretOf: (name: string) => values[name],
     version: artefact.version,
     colour: 'preview' as const,
   };
-  const children: ChildProcess[] = [];
+  const children: Started[] = [];
   const dispose = async () => {
     proxy.closeAllConnections();
     proxy.close();
-    const stopping = children.map(async (child, index) => {
-      if (await stop(child)) watch.onKilled?.(targets[index]?.service.name ?? '');
+    const stopping = children.map(async (started) => {
+      if (await stop(started)) watch.onKilled?.(started.service.name);
     });
     await Promise.all(stopping);
   };
   try {
     for (const { service, port } of targets) {
       const env = processEnvironment(layout, { ...of, service, port });
-      children.push(await start(layout, service, artefact, env));
+      children.push({ service, env, child: await start(layout, service, artefact, env) });
     }
-    await Promise.all(targets.map((target, index) => untilHealthy(target, children[index] as ChildProcess, artefact)));
+    const healthy = (target: Target, index: number) =>
+      untilHealthy(target, children[index] as Started, artefact, { layout, publicUrl: baseUrl });
+    await Promise.all(targets.map(healthy));
     return { baseUrl, caFile: layout.caFile(), routeHeaders: {}, dispose };
   } catch (error) {
     await dispose();
     throw error;
   }
+}
+
+interface Started {
+  service: ServiceSpec;
+  env: Record<string, string>;
+  child: ChildProcess;
+}
+
+interface Of {
+  layout: Layout;
+  publicUrl: string;
 }
 
 interface Target {
@@ -106,6 +127,7 @@ function pass(request: IncomingMessage, response: ServerResponse, port: number):
     ...request.headers,
     'x-forwarded-for': request.socket.remoteAddress ?? '127.0.0.1',
     'x-forwarded-proto': 'https',
+    'x-forwarded-host': request.headers.host ?? '',
   };
   const forwarded = httpRequest(
     { host: '127.0.0.1', port, method: request.method, path: request.url, headers },
@@ -134,7 +156,7 @@ async function start(
     cwd: artefact.location,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const log = createWriteStream(join(layout.logs(), `preview.${service.name}.log`), { mode: 0o600 });
+  const log = createWriteStream(logOf(layout, service), { mode: 0o600 });
   child.stdout.pipe(log, { end: false });
   child.stderr.pipe(log, { end: false });
   child.once('close', () => log.end());
@@ -153,33 +175,53 @@ async function start(
   return child;
 }
 
-async function untilHealthy({ service, port }: Target, child: ChildProcess, artefact: Artefact): Promise<void> {
-  const doing = `waiting for ${service.name} ${artefact.version} on a scratch database`;
-  const todo = `see its log preview.${service.name}.log in the environment's logs`;
-  const url = `http://127.0.0.1:${port}${service.health}`;
+async function untilHealthy(target: Target, { child, env }: Started, artefact: Artefact, of: Of): Promise<void> {
+  const { service, port } = target;
+  const doing = `starting ${service.name} ${artefact.version} on a scratch database`;
+  const log = logOf(of.layout, service);
+  const ready = readinessOf(service, port, of.publicUrl);
+  const hopeless = answerWatch();
+  const wrong = (answer: WrongAnswer): OperationError => {
+    const { found, todo } = explainAnswer(answer);
+    return new OperationError(doing, found, `${todo}; its log: ${log}`);
+  };
   await until(
     async () => {
-      if (child.exitCode !== null || child.signalCode !== null)
-        throw new OperationError(doing, `it exited with ${child.signalCode ?? `exit code ${child.exitCode}`}`, todo);
-      const answer = await fetch(url, { signal: AbortSignal.timeout(2000) }).catch(() => undefined);
-      return (
-        answer?.status === 200 || `${service.health}: ${answer === undefined ? 'no answer' : `status ${answer.status}`}`
-      );
+      if (child.exitCode !== null || child.signalCode !== null) {
+        const how = child.signalCode ?? `exit code ${child.exitCode}`;
+        throw new OperationError(doing, `it exited with ${how}${await lastLines(log)}`, `see ${log}`);
+      }
+      const found = await probe(ready, { env, cwd: artefact.location });
+      if (found === true) return true;
+      if (found.answer !== undefined && hopeless(found.answer)) throw wrong(found.answer);
+      if (found.answer === undefined) hopeless(undefined);
+      return found.says;
     },
-    { everyMs: 100, timeoutMs: readyMs, doing, todo },
+    { everyMs: 100, timeoutMs: (service.startSeconds ?? defaultStartSeconds) * 1000, doing, todo: `see ${log}` },
   );
 }
 
+const logOf = (layout: Layout, { name }: ServiceSpec): string => join(layout.logs(), `preview.${name}.log`);
+
+/** The end of a log, for a message. */
+async function lastLines(log: string): Promise<string> {
+  const lines = (await readFile(log, 'utf8').catch(() => '')).trim().split('\n').slice(-5).join(' | ');
+  return lines === '' ? '' : `: ${secrets.redact(lines)}`;
+}
+
 /** Resolves to whether it had to be killed. */
-async function stop(child: ChildProcess): Promise<boolean> {
+async function stop({ child, service }: Started): Promise<boolean> {
   if (child.exitCode !== null || child.signalCode !== null) return false;
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   child.kill('SIGTERM');
   let killed = false;
-  const timer = setTimeout(() => {
-    killed = true;
-    child.kill('SIGKILL');
-  }, stopMs);
+  const timer = setTimeout(
+    () => {
+      killed = true;
+      child.kill('SIGKILL');
+    },
+    (service.stopSeconds ?? defaultStopSeconds) * 1000,
+  );
   await gone;
   clearTimeout(timer);
   return killed;

@@ -2,8 +2,7 @@ import * as pulumi from '@pulumi/pulumi';
 import { stackName, type Artefact, type ColourSpec, type EnvironmentName, type ServiceSpec } from '../../model.ts';
 import { type FoundationOutputs, readFoundation } from './foundation.ts';
 import { Layout } from '../lib/layout.ts';
-import { processEnvironment } from '../lib/process-environment.ts';
-import { databaseReference } from '../provider/secret-reference.ts';
+import { instanceProcess } from './instance.ts';
 import { PostgresCluster, Process } from './resources.ts';
 
 export async function colourStack(
@@ -12,8 +11,9 @@ export async function colourStack(
 ): Promise<Record<string, pulumi.Input<unknown>>> {
   const colour = new ColourStack(environment, spec, await readFoundation(environment));
   // Recorded only once all instances of the artefact are ready.
-  const artefact = pulumi.all(colour.instances.map(({ id }) => id)).apply(() => spec.artefact);
-  return { colour: spec.colour, artefact, database: colour.database.id };
+  const ready = <T>(what: T) => pulumi.all(colour.instances.map(({ id }) => id)).apply(() => what);
+  const { artefact, secrets } = spec;
+  return { colour: spec.colour, artefact: ready(artefact), secrets: ready(secrets), database: colour.database.id };
 }
 
 /** A colour: the database, and all instances of all services of one version. */
@@ -53,28 +53,11 @@ class ColourStack extends pulumi.ComponentResource {
   }
 
   #service(service: ServiceSpec, artefact: Artefact): Process[] {
-    const { colour } = this.#spec;
     const { spec, ports } = this.#foundation;
-    const { version } = artefact;
-    const publicUrl = `https://localhost:${ports.https}`;
-    const databaseUrl = databaseReference(this.#layout, ports, colour);
-    return (ports.instances[colour][service.name] ?? []).map((port, index) => {
-      const name = `${service.name}.${colour}.${index + 1}`;
-      const args = {
-        ...this.#place(),
-        name,
-        argv: service.start,
-        env: processEnvironment(this.#layout, { spec, ports, service, port, publicUrl, version, colour, databaseUrl }),
-        cwd: artefact.location,
-        ready: { kind: 'http' as const, url: `http://127.0.0.1:${port}${service.health}` },
-        readySeconds: 30,
-        stopSignal: 'TERM' as const,
-        stopSeconds: 15,
-        stopGroup: true,
-        balanced: true,
-        restartOn: [artefact.digest],
-      };
-      return new Process(name, args, { parent: this, dependsOn: this.database });
+    return (ports.instances[this.#spec.colour][service.name] ?? []).map((port, index) => {
+      const of = { layout: this.#layout, spec, ports, colour: this.#spec, artefact, service, port, index };
+      const instance = instanceProcess(of);
+      return new Process(instance.name, { ...this.#place(), ...instance }, { parent: this, dependsOn: this.database });
     });
   }
 

@@ -10,15 +10,27 @@ import { socketPath } from '../lib/socket-path.ts';
 export type Probe =
   | { kind: 'none' }
   | { kind: 'tcp'; port: number }
-  /** Ready when it responds with status 200. `caFile`: certificate authority for https. */
-  | { kind: 'http'; url: string; caFile?: string };
+  /** Ready when it responds with one of `statuses`; absent: 200. `caFile`: certificate authority for https. */
+  | {
+      kind: 'http';
+      url: string;
+      caFile?: string | undefined;
+      statuses?: number[] | undefined;
+      headers?: Record<string, string> | undefined;
+    }
+  /** Ready when it listens and this command, run in its directory with its environment, ends with exit code 0. */
+  | { kind: 'command'; argv: string[]; port: number };
 
 /** A process that supervisord keeps alive. */
 export interface Program {
   /** For example `api.blue.1`. Also used in file names. */
   name: string;
+  /** What messages call it, `api 2.0.0`: an instance of the application, whose first exit ends its start. */
+  label?: string | undefined;
   argv: string[];
   env: Record<string, string>;
+  /** Texts in the values of `env` that stand for the content of a file, which the script reads: it then contains no such secret. */
+  secretFiles?: Record<string, string>;
   cwd: string;
   ready: Probe;
   readySeconds: number;
@@ -102,13 +114,25 @@ stdout_logfile_backups=2
  */
 export function renderScript(files: SupervisorFiles, program: Program): string {
   const variables = Object.entries(program.env).sort(([a], [b]) => (a < b ? -1 : 1));
+  const secrets = Object.entries(program.secretFiles ?? {}).map(([text, file], index) => ({
+    text,
+    file,
+    variable: `greenlight_secret_${index}`,
+  }));
+  const word = (value: string): string =>
+    secrets.reduce((all, { text, variable }) => all.replaceAll(text, `'"$${variable}"'`), quote(value));
   return [
     '#!/bin/sh',
     `# Reads at its start: ${program.restartOn.join(' ')}`,
     `{ echo $$; LC_ALL=C ps -o lstart= -p $$; } > ${quote(programPidFile(files, program.name))}`,
     `cd ${quote(program.cwd)} || exit 111`,
     'unset SUPERVISOR_ENABLED SUPERVISOR_PROCESS_NAME SUPERVISOR_GROUP_NAME SUPERVISOR_SERVER_URL',
-    ...variables.map(([name, value]) => `export ${name}=${quote(value)}`),
+    // The shell drops the newlines at the end of an output, but not those before another character.
+    ...secrets.map(
+      ({ file, variable }) =>
+        `${variable}=$(cat ${quote(file)} && echo x) || exit 112; ${variable}=${'${'}${variable}%x}`,
+    ),
+    ...variables.map(([name, value]) => `export ${name}=${word(value)}`),
     `exec ${program.argv.map(quote).join(' ')}`,
     '',
   ].join('\n');

@@ -1,35 +1,89 @@
 import { readFile } from 'node:fs/promises';
 import { Agent, request } from 'node:https';
 import { get } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
+import type { WrongAnswer } from '../../application/health.ts';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { connects } from '../../lib/free-ports.ts';
 import { poll } from '../../lib/poll.ts';
-import type { Probe } from './config.ts';
+import { secrets } from '../../lib/redact.ts';
+import type { Probe, Program } from './config.ts';
 
 const probeMs = 2000;
 
+/** Pause between two runs of a command that is a probe, and its longest duration, ms. */
+const commandPauseMs = 500;
+const commandMs = 10_000;
+
+/** Why a program is not ready. `answer`: what its health path answered instead. */
+export interface Unready {
+  says: string;
+  answer?: WrongAnswer;
+}
+
+/** What a probe that is a command is run with. */
+export type ProbeSurroundings = Pick<Program, 'env' | 'cwd' | 'secretFiles'>;
+
 /** Runs a readiness probe once. Resolves to true or to the reason why it failed. */
-export async function probe(ready: Probe): Promise<true | string> {
+export async function probe(ready: Probe, surroundings: ProbeSurroundings): Promise<true | Unready> {
   if (ready.kind === 'none') return true;
-  if (ready.kind === 'tcp') return connects(ready.port);
+  if (ready.kind !== 'http') {
+    if (!(await connects(ready.port))) return { says: `nothing listens on port ${ready.port}` };
+    return ready.kind === 'tcp' || runProbe(ready.argv, surroundings);
+  }
+  const { url, statuses = [200] } = ready;
   try {
-    const status = await httpStatus(ready.url, ready.caFile);
-    return status === 200 || `${ready.url} answered ${status}`;
+    const { status, location } = await askHttp(ready);
+    if (statuses.includes(status)) return true;
+    const { pathname, search } = new URL(url);
+    return {
+      says: `${url} answered ${status}`,
+      answer: { path: pathname + search, wanted: statuses, status, location },
+    };
   } catch (error) {
-    return `${ready.url}: ${(error as Error).message || (error as NodeJS.ErrnoException).code}`;
+    return { says: `${url}: ${(error as Error).message || (error as NodeJS.ErrnoException).code}` };
   }
 }
 
-async function httpStatus(url: string, caFile: string | undefined): Promise<number> {
+async function runProbe([command = '', ...args]: string[], surroundings: ProbeSurroundings): Promise<true | Unready> {
+  const { cwd } = surroundings;
+  const env = await withSecrets(surroundings);
+  const options = {
+    ...bareEnvironment(env),
+    cwd,
+    reject: false,
+    all: true,
+    timeout: commandMs,
+    stdin: 'ignore',
+  } as const;
+  const result = await execa(command, args, options);
+  if (result.exitCode === 0) return true;
+  await sleep(commandPauseMs);
+  const last = secrets.redact(result.all?.trim().split('\n').at(-1) ?? '');
+  const how = result.timedOut ? 'took too long' : `ended with ${result.exitCode ?? result.shortMessage}`;
+  return { says: `the health command ${command} ${how}${last === '' ? '' : `: ${last}`}` };
+}
+
+/** The environment, with the content of the files in place of the texts that stand for it. */
+async function withSecrets({ env, secretFiles = {} }: ProbeSurroundings): Promise<Record<string, string>> {
+  const values = await Promise.all(
+    Object.entries(secretFiles).map(async ([text, file]) => [text, await readFile(file, 'utf8')] as const),
+  );
+  for (const [, value] of values) secrets.register(value);
+  const resolve = (value: string) => values.reduce((all, [text, secret]) => all.replaceAll(text, () => secret), value);
+  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, resolve(value)]));
+}
+
+async function askHttp({ url, caFile, headers = {} }: Extract<Probe, { kind: 'http' }>) {
   const ca = caFile === undefined ? undefined : await readFile(caFile);
-  return await new Promise((resolve, reject) => {
+  return await new Promise<{ status: number; location: string | undefined }>((resolve, reject) => {
     const signal = AbortSignal.timeout(probeMs);
     const agent = ca === undefined ? undefined : new Agent({ ca });
-    const send = url.startsWith('https:') ? request(url, { agent, signal }) : get(url, { signal });
+    const send = url.startsWith('https:') ? request(url, { agent, signal, headers }) : get(url, { signal, headers });
     send.on('response', (response) => {
       response.resume();
-      resolve(response.statusCode ?? 0);
+      resolve({ status: response.statusCode ?? 0, location: response.headers.location });
     });
     send.on('error', reject);
     send.end();

@@ -1,16 +1,18 @@
 import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { execa } from 'execa';
+import { answerWatch, explainAnswer } from '../../application/health.ts';
 import { replaceFile } from '../../lib/atomic-file.ts';
 import { bareEnvironment } from '../../lib/child-environment.ts';
 import { OperationError } from '../../lib/errors.ts';
 import { isAlive } from '../../lib/lifetimes.ts';
 import { poll, until } from '../../lib/poll.ts';
+import { secrets } from '../../lib/redact.ts';
 import { toolPath } from '../../lib/tools.ts';
 import type { Layout } from '../lib/layout.ts';
 import { sessionVariables } from '../lib/process-environment.ts';
 import { isFree } from '../../lib/free-ports.ts';
-import { end, probe, recordedProcess } from './processes.ts';
+import { end, probe, recordedProcess, type Unready } from './processes.ts';
 import { prepareSocketDirectory } from '../lib/socket-path.ts';
 import {
   configurationFile,
@@ -39,6 +41,8 @@ export interface ProgramState {
   /** Time of the last start and supervisord's current time, whole seconds since the epoch. */
   start: number;
   now: number;
+  /** Of its last end. 0 if it has not ended. */
+  exitStatus: number;
 }
 
 /**
@@ -187,7 +191,8 @@ export class Supervisor {
       const gone = async () => !(await this.running()) && !(pid > 0 && isAlive(pid));
       await until(async () => (await gone()) || 'it still runs', {
         everyMs: 30,
-        timeoutMs: 60_000,
+        // Longer than the longest `stopSeconds` of a service.
+        timeoutMs: 150_000,
         doing: 'stopping the supervisor',
         todo: `look at ${supervisorLog(this.files)}`,
       });
@@ -244,30 +249,61 @@ export class Supervisor {
     }
   }
 
-  /** Rejects at the third failed start, so that a crash loop is reported before the deadline. */
+  /**
+   * Rejects once waiting has no use: at the first exit of an instance of the application, at the third of another program, and when a
+   * health path keeps to a wrong answer.
+   */
   async #waitReady(program: Program): Promise<void> {
-    const crashes = new Set<number>();
-    let reason: true | string = 'not probed yet';
+    const exits = new Set<number>();
+    const hopeless = answerWatch();
+    let pid = 0;
+    let reason = { says: 'not probed yet' } as true | Unready;
     const ready = async () => {
       const state = await this.state(program.name);
-      if (state?.state === 'BACKOFF') crashes.add(state.start);
-      if (state?.state === 'FATAL' || state?.state === 'EXITED' || crashes.size >= 3)
-        throw await this.#notReady(program, 'it exits as soon as it is started');
+      if (state?.state === 'BACKOFF') exits.add(state.start);
+      const restarted = pid !== 0 && state !== undefined && state.pid !== 0 && state.pid !== pid;
+      const ended = state?.state === 'FATAL' || state?.state === 'EXITED';
+      const gone = exits.size > 0 || restarted;
+      if (ended || exits.size >= 3 || (program.label !== undefined && gone)) throw await this.#exited(program, state);
       if (state === undefined || state.pid === 0) return undefined;
-      reason = await probe(program.ready);
+      pid = state.pid;
+      reason = await probe(program.ready, program);
+      if (reason !== true && hopeless(reason.answer)) throw this.#wrongAnswer(program, reason);
       const isUp = program.ready.kind !== 'none' || state.state === 'RUNNING';
       return (reason === true && isUp) || undefined;
     };
     if (await poll(ready, { everyMs: 50, timeoutMs: program.readySeconds * 1000 })) return;
-    throw await this.#notReady(program, `not ready after ${program.readySeconds} s (${String(reason)})`);
+    if (reason !== true && reason.answer !== undefined) throw this.#wrongAnswer(program, reason);
+    const says = reason === true ? 'it is not running' : reason.says;
+    throw await this.#notReady(program, `not ready after ${program.readySeconds} s (${says})`);
+  }
+
+  #exited(program: Program, state: ProgramState | undefined): Promise<OperationError> {
+    const code = state === undefined || state.exitStatus === 0 ? '' : `, with exit code ${state.exitStatus}`;
+    return this.#notReady(program, `it exits as soon as it is started${code}`);
+  }
+
+  #wrongAnswer(program: Program, { says, answer }: Unready): OperationError {
+    if (answer === undefined) throw new TypeError(says);
+    const { found, todo } = explainAnswer(answer);
+    return new OperationError(`starting ${titleOf(program)}`, found, `${todo}; its log: ${this.#logOf(program)}`);
   }
 
   async #notReady(program: Program, found: string): Promise<OperationError> {
-    const file = programLog(this.files, program.name);
-    const log = (await readFile(file, 'utf8').catch(() => '')).trim().split('\n').slice(-5).join(' | ');
-    return new OperationError(`starting ${program.name}`, log === '' ? found : `${found}: ${log}`, `look at ${file}`);
+    const file = this.#logOf(program);
+    const lines = (await readFile(file, 'utf8').catch(() => '')).trim().split('\n').slice(-5);
+    const log = secrets.redact(lines.join(' | '));
+    return new OperationError(
+      `starting ${titleOf(program)}`,
+      log === '' ? found : `${found}: ${log}`,
+      `look at ${file}`,
+    );
   }
+
+  #logOf = ({ name }: Program): string => programLog(this.files, name);
 }
+
+const titleOf = ({ name, label }: Program): string => (label === undefined ? name : `${label} (${name})`);
 
 const isFault = (error: unknown, code: number): boolean => error instanceof RpcFault && error.code === code;
 
@@ -277,6 +313,7 @@ const toState = (info: Record<string, RpcValue>): ProgramState => ({
   pid: Number(info['pid']),
   start: Number(info['start']),
   now: Number(info['now']),
+  exitStatus: Number(info['exitstatus']),
 });
 
 /**
@@ -284,7 +321,7 @@ const toState = (info: Record<string, RpcValue>): ProgramState => ({
  */
 async function refuseTakenPort({ name, ready }: Program): Promise<void> {
   if (ready.kind === 'none') return;
-  const port = ready.kind === 'tcp' ? ready.port : Number(new URL(ready.url).port);
+  const port = ready.kind === 'http' ? Number(new URL(ready.url).port) : ready.port;
   if (await isFree(port)) return;
   throw new OperationError(
     `starting ${name}`,

@@ -171,9 +171,10 @@ export async function runAsOwner(
   jobs: Jobs,
   access: DatabaseAccess,
   doing: string,
-  job: Omit<Job, 'env' | 'results'>,
+  job: Omit<Job, 'env' | 'database' | 'results'>,
 ): Promise<void> {
-  const result = await jobs.run({ ...job, env: { DATABASE_URL: databaseUrl(access, 'owner') } });
+  const login = { database: { access, role: 'owner' as const }, env: { DATABASE_URL: databaseUrl(access, 'owner') } };
+  const result = await jobs.run({ ...job, ...login });
   if (result.exitCode === 0) return;
   const found = result.timedOut ? 'it took too long' : `exit code ${result.exitCode ?? 'none'}`;
   throw new OperationError(doing, `${found}\n  ${result.tail}`, `see ${job.log}`);

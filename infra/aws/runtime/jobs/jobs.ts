@@ -194,7 +194,7 @@ async function specOf(setting: Setting, job: Job, marker: string, waits: JobWait
       );
     return part.replaceAll('{results}', results);
   });
-  const env = containerEnv(job.env);
+  const env = containerEnv(job.env, job.database?.access.caFile);
   const authority = await entryAuthority(settings.authorities.entry, job);
   const variables = { ...env, ...(authority === undefined ? {} : { [authorityVariable]: authority }) };
   const isEmpty = ([, value]: [string, string]) => value === '';
@@ -215,18 +215,17 @@ async function specOf(setting: Setting, job: Job, marker: string, waits: JobWait
 }
 
 /**
- * A job's variables for a container: database URLs name the image's file of authorities, and NODE_EXTRA_CA_CERTS is
- * left out.
+ * A job's variables for a container: those that name the file of the database's authorities name the image's, and
+ * NODE_EXTRA_CA_CERTS is left out.
  */
-export function containerEnv(env: Record<string, string>): Record<string, string> {
+export function containerEnv(env: Record<string, string>, caFile?: string): Record<string, string> {
   return Object.fromEntries(
     Object.entries(env).flatMap(([name, value]) => {
       if (name === 'NODE_EXTRA_CA_CERTS') return [];
-      const isDatabase = /^postgres(ql)?:\/\//.test(value);
-      const file = encodeURIComponent(authoritiesFile);
-      return [
-        [name, isDatabase ? value.replace(/([?&]sslrootcert=)[^&]*/, (_, start: string) => start + file) : value],
-      ];
+      const isDatabase = /^postgres(ql)?(\+\w+)?:\/\//.test(value);
+      const there = caFile === undefined ? value : value.replaceAll(caFile, authoritiesFile);
+      if (!isDatabase) return [[name, there]];
+      return [[name, there.replace(/([?&]sslrootcert=)[^&]*/, (_, start: string) => start + authoritiesFile)]];
     }),
   );
 }

@@ -9,6 +9,7 @@ import {
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { OperationError } from '../../../lib/errors.ts';
 import type { ServiceSpec } from '../../../model.ts';
+import { targetGroupCheck } from '../../../application/health.ts';
 import { servicePort } from '../../lib/names.ts';
 import { below } from '../../lib/routing-plan.ts';
 import { calling, codeOf, isMissing } from '../client/errors.ts';
@@ -46,6 +47,7 @@ export async function createGroup(
   service: ServiceSpec,
   Tags: Tag[],
 ): Promise<string> {
+  const check = targetGroupCheck(service);
   const { TargetGroups } = await clients.balancer.send(
     new CreateTargetGroupCommand({
       Name: name,
@@ -53,12 +55,12 @@ export async function createGroup(
       TargetType: 'ip',
       Port: servicePort,
       Protocol: 'HTTP',
-      HealthCheckPath: service.health,
+      HealthCheckPath: check.path,
       HealthCheckIntervalSeconds: 5,
       HealthCheckTimeoutSeconds: 4,
       HealthyThresholdCount: 2,
       UnhealthyThresholdCount: 2,
-      Matcher: { HttpCode: '200' },
+      Matcher: { HttpCode: check.matcher },
       Tags,
     }),
   );

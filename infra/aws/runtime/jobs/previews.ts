@@ -6,7 +6,8 @@ import {
   RegisterTargetsCommand,
   type Tag,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
-import { databaseUrl } from '../../../application/database-url.ts';
+import { databaseFields } from '../../../application/database-url.ts';
+import { describeHealth } from '../../../application/health.ts';
 import { OperationError } from '../../../lib/errors.ts';
 import type { Artefact, ServiceSpec } from '../../../model.ts';
 import { projectRoot } from '../../../lib/paths.ts';
@@ -151,9 +152,9 @@ class PreviewResources {
     tags: Tags,
     { doing, waits }: { doing: string; waits: PreviewWaits },
   ): Promise<StartedTask> {
-    const url = databaseUrl({ ...access, caFile: authoritiesFile }, 'app');
+    const database = databaseFields({ ...access, caFile: authoritiesFile }, 'app');
     const about = { version: artefact.version, colour: 'preview' } as const;
-    const { variables, secrets } = taskEnvironment(this.#setting.foundation, service, about, url);
+    const { variables, secrets } = taskEnvironment(this.#setting.foundation, service, about, database);
     const started = await startTask(
       this.#setting,
       {
@@ -164,6 +165,7 @@ class PreviewResources {
         environment: variables,
         secrets,
         port: servicePort,
+        stopSeconds: service.stopSeconds,
         tags,
       },
       { doing, pollMs: waits.pollMs, capacityMs: waits.startMs },
@@ -199,6 +201,7 @@ async function untilHealthy(setting: PreviewsOptions, waits: PreviewWaits, targe
   const { clients } = setting;
   const { service, arn, groupArn, doing } = target;
   const { pollMs } = waits;
+  const startMs = (service.startSeconds ?? 0) * 1000;
   const todo = `look at the log stream ${streamName('preview', service.name, arn)} of ${setting.foundation.jobs.logGroup}`;
   const running = await until({ doing, deadlineMs: waits.startMs, pollMs, todo }, async () => {
     const task = await alive(setting, target);
@@ -208,14 +211,14 @@ async function untilHealthy(setting: PreviewsOptions, waits: PreviewWaits, targe
   });
   const Targets = [{ Id: running.address, Port: servicePort }];
   await clients.balancer.send(new RegisterTargetsCommand({ TargetGroupArn: groupArn, Targets }));
-  await until({ doing, deadlineMs: waits.healthyMs, pollMs, todo }, async () => {
+  await until({ doing, deadlineMs: Math.max(waits.healthyMs, startMs), pollMs, todo }, async () => {
     await alive(setting, target);
     const command = new DescribeTargetHealthCommand({ TargetGroupArn: groupArn, Targets });
     const { TargetHealthDescriptions } = await clients.balancer.send(command);
     const { State, Reason, Description } = TargetHealthDescriptions?.[0]?.TargetHealth ?? {};
     if (State === 'healthy') return {};
     const said = [State ?? 'not known yet', Reason, Description].filter(Boolean).join(', ');
-    return `${service.name} at ${service.health} is ${said}`;
+    return `${service.name} at ${describeHealth(service.health)} is ${said}`;
   });
 }
 

@@ -12,8 +12,8 @@ import {
 } from '@aws-sdk/client-ecs';
 import { CreateSecretCommand, DeleteSecretCommand } from '@aws-sdk/client-secrets-manager';
 import { OperationError } from '../../../lib/errors.ts';
-import type { Artefact } from '../../../model.ts';
-import { imageTag, jobSecretPrefix, stopSeconds } from '../../lib/names.ts';
+import { defaultStopSeconds, type Artefact } from '../../../model.ts';
+import { imageTag, jobSecretPrefix } from '../../lib/names.ts';
 import { codeOf, isMissing } from '../client/errors.ts';
 import type { Setting } from '../client/setting.ts';
 import { asEcsTags, asTagList, shortId, type Tags } from '../client/temporary.ts';
@@ -36,6 +36,8 @@ export interface TaskSpec {
   secrets: Record<string, string>;
   /** Port on which the container listens, if any. */
   port?: number;
+  /** Seconds between SIGTERM and SIGKILL. Absent: `defaultStopSeconds`. */
+  stopSeconds?: number | undefined;
   tags: Tags;
 }
 
@@ -79,7 +81,7 @@ export function taskDefinition(
         linuxParameters: { initProcessEnabled: true, capabilities: { drop: ['ALL'] } },
         mountPoints: hasVolume ? [{ sourceVolume: scratch, containerPath: '/tmp', readOnly: false }] : [],
         portMappings: spec.port === undefined ? [] : [{ containerPort: spec.port, protocol: 'tcp' }],
-        stopTimeout: stopSeconds,
+        stopTimeout: spec.stopSeconds ?? defaultStopSeconds,
         environment: Object.entries(spec.environment).map(([name, value]) => ({ name, value })),
         // Format: secret, key of the JSON object, stage, version. The last two are empty: the newest version.
         secrets: Object.keys(secretArn === undefined ? {} : spec.secrets).map((name) => ({

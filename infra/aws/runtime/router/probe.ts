@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import { OperationError } from '../../../lib/errors.ts';
 import { other, type EnvironmentSpec, type Split } from '../../../model.ts';
+import { healthOf } from '../../../application/health.ts';
 import type { EntryPoint } from '../../../platform/router.ts';
 import { userAgent } from '../../../lib/user-agent.ts';
 import { routesOf } from '../../lib/routing-plan.ts';
@@ -68,7 +69,9 @@ export function probePaths({ services, writes }: Pick<EnvironmentSpec, 'services
   const leadsTo = (path: string) => routes.find(({ prefix }) => path.startsWith(prefix))?.service;
   const isWrite = (path: string) => writes.paths.some((prefix) => path.startsWith(prefix));
   return services.flatMap(({ name, health, routes: own }) => {
-    const path = [health, ...own].find((candidate) => leadsTo(candidate) === name && !isWrite(candidate));
+    const check = healthOf(health);
+    const paths = check.kind === 'http' ? [check.path, ...own] : own;
+    const path = paths.find((candidate) => leadsTo(candidate) === name && !isWrite(candidate));
     return path === undefined ? [] : [path];
   });
 }

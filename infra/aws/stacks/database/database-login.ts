@@ -3,7 +3,7 @@ import type { Instance } from '@pulumi/aws/rds/instance.js';
 import { Secret } from '@pulumi/aws/secretsmanager/secret.js';
 import { SecretVersion } from '@pulumi/aws/secretsmanager/secretVersion.js';
 import { RandomPassword } from '@pulumi/random/randomPassword.js';
-import { databaseUrl } from '../../../application/database-url.ts';
+import { databaseUrl, type DatabaseAccess, type Login } from '../../../application/database-url.ts';
 import { applicationDatabase } from '../../../application/roles.ts';
 import type { DatabaseArgs } from './database.ts';
 import { administrator, authoritiesFile } from '../../lib/names.ts';
@@ -20,6 +20,8 @@ export class DatabaseLogin extends Component {
   readonly secret: Secret;
   /** The version that holds the URL. A resource that depends on it, not only on the secret, finds a value. */
   readonly version: SecretVersion;
+  /** Secret, as it has the password. */
+  readonly login: pulumi.Output<DatabaseAccess>;
 
   constructor(
     role: 'owner' | 'app',
@@ -31,23 +33,36 @@ export class DatabaseLogin extends Component {
     const name = this.named(`${colour}-${role}`);
     const keepers = { instance: instance.resourceId };
     const { result } = new RandomPassword(name, { length: 40, special: false, keepers }, this.child);
-    this.secret = new Secret(
-      name,
-      { kmsKeyId: keyArn, recoveryWindowInDays: recoveryDays, tags: place.tags },
-      this.child,
-    );
-    const url = pulumi
+    this.login = pulumi
       .all([instance.address, instance.port, result])
-      .apply(([host, port, password]) => roleUrl(role, host, port, password));
-    const args = { secretId: this.secret.id, secretString: url };
-    this.version = new SecretVersion(name, args, this.child);
+      .apply(([host, port, password]) => accessOf(host, port, { user: role, password }));
+    const url = this.login.apply((access) => databaseUrl(access, role));
+    ({ secret: this.secret, version: this.version } = secretValue(name, url, { keyArn, place }, this));
     this.registerOutputs({});
   }
 }
 
-function roleUrl(role: 'owner' | 'app', host: string, port: number, password: string): string {
-  const login = { user: role, password };
+/** A secret with a value that Pulumi makes. */
+export function secretValue(
+  name: string,
+  value: pulumi.Input<string>,
+  { keyArn, place }: { keyArn: pulumi.Input<string>; place: Place },
+  parent: pulumi.Resource,
+): { secret: Secret; version: SecretVersion } {
+  const args = { kmsKeyId: keyArn, recoveryWindowInDays: recoveryDays, tags: place.tags };
+  const secret = new Secret(name, args, { parent });
+  return { secret, version: new SecretVersion(name, { secretId: secret.id, secretString: value }, { parent }) };
+}
+
+function accessOf(host: string, port: number, login: Login): DatabaseAccess {
   const noLogin = { user: administrator, password: '' };
-  const access = { host, port, database: applicationDatabase, caFile: authoritiesFile, admin: noLogin };
-  return databaseUrl({ ...access, owner: login, app: login }, role);
+  return {
+    host,
+    port,
+    database: applicationDatabase,
+    caFile: authoritiesFile,
+    admin: noLogin,
+    owner: login,
+    app: login,
+  };
 }

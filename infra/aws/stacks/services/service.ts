@@ -2,9 +2,10 @@ import type * as pulumi from '@pulumi/pulumi';
 import { Service as EcsService } from '@pulumi/aws/ecs/service.js';
 import { TargetGroup } from '@pulumi/aws/lb/targetGroup.js';
 import type { ListenerRule } from '@pulumi/aws/lb/listenerRule.js';
-import type { Colour, ServiceSpec } from '../../../model.ts';
+import { defaultStartSeconds, defaultStopSeconds, type Colour, type ServiceSpec } from '../../../model.ts';
 import type { FoundationOutputs } from '../../lib/foundation-reference.ts';
 import { headerRoutes } from './header-routes.ts';
+import { targetGroupCheck } from '../../../application/health.ts';
 import { servicePort } from '../../lib/names.ts';
 import { Component, type Place } from '../../lib/place.ts';
 import { Scaling } from './scaling.ts';
@@ -17,7 +18,7 @@ export interface ServiceArgs {
   colour: Colour;
   service: ServiceSpec;
   image: pulumi.Input<string>;
-  environment: Record<string, string>;
+  environment: Record<string, pulumi.Input<string>>;
   secrets: Record<string, pulumi.Input<string>>;
   foundation: FoundationOutputs;
   routeSecret: pulumi.Input<string>;
@@ -63,8 +64,7 @@ export class Service extends Component {
         // Seconds. The default of 300 is longer than any request, and each step of a release would wait for it.
         deregistrationDelay: 30,
         healthCheck: {
-          path: this.#args.service.health,
-          matcher: '200',
+          ...targetGroupCheck(this.#args.service),
           // Seconds. A failed task is out of service after 10 s. With AWS's defaults (30 s, two bad answers) it would
           // take a minute.
           interval: 5,
@@ -81,8 +81,9 @@ export class Service extends Component {
 
   #task() {
     const { service, image, environment, secrets, foundation } = this.#args;
+    const { stopSeconds = defaultStopSeconds } = service;
     const task = { image, environment, secrets, repositoryArn: foundation.repository.arn, keyArn: foundation.keyArn };
-    return new Task({ ...task, name: this.#name, command: service.start }, this.place, this.child);
+    return new Task({ ...task, name: this.#name, command: service.start, stopSeconds }, this.place, this.child);
   }
 
   #service(task: Task, routes: ListenerRule[]) {
@@ -99,7 +100,7 @@ export class Service extends Component {
         deploymentMinimumHealthyPercent: 100,
         deploymentMaximumPercent: 200,
         availabilityZoneRebalancing: 'ENABLED',
-        healthCheckGracePeriodSeconds: 30,
+        healthCheckGracePeriodSeconds: this.#args.service.startSeconds ?? defaultStartSeconds,
         // Ready before routed: the stack comes up only when the tasks are healthy.
         waitForSteadyState: true,
         enableExecuteCommand: false,

@@ -4,14 +4,16 @@ import type { LogGroup } from '@pulumi/aws/cloudwatch/logGroup.js';
 import { serviceRole, type Statement } from '../../rights/iam.ts';
 import { logGroup } from '../storage/log-group.ts';
 import { Component, type Place } from '../../lib/place.ts';
-import { servicePort, stopSeconds } from '../../lib/names.ts';
+import { servicePort } from '../../lib/names.ts';
 
 export interface TaskArgs {
   /** `blue-api`. */
   name: string;
   image: pulumi.Input<string>;
   command: string[];
-  environment: Record<string, string>;
+  environment: Record<string, pulumi.Input<string>>;
+  /** Seconds between SIGTERM and SIGKILL. */
+  stopSeconds: number;
   /** Environment variable -> ARN of the secret that holds its value. */
   secrets: Record<string, pulumi.Input<string>>;
   repositoryArn: pulumi.Input<string>;
@@ -83,7 +85,7 @@ export class Task extends Component {
   }
 
   #container() {
-    const { name, image, command, environment, secrets } = this.#args;
+    const { name, image, command, environment, secrets, stopSeconds } = this.#args;
     const pairs = <T>(record: Record<string, T>) => Object.entries(record);
     return {
       name,

@@ -79,8 +79,8 @@ const cases: Case[] = [
   ],
   [
     'a variable that Greenlight sets',
-    (d) => (d.application.services[0].env = { DATABASE_URL: 'x' }),
-    'application.services[0].env.DATABASE_URL: Greenlight sets this variable itself',
+    (d) => (d.application.services[0].env = { GREENLIGHT_VERSION: 'x' }),
+    'application.services[0].env.GREENLIGHT_VERSION: Greenlight sets this variable itself',
   ],
   [
     'a variable that Greenlight sets on this machine',
@@ -98,9 +98,9 @@ const cases: Case[] = [
     'application.integrations[0].env: Greenlight sets this variable itself',
   ],
   [
-    'a variable in small letters',
-    (d) => (d.application.services[0].env = { path: 'x' }),
-    'application.services[0].env.path: found the name "path"; use capital letters',
+    'a variable with a hyphen',
+    (d) => (d.application.services[0].env = { 'a-b': 'x' }),
+    'application.services[0].env["a-b"]: found the name "a-b"; use letters, digits and underscores',
   ],
   [
     'an integration without url and stand-in',
@@ -150,7 +150,7 @@ describe('messages about a wrong release definition', () => {
     const problems = problemsOf((d) => {
       d.platfrom = 'aws';
       d.application.name = 'a;b';
-      d.application.services[0].env = { lower: 'x' };
+      d.application.services[0].env = { GREENLIGHT_X: 'x' };
       d.application.services[1].routes = ['/'];
       d.application.services[1].instances = 'two';
       d.environments = { staging: { instances: { ghost: 1 }, port: 80 } };
@@ -160,7 +160,7 @@ describe('messages about a wrong release definition', () => {
     expect(problems.map((problem) => problem.split(':')[0])).to.have.members([
       'platfrom',
       'application.name',
-      'application.services[0].env.lower',
+      'application.services[0].env.GREENLIGHT_X',
       'application.services[1].routes[0]',
       'application.services[1].instances',
       'environments.staging.instances.ghost',
@@ -194,6 +194,8 @@ describe('messages about a wrong release definition', () => {
   });
 });
 
+const database = { url: 'u', host: 'h', port: '1', name: 'n', user: 'u', password: 'p', caFile: 'f' };
+
 describe('the variables of a service', () => {
   const problems = (platform: string, env: Record<string, string>) =>
     problemsOf((d) => {
@@ -207,14 +209,15 @@ describe('the variables of a service', () => {
       { environment: 'staging', integrations: [{ name: 'payments', env: 'PAYMENTS_URL', health: '/' }] },
       { env: {}, database: true },
       { version: '1.0.0', colour: 'blue' },
-      { host: 'h', port: 1, publicUrl: 'u', urlOf: () => 'u', databaseUrl: 'u', ...place },
+      { host: 'h', port: 1, publicUrl: 'u', urlOf: () => 'u', database, secretOf: () => undefined, ...place },
     );
-    return Object.keys({ ...variables, ...secrets });
+    const mayBeSet = ['HOST', 'PORT', 'PUBLIC_URL', 'DATABASE_URL'];
+    return Object.keys({ ...variables, ...secrets }).filter((name) => !mayBeSet.includes(name));
   };
   const refused = (platform: string, name: string) =>
     problems(platform, { [name]: 'x' }).some((problem) => problem.startsWith(`application.services[1].env.${name}: `));
 
-  it('are never those that would be replaced: all that Greenlight sets are refused', () => {
+  it('are never those that would be replaced: all that Greenlight sets are refused, but those that it may set itself', () => {
     expect(setBy({ caFile: 'f', searchPath: 'p' }).filter((name) => !refused('local', name))).to.deep.equal([]);
     expect(setBy({}).filter((name) => !refused('aws', name))).to.deep.equal([]);
   });

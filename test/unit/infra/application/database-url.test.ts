@@ -6,7 +6,7 @@ const access = {
   host: '127.0.0.1',
   port: 5432,
   database: 'app',
-  caFile: "/a b/it's/#1/ca.pem",
+  caFile: "/a b+é/it's/#1/ca.pem",
   admin: login('admin'),
   owner: login('owner'),
   app: login('app'),
@@ -26,6 +26,14 @@ describe('a database URL', () => {
 
   it('has nothing that a shell or SQL would take for a quote', () => {
     expect(databaseUrl(access, 'owner')).to.match(/^[A-Za-z0-9:/@?&=%._~-]+$/);
+  });
+
+  it('has no percent sign for an ordinary path and a generated password, which configparser would take for its own', () => {
+    const ordinary = { user: 'app', password: 'aZ09-_aZ09-_' };
+    const of = { ...access, caFile: '/home/me/.greenlight/environments/production/ca/ca.pem', app: ordinary };
+    expect(databaseUrl(of, 'app')).to.equal(
+      `postgresql://app:aZ09-_aZ09-_@127.0.0.1:5432/app?sslmode=verify-full&sslrootcert=${of.caFile}`,
+    );
   });
 
   it('has a form for the environment of programs', () => {

@@ -12,6 +12,8 @@ import { startTestbed, testSpec } from '../haproxy/testbed.ts';
 
 const spec = { ...testSpec, services: callingServices };
 const version = '2.0.0';
+const unused = 'unused';
+const database = { url: unused, host: unused, port: '1', name: unused, user: unused, password: unused, caFile: unused };
 
 /** A directory with the build of the two services. */
 async function build() {
@@ -33,7 +35,7 @@ describe('processes of this machine', () => {
     const { location, remove } = await build();
     const bed = await startTestbed(spec, ({ layout, ports, service, colour, port }) => {
       const publicUrl = `https://localhost:${ports.https}`;
-      const of = { spec, ports, service, port, publicUrl, version, colour, databaseUrl: 'unused' };
+      const of = { spec, ports, service, port, publicUrl, version, colour, database, secretOf: () => undefined };
       const [, file = '', ...args] = service.start;
       return { argv: [process.execPath, join(location, file), ...args], env: processEnvironment(layout, of) };
     });

@@ -124,7 +124,7 @@ describe('jobs as tasks of ECS', () => {
     const script = 'console.log(process.env.DATABASE_URL, process.env.NODE_EXTRA_CA_CERTS)';
     const { tail } = await jobs().run(node(script, { env: { DATABASE_URL, NODE_EXTRA_CA_CERTS: '/home/me/ca.pem' } }));
     // The emulation has its own file in the place of the image's.
-    expect(tail).to.contain(`sslrootcert=${encodeURIComponent(join(account.certificates, 'ca.pem'))} undefined`);
+    expect(tail).to.contain(`sslrootcert=${join(account.certificates, 'ca.pem')} undefined`);
   });
 
   it('trust the authority of the entry point, where it has one of its own', async () => {

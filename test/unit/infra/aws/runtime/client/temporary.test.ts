@@ -188,7 +188,7 @@ describe('tasks', () => {
   it('get no path of this machine', () => {
     const url = 'postgresql://a:b@h/app?sslmode=verify-full&sslrootcert=%2Fhere%2Fca.pem&x=1';
     expect(containerEnv({ DATABASE_URL: url, NODE_EXTRA_CA_CERTS: '/here', A: 'postgres' })).to.deep.equal({
-      DATABASE_URL: 'postgresql://a:b@h/app?sslmode=verify-full&sslrootcert=%2Fetc%2Fssl%2Frds%2Fglobal-bundle.pem&x=1',
+      DATABASE_URL: 'postgresql://a:b@h/app?sslmode=verify-full&sslrootcert=/etc/ssl/rds/global-bundle.pem&x=1',
       A: 'postgres',
     });
   });
