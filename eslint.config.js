@@ -24,6 +24,12 @@ const platformDecides = {
   message: 'ask the platform (infra/platform/platform.ts), or a table per platform (automation/config/platforms.ts)',
 };
 
+/** What a user types depends on how he has Greenlight. */
+const commandsByName = {
+  selector: ':matches(Literal[value=/npm run |npx /], TemplateElement[value.raw=/npm run |npx /])',
+  message: "write ${greenlight('resume')}: see infra/lib/command.ts",
+};
+
 export default defineConfig(
   { ignores: ['node_modules/', '.greenlight/', 'coverage/', 'dist/', '**/public/'] },
   js.configs.recommended,
@@ -44,14 +50,23 @@ export default defineConfig(
   },
   {
     files: ['infra/**/*.ts'],
-    rules: { 'no-restricted-syntax': ['error', listedVariables, renames] },
+    rules: { 'no-restricted-syntax': ['error', listedVariables, renames, commandsByName] },
   },
   {
     files: ['infra/lib/atomic-file.ts'],
-    rules: { 'no-restricted-syntax': ['error', listedVariables] },
+    rules: { 'no-restricted-syntax': ['error', listedVariables, commandsByName] },
+  },
+  {
+    files: ['infra/lib/command.ts'],
+    rules: { 'no-restricted-syntax': ['error', listedVariables, renames] },
   },
   {
     files: ['automation/**/*.ts'],
+    rules: { 'no-restricted-syntax': ['error', listedVariables, renames, platformDecides, commandsByName] },
+  },
+  {
+    // It is about what npm does to the options of its own scripts.
+    files: ['automation/ui/taken-by-npm.ts'],
     rules: { 'no-restricted-syntax': ['error', listedVariables, renames, platformDecides] },
   },
   {

@@ -1,17 +1,24 @@
 #!/usr/bin/env node
 // The command `greenlight` of the package. Runs on the caller's Node 20: sets up what the command needs, then runs it on Node 24.
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const above = join(dirname(fileURLToPath(import.meta.url)), '..');
 const root = existsSync(join(above, 'dist')) ? join(above, 'dist') : above;
-const cli = ['js', 'ts'].map((extension) => join(root, 'automation', `cli.${extension}`)).find((file) => existsSync(file));
+const cli = ['js', 'ts']
+  .map((extension) => join(root, 'automation', `cli.${extension}`))
+  .find((file) => existsSync(file));
 
-/** What of the set-up a command needs; `pre` scripts of package.json say the same in this repository. A test compares them. */
-const profiles = { release: 'release', rehearse: 'release', check: 'release', setup: 'release' };
+/** What of the set-up a command needs: what its `pre` script in package.json says. */
+function profileOf(verb) {
+  if (verb === 'setup') return 'release';
+  const { scripts } = JSON.parse(readFileSync(join(above, 'package.json'), 'utf8'));
+  const [name] = Object.entries(scripts).find(([, text]) => text.endsWith(`automation/cli.ts ${verb}`)) ?? [];
+  return /setup\.mjs (\w+)/.exec(scripts[`pre${name}`])?.[1];
+}
 
 const passed = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
 
@@ -53,9 +60,14 @@ function run(argv, stdio) {
 
 async function main(args) {
   const [verb] = args;
-  const profile = args.includes('--help') || args.includes('-h') ? undefined : profiles[verb];
+  const asksForHelp = args.includes('--help') || args.includes('-h');
+  const profile = asksForHelp ? undefined : profileOf(verb);
   if (profile !== undefined) {
-    const setUp = [join(root, 'automation', 'toolchain', 'setup.mjs'), profile, ...(verb === 'setup' ? ['--again'] : [])];
+    const setUp = [
+      join(root, 'automation', 'toolchain', 'setup.mjs'),
+      profile,
+      ...(verb === 'setup' ? ['--again'] : []),
+    ];
     // Its output is no part of what the command prints.
     const done = await run(setUp, ['ignore', 2, 2]);
     if (done.code !== 0 || verb === 'setup') return done;
@@ -65,7 +77,8 @@ async function main(args) {
 
 const node = findNode();
 if (node === undefined) {
-  process.stderr.write(`starting Greenlight: its Node.js 24 is not there, as npm has not run the install script of the package "node"
+  process.stderr
+    .write(`starting Greenlight: its Node.js 24 is not there, as npm has not run the install script of the package "node"
   Run it: npm rebuild node --ignore-scripts=false
   Where npm wants it approved first: npm approve-scripts node. Any Node.js 24 will do as well; this one is ${process.version}.
 `);

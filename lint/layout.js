@@ -417,7 +417,10 @@ export const layout = {
       'automation/ui',
     ],
   },
-  'automation/cli.ts': { is: 'the program', may: ['infra/lib', 'automation/ui', 'automation/commands'] },
+  'automation/cli.ts': {
+    is: 'the program',
+    may: ['infra/lib', 'automation/config', 'automation/ui', 'automation/commands'],
+  },
 
   // beside the product, which knows none of it
   package: { is: 'makes the npm package', may: ['automation/config'] },

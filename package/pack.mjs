@@ -23,7 +23,10 @@ const compilerOptions = {
 
 /** The program in JavaScript. Types are `npm run typecheck`'s matter. */
 function compile(file) {
-  const { outputText } = ts.transpileModule(readFileSync(join(root, file), 'utf8'), { compilerOptions, fileName: file });
+  const { outputText } = ts.transpileModule(readFileSync(join(root, file), 'utf8'), {
+    compilerOptions,
+    fileName: file,
+  });
   return outputText;
 }
 

@@ -7,7 +7,10 @@ import type { ReleaseDefinition } from '../config/schema.ts';
 type Redact = (text: string) => string;
 
 const create: Record<PlatformName, (definition: ReleaseDefinition, redact: Redact) => Promise<Platform>> = {
-  local: (_, redact) => Promise.resolve(createLocalPlatform({ redact })),
+  local: ({ environments: { staging, production } }, redact) =>
+    Promise.resolve(
+      createLocalPlatform({ redact, entryPorts: { staging: staging.port, production: production.port } }),
+    ),
   async aws({ aws }, redact) {
     // The schema requires it for this platform.
     if (aws === undefined) throw new Error('a release definition for aws has no section "aws"');

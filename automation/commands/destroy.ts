@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { greenlight } from '../../infra/lib/command.ts';
 import { messageOf, OperationError } from '../../infra/lib/errors.ts';
 import type { EnvironmentName } from '../../infra/model.ts';
 import { artefactsDirectory, home, stateDirectory } from '../../infra/lib/paths.ts';
@@ -122,7 +123,7 @@ async function confirmed(
     throw new OperationError(
       `destroying ${what}`,
       'there is no terminal to ask for a confirmation',
-      'if you mean it: npm run destroy -- --yes',
+      `if you mean it: ${greenlight('destroy', '--yes')}`,
     );
   }
   return (await session.ask(`Destroy ${what}?`)).yes;

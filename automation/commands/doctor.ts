@@ -1,8 +1,9 @@
 import { join } from 'node:path';
-import { packageRoot, toolsDirectory } from '../../infra/lib/paths.ts';
+import { isInstalled, packageRoot, toolsDirectory } from '../../infra/lib/paths.ts';
 import { inspectTool, isWanted, loadTools, type Inspection } from '../toolchain/inspect.mjs';
 import { describeOrigin } from '../toolchain/origin.mjs';
 import { packagesCurrent } from '../toolchain/packages.mjs';
+import { greenlight } from '../../infra/lib/command.ts';
 
 /** One line of the table. An `optional` finding does not stop a release. */
 export interface Finding {
@@ -31,16 +32,17 @@ export async function runDoctor(): Promise<number> {
   return findings.some(({ state }) => state === 'problem') ? 1 : 0;
 }
 
-/** Inspects Node.js, the npm packages and all tools. */
+/** Inspects Node.js, the npm packages and all tools. In a package neither what its own tests need, nor what npm has installed. */
 export async function examine(): Promise<Finding[]> {
-  const tools = loadTools().map(async (tool) => {
+  const wanted = loadTools().filter(({ profiles }) => !isInstalled || profiles.includes('release'));
+  const tools = wanted.map(async (tool) => {
     const inspection = await inspectTool(tool, toolsDirectory());
     const path = inspection.paths[tool.programs[0] ?? ''];
     return toolFinding(inspection, path === undefined ? undefined : await describeOrigin(path, toolsDirectory()));
   });
   return [
     nodeFinding(process.versions.node),
-    packagesFinding(packagesCurrent(packageRoot)),
+    ...(isInstalled ? [] : [packagesFinding(packagesCurrent(packageRoot))]),
     ...(await Promise.all(tools)),
   ];
 }
@@ -53,7 +55,7 @@ export function nodeFinding(version: string): Finding {
     version,
     wanted: `>= ${nodeWanted.min}, < ${nodeWanted.below}`,
     where: process.execPath,
-    ...(good ? {} : { todo: 'run commands by npm (npm run ...): it uses the Node of this project' }),
+    ...(good ? {} : { todo: `run it by npm, which uses the Node.js of Greenlight: ${greenlight('doctor')}` }),
   };
 }
 
@@ -84,11 +86,11 @@ export function toolFinding({ tool, state, version, wanted, paths, problem }: In
 }
 
 function cure({ source, byHand }: Inspection['tool']): string {
-  const byUs = 'npm run setup';
+  const byUs = greenlight('setup');
   if (source.kind !== 'system') return byHand === undefined ? byUs : `${byUs}, or by hand: ${byHand}`;
   return process.platform === 'darwin'
     ? `brew install ${source.homebrew ?? ''}`
-    : `sudo apt-get install ${source.debian ?? ''} (as root, npm run setup does it)`;
+    : `sudo apt-get install ${source.debian ?? ''} (as root, ${greenlight('setup')} does it)`;
 }
 
 const mark = { good: 'ok', optional: '--', problem: '!!' } as const;

@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { createInterface } from 'node:readline/promises';
+import { greenlight } from '../../infra/lib/command.ts';
 import { messageOf, OperationError } from '../../infra/lib/errors.ts';
 import { isInstalled, packageRoot, projectRoot, projectVariable } from '../../infra/lib/paths.ts';
 import { openLocalWorkbench, programPath } from '../../infra/local/workbench.ts';
@@ -73,15 +74,13 @@ export async function runInit(
   }
   print(`Written: ${path}`);
   // The definition at the project's root is read without --config.
-  const named = directory === projectRoot() ? '' : ` --config ${path}`;
-  const command = (verb: string, flags = ''): string =>
-    isInstalled ? `npx greenlight ${verb}${named}${flags}` : `npm run ${verb} --${named}${flags}`;
-  if (options.all === true) {
-    print(`Change the examples in it, then see what a release would do: ${command('release', ' --dry-run')}`);
-  } else {
-    print(`Read it, then try it without touching anything: npx greenlight check${named}`);
-    print(`What a release would do: ${command('release', ' --dry-run')}`);
-  }
+  const named = directory === projectRoot() ? [] : ['--config', path];
+  const dryRun = greenlight('release', ...named, '--dry-run');
+  if (options.all === true) print(`Change the examples in it, then see what a release would do: ${dryRun}`);
+  else
+    print(
+      `Read it, then try it without touching anything: ${greenlight('check', ...named)}\nWhat a release would do: ${dryRun}`,
+    );
   return 0;
 }
 

@@ -1,3 +1,4 @@
+import { greenlight } from '../../infra/lib/command.ts';
 import { messageOf, OperationError } from '../../infra/lib/errors.ts';
 import { unfinishedRelease, lastDurations } from '../journal/history.ts';
 import { unmetPreconditions } from '../data/publication/preconditions.ts';
@@ -67,7 +68,7 @@ function refuseUnfinished(session: CommandSession): void {
   throw new OperationError(
     'starting a release',
     `release ${open.id} is not finished: it was interrupted`,
-    'go on with it: npm run resume; or go back: npm run rollback',
+    `go on with it: ${greenlight('resume')}; or go back: ${greenlight('rollback')}`,
   );
 }
 

@@ -1,3 +1,4 @@
+import { greenlight } from '../../infra/lib/command.ts';
 import { OperationError } from '../../infra/lib/errors.ts';
 import { unfinishedRelease } from '../journal/history.ts';
 import { findLive } from '../release/context/live.ts';
@@ -13,7 +14,7 @@ export async function resume(options: CommandOptions): Promise<number> {
     return await withLocks(session, ['production', 'staging'], 'resume', async () => {
       const open = unfinishedRelease('production', session.definition);
       if (open === undefined) {
-        throw new OperationError('resuming a release', 'none is unfinished', 'start one: npm run release');
+        throw new OperationError('resuming a release', 'none is unfinished', `start one: ${greenlight('release')}`);
       }
       const done = await resumeRelease(session, open);
       const { version } = session.definition.application;

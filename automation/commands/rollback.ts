@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { greenlight } from '../../infra/lib/command.ts';
 import { OperationError } from '../../infra/lib/errors.ts';
 import { environmentDirectory } from '../../infra/lib/paths.ts';
 import {
@@ -26,7 +27,7 @@ export async function rollback(options: CommandOptions & { acceptLoss?: boolean 
     if (open === undefined) throw tooLate();
     try {
       return await withLocks(session, ['production', 'staging'], 'rollback', async () => {
-        const done = await abandonRelease(session, open, 'npm run rollback', { acceptLoss });
+        const done = await abandonRelease(session, open, greenlight('rollback'), { acceptLoss });
         return done.verdict === 'failed' ? exitCodes.problem : exitCodes.go;
       });
     } catch (error) {
@@ -43,14 +44,14 @@ function tooLate(): OperationError {
   const doing = 'rolling back';
   const [latest] = pastReleases('production');
   if (latest?.ended === undefined)
-    return new OperationError(doing, 'there was no release', 'start one: npm run release');
+    return new OperationError(doing, 'there was no release', `start one: ${greenlight('release')}`);
   const { id, ended, started } = latest;
   const left = ended.verdict === 'go' ? 'and was cleaned up: the way back is closed' : 'and changed nothing';
   const old = started.from?.version;
   const todo =
     ended.verdict === 'go' && old !== undefined
-      ? `release the old version again: npm run release -- --version ${old}`
-      : 'see what is live: npm run status';
+      ? `release the old version again: ${greenlight('release', '--version', old)}`
+      : `see what is live: ${greenlight('status')}`;
   return new OperationError(doing, `release ${id} has ended (${ended.verdict}) ${left}`, todo);
 }
 
@@ -58,14 +59,14 @@ const stopFirst = (id: string): OperationError =>
   new OperationError(
     'rolling back with a loss',
     `release ${id} is running`,
-    'ask it for an ordinary rollback first: npm run rollback. Where it cannot, it ends and says why; then repeat this',
+    `ask it for an ordinary rollback first: ${greenlight('rollback')}. Where it cannot, it ends and says why; then repeat this`,
   );
 
 const stopped = (id: string): OperationError =>
   new OperationError(
     'rolling back',
     `release ${id} was asked to roll back, and ended without doing so`,
-    'its terminal says why; then: npm run rollback',
+    `its terminal says why; then: ${greenlight('rollback')}`,
   );
 
 /** Asks the release that runs in another process to roll back, and waits for its end. */

@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline/promises';
+import { greenlight } from '../../infra/lib/command.ts';
 import { OperationError } from '../../infra/lib/errors.ts';
 import type { EnvironmentName } from '../../infra/model.ts';
 import { environmentDirectory, releasesDirectory } from '../../infra/lib/paths.ts';
@@ -102,7 +103,7 @@ export async function pullReleases({ platform }: CommandSession, environment: En
 
 /** The command was stopped by Ctrl-C or SIGTERM. Everything is left as it is, for `resume`. */
 export class Interrupted extends OperationError {
-  constructor(todo = 'go on: npm run resume; or go back: npm run rollback', doing = 'releasing') {
+  constructor(todo = `go on: ${greenlight('resume')}; or go back: ${greenlight('rollback')}`, doing = 'releasing') {
     super(doing, 'it was interrupted', todo);
     this.name = 'Interrupted';
   }

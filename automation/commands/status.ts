@@ -1,4 +1,5 @@
 import { colours, environmentNames, other, type Colour, type EnvironmentName, type Split } from '../../infra/model.ts';
+import { greenlight } from '../../infra/lib/command.ts';
 import { messageOf } from '../../infra/lib/errors.ts';
 import { environmentDirectory } from '../../infra/lib/paths.ts';
 import type { Environment } from '../../infra/platform/environment.ts';
@@ -70,7 +71,7 @@ function lastReleaseOf(name: EnvironmentName, running: boolean): EnvironmentStat
   if (latest === undefined) return undefined;
   const { id, started, ended, entries } = latest;
   const back = lastOf(entries, 'rollback.done');
-  const verdict = ended?.verdict ?? (running ? 'running' : 'not finished (npm run resume)');
+  const verdict = ended?.verdict ?? (running ? 'running' : `not finished (${greenlight('resume')})`);
   return {
     id,
     version: started.to.version,

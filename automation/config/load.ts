@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, isAbsolute, join, relative, resolve } from 'node:path';
+import { greenlight } from '../../infra/lib/command.ts';
 import { OperationError } from '../../infra/lib/errors.ts';
 import { didYouMean } from '../../infra/lib/nearest.ts';
 import { projectRoot } from '../../infra/lib/paths.ts';
@@ -28,8 +29,9 @@ export class ConfigError extends OperationError {
   }
 }
 
-const relativeName = (path: string): string => {
-  const inside = relative(projectRoot(), path);
+/** A path below `folder`, the working directory by default, without it. */
+const relativeName = (path: string, folder = '.'): string => {
+  const inside = relative(folder, path);
   return inside.startsWith('..') ? path : inside;
 };
 
@@ -75,7 +77,12 @@ function missingFiles(definition: ReleaseDefinition): ConfigProblem[] {
   ];
   return files.flatMap(([path, name]) => {
     if (name === undefined || existsSync(resolve(projectRoot(), name))) return [];
-    return [{ path, message: `found "${name}", but the project has no such file; write it or correct the path` }];
+    return [
+      {
+        path,
+        message: `found "${relativeName(resolve(projectRoot(), name), projectRoot())}", but the project has no such file; write it or correct the path`,
+      },
+    ];
   });
 }
 
@@ -90,7 +97,7 @@ function unknownGates({ waivers }: ReleaseDefinition, known: readonly string[]):
 
 async function importDefault(file: string): Promise<unknown> {
   if (!existsSync(file)) {
-    const message = 'there is no such file; "npm run init" writes one, --config names another one';
+    const message = `there is no such file; "${greenlight('init')}" writes one, --config names another one`;
     throw new ConfigError(file, [{ path: '', message }]);
   }
   if (!statSync(file).isFile())

@@ -1,4 +1,5 @@
 import type { EnvironmentName, IntegrationSpec, PlatformName } from '../../infra/model.ts';
+import { dockerfilePath } from '../../infra/aws/lib/settings.ts';
 import type { ReleaseDefinition } from './schema.ts';
 
 /** How one platform interprets a definition. */
@@ -18,7 +19,7 @@ const meanings: Record<PlatformName, Meaning> = {
   },
   aws: {
     files: ({ aws }) => [
-      ['aws.image.dockerfile', aws?.image.dockerfile],
+      ['aws.image.dockerfile', aws && dockerfilePath(aws.image)],
       ['aws.authorities.entry', aws?.authorities.entry],
       ['aws.authorities.databases', aws?.authorities.databases],
     ],

@@ -5,6 +5,7 @@ import { awsShape, consistent, domain, type AwsSettings } from '../../infra/aws/
 import { environmentNames, type EnvironmentName } from '../../infra/model.ts';
 import { name, webUrl } from './scalars.ts';
 import { report, type Context, type Databases, type Path, type Unsure } from './rules.ts';
+import { greenlight } from '../../infra/lib/command.ts';
 
 const { cidrBlock: _ofOneEnvironment, ...shared } = awsShape;
 
@@ -65,7 +66,7 @@ type Definition = Unsure<{
 /** Rules that apply only to the platform aws. */
 export function fitsAws(definition: Definition, ctx: Context): void {
   if (definition?.aws === undefined)
-    return report(ctx, ['aws'], 'is missing: platform "aws" needs it; npm run init shows all its settings');
+    return report(ctx, ['aws'], `is missing: platform "aws" needs it; ${greenlight('init')} shows all its settings`);
   for (const environment of environmentNames) {
     if (definition.environments?.[environment]?.database?.version === undefined) continue;
     const path = ['environments', environment, 'database', 'version'];

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { DatabaseRole } from '../../infra/application/database-url.ts';
 import { catalogFirst, endTransactionTimeout, sessionOptions } from '../../infra/application/session-settings.ts';
+import { greenlight } from '../../infra/lib/command.ts';
 import { messageOf, OperationError } from '../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../infra/platform/databases.ts';
 
@@ -81,7 +82,7 @@ export async function connect(
     throw new OperationError(
       `connecting to the database ${options.database ?? access.database} on ${access.host}:${access.port} as ${access[role].user}`,
       messageOf(error),
-      'see that the database runs: npm run status',
+      `see that the database runs: ${greenlight('status')}`,
       { cause: error, code: 'unreachable' },
     );
   }

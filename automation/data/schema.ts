@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { greenlight } from '../../infra/lib/command.ts';
 import { OperationError, messageOf } from '../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../infra/platform/databases.ts';
 import { identityIn, identityStatement } from '../../infra/application/identity.ts';
@@ -50,7 +51,7 @@ export async function requireReplaceable(
     throw new OperationError(
       doing,
       'the application may write to it, so it is the live one',
-      'nothing was changed; see who is live: npm run status. Where it serves nobody, and the balancer says so: REVOKE app_writer FROM app there, then repeat',
+      `nothing was changed; see who is live: ${greenlight('status')}. Where it serves nobody, and the balancer says so: REVOKE app_writer FROM app there, then repeat`,
     );
   }
   const mark = await readMark(client);
@@ -58,7 +59,7 @@ export async function requireReplaceable(
     throw new OperationError(
       doing,
       `${mark.version} was live there (release ${mark.release}), and what only it knows is not kept aside yet`,
-      'nothing was changed; npm run resume keeps it aside, and so does the next release once both databases answer',
+      `nothing was changed; ${greenlight('resume')} keeps it aside, and so does the next release once both databases answer`,
     );
   }
   const slots = await rows<{ name: string }>(

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { greenlight } from '../../infra/lib/command.ts';
 import { OperationError } from '../../infra/lib/errors.ts';
 import type { EnvironmentName } from '../../infra/model.ts';
 import { releasesDirectory } from '../../infra/lib/paths.ts';
@@ -43,7 +44,7 @@ export function unfinishedRelease(
     throw new OperationError(
       `looking for unfinished releases of ${application.name} on the platform ${platform}`,
       `release ${id} of ${started.application} on the platform ${started.platform} is not finished`,
-      `go on with it first: npm run resume -- --platform ${started.platform}, with --config where its definition is another file`,
+      `go on with it first: ${greenlight('resume', '--platform', started.platform)}, with --config where its definition is another file`,
     );
   }
   return latest;
@@ -68,7 +69,7 @@ function refuseAltered(environment: EnvironmentName): void {
   throw new OperationError(
     `reading the journal of release ${id}`,
     `line ${damage.line}: ${damage.found}`,
-    `see what is live (npm run status); where one colour is live and no cutover is under way, move ${join(directory, id)} away as evidence, then repeat`,
+    `see what is live (${greenlight('status')}); where one colour is live and no cutover is under way, move ${join(directory, id)} away as evidence, then repeat`,
   );
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { greenlight } from '../../infra/lib/command.ts';
 import { OperationError } from '../../infra/lib/errors.ts';
 import type { Event, JournalEntry } from './events.ts';
 import { secrets, type Redactor } from '../../infra/lib/redact.ts';
@@ -46,7 +47,7 @@ export function openJournal(directory: string, options: JournalOptions = {}): Jo
     throw new OperationError(
       `opening the journal ${file}`,
       `line ${before.damage.line}: ${before.damage.found}`,
-      'keep the file as evidence; look at what is live (npm run status), then start a new release',
+      `keep the file as evidence; look at what is live (${greenlight('status')}), then start a new release`,
     );
   }
 

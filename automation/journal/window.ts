@@ -1,6 +1,7 @@
 import { firstOf, lastOf } from './entries.ts';
 import type { JournalEntry } from './events.ts';
 import { formatDuration } from './format.ts';
+import { greenlight } from '../../infra/lib/command.ts';
 
 /** The read-only window of a release, before it begins: the longest that it may last, and what the rehearsal expects, ms. */
 export interface PlannedWindow {
@@ -49,6 +50,6 @@ export const noWayBackArmed =
 
 /** The two things that can be done then. */
 export const twoWays = {
-  keep: 'npm run resume, which watches it again',
-  back: 'npm run rollback -- --accept-loss, which names first what would be lost',
+  keep: `${greenlight('resume')}, which watches it again`,
+  back: `${greenlight('rollback', '--accept-loss')}, which names first what would be lost`,
 } as const;

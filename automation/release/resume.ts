@@ -1,5 +1,6 @@
 import { environmentNames, type Colour } from '../../infra/model.ts';
 import { recoverCutover, recoverWindow } from '../data/cutover/recover.ts';
+import { greenlight } from '../../infra/lib/command.ts';
 import { messageOf, OperationError } from '../../infra/lib/errors.ts';
 import { connectTo, openRun, type ReleaseSettings } from './context/context.ts';
 import { environmentsOf, keepMissingSecrets } from './context/keep-secrets.ts';
@@ -24,7 +25,7 @@ import { stagesFor } from './stages/index.ts';
  * Then the first stage that had not passed is repeated from its first step.
  */
 export async function resumeRelease(session: Session, open: PastRelease): Promise<FinishedRelease> {
-  if (undoStarted(open.entries) !== undefined) return abandonRelease(session, open, 'npm run resume');
+  if (undoStarted(open.entries) !== undefined) return abandonRelease(session, open, greenlight('resume'));
   requireSameWindow(session, open);
   await keepMissingSecrets(session, environmentsOf(open.started.environment));
   const settings = await reopen(session, open);
@@ -54,7 +55,7 @@ export async function abandonRelease(
     throw new OperationError(
       `rolling back release ${open.id}`,
       'its clean-up has ended the replication to the old version: there is no way back',
-      'finish it: npm run resume',
+      `finish it: ${greenlight('resume')}`,
     );
   }
   const gap = openGap(open.entries);
@@ -96,7 +97,7 @@ function requireSameWindow({ definition }: Session, { id, started }: PastRelease
   throw new OperationError(
     `resuming release ${id}`,
     `it began ${began ? 'with' : 'without'} a read-only window, and the definition says otherwise now`,
-    'put application.version and application.migrations.incompatible back as they were; then: npm run resume',
+    `put application.version and application.migrations.incompatible back as they were; then: ${greenlight('resume')}`,
   );
 }
 
@@ -110,7 +111,7 @@ async function reopen(session: Session, { id, directory, entries, started }: Pas
     throw new OperationError(
       `resuming release ${id}`,
       `${started.from.colour}, which was live when it began, does not run any more`,
-      'look at: npm run status; then start a new release: npm run release',
+      `look at: ${greenlight('status')}; then start a new release: ${greenlight('release')}`,
     );
   }
   const journal = openJournal(directory);
@@ -174,7 +175,7 @@ export async function settle(settings: ReleaseSettings, { follow = true } = {}):
       throw new OperationError(
         'settling the interrupted cutover',
         recovered.problems.join('; '),
-        'correct the cause, then: npm run resume',
+        `correct the cause, then: ${greenlight('resume')}`,
       );
     }
     const recorded = entries.some((entry) => entry.type === 'cutover.done' && entry.direction === direction);

@@ -5,6 +5,7 @@ import { openRun, type ReleaseSettings, type Run } from './context/context.ts';
 import { announceEnd } from './steps/announce.ts';
 import type { JournalEntry, ReleaseVerdict, StageId } from '../journal/events.ts';
 import { movedInWindow } from '../journal/window.ts';
+import { greenlight } from '../../infra/lib/command.ts';
 import { hasCode, messageOf, OperationError } from '../../infra/lib/errors.ts';
 import { CutoverAborted } from '../data/cutover/cutover.ts';
 import { StageStopped, takeSteps, type Reason, type Stage } from './context/stage.ts';
@@ -56,7 +57,7 @@ function unfinished(doing: string, error: unknown): OperationError {
   return new OperationError(
     doing,
     messageOf(error),
-    'the new version is live and stays live. Correct the cause, then: npm run resume',
+    `the new version is live and stays live. Correct the cause, then: ${greenlight('resume')}`,
     {
       cause: error,
     },
@@ -187,7 +188,7 @@ async function undoAll(
     throw new OperationError(
       `undoing the release, which had stopped (${why.reason})`,
       problems.join('; '),
-      'see what is live: npm run status. Correct the cause, then: npm run resume',
+      `see what is live: ${greenlight('status')}. Correct the cause, then: ${greenlight('resume')}`,
     );
   }
   // After a window a rehearsal stays on the new version.

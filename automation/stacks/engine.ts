@@ -1,6 +1,7 @@
 import { appendFile, mkdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { move } from '../../infra/lib/atomic-file.ts';
+import { greenlight } from '../../infra/lib/command.ts';
 import { OperationError } from '../../infra/lib/errors.ts';
 import {
   stackName,
@@ -149,7 +150,7 @@ export function createEngine(platform: Platform, options: EngineOptions = {}): E
     throw new OperationError(
       `taking ${kind} of ${environment} down`,
       'it is live by the configuration of the traffic stack',
-      'nothing was changed; see who is live: npm run status',
+      `nothing was changed; see who is live: ${greenlight('status')}`,
     );
   };
 
@@ -223,7 +224,11 @@ function fromOutputs(name: string, kind: StackKind, outputs: Record<string, unkn
   const required = (key: string): unknown => {
     if (outputs[key] !== undefined) return outputs[key];
     const found = 'it was never applied completely';
-    throw new OperationError(`reading the stack ${name}`, found, 'run: npm run resume, or repeat what was interrupted');
+    throw new OperationError(
+      `reading the stack ${name}`,
+      found,
+      `run: ${greenlight('resume')}, or repeat what was interrupted`,
+    );
   };
   switch (kind) {
     case 'foundation':

@@ -1,3 +1,4 @@
+import { greenlight } from '../../infra/lib/command.ts';
 import { OperationError } from '../../infra/lib/errors.ts';
 import { LeaseHeldError } from '../../infra/platform/lease.ts';
 import { secrets } from '../../infra/lib/redact.ts';
@@ -38,7 +39,7 @@ export function renderError(error: unknown, paint: Paint, debug: boolean, column
   return [
     paint('bad', '! This is a defect of Greenlight'),
     ...labelled('found:', message),
-    ...labelled('to do:', 'see what is live: npm run status; then continue: npm run resume'),
+    ...labelled('to do:', `see what is live: ${greenlight('status')}; then continue: ${greenlight('resume')}`),
     ...labelled('', 'to report it, run it with DEBUG=greenlight and add the journal of the release'),
     ...stack,
   ].join('\n');

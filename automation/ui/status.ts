@@ -5,6 +5,7 @@ import { noWayBackArmed, twoWays } from '../journal/window.ts';
 import { formatBytes, formatDuration, formatTime } from '../journal/format.ts';
 import { columns, type Cell } from './columns.ts';
 import { oneLine, type Paint } from './text.ts';
+import { greenlight } from '../../infra/lib/command.ts';
 
 /** What `npm run status` shows, as read from the running environments. */
 export interface StatusModel {
@@ -51,7 +52,7 @@ export interface ColourStatus {
 }
 
 export function renderStatus(model: StatusModel, paint: Paint): string {
-  if (model.environments.length === 0) return 'No environment exists yet. Start with: npm run release';
+  if (model.environments.length === 0) return `No environment exists yet. Start with: ${greenlight('release')}`;
   return model.environments.map((environment) => renderEnvironment(environment, paint).join('\n')).join('\n\n');
 }
 

@@ -1,4 +1,5 @@
 import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
+import { greenlight } from '../lib/command.ts';
 import { OperationError } from '../lib/errors.ts';
 import { stackKinds, type EnvironmentName, type EnvironmentSpec } from '../model.ts';
 import type { Environment } from '../platform/environment.ts';
@@ -92,7 +93,7 @@ async function readFoundation(environment: EnvironmentName, outputs: StackOutput
   throw new OperationError(
     `connecting to ${environment}`,
     'its foundation stack has never come up completely',
-    'run: npm run resume, or npm run release',
+    `run: ${greenlight('resume')}, or ${greenlight('release')}`,
   );
 }
 

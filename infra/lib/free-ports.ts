@@ -34,22 +34,26 @@ export async function freePorts(count: number): Promise<number[]> {
   return [...ports];
 }
 
+/** Claims `port` until this program ends, as `holdPort` does. Resolves to false if it is claimed already. */
+export const claimPort = async (port: number): Promise<boolean> => (await holdPort(port)) !== undefined;
+
 /**
- * Keeps other Greenlight programs from choosing `port` before a server listens on it. Resolves to false if the port is
- * already claimed, by this program or another one. The claim is a socket on the UDP port of the same number, which
+ * Keeps other Greenlight programs from choosing `port` before a server listens on it. Resolves to what gives it back, or to undefined
+ * if the port is already claimed, by this program or another one. The claim is a socket on the UDP port of the same number, which
  * Greenlight does not use otherwise: the system grants it to one process and releases it however that process ends.
  */
-export function claimPort(port: number): Promise<boolean> {
+export function holdPort(port: number): Promise<(() => Promise<void>) | undefined> {
   return new Promise((resolve) => {
     const claim = createSocket('udp4');
+    const end = () => new Promise<void>((done) => claim.close(done));
     // Any other error: no such socket is available, so no program can claim a port, and the port counts as claimed.
     claim.once('error', (error: NodeJS.ErrnoException) => {
       claim.close();
-      resolve(error.code !== 'EADDRINUSE');
+      resolve(error.code === 'EADDRINUSE' ? undefined : () => Promise.resolve());
     });
     claim.bind({ port, address: '127.0.0.1', exclusive: true }, () => {
       claim.unref();
-      resolve(true);
+      resolve(end);
     });
   });
 }

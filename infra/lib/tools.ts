@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { bareEnvironment } from './child-environment.ts';
+import { greenlight } from './command.ts';
 import { OperationError } from './errors.ts';
 import { toolsDirectory } from './paths.ts';
 import { findProgram, postgresOf, searchPath } from './search.mjs';
@@ -38,7 +39,8 @@ export function findTool(name: ToolName): string | undefined {
 /** Absolute path of a tool. Throws an OperationError if it is not installed. */
 export function toolPath(name: ToolName): string {
   const path = findTool(name);
-  if (path === undefined) throw new OperationError(`looking for ${name}`, 'it is not installed', 'run: npm run doctor');
+  if (path === undefined)
+    throw new OperationError(`looking for ${name}`, 'it is not installed', `run: ${greenlight('doctor')}`);
   return path;
 }
 

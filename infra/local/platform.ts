@@ -4,6 +4,7 @@ import type { Platform } from '../platform/platform.ts';
 import { createLocalArtefacts } from '../application/artefact-store.ts';
 import { auditLocal } from './runtime/audit.ts';
 import { localEngineSettings } from './runtime/engine-settings.ts';
+import { takenEntryPorts, type EntryPorts } from './runtime/entry-ports.ts';
 import { findEnvironment } from './runtime/found.ts';
 import { createLocalRouter } from './haproxy/router.ts';
 import { createLocalInstances } from './runtime/instances.ts';
@@ -18,10 +19,16 @@ import { supervisedDatabase } from './runtime/supervised-database.ts';
 import { createLocalPreviews } from './runtime/preview.ts';
 import { wipeEnvironment } from './runtime/wipe.ts';
 import { findTool, type ToolName } from '../lib/tools.ts';
+import { greenlight } from '../lib/command.ts';
 
-/** The platform that runs everything as processes of this machine. `redact` removes secrets from job logs. */
-export function createLocalPlatform(options: { redact?: (text: string) => string } = {}): Platform {
-  const { redact } = options;
+export interface LocalOptions {
+  /** Removes secrets from the logs of jobs. */
+  redact?: (text: string) => string;
+  entryPorts?: EntryPorts;
+}
+
+/** The platform that runs everything as processes of this machine. */
+export function createLocalPlatform({ redact, entryPorts = {} }: LocalOptions = {}): Platform {
   return {
     name: 'local',
     idleColour: 'taken down',
@@ -33,7 +40,7 @@ export function createLocalPlatform(options: { redact?: (text: string) => string
     engine: localEngineSettings(),
     artefacts: createLocalArtefacts(),
     secrets: createLocalSecrets(),
-    problems: () => Promise.resolve(missingTools()),
+    problems: async () => [...missingTools(), ...(await takenEntryPorts(entryPorts))],
     connect: async (environment, spec) => Promise.resolve(connect(new Layout(environment), spec, redact)),
     found: (environment) => findEnvironment(environment),
     wipe: wipeEnvironment,
@@ -83,5 +90,5 @@ const neededTools: ToolName[] = [
 /** A sentence that names the missing programs, or an empty array. */
 export function missingTools(): string[] {
   const missing = neededTools.filter((name) => findTool(name) === undefined);
-  return missing.length === 0 ? [] : [`missing tools: ${missing.join(', ')}; run: npm run doctor`];
+  return missing.length === 0 ? [] : [`missing tools: ${missing.join(', ')}; run: ${greenlight('doctor')}`];
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
+import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { TableComparison } from '../../journal/events.ts';
 import type { CompareOptions, Scope } from './compare.ts';
@@ -83,7 +84,7 @@ async function caughtUp(link: Link, live: pg.Client, follower: pg.Client, signal
       throw new OperationError(
         `comparing ${link.to.colour} with ${link.from.colour}`,
         problem ?? `${link.to.colour} is still behind after ${catchUpMs} ms`,
-        'repeat at a time with fewer writes; see: npm run status',
+        `repeat at a time with fewer writes; see: ${greenlight('status')}`,
       );
     }
     await follower.query(message);

@@ -1,3 +1,4 @@
+import { greenlight } from '../../../infra/lib/command.ts';
 import { hasCode, OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import type { CutoverStep } from './procedure.ts';
 import type { WindowStep } from './window-procedure.ts';
@@ -33,7 +34,7 @@ export class CutoverAborted extends OperationError {
     super(
       `${wording.doing}, step ${step}`,
       undone ? found : `${found}; and undoing it: ${leftovers.join('; ')}`,
-      undone ? wording.undone : 'run: npm run resume',
+      undone ? wording.undone : `run: ${greenlight('resume')}`,
       { cause, code: hasCode(cause, 'lasting') ? 'lasting' : 'failed' },
     );
     this.name = 'CutoverAborted';

@@ -1,3 +1,4 @@
+import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import { grantWrites } from '../../../infra/application/roles.ts';
 import { CutoverAborted } from './aborted.ts';
@@ -121,5 +122,5 @@ async function stillHeld({ router, ours }: CutoverOptions): Promise<void> {
   const { holdMs } = await router.read();
   if (holdMs > 0 && ours?.() !== false) return;
   const found = holdMs > 0 ? 'another machine has taken the environment over' : 'writes are not held any more';
-  throw new OperationError('flipping', found, 'see who is live: npm run status; then start the release again');
+  throw new OperationError('flipping', found, `see who is live: ${greenlight('status')}; then start the release again`);
 }

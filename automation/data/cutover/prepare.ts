@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
+import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import { close, connect } from '../connect.ts';
 import type { CutoverOptions } from './types.ts';
@@ -135,6 +136,6 @@ async function streaming(forward: Link, sessions: Sessions): Promise<void> {
 }
 
 const refused = (found: string, lasting = false): OperationError =>
-  new OperationError('checking that the cutover may begin', found, 'run: npm run status', {
+  new OperationError('checking that the cutover may begin', found, `run: ${greenlight('status')}`, {
     code: lasting ? 'lasting' : 'failed',
   });

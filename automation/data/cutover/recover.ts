@@ -1,3 +1,4 @@
+import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import type { Router } from '../../../infra/platform/router.ts';
 import { completeMove, leaveOld, reopen, standDown, type Move } from './settle.ts';
@@ -29,7 +30,7 @@ export async function recoverCutover({ router, ...move }: { router: Router } & M
     throw new OperationError(
       'recovering a cutover',
       'the balancer does not say who is live',
-      'see that it runs, then: npm run resume',
+      `see that it runs, then: ${greenlight('resume')}`,
     );
   }
   const { live } = split;

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { greenlight } from '../../../infra/lib/command.ts';
 import { messageOf, OperationError } from '../../../infra/lib/errors.ts';
 import type { Router } from '../../../infra/platform/router.ts';
 import type { Fence } from './fence.ts';
@@ -145,7 +146,7 @@ export class Refusal {
 /** What does not come back by itself. */
 class Gone extends OperationError {
   constructor(found: string) {
-    super('refusing writes', found, 'see who is live: npm run status; then start the release again');
+    super('refusing writes', found, `see who is live: ${greenlight('status')}; then start the release again`);
   }
 }
 

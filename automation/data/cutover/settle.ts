@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type pg from 'pg';
 import { grantWrites, revokeWrites } from '../../../infra/application/roles.ts';
@@ -144,7 +145,7 @@ const notFollowed = (link: Link, found: string, lasting = false): OperationError
   new OperationError(
     `following from ${link.from.colour} to ${link.to.colour}`,
     found,
-    'see that both databases run, then: npm run resume',
+    `see that both databases run, then: ${greenlight('resume')}`,
     { code: lasting ? 'lasting' : 'failed' },
   );
 

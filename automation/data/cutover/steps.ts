@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
+import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError, messageOf } from '../../../infra/lib/errors.ts';
 import type { Router, RouterState } from '../../../infra/platform/router.ts';
 import { blockingSubscription, busySessions, nameBlockers } from '../blockers.ts';
@@ -191,7 +192,7 @@ export async function flip(router: Router, from: Side, to: Side, againMs = askAg
         half
           ? `the balancer has changed some of its rules only: ${messageOf(failure)}`
           : 'the balancer does not say who is live',
-        'see that it runs, then: npm run resume',
+        `see that it runs, then: ${greenlight('resume')}`,
       );
     }
     if (half) await apply();

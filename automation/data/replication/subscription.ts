@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
+import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { replicationSettings } from '../../../infra/application/session-settings.ts';
@@ -183,6 +184,6 @@ async function requireOneDirection(link: Link, source: pg.Client, target: pg.Cli
   throw new OperationError(
     `starting the replication from ${link.from.colour} to ${link.to.colour}`,
     `the opposite direction still runs: ${found.join('; ')}`,
-    'end it first: npm run resume settles what an interrupted cutover has left',
+    `end it first: ${greenlight('resume')} settles what an interrupted cutover has left`,
   );
 }

@@ -1,4 +1,5 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
+import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { EntryPoint } from '../../../infra/platform/router.ts';
 import { secrets } from '../../../infra/lib/redact.ts';
@@ -97,7 +98,8 @@ async function runSegment(job: SegmentJob, runner: SegmentRunner, stop: AbortSig
   const doing = `load of ${command.rate} requests/s${command.segment === undefined ? '' : `, ${name}`}`;
   await rm(command.summaryFile, { force: true });
   const { exitCode, end, detail } = await runner.run(job);
-  if (end === 'stopped' || stop.aborted) throw new OperationError(doing, 'it was stopped', 'run: npm run resume');
+  if (end === 'stopped' || stop.aborted)
+    throw new OperationError(doing, 'it was stopped', `run: ${greenlight('resume')}`);
   if (end === 'timeout')
     throw new OperationError(doing, `k6 was still running ${graceSeconds} s after its end`, `see ${logFile}`);
   if (exitCode === undefined) {

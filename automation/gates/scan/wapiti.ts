@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { childEnvironment } from '../../../infra/lib/child-environment.ts';
+import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import { packageRoot } from '../../../infra/lib/paths.ts';
 import { toolPath } from '../../../infra/lib/tools.ts';
@@ -91,7 +92,7 @@ async function run(program: string, modules: string[], target: ScanTarget, work:
     cancelSignal: target.signal,
     reject: false,
   });
-  if (scan.isCanceled) throw new OperationError(doing, 'it was stopped', 'run: npm run resume');
+  if (scan.isCanceled) throw new OperationError(doing, 'it was stopped', `run: ${greenlight('resume')}`);
   if (scan.timedOut) {
     throw new OperationError(doing, `it did not end within ${target.maxSeconds * 2} s`, 'raise security.maxSeconds');
   }
@@ -127,7 +128,7 @@ export function readWapitiReport(text: string): Finding[] {
     throw new OperationError(
       'scanning with Wapiti',
       'its report has no list of vulnerabilities',
-      'install the pinned version: npm run doctor',
+      `install the pinned version: ${greenlight('doctor')}`,
     );
   }
   const findings = (entries: Entries | undefined, fixed?: Severity): Finding[] =>

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { execa } from 'execa';
 import { childEnvironment } from '../../../infra/lib/child-environment.ts';
+import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import { freePorts } from '../../../infra/lib/free-ports.ts';
 import { poll } from '../../../infra/lib/poll.ts';
@@ -79,7 +80,7 @@ export async function startZap(program = toolPath('zap')): Promise<ZapDaemon> {
   throw new OperationError(
     'starting ZAP',
     early ? `it ended during its start: ${last}` : `no answer within ${startSeconds} s`,
-    'check its installation and Java: npm run doctor',
+    `check its installation and Java: ${greenlight('doctor')}`,
   );
 }
 

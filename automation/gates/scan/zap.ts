@@ -1,4 +1,5 @@
 import ZapClient from 'zaproxy';
+import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import { poll } from '../../../infra/lib/poll.ts';
 import type { Finding, Scanner, ScanReport, ScanTarget, Severity } from './scanner.ts';
@@ -118,7 +119,7 @@ async function asking<T>(what: string, ask: () => Promise<T>): Promise<T> {
     throw new OperationError(
       `asking ZAP for its ${what}`,
       message + answer,
-      'check that ZAP is installed completely: npm run doctor',
+      `check that ZAP is installed completely: ${greenlight('doctor')}`,
       { cause: error },
     );
   }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Agent, errors, request } from 'undici';
+import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { EntryPoint } from '../../../infra/platform/router.ts';
 import { userAgent } from '../../../infra/lib/user-agent.ts';
@@ -54,7 +55,7 @@ export async function clientOf(
       throw new OperationError(
         `asking ${method} ${url.pathname}`,
         whyUnanswered(error as Error),
-        'check that the entry point is up: npm run status',
+        `check that the entry point is up: ${greenlight('status')}`,
         { cause: error },
       );
     }

@@ -1,6 +1,7 @@
 import { colours, type Colour, type EnvironmentName } from '../../../infra/model.ts';
 import type { Found, Platform } from '../../../infra/platform/platform.ts';
 import { locationOf, UntrustedState } from '../../stacks/state.ts';
+import { greenlight } from '../../../infra/lib/command.ts';
 
 /** What the engine recorded of an environment. */
 export interface Record {
@@ -69,7 +70,7 @@ export function sayBoth({ environment, differences, record, found, platform }: D
     [
       'nothing was changed. Put the state back that belongs to what runs: "The state of a stack is damaged" in docs/runbook.md',
       ...(platform.wipesAll
-        ? [`or, to give ${environment} up with its databases: npm run destroy -- --environment ${environment}`]
+        ? [`or, to give ${environment} up with its databases: ${greenlight('destroy', '--environment', environment)}`]
         : []),
     ].join('\n'),
   );

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { stackName, type Artefact, type EnvironmentName, type EnvironmentSpec } from '../../../infra/model.ts';
+import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { Environment } from '../../../infra/platform/environment.ts';
 import type { Platform } from '../../../infra/platform/platform.ts';
@@ -228,7 +229,7 @@ function refuseIfLost({ hasLock, environment }: RunSettings): void {
   throw new OperationError(
     `working on ${environment}`,
     'another machine has taken the environment over, as this one did not renew its lock in time',
-    'let the other machine finish; see what it did: npm run status',
+    `let the other machine finish; see what it did: ${greenlight('status')}`,
   );
 }
 

@@ -1,4 +1,5 @@
 import { other, type Colour } from '../../../infra/model.ts';
+import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { ReleaseContext } from '../context/context.ts';
 import { readOnlyWindowOf, type Replacement } from '../context/release.ts';
@@ -102,7 +103,7 @@ async function step(context: ReleaseContext, percent: number, live: Colour, fres
     throw new OperationError(
       `setting ${percent} % on ${other(live)}`,
       `the balancer has ${JSON.stringify(found)}${disagreeing === undefined ? '' : `, and not in all rules: ${disagreeing.join(', ')}`}`,
-      'run: npm run status',
+      `run: ${greenlight('status')}`,
     );
   }
 

@@ -1,3 +1,4 @@
+import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { Backup } from '../../../infra/platform/backups.ts';
 import type { ReleaseDefinition } from '../../config/schema.ts';
@@ -119,7 +120,7 @@ const finalBackup = ({ definition, to }: Release): Step[] => [
 /** A rollback may have been asked for while the backup was proven; it is still possible here, and comes first. */
 async function endWayBack(context: ReleaseContext, { from, to }: Replacement): Promise<void> {
   if (!pastNoReturn(context.journal.entries()) && context.rollbackRequested())
-    throw new StageStopped('rolled-back', 'rollback was asked for by npm run rollback');
+    throw new StageStopped('rolled-back', `rollback was asked for by ${greenlight('rollback')}`);
   const link = await linkOf(context, to.colour, from.colour);
   await context.act('end-reverse', `end the replication back to ${from.colour}`, () => stopSync(link));
 }
@@ -157,12 +158,12 @@ async function proveNet(context: ReleaseContext): Promise<void> {
   if (wasProven(context.journal.entries())) return;
   const back = movedInWindow(entries)
     ? `. The old database is still there: ${twoWays.back}`
-    : '. The way back is still open: npm run rollback';
+    : `. The way back is still open: ${greenlight('rollback')}`;
   const open = pastNoReturn(entries) ? '' : back;
   throw new OperationError(
     'cleaning up after the release',
     `the backup before the contract migrations could not be proven, so they do not run (${pending.join(', ')})`,
-    `see the gate ${proof.id} in the report. Correct the cause, then: npm run resume${open}`,
+    `see the gate ${proof.id} in the report. Correct the cause, then: ${greenlight('resume')}${open}`,
   );
 }
 

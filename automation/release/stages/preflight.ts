@@ -1,3 +1,4 @@
+import { greenlight } from '../../../infra/lib/command.ts';
 import { messageOf, OperationError } from '../../../infra/lib/errors.ts';
 import { stackKinds, stackName, type EnvironmentName, type Split, type StackKind } from '../../../infra/model.ts';
 import { unmetPreconditions } from '../../data/publication/preconditions.ts';
@@ -103,7 +104,7 @@ function leftWrites({ environment, to, discardLost, journal }: ReleaseContext): 
     return Promise.resolve([]);
   }
   return Promise.resolve([
-    `the database of ${to.colour} has writes that the rollback of release ${release} has left there; take what you need ("Going back with a loss" in docs/runbook.md), then: npm run release -- --discard-lost`,
+    `the database of ${to.colour} has writes that the rollback of release ${release} has left there; take what you need ("Going back with a loss" in docs/runbook.md), then: ${greenlight('release', '--discard-lost')}`,
   ]);
 }
 

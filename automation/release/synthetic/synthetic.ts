@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import { projectRoot } from '../../../infra/lib/paths.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
@@ -81,7 +82,7 @@ async function settleLedger(
     throw new OperationError(
       'looking for the acknowledged writes',
       ledger === undefined ? 'the release definition has no data.ledger' : 'nothing is live',
-      'see data.ledger in the release definition, and: npm run status',
+      `see data.ledger in the release definition, and: ${greenlight('status')}`,
     );
   }
   const access = await (await context.connect()).databases.of(live);

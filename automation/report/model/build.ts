@@ -1,3 +1,4 @@
+import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import { passes, type Verdict } from '../../journal/verdict.ts';
 import { unfinishedActions } from '../../journal/actions.ts';
@@ -27,7 +28,7 @@ export function buildReport(entries: readonly JournalEntry[], damage?: string): 
     throw new OperationError(
       'writing the report',
       'the journal has no start of a release',
-      'start one: npm run release',
+      `start one: ${greenlight('release')}`,
     );
   }
   const end = lastOf(entries, 'release.ended');
@@ -128,7 +129,7 @@ function reasonSoFar(
   if (running === undefined && movedInWindow(entries) && stopped !== undefined && !passes(stopped.verdict as Verdict))
     return `Somebody has to decide: ${stopped.title}: ${stopped.reason ?? stopped.verdict}. Nothing goes back by itself after a read-only window. Keep it: ${twoWays.keep}. Go back: ${twoWays.back}.`;
   const where = running ? `The stage “${running.title}” has begun` : 'The release is between two stages';
-  return `${where}; the last journal entry is from ${formatClock(entries.at(-1)!.at)} UTC. If no process runs this release any more, it was interrupted: npm run resume.`;
+  return `${where}; the last journal entry is from ${formatClock(entries.at(-1)!.at)} UTC. If no process runs this release any more, it was interrupted: ${greenlight('resume')}.`;
 }
 
 /** Counts of the synthetic clients, if there were any; otherwise of the balancer. */

@@ -1,6 +1,9 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { Region } from '@pulumi/aws/types/enums/index.js';
 import { z } from 'zod';
 import { didYouMean } from '../../lib/nearest.ts';
+import { packageRoot, projectRoot } from '../../lib/paths.ts';
 import { cidrBlock } from './cidr.ts';
 import { notOffered } from './fargate.ts';
 
@@ -9,6 +12,14 @@ import { notOffered } from './fargate.ts';
  * environment.
  */
 export const awsSettingsKey = 'aws';
+
+const ownDockerfile = 'infra/aws/Dockerfile';
+
+/** Path of the Dockerfile of the settings: the project's, or, where the settings name none, Greenlight's own. */
+export function dockerfilePath({ dockerfile }: { dockerfile: string }): string {
+  const ofProject = resolve(projectRoot(), dockerfile);
+  return dockerfile === ownDockerfile && !existsSync(ofProject) ? join(packageRoot, dockerfile) : ofProject;
+}
 
 /** The regions that the pinned version of Pulumi's provider knows. */
 const regions: string[] = Object.values(Region);
@@ -189,7 +200,7 @@ export const awsShape = {
     .strictObject({
       dockerfile: z
         .string()
-        .default('infra/aws/Dockerfile')
+        .default(ownDockerfile)
         .describe('Dockerfile that builds an image from an artefact directory'),
       k6: z.string().default('grafana/k6:1.8.1').describe('image of k6, for load from several tasks'),
     })

@@ -9,6 +9,7 @@ import { PipelineNotifications } from './notifications.ts';
 import { Peering } from './peering.ts';
 import { ReleasePipeline } from './release.ts';
 import { parsePipelineSettings, pipelineSettingsKey } from './settings.ts';
+import { greenlight } from '../../lib/command.ts';
 
 /**
  * The program of the stack `pipeline`. There is one per account, beside the environments, and it is brought up by hand.
@@ -34,12 +35,12 @@ class ReleaseAutomation extends PipelineComponent {
     const common = { keyArn, securityGroupIds: this.#peered() };
 
     const release = new Build(
-      { name: 'release', command: 'npm run release -- --yes', source: 'pipeline', ...common },
+      { name: 'release', command: greenlight('release', '--yes'), source: 'pipeline', ...common },
       place,
       own,
     );
     const rehearsal = new Build(
-      { name: 'rehearse', command: 'npm run rehearse', source: 'repository', ...common },
+      { name: 'rehearse', command: greenlight('rehearse'), source: 'repository', ...common },
       place,
       own,
     );

@@ -1,5 +1,6 @@
 import { open, readdir, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { greenlight } from '../../lib/command.ts';
 import { OperationError } from '../../lib/errors.ts';
 import { colours, type Colour } from '../../model.ts';
 
@@ -92,7 +93,11 @@ export class AccessLog {
       else found.push({ handle, inode: ino, size: Number(size), age: Number(age) });
     }
     if (found.length > 0) return found.sort((a, b) => b.age - a.age);
-    throw new OperationError(readingLog, `${this.#file} is missing`, 'check the state of the balancer: npm run status');
+    throw new OperationError(
+      readingLog,
+      `${this.#file} is missing`,
+      `check the state of the balancer: ${greenlight('status')}`,
+    );
   }
 }
 

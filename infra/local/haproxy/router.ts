@@ -1,3 +1,4 @@
+import { greenlight } from '../../lib/command.ts';
 import { OperationError } from '../../lib/errors.ts';
 import { colours, type Colour, type EnvironmentSpec, type Split } from '../../model.ts';
 import { poll, until } from '../../lib/poll.ts';
@@ -247,6 +248,10 @@ function count(row: Record<string, string>, column: string, doing: string): numb
 }
 
 const notApplied = (doing: string, found: string) =>
-  new OperationError(doing, found, 'check the split (npm run status), then repeat the command');
+  new OperationError(doing, found, `check the split (${greenlight('status')}), then repeat the command`);
 const notUnderstood = (doing: string, found: string) =>
-  new OperationError(doing, found, "the balancer's configuration does not match this environment: run npm run release");
+  new OperationError(
+    doing,
+    found,
+    `the balancer's configuration does not match this environment: run ${greenlight('release')}`,
+  );

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join, dirname } from 'node:path';
+import { greenlight } from '../../lib/command.ts';
 import { OperationError } from '../../lib/errors.ts';
 import type { Colour, EnvironmentName } from '../../model.ts';
 import { environmentDirectory } from '../../lib/paths.ts';
@@ -83,7 +84,7 @@ export class Layout {
       throw new OperationError(
         `reading the ${this.environment} environment`,
         `${file} is missing`,
-        'bring its foundation up first: npm run release',
+        `bring its foundation up first: ${greenlight('release')}`,
         { cause: error },
       );
     }

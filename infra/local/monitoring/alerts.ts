@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { greenlight } from '../../lib/command.ts';
 import { OperationError } from '../../lib/errors.ts';
 import type { EnvironmentSpec } from '../../model.ts';
 import type { Alerts } from '../../platform/alerts.ts';
@@ -84,7 +85,7 @@ async function alertmanagerLog(layout: Layout): Promise<string> {
     throw new OperationError(
       'counting failed notifications',
       `${file} is missing`,
-      'check that Alertmanager runs: npm run status',
+      `check that Alertmanager runs: ${greenlight('status')}`,
       {
         cause: error,
       },

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { move } from '../../lib/atomic-file.ts';
+import { greenlight } from '../../lib/command.ts';
 import { OperationError } from '../../lib/errors.ts';
 import type { Colour, EnvironmentSpec } from '../../model.ts';
 import type { Backup, Backups } from '../../platform/backups.ts';
@@ -154,6 +155,6 @@ function checkedId(id: string): string {
   throw new OperationError(
     'looking for a backup',
     `${JSON.stringify(id)} is not a valid backup id`,
-    'choose one from: npm run status',
+    `choose one from: ${greenlight('status')}`,
   );
 }

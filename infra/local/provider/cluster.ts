@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { greenlight } from '../../lib/command.ts';
 import { OperationError } from '../../lib/errors.ts';
 import type { Colour } from '../../model.ts';
 import { storedTraffic } from '../haproxy/traffic-map.ts';
@@ -68,7 +69,7 @@ async function refuseLive(layout: Layout, colour: Colour): Promise<void> {
   throw new OperationError(
     `deleting the database of ${colour} in ${layout.environment}`,
     `${colour} is live, according to the balancer's traffic map`,
-    'nothing was changed; check which colour is live: npm run status',
+    `nothing was changed; check which colour is live: ${greenlight('status')}`,
   );
 }
 

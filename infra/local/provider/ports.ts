@@ -1,9 +1,10 @@
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { replaceFile } from '../../lib/atomic-file.ts';
 import type { Ports } from '../lib/layout.ts';
 import { allocatePorts, preferredPort } from '../supervisor/ports.ts';
+import { inTurn, recordedPorts, register, reservedPorts, unregister } from '../supervisor/reserved-ports.ts';
 import { layoutOf, place, type Handler, type Place } from './handler.ts';
 
 const inputs = place.extend({
@@ -32,21 +33,20 @@ export const ports: Handler<Inputs, Computed> = {
   },
   async delete(state) {
     await rm(layoutOf(state).portsFile(), { force: true });
+    await unregister(state.directory);
   },
 };
 
-async function record(wanted: Inputs, old: Ports | undefined): Promise<Computed> {
-  const result = await allocatePorts(wanted, preferredPort(wanted.directory), old);
-  const file = layoutOf(wanted).portsFile();
-  await mkdir(wanted.directory, { recursive: true, mode: 0o700 });
-  await replaceFile(file, `${JSON.stringify(result, undefined, 2)}\n`);
-  return { ports: result };
-}
+/** One environment at a time: until its ports are recorded, another one would not see them. */
+const record = (wanted: Inputs, old: Ports | undefined): Promise<Computed> =>
+  inTurn(async () => {
+    const reserved = await reservedPorts(wanted.directory);
+    const result = await allocatePorts(wanted, preferredPort(wanted.directory), old, reserved);
+    const file = layoutOf(wanted).portsFile();
+    await mkdir(wanted.directory, { recursive: true, mode: 0o700 });
+    await replaceFile(file, `${JSON.stringify(result, undefined, 2)}\n`);
+    await register(wanted.directory);
+    return { ports: result };
+  });
 
-async function recorded(of: Place): Promise<Ports | undefined> {
-  try {
-    return JSON.parse(await readFile(layoutOf(of).portsFile(), 'utf8')) as Ports;
-  } catch {
-    return undefined;
-  }
-}
+const recorded = (of: Place): Promise<Ports | undefined> => recordedPorts(layoutOf(of).portsFile());

@@ -2,6 +2,10 @@ import { OperationError } from '../../lib/errors.ts';
 import { colours, type EnvironmentSpec } from '../../model.ts';
 import type { Ports } from '../lib/layout.ts';
 import { claimPort, isFree, temporaryPortsEnd } from '../../lib/free-ports.ts';
+import { describeListener } from '../../lib/listener.ts';
+import { allPorts } from './reserved-ports.ts';
+
+export { allPorts };
 
 /** Ends below the system's ephemeral ports, which start at 32768 on Linux and at 49152 on macOS. */
 const first = temporaryPortsEnd;
@@ -25,12 +29,17 @@ export const portsWanted = (spec: EnvironmentSpec): PortsWanted => ({
 });
 
 /**
- * Allocates all wanted ports. Ports in `recorded` are kept; others are the next free ones from `preferred` on. Rejects
- * with an OperationError if the wanted entry port is in use or no port is free.
+ * Allocates all wanted ports. Ports in `recorded` are kept; others are the next free ones from `preferred` on that no other
+ * environment has `reserved`. Rejects with an OperationError if the wanted entry port is in use or no port is free.
  */
-export async function allocatePorts(wanted: PortsWanted, preferred: number, recorded?: Ports): Promise<Ports> {
-  const used = new Set(recorded === undefined ? [] : allPorts(recorded));
-  let candidate = recorded === undefined ? await freeBlock(preferred) : preferred;
+export async function allocatePorts(
+  wanted: PortsWanted,
+  preferred: number,
+  recorded?: Ports,
+  reserved: ReadonlyMap<number, string> = new Map(),
+): Promise<Ports> {
+  const used = new Set([...reserved.keys(), ...(recorded === undefined ? [] : allPorts(recorded))]);
+  let candidate = recorded === undefined ? await freeBlock(preferred, used) : preferred;
   const next = async (): Promise<number> => {
     for (let tries = 0; tries < last - first; tries += 1) {
       const port = candidate;
@@ -53,7 +62,7 @@ export async function allocatePorts(wanted: PortsWanted, preferred: number, reco
   };
 
   const ports: Ports = {
-    https: await entryPort(wanted.https, recorded?.https, next),
+    https: wanted.https === undefined ? await keep(recorded?.https) : await entryPort(wanted.https, recorded, reserved),
     http: await keep(recorded?.http),
     balancerMetrics: await keep(recorded?.balancerMetrics),
     prometheus: await keep(recorded?.prometheus),
@@ -76,38 +85,33 @@ export async function allocatePorts(wanted: PortsWanted, preferred: number, reco
  * another environment whose idle colour needs its ports later. A claimed block is being allocated by another program
  * that does not listen yet. Without a free block, resolves to `preferred`, and single free ports are used.
  */
-async function freeBlock(preferred: number): Promise<number> {
+async function freeBlock(preferred: number, used: ReadonlySet<number>): Promise<number> {
   const blocks = Math.floor((last - first) / blockSize);
   const begin = Math.floor((preferred - first) / blockSize);
   for (let index = 0; index < blocks; index += 1) {
     const start = first + ((begin + index) % blocks) * blockSize;
-    const free = await Promise.all(Array.from({ length: blockSize }, (_, port) => isFree(start + port)));
+    const block = Array.from({ length: blockSize }, (_, port) => start + port);
+    if (block.some((port) => used.has(port))) continue;
+    const free = await Promise.all(block.map(isFree));
     if (free.every(Boolean) && (await claimPort(start))) return start;
   }
   return preferred;
 }
 
-async function entryPort(wanted: number | undefined, recorded: number | undefined, next: () => Promise<number>) {
-  if (wanted === undefined) return recorded ?? (await next());
-  if (wanted === recorded || (await isFree(wanted))) return wanted;
-  throw new OperationError(
-    'allocating the port of the entry point',
-    `port ${wanted} is taken by another program`,
-    'stop that program, or set another port in environments.<name>.port of the release definition',
-  );
+async function entryPort(wanted: number, recorded: Ports | undefined, reserved: ReadonlyMap<number, string>) {
+  const taken = wanted === recorded?.https ? undefined : await whoHas(wanted, reserved);
+  if (taken === undefined) return wanted;
+  throw new OperationError('allocating the port of the entry point', `port ${wanted} is taken by ${taken}`, otherPort);
 }
 
-export const allPorts = (ports: Ports): number[] => [
-  ports.https,
-  ports.http,
-  ports.balancerMetrics,
-  ports.prometheus,
-  ports.alertmanager,
-  ports.alertReceiver,
-  ...Object.values(ports.database),
-  ...colours.flatMap((colour) => Object.values(ports.instances[colour]).flat()),
-  ...Object.values(ports.integrations),
-];
+export const otherPort = 'stop it, or set another port in environments.<name>.port of the release definition';
+
+/** Who has a port, as the end of a sentence; undefined if it is free. */
+export async function whoHas(port: number, reserved: ReadonlyMap<number, string>): Promise<string | undefined> {
+  const directory = reserved.get(port);
+  if (directory !== undefined) return `the environment in ${directory}, whether it runs or not`;
+  return (await isFree(port)) ? undefined : describeListener(port);
+}
 
 /**
  * First port to try for an environment: a hash of its directory, so that it is stable and rarely shared with another

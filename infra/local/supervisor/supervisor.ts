@@ -4,6 +4,7 @@ import { execa } from 'execa';
 import { answerWatch, explainAnswer } from '../../application/health.ts';
 import { replaceFile } from '../../lib/atomic-file.ts';
 import { bareEnvironment } from '../../lib/child-environment.ts';
+import { greenlight } from '../../lib/command.ts';
 import { OperationError } from '../../lib/errors.ts';
 import { isAlive } from '../../lib/lifetimes.ts';
 import { poll, until } from '../../lib/poll.ts';
@@ -12,6 +13,7 @@ import { toolPath } from '../../lib/tools.ts';
 import type { Layout } from '../lib/layout.ts';
 import { sessionVariables } from '../lib/process-environment.ts';
 import { isFree } from '../../lib/free-ports.ts';
+import { describeListener } from '../../lib/listener.ts';
 import { end, probe, recordedProcess, type Unready } from './processes.ts';
 import { prepareSocketDirectory } from '../lib/socket-path.ts';
 import {
@@ -325,7 +327,7 @@ async function refuseTakenPort({ name, ready }: Program): Promise<void> {
   if (await isFree(port)) return;
   throw new OperationError(
     `starting ${name}`,
-    `its port ${port} is taken by another program`,
-    'stop that program; or take this environment down (npm run destroy) and release again: it then gets other ports',
+    `its port ${port} is taken by ${describeListener(port)}`,
+    `stop that program; or take this environment down (${greenlight('destroy')}) and release again: it then gets other ports`,
   );
 }

@@ -1,3 +1,4 @@
+import { greenlight } from '../../../../infra/lib/command.ts';
 import { messageOf, OperationError } from '../../../../infra/lib/errors.ts';
 import { stackName, type Colour, type EnvironmentName } from '../../../../infra/model.ts';
 import type { DatabaseAccess } from '../../../../infra/platform/databases.ts';
@@ -89,7 +90,7 @@ export async function requireDiscardable(
   throw new OperationError(
     `${colour} of ${environment}: ${doing}`,
     'it does not answer, and this platform cannot replace one that does not',
-    'bring it up, or make an empty one by hand; then: npm run resume',
+    `bring it up, or make an empty one by hand; then: ${greenlight('resume')}`,
   );
 }
 
@@ -116,6 +117,6 @@ async function refuseLive(
   throw new OperationError(
     `${colour} of ${environment}: ${doing}`,
     'it is live by the balancer',
-    'nothing was changed; see who is live: npm run status',
+    `nothing was changed; see who is live: ${greenlight('status')}`,
   );
 }

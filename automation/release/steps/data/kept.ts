@@ -1,3 +1,4 @@
+import { greenlight } from '../../../../infra/lib/command.ts';
 import { messageOf, OperationError } from '../../../../infra/lib/errors.ts';
 import type { Colour, EnvironmentName } from '../../../../infra/model.ts';
 import { withClient } from '../../../data/connect.ts';
@@ -58,7 +59,7 @@ export async function keepBeforeEmptying(
     throw new OperationError(
       `keeping aside what only ${context.to.version} knows, on ${colour}`,
       messageOf(error),
-      `its database is left as it is. See that both databases run, then: npm run resume`,
+      `its database is left as it is. See that both databases run, then: ${greenlight('resume')}`,
     );
   }
 }

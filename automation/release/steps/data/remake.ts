@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { greenlight } from '../../../../infra/lib/command.ts';
 import { messageOf, OperationError } from '../../../../infra/lib/errors.ts';
 import type { DatabaseAccess } from '../../../../infra/platform/databases.ts';
 import { compareFollowing } from '../../../data/comparison/following.ts';
@@ -66,7 +67,7 @@ async function answers(access: DatabaseAccess, patienceMs: number, signal: Abort
       throw new OperationError(
         'bringing the database up',
         `it runs, and refuses sessions: ${error instanceof OperationError ? error.found : messageOf(error)}`,
-        'let admin log in there; then: npm run resume',
+        `let admin log in there; then: ${greenlight('resume')}`,
       );
     }
     await sleep(pollMs, undefined, { signal });
@@ -112,7 +113,7 @@ async function remake(
       throw new OperationError(
         `making the database of ${colour} anew`,
         'an empty one does not answer either',
-        'see its log; then: npm run resume',
+        `see its log; then: ${greenlight('resume')}`,
       );
   }
   const link = await linkOf(context, to.colour, colour);
@@ -143,7 +144,7 @@ async function remake(
     throw new OperationError(
       `making the database of ${colour} anew`,
       `the copy differs in ${different.join(', ')}`,
-      'find out what writes to it; then: npm run resume',
+      `find out what writes to it; then: ${greenlight('resume')}`,
     );
   context.journal.append({ type: 'way-back.remade', colour, ms: Math.round(performance.now() - started) });
 }

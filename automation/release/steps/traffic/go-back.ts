@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { greenlight } from '../../../../infra/lib/command.ts';
 import { messageOf, OperationError } from '../../../../infra/lib/errors.ts';
 import type { CutoverResult } from '../../../data/cutover/types.ts';
 import { withClient } from '../../../data/connect.ts';
@@ -80,19 +81,19 @@ export const beingMade = (gap: WayBackGap): OperationError =>
   new OperationError(
     `going back to ${gap.colour}`,
     `the way back: ${describeGap(gap)}`,
-    'the new version is live as before. npm run resume makes it anew; then: npm run rollback',
+    `the new version is live as before. ${greenlight('resume')} makes it anew; then: ${greenlight('rollback')}`,
   );
 
 const unheld = ({ to, from }: Move, unfit: readonly Unfit[]): OperationError =>
   new OperationError(
     `going back to ${to}`,
     `the old schema cannot hold ${unfit.length} ${unfit.length === 1 ? 'row' : 'rows'} that ${from} has: ${describeUnfit(unfit)}`,
-    `${from} is live as before. Change these rows so that they fit, then: npm run rollback. Or go back without them: npm run rollback -- --accept-loss`,
+    `${from} is live as before. Change these rows so that they fit, then: ${greenlight('rollback')}. Or go back without them: ${greenlight('rollback', '--accept-loss')}`,
   );
 
 const lost = ({ to, from }: Move, problem: string): OperationError =>
   new OperationError(
     `going back to ${to}`,
     `the replication from ${from} is broken: ${problem}`,
-    `nothing was changed. Mend that, then: npm run rollback. Or go back without what is missing: npm run rollback -- --accept-loss says what that is`,
+    `nothing was changed. Mend that, then: ${greenlight('rollback')}. Or go back without what is missing: ${greenlight('rollback', '--accept-loss')} says what that is`,
   );

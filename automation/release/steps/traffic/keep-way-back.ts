@@ -1,3 +1,4 @@
+import { greenlight } from '../../../../infra/lib/command.ts';
 import { messageOf, OperationError } from '../../../../infra/lib/errors.ts';
 import { syncStatus } from '../../../data/replication/sync.ts';
 import { lookAfter, noMending, type Look } from '../../../data/replication/way-back.ts';
@@ -156,7 +157,7 @@ function noWayBack(old: string, { silent, silentMs, unmade }: WayBackFacts, want
   return new OperationError(
     'watching the way back',
     `${found}${also}`,
-    `the new version is live and stays live. Correct that, then: npm run resume. To go on without a way back, set bake.brokenWayBack to 'stay' first`,
+    `the new version is live and stays live. Correct that, then: ${greenlight('resume')}. To go on without a way back, set bake.brokenWayBack to 'stay' first`,
     { code: 'no-way-back' },
   );
 }

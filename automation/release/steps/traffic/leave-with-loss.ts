@@ -1,3 +1,4 @@
+import { greenlight } from '../../../../infra/lib/command.ts';
 import { messageOf, OperationError } from '../../../../infra/lib/errors.ts';
 import { compareDatabases, openSnapshot } from '../../../data/comparison/compare.ts';
 import { close, connect, withClient } from '../../../data/connect.ts';
@@ -85,7 +86,7 @@ export async function leaveWithLoss(
     throw new OperationError(
       `going back to ${to}`,
       `${answer.by} said no`,
-      `${from} is live as before: npm run status`,
+      `${from} is live as before: ${greenlight('status')}`,
     );
   onAgreed();
   const started = performance.now();

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { greenlight } from '../../../../infra/lib/command.ts';
 import { OperationError } from '../../../../infra/lib/errors.ts';
 import { other, type Colour } from '../../../../infra/model.ts';
 import type { Environment } from '../../../../infra/platform/environment.ts';
@@ -72,7 +73,7 @@ async function untilJudged(context: ReleaseContext, metrics: Metrics, options: W
     if (window !== undefined && judgement !== undefined && (judgement.verdict === 'fail' || now >= until))
       return { judgement, window };
     if (context.rollbackRequested())
-      throw new StageStopped('rolled-back', 'rollback was asked for by npm run rollback');
+      throw new StageStopped('rolled-back', `rollback was asked for by ${greenlight('rollback')}`);
     if (!due) continue;
     const next = nextLook(metrics, clock.now());
     lookAt = clock.now() < end ? Math.min(next, end) : next;

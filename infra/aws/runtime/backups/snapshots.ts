@@ -7,6 +7,7 @@ import {
   RemoveTagsFromResourceCommand,
   type DBSnapshot,
 } from '@aws-sdk/client-rds';
+import { greenlight } from '../../../lib/command.ts';
 import { OperationError } from '../../../lib/errors.ts';
 import type { InstanceWaits } from '../databases/instance.ts';
 import { codeOf, isMissing } from '../client/errors.ts';
@@ -190,7 +191,7 @@ export function checkedId(id: string): string {
   throw new OperationError(
     'looking for a backup',
     `${JSON.stringify(id)} is not the name of one`,
-    'choose one from: npm run status',
+    `choose one from: ${greenlight('status')}`,
   );
 }
 

@@ -1,6 +1,7 @@
+import { greenlight } from '../../../lib/command.ts';
 import { hasCode, messageOf, OperationError, type Cure } from '../../../lib/errors.ts';
 
-const again = 'run it again; if a release had begun: npm run resume';
+const again = `run it again; if a release had begun: ${greenlight('resume')}`;
 const logInAgain = `log in again (aws sso login), then ${again}`;
 
 /** Credentials that were valid and have expired: a release can then neither continue nor be undone. */

@@ -1,5 +1,6 @@
 import { CreateDBInstanceCommand } from '@aws-sdk/client-rds';
 import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
+import { greenlight } from '../../../lib/command.ts';
 import { OperationError } from '../../../lib/errors.ts';
 import type { Colour } from '../../../model.ts';
 import type { DatabaseAccess, Databases, Login } from '../../../platform/databases.ts';
@@ -104,7 +105,7 @@ export async function colourDatabase(outputs: StackOutputs, colour: Colour): Pro
   throw new OperationError(
     `looking for the database of ${colour}`,
     'its stack has no database among its outputs',
-    'bring the colour up: npm run release, or npm run resume',
+    `bring the colour up: ${greenlight('release')}, or ${greenlight('resume')}`,
   );
 }
 

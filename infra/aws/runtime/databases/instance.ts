@@ -1,4 +1,5 @@
 import { DeleteDBInstanceCommand, DescribeDBInstancesCommand, type DBInstance } from '@aws-sdk/client-rds';
+import { greenlight } from '../../../lib/command.ts';
 import { OperationError } from '../../../lib/errors.ts';
 import type { InstanceState } from '../../../platform/instances.ts';
 import type { Clients } from '../client/clients.ts';
@@ -62,7 +63,7 @@ export function untilAvailable(
   doing: string,
   { pollMs, readyMs }: InstanceWaits,
 ): Promise<DBInstance> {
-  const todo = `look at the events of ${identifier} in the RDS console, then: npm run resume`;
+  const todo = `look at the events of ${identifier} in the RDS console, then: ${greenlight('resume')}`;
   let seen = false;
   return calling(doing, () =>
     until({ doing, deadlineMs: readyMs, pollMs, todo }, async () => {

@@ -4,6 +4,7 @@ import {
   RestoreDBInstanceToPointInTimeCommand,
   type DBInstance,
 } from '@aws-sdk/client-rds';
+import { greenlight } from '../../../lib/command.ts';
 import { OperationError } from '../../../lib/errors.ts';
 import type { DatabaseAccess, ScratchDatabase } from '../../../platform/databases.ts';
 import { databasePort } from '../../lib/names.ts';
@@ -84,7 +85,7 @@ async function takeOver(
 ): Promise<void> {
   const identifier = instance.DBInstanceIdentifier ?? '';
   const doing = `setting the master user's password of ${identifier}`;
-  const todo = 'look at the events of the instance in the RDS console, then: npm run resume';
+  const todo = `look at the events of the instance in the RDS console, then: ${greenlight('resume')}`;
   const { pollMs, settleMs } = waits;
   // RDS refuses a password while it manages the password itself.
   const managed = instance.MasterUserSecret === undefined ? {} : { ManageMasterUserPassword: false };

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { dropReplication } from '../../../application/drop-replication.ts';
 import { catalogFirst, sessionOptions } from '../../../application/session-settings.ts';
+import { greenlight } from '../../../lib/command.ts';
 import { messageOf, OperationError } from '../../../lib/errors.ts';
 import type { DatabaseAccess } from '../../../platform/databases.ts';
 import {
@@ -70,7 +71,7 @@ export function whatToDo(error: unknown): string {
     return 'the authorities file does not fit this server: delete .greenlight/aws/rds-global-bundle.pem, or correct authorities.databases (aws)';
   if (/ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|timeout/i.test(text))
     return "databases are in the network's isolated subnets: run Greenlight in the VPC (security group of the tasks), or by a VPN or tunnel into it; see docs/aws.md";
-  return 'see the message from PostgreSQL; npm run status shows whether the database runs';
+  return `see the message from PostgreSQL; ${greenlight('status')} shows whether the database runs`;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import {
   BatchGetImageCommand,
@@ -9,12 +9,13 @@ import {
 } from '@aws-sdk/client-ecr';
 import { execa } from 'execa';
 import { dockerEnvironment } from '../../../lib/child-environment.ts';
+import { greenlight } from '../../../lib/command.ts';
 import { OperationError } from '../../../lib/errors.ts';
 import type { Artefact } from '../../../model.ts';
-import { home, projectRoot } from '../../../lib/paths.ts';
+import { home } from '../../../lib/paths.ts';
 import { findTool } from '../../../lib/tools.ts';
 import { imageTag } from '../../lib/names.ts';
-import type { AwsSettings } from '../../lib/settings.ts';
+import { dockerfilePath, type AwsSettings } from '../../lib/settings.ts';
 import { calling, codeOf, isMissing } from '../client/errors.ts';
 import type { Setting } from '../client/setting.ts';
 
@@ -68,7 +69,7 @@ async function provide(setting: Setting, artefact: Artefact): Promise<void> {
       throw new OperationError(
         doing,
         'it was pushed, but the registry does not list it',
-        'look at the log of the build in .greenlight/aws/images, then: npm run resume',
+        `look at the log of the build in .greenlight/aws/images, then: ${greenlight('resume')}`,
       );
     checkPlatform(doing, setting.settings.tasks.architecture, found);
   });
@@ -80,7 +81,7 @@ function checkPlatform(doing: string, architecture: AwsSettings['tasks']['archit
   throw new OperationError(
     doing,
     `the image is for ${found.join(' and ')}, but tasks run on ${wanted}`,
-    'tags cannot be changed: delete that image from the registry, or correct tasks.architecture (aws); then: npm run resume',
+    `tags cannot be changed: delete that image from the registry, or correct tasks.architecture (aws); then: ${greenlight('resume')}`,
   );
 }
 
@@ -196,7 +197,7 @@ async function make(setting: Setting, artefact: Artefact, doing: string): Promis
   });
   if (login.failed) throw dockerError(`logging Docker in to ${registry}`, login, 'check that Docker runs: docker info');
   try {
-    const dockerfile = resolve(projectRoot(), settings.image.dockerfile);
+    const dockerfile = dockerfilePath(settings.image);
     const reference = `${foundation.repository.url}:${tag}`;
     const platform = platforms[settings.tasks.architecture];
     const argv = buildArguments({ dockerfile, reference, platform, context: artefact.location });

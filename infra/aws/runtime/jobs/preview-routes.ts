@@ -7,6 +7,7 @@ import {
   paginateDescribeTargetGroups,
   type Tag,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
+import { greenlight } from '../../../lib/command.ts';
 import { OperationError } from '../../../lib/errors.ts';
 import type { ServiceSpec } from '../../../model.ts';
 import { targetGroupCheck } from '../../../application/health.ts';
@@ -36,7 +37,7 @@ export function freePriority(used: ReadonlySet<number>): number {
   throw new OperationError(
     'creating the route of a preview',
     'all priorities are used',
-    'delete the rules of old previews: npm run resume',
+    `delete the rules of old previews: ${greenlight('resume')}`,
   );
 }
 

@@ -11,6 +11,7 @@ import {
   type Task,
 } from '@aws-sdk/client-ecs';
 import { CreateSecretCommand, DeleteSecretCommand } from '@aws-sdk/client-secrets-manager';
+import { greenlight } from '../../../lib/command.ts';
 import { OperationError } from '../../../lib/errors.ts';
 import { defaultStopSeconds, type Artefact } from '../../../model.ts';
 import { imageTag, jobSecretPrefix } from '../../lib/names.ts';
@@ -212,11 +213,11 @@ export async function deleteDefinition({ clients }: Pick<Setting, 'clients'>, ar
 const cures: [RegExp, string][] = [
   [
     /exec format error|platform|manifest.*(linux|arm64|amd64)/i,
-    'the image is for another CPU architecture: build it for tasks.architecture (aws), then: npm run resume',
+    `the image is for another CPU architecture: build it for tasks.architecture (aws), then: ${greenlight('resume')}`,
   ],
   [
     /CannotPull.*(not found|manifest unknown|does not exist)/is,
-    'the image of this version is not in the registry: npm run resume builds it again',
+    `the image of this version is not in the registry: ${greenlight('resume')} builds it again`,
   ],
   [
     /CannotPull|registry auth|ResourceInitializationError.*(secret|ecr|logger|log group)/is,
@@ -224,14 +225,15 @@ const cures: [RegExp, string][] = [
   ],
   [
     /capacity|RESOURCE|Insufficient/i,
-    'AWS has no capacity, or the quota for Fargate is used up: wait, or raise the quota (Service Quotas), then: npm run resume',
+    `AWS has no capacity, or the quota for Fargate is used up: wait, or raise the quota (Service Quotas), then: ${greenlight('resume')}`,
   ],
   [/OutOfMemory/i, 'raise tasks.memory (aws)'],
 ];
 
 /** What to do about ECS's reason for a failure. */
 export const cureOf = (reason: string): string =>
-  cures.find(([pattern]) => pattern.test(reason))?.[1] ?? 'look at the task in the ECS console, then: npm run resume';
+  cures.find(([pattern]) => pattern.test(reason))?.[1] ??
+  `look at the task in the ECS console, then: ${greenlight('resume')}`;
 
 /** The container with this name. AWS may add sidecars in any order, as GuardDuty's Runtime Monitoring does. */
 export const containerOf = (task: Task, name: string): Container | undefined =>

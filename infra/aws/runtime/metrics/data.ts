@@ -5,6 +5,7 @@ import {
   type GetMetricDataCommandInput,
   type MetricDataQuery,
 } from '@aws-sdk/client-cloudwatch';
+import { greenlight } from '../../../lib/command.ts';
 import { OperationError } from '../../../lib/errors.ts';
 import { calling } from '../client/errors.ts';
 
@@ -66,7 +67,7 @@ async function wholeSeries(client: CloudWatchClient, input: GetMetricDataCommand
       throw new OperationError(
         doing,
         `${cut.length} of ${ids.length} series are incomplete (${cut[0]})`,
-        'check the health of CloudWatch, then: npm run resume',
+        `check the health of CloudWatch, then: ${greenlight('resume')}`,
       );
     await sleep(pauseMs);
   }

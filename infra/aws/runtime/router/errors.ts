@@ -1,3 +1,4 @@
+import { greenlight } from '../../../lib/command.ts';
 import { OperationError } from '../../../lib/errors.ts';
 import type { Colour } from '../../../model.ts';
 
@@ -5,14 +6,14 @@ export const rulesMissing = (doing: string, names: string[]): OperationError =>
   new OperationError(
     doing,
     `the listener has no rule for ${names.join(', ')}`,
-    'bring the traffic stack up: npm run resume',
+    `bring the traffic stack up: ${greenlight('resume')}`,
   );
 
 export const halfChanged = (doing: string, live: Colour[]): OperationError =>
   new OperationError(
     doing,
     `some rules send writes to ${live.join(', others to ')}: an earlier change was interrupted, and writes stay held`,
-    'npm run resume makes them agree',
+    `${greenlight('resume')} makes them agree`,
   );
 
 export const nothingThere = (doing: string, { colour, service }: { colour: Colour; service: string }): OperationError =>
@@ -22,7 +23,7 @@ export const notKept = (doing: string, names: string[]): OperationError =>
   new OperationError(
     doing,
     `AWS accepted the change, but these rules differ from it: ${names.join(', ')}`,
-    'somebody else may have changed them; npm run status, then repeat the command',
+    `somebody else may have changed them; ${greenlight('status')}, then repeat the command`,
   );
 
 export const heldNoMore = (doing: string): OperationError =>

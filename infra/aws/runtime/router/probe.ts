@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import type { LookupFunction } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
+import { greenlight } from '../../../lib/command.ts';
 import { OperationError } from '../../../lib/errors.ts';
 import { other, type EnvironmentSpec, type Split } from '../../../model.ts';
 import { healthOf } from '../../../application/health.ts';
@@ -135,7 +136,7 @@ export async function observe(options: ObserveOptions, done: (answers: ProbeAnsw
       throw new OperationError(
         doing,
         `AWS accepted the change, but it has no effect yet: ${request.method} ${request.path} was answered by ${summary(answers)}`,
-        'look at the rules of the listener and the health of the targets, then: npm run resume',
+        `look at the rules of the listener and the health of the targets, then: ${greenlight('resume')}`,
       );
     }
     await sleep(pauseMs);

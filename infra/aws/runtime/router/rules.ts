@@ -1,4 +1,5 @@
 import type { Action, Rule, RuleCondition } from '@aws-sdk/client-elastic-load-balancing-v2';
+import { greenlight } from '../../../lib/command.ts';
 import { OperationError } from '../../../lib/errors.ts';
 import { other, type Colour, type EnvironmentSpec, type Split } from '../../../model.ts';
 import { priorities, stickySeconds, trafficRules, type Condition, type PlannedRule } from '../../lib/routing-plan.ts';
@@ -199,5 +200,5 @@ export const notUnderstood = (found: string): OperationError =>
   new OperationError(
     'reading the rules of the load balancer',
     found,
-    "these are not this environment's rules: npm run resume, or bring the traffic stack up again",
+    `these are not this environment's rules: ${greenlight('resume')}, or bring the traffic stack up again`,
   );

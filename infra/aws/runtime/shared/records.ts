@@ -10,6 +10,7 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { replaceFile } from '../../../lib/atomic-file.ts';
+import { greenlight } from '../../../lib/command.ts';
 import { OperationError } from '../../../lib/errors.ts';
 import type { EnvironmentName } from '../../../model.ts';
 import type { Shared } from '../../../platform/lease.ts';
@@ -119,7 +120,7 @@ const forked = (here: string, there: string): OperationError =>
   new OperationError(
     `comparing the release in ${here} with ${there}`,
     'two machines wrote the same release, each without the other',
-    'find out which one is right (npm run status shows what is live), move the other one away, then repeat the command',
+    `find out which one is right (${greenlight('status')} shows what is live), move the other one away, then repeat the command`,
   );
 
 async function filesBelow(directory: string): Promise<string[]> {

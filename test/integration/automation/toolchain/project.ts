@@ -35,6 +35,7 @@ export async function copyProject(): Promise<CopiedProject> {
     await mkdir(dirname(join(root, part)), { recursive: true });
     await cp(join(packageRoot, part), join(root, part), { recursive: true });
   }
+  await write(join(root, 'package.json'), '{}');
   await write(join(root, 'package-lock.json'), JSON.stringify({ packages: { '': {} } }));
   await write(join(root, 'node_modules/.package-lock.json'), JSON.stringify({ packages: {} }));
   await program(join(root, 'node_modules/.bin/node'), '');

@@ -79,7 +79,9 @@ describe('ports', () => {
         () => '',
         (error: Error) => error.message,
       );
-      expect(message).to.include(`port ${taken} is taken by another program`).and.include('environments.<name>.port');
+      expect(message)
+        .to.match(new RegExp(`port ${taken} is taken by (process ${process.pid}|another program)`))
+        .and.include('environments.<name>.port');
     } finally {
       server.close();
     }
