@@ -44,6 +44,41 @@ export interface ServiceSpec {
   env: Record<string, string>;
 }
 
+/** A program beside the services that gets no requests. It runs on the live colour alone. */
+export interface WorkerSpec {
+  name: string;
+  start: string[];
+  /** Instances per colour in this environment; those of the other colour do not run. */
+  instances: number;
+  database: boolean;
+  env: Record<string, string>;
+  /** Seconds between SIGTERM and SIGKILL. */
+  stopSeconds: number;
+}
+
+/** A command that the live colour runs at certain times. */
+export interface ScheduleSpec {
+  name: string;
+  /** Five fields: minute, hour, day of the month, month, day of the week. */
+  cron: string;
+  /** IANA name of the zone in which these times are meant. */
+  timeZone: string;
+  command: string[];
+  database: boolean;
+  env: Record<string, string>;
+  stopSeconds: number;
+  /** A run that takes longer is ended. */
+  timeoutSeconds: number;
+}
+
+/** A directory for files of users. It outlives releases, and both colours share it. */
+export interface FilesSpec {
+  name: string;
+  /** Environment variable that carries its path. Absent: none. */
+  env?: string | undefined;
+  /** A backup of more is refused. */
+  maxMegabytes: number;
+}
 export const defaultStartSeconds = 30;
 export const defaultStopSeconds = 15;
 
@@ -61,6 +96,10 @@ export interface EnvironmentSpec {
   application: string;
   environment: EnvironmentName;
   services: ServiceSpec[];
+  /** Absent, as the next two: none. An environment of an earlier version has recorded none of them. */
+  workers?: WorkerSpec[];
+  schedules?: ScheduleSpec[];
+  files?: FilesSpec[];
   integrations: IntegrationSpec[];
   writes: { methods: string[]; paths: string[] };
   /** HTTPS port of the entry point. Absent: a free port is allocated. */

@@ -31,6 +31,10 @@ export const layout = {
     is: 'local metrics and alerts',
     may: [...platform, 'infra/local/lib', 'infra/local/haproxy'],
   },
+  'infra/local/workers': {
+    is: 'workers and schedules: their guards, whose turn it is',
+    may: [...platform, 'infra/local/lib'],
+  },
   'infra/local/provider': {
     is: 'the Pulumi provider of local resources',
     may: [
@@ -44,7 +48,14 @@ export const layout = {
   },
   'infra/local/stacks': {
     is: 'Pulumi programs of the local platform',
-    may: [...shared, 'infra/stacks.ts', 'infra/local/lib', 'infra/local/supervisor', 'infra/local/provider'],
+    may: [
+      ...shared,
+      'infra/stacks.ts',
+      'infra/local/lib',
+      'infra/local/supervisor',
+      'infra/local/workers',
+      'infra/local/provider',
+    ],
   },
   'infra/local/runtime': {
     is: 'the interfaces of the local platform that need no server of their own',
@@ -65,6 +76,7 @@ export const layout = {
       'infra/local/haproxy',
       'infra/local/postgres',
       'infra/local/monitoring',
+      'infra/local/workers',
       'infra/local/runtime',
     ],
   },

@@ -165,7 +165,11 @@ export function versionsAgree(environments: Databases, ctx: Context): void {
 }
 
 type Sections = Unsure<{
-  application: Unsure<{ services: Unsure<{ name: string }>[]; migrations: Unsure<{ incompatible: unknown }> }>;
+  application: Unsure<{
+    services: Unsure<{ name: string }>[];
+    workers: Unsure<{ name: string }>[];
+    migrations: Unsure<{ incompatible: unknown }>;
+  }>;
   environments: Unsure<Record<'staging' | 'production', Unsure<{ instances: Record<string, number> }>>>;
   synthetic: Unsure<{ requestsPerSecond: number }>;
   data: Unsure<{ ledger: unknown }>;
@@ -177,7 +181,7 @@ export function sectionsAgree(definition: Sections, ctx: Context): void {
   const services = definition?.application?.services;
   if (Array.isArray(services) && services.every((service) => typeof service?.name === 'string')) {
     instancesAreOfServices(
-      services.map((service) => String(service?.name)),
+      { services, workers: listOf(definition?.application?.workers) },
       definition?.environments,
       ctx,
     );
@@ -194,15 +198,18 @@ export function sectionsAgree(definition: Sections, ctx: Context): void {
 }
 
 function instancesAreOfServices(
-  known: string[],
+  { services, workers }: Record<'services' | 'workers', Unsure<{ name: string }>[]>,
   environments: NonNullable<Sections>['environments'],
   ctx: Context,
 ): void {
+  const names = (programs: Unsure<{ name: string }>[]): string[] => programs.map((program) => String(program?.name));
+  const known = names([...services, ...workers]);
+  const also = workers.length === 0 ? '' : `; the workers are ${names(workers).join(', ')}`;
   for (const environment of ['staging', 'production'] as const) {
     for (const service of Object.keys(environments?.[environment]?.instances ?? {})) {
       if (known.includes(service)) continue;
       const path = ['environments', environment, 'instances', service];
-      report(ctx, path, `there is no service of this name; the services are ${known.join(', ')}`);
+      report(ctx, path, `there is no service of this name; the services are ${names(services).join(', ')}${also}`);
     }
   }
 }

@@ -5,7 +5,9 @@ import * as files from './file-rules.ts';
 import * as rule from './rules.ts';
 import { secretSources } from './schema-secrets.ts';
 import { service } from './schema-service.ts';
+import { filesDirectory, schedule, worker } from './schema-workers.ts';
 import * as variables from './variable-rules.ts';
+import { filesAreDistinct, programNamesDiffer } from './worker-rules.ts';
 import {
   argv,
   environmentVariable,
@@ -170,6 +172,16 @@ export const application = z
       .superRefine(rule.uniqueNames, rule.evenIfBroken)
       .superRefine(rule.routesAreDistinct, rule.evenIfBroken)
       .describe('process types, released as one unit'),
+    workers: z
+      .array(worker)
+      .default([])
+      .describe('programs that get no requests; they run on the live colour alone, and never on both'),
+    schedules: z.array(schedule).default([]).describe('commands at certain times; the live colour runs them'),
+    files: z
+      .array(filesDirectory)
+      .superRefine(filesAreDistinct, rule.evenIfBroken)
+      .default([])
+      .describe('directories of the environment for files of users; both colours share them'),
     migrations: z
       .union([directoryMigrations, commandMigrations])
       .describe('changes of the database: a directory of SQL files, or commands: { expand, contract }'),
@@ -206,6 +218,8 @@ export const application = z
   })
   .superRefine(rule.baselineIsOlder, rule.evenIfBroken)
   .superRefine(variables.integrationsSetTheirVariables, rule.evenIfBroken)
+  .superRefine(variables.filesSetTheirVariables, rule.evenIfBroken)
+  .superRefine(programNamesDiffer, rule.evenIfBroken)
   .superRefine(variables.databaseIsGiven, rule.evenIfBroken)
   .describe('the application that is released');
 
@@ -213,7 +227,7 @@ const environment = z.strictObject({
   instances: z
     .record(name, z.number().int().min(1).max(8))
     .default({})
-    .describe('instances per colour, by service; default: as in application.services'),
+    .describe('instances per colour, by service or worker; default: as in application'),
   port: z
     .number()
     .int()

@@ -58,10 +58,19 @@ type Definition = Unsure<{
     integrations: (Unsure<{ name: string; url: string }> | undefined)[];
     services: Unsure<{ name: string; env: Record<string, string>; database: boolean; health: unknown }>[];
     secrets: Record<string, unknown>;
+    workers: Unsure<{ name: string; env: Record<string, string>; database: boolean }>[];
+    schedules: Unsure<{ name: string; env: Record<string, string>; database: boolean }>[];
+    files: Unsure<{ name: string; env: string }>[];
   }>;
   environments: Databases & Unsure<Record<EnvironmentName, Unsure<{ secrets: Record<string, unknown> }>>>;
   alerts: Unsure<{ receivers: (Unsure<{ name: string; webhook: string }> | undefined)[] }>;
 }>;
+
+const notOnAws = {
+  workers: 'are for platform "local" only: on AWS nothing keeps the workers of two colours apart yet; leave them out',
+  schedules: 'are for platform "local" only: on AWS nothing runs commands on the live colour alone yet; leave them out',
+  files: 'are for platform "local" only: a task on AWS has no directory that outlives it; leave them out',
+};
 
 /** Rules that apply only to the platform aws. */
 export function fitsAws(definition: Definition, ctx: Context): void {
@@ -72,6 +81,8 @@ export function fitsAws(definition: Definition, ctx: Context): void {
     const path = ['environments', environment, 'database', 'version'];
     report(ctx, path, 'is for platform "local"; on AWS give aws.database.version, with the minor version');
   }
+  for (const key of ['workers', 'schedules', 'files'] as const)
+    if ((definition.application?.[key]?.length ?? 0) > 0) report(ctx, ['application', key], notOnAws[key]);
   list(definition.application?.integrations).forEach((integration) => {
     if (integration?.name === undefined || integration.url !== undefined) return;
     if (definition.aws?.integrations?.[integration.name] !== undefined) return;

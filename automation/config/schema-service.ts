@@ -27,6 +27,14 @@ const health = z.union(
 );
 
 const lifetimes = (least: number, most: number) => z.number().int().min(least).max(most);
+/** Environment variables of a service, a worker or a schedule; the latter two have no `${host}` and no `${port}`. */
+export const ownVariables = z
+  .record(environmentVariable, z.string())
+  .superRefine(variables.noReservedVariables, rule.evenIfBroken)
+  .default({})
+  .describe(
+    'more environment variables. ${database.host}, .port, .name, .user, .password, .url, .caFile, ${secret.<name>}, ${files.<name>}, ${host}, ${port}, ${publicUrl}, ${version}, ${colour} and ${environment} are replaced; $${ is a literal ${',
+  );
 
 export const service = z
   .strictObject({
@@ -48,12 +56,6 @@ export const service = z
       .meta({ description: 'URL path prefixes that this service answers; the longest prefix wins', examples: [['/']] }),
     instances: z.number().int().min(1).max(8).default(2).describe('instances per colour in production'),
     database: z.boolean().default(false).describe('true: gets DATABASE_URL, and env may name ${database.…}'),
-    env: z
-      .record(environmentVariable, z.string())
-      .superRefine(variables.noReservedVariables, rule.evenIfBroken)
-      .default({})
-      .describe(
-        'more environment variables. ${database.host}, .port, .name, .user, .password, .url, .caFile, ${secret.<name>}, ${host}, ${port}, ${publicUrl}, ${version}, ${colour} and ${environment} are replaced; $${ is a literal ${',
-      ),
+    env: ownVariables,
   })
   .describe('one process type of the application');

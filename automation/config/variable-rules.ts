@@ -1,4 +1,11 @@
-import { jobNames, namesIn, secretNamed, serviceNames, usesDatabase } from '../../infra/application/template.ts';
+import {
+  jobNames,
+  namesIn,
+  secretNamed,
+  serviceNames,
+  usesDatabase,
+  workerNames,
+} from '../../infra/application/template.ts';
 import { didYouMean } from '../../infra/lib/nearest.ts';
 import { listOf, report, reportTwice, uniqueNames, type Context, type Path, type Unsure } from './rules.ts';
 
@@ -11,7 +18,10 @@ import { listOf, report, reportTwice, uniqueNames, type Context, type Path, type
 const replaceable = /^(HOST|PORT|PUBLIC_URL|DATABASE_URL)$/;
 const reserved = /^GREENLIGHT_/;
 const reservedLocally = /^(PATH|NODE_EXTRA_CA_CERTS)$/;
-const reservedMessage = 'Greenlight sets this variable itself; choose another name';
+/** Whether a service has this variable from Greenlight, on any platform. */
+export const isReserved = (name: string): boolean =>
+  [replaceable, reserved, reservedLocally].some((names) => names.test(name));
+export const reservedMessage = 'Greenlight sets this variable itself; choose another name';
 
 export function noReservedVariables(env: Record<string, string>, ctx: Context): void {
   for (const key of Object.keys(env)) {
@@ -20,8 +30,12 @@ export function noReservedVariables(env: Record<string, string>, ctx: Context): 
 }
 
 type Env = Record<string, string>;
+type Programs = Unsure<{ name: string; env: Env; database: boolean }>[];
 type Services = Unsure<{
-  services: Unsure<{ name: string; env: Env; database: boolean }>[];
+  services: Programs;
+  workers: Programs;
+  schedules: Programs;
+  files: Unsure<{ name: string; env: string }>[];
   integrations: IntegrationInput[];
   jobs: Unsure<{ env: Env }>;
   secrets: Record<string, unknown>;
@@ -46,12 +60,13 @@ export function integrationsSetTheirVariables(application: Services, ctx: Contex
 
 /** A service without a database has no value for `${database.…}`. */
 export function databaseIsGiven(application: Services, ctx: Context): void {
-  listOf(application?.services).forEach((service, index) => {
-    if (service?.database === true) return;
-    for (const [key, template] of Object.entries(service?.env ?? {})) {
+  eachProgram(application, (program, kind, index) => {
+    if (program.database === true) return;
+    for (const [key, template] of Object.entries(program.env ?? {})) {
       if (typeof template !== 'string' || !usesDatabase(template)) continue;
-      const path = ['services', index, 'env', key];
-      report(ctx, path, `names a database, and the service has none; add database: true to services[${index}]`);
+      const what = kind.slice(0, -1);
+      const path = [kind, index, 'env', key];
+      report(ctx, path, `names a database, and the ${what} has none; add database: true to ${kind}[${index}]`);
     }
   });
 }
@@ -75,8 +90,10 @@ export function templatesAreKnown(definition: Templates, ctx: Context): void {
     }
   }
   const secrets = [...new Set([...common, ...own('staging'), ...own('production')])];
-  listOf(application?.services).forEach((service, index) => {
-    checkTemplates(service?.env, ['application', 'services', index, 'env'], { known: serviceNames, secrets }, ctx);
+  const files = listOf(application?.files).flatMap((one) => (one?.name === undefined ? [] : [`files.${one.name}`]));
+  eachProgram(application, ({ env }, kind, index) => {
+    const known = [...(kind === 'services' ? serviceNames : workerNames), ...files];
+    checkTemplates(env, ['application', kind, index, 'env'], { known, secrets }, ctx);
   });
   checkTemplates(application?.jobs?.env, ['application', 'jobs', 'env'], { known: jobNames, secrets }, ctx);
 }
@@ -109,11 +126,37 @@ function problemOf(name: string | undefined, { known, secrets }: Names): string 
   return `names \${${name}}, which is not known here${near}; use one of ${all}, or write $\${ for a literal \${`;
 }
 
-/** Calls `visit` with each variable of `service.env` and its path in the application. */
-function eachVariable(application: Services, visit: (key: string, at: Path) => void): void {
-  listOf(application?.services).forEach((service, index) => {
-    for (const key of Object.keys(service?.env ?? {})) visit(key, ['services', index, 'env', key]);
+/** A directory's variable is that of every program. */
+export function filesSetTheirVariables(application: Services, ctx: Context): void {
+  const files = listOf(application?.files);
+  const ofFiles = (key: string): number => files.findIndex((one) => one?.env === key);
+  const message = (index: number): string => `files[${index}] sets this variable to its path; remove one or rename it`;
+  eachVariable(application, (key, at) => {
+    if (ofFiles(key) !== -1) report(ctx, at, message(ofFiles(key)));
   });
+  listOf(application?.integrations).forEach((integration, index) => {
+    const found = ofFiles(integration?.env ?? '');
+    if (found !== -1) report(ctx, ['integrations', index, 'env'], message(found));
+  });
+}
+
+/** Calls `visit` with each variable of a program's `env` and its path in the application. */
+function eachVariable(application: Services, visit: (key: string, at: Path) => void): void {
+  eachProgram(application, ({ env }, kind, index) => {
+    for (const key of Object.keys(env ?? {})) visit(key, [kind, index, 'env', key]);
+  });
+}
+
+type Kind = 'services' | 'workers' | 'schedules';
+
+function eachProgram(
+  application: Services,
+  visit: (program: NonNullable<Programs[number]>, kind: Kind, index: number) => void,
+): void {
+  for (const kind of ['services', 'workers', 'schedules'] as const)
+    listOf(application?.[kind]).forEach((program, index) => {
+      if (program != null) visit(program, kind, index);
+    });
 }
 
 type IntegrationInput = Unsure<{ name: string; env: string; url: string; standIn: string[] }>;
@@ -123,8 +166,7 @@ export function integrationsAreUsable(all: readonly IntegrationInput[], ctx: Con
   reportTwice(ctx, all, (item) => item?.env, ['env'], 'the variable');
   all.forEach((item, index) => {
     if (item == null) return;
-    if ([replaceable, reserved, reservedLocally].some((names) => names.test(item.env ?? '')))
-      report(ctx, [index, 'env'], reservedMessage);
+    if (isReserved(item.env ?? '')) report(ctx, [index, 'env'], reservedMessage);
     if (item.url === undefined && item.standIn === undefined) {
       report(ctx, [index], 'it has neither url nor standIn; give one of them');
     }

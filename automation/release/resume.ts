@@ -6,12 +6,14 @@ import { connectTo, openRun, type ReleaseSettings } from './context/context.ts';
 import { environmentsOf, keepMissingSecrets } from './context/keep-secrets.ts';
 import { readOnlyWindowOf, type Kind } from './context/release.ts';
 import type { PastRelease } from '../journal/history.ts';
+import type { JournalEntry } from '../journal/events.ts';
 import { openJournal } from '../journal/journal.ts';
 import { doubtOf, located, readArtefact } from './context/live.ts';
 import { abandon, passedStages, undoStarted } from './run.ts';
 import { sweep } from './steps/sweep.ts';
 import { pastNoReturn } from './stages/cleanup.ts';
 import { wasRollingBack } from './steps/traffic/record-rollback.ts';
+import { followLive } from './steps/traffic/workers.ts';
 import { beingMade } from './steps/traffic/go-back.ts';
 import { somebodyDecides } from './steps/traffic/move-in-window.ts';
 import { unfinishedActions } from '../journal/actions.ts';
@@ -146,13 +148,27 @@ async function sweepAll(settings: ReleaseSettings): Promise<void> {
  * Settles an interrupted cutover, so that writes flow again, and records one that is finished. Resolves to what was found, for the
  * journal.
  */
-export async function settle(settings: ReleaseSettings, { follow = true } = {}): Promise<string> {
+export async function settle(settings: ReleaseSettings, options: { follow?: boolean } = {}): Promise<string> {
+  const found = await settleCutover(settings, options);
+  // Who is live is known again. Before that stage no worker was paused.
+  if (cutoverBegan(settings.journal.entries())) await workersFollow(settings);
+  return found;
+}
+
+const cutoverBegan = (entries: readonly JournalEntry[]): boolean =>
+  entries.some((entry) => entry.type === 'stage.started' && entry.stage === 'cutover');
+
+async function workersFollow(settings: ReleaseSettings): Promise<void> {
+  const running = await connectTo(settings, settings.environment);
+  await followLive(running).finally(() => running.close());
+}
+
+async function settleCutover(settings: ReleaseSettings, { follow = true }): Promise<string> {
   const { journal, environment, from, to } = settings;
   const entries = journal.entries();
   const open = unfinishedActions(entries).map(({ what }) => what);
   const interrupted = open.length === 0 ? 'no action was under way' : `interrupted while: ${open.join(', ')}`;
-  const began = entries.some((entry) => entry.type === 'stage.started' && entry.stage === 'cutover');
-  if (!began || from === undefined || pastNoReturn(entries)) return interrupted;
+  if (!cutoverBegan(entries) || from === undefined || pastNoReturn(entries)) return interrupted;
   // That began once the old colour had the writes for good. Its database may be gone since, and would not answer.
   if (takingDown(settings)) return `${interrupted}; ${to.colour} is being taken down`;
   const gap = openGap(entries);

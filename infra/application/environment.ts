@@ -5,7 +5,8 @@ import { fill, isSecret, secretNamed, usesDatabase } from './template.ts';
 /** Platform-specific values for a service's environment. */
 export interface ServicePlace {
   host: string;
-  port: number;
+  /** Absent: the program listens nowhere, as a worker. */
+  port?: number | undefined;
   /** The entry point through which the services of this version reach each other. */
   publicUrl: string;
   urlOf: (integration: IntegrationSpec) => string;
@@ -15,6 +16,8 @@ export interface ServicePlace {
   secretOf: (name: string) => string | undefined;
   /** PEM file of the authority that signed the entry point's certificate. Absent: the machine trusts it already. */
   caFile?: string;
+  /** The directories of `files`. */
+  files?: { name: string; env?: string | undefined; path: string }[];
   /** `PATH`. Absent: the image defines it. */
   searchPath?: string;
 }
@@ -37,12 +40,17 @@ export function serviceEnvironment(
   place: ServicePlace,
 ): ServiceEnvironment {
   const { host, publicUrl } = place;
-  const known = { host, port: String(place.port), publicUrl, version, colour, environment };
+  const { port, files = [] } = place;
+  const listens: Record<string, string> = port === undefined ? {} : { host, port: String(port) };
+  const paths = Object.fromEntries(files.map(({ name, path }) => [`files.${name}`, path]));
+  const known = { ...listens, ...paths, publicUrl, version, colour, environment };
   const ownUrl: Record<string, string> = service.database ? { DATABASE_URL: '${database.url}' } : {};
-  const wanted = { HOST: '${host}', PORT: '${port}', PUBLIC_URL: '${publicUrl}', ...ownUrl, ...service.env };
+  const address: Record<string, string> = port === undefined ? {} : { HOST: '${host}', PORT: '${port}' };
+  const wanted = { ...address, PUBLIC_URL: '${publicUrl}', ...ownUrl, ...service.env };
   const own = filled(wanted, { known, database: place.database, secretOf: place.secretOf });
   const fixed: Record<string, string> = {
     ...Object.fromEntries(integrations.map((integration) => [integration.env, place.urlOf(integration)])),
+    ...Object.fromEntries(files.flatMap(({ env, path }) => (env === undefined ? [] : [[env, path]]))),
     ...(place.searchPath === undefined ? {} : { PATH: place.searchPath }),
     ...(place.caFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: place.caFile }),
     GREENLIGHT_VERSION: version,

@@ -20,6 +20,9 @@ export const serviceNames = [
   'environment',
 ] as const;
 
+/** The same of a worker or schedule, which listens nowhere. */
+export const workerNames = serviceNames.filter((name) => name !== 'host' && name !== 'port');
+
 /** What a template of a job may name, beside `secret.<name>`: a job listens nowhere, and belongs to no colour. */
 export const jobNames = serviceNames.filter(
   (name) => name.startsWith('database.') || name === 'version' || name === 'environment',

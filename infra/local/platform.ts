@@ -18,6 +18,7 @@ import { createLocalDatabases } from './postgres/databases.ts';
 import { supervisedDatabase } from './runtime/supervised-database.ts';
 import { createLocalPreviews } from './runtime/preview.ts';
 import { wipeEnvironment } from './runtime/wipe.ts';
+import { createLocalWorkers } from './workers/workers.ts';
 import { findTool, type ToolName } from '../lib/tools.ts';
 import { greenlight } from '../lib/command.ts';
 
@@ -63,6 +64,7 @@ function connect(layout: Layout, spec: EnvironmentSpec, redact: ((text: string) 
     alerts: createLocalAlerts(layout, spec),
     instances,
     previews: createLocalPreviews(layout, spec),
+    workers: createLocalWorkers(layout),
     // Nothing to prepare: services run from the directory in the artefact store.
     provide: () => Promise.resolve(),
     audit: () => auditLocal(layout),

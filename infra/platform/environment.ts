@@ -6,6 +6,7 @@ import type { Jobs, Previews } from './jobs.ts';
 import type { Metrics } from './metrics.ts';
 import type { Alerts } from './alerts.ts';
 import type { Instances } from './instances.ts';
+import type { Workers } from './workers.ts';
 
 /** A running environment, as the stages see it. */
 export interface Environment {
@@ -18,6 +19,8 @@ export interface Environment {
   readonly alerts: Alerts;
   readonly instances: Instances;
   readonly previews: Previews;
+  /** Absent: the platform runs none, and a definition that has some is refused. */
+  readonly workers?: Workers;
   /** Prepares an artefact to run in this environment. Called before a colour or job uses it. Idempotent. */
   provide(artefact: Artefact): Promise<void>;
   /**

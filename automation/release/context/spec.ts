@@ -6,13 +6,16 @@ import type { ReleaseDefinition } from '../../config/schema.ts';
 export function environmentSpec(definition: ReleaseDefinition, environment: EnvironmentName): EnvironmentSpec {
   const { application, slo, alerts } = definition;
   const sizes = definition.environments[environment];
+  const sized = <T extends { name: string; instances: number }>(programs: T[]): T[] =>
+    programs.map((program) => ({ ...program, instances: sizes.instances[program.name] ?? program.instances }));
   return {
     application: application.name,
     environment,
-    services: application.services.map((service) => ({
-      ...service,
-      instances: sizes.instances[service.name] ?? service.instances,
-    })),
+    services: sized(application.services),
+    // Left out where there are none: an environment of an earlier version is then not changed.
+    ...whereAny('workers', sized(application.workers)),
+    ...whereAny('schedules', application.schedules),
+    ...whereAny('files', application.files),
     integrations: integrationsOf(definition),
     writes: application.writes,
     port: sizes.port,
@@ -21,3 +24,6 @@ export function environmentSpec(definition: ReleaseDefinition, environment: Envi
     alertReceivers: alerts.receivers,
   };
 }
+
+const whereAny = <Key extends string, T>(key: Key, all: T[]): { [key in Key]?: T[] } =>
+  (all.length === 0 ? {} : { [key]: all }) as { [key in Key]?: T[] };

@@ -7,6 +7,7 @@ import { qualificationMs } from '../steps/qualification.ts';
 import { remedyOf } from '../steps/data/remake.ts';
 import { watch } from '../steps/traffic/watch.ts';
 import { whileWayBackHolds } from '../steps/traffic/keep-way-back.ts';
+import { workerWatch } from '../steps/traffic/workers.ts';
 import { endSynthetic, keepTrafficUp } from '../synthetic/synthetic.ts';
 import { qualify } from './staging.ts';
 
@@ -69,8 +70,11 @@ const notArmed = ({ from }: Replacement): Step => ({
 
 const rollBack = 'roll back by itself when they break';
 
+const hasWorkers = ({ application: { workers, schedules } }: Release['definition']): boolean =>
+  workers.length + schedules.length > 0;
+
 const watchSlo = ({ definition, to }: Release, otherwise: string): Step => ({
-  says: `watch ${definition.bake.seconds} s against the SLOs; ${otherwise}`,
+  says: `watch ${definition.bake.seconds} s against the SLOs${hasWorkers(definition) ? ', and the workers' : ''}; ${otherwise}`,
   async do(context, ended) {
     const watched = ended instanceof AbortSignal ? { ...context, signal: ended } : context;
     const { judgement } = await watch(watched, await context.connect(), {
@@ -78,6 +82,7 @@ const watchSlo = ({ definition, to }: Release, otherwise: string): Step => ({
       compared: false,
       seconds: definition.bake.seconds,
       what: 'bake',
+      problem: await workerWatch(context, to.colour),
     });
     if (judgement.verdict !== 'pass')
       throw new StageStopped('rolled-back', `bake: ${judgement.verdict}: ${judgement.reason}`);

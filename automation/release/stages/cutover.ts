@@ -24,6 +24,7 @@ import { smokeGate, smokeTitle } from '../steps/smoke.ts';
 import { compareMoved, moveWrites, withSettling, type Move } from '../steps/traffic/move-writes.ts';
 import { sideOf } from '../steps/traffic/link.ts';
 import { keepTrafficUp } from '../synthetic/synthetic.ts';
+import { followLive } from '../steps/traffic/workers.ts';
 import { beginRollback, endRollback } from '../steps/traffic/record-rollback.ts';
 
 /** How long a cutover back is tried again, and the pause before the next try, ms. */
@@ -118,6 +119,10 @@ export const openEntryPoint = (release: FirstGoLive): Stage => {
         },
       },
       recordLive(release, `open the entry point to ${colour}`),
+      {
+        says: `let the workers of ${colour} run, where there are any`,
+        do: async (context) => followLive(await context.connect()),
+      },
     ],
 
     async undo(context) {

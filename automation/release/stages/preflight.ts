@@ -13,6 +13,7 @@ import { situation } from '../context/situation.ts';
 import { StageStopped, type Stage, type Step } from '../context/stage.ts';
 import { tryUpgrade } from '../steps/data/try-upgrade.ts';
 import { sweep } from '../steps/sweep.ts';
+import { followLive } from '../steps/traffic/workers.ts';
 import { describeWindow, minutesOpen } from '../steps/window.ts';
 
 const integrationTimeoutMs = 5_000;
@@ -157,7 +158,9 @@ async function settleDrift(context: ReleaseContext, environments: EnvironmentNam
     for (const kind of stackKinds) {
       if (await context.engine.exists(environment, kind)) await settleStack(context, environment, kind);
     }
-    if (await context.engine.exists(environment, 'foundation')) await sweep(context, environment);
+    if (!(await context.engine.exists(environment, 'foundation'))) continue;
+    await sweep(context, environment);
+    await followLive(await context.connect(environment));
   }
 }
 

@@ -51,6 +51,12 @@ export class Layout {
   database = (colour: Colour): string => join(this.directory, 'postgres', colour);
   scratch = (): string => join(this.directory, 'scratch');
   backups = (): string => join(this.directory, 'backups');
+  /** Whose workers may run. In this directory itself, which their guards watch. */
+  workersFile = (): string => join(this.directory, 'workers.json');
+  /** What each guard says of itself. */
+  workers = (): string => join(this.directory, 'workers');
+  /** What the services keep in files, by the name in `application.files`. It outlives releases. */
+  files = (name = ''): string => join(this.directory, 'files', name);
   portsFile = (): string => join(this.directory, 'ports.json');
   secrets = (): string => join(this.directory, 'secrets');
   /** File of one version of a secret of the application: `<name>.<version>`. */

@@ -1,7 +1,8 @@
 import * as pulumi from '@pulumi/pulumi';
-import { stackName, type Artefact, type ColourSpec, type EnvironmentName, type ServiceSpec } from '../../model.ts';
+import { stackName, type Artefact, type ColourSpec, type EnvironmentName } from '../../model.ts';
 import { type FoundationOutputs, readFoundation } from './foundation.ts';
 import { Layout } from '../lib/layout.ts';
+import { guardsOf } from './guards.ts';
 import { instanceProcess } from './instance.ts';
 import { PostgresCluster, Process } from './resources.ts';
 
@@ -32,8 +33,7 @@ class ColourStack extends pulumi.ComponentResource {
 
     this.database = this.#database();
     const { artefact } = spec;
-    this.instances =
-      artefact === undefined ? [] : foundation.spec.services.flatMap((service) => this.#service(service, artefact));
+    this.instances = artefact === undefined ? [] : this.#version(artefact);
     this.registerOutputs({});
   }
 
@@ -52,13 +52,19 @@ class ColourStack extends pulumi.ComponentResource {
     return new PostgresCluster(`database.${colour}`, args, { parent: this });
   }
 
-  #service(service: ServiceSpec, artefact: Artefact): Process[] {
+  /** All instances of the services, and the guards of workers and schedules. */
+  #version(artefact: Artefact): Process[] {
     const { spec, ports } = this.#foundation;
-    return (ports.instances[this.#spec.colour][service.name] ?? []).map((port, index) => {
-      const of = { layout: this.#layout, spec, ports, colour: this.#spec, artefact, service, port, index };
-      const instance = instanceProcess(of);
-      return new Process(instance.name, { ...this.#place(), ...instance }, { parent: this, dependsOn: this.database });
-    });
+    const of = { layout: this.#layout, spec, ports, colour: this.#spec, artefact };
+    const instances = spec.services.flatMap((service) =>
+      (ports.instances[this.#spec.colour][service.name] ?? []).map((port, index) =>
+        instanceProcess({ ...of, service, port, index }),
+      ),
+    );
+    return [...instances, ...guardsOf(of)].map(
+      (program) =>
+        new Process(program.name, { ...this.#place(), ...program }, { parent: this, dependsOn: this.database }),
+    );
   }
 
   #place = () => ({ environment: this.#layout.environment, directory: this.#layout.directory });

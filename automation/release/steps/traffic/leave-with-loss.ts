@@ -11,6 +11,7 @@ import { columnsOf, describeLoss, type Loss } from '../../../journal/loss.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import { linkOf } from './link.ts';
 import { withSettling, type Move } from './move-writes.ts';
+import { whileWorkersPause } from './workers.ts';
 
 /** Statement timeout of the comparison, ms. */
 const compareMs = 600_000;
@@ -92,11 +93,13 @@ export async function leaveWithLoss(
   const started = performance.now();
   const { router } = await context.connect();
   await context.act('rollback-with-loss', `make ${to} live without what ${from} wrote since`, () =>
-    leaveWithoutRest(link, {
-      router,
-      holdMs: withSettling(context.definition.cutover, router).holdMs,
-      onProblem: (text) => context.note(text, 'warning'),
-    }),
+    whileWorkersPause(context, { insist: true }, () =>
+      leaveWithoutRest(link, {
+        router,
+        holdMs: withSettling(context.definition.cutover, router).holdMs,
+        onProblem: (text) => context.note(text, 'warning'),
+      }),
+    ),
   );
   const split = { live: to, percent: 0 };
   const ms = Math.round(performance.now() - started);

@@ -16,6 +16,7 @@ import type { ReleaseContext } from '../../context/context.ts';
 import { StageStopped } from '../../context/stage.ts';
 import { linkOf, sideOf } from './link.ts';
 import { untilReady } from './ready.ts';
+import { requireGuards, whileWorkersPause } from './workers.ts';
 
 /** A move of the writes for which they are refused. */
 export interface WindowedMove {
@@ -54,30 +55,33 @@ export async function moveInWindow(
   const moved = await context
     // Its name in the journal is that of every move forward.
     .act('forward', `move writes from ${from} to ${to} in a read-only window`, () =>
-      readOnlyWindow({
-        router,
-        from: link.from,
-        to: link.to,
-        settings: { longestMs, drainMs: definition.cutover.drainMs },
-        ours: context.hasLock,
-        signal: context.signal,
-        migrate: (signal) => inside(migrate(link.to, signal)),
-        start: (signal) => inside(start(context, signal)),
-        check: (signal, compared) =>
-          inside(
-            recordCompared(context, link.from, compared)
-              .then(async () => context.gates([comparison(context, compared.tables), await smoke()], signal))
-              .then(requirePassed)
-              // Before it may write: whoever empties its database later has to know.
-              .then(() => withClient(link.to.access, 'admin', markLive)),
-          ),
-        beforeRefusal: () => Promise.resolve(refusal.begin()),
-        onStep(step, ms, detail) {
-          if (step === 'release') refusal.end();
-          journal.append({ type: 'cutover.step', step, ms, ...(detail === undefined ? {} : { detail }) });
-        },
-        onUnsettled: (why) => context.note(`the window could not be undone at once, and is settled: ${why}`, 'warning'),
-      }),
+      whileWorkersPause(context, {}, () =>
+        readOnlyWindow({
+          router,
+          from: link.from,
+          to: link.to,
+          settings: { longestMs, drainMs: definition.cutover.drainMs },
+          ours: context.hasLock,
+          signal: context.signal,
+          migrate: (signal) => inside(migrate(link.to, signal)),
+          start: (signal) => inside(start(context, signal)),
+          check: (signal, compared) =>
+            inside(
+              recordCompared(context, link.from, compared)
+                .then(async () => context.gates([comparison(context, compared.tables), await smoke()], signal))
+                .then(requirePassed)
+                // Before it may write: whoever empties its database later has to know.
+                .then(() => withClient(link.to.access, 'admin', markLive)),
+            ),
+          beforeRefusal: () => Promise.resolve(refusal.begin()),
+          onStep(step, ms, detail) {
+            if (step === 'release') refusal.end();
+            journal.append({ type: 'cutover.step', step, ms, ...(detail === undefined ? {} : { detail }) });
+          },
+          onUnsettled: (why) =>
+            context.note(`the window could not be undone at once, and is settled: ${why}`, 'warning'),
+        }),
+      ),
     )
     .catch(async (error: unknown) => {
       refusal.end();
@@ -131,6 +135,7 @@ async function start(context: ReleaseContext, signal: AbortSignal): Promise<void
   const colour = { colour: to.colour, artefact: context.artefact() };
   await context.up(environment, { kind: to.colour, colour }, signal);
   await untilReady({ ...context, signal }, (await context.connect()).router, to.colour);
+  await requireGuards(context, to.colour);
 }
 
 async function recordCompared(

@@ -17,6 +17,7 @@ import { StageStopped } from '../../context/stage.ts';
 import type { FreshReads } from './fresh-reads.ts';
 import { tellLoosened } from './loosened.ts';
 import { linkOf, sideOf } from './link.ts';
+import { requireGuards, whileWorkersPause } from './workers.ts';
 
 export interface Move {
   from: Colour;
@@ -39,25 +40,29 @@ export async function moveWrites(
   const { journal, definition } = context;
   const { router } = await context.connect();
   const sides = { from: await sideOf(context, from), to: await sideOf(context, to) };
+  if (direction === 'forward') await requireGuards(context, to);
   // Before it may write: whoever empties its database later has to know.
   if (direction === 'forward') await withClient(sides.to.access, 'admin', markLive);
   const steps: { step: string; ms: number; detail?: string }[] = [];
   const moved = await context
     .act(direction, `move writes from ${from} to ${to}`, () =>
-      settledCutover({
-        router,
-        ...sides,
-        direction,
-        ours: context.hasLock,
-        beforeHold: reads === undefined ? undefined : () => reads.pause(),
-        settings: withSettling(definition.cutover, router),
-        rest,
-        onStep: (step, ms, detail) => steps.push({ step, ms, detail }),
-        // The split stays with it until it is: it may still flip.
-        onUnsettled: (why) =>
-          context.note(`the cutover could not be undone at once, and is settled: ${why}`, 'warning'),
-        ...(direction === 'forward' ? { signal: context.signal } : {}),
-      }),
+      // From before the preparation: a worker's transaction would be in its way.
+      whileWorkersPause(context, { insist: direction === 'rollback' }, () =>
+        settledCutover({
+          router,
+          ...sides,
+          direction,
+          ours: context.hasLock,
+          beforeHold: reads === undefined ? undefined : () => reads.pause(),
+          settings: withSettling(definition.cutover, router),
+          rest,
+          onStep: (step, ms, detail) => steps.push({ step, ms, detail }),
+          // The split stays with it until it is: it may still flip.
+          onUnsettled: (why) =>
+            context.note(`the cutover could not be undone at once, and is settled: ${why}`, 'warning'),
+          ...(direction === 'forward' ? { signal: context.signal } : {}),
+        }),
+      ),
     )
     .catch((error: unknown) => {
       reads?.resume();

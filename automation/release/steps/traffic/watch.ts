@@ -29,6 +29,8 @@ interface Watch {
   seconds: number;
   /** For messages. */
   what: string;
+  /** Asked at each look: why the watch ends with a rollback, whatever the traffic says. */
+  problem?: () => Promise<string | undefined>;
 }
 
 export interface Clock {
@@ -72,6 +74,8 @@ async function untilJudged(context: ReleaseContext, metrics: Metrics, options: W
     context.waiting(`${what}: ${left} s left, ${requests} requests`);
     if (window !== undefined && judgement !== undefined && (judgement.verdict === 'fail' || now >= until))
       return { judgement, window };
+    const problem = await options.problem?.();
+    if (problem !== undefined) throw new StageStopped('rolled-back', `${what}: ${problem}`);
     if (context.rollbackRequested())
       throw new StageStopped('rolled-back', `rollback was asked for by ${greenlight('rollback')}`);
     if (!due) continue;
