@@ -167,7 +167,7 @@ export function versionsAgree(environments: Databases, ctx: Context): void {
 type Sections = Unsure<{
   application: Unsure<{ services: Unsure<{ name: string }>[]; migrations: Unsure<{ incompatible: unknown }> }>;
   environments: Unsure<Record<'staging' | 'production', Unsure<{ instances: Record<string, number> }>>>;
-  synthetic: Unsure<{ requestsPerSecond: number }>;
+  synthetic: Unsure<{ requestsPerSecond: number; script: string }>;
   data: Unsure<{ ledger: unknown }>;
   canary: Unsure<{ steps: number[] }>;
 }>;
@@ -187,10 +187,26 @@ export function sectionsAgree(definition: Sections, ctx: Context): void {
     report(ctx, ['canary', 'steps'], `there can be no canary: ${why}; set it to [], or take incompatible out`);
   }
   const { synthetic, data } = definition ?? {};
-  if ((synthetic?.requestsPerSecond ?? 0) > 0 && data != null && data.ledger === undefined) {
-    const why = 'without it the writes of the synthetic traffic cannot be looked up';
+  const scripted = synthetic?.script !== undefined && (synthetic.requestsPerSecond ?? 0) > 0;
+  if (scripted && data != null && data.ledger === undefined) {
+    const why = 'without it the writes of synthetic.script cannot be looked up';
     report(ctx, ['data', 'ledger'], `is missing: ${why}; add it, or set synthetic.requestsPerSecond to 0`);
   }
+}
+
+/** What is to be read has to be written: `{results}` and `results` are JUnit XML, and JUnit XML is in one of them. */
+export function resultsAreRead(
+  tests: Unsure<{ command: string[]; format: string; results: string }>,
+  ctx: Context,
+): void {
+  const named = listOf(tests?.command).some((part) => typeof part === 'string' && part.includes('{results}'));
+  const { format, results } = tests ?? {};
+  if (named && results !== undefined)
+    report(ctx, ['results'], 'is one of two places of the results, as the command has {results}; keep one of them');
+  else if ((named || results !== undefined) && format !== undefined && format !== 'junit')
+    report(ctx, ['format'], `is "${format}", and the command writes JUnit XML; leave format out, or the results`);
+  else if (format === 'junit' && !named && results === undefined)
+    report(ctx, ['format'], 'is "junit", and nothing says where the JUnit XML is; put {results} into the command, or give results');
 }
 
 function instancesAreOfServices(

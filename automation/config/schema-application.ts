@@ -192,7 +192,10 @@ export const application = z
       .describe('process types, released as one unit'),
     migrations: z
       .union([directoryMigrations, commandMigrations])
-      .describe('changes of the database: a directory of SQL files, or commands: { expand, contract }'),
+      .optional()
+      .describe(
+        'changes of the database: a directory of SQL files, or commands: { expand, contract }; left out: none ever changes it',
+      ),
     integrations: z
       .array(integration)
       .superRefine(variables.integrationsAreUsable, rule.evenIfBroken)

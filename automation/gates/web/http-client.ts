@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { Agent, errors, request } from 'undici';
+import { Agent, errors, request, type Dispatcher } from 'undici';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { EntryPoint } from '../../../infra/platform/router.ts';
 import { userAgent } from '../../../infra/lib/user-agent.ts';
@@ -17,6 +17,8 @@ export interface Question {
   method?: string;
   headers?: Record<string, string>;
   body?: string;
+  /** True: the answer's body is not read, and `body` is empty. */
+  headOnly?: boolean;
 }
 
 /** Sends one request to an entry point. Redirects are not followed, so that each answer can be judged. */
@@ -39,7 +41,7 @@ export async function clientOf(
     headersTimeout: patienceMs,
     bodyTimeout: patienceMs,
   });
-  return async (path, { method = 'GET', headers, body } = {}) => {
+  return async (path, { method = 'GET', headers, body, headOnly = false } = {}) => {
     const url = new URL(path, entry.baseUrl);
     try {
       const sent = { ...userAgent, ...routeHeaders, ...headers };
@@ -48,7 +50,7 @@ export async function clientOf(
       return {
         status: answer.statusCode,
         headers: cookies === undefined ? others : { ...others, 'set-cookie': [cookies].flat() },
-        body: await answer.body.text(),
+        body: headOnly ? drop(answer.body) : await answer.body.text(),
       };
     } catch (error) {
       throw new OperationError(
@@ -59,6 +61,14 @@ export async function clientOf(
       );
     }
   };
+}
+
+/** Ends an answer whose body nobody reads. */
+function drop(body: Dispatcher.ResponseData['body']): string {
+  // Otherwise the end of the connection would be an error that nobody handles.
+  body.on('error', () => undefined);
+  body.destroy();
+  return '';
 }
 
 function whyUnanswered(error: Error): string {

@@ -3,13 +3,13 @@ import https from 'node:https';
 import http from 'node:http';
 import type { Server } from 'node:net';
 import { expect } from 'chai';
-import { openScanForwarder, type ScanForwarder } from '../../../../../automation/gates/scan/scan-forwarder.ts';
+import { openForwarder, type Forwarder } from '../../../../../automation/gates/web/forwarder.ts';
 import { certificate, closeAll, scratchDirectory, serve } from '../gate-harness.ts';
 
 describe('the way of a scanner to the application', () => {
   const directory = scratchDirectory();
   const open: Server[] = [];
-  let forwarder: ScanForwarder | undefined;
+  let forwarder: Forwarder | undefined;
   afterEach(async () => {
     await forwarder?.close();
     await closeAll(open);
@@ -21,11 +21,11 @@ describe('the way of a scanner to the application', () => {
       http.get(origin, { path }, (answer) => resolve(answer.resume().statusCode)).on('error', reject);
     });
 
-  async function start(listener: http.RequestListener): Promise<ScanForwarder> {
+  async function start(listener: http.RequestListener): Promise<Forwarder> {
     const { key, cert } = await certificate(directory, 'entry');
     const server = https.createServer({ key: await readFile(key), cert: await readFile(cert) }, listener);
     const baseUrl = `https://localhost:${await serve(server, open)}`;
-    forwarder = await openScanForwarder({ baseUrl, caFile: cert }, { 'x-route': 'green' });
+    forwarder = await openForwarder({ baseUrl, caFile: cert }, { 'x-route': 'green' });
     return forwarder;
   }
 
