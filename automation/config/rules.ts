@@ -102,6 +102,24 @@ export function baselineIsOlder(application: Unsure<{ version: string; baseline:
   }
 }
 
+/** A folder is one version. Two versions of it are two refs. */
+export function versionsAreDistinct(
+  application: Unsure<{ baseline: string; build: unknown }>,
+  ctx: Context,
+): void {
+  const { baseline } = application ?? {};
+  const build = application?.build as Unsure<{ directory: string; ref: string }>;
+  if (baseline === undefined || build?.directory === undefined || String(build.ref).includes('${version}')) return;
+  const why = `without it the files of ${build.directory} would be called ${baseline} and released twice`;
+  report(ctx, ['build', 'ref'], `has to name each version: ${why}; write a ref with \${version} in it, or leave baseline out`);
+}
+
+/** What git ignores is in the working tree alone. */
+export function refHasNoIncluded(build: Unsure<{ ref: string; include: string[] }>, ctx: Context): void {
+  if (build?.ref === undefined || listOf(build.include).length === 0) return;
+  report(ctx, ['include'], 'is of the working tree, which a ref is not; let "prepare" make them, such as npm ci');
+}
+
 export function stepsAscend(steps: readonly number[], ctx: Context): void {
   steps.forEach((step, index) => {
     const before = steps[index - 1];

@@ -7,6 +7,7 @@ import * as variables from './variable-rules.ts';
 import {
   argv,
   environmentVariable,
+  folderPath,
   name,
   relativePath,
   seconds,
@@ -168,6 +169,33 @@ const commandMigrations = z
   })
   .superRefine(files.contractIsACommand, rule.evenIfBroken);
 
+const commandBuild = z.strictObject({
+  command: argv.meta({
+    description: 'writes everything that runs into $GREENLIGHT_OUT, for version $GREENLIGHT_VERSION',
+    examples: [['npm', 'run', 'build']],
+  }),
+  timeoutSeconds: seconds(300).describe('longest duration of the build'),
+});
+
+const folderBuild = z
+  .strictObject({
+    directory: folderPath.describe(
+      "folder that is copied, relative to the project's root; of a git repository what git knows or does not ignore",
+    ),
+    include: z.array(relativePath).default([]).describe('files and folders that git ignores, such as node_modules'),
+    exclude: z.array(relativePath).default([]).describe('files and folders that are left out'),
+    ref: z
+      .string()
+      .regex(/^[\w$][\w.,/@~^${}-]*$/, 'name a git ref, such as v${version}')
+      .optional()
+      .describe('git ref that a version is taken from, such as v${version}; default: the working tree'),
+    prepare: argv
+      .optional()
+      .describe('command that is run in the copy with $GREENLIGHT_VERSION, such as npm ci --omit=dev'),
+    timeoutSeconds: seconds(300).describe('longest duration of prepare'),
+  })
+  .superRefine(rule.refHasNoIncluded, rule.evenIfBroken);
+
 export const application = z
   .strictObject({
     name: name.meta({ description: 'name of the application', examples: ['my-application'] }),
@@ -176,14 +204,10 @@ export const application = z
       .optional()
       .meta({ description: 'version that is released first to an empty production', examples: ['0.9.0'] }),
     build: z
-      .strictObject({
-        command: argv.meta({
-          description: 'writes everything that runs into $GREENLIGHT_OUT, for version $GREENLIGHT_VERSION',
-          examples: [['npm', 'run', 'build']],
-        }),
-        timeoutSeconds: seconds(300).describe('longest duration of the build'),
-      })
-      .describe("run at the project's root"),
+      .union([commandBuild, folderBuild])
+      .describe(
+        "what a version is made of: a command, run at the project's root, or { directory }: a folder that can be run as it is",
+      ),
     services: z
       .array(service)
       .min(1)
@@ -213,6 +237,7 @@ export const application = z
       .describe('which requests write; only the live colour gets them'),
   })
   .superRefine(rule.baselineIsOlder, rule.evenIfBroken)
+  .superRefine(rule.versionsAreDistinct, rule.evenIfBroken)
   .superRefine(variables.integrationsSetTheirVariables, rule.evenIfBroken)
   .describe('the application that is released');
 

@@ -51,10 +51,13 @@ export function awsSettingsOf(section: z.output<typeof aws>, environment: Enviro
   return { ...common, cidrBlock: cidrBlocks[environment], domain: domains[environment] };
 }
 
+const kinds = ['unit', 'integration', 'acceptance', 'smoke'] as const;
+
 type Definition = Unsure<{
   aws: Unsure<{ integrations: Record<string, unknown> }>;
   application: Unsure<{ integrations: (Unsure<{ name: string; url: string }> | undefined)[] }>;
   environments: Databases;
+  tests: Unsure<Record<(typeof kinds)[number], Unsure<{ results: string; forwarder: boolean }>>>;
   alerts: Unsure<{ receivers: (Unsure<{ name: string; webhook: string }> | undefined)[] }>;
 }>;
 
@@ -77,6 +80,17 @@ export function fitsAws(definition: Definition, ctx: Context): void {
       'is missing: tasks on AWS cannot reach a stand-in on this machine; give the URL of the third party',
     );
   });
+  for (const kind of kinds) {
+    const tests = definition.tests?.[kind];
+    if (tests?.results !== undefined)
+      report(ctx, ['tests', kind, 'results'], 'is for platform "local"; on AWS put {results} into the command');
+    if (tests?.forwarder === true)
+      report(
+        ctx,
+        ['tests', kind, 'forwarder'],
+        'is for platform "local": on AWS tests run as tasks, which cannot reach a forwarder on this machine; let them send ROUTE_HEADERS',
+      );
+  }
   list(definition.alerts?.receivers).forEach((receiver, index) => {
     if (typeof receiver?.webhook !== 'string' || receiver.webhook.startsWith('https://')) return;
     report(

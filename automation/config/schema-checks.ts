@@ -20,14 +20,16 @@ const testCommand = (example: string) =>
       format: z
         .enum(testFormats)
         .optional()
+        .meta({
+          description:
+            'what says which tests ran: junit: JUnit XML; tap: TAP on the standard output; exit-code: nothing else, and then the gate says so; default: junit where the command has {results} or results is given, else exit-code',
+          examples: ['junit'],
+        }),
+      results: relativePath
+        .optional()
         .describe(
-          'what says which tests ran: JUnit XML, TAP on the standard output, or nothing but the exit code, and then the gate says so; default: junit where the command has {results} or results is given, else exit-code',
+          'where a command without {results} writes its JUnit XML by itself, in its directory: a file, or a directory of them, such as target/surefire-reports; it runs in a copy of the artefact',
         ),
-      results: relativePath.optional().meta({
-        description:
-          'where the command writes its JUnit XML by itself, in its directory: a file, or a directory of them; it then runs in a copy of the artefact',
-        examples: ['target/surefire-reports'],
-      }),
       writable: z
         .boolean()
         .default(false)

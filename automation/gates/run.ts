@@ -1,6 +1,6 @@
 import { secrets, type Redactor } from '../../infra/lib/redact.ts';
 import { openEvidence } from './evidence.ts';
-import { passes, stops, worstMeasured, type Findings, type Gate, type GateResult, type Measurement } from '../journal/verdict.ts';
+import { absent, passes, stops, worstMeasured, type Findings, type Gate, type GateResult, type Measurement } from '../journal/verdict.ts';
 
 export type { Gate } from '../journal/verdict.ts';
 
@@ -19,6 +19,8 @@ export interface GateOptions {
   waivers?: readonly Waiver[];
   now?: Date;
   signal?: AbortSignal;
+  /** False: the definition has no migrations, so a database without tables is as it should be. Default: true. */
+  expectsTables?: boolean;
   /** Masks secrets in the evidence and in messages; default: all secrets registered in this process. */
   redactor?: Redactor;
 }
@@ -28,7 +30,7 @@ export interface GateOptions {
  * made or read.
  */
 export async function runGate(gate: Gate, options: GateOptions): Promise<GateResult> {
-  const { releaseDirectory, waivers = [], now = new Date(), redactor = secrets } = options;
+  const { releaseDirectory, waivers = [], now = new Date(), expectsTables = true, redactor = secrets } = options;
   const evidence = await openEvidence(releaseDirectory, gate.id, redactor);
   const started = performance.now();
   let findings: Findings;
@@ -38,10 +40,19 @@ export async function runGate(gate: Gate, options: GateOptions): Promise<GateRes
     findings = broken(error);
   }
   const ms = Math.round(performance.now() - started);
-  const result = judge(gate, findings, waivers, now);
+  const result = judge(gate, expectsTables ? findings : withoutTables(findings), waivers, now);
   const hidden = redactor.redactDeep(result);
   return { ...hidden, evidence: await evidence.seal(), ms, observationMs: Math.min(ms, findings.observationMs ?? 0) };
 }
+
+const withoutTables = (findings: Findings): Findings => ({
+  ...findings,
+  measurements: findings.measurements.map((measurement) =>
+    measurement.noTable === undefined
+      ? measurement
+      : absent(measurement.name, measurement.wanted, 'the database has no tables, and the definition has no migrations'),
+  ),
+});
 
 function broken(error: unknown): Findings {
   const message = error instanceof Error ? error.message : String(error);

@@ -16,6 +16,11 @@ export interface Measurement {
   verdict: Verdict;
   /** One sentence where the verdict is not `pass`: why, and what to do. */
   note?: string;
+  /**
+   * It says only that the database has no table. Where the definition has no migrations, and so expects none, it is `not-run` and not
+   * `inconclusive`.
+   */
+  noTable?: true;
 }
 
 export interface GateResult {

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { createProxyServer } from 'httpxy';
 import type { EntryPoint } from '../../../infra/platform/router.ts';
 
@@ -46,6 +47,7 @@ export async function openForwarder(
   const agent = new (base.protocol === 'https:' ? https : http).Agent({ keepAlive: true, ca });
   const paths = new Set<string>();
   const traffic = { requests: 0, unanswered: 0, statuses: {} as Record<string, number> };
+  const upgraded = new Set<Duplex>();
   let origin = '';
 
   const { protocol, port } = base;
@@ -88,6 +90,8 @@ export async function openForwarder(
   server.on('upgrade', (incoming, socket, head) => {
     traffic.requests += 1;
     rename(incoming);
+    upgraded.add(socket);
+    socket.once('close', () => upgraded.delete(socket));
     proxy.ws(incoming, socket as Socket, {}, head).catch(() => socket.destroy());
   });
   server.listen(0, '127.0.0.1');
@@ -99,6 +103,8 @@ export async function openForwarder(
     async close() {
       agent.destroy();
       server.closeAllConnections();
+      // Of those the server knows no more.
+      for (const socket of upgraded) socket.destroy();
       server.close();
       await once(server, 'close');
     },

@@ -5,7 +5,7 @@ import type { Gate } from '../../journal/verdict.ts';
 import { provide, type ReleaseContext } from '../context/context.ts';
 import type { Release } from '../context/release.ts';
 import type { Stage } from '../context/stage.ts';
-import { buildVersion } from '../steps/build-version.ts';
+import { buildVersion, describeBuild } from '../steps/build-version.ts';
 import { noTests, ownTests } from '../steps/own-tests.ts';
 import { planned } from '../steps/qualification.ts';
 import { judging } from '../steps/data/judge-migrations.ts';
@@ -20,7 +20,7 @@ export const build = (release: Release): Stage => ({
 
   steps: [
     {
-      says: `build ${release.to.version}: ${release.definition.application.build.command.join(' ')}; store it by the digest of its content`,
+      says: `build ${release.to.version}: ${describeBuild(release.definition.application.build, release.to.version)}; store it by the digest of its content`,
       do: buildArtefact,
     },
     ...judging(release),

@@ -68,12 +68,12 @@ export async function qualification(
   ];
 }
 
-/** Load and scans do not use the shell's proxy. Where one is set, a note says so. */
+/** Nothing that asks an entry point uses the shell's proxy. Where one is set, a note says so. */
 function noteDirect(context: ReleaseContext, { baseUrl }: EntryPoint): void {
   const named = proxiesNamed();
-  if (named.length === 0 || ['localhost', '127.0.0.1', '[::1]'].includes(new URL(baseUrl).hostname)) return;
+  if (named.length === 0) return;
   context.note(
-    `load and scans reach ${baseUrl} directly, without the proxy that is set in the shell (${named.join(', ')})`,
+    `load, scans and forwarded tests reach ${baseUrl} directly, without the proxy that is set in the shell (${named.join(', ')})`,
   );
 }
 
