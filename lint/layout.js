@@ -240,10 +240,19 @@ export const layout = {
   },
 
   'automation/gates': { is: 'how a gate is run and its evidence kept', may: [...platform, 'automation/journal'] },
-  'automation/gates/tests': { is: "gates on the application's own tests", may: [...platform, 'automation/journal'] },
-  'automation/gates/web': { is: 'gates on TLS, headers, authentication', may: [...platform, 'automation/journal'] },
-  'automation/gates/load': { is: 'gates on load', may: [...platform, 'automation/journal'] },
-  'automation/gates/scan': { is: 'gates by security scanners', may: [...platform, 'automation/journal'] },
+  'automation/gates/tests': {
+    is: "gates on the application's own tests",
+    may: [...platform, 'automation/journal', 'automation/gates/web'],
+  },
+  'automation/gates/web': {
+    is: 'gates on TLS, headers, authentication, routes; the forwarder',
+    may: [...platform, 'automation/journal'],
+  },
+  'automation/gates/load': { is: 'gates on load', may: [...platform, 'automation/journal', 'automation/gates/web'] },
+  'automation/gates/scan': {
+    is: 'gates by security scanners',
+    may: [...platform, 'automation/journal', 'automation/gates/web'],
+  },
   'automation/gates/data': {
     is: 'gates on data',
     may: [
@@ -276,6 +285,7 @@ export const layout = {
       'automation/data',
       'automation/gates',
       'infra/application',
+      'automation/gates/load',
     ],
   },
   'automation/release/synthetic': {
@@ -287,6 +297,7 @@ export const layout = {
       'automation/data/comparison',
       'automation/gates/data',
       'automation/gates/load',
+      'automation/gates/web',
       'automation/release/context',
     ],
   },

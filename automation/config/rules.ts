@@ -102,6 +102,25 @@ export function baselineIsOlder(application: Unsure<{ version: string; baseline:
   }
 }
 
+/** A folder is one version. Two versions of it are two refs. */
+export function versionsAreDistinct(application: Unsure<{ baseline: string; build: unknown }>, ctx: Context): void {
+  const { baseline } = application ?? {};
+  const build = application?.build as Unsure<{ directory: string; ref: string }>;
+  if (baseline === undefined || build?.directory === undefined || String(build.ref).includes('${version}')) return;
+  const why = `without it the files of ${build.directory} would be called ${baseline} and released twice`;
+  report(
+    ctx,
+    ['build', 'ref'],
+    `has to name each version: ${why}; write a ref with \${version} in it, or leave baseline out`,
+  );
+}
+
+/** What git ignores is in the working tree alone. */
+export function refHasNoIncluded(build: Unsure<{ ref: string; include: string[] }>, ctx: Context): void {
+  if (build?.ref === undefined || listOf(build.include).length === 0) return;
+  report(ctx, ['include'], 'is of the working tree, which a ref is not; let "prepare" make them, such as npm ci');
+}
+
 export function stepsAscend(steps: readonly number[], ctx: Context): void {
   steps.forEach((step, index) => {
     const before = steps[index - 1];
@@ -171,7 +190,7 @@ type Sections = Unsure<{
     migrations: Unsure<{ incompatible: unknown }>;
   }>;
   environments: Unsure<Record<'staging' | 'production', Unsure<{ instances: Record<string, number> }>>>;
-  synthetic: Unsure<{ requestsPerSecond: number }>;
+  synthetic: Unsure<{ requestsPerSecond: number; script: string }>;
   data: Unsure<{ ledger: unknown }>;
   canary: Unsure<{ steps: number[] }>;
 }>;
@@ -191,10 +210,30 @@ export function sectionsAgree(definition: Sections, ctx: Context): void {
     report(ctx, ['canary', 'steps'], `there can be no canary: ${why}; set it to [], or take incompatible out`);
   }
   const { synthetic, data } = definition ?? {};
-  if ((synthetic?.requestsPerSecond ?? 0) > 0 && data != null && data.ledger === undefined) {
-    const why = 'without it the writes of the synthetic traffic cannot be looked up';
+  const scripted = synthetic?.script !== undefined && (synthetic.requestsPerSecond ?? 0) > 0;
+  if (scripted && data != null && data.ledger === undefined) {
+    const why = 'without it the writes of synthetic.script cannot be looked up';
     report(ctx, ['data', 'ledger'], `is missing: ${why}; add it, or set synthetic.requestsPerSecond to 0`);
   }
+}
+
+/** What is to be read has to be written: `{results}` and `results` are JUnit XML, and JUnit XML is in one of them. */
+export function resultsAreRead(
+  tests: Unsure<{ command: string[]; format: string; results: string }>,
+  ctx: Context,
+): void {
+  const named = listOf(tests?.command).some((part) => typeof part === 'string' && part.includes('{results}'));
+  const { format, results } = tests ?? {};
+  if (named && results !== undefined)
+    report(ctx, ['results'], 'is one of two places of the results, as the command has {results}; keep one of them');
+  else if ((named || results !== undefined) && format !== undefined && format !== 'junit')
+    report(ctx, ['format'], `is "${format}", and the command writes JUnit XML; leave format out, or the results`);
+  else if (format === 'junit' && !named && results === undefined)
+    report(
+      ctx,
+      ['format'],
+      'is "junit", and nothing says where the JUnit XML is; put {results} into the command, or give results',
+    );
 }
 
 function instancesAreOfServices(

@@ -28,6 +28,9 @@ export const relativePath = z
     'give a path inside the project, without ".."',
   );
 
+/** A folder inside the project; `.` is the project's root. */
+export const folderPath = relativePath;
+
 const absolutePath = /^\/[^\s;"'{}\\]*$/;
 export const urlPath = z
   .string()

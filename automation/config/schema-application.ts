@@ -11,6 +11,7 @@ import { filesAreDistinct, programNamesDiffer } from './worker-rules.ts';
 import {
   argv,
   environmentVariable,
+  folderPath,
   name,
   relativePath,
   seconds,
@@ -150,6 +151,33 @@ const commandMigrations = z
   })
   .superRefine(files.contractIsACommand, rule.evenIfBroken);
 
+const commandBuild = z.strictObject({
+  command: argv.meta({
+    description: 'writes everything that runs into $GREENLIGHT_OUT, for version $GREENLIGHT_VERSION',
+    examples: [['npm', 'run', 'build']],
+  }),
+  timeoutSeconds: seconds(300).describe('longest duration of the build'),
+});
+
+const folderBuild = z
+  .strictObject({
+    directory: folderPath.describe(
+      "folder that is copied, relative to the project's root; of a git repository what git knows or does not ignore",
+    ),
+    include: z.array(relativePath).default([]).describe('files and folders that git ignores, such as node_modules'),
+    exclude: z.array(relativePath).default([]).describe('files and folders that are left out'),
+    ref: z
+      .string()
+      .regex(/^[\w$][\w.,/@~^${}-]*$/, 'name a git ref, such as v${version}')
+      .optional()
+      .describe('git ref that a version is taken from, such as v${version}; default: the working tree'),
+    prepare: argv
+      .optional()
+      .describe('command that is run in the copy with $GREENLIGHT_VERSION, such as npm ci --omit=dev'),
+    timeoutSeconds: seconds(300).describe('longest duration of prepare'),
+  })
+  .superRefine(rule.refHasNoIncluded, rule.evenIfBroken);
+
 export const application = z
   .strictObject({
     name: name.meta({ description: 'name of the application', examples: ['my-application'] }),
@@ -158,14 +186,10 @@ export const application = z
       .optional()
       .meta({ description: 'version that is released first to an empty production', examples: ['0.9.0'] }),
     build: z
-      .strictObject({
-        command: argv.meta({
-          description: 'writes everything that runs into $GREENLIGHT_OUT, for version $GREENLIGHT_VERSION',
-          examples: [['npm', 'run', 'build']],
-        }),
-        timeoutSeconds: seconds(300).describe('longest duration of the build'),
-      })
-      .describe("run at the project's root"),
+      .union([commandBuild, folderBuild])
+      .describe(
+        "what a version is made of: a command, run at the project's root, or { directory }: a folder that can be run as it is",
+      ),
     services: z
       .array(service)
       .min(1)
@@ -184,7 +208,10 @@ export const application = z
       .describe('directories of the environment for files of users; both colours share them'),
     migrations: z
       .union([directoryMigrations, commandMigrations])
-      .describe('changes of the database: a directory of SQL files, or commands: { expand, contract }'),
+      .optional()
+      .describe(
+        'changes of the database: a directory of SQL files, or commands: { expand, contract }; left out: none ever changes it',
+      ),
     secrets: secretSources.describe(
       'secrets by name, for ${secret.<name>} in env: read when a release starts, and by npm run secrets -- --rotate',
     ),
@@ -217,6 +244,7 @@ export const application = z
       .describe('which requests write; only the live colour gets them'),
   })
   .superRefine(rule.baselineIsOlder, rule.evenIfBroken)
+  .superRefine(rule.versionsAreDistinct, rule.evenIfBroken)
   .superRefine(variables.integrationsSetTheirVariables, rule.evenIfBroken)
   .superRefine(variables.filesSetTheirVariables, rule.evenIfBroken)
   .superRefine(programNamesDiffer, rule.evenIfBroken)

@@ -52,6 +52,8 @@ export function awsSettingsOf(section: z.output<typeof aws>, environment: Enviro
   return { ...common, cidrBlock: cidrBlocks[environment], domain: domains[environment] };
 }
 
+const kinds = ['unit', 'integration', 'acceptance', 'smoke'] as const;
+
 type Definition = Unsure<{
   aws: Unsure<{ integrations: Record<string, unknown> }>;
   application: Unsure<{
@@ -63,6 +65,7 @@ type Definition = Unsure<{
     files: Unsure<{ name: string; env: string }>[];
   }>;
   environments: Databases & Unsure<Record<EnvironmentName, Unsure<{ secrets: Record<string, unknown> }>>>;
+  tests: Unsure<Record<(typeof kinds)[number], Unsure<{ results: string; forwarder: boolean }>>>;
   alerts: Unsure<{ receivers: (Unsure<{ name: string; webhook: string }> | undefined)[] }>;
 }>;
 
@@ -94,6 +97,17 @@ export function fitsAws(definition: Definition, ctx: Context): void {
     );
   });
   onlyOnLocal(definition, ctx);
+  for (const kind of kinds) {
+    const tests = definition.tests?.[kind];
+    if (tests?.results !== undefined)
+      report(ctx, ['tests', kind, 'results'], 'is for platform "local"; on AWS put {results} into the command');
+    if (tests?.forwarder === true)
+      report(
+        ctx,
+        ['tests', kind, 'forwarder'],
+        'is for platform "local": on AWS tests run as tasks, which cannot reach a forwarder on this machine; let them send ROUTE_HEADERS',
+      );
+  }
   list(definition.alerts?.receivers).forEach((receiver, index) => {
     if (typeof receiver?.webhook !== 'string' || receiver.webhook.startsWith('https://')) return;
     report(

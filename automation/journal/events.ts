@@ -134,7 +134,8 @@ export type Event =
       runs: number;
       /** `refused`: writes that were refused as announced, which are not among the failed ones. Absent: none. */
       requests: { total: number; failed: number; refused?: number };
-      writes: WriteLedger;
+      /** Absent: the traffic only read. */
+      writes?: WriteLedger | undefined;
       perSecond: number;
       failures: string[];
     }

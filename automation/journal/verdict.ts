@@ -16,6 +16,11 @@ export interface Measurement {
   verdict: Verdict;
   /** One sentence where the verdict is not `pass`: why, and what to do. */
   note?: string;
+  /**
+   * It says only that the database has no table. Where the definition has no migrations, and so expects none, it is `not-run` and not
+   * `inconclusive`.
+   */
+  noTable?: true;
 }
 
 export interface GateResult {
@@ -41,8 +46,17 @@ export function worst(all: readonly Verdict[]): Verdict {
   return all.reduce((a, b) => (verdicts.indexOf(b) > verdicts.indexOf(a) ? b : a));
 }
 
-/** Whether a release may go on past this verdict. */
+/** Whether something is proven, or its lack was accepted. */
 export const passes = (verdict: Verdict): boolean => verdict === 'pass' || verdict === 'waived';
+
+/** Whether a gate with this verdict stops a release. One for which the definition has nothing does not, and proves nothing. */
+export const stops = (verdict: Verdict): boolean => !passes(verdict) && verdict !== 'not-run';
+
+/** The worst verdict of what was measured: a part that was not run counts only where nothing was. */
+export function worstMeasured(all: readonly Verdict[]): Verdict {
+  const measured = all.filter((verdict) => verdict !== 'not-run');
+  return worst(measured.length === 0 ? all : measured);
+}
 
 /** What a gate found out. An exception from `measure` is the verdict `error`. */
 export interface Findings {
@@ -77,3 +91,18 @@ export interface Gate {
 export function check(name: string, wanted: string, measured: string, ok: boolean, note?: string): Measurement {
   return { name, measured, wanted, verdict: ok ? 'pass' : 'fail', ...(ok || note === undefined ? {} : { note }) };
 }
+
+/** A measurement that is not made, as the definition has nothing for it. `why` is a clause: "the definition has no unit tests". */
+export const absent = (name: string, wanted: string, why: string): Measurement => ({
+  name,
+  measured: `not run: ${why}`,
+  wanted,
+  verdict: 'not-run',
+});
+
+/** A gate for which the definition has nothing: it is `not-run`, stops nothing and proves nothing. `why` as in `absent`. */
+export const absentGate = (id: string, title: string, why: string): Gate => ({
+  id,
+  title,
+  measure: () => Promise.resolve({ measurements: [absent(title, '', why)], summary: { measured: why, wanted: '' } }),
+});

@@ -1,9 +1,10 @@
-import { passes, worst } from '../journal/verdict.ts';
+import { passes, stops, worstMeasured, type Verdict } from '../journal/verdict.ts';
 import { allOf, lastOf } from '../journal/entries.ts';
 import { rollbackRequested } from '../journal/history.ts';
 import { openRun, type ReleaseSettings, type Run } from './context/context.ts';
 import { announceEnd } from './steps/announce.ts';
 import type { JournalEntry, ReleaseVerdict, StageId } from '../journal/events.ts';
+import { describeNotRun } from '../journal/not-run.ts';
 import { movedInWindow } from '../journal/window.ts';
 import { greenlight } from '../../infra/lib/command.ts';
 import { hasCode, messageOf, OperationError } from '../../infra/lib/errors.ts';
@@ -45,7 +46,8 @@ export async function runRelease(settings: ReleaseSettings, stages: readonly Sta
     await run.close();
   }
   await announceEnd(settings, outcome.verdict);
-  return end(settings, outcome);
+  if (outcome.verdict !== 'go') return end(settings, outcome);
+  return end(settings, { ...outcome, reason: outcome.reason + describeNotRun(settings.journal.entries()) });
 }
 
 /** The end of marked traffic where the bake stage, which ends it, was not reached: its gate is judged under that stage. */
@@ -119,7 +121,7 @@ async function runStage(run: Run, { journal, signal }: ReleaseSettings, stage: S
   const started = performance.now();
   const { context, observedMs } = run.at(stage.id);
   journal.append({ type: 'stage.started', stage: stage.id });
-  const ended = (verdict: ReturnType<typeof worst>, reason?: string) =>
+  const ended = (verdict: Verdict, reason?: string) =>
     journal.append({
       type: 'stage.ended',
       stage: stage.id,
@@ -140,8 +142,8 @@ async function runStage(run: Run, { journal, signal }: ReleaseSettings, stage: S
   }
 
   const gates = allOf(journal.entries().slice(first), 'gate.judged').map(({ gate }) => gate);
-  const verdict = worst(['pass', ...gates.map((gate) => gate.verdict)]);
-  const stopping = gates.filter((gate) => !passes(gate.verdict));
+  const verdict = worstMeasured(['pass', ...gates.map((gate) => gate.verdict)]);
+  const stopping = gates.filter((gate) => stops(gate.verdict));
   const reason = stopping
     .map((gate) => `${gate.title}: ${gate.verdict} (${gate.measured}, wanted ${gate.wanted})`)
     .join('; ');

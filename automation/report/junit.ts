@@ -69,7 +69,8 @@ function gateCase(gate: GateRow): TestCase {
     ...detail,
     ...gate.evidence.map((path) => `evidence: ${path}`),
   ];
-  return testCase(gate.id, gate.title, gate.ms, outcome(gate.verdict, lines.join('\n'), gate.waiver));
+  const told = gate.verdict === 'not-run' ? gate.measured : lines.join('\n');
+  return testCase(gate.id, gate.title, gate.ms, outcome(gate.verdict, told, gate.waiver));
 }
 
 /**
@@ -103,7 +104,7 @@ function outcome(verdict: GateRow['verdict'], text: string, waiver?: GateRow['wa
         },
       };
     case 'not-run':
-      return { skipped: {} };
+      return { skipped: text === '' ? {} : { '@message': valid(text.split('\n')[0]!) } };
     case 'inconclusive':
     case 'error':
       return { error: said };

@@ -158,6 +158,11 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
     case 'synthetic.ended': {
       const { requests, writes } = entry;
       const { refused = 0 } = requests;
+      if (writes === undefined)
+        return say(
+          requests.failed === 0 ? 'good' : 'bad',
+          `${requests.failed === 0 ? '✓' : '✕'} clients: ${formatCount(requests.failed)} of ${plural(requests.total, 'request')} failed${refused === 0 ? '' : `, ${refusedAsAnnounced(refused)}`}; they only read, so no write was looked for`,
+        );
       const increments =
         writes.increments === undefined
           ? ''
@@ -209,6 +214,7 @@ type Judged = Extract<JournalEntry, { type: 'gate.judged' }>['gate'];
 function gateLines(gate: Judged): Happening[] {
   const { sign, tone } = signs[gate.verdict];
   const waiver = gate.waiver ? `; waived by ${gate.waiver.by} until ${gate.waiver.expires}` : '';
+  if (gate.verdict === 'not-run') return [{ tone, depth: 1, text: `${sign} ${gate.title}: not run: ${gate.measured}` }];
   const head: Happening = {
     tone,
     depth: 1,

@@ -20,8 +20,9 @@ export function renderSummary(model: ReportModel, reportPath: string, paint: Pai
   const moved = model.cutovers.some(({ done }) => done !== null);
   const passed = gates.filter((gate) => gate.verdict === 'pass' || gate.verdict === 'waived').length;
   const waived = gates.filter((gate) => gate.verdict === 'waived').length;
+  const notRun = gates.filter((gate) => gate.verdict === 'not-run').length;
   const rows: [string, string, Tone?][] = [
-    ['gates', `${passed} of ${gates.length} passed${waived > 0 ? `, ${waived} of them waived` : ''}`],
+    ['gates', `${passed} of ${gates.length} passed${waived > 0 ? `, ${waived} of them waived` : ''}${notRun > 0 ? `, ${notRun} not run` : ''}`],
     ['failed requests', counted(requests.failed, requests.total), toneOf(requests.failed)],
     ...(requests.refused === undefined
       ? []

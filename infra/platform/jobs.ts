@@ -14,9 +14,16 @@ export interface Job {
   timeoutMs: number;
   /**
    * Path of a file that the job writes. `{results}` in the command is replaced by its path on the machine that runs the
-   * job.
+   * job. The command may make a directory there.
    */
   results?: string;
+  /**
+   * Path in the artefact's directory where the command writes its results by itself, a file or a directory: they are brought to
+   * `results`. Whatever is there beforehand is no result. Local only.
+   */
+  resultsIn?: string;
+  /** True: the command writes into its directory. It, and a job with `resultsIn`, gets a copy of the artefact that is its own. */
+  writable?: boolean;
   /** Path of the log of stdout and stderr, redacted. */
   log: string;
   signal?: AbortSignal;

@@ -22,6 +22,7 @@ export function judgeSync(facts: SyncFacts, maxLagMs: number): Measurement[] {
           wanted: '>= 1',
           verdict: 'inconclusive',
           note: 'No table is published: check the publication.',
+          noTable: true,
         }
       : check(
           'tables copied',
@@ -73,7 +74,14 @@ export function judgeSchema({ objects, different }: FollowingFacts['schema']): M
   const wanted = 'equal but for the expand migrations';
   if (objects === 0)
     return [
-      { name, measured: 'none', wanted, verdict: 'inconclusive', note: 'No object was found: check the database.' },
+      {
+        name,
+        measured: 'none',
+        wanted,
+        verdict: 'inconclusive',
+        note: 'No object was found: check the database.',
+        noTable: true,
+      },
     ];
   return [
     check(name, wanted, `${objects}, ${different.length} differ`, different.length === 0, 'They are listed below.'),

@@ -51,6 +51,7 @@ export function judgeEffectFacts(facts: EffectFacts, accept: readonly EffectAcce
           measured: 'no table',
           verdict: 'inconclusive',
           note: 'No table was there: check that it is the right database.',
+          noTable: true,
         }
       : check(looked.name, looked.wanted, `${tables} tables, ${rows} rows`, true);
   const lock = longest === undefined ? 'none was seen' : `${longest.mode} on ${longest.table}, ${longest.ms} ms`;

@@ -18,7 +18,14 @@ export function judgeComparison(tables: TableComparison[]): Measurement[] {
   const wanted = 'equal, with rows in them';
   if (tables.length === 0) {
     return [
-      { name, measured: 'none', wanted, verdict: 'inconclusive', note: 'No table was compared: check the database.' },
+      {
+        name,
+        measured: 'none',
+        wanted,
+        verdict: 'inconclusive',
+        note: 'No table was compared: check the database.',
+        noTable: true,
+      },
     ];
   }
   const rows = tables.reduce((sum, table) => sum + table.rows.left, 0);

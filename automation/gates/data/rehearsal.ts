@@ -78,6 +78,7 @@ export function judgeRehearsal(facts: RehearsalFacts): Measurement[] {
           wanted: 'not empty',
           verdict: 'inconclusive',
           note: 'The database has no tables or views: check that it is the right one.',
+          noTable: true,
         },
     ...judgeInvariants(facts.invariants),
     ...(facts.obstacles ?? []).map(({ found, cure }) =>

@@ -71,7 +71,14 @@ function judgeStructure({
   const wanted = 'as backed up';
   if (objects === 0)
     return [
-      { name, measured: 'none', wanted, verdict: 'inconclusive', note: 'No object was found: check the database.' },
+      {
+        name,
+        measured: 'none',
+        wanted,
+        verdict: 'inconclusive',
+        note: 'No object was found: check the database.',
+        noTable: true,
+      },
     ];
   const leftOut = sequencesLeftOut === 0 ? '' : ` (${sequencesLeftOut} not judged)`;
   const measured = `${objects} objects, ${sequences} sequences${leftOut}, ${different.length} differ`;

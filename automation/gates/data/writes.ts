@@ -1,11 +1,12 @@
 import type { WriteLedger } from '../../journal/events.ts';
 import { refusedAsAnnounced } from '../../journal/refused.ts';
-import { check, type Gate, type Measurement } from '../../journal/verdict.ts';
+import { absent, check, type Gate, type Measurement } from '../../journal/verdict.ts';
 
 export interface WritesGate {
   /** Counted by the clients. */
   requests: { total: number; failed: number; refused?: number };
-  writes: WriteLedger;
+  /** Undefined: the traffic only read. */
+  writes: WriteLedger | undefined;
   /** The first failed requests, for the evidence. */
   failures: string[];
   /** Load that was asked of the clients, and the load they sent; left out where unknown. */
@@ -55,6 +56,8 @@ export function judgeWrites({ requests, writes, failures, load }: WritesGate): M
   const { refused = 0 } = requests;
   const wanted = 'in the read-only window alone';
   const asAnnounced = refused === 0 ? [] : [check('refused writes', wanted, refusedAsAnnounced(refused), true)];
+  const asAsked = load === undefined ? [] : [judgeTraffic(load)];
+  if (writes === undefined) return [traffic, ...asAnnounced, noWrites, ...asAsked];
   const acknowledged: Measurement =
     writes.acknowledged === 0
       ? {
@@ -66,9 +69,10 @@ export function judgeWrites({ requests, writes, failures, load }: WritesGate): M
         }
       : check('lost writes', '0', `${writes.lost} of ${writes.acknowledged} acknowledged`, writes.lost === 0);
   const twice = check('writes made twice', '0', `${writes.duplicated}`, writes.duplicated === 0);
-  const asAsked = load === undefined ? [] : [judgeTraffic(load)];
   return [traffic, ...asAnnounced, acknowledged, twice, ...judgeIncrements(writes), ...asAsked];
 }
+
+const noWrites = absent('acknowledged writes', 'each there exactly once', 'marked traffic only reads');
 
 /** Traffic that ended early or was too thin may have missed the stages that can hurt users: inconclusive. */
 function judgeTraffic({ asked, done }: { asked: Load; done: Load }): Measurement {

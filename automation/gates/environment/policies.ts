@@ -111,7 +111,7 @@ const classifiedPersonalData: Policy = ({ unclassified }) => {
   if (unclassified === undefined) return [];
   const { suspects, columns, empty } = unclassified;
   const [name, wanted] = ['columns that look personal', 'all in data.personal or data.harmless'];
-  if (columns === 0) return [{ name, measured: 'no column to check', wanted, verdict: 'inconclusive' }];
+  if (columns === 0) return [{ name, measured: 'no column to check', wanted, verdict: 'inconclusive', noTable: true }];
   const measured = `none of ${columns} columns is left out${empty === 0 ? '' : `; ${empty} are empty and were judged by name alone`}`;
   const todo = 'Mask each in data.personal, or say in data.harmless why it is not personal.';
   return [check(name, wanted, suspects.length === 0 ? measured : suspects.join('; '), suspects.length === 0, todo)];

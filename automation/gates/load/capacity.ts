@@ -1,6 +1,14 @@
 import { check, type Gate, type Measurement, passes, worst } from '../../journal/verdict.ts';
 import { runK6, type LoadNumbers } from './k6.ts';
-import { judgeLoad, milliseconds, ofSegments, percent, type LoadGate, type LoadThresholds } from './load.ts';
+import {
+  judgeLoad,
+  milliseconds,
+  pathsThatAnswer,
+  ofSegments,
+  percent,
+  type LoadGate,
+  type LoadThresholds,
+} from './load.ts';
 
 export interface CapacityGate extends Omit<LoadGate, 'durationSeconds' | 'metrics'> {
   /** Capacity wanted, as a multiple of the expected peak. */
@@ -31,6 +39,8 @@ export function capacityGate(options: CapacityGate): Gate {
     title: 'Capacity for growth',
     async measure({ evidence, signal }) {
       const { growth, stepSeconds, requestsPerSecond, thresholds } = options;
+      const { paths, leftOut, measurements: asked } = await pathsThatAnswer(options);
+      if (paths?.length === 0) return { measurements: asked };
       const steps: CapacityStep[] = [];
       let first: Measurement[] = [];
       for (const factor of beyond.map((b) => b * growth)) {
@@ -38,6 +48,7 @@ export function capacityGate(options: CapacityGate): Gate {
         const name = `${rate}-per-second`;
         const numbers = await runK6({
           ...options,
+          paths,
           requestsPerSecond: rate,
           durationSeconds: stepSeconds,
           signal,
@@ -53,14 +64,23 @@ export function capacityGate(options: CapacityGate): Gate {
         if (!met) break;
       }
       await evidence.write('curve.json', JSON.stringify(steps, undefined, 2));
-      const measurements = [...judgeCapacity(steps, growth, thresholds), ...first.filter((m) => !passes(m.verdict))];
+      const measurements = [
+        ...judgeCapacity(steps, growth, thresholds),
+        ...asked,
+        ...first.filter((m) => !passes(m.verdict)),
+      ];
       const observationMs = steps.length * stepSeconds * 1000;
       const headroom = measurements[0];
       return {
         measurements,
         observationMs,
         ...(headroom
-          ? { summary: { measured: `${headroom.measured}${ofSegments(steps[0]?.numbers)}`, wanted: headroom.wanted } }
+          ? {
+              summary: {
+                measured: `${headroom.measured}${ofSegments(steps[0]?.numbers)}${leftOut}`,
+                wanted: headroom.wanted,
+              },
+            }
           : {}),
       };
     },

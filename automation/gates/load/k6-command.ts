@@ -4,6 +4,20 @@ import { packageRoot } from '../../../infra/lib/paths.ts';
 /** An empty settings file for K6_CONFIG. Without it k6 reads a file in the caller's home. */
 export const k6Settings = join(packageRoot, 'loadtests', 'k6.json');
 
+/** What a load is made of. */
+export interface Journey {
+  /** Absolute path of the k6 script. */
+  script: string;
+  /** Paths that it asks by GET: of the journey of an application that has no script. */
+  paths?: readonly string[] | undefined;
+}
+
+/** The journey of an application that has no script: it asks these paths. */
+export const journeyOfPaths = (paths: readonly string[]): Required<Journey> => ({
+  script: join(packageRoot, 'loadtests', 'routes.ts'),
+  paths,
+});
+
 /** One run of k6, as data. */
 export interface K6Command {
   /**
@@ -11,6 +25,8 @@ export interface K6Command {
    * to the path in SUMMARY.
    */
   script: string;
+  /** PATHS of the journey of routes; undefined: the script is the application's own. */
+  paths?: readonly string[] | undefined;
   baseUrl: string;
   caFile: string | undefined;
   /** Requests per second of all segments together. */
@@ -55,6 +71,7 @@ export function k6Command(run: K6Command): { argv: string[]; env: Record<string,
     // The route headers are secret. Every user of the machine can see a program's arguments, but not its environment.
     env: {
       BASE_URL: run.baseUrl,
+      ...(run.paths === undefined ? {} : { PATHS: JSON.stringify(run.paths) }),
       RATE: String(run.rate),
       DURATION: String(run.durationSeconds),
       ROUTE_HEADERS: JSON.stringify(run.routeHeaders),

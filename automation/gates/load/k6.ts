@@ -11,6 +11,7 @@ export type { LoadNumbers } from './segments-summary.ts';
 
 export interface K6Run {
   script: string;
+  paths?: readonly string[] | undefined;
   entry: Pick<EntryPoint, 'baseUrl' | 'caFile'>;
   requestsPerSecond: number;
   durationSeconds: number;
@@ -77,6 +78,7 @@ function segmentJobs(run: K6Run, runner: SegmentRunner, signal: AbortSignal): Se
       name: count === 1 ? 'k6' : `segment ${index + 1} of ${count}`,
       command: {
         script: run.script,
+        paths: run.paths,
         baseUrl: run.entry.baseUrl,
         caFile: run.entry.caFile,
         rate: run.requestsPerSecond,

@@ -1,6 +1,7 @@
 import type { EntryPoint } from '../../../infra/platform/router.ts';
 import type { Metrics } from '../../../infra/platform/metrics.ts';
 import { check, type Gate, type Measurement } from '../../journal/verdict.ts';
+import { pathsToLoad } from '../web/routes.ts';
 import { runK6, type LoadNumbers } from './k6.ts';
 import type { SegmentRunner } from './segments.ts';
 
@@ -15,6 +16,8 @@ export interface LoadGate {
   entry: EntryPoint;
   /** Absolute path of the k6 script. */
   script: string;
+  /** What the journey of routes is to ask; those that answer are asked. Undefined: the script is the application's own. */
+  paths?: readonly string[] | undefined;
   requestsPerSecond: number;
   durationSeconds: number;
   thresholds: LoadThresholds;
@@ -36,9 +39,12 @@ export function loadGate(options: LoadGate): Gate {
     title: 'Load test',
     async measure({ evidence, signal }) {
       const { metrics, thresholds, requestsPerSecond, durationSeconds } = options;
+      const { paths, leftOut, measurements } = await pathsThatAnswer(options);
+      if (paths?.length === 0) return { measurements };
       const before = await metrics.cpuSeconds();
       const numbers = await runK6({
         ...options,
+        paths,
         summaryFile: evidence.file('summary.json'),
         logFile: evidence.file('k6.log'),
         signal,
@@ -46,14 +52,38 @@ export function loadGate(options: LoadGate): Gate {
       const cpu = cpuShares(before, await metrics.cpuSeconds());
       await evidence.write('cpu.json', JSON.stringify(cpu, undefined, 2));
       return {
-        measurements: [...judgeLoad(numbers, { requestsPerSecond, durationSeconds }, thresholds), judgeBottleneck(cpu)],
+        measurements: [
+          ...measurements,
+          ...judgeLoad(numbers, { requestsPerSecond, durationSeconds }, thresholds),
+          judgeBottleneck(cpu),
+        ],
         summary: {
-          measured: `${numbers.requests} requests in ${seconds(numbers.seconds)}${ofSegments(numbers)}, p95 ${milliseconds(numbers.p95Ms)}, errors ${percent(numbers.errorRate)}`,
+          measured: `${numbers.requests} requests in ${seconds(numbers.seconds)}${ofSegments(numbers)}, p95 ${milliseconds(numbers.p95Ms)}, errors ${percent(numbers.errorRate)}${leftOut}`,
           wanted: `p95 <= ${thresholds.p95Ms} ms, errors <= ${percent(thresholds.errorRate)}`,
         },
         observationMs: durationSeconds * 1000,
       };
     },
+  };
+}
+
+/** Of the paths that the journey of routes is to ask, those that answer now, with a measurement of them. `leftOut` ends a summary. */
+export async function pathsThatAnswer({
+  paths,
+  entry,
+  headers,
+}: Pick<LoadGate, 'paths' | 'entry' | 'headers'>): Promise<{
+  paths: string[] | undefined;
+  leftOut: string;
+  measurements: Measurement[];
+}> {
+  if (paths === undefined) return { paths, leftOut: '', measurements: [] };
+  const { paths: answering, leftOut, measurement } = await pathsToLoad(entry, headers, paths);
+  const told = `; GET ${answering.join(', ')}, as the definition has no script`;
+  return {
+    paths: answering,
+    leftOut: leftOut === '' ? told : `${told}; left out: ${leftOut}`,
+    measurements: [measurement],
   };
 }
 

@@ -37,7 +37,13 @@ export function segmentsByJobs(options: SegmentsByJobs): SegmentRunner {
   return {
     leadMs: () => leadMs,
     async run({ name, command, logFile, timeoutMs, signal }) {
-      const key = JSON.stringify([command.script, command.rate, command.durationSeconds, command.segment?.startAt]);
+      const key = JSON.stringify([
+        command.script,
+        command.paths,
+        command.rate,
+        command.durationSeconds,
+        command.segment?.startAt,
+      ]);
       const archive = archives.get(key) ?? pack(command);
       archives.set(key, archive);
       const job: Job = {

@@ -3,7 +3,7 @@ import { OperationError } from '../../../infra/lib/errors.ts';
 import type { EntryPoint } from '../../../infra/platform/router.ts';
 import { secrets } from '../../../infra/lib/redact.ts';
 import { check, type Gate, type Measurement } from '../../journal/verdict.ts';
-import { openScanForwarder, type ScanTraffic } from './scan-forwarder.ts';
+import { openForwarder, type ForwardedTraffic } from '../web/forwarder.ts';
 import { severities, type Finding, type Scanner, type ScanReport, type Severity } from './scanner.ts';
 import { wapiti } from './wapiti.ts';
 import { zap } from './zap.ts';
@@ -42,7 +42,7 @@ export function securityScanGate(options: SecurityScanGate): Gate {
     title: 'Security scan',
     async measure({ evidence, signal }) {
       for (const value of Object.values(headers)) secrets.register(value);
-      const forwarder = await openScanForwarder(entry, headers);
+      const forwarder = await openForwarder(entry, headers);
       const started = performance.now();
       try {
         const scanner = await (options.open?.() ?? chooseScanner(settings.scanner));
@@ -103,7 +103,7 @@ export function judgeScan(
   scanner: string,
   rules: string[],
   report: ScanReport,
-  traffic: ScanTraffic,
+  traffic: ForwardedTraffic,
   settings: SecurityScanGate['settings'],
   now: Date,
 ): Measurement[] {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { Agent, errors, request } from 'undici';
+import { Agent, errors, request, type Dispatcher } from 'undici';
 import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type { EntryPoint } from '../../../infra/platform/router.ts';
@@ -18,6 +18,8 @@ export interface Question {
   method?: string;
   headers?: Record<string, string>;
   body?: string;
+  /** True: the answer's body is not read, and `body` is empty. */
+  headOnly?: boolean;
 }
 
 /** Sends one request to an entry point. Redirects are not followed, so that each answer can be judged. */
@@ -40,7 +42,7 @@ export async function clientOf(
     headersTimeout: patienceMs,
     bodyTimeout: patienceMs,
   });
-  return async (path, { method = 'GET', headers, body } = {}) => {
+  return async (path, { method = 'GET', headers, body, headOnly = false } = {}) => {
     const url = new URL(path, entry.baseUrl);
     try {
       const sent = { ...userAgent, ...routeHeaders, ...headers };
@@ -49,7 +51,7 @@ export async function clientOf(
       return {
         status: answer.statusCode,
         headers: cookies === undefined ? others : { ...others, 'set-cookie': [cookies].flat() },
-        body: await answer.body.text(),
+        body: headOnly ? drop(answer.body) : await answer.body.text(),
       };
     } catch (error) {
       throw new OperationError(
@@ -60,6 +62,14 @@ export async function clientOf(
       );
     }
   };
+}
+
+/** Ends an answer whose body nobody reads. */
+function drop(body: Dispatcher.ResponseData['body']): string {
+  // Otherwise the end of the connection would be an error that nobody handles.
+  body.on('error', () => undefined);
+  body.destroy();
+  return '';
 }
 
 function whyUnanswered(error: Error): string {

@@ -186,6 +186,7 @@ function contextOf(
           waivers: definition.waivers,
           now: new Date(),
           releaseDirectory: directory,
+          expectsTables: definition.application.migrations !== undefined,
           signal,
         });
         // An interrupted gate has measured nothing. The stage is repeated by `resume`.

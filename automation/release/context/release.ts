@@ -61,7 +61,7 @@ export function readOnlyWindowOf({
   to,
   kind,
 }: Pick<Release, 'definition' | 'to' | 'kind'>): { longestMs: number } | undefined {
-  const { incompatible } = application.migrations;
+  const incompatible = application.migrations?.incompatible;
   if (kind === 'go-live' || to.version !== application.version || incompatible === undefined) return undefined;
   return { longestMs: incompatible.readOnlyWindow.longestSeconds * 1000 };
 }

@@ -1,4 +1,5 @@
 import { allOf } from '../../journal/entries.ts';
+import { describeNotRun, gatesNotRun } from '../../journal/not-run.ts';
 import { passes } from '../../journal/verdict.ts';
 import { describePlanned, plannedWindow, windowForUsers } from '../../journal/window.ts';
 import { writeReportApart } from '../../report/write-in-child.ts';
@@ -68,7 +69,8 @@ async function decideOn(context: ReleaseContext, decider: Decider, report: strin
   }
   const window = plannedWindow(journal.entries());
   const told = window === undefined ? '' : `A read-only window: ${describePlanned(window)}.\n`;
-  const question = `The readiness report is ${report}\n${told}Take ${context.to.version} live on ${context.environment}?`;
+  const notRun = gatesNotRun(journal.entries()).map(({ title, measured }) => `Not run: ${title}: ${measured}.\n`);
+  const question = `The readiness report is ${report}\n${told}${notRun.join('')}Take ${context.to.version} live on ${context.environment}?`;
   const answer = await context.observe(() => ask(question));
   if (answer.yes) return approve(context, answer.by, 'terminal');
   journal.append({ type: 'approval.refused', by: answer.by, reason: 'answered no at the terminal' });
@@ -91,7 +93,7 @@ function approve(
 function waivedNote({ journal }: ReleaseContext): string {
   const gates = allOf(journal.entries(), 'gate.judged').map(({ gate }) => gate);
   const waived = gates.filter((gate) => gate.verdict === 'waived').map((gate) => gate.id);
-  const good = `${gates.filter((gate) => passes(gate.verdict)).length} of ${gates.length} gates passed`;
+  const good = `${gates.filter((gate) => passes(gate.verdict)).length} of ${gates.length} gates passed${describeNotRun(journal.entries())}`;
   return waived.length === 0 ? good : `${good}, of them waived: ${waived.join(', ')}`;
 }
 

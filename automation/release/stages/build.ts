@@ -2,12 +2,13 @@ import { databaseUrl } from '../../../infra/application/database-url.ts';
 import { grantWrites } from '../../../infra/application/roles.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { withClient } from '../../data/connect.ts';
-import { testsGate } from '../../gates/tests/tests.ts';
 import type { Gate } from '../../journal/verdict.ts';
 import { provide, type ReleaseContext } from '../context/context.ts';
 import type { Release } from '../context/release.ts';
 import type { Stage } from '../context/stage.ts';
-import { buildVersion } from '../steps/build-version.ts';
+import { buildVersion, describeBuild } from '../steps/build-version.ts';
+import { noTests, ownTests } from '../steps/own-tests.ts';
+import { planned } from '../steps/qualification.ts';
 import { judging } from '../steps/data/judge-migrations.ts';
 import { migrateAtOnce } from '../steps/data/migrate.ts';
 
@@ -20,7 +21,7 @@ export const build = (release: Release): Stage => ({
 
   steps: [
     {
-      says: `build ${release.to.version}: ${release.definition.application.build.command.join(' ')}; store it by the digest of its content`,
+      says: `build ${release.to.version}: ${describeBuild(release.definition.application.build, release.to.version)}; store it by the digest of its content`,
       do: buildArtefact,
     },
     ...judging(release),
@@ -34,13 +35,18 @@ export const build = (release: Release): Stage => ({
       },
     },
     {
-      says: 'run the unit tests',
-      gates: { 'unit-tests': 'Unit tests' },
+      says: ran('run the unit tests', noTests(release.definition, 'unit')),
+      gates: { 'unit-tests': planned('Unit tests', noTests(release.definition, 'unit')) },
       do: async (context) => context.gates([await testsOf(context, 'unit')]),
     },
     {
-      says: 'run the integration tests on a scratch database',
-      gates: { 'integration-tests': 'Integration tests, on a scratch database' },
+      says: ran('run the integration tests on a scratch database', noTests(release.definition, 'integration')),
+      gates: {
+        'integration-tests': planned(
+          'Integration tests, on a scratch database',
+          noTests(release.definition, 'integration'),
+        ),
+      },
       do: integrationTests,
     },
   ],
@@ -53,6 +59,9 @@ export const build = (release: Release): Stage => ({
   },
 });
 
+/** What a step says that does nothing where the definition has nothing for it. */
+const ran = (says: string, why: string | undefined): string => (why === undefined ? says : `not run: ${why}`);
+
 async function buildArtefact(context: ReleaseContext): Promise<void> {
   const { definition, platform, to, signal, journal } = context;
   const started = performance.now();
@@ -63,17 +72,15 @@ async function buildArtefact(context: ReleaseContext): Promise<void> {
 }
 
 async function testsOf(context: ReleaseContext, id: 'unit' | 'integration', access?: DatabaseAccess): Promise<Gate> {
-  const { command, timeoutSeconds } = context.definition.tests[id];
   const artefact = context.artefact();
   const { jobs } = await context.connect('staging');
-  return testsGate({
+  const title = `${id === 'unit' ? 'Unit' : 'Integration'} tests of ${artefact.version}`;
+  return ownTests(context.definition, id, {
     id: `${id}-tests`,
-    title: `${id === 'unit' ? 'Unit' : 'Integration'} tests of ${artefact.version}`,
+    title,
     jobs,
     artefact,
-    command,
-    ...(access === undefined ? { env: {} } : loginOf(access)),
-    timeoutMs: timeoutSeconds * 1000,
+    ...(access === undefined ? {} : loginOf(access)),
   });
 }
 
@@ -83,6 +90,10 @@ const loginOf = (access: DatabaseAccess) => ({
 });
 
 async function integrationTests(context: ReleaseContext): Promise<void> {
+  if (noTests(context.definition, 'integration') !== undefined) {
+    await context.gates([await testsOf(context, 'integration')]);
+    return;
+  }
   const artefact = context.artefact();
   const { jobs, databases } = await context.connect('staging');
   const scratch = await context.act('scratch', 'make a scratch database', () => databases.scratch('integration-tests'));

@@ -3,7 +3,7 @@ import { OperationError } from '../../../infra/lib/errors.ts';
 import type { Backup } from '../../../infra/platform/backups.ts';
 import type { ReleaseDefinition } from '../../config/schema.ts';
 import { stopSync } from '../../data/replication/sync.ts';
-import { check, passes, type Gate } from '../../journal/verdict.ts';
+import { check, passes, stops, type Gate } from '../../journal/verdict.ts';
 import { takeBackup } from '../steps/data/backup.ts';
 import type { ReleaseContext } from '../context/context.ts';
 import type { JournalEntry } from '../../journal/events.ts';
@@ -206,7 +206,7 @@ function refuseUnverified({ journal }: ReleaseContext, { compared }: { compared:
   const judged = allOf(journal.entries(), 'gate.judged').filter(({ stage }) => stage !== 'cleanup');
   const latest = new Map(judged.map(({ gate }) => [gate.id, gate]));
   const open = [...latest.values()]
-    .filter((gate) => !passes(gate.verdict))
+    .filter((gate) => stops(gate.verdict))
     .map((gate) => `${gate.id} is ${gate.verdict}`);
   if (compared && !latest.has('data-comparison')) open.push('the databases were not compared');
   if (open.length > 0) return Promise.reject(new StageStopped('no-go', `the old colour is kept: ${open.join('; ')}`));

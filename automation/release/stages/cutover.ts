@@ -78,7 +78,10 @@ const windowed = (release: Replacement, longestMs: number): Pick<Stage, 'steps' 
       {
         says: `move the writes from ${from} to ${to} in a read-only window of at most ${longestMs / 1000} s: users can read, and writes are answered 503; from then on there is no way back without a loss`,
         includes: describeWindow({ from, to }),
-        gates: { 'data-comparison': 'Both databases equal at the instant of the cutover', smoke: smokeTitle },
+        gates: {
+          'data-comparison': 'Both databases equal at the instant of the cutover',
+          smoke: smokeTitle(release.definition),
+        },
         async do(context) {
           // One that had flipped was finished by `resume`.
           if ((await situation(context)).live === to) await proveWindow(context);

@@ -101,7 +101,7 @@ const versionUp = ({ definition, environment, to }: Release): Step[] => [
   },
   {
     says: `try ${to.version} there through the real entry point`,
-    gates: { smoke: smokeTitle, ...(sparesOne(definition, environment) ? { alerts: alertsTitle } : {}) },
+    gates: { smoke: smokeTitle(definition), ...(sparesOne(definition, environment) ? { alerts: alertsTitle } : {}) },
     async do(context) {
       await context.gates([await smokeGate(context), ...(await alertsGates(context))]);
       // The proof of the alerts stops an instance, and the balancer finds it healthy again some time after it runs.

@@ -8,6 +8,7 @@ import type { Artefact } from '../../../infra/model.ts';
 import { projectRoot } from '../../../infra/lib/paths.ts';
 import type { Platform } from '../../../infra/platform/platform.ts';
 import type { ReleaseDefinition } from '../../config/schema.ts';
+import { copyFolder, type FolderBuild } from './copy-folder.ts';
 
 export interface BuildResult {
   artefact: Artefact;
@@ -16,8 +17,8 @@ export interface BuildResult {
 }
 
 /**
- * Builds one version by the application's own command and stores what it wrote, addressed by its content.
- * Rejects with an OperationError if the command fails, takes too long or writes nothing.
+ * Builds one version by the application's own command, or copies a folder that can be run, and stores what there is then, addressed
+ * by its content. Rejects with an OperationError if a command fails, takes too long or writes nothing, or there are no such files.
  */
 export async function buildVersion(
   definition: ReleaseDefinition,
@@ -25,12 +26,45 @@ export async function buildVersion(
   version: string,
   signal: AbortSignal,
 ): Promise<BuildResult> {
-  const { command, timeoutSeconds } = definition.application.build;
+  const { build } = definition.application;
   const out = await mkdtemp(join(tmpdir(), 'greenlight-build-'));
   try {
-    const [program, ...args] = command as [string, ...string[]];
+    if ('command' in build) await runBuild(build.command, { ...build, cwd: projectRoot(), version, out, signal });
+    else {
+      refuseSameFiles(definition, build, version);
+      await copyFolder(build, version, out, signal);
+      if (build.prepare !== undefined) await runBuild(build.prepare, { ...build, cwd: out, version, out, signal });
+    }
+    const size = await measure(out);
+    return { artefact: await platform.artefacts.publish(out, version), ...size };
+  } finally {
+    await rm(out, { recursive: true, force: true });
+  }
+}
+
+/** The working tree is the version that the definition is about, and no other one. */
+function refuseSameFiles({ application }: ReleaseDefinition, { directory, ref }: FolderBuild, version: string): void {
+  if (ref?.includes('${version}') === true || version === application.version) return;
+  throw new OperationError(
+    `building ${version}`,
+    `the files of ${directory} are ${application.version}, and nothing says where those of ${version} are`,
+    'give application.build.ref, such as v${version}',
+  );
+}
+
+interface BuildRun {
+  cwd: string;
+  version: string;
+  out: string;
+  timeoutSeconds: number;
+  signal: AbortSignal;
+}
+
+async function runBuild(command: string[], { cwd, version, out, timeoutSeconds, signal }: BuildRun): Promise<void> {
+  const [program, ...args] = command as [string, ...string[]];
+  try {
     await execa(program, args, {
-      cwd: projectRoot(),
+      cwd,
       // The project's own Node first, as for everything that it runs.
       ...callersEnvironment({
         PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
@@ -42,8 +76,6 @@ export async function buildVersion(
       all: true,
       stdin: 'ignore',
     });
-    const size = await measure(out);
-    return { artefact: await platform.artefacts.publish(out, version), ...size };
   } catch (error) {
     if (!(error instanceof ExecaError) || signal.aborted) throw error;
     const output = String(error.all ?? '')
@@ -53,9 +85,14 @@ export async function buildVersion(
       .join('\n  ');
     const found = error.timedOut ? `it took longer than ${timeoutSeconds} s` : error.shortMessage;
     throw new OperationError(`building ${version}`, `${found}\n  ${output}`, `run it by hand: ${command.join(' ')}`);
-  } finally {
-    await rm(out, { recursive: true, force: true });
   }
+}
+
+/** What the build does, for the plan. */
+export function describeBuild(build: ReleaseDefinition['application']['build'], version: string): string {
+  if ('command' in build) return build.command.join(' ');
+  const from = build.ref === undefined ? 'as it is' : `at ${build.ref.replaceAll('${version}', version)}`;
+  return `the folder ${build.directory}, ${from}${build.prepare === undefined ? '' : `; there: ${build.prepare.join(' ')}`}`;
 }
 
 async function measure(directory: string): Promise<{ files: number; bytes: number }> {

@@ -1,20 +1,19 @@
-import { resolve } from 'node:path';
 import { proxiesNamed } from '../../../infra/lib/child-environment.ts';
-import type { Artefact, Colour, EnvironmentName } from '../../../infra/model.ts';
-import { projectRoot } from '../../../infra/lib/paths.ts';
+import type { Artefact, EnvironmentName } from '../../../infra/model.ts';
 import type { EntryPoint } from '../../../infra/platform/router.ts';
 import type { ReleaseDefinition } from '../../config/schema.ts';
 import { authenticationGate } from '../../gates/web/authentication.ts';
 import { capacityGate } from '../../gates/load/capacity.ts';
-import type { Gate } from '../../journal/verdict.ts';
+import { absentGate, type Gate } from '../../journal/verdict.ts';
 import { headersGate } from '../../gates/web/headers.ts';
 import { loadGate } from '../../gates/load/load.ts';
 import { parityGate } from '../../gates/environment/parity.ts';
 import { securityScanGate } from '../../gates/scan/security-scan.ts';
 import { segmentsByJobs } from '../../gates/load/segments-by-jobs.ts';
-import { testsGate } from '../../gates/tests/tests.ts';
 import { tlsGate } from '../../gates/web/tls.ts';
+import { journeyOf } from '../context/journey-of.ts';
 import type { ReleaseContext } from '../context/context.ts';
+import { noTests, ownTests, through } from './own-tests.ts';
 
 /** Seconds of each step of the capacity curve. */
 const capacityStepSeconds = 5;
@@ -29,8 +28,8 @@ export async function qualification(
   const { router, jobs, metrics } = await context.connect(environment);
   const { entry } = router;
   noteDirect(context, entry);
-  const { load, security, tests } = definition;
-  const script = resolve(projectRoot(), load.script);
+  const { load, security } = definition;
+  const journey = journeyOf(definition, load.script);
   const { requestsPerSecond, durationSeconds, thresholds, growth, segments } = load;
   const byOrdinaryTraffic = { entry, headers: {} };
   const divided = {
@@ -41,22 +40,20 @@ export async function qualification(
       : {}),
   };
   return [
-    testsGate({
+    ownTests(definition, 'acceptance', {
       id: 'acceptance',
       title: `User acceptance of ${artefact.version}`,
       jobs,
       artefact,
-      command: tests.acceptance.command,
-      env: testEnvironment(entry),
-      timeoutMs: tests.acceptance.timeoutSeconds * 1000,
+      target: through(entry),
     }),
     tlsGate({ entry }),
     headersGate({ ...byOrdinaryTraffic, paths: security.startPaths }),
-    loadGate({ ...byOrdinaryTraffic, ...divided, script, requestsPerSecond, durationSeconds, thresholds, metrics }),
+    loadGate({ ...byOrdinaryTraffic, ...divided, ...journey, requestsPerSecond, durationSeconds, thresholds, metrics }),
     capacityGate({
       ...byOrdinaryTraffic,
       ...divided,
-      script,
+      ...journey,
       requestsPerSecond,
       thresholds,
       growth,
@@ -64,43 +61,51 @@ export async function qualification(
     }),
     securityScanGate({ entry, settings: security }),
     // Last: its wrong logins use up what the application grants this client.
-    ...(security.authentication === undefined
-      ? []
-      : [authenticationGate({ ...byOrdinaryTraffic, settings: security.authentication })]),
+    security.authentication === undefined
+      ? absentGate(
+          'authentication',
+          gateTitles.authentication,
+          'the definition names no login (security.authentication)',
+        )
+      : authenticationGate({ ...byOrdinaryTraffic, settings: security.authentication }),
     parityGate({ staging: context.spec('staging'), production: context.spec('production') }),
   ];
 }
 
-/** Load and scans do not use the shell's proxy. Where one is set, a note says so. */
+/** Nothing that asks an entry point uses the shell's proxy. Where one is set, a note says so. */
 function noteDirect(context: ReleaseContext, { baseUrl }: EntryPoint): void {
   const named = proxiesNamed();
-  if (named.length === 0 || ['localhost', '127.0.0.1', '[::1]'].includes(new URL(baseUrl).hostname)) return;
+  if (named.length === 0) return;
   context.note(
-    `load and scans reach ${baseUrl} directly, without the proxy that is set in the shell (${named.join(', ')})`,
+    `load, scans and forwarded tests reach ${baseUrl} directly, without the proxy that is set in the shell (${named.join(', ')})`,
   );
 }
 
-/** The gates of `qualification`, for the plan. */
-export const qualificationGates = ({ security }: ReleaseDefinition): Record<string, string> => ({
+const gateTitles = {
   acceptance: 'User acceptance',
   tls: 'Encryption in transit',
   headers: 'Security headers',
   load: 'Load test',
   capacity: 'Capacity for growth',
   'security-scan': 'Security scan',
-  ...(security.authentication === undefined ? {} : { authentication: 'User authentication' }),
+  authentication: 'User authentication',
   parity: 'Staging mirrors production',
+};
+
+/** The gates of `qualification`, for the plan. */
+export const qualificationGates = (definition: ReleaseDefinition): Record<string, string> => ({
+  ...gateTitles,
+  acceptance: planned(gateTitles.acceptance, noTests(definition, 'acceptance')),
+  authentication: planned(
+    gateTitles.authentication,
+    definition.security.authentication === undefined ? 'the definition names no login' : undefined,
+  ),
 });
+
+/** The title of a gate in the plan; `why` it is not run, if so. */
+export const planned = (title: string, why: string | undefined): string =>
+  why === undefined ? title : `${title} (not run: ${why})`;
 
 /** How long they observe, ms; a scan usually ends well before its limit. */
 export const qualificationMs = ({ load, security }: ReleaseDefinition): number =>
   (load.durationSeconds + 3 * capacityStepSeconds + security.maxSeconds / 3) * 1000;
-
-/** What the application's own tests learn of where they run; with a colour, by the header route. */
-export function testEnvironment(entry: EntryPoint, colour?: Colour): Record<string, string> {
-  return {
-    BASE_URL: entry.baseUrl,
-    ROUTE_HEADERS: JSON.stringify(colour === undefined ? {} : entry.routeHeaders(colour)),
-    ...(entry.caFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: entry.caFile }),
-  };
-}

@@ -29,13 +29,16 @@ export interface Journey extends Running {
 export function startJourney(run: {
   /** Absolute path. */
   script: string;
+  /** Of the journey of routes. */
+  paths?: readonly string[] | undefined;
   requestsPerSecond: number;
   entry: Pick<EntryPoint, 'baseUrl' | 'caFile'>;
   directory: string;
 }): Journey {
-  const { script, requestsPerSecond, entry, directory } = run;
+  const { script, paths, requestsPerSecond, entry, directory } = run;
   const { argv, env } = k6Command({
     script,
+    paths,
     baseUrl: entry.baseUrl,
     caFile: entry.caFile,
     rate: requestsPerSecond,
@@ -76,7 +79,7 @@ export function startJourney(run: {
       const [said = ''] = readFileSync(logFile, 'utf8').trim().split('\n');
       throw new OperationError(
         'starting the marked traffic',
-        `k6 ended before the first write of its journey (${found}): ${said || 'it printed no message'}`,
+        `k6 ended before its journey began (${found}): ${said || 'it printed no message'}`,
         `correct what it names, then run the release again. k6's messages are in ${logFile}`,
       );
     },

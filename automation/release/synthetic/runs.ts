@@ -58,10 +58,13 @@ export const runFiles = (directory: string) => ({
   consoleFile: join(directory, 'ledger.jsonl'),
 });
 
-/** Whether the script has logged a line of the ledger: every journey writes, and its set-up logs failed requests at most. */
+/**
+ * Whether the journey has begun: its first write is in the log, or what the journey of routes logs at its first request. The set-up
+ * logs failed requests at most.
+ */
 export async function journeyHasBegun(directory: string): Promise<boolean> {
   const logged = await readFile(runFiles(directory).consoleFile, 'utf8').catch(() => '');
-  return /^\{.*"ledger"/m.test(logged);
+  return /^\{.*"(?:ledger|journey)"/m.test(logged);
 }
 
 /**

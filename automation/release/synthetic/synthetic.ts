@@ -1,10 +1,13 @@
 import { existsSync, mkdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
-import { projectRoot } from '../../../infra/lib/paths.ts';
 import type { DatabaseAccess } from '../../../infra/platform/databases.ts';
 import { checkCounters, checkLedger } from '../../data/comparison/ledger.ts';
+import type { EntryPoint } from '../../../infra/platform/router.ts';
+import type { Journey } from '../../gates/load/k6-command.ts';
+import { pathsToLoad } from '../../gates/web/routes.ts';
+import { journeyOf } from '../context/journey-of.ts';
 import { writesGate } from '../../gates/data/writes.ts';
 import { lastOf } from '../../journal/entries.ts';
 import { refusedWindows } from '../../journal/refused.ts';
@@ -26,13 +29,13 @@ import { keysOf, readRuns, runDirectory, type SyntheticRuns } from './runs.ts';
 export const keepTrafficUp = (context: ReleaseContext): Promise<void> =>
   context.traffic.start(async () => {
     const { router, metrics } = await context.connect();
-    const { script, requestsPerSecond } = context.definition.synthetic;
+    const { requestsPerSecond } = context.definition.synthetic;
     const recorder = startRecorder({ router, metrics }, context.journal);
     const journey =
       requestsPerSecond === 0
         ? undefined
         : startJourney({
-            script: resolve(projectRoot(), script),
+            ...(await readable(context, router.entry)),
             requestsPerSecond,
             entry: router.entry,
             directory: freshDirectory(context),
@@ -49,10 +52,28 @@ export const keepTrafficUp = (context: ReleaseContext): Promise<void> =>
     return { stop };
   });
 
+/** What marked traffic runs. Of paths, those that answer now: rejects with an OperationError where none does. */
+async function readable(context: ReleaseContext, entry: EntryPoint): Promise<Journey> {
+  const journey = journeyOf(context.definition, context.definition.synthetic.script);
+  if (journey.paths === undefined) return journey;
+  const { paths, leftOut } = await pathsToLoad(entry, {}, journey.paths);
+  if (paths.length === 0)
+    throw new OperationError(
+      'starting the marked traffic',
+      `no path answers GET below 400: ${leftOut}`,
+      'give load.paths or synthetic.script, or set synthetic.requestsPerSecond to 0 where real users give the traffic',
+    );
+  context.note(
+    `marked traffic asks ${paths.join(', ')} by GET, and writes nothing, as the definition has no script${leftOut === '' ? '' : `; left out: ${leftOut}`}`,
+  );
+  return { ...journey, paths };
+}
+
 /**
  * Ends the marked traffic and looks for every write of its ledgers in the database that is live now: an acknowledged
  * write must be there exactly once. The ledgers of interrupted runs of this release count too. The gate fails if a
- * write is missing or double, or if any request failed: a write that a read-only window refused did not. Does nothing where there was no traffic since the last time.
+ * write is missing or double, or if any request failed: a write that a read-only window refused did not. Traffic
+ * that only read has no ledger. Does nothing where there was no traffic since the last time.
  */
 export async function endSynthetic(context: ReleaseContext): Promise<void> {
   const { journal } = context;
@@ -75,8 +96,9 @@ function refusalsOf({ journal, spec }: ReleaseContext): Refusals | undefined {
 async function settleLedger(
   context: ReleaseContext,
   { acknowledged, unknown, counters }: SyntheticRuns,
-): Promise<WriteLedger> {
+): Promise<WriteLedger | undefined> {
   const { ledger } = context.definition.data;
+  if (ledger === undefined && acknowledged + unknown === 0) return undefined;
   const { live } = await situation(context);
   if (ledger === undefined || live === undefined) {
     throw new OperationError(

@@ -9,7 +9,12 @@ export function renderNotRun({ stages, gates, checklist, unfinished }: ReportMod
     ...stages.filter((s) => s.verdict === 'not-run').map((s) => html`<li>Stage: ${s.title}</li>`),
     ...gates
       .filter((g) => g.verdict === 'not-run')
-      .map((g) => html`<li>Gate: ${g.title} <span class="soft">${g.stage}</span></li>`),
+      .map(
+        (g) =>
+          html`<li>
+            Gate: ${g.title} <span class="soft">${g.stage}</span>${g.at !== null && html`: ${g.measured}`}
+          </li>`,
+      ),
     ...checklist.filter((c) => c.verdict === 'not-run').map((c) => html`<li>Requirement: ${c.title}</li>`),
     ...unfinished.map((a) => html`<li>Started, without an end in the journal: ${a.what}</li>`),
   ];

@@ -73,6 +73,7 @@ type Figure = [name: string, value: string, detail: Content, tone?: Tone];
 function figures({ requests, writes, hold, window, gates, rollback, overhead, cutovers }: ReportModel): Figure[] {
   const good = gates.filter((gate) => gate.verdict === 'pass' || gate.verdict === 'waived').length;
   const waivedGates = gates.filter((gate) => gate.verdict === 'waived').length;
+  const notRun = gates.filter((gate) => gate.verdict === 'not-run').length;
   const isZero = (n: number | null): Tone | undefined => (n === null ? undefined : n === 0 ? 'good' : 'bad');
   const orNone = (n: number | null): string => (n === null ? 'not measured' : formatCount(n));
   const done = cutovers.filter((cutover) => cutover.done).length;
@@ -100,7 +101,7 @@ function figures({ requests, writes, hold, window, gates, rollback, overhead, cu
     [
       'Gates passed',
       `${good} of ${gates.length}`,
-      waivedGates > 0 && `${waivedGates} of them waived`,
+      [waivedGates > 0 && `${waivedGates} of them waived`, notRun > 0 && `${notRun} not run`].filter(Boolean).join(', '),
       good === gates.length ? 'good' : 'warn',
     ],
     rollback

@@ -10,6 +10,7 @@ import { migrationRisks } from '../../journal/migration-risks.ts';
 import { buildChecklist } from './checklist.ts';
 import { allOf, firstOf, lastOf } from '../../journal/entries.ts';
 import { formatClock, plural } from '../../journal/format.ts';
+import { describeNotRun } from '../../journal/not-run.ts';
 import { describePlanned, movedInWindow, plannedWindow, twoWays } from '../../journal/window.ts';
 import { buildCutovers, buildHold, buildWindow } from './cutovers.ts';
 import { buildFrames } from './frames.ts';
@@ -112,7 +113,7 @@ function reasonSoFar(
     const judged = gates.filter((gate) => gate.verdict !== 'not-run');
     const good = judged.filter((gate) => passes(gate.verdict));
     const waived = judged.filter((gate) => gate.verdict === 'waived').length;
-    const told = `${good.length} of ${judged.length} gates so far have passed${waived > 0 ? `, ${waived} of them by a waiver` : ''}`;
+    const told = `${good.length} of ${judged.length} gates so far have passed${waived > 0 ? `, ${waived} of them by a waiver` : ''}${describeNotRun(entries)}`;
     const window = plannedWindow(entries);
     const back =
       window !== undefined

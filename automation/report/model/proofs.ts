@@ -55,7 +55,8 @@ export const tablesEqual: ProofOf = ({ data: { comparisons } }) => {
   const rows = both.reduce((sum, table) => sum + table.rows.right, 0);
   const alone = both.length === last.tables.length ? '' : `, ${last.tables.length - both.length} on one side only`;
   const measured = `${plural(both.length, 'table')}, ${plural(rows, 'row')} equal at the ${last.moment}${alone}; ${plural(comparisons.length, 'comparison')}`;
-  return { verdict: both.length === 0 ? 'inconclusive' : 'pass', measured, wanted };
+  const none = last.tables.length === 0 ? 'not-run' : 'inconclusive';
+  return { verdict: both.length === 0 ? none : 'pass', measured, wanted };
 };
 
 export const backupRestored: ProofOf = ({ data: { restores } }) => {
@@ -64,11 +65,13 @@ export const backupRestored: ProofOf = ({ data: { restores } }) => {
   if (!last) return notMeasured(wanted);
   const { tables, structure } = last;
   const equal = tables.every((table) => table.equal) && (structure?.different ?? []).length === 0;
-  const unknown = tables.length === 0 || (structure?.unknown ?? []).length > 0;
+  const unknown = (structure?.unknown ?? []).length > 0;
   const what = `${plural(tables.length, 'table')}${structure === undefined ? '' : `, ${plural(structure.objects, 'object')} and ${plural(structure.sequences, 'sequence')}`}`;
   const found = !equal ? 'compared, not all equal' : unknown ? 'compared, not all could be judged' : 'equal';
   const measured = `RTO ${formatDuration(last.recoveryTimeMs)}, RPO ${formatDuration(last.recoveryPointMs)}, ${what} ${found}`;
-  return { verdict: !equal ? 'fail' : unknown ? 'inconclusive' : 'pass', measured, wanted };
+  // The gate says whether that is as it should be.
+  const compared = tables.length === 0 ? 'not-run' : 'pass';
+  return { verdict: !equal ? 'fail' : unknown ? 'inconclusive' : compared, measured, wanted };
 };
 
 export const alertArrived: ProofOf = ({ alerts }) => {
@@ -139,7 +142,7 @@ export const wayBackLossless: ProofOf = ({ rollback, window, data: { sync, exten
   const beforehand = extension === null ? '' : `; ${describeExtension(extension)}`;
   const ready = reverse.tablesReady === reverse.tables && reverse.tables > 0;
   const measured = `reverse replication of ${reverse.tablesReady} of ${plural(reverse.tables, 'table')}, ${formatDuration(reverse.lagMs)} behind${beforehand}${gap === null ? '' : `; the way back ${describeGap(gap)}`}`;
-  return { verdict: ready ? 'pass' : 'inconclusive', measured, wanted };
+  return { verdict: ready ? 'pass' : reverse.tables === 0 ? 'not-run' : 'inconclusive', measured, wanted };
 };
 
 /** Whether the journal says what a rollback would leave behind. Recorded before the approval. */

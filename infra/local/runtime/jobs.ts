@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { accessSync, constants, statSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { accessSync, constants, existsSync, statSync, type Dirent } from 'node:fs';
+import { chmod, cp, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,21 +25,52 @@ const drainMs = 500;
 export function createLocalJobs(options: { redact?: (text: string) => string } = {}): Jobs {
   const redact = options.redact ?? ((text: string) => text);
   return {
-    async run(job) {
-      const path = [dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter);
-      const argv = resolveCommand(job, path);
-      // A result of an earlier run must not be taken for the result of this one.
-      if (job.results !== undefined) await rm(job.results, { force: true });
-      for (const file of [job.results, job.log])
-        if (file !== undefined) await mkdir(dirname(file), { recursive: true });
-      const log = await JobLog.open(job.log, redact);
+    async run(asked) {
+      const copy = asked.writable === true || asked.resultsIn !== undefined ? await copyOf(asked) : undefined;
+      const job = copy === undefined ? asked : { ...asked, artefact: { ...asked.artefact, location: copy } };
       try {
-        return await execute(job, argv, path, log);
+        const path = [dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter);
+        const argv = resolveCommand(job, path);
+        // A result of an earlier run must not be taken for the result of this one.
+        if (job.results !== undefined) await rm(job.results, { recursive: true, force: true });
+        for (const file of [job.results, job.log])
+          if (file !== undefined) await mkdir(dirname(file), { recursive: true });
+        const log = await JobLog.open(job.log, redact);
+        try {
+          const ended = await execute(job, argv, path, log);
+          await bringResults(job);
+          return ended;
+        } finally {
+          await log.close();
+        }
       } finally {
-        await log.close();
+        if (copy !== undefined) await rm(dirname(copy), { recursive: true, force: true });
       }
     },
   };
+}
+
+/** Copies the artefact, which nobody may change, for a job that writes into its directory. */
+async function copyOf({ name, artefact: { location }, resultsIn }: Job): Promise<string> {
+  if (!existsSync(location))
+    throw new OperationError(`running ${name}`, `there is no artefact in ${location}`, 'build this version again');
+  const copy = join(await mkdtemp(join(tmpdir(), 'greenlight-job-')), 'artefact');
+  await cp(location, copy, { recursive: true, verbatimSymlinks: true, mode: constants.COPYFILE_FICLONE });
+  for (const entry of await readdir(copy, { recursive: true, withFileTypes: true }))
+    if (!entry.isSymbolicLink()) await chmod(join(entry.parentPath, entry.name), entry.isDirectory() ? 0o700 : await modeOf(entry));
+  // What a build left there is no result of this run.
+  if (resultsIn !== undefined) await rm(join(copy, resultsIn), { recursive: true, force: true });
+  return copy;
+}
+
+/** The mode of a copied file, with its owner allowed to write. */
+const modeOf = async (entry: Dirent): Promise<number> =>
+  ((await stat(join(entry.parentPath, entry.name))).mode & 0o777) | 0o200;
+
+async function bringResults({ artefact, resultsIn, results }: Job): Promise<void> {
+  if (resultsIn === undefined || results === undefined) return;
+  const written = join(artefact.location, resultsIn);
+  if (existsSync(written)) await cp(written, results, { recursive: true });
 }
 
 async function execute(job: Job, argv: string[], path: string, log: JobLog): Promise<JobResult> {

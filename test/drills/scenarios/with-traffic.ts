@@ -33,7 +33,7 @@ export const withTraffic: Scenario[] = [
     felt: 'failed requests',
     compiled: 'error-on-reads@production',
     // As many requests as the sample's own release has: one failure of few could be chance.
-    changes: { synthetic: { script: shortRelease.load.script, requestsPerSecond: 200 } },
+    changes: { synthetic: { script: shortRelease.load?.script, requestsPerSecond: 200 } },
   },
   {
     name: 'canary-hang',
@@ -43,7 +43,7 @@ export const withTraffic: Scenario[] = [
     compiled: 'hang@production',
     // So long that some of them hang before it ends, and are seen to.
     changes: {
-      synthetic: { script: shortRelease.load.script, requestsPerSecond: 200 },
+      synthetic: { script: shortRelease.load?.script, requestsPerSecond: 200 },
       canary: { ...shortRelease.canary, stepSeconds: 15 },
     },
   },
@@ -52,7 +52,7 @@ export const withTraffic: Scenario[] = [
     fault: 'one request a second: too little to judge by',
     expect: rolledBack('canary'),
     felt: 'nothing',
-    changes: { synthetic: { script: shortRelease.load.script, requestsPerSecond: 1 } },
+    changes: { synthetic: { script: shortRelease.load?.script, requestsPerSecond: 1 } },
   },
   {
     name: 'following',

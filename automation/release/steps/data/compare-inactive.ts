@@ -4,7 +4,7 @@ import { describeDrift } from '../../../data/replication/schema-drift.ts';
 import { replayChanges } from '../../../data/replication/replay.ts';
 import type { Link } from '../../../data/link.ts';
 import { followingGate, type FollowingFacts } from '../../../gates/data/data.ts';
-import { passes } from '../../../journal/verdict.ts';
+import { stops } from '../../../journal/verdict.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import type { Replacement } from '../../context/release.ts';
 import { StageStopped, type Step } from '../../context/stage.ts';
@@ -28,8 +28,8 @@ export async function requireFollowing(context: ReleaseContext, live: Colour): P
   const schema = await compareSchema(context, link);
   const compare = async () => ({ tables: await compareFollowing(link, 'left', context.signal), schema });
   const [result] = await context.gates([followingGate({ title, compare })]);
-  if (result !== undefined && passes(result.verdict)) return;
-  const found = (result?.measurements ?? []).filter(({ verdict }) => !passes(verdict));
+  if (result !== undefined && !stops(result.verdict)) return;
+  const found = (result?.measurements ?? []).filter(({ verdict }) => stops(verdict));
   const reasons = found.map(({ name, measured, note }) => `${name}: ${measured}${inBrackets(note)}`);
   throw new StageStopped('no-go', `${colour} does not hold what ${live} holds: ${reasons.join('; ')}`);
 }

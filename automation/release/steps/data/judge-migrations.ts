@@ -20,7 +20,7 @@ import { laterFiles, type FileMigrations } from './migrate.ts';
  */
 export function judging({ definition, from }: Release): Step[] {
   const { migrations } = definition.application;
-  if (!('directory' in migrations)) return [];
+  if (migrations === undefined || !('directory' in migrations)) return [];
   return [
     {
       says: 'judge every statement of the migrations that the live version does not have',

@@ -15,7 +15,10 @@ import { databaseUrl } from '../../../../infra/application/database-url.ts';
 import { OperationError } from '../../../../infra/lib/errors.ts';
 
 /** Migrations that are SQL files. */
-export type FileMigrations = Extract<ReleaseDefinition['application']['migrations'], { directory: string }>;
+export type FileMigrations = Extract<
+  NonNullable<ReleaseDefinition['application']['migrations']>,
+  { directory: string }
+>;
 
 type Where = Extract<Event, { type: 'migration.applied' }>['where'];
 
@@ -46,6 +49,7 @@ export async function migrate(
 ): Promise<{ name: string; ms: number }[]> {
   const { access, artefact, where } = target;
   const { migrations } = context.definition.application;
+  if (migrations === undefined) return [];
   const applied = (name: string, ms: number) =>
     context.journal.append({ type: 'migration.applied', where, name, phase, ms: Math.round(ms) });
   const what = `${phase} migrations of ${artefact.version} on ${where}`;
@@ -78,7 +82,7 @@ export async function migrate(
 /** All that a database gets at once on which no older version runs. */
 export async function migrateAtOnce(context: MigrationContext, target: MigrateTarget): Promise<void> {
   await migrate(context, 'expand', target);
-  if (context.definition.application.migrations.incompatible !== undefined)
+  if (context.definition.application.migrations?.incompatible !== undefined)
     await migrate(context, 'incompatible', target);
 }
 
@@ -93,7 +97,7 @@ export async function pendingOf(
   artefact: Artefact,
 ): Promise<string[]> {
   const { migrations } = context.definition.application;
-  if (!('directory' in migrations)) {
+  if (migrations === undefined || !('directory' in migrations)) {
     const command = commandOf(context, phase, artefact);
     return command === undefined ? [] : [command.join(' ')];
   }
@@ -108,7 +112,9 @@ export async function pendingOf(
 
 /** Whether the definition has anything that only runs after the bake time. */
 export const hasContract = ({ application: { migrations } }: ReleaseDefinition): boolean =>
-  'directory' in migrations ? migrations.contract.length > 0 : migrations.contract !== undefined;
+  migrations !== undefined && 'directory' in migrations
+    ? migrations.contract.length > 0
+    : migrations?.contract !== undefined;
 
 /**
  * The release definition names the files of a later phase of the version that it is about: there a name without a file is an
@@ -128,7 +134,7 @@ export function laterFiles(
 /** The command of a phase. What is incompatible is of the version that the definition is about: an older build cannot run it. */
 function commandOf({ definition }: MigrationContext, phase: Phase, { version }: Artefact): string[] | undefined {
   const { migrations, version: newest } = definition.application;
-  if ('directory' in migrations) return undefined;
+  if (migrations === undefined || 'directory' in migrations) return undefined;
   if (phase !== 'incompatible') return migrations[phase];
   return version === newest ? migrations.incompatible?.command : undefined;
 }

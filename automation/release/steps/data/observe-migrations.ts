@@ -47,7 +47,8 @@ export async function observe<T>(
     announced: effects.length - found.length,
     locks,
   };
-  if ('directory' in context.definition.application.migrations) return { result, seen };
+  const { migrations } = context.definition.application;
+  if (migrations === undefined || 'directory' in migrations) return { result, seen };
   return {
     result,
     seen: { ...seen, again: await again(context, observed, async () => changesBetween(after, await look(after))) },
@@ -57,6 +58,7 @@ export async function observe<T>(
 /** Those that the judgement of the files has not named. A command has no files, and its own record is meant to change. */
 async function newOf(context: ReleaseContext, effects: Effect[], { old, phase }: ToObserve): Promise<Effect[]> {
   const { migrations } = context.definition.application;
+  if (migrations === undefined) return effects;
   if (!('directory' in migrations))
     return effects.filter(({ rule, object }) => rule !== 'changes-rows' || !isAmong(object, migrations.records));
   const { toJudge } = await filesOfRelease(context, migrations, old);

@@ -9,9 +9,9 @@ import { checkInvariants } from '../../../data/comparison/invariants.ts';
 import { withClient } from '../../../data/connect.ts';
 import type { EffectAcceptance } from '../../../gates/data/effects.ts';
 import type { RehearsalFacts } from '../../../gates/data/rehearsal.ts';
-import { testsGate } from '../../../gates/tests/tests.ts';
 import type { Gate } from '../../../journal/verdict.ts';
 import type { ReleaseContext } from '../../context/context.ts';
+import { testsOrRoutes } from '../own-tests.ts';
 
 /** What the parts of the rehearsal share. */
 
@@ -28,7 +28,7 @@ export const copyOf = async ({ connect }: ReleaseContext, access: DatabaseAccess
 
 /** What the definition accepts of what is seen on the copy: of the version that it is about. */
 export const acceptedOn = ({ definition: { application } }: ReleaseContext): EffectAcceptance[] =>
-  application.migrations.accept.flatMap(({ object, rule, reason }) =>
+  (application.migrations?.accept ?? []).flatMap(({ object, rule, reason }) =>
     object === undefined ? [] : [{ object, rule, reason }],
   );
 
@@ -68,7 +68,7 @@ export async function serving<T>(
   }
 }
 
-/** Serves a version on the copy for the time in which its acceptance tests are judged. */
+/** Serves a version on the copy for the time in which its acceptance tests are judged, or its routes where it has none. */
 export const onTheCopy = <T>(
   context: ReleaseContext,
   copy: Copy,
@@ -77,13 +77,14 @@ export const onTheCopy = <T>(
   title: string,
   judge: (gate: Gate) => Promise<T>,
 ): Promise<T> =>
-  serving(context, copy, artefact, id, ({ baseUrl, caFile, routeHeaders }) => {
-    const { command, timeoutSeconds } = context.definition.tests.acceptance;
-    const env = {
-      BASE_URL: baseUrl,
-      ROUTE_HEADERS: JSON.stringify(routeHeaders),
-      ...(caFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: caFile }),
-    };
-    const { jobs } = copy.environment;
-    return judge(testsGate({ id, title, jobs, artefact, command, env, timeoutMs: timeoutSeconds * 1000 }));
-  });
+  serving(context, copy, artefact, id, (preview) =>
+    judge(
+      testsOrRoutes(context.definition, 'acceptance', {
+        id,
+        title,
+        jobs: copy.environment.jobs,
+        artefact,
+        target: preview,
+      }),
+    ),
+  );

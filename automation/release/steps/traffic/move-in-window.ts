@@ -10,7 +10,7 @@ import { withClient } from '../../../data/connect.ts';
 import { dataComparisonGate } from '../../../gates/data/data.ts';
 import { lastOf } from '../../../journal/entries.ts';
 import type { TableComparison } from '../../../journal/events.ts';
-import { passes, type Gate, type GateResult } from '../../../journal/verdict.ts';
+import { stops, type Gate, type GateResult } from '../../../journal/verdict.ts';
 import { noWayBackArmed, twoWays } from '../../../journal/window.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import { StageStopped } from '../../context/stage.ts';
@@ -166,7 +166,7 @@ const comparison = (context: ReleaseContext, tables: TableComparison[]) => {
 
 /** What does not pass before the flip undoes the window. */
 function requirePassed(results: readonly GateResult[]): void {
-  const failed = results.filter(({ verdict }) => !passes(verdict));
+  const failed = results.filter(({ verdict }) => stops(verdict));
   if (failed.length === 0) return;
   const found = failed.map(({ title, verdict, measured }) => `${title}: ${verdict} (${measured})`).join('; ');
   throw new OperationError('trying the new version in the read-only window', found, 'see the gate in the report');

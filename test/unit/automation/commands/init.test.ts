@@ -52,7 +52,7 @@ describe('the annotated release definition of npm run init', () => {
     // With a read-only window there is no canary, which has to be written by hand.
     const result = releaseDefinition.safeParse({ ...written, canary: { ...written.canary, steps: [] } });
     expect(result.error?.issues ?? []).to.deep.equal([]);
-    expect(result.data?.application.migrations.incompatible?.readOnlyWindow.longestSeconds).to.equal(60);
+    expect(result.data?.application.migrations?.incompatible?.readOnlyWindow.longestSeconds).to.equal(60);
     expect(result.data?.window?.timeZone).to.equal('Europe/Berlin');
     expect(result.data?.security.authentication?.loginPath).to.equal('/api/login');
   });

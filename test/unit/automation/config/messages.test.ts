@@ -27,7 +27,7 @@ const cases: Case[] = [
     (d) => delete d.application.version,
     'application.version: is missing; give a text in quotes: the version to release',
   ],
-  ['a missing section', (d) => delete d.tests, 'tests: is missing; give a group of settings, in { }'],
+  ['a missing section', (d) => delete d.application, 'application: is missing; give a group of settings, in { }'],
   [
     'a route without its slash',
     (d) => (d.application.services[1].routes = ['api']),

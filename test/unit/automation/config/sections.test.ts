@@ -145,7 +145,7 @@ const cases: Case[] = [
   [
     'synthetic traffic without a ledger',
     (d) => delete d.data.ledger,
-    'data.ledger: is missing: without it the writes of the synthetic traffic',
+    'data.ledger: is missing: without it the writes of synthetic.script',
   ],
   [
     'two receivers of one name',

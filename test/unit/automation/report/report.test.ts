@@ -126,7 +126,7 @@ describe('report of a journal', () => {
   it('holds risks for real when the damage was measured', () => {
     const damaged = journalOf('go').map((entry) =>
       entry.type === 'synthetic.ended'
-        ? { ...entry, requests: { total: 10, failed: 1 }, writes: { ...entry.writes, lost: 2 } }
+        ? { ...entry, requests: { total: 10, failed: 1 }, writes: { ...entry.writes!, lost: 2 } }
         : entry,
     );
     const { risks, checklist } = buildReport(damaged);

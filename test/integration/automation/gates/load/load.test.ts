@@ -4,6 +4,7 @@ import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { capacityGate } from '../../../../../automation/gates/load/capacity.ts';
+import { journeyOfPaths } from '../../../../../automation/gates/load/k6-command.ts';
 import { loadGate } from '../../../../../automation/gates/load/load.ts';
 import { runGate } from '../../../../../automation/gates/run.ts';
 import { closeAll, scratchDirectory, serveHttp, verdictOf } from '../gate-harness.ts';
@@ -32,13 +33,13 @@ describe('the load gate with k6', () => {
 
   async function load(
     listener: RequestListener,
-    change: { program?: string; signal?: AbortSignal; rate?: number; script?: string } = {},
+    change: { program?: string; signal?: AbortSignal; rate?: number; script?: string; paths?: string[] } = {},
   ) {
     const baseUrl = await serveHttp(listener, open);
     let cpu = 0;
     const gate = loadGate({
       entry: { baseUrl, routeHeaders: () => ({}) },
-      script: change.script ?? script,
+      ...(change.paths === undefined ? { script: change.script ?? script } : journeyOfPaths(change.paths)),
       requestsPerSecond: change.rate ?? 20,
       durationSeconds: 2,
       thresholds: { p95Ms: 150, errorRate: 0.01 },
@@ -89,7 +90,7 @@ describe('the load gate with k6', () => {
   const seconds = (result: { measurements: { name: string; measured: string }[] }) =>
     result.measurements.find(({ name }) => name === 'length of the load')?.measured;
 
-  it("runs what was asked for, whatever the caller's shell says to k6", async () => {
+  it("[K1] runs what was asked for, whatever the caller's shell says to k6", async () => {
     let requests = 0;
     const shell = { K6_VUS: '1', K6_DURATION: '1s', K6_NO_SETUP: 'true', RATE: '1' };
     const result = await withShell(shell, () => load((_, response) => void (requests++, response.end())));
@@ -116,9 +117,34 @@ describe('the load gate with k6', () => {
     expect(seconds(result)).to.match(/^1(\.\d)? s$/);
   });
 
-  it('reaches the application directly, whatever proxy the shell names', async () => {
+  it('[K2] reaches the application directly, whatever proxy the shell names', async () => {
     const shell = { HTTP_PROXY: 'http://127.0.0.1:9', HTTPS_PROXY: 'http://127.0.0.1:9', NO_PROXY: 'elsewhere' };
     expect((await withShell(shell, () => load((_, response) => response.end()))).verdict).to.equal('pass');
+  });
+
+  it('asks paths in turn by GET where the application has no script, and names those that do not answer', async () => {
+    const asked: Record<string, number> = {};
+    const result = await load(
+      (request, response) => {
+        const path = `${request.method} ${request.url}`;
+        asked[path] = (asked[path] ?? 0) + 1;
+        response.writeHead(request.url === '/gone' ? 404 : request.url === '/a,b?c=1:2' ? 302 : 200).end();
+      },
+      { paths: ['/', '/gone', '/a,b?c=1:2'] },
+    );
+    expect(result.measurements.filter(({ verdict }) => verdict !== 'pass')).to.deep.equal([]);
+    expect(result.measured).to.contain('as the definition has no script; left out: /gone (404)');
+    expect(asked['GET /gone']).to.equal(1);
+    expect(Object.keys(asked).sort()).to.deep.equal(['GET /', 'GET /a,b?c=1:2', 'GET /gone']);
+    // One more each: the first ask.
+    expect(asked['GET /']).to.be.within(20, 22);
+    expect(Math.abs((asked['GET /'] ?? 0) - (asked['GET /a,b?c=1:2'] ?? 0))).to.be.lessThan(2);
+  });
+
+  it('is inconclusive where no path answers', async () => {
+    const result = await load((_, response) => void response.writeHead(503).end(), { paths: ['/'] });
+    expect(result.verdict).to.equal('inconclusive');
+    expect(result.measured).to.equal('paths asked: 0 of 1; left out: / (503)');
   });
 
   it('is an error when k6 is killed', async () => {

@@ -56,7 +56,7 @@ describe('the security scan with Wapiti', function () {
     return runGate(gate, { releaseDirectory: directory });
   }
 
-  it("reaches the application directly, whatever proxy the caller's shell names", async () => {
+  it("[K2] reaches the application directly, whatever proxy the caller's shell names", async () => {
     const before = { ...process.env };
     Object.assign(process.env, {
       HTTP_PROXY: 'http://127.0.0.1:9',

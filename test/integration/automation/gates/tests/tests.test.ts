@@ -1,12 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
+import https from 'node:https';
+import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect } from 'chai';
 import { runGate } from '../../../../../automation/gates/run.ts';
-import { testsGate } from '../../../../../automation/gates/tests/tests.ts';
+import { testsGate, type TestsGate } from '../../../../../automation/gates/tests/tests.ts';
 import type { Jobs } from '../../../../../infra/platform/jobs.ts';
-import { scratchDirectory } from '../gate-harness.ts';
+import { certificate, closeAll, scratchDirectory, serve } from '../gate-harness.ts';
 
 /** Runs a job as a plain process here: the platforms' own jobs have tests of their own. */
 const jobs: Jobs = {
@@ -34,7 +36,7 @@ describe('the gate of tests with a real test runner', () => {
   /** A version with one file of tests, run by Node's own runner. */
   async function run(
     tests: string,
-    change: { command?: string[]; timeoutMs?: number; env?: Record<string, string> } = {},
+    change: Partial<Pick<TestsGate, 'command' | 'timeoutMs' | 'env' | 'format' | 'through'>> = {},
   ) {
     const location = join(directory, `artefact-${artefacts++}`);
     mkdirSync(location);
@@ -56,6 +58,8 @@ describe('the gate of tests with a real test runner', () => {
       ],
       env: change.env ?? {},
       timeoutMs: change.timeoutMs ?? 20_000,
+      ...(change.format === undefined ? {} : { format: change.format }),
+      ...(change.through === undefined ? {} : { through: change.through }),
     });
     return runGate(gate, { releaseDirectory: directory });
   }
@@ -99,5 +103,59 @@ describe('the gate of tests with a real test runner', () => {
     const result = await run("test('hangs', () => new Promise((r) => setTimeout(r, 60_000)));", { timeoutMs: 1500 });
     expect(result.verdict).to.equal('error');
     expect(result.measurements[0]?.measured).to.equal('timed out');
+  });
+
+  const node = (...args: string[]) => [process.execPath, ...args];
+
+  it('goes by the exit code alone where the command writes no results, and says so', async () => {
+    const good = await run('', { command: node('-e', '') });
+    expect([good.verdict, good.measured]).to.deep.equal(['pass', 'exit code 0; how many tests ran is not known']);
+    expect(good.measurements[0]?.measured).to.contain('not known');
+    const bad = await run('', { command: node('-e', 'console.log("1 failing"); process.exit(1)') });
+    expect([bad.verdict, bad.measured]).to.deep.equal(['fail', 'test command: exit code 1']);
+    expect(bad.measurements[0]?.note).to.contain('1 failing');
+  });
+
+  it("reads TAP of Node's own runner", async () => {
+    const command = node('--test', '--test-reporter=tap', 'a.test.mjs');
+    const tests = `test('adds', async (t) => { await t.test('inner', () => assert.equal(2, 2)); }); test.skip('later', () => {});`;
+    const good = await run(tests, { command, format: 'tap' });
+    expect(good.measurements.map(({ measured }) => measured)).to.deep.equal(['exit code 0', '1 (1 skipped)', '0']);
+    const bad = await run(`test('adds', () => assert.equal(1, 2));`, { command, format: 'tap' });
+    expect(bad.verdict).to.equal('fail');
+    expect(bad.measurements.at(-1)?.note).to.equal('adds');
+    const none = await run('', { command: node('-e', 'console.log("fine")'), format: 'tap' });
+    expect(none.verdict).to.equal('inconclusive');
+  });
+
+  it('reads every file where the results are a directory', async () => {
+    const script = `const fs = require('fs'); const to = process.argv[1]; fs.mkdirSync(to + '/deep', { recursive: true });
+      fs.writeFileSync(to + '/TEST-a.xml', '<testsuite name="a"><testcase name="x"/></testsuite>');
+      fs.writeFileSync(to + '/deep/TEST-b.xml', '<testsuite name="b"><testcase name="y"/></testsuite>');
+      fs.writeFileSync(to + '/notes.txt', 'no XML');`;
+    const result = await run('', { command: node('-e', script, '{results}') });
+    expect([result.verdict, result.measured]).to.deep.equal(['pass', '2 tests passed']);
+  });
+
+  it('gives tests that know nothing of headers and certificates an address that needs neither', async () => {
+    const open: Server[] = [];
+    const seen: unknown[] = [];
+    const { key, cert } = await certificate(directory, 'entry');
+    const server = https.createServer({ key: await readFile(key), cert: await readFile(cert) }, (request, response) => {
+      seen.push(request.headers['x-route']);
+      response.end('ok');
+    });
+    try {
+      const baseUrl = `https://localhost:${await serve(server, open)}`;
+      const command = node(
+        '-e',
+        `fetch(process.env.BASE_URL + '/x').then((answer) => process.exit(answer.ok && process.env.ROUTE_HEADERS === undefined ? 0 : 1))`,
+      );
+      const through = { baseUrl, caFile: cert, routeHeaders: { 'x-route': 'secret-route' } };
+      expect((await run('', { command, through })).verdict).to.equal('pass');
+      expect(seen).to.deep.equal(['secret-route']);
+    } finally {
+      await closeAll(open);
+    }
   });
 });

@@ -75,7 +75,7 @@ describe('what a read-only window leaves in the journal and in the databases', (
     await run();
     const { session, past } = scene.open;
     const { definition } = session;
-    const { incompatible: _gone, ...migrations } = definition.application.migrations;
+    const { incompatible: _gone, ...migrations } = definition.application.migrations!;
     const without = { ...definition, application: { ...definition.application, migrations } };
     scene.ask = () => Promise.resolve({ yes: false, by: 'ada' });
     const refused = await failure(

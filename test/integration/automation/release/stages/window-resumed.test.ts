@@ -66,7 +66,7 @@ describe('a read-only window whose program died', () => {
     killed();
     const { session, past } = scene.open;
     const { definition } = session;
-    const { incompatible: _gone, ...migrations } = definition.application.migrations;
+    const { incompatible: _gone, ...migrations } = definition.application.migrations!;
     const without = { ...definition, application: { ...definition.application, migrations } };
     const refused = await failure(resumeRelease({ ...session, definition: without }, past));
     expect(refused.message).to.contain('it began with a read-only window');

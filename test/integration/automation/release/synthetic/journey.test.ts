@@ -72,11 +72,61 @@ describe('marked traffic with k6', () => {
     expect(asked).to.contain('/write');
   });
 
+  /** The same of an application that has no script. */
+  const without = (baseUrl: string, paths: string[], notes: string[] = []): ReleaseContext =>
+    ({
+      ...context('', baseUrl),
+      definition: { synthetic: { requestsPerSecond: 40 }, load: { paths }, application: { services: [] } },
+      note: (text: string) => notes.push(text),
+    }) as unknown as ReleaseContext;
+
+  it('asks the routes by GET where the application has no script, and leaves out what does not answer', async () => {
+    const notes: string[] = [];
+    const methods = new Set<string | undefined>();
+    const baseUrl = await serving((request, response) => {
+      methods.add(request.method);
+      response.writeHead(request.url === '/gone' ? 404 : request.url === '/moved' ? 302 : 200).end();
+    });
+    await keepTrafficUp(without(baseUrl, ['/', '/gone', '/moved'], notes));
+    expect(await journeyHasBegun(runDirectory(join(release, 'evidence'), 1))).to.equal(true);
+    await sleep(500);
+    await running?.stop();
+    expect(asked.filter((url) => url === '/gone')).to.have.length(1);
+    expect(asked.filter((url) => url === '/moved').length).to.be.greaterThan(3);
+    expect([...methods]).to.deep.equal(['GET']);
+    expect(notes.join()).to.contain('left out: /gone (404)');
+    const runs = await readRuns(join(release, 'evidence'));
+    expect(runs).to.deep.include({ acknowledged: 0, unknown: 0 });
+    expect(runs.requests.failed).to.equal(0);
+  });
+
+  it('says which keys to give where no route answers', async () => {
+    const baseUrl = await serving((_, response) => void response.writeHead(500).end());
+    const error: unknown = await keepTrafficUp(without(baseUrl, ['/'])).catch((reason: unknown) => reason);
+    expect((error as OperationError).found).to.equal('no path answers GET below 400: / (500)');
+    expect((error as OperationError).todo).to.contain('load.paths or synthetic.script');
+  });
+
+  it("[K1] has the rate that was asked for, whatever k6 settings the caller's shell has", async () => {
+    const before = { ...process.env };
+    Object.assign(process.env, { K6_VUS: '1', K6_DURATION: '1s', K6_ITERATIONS: '1' });
+    try {
+      await journey(onLibrary).then((begun) => begun.begun(new AbortController().signal));
+      const first = asked.length;
+      await sleep(2_000);
+      expect(asked.length - first).to.be.greaterThan(40);
+    } finally {
+      for (const name of ['K6_VUS', 'K6_DURATION', 'K6_ITERATIONS'])
+        if (before[name] === undefined) delete process.env[name];
+        else process.env[name] = before[name];
+    }
+  });
+
   it('is an error where k6 ends before, with its words, and leaves nothing running', async () => {
     const error: unknown = await keepTrafficUp(context(broken, await serving())).catch((reason: unknown) => reason);
     expect(error).to.be.instanceOf(OperationError);
     expect((error as OperationError).found).to.equal(
-      'k6 ended before the first write of its journey (exit code 107): Error: nobody could sign up: status 503',
+      'k6 ended before its journey began (exit code 107): Error: nobody could sign up: status 503',
     );
     // Written when the run is stopped.
     const file = join(runDirectory(join(release, 'evidence'), 1), 'asked.json');

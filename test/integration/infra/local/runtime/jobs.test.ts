@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -172,6 +173,42 @@ describe('a local job', () => {
       const error = await rejection(jobs.run(spec));
       expect(error).to.be.instanceOf(OperationError);
       expect(error.message).to.contain(found);
+    }
+  });
+
+  it('that writes into its directory has a copy, which is gone afterwards; the artefact stays as it is', async () => {
+    const { location } = opened.artefact;
+    await chmod(join(location, 'marker.txt'), 0o444);
+    const script = `const fs = require('fs'); fs.appendFileSync('marker.txt', '!'); fs.mkdirSync('out'); console.log(process.cwd())`;
+    const { exitCode, tail } = await jobs.run(node(script, { writable: true }));
+    expect(exitCode).to.equal(0);
+    expect(tail.trim()).to.not.equal(location);
+    expect(existsSync(tail.trim())).to.equal(false);
+    expect(await readdir(location)).to.deep.equal(['marker.txt']);
+    expect(await readFile(join(location, 'marker.txt'), 'utf8')).to.equal('artefact');
+  });
+
+  it('that writes its results where it likes has them brought, and none that was there before', async () => {
+    const results = join(opened.folder, 'brought');
+    const old = join(opened.artefact.location, 'target/reports');
+    await mkdir(old, { recursive: true });
+    await writeFile(join(old, 'old.xml'), 'of the build');
+    const more = { results, resultsIn: 'target/reports' };
+    await jobs.run(node(`const fs = require('fs'); fs.mkdirSync('target/reports', { recursive: true }); fs.writeFileSync('target/reports/new.xml', 'new')`, more));
+    expect(await readdir(results)).to.deep.equal(['new.xml']);
+    await jobs.run(node('', more));
+    expect(existsSync(results)).to.equal(false);
+    await rm(join(opened.artefact.location, 'target'), { recursive: true });
+  });
+
+  it("[K2] knows nothing of the shell's proxy", async () => {
+    const before = process.env['HTTP_PROXY'];
+    process.env['HTTP_PROXY'] = 'http://127.0.0.1:9';
+    try {
+      expect((await jobs.run(node('console.log(process.env.HTTP_PROXY)'))).tail.trim()).to.equal('undefined');
+    } finally {
+      if (before === undefined) delete process.env['HTTP_PROXY'];
+      else process.env['HTTP_PROXY'] = before;
     }
   });
 });

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { type Verdict, worst } from '../../../../../automation/journal/verdict.ts';
-import { parseJUnit } from '../../../../../automation/gates/tests/junit.ts';
+import { decodeXml, parseJUnit } from '../../../../../automation/gates/tests/junit.ts';
 import { judgeTests } from '../../../../../automation/gates/tests/tests.ts';
 import type { JobResult } from '../../../../../infra/platform/jobs.ts';
 
@@ -48,6 +48,83 @@ describe('JUnit XML', () => {
       ran: 0,
       skipped: 1,
     });
+  });
+
+  for (const [what, xml] of [
+    ['GoogleTest, disabled', '<testcase name="x" status="notrun" result="suppressed" time="0."/>'],
+    ['GoogleTest, skipped', '<testcase name="x" status="run" result="skipped"><skipped message="GPU"/></testcase>'],
+    ['GoogleTest, before 1.10', '<testcase name="x" status="notrun" time="0"/>'],
+    ['CTest, disabled', '<testcase name="x" status="disabled"><disabled/></testcase>'],
+    ['CTest, not run', '<testcase name="x" status="notrun"><skipped message="Required Files Missing"/></testcase>'],
+    ['an element alone', '<testcase name="x"><disabled/></testcase>'],
+    ['a result alone', '<testcase name="x" result="skipped"/>'],
+    ['Ginkgo', '<testcase name="x" status="pending"><skipped message="pending"/></testcase>'],
+    ['Behave', '<testcase name="x" status="untested"/>'],
+    ['NUnit', '<testcase name="x" executed="False"/>'],
+    ['NUnit, inconclusive', '<testcase name="x" result="Inconclusive"/>'],
+    ['xUnit', '<testcase name="x" status="Ignored"/>'],
+    ['pytest', '<testcase name="x"><skipped type="pytest.skip" message="no">a.py:1: no</skipped></testcase>'],
+    ["Node's runner, failing", '<testcase name="x"><skipped type="todo" message="true"/><failure message="no"/></testcase>'],
+  ])
+    it(`[K4] does not count a test that did not run: ${what}`, () => {
+      const suite = `<testsuite name="a">${xml}</testsuite>`;
+      expect(parseJUnit(suite)).to.deep.equal({ ran: 0, skipped: 1, failures: [] });
+      expect(verdict(suite)).to.equal('inconclusive');
+    });
+
+  for (const [what, xml, failures] of [
+    ['a status alone', '<testcase name="x" status="failed"/>', ['a › x: failed']],
+    ['Ginkgo, timed out', '<testcase name="x" status="timedout"/>', ['a › x: timedout']],
+    ['a failure of a test that says it was skipped', '<testcase name="x" status="skipped"><failure message="no"/></testcase>', ['a › x: no']],
+    ['an error beside output', '<testcase name="x"><system-out>fine</system-out><error message="no"/></testcase>', ['a › x: no']],
+    ['Surefire, after its second run', '<testcase name="x"><failure message="no"/><rerunFailure message="no"/></testcase>', ['a › x: no']],
+    ['the set-up of a suite', '<error message="no database"/><testcase name="x"/>', ['a: no database']],
+  ] as const)
+    it(`counts what failed: ${what}`, () =>
+      expect(parseJUnit(`<testsuite name="a">${xml}</testsuite>`)).to.deep.equal({ ran: 1, skipped: 0, failures }));
+
+  for (const status of ['run', 'passed', 'completed', 'success', 'OK'])
+    it(`counts a test as run whose status is ${status}`, () =>
+      expect(parseJUnit(`<testsuite><testcase name="x" status="${status}" result="completed"/></testsuite>`).ran).to.equal(1));
+
+  it('counts a test that passed in its second run (flakyFailure) as passed', () =>
+    expect(
+      parseJUnit('<testsuite><testcase name="x"><flakyFailure message="no"/></testcase></testsuite>'),
+    ).to.deep.equal({ ran: 1, skipped: 0, failures: [] }));
+
+  it('[K3] is read with any number of the entities of XML', () => {
+    const output = '&quot;&lt;&amp;&gt;&apos;'.repeat(10_001);
+    const xml = `<testsuite name="a"><testcase name="x"><system-out>${output}</system-out></testcase><testcase name="&quot;y&quot;"><failure message="&lt;b&gt;"/></testcase></testsuite>`;
+    expect(parseJUnit(xml)).to.deep.equal({ ran: 2, skipped: 0, failures: ['a › "y": <b>'] });
+  });
+
+  it('[K3] is refused with entities of its own, which can grow without end', () => {
+    const bomb = '<!DOCTYPE t [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>';
+    for (const before of ['', '<?xml version="1.0"?>\n<!-- a -->\n'])
+      expect(() => parseJUnit(`${before}${bomb}<testsuite><testcase name="&b;"/></testsuite>`)).to.throw('declares entities');
+    expect(parseJUnit('<!DOCTYPE testsuite SYSTEM "junit.dtd"><testsuite><testcase name="x"/></testsuite>').ran).to.equal(1);
+    const text = '<testsuite><testcase name="x"><system-out><![CDATA[<!DOCTYPE a [<!ENTITY b "c">]>]]></system-out></testcase></testsuite>';
+    expect(parseJUnit(text).ran).to.equal(1);
+  });
+
+  it('is read with several roots, without suites, with a mark, and with a prefix', () => {
+    const one = '<?xml version="1.0" encoding="UTF-8"?>\n<testsuite><testcase name="x"/></testsuite>\n';
+    expect(parseJUnit(one + one).ran).to.equal(2);
+    expect(parseJUnit(`\ufeff${one}`).ran).to.equal(1);
+    expect(parseJUnit('<testcase name="x"/>').ran).to.equal(1);
+    expect(parseJUnit('<j:testsuite xmlns:j="j"><j:testcase name="x"/></j:testsuite>').ran).to.equal(1);
+    expect(parseJUnit('<testsuites><testsuite name="a" tests="0"/></testsuites>').ran).to.equal(0);
+  });
+
+  it('is read in the encoding that it has', () => {
+    const xml = '<testsuite name="größe"/>';
+    const utf16 = Buffer.from(`\ufeff${xml}`, 'utf16le');
+    expect(decodeXml(utf16)).to.equal(xml);
+    expect(decodeXml(Buffer.from(xml, 'utf16le'))).to.equal(xml);
+    expect(decodeXml(Buffer.from(utf16).swap16())).to.equal(xml);
+    expect(decodeXml(Buffer.from(`\ufeff${xml}`))).to.equal(xml);
+    const latin = `<?xml version="1.0" encoding="ISO-8859-1"?>${xml}`;
+    expect(decodeXml(Buffer.from(latin, 'latin1'))).to.equal(latin);
   });
 
   it('is refused when it is cut off', () => {
