@@ -403,6 +403,7 @@ export const layout = {
       'automation/data/publication',
       'automation/data/migrations',
       'automation/gates/web',
+      'automation/release/context',
       'automation/release/steps',
       'automation/release/steps/data',
     ],

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, OperationError } from '../../infra/lib/errors.ts';
@@ -7,6 +8,8 @@ import type { DatabaseAccess } from '../../infra/platform/databases.ts';
 import { grantWrites, revokeWrites } from '../../infra/application/roles.ts';
 import { withClient } from '../data/connect.ts';
 import { openJournal } from '../journal/journal.ts';
+import { withJobEnvironment } from '../release/context/job-environment.ts';
+import { readSource, sourcesOf } from '../release/context/secret-sources.ts';
 import { buildVersion } from '../release/steps/build-version.ts';
 import { migrateAtOnce, type MigrationContext } from '../release/steps/data/migrate.ts';
 import type { Check } from './findings.ts';
@@ -20,6 +23,7 @@ import { tryReadOnly, tryVersion } from './trial.ts';
  */
 export async function check(of: Check): Promise<void> {
   await checkPorts(of);
+  await step(of, 'application.secrets', 'reading the secrets', () => readSecrets(of));
   const artefact = await step(of, 'application.build', 'building', () => build(of));
   if (artefact === undefined) return;
   await step(of, 'application.migrations', 'judging the migrations', () =>
@@ -74,7 +78,9 @@ export async function migrate(
   artefact: Artefact,
   access: DatabaseAccess,
 ): Promise<true> {
-  const { jobs, directory } = bench;
+  if (definition.application.migrations === undefined) return true;
+  const { directory } = bench;
+  const { jobs } = withJobEnvironment(bench, { platform: bench, definition, name: 'staging' });
   const context: MigrationContext = {
     definition,
     signal,
@@ -95,6 +101,30 @@ export async function migrate(
   } finally {
     context.journal.close();
   }
+}
+
+/**
+ * Reads the secrets as a release does. One that is missing is an error, and gets a value that was made up, so that the rest can be tried.
+ */
+export async function readSecrets({ definition, bench, found }: Check): Promise<void> {
+  const values: Record<string, string> = {};
+  const sources = Object.entries(sourcesOf(definition, 'staging'));
+  for (const [name, source] of sources) {
+    const read = await readSource(source);
+    if ('value' in read) values[name] = read.value;
+    else {
+      const [says = '', cure] = read.problem.split('; ');
+      found.error(`application.secrets.${name}`, says, cure);
+      values[name] = randomBytes(24).toString('hex');
+    }
+  }
+  await bench.secrets.keep('staging', values);
+  if (
+    sources.length > 0 &&
+    sources.length === Object.keys(values).length &&
+    !found.lines.some(({ about }) => about.startsWith('application.secrets'))
+  )
+    found.ok('application.secrets', `${sources.length} can be read`);
 }
 
 /** Ports that the definition fixes and that somebody else listens on. */

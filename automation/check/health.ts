@@ -1,7 +1,7 @@
 import { grantWrites } from '../../infra/application/roles.ts';
 import { withClient } from '../data/connect.ts';
 import { clientOf } from '../gates/web/http-client.ts';
-import { build, migrate } from './check.ts';
+import { build, migrate, readSecrets } from './check.ts';
 import type { Check } from './findings.ts';
 import { askOnce } from './requests.ts';
 
@@ -10,6 +10,7 @@ import { askOnce } from './requests.ts';
  * first that answers 200; undefined if none does. Rejects with an OperationError if it cannot be started.
  */
 export async function findHealthPath(of: Check, paths: readonly string[]): Promise<string | undefined> {
+  await readSecrets(of);
   of.waiting('building');
   const artefact = await build(of);
   of.waiting('starting it on a temporary database');

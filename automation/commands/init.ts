@@ -106,8 +106,8 @@ async function lookAt(directory: string, options: InitOptions, print: Print): Pr
 
 /** Whether the schema has a key, such as `application.workers`. */
 const knows = (key: string): boolean => {
-  const parts = key.split('.');
-  return knownKeys(releaseDefinition, parts.slice(0, -1)).includes(parts.at(-1) ?? '');
+  const parts = key.split('.').map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+  return knownKeys(releaseDefinition, parts.slice(0, -1)).includes(String(parts.at(-1)));
 };
 
 /** What the validator says of it: what is still to be written, and nothing else unless a value that was found is unusual. */

@@ -45,6 +45,7 @@ const rows: Row[] = [
   { key: 'application.services', of: (application) => application.services.map((one) => serviceOf(one, application)) },
   { key: 'application.workers', of: workersOf },
   { key: 'application.migrations', of: migrationsOf },
+  { key: 'application.jobs', of: jobsOf },
   { key: 'tests', of: testsOf },
 ];
 
@@ -52,13 +53,14 @@ const rows: Row[] = [
  * The definition of an application. `knows`: keys that the schema has; a fact whose key it has not becomes a note. Defaults are left
  * out. `health`: the path that the running application answered.
  */
-export function draft(application: Application, knows: Knows, answers: Answers = new Map()): Draft {
+export function draft(found: Application, knows: Knows, answers: Answers = new Map()): Draft {
+  const application = knows('application.services.0.image') ? found : withoutImages(found);
   const notes = [...application.notes];
   const tree: Record<string, Record<string, Noted>> = {};
   for (const { key, of } of rows) {
-    const found = of(application);
-    if (found === undefined) continue;
-    const value = answered(found, answers);
+    const said = of(application);
+    if (said === undefined) continue;
+    const value = answered(said, answers);
     if (!knows(key)) {
       notes.push(`a definition has no key ${key} yet, for what was found: ${JSON.stringify(plain(value))}`);
       continue;
@@ -79,6 +81,21 @@ export function draft(application: Application, knows: Knows, answers: Answers =
     '',
   ].join('\n');
   return { text, definition: plain(tree), notes };
+}
+
+/** Where the schema has no images, the commands of containers are left to be written. */
+function withoutImages(application: Application): Application {
+  const images = [...application.services, ...application.workers].flatMap(
+    ({ image }) => image?.value.dockerfile ?? [],
+  );
+  if (images.length === 0) return application;
+  const plain = <T extends ProcessFacts>({ image: _, ...rest }: T): Omit<T, 'image'> => rest;
+  return {
+    ...application,
+    services: application.services.map(plain),
+    workers: application.workers.map(plain),
+    notes: [...application.notes, `a definition has no key image yet, for ${[...new Set(images)].join(', ')}`],
+  };
 }
 
 /** What a person has answered, by the text that stands for it. */
@@ -113,7 +130,7 @@ function buildOf({ prepare, baseline }: Application): Noted {
         : ['sh', '-c', prepare.map(({ value }) => line(value)).join(' && ')];
   const build = {
     directory: '.',
-    ...(baseline === undefined ? {} : { ref: baseline.tag.replace(baseline.value, '{version}') }),
+    ...(baseline === undefined ? {} : { ref: baseline.ref }),
     ...(command === undefined ? {} : { prepare: command }),
   };
   return fact(build, [...(baseline === undefined ? [] : ['git tags']), ...(from === '' ? [] : [from])].join('; '));
@@ -166,17 +183,19 @@ const started = ({ start, image }: ProcessFacts): { [key: string]: Noted } =>
 
 /** Variables of a process. Where several processes have the same, they are a constant of the file. */
 function variablesOf({ env = {} }: ProcessFacts, application: Application): Noted | undefined {
-  const secrets = Object.entries(application.secrets).map(([name, { value, from }]) => [
-    value,
-    fact(`\${secret.${name}}`, from),
-  ]);
-  const all: Record<string, Fact<string>> = { ...application.env, ...Object.fromEntries(secrets), ...env };
+  const all: Record<string, Fact<string>> = { ...application.env, ...secretVariables(application), ...env };
   if (Object.keys(all).length === 0) return undefined;
   const values = Object.fromEntries(Object.entries(all).map(([name, { value }]) => [name, value]));
   const group = fact<Noted>(values, sources(Object.values(all)));
-  const several = application.workers.length + application.services.length > 1;
+  const jobs = application.migrations?.expand === undefined ? 0 : 1;
+  const several = application.workers.length + application.services.length + jobs > 1;
   return several && Object.keys(env).length === 0 ? new Name('env', group) : group;
 }
+
+const secretVariables = ({ secrets }: Application): Record<string, Fact<string>> =>
+  Object.fromEntries(
+    Object.entries(secrets).map(([name, { value, from }]) => [value, fact(`\${secret.${name}}`, from)]),
+  );
 
 /** The constants that a definition names, once each. */
 function namesIn(value: Noted | undefined): Name[] {
@@ -192,6 +211,18 @@ function migrationsOf({ migrations }: Application): Noted | undefined {
     ...(migrations.expand === undefined ? {} : { expand: migrations.expand }),
     ...(migrations.records.length === 0 ? {} : { records: migrations.records }),
   };
+}
+
+/** What the migrations and tests need of the variables: what names the database and the secrets, and nothing of an instance. */
+function jobsOf(application: Application): Noted | undefined {
+  if (application.migrations?.expand === undefined) return undefined;
+  const all = { ...application.env, ...secretVariables(application) };
+  const needed = Object.entries(all).filter(([, { value }]) => !/\$\{(host|port|publicUrl|colour)\}/.test(value));
+  if (needed.length === 0) return undefined;
+  // The same constant, where an instance is told nothing else.
+  const env = variablesOf({ name: '' }, application);
+  if (env instanceof Name && needed.length === Object.keys(all).length) return { env };
+  return { env: Object.fromEntries(needed.map(([name, { value }]) => [name, value])) };
 }
 
 function testsOf({ tests }: Application): Noted | undefined {

@@ -27,8 +27,8 @@ export interface Application {
   is: Fact<string> | undefined;
   name: Fact<string>;
   version: Fact<string>;
-  /** An older version, and the tag that it is at. */
-  baseline: (Fact<string> & { tag: string }) | undefined;
+  /** An older version, and the git ref that a version is taken from. */
+  baseline: (Fact<string> & { ref: string }) | undefined;
   prepare: Fact<string[]>[];
   services: ServiceFacts[];
   workers: ProcessFacts[];
@@ -74,8 +74,7 @@ export function detect(folder: Folder): Application {
     is: first('is'),
     name: first('name') ?? fact('application', ''),
     version,
-    baseline:
-      baseline === undefined ? undefined : { ...fact(baseline.version, `git tag ${baseline.tag}`), tag: baseline.tag },
+    baseline: baseline && { ...fact(baseline.version, `git tag ${baseline.tag}`), ref: baseline.ref },
     // In an image all is built already, but a release's migrations run outside of it.
     prepare: usesImage ? [] : unique(together((facts) => facts.prepare)),
     services: services.length > 0 ? services : [{ name: 'web' }],

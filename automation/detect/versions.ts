@@ -15,17 +15,23 @@ export function versions(folder: Folder): Facts {
   };
 }
 
-/** The newest tag of an older version: what production is given first, so that there is something to go live over. */
-export function olderTag(folder: Folder, version: string): { tag: string; version: string } | undefined {
-  const numbers = (text: string): number[] => (text.split('-')[0] ?? '').split('.').map(Number);
+/**
+ * The newest tag of an older version: what production is given first, so that there is something to go live over. Only where the version
+ * itself has a tag, too: all versions are taken from refs of one form, and else one of them would have none.
+ */
+export function olderTag(folder: Folder, version: string): { tag: string; version: string; ref: string } | undefined {
+  const own = folder.tags.find((tag) => asVersion(tag) === version && tag.endsWith(version));
+  if (own === undefined) return undefined;
+  const prefix = own.slice(0, -version.length);
+  const numbers = (text: string): number[] => text.split('.').map(Number);
   const isOlder = (one: string): boolean => {
-    const [a, b] = [numbers(one), numbers(version)];
+    const [a, b] = [numbers(one), numbers(version.split('-')[0] ?? '')];
     const at = a.findIndex((part, index) => part !== b[index]);
     return at !== -1 && (a[at] ?? 0) < (b[at] ?? 0);
   };
   for (const tag of folder.tags) {
-    const of = asVersion(tag);
-    if (of !== undefined && !of.includes('-') && isOlder(of)) return { tag, version: of };
+    const of = tag.startsWith(prefix) ? tag.slice(prefix.length) : '';
+    if (/^\d+\.\d+\.\d+$/.test(of) && isOlder(of)) return { tag, version: of, ref: `${prefix}\${version}` };
   }
   return undefined;
 }

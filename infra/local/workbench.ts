@@ -4,6 +4,7 @@ import { delimiter, join } from 'node:path';
 import { createLocalArtefacts } from '../application/artefact-store.ts';
 import type { EnvironmentSpec } from '../model.ts';
 import type { Workbench } from '../platform/workbench.ts';
+import { createLocalSecrets } from './lib/application-secrets.ts';
 import { createCertificates } from './lib/certificates.ts';
 import { Layout, searchPath } from './lib/layout.ts';
 import { createLocalDatabases } from './postgres/databases.ts';
@@ -44,6 +45,7 @@ export async function openLocalWorkbench(
     artefacts: createLocalArtefacts(join(directory, 'artefacts')),
     databases: createLocalDatabases(layout, spec, noColour),
     jobs: createLocalJobs(options),
+    secrets: createLocalSecrets(() => layout),
     async serve(artefact, access) {
       const standIns = await startStandIns(spec.integrations);
       const killed: string[] = [];

@@ -2,6 +2,7 @@ import type { Artefact } from '../model.ts';
 import type { Artefacts } from './artefacts.ts';
 import type { DatabaseAccess, Databases } from './databases.ts';
 import type { Jobs, Preview } from './jobs.ts';
+import type { ApplicationSecrets } from './secrets.ts';
 
 /** A version that runs on a workbench. */
 export interface Trial extends Preview {
@@ -16,6 +17,8 @@ export interface Workbench {
   readonly artefacts: Artefacts;
   readonly databases: Pick<Databases, 'scratch'>;
   readonly jobs: Jobs;
+  /** Of the workbench alone: none is read from an environment. */
+  readonly secrets: ApplicationSecrets;
   /** Starts one instance of every service, and of every stand-in before, and waits until all are healthy. */
   serve(artefact: Artefact, access: DatabaseAccess): Promise<Trial>;
   /** What a service has written to its output since the last start; empty if nothing. */

@@ -57,7 +57,8 @@ async function copyOf({ name, artefact: { location }, resultsIn }: Job): Promise
   const copy = join(await mkdtemp(join(tmpdir(), 'greenlight-job-')), 'artefact');
   await cp(location, copy, { recursive: true, verbatimSymlinks: true, mode: constants.COPYFILE_FICLONE });
   for (const entry of await readdir(copy, { recursive: true, withFileTypes: true }))
-    if (!entry.isSymbolicLink()) await chmod(join(entry.parentPath, entry.name), entry.isDirectory() ? 0o700 : await modeOf(entry));
+    if (!entry.isSymbolicLink())
+      await chmod(join(entry.parentPath, entry.name), entry.isDirectory() ? 0o700 : await modeOf(entry));
   // What a build left there is no result of this run.
   if (resultsIn !== undefined) await rm(join(copy, resultsIn), { recursive: true, force: true });
   return copy;

@@ -23,7 +23,7 @@ describe('the definition that is written of what was found', () => {
     it(`${name}: short, as Prettier formats it`, async () => {
       const { text } = draft(detect(folder), all);
       // One of them has a worker, secrets and a build of several steps.
-      expect(text.trimEnd().split('\n').length, text).to.be.lessThan(name === 'Django' ? 51 : 40);
+      expect(text.trimEnd().split('\n').length, text).to.be.lessThan(name === 'Django' ? 53 : 40);
       expect(await format(text, await style())).to.equal(text);
     });
 
@@ -32,12 +32,13 @@ describe('the definition that is written of what was found', () => {
     expect(text).to.equal(`import { defineRelease } from 'greenlight';
 
 // What greenlight init found: Express (package.json dependencies.express). Comments say from what a guess follows. All keys: init --all
+const env = { SESSION_SECRET: '\${secret.session-secret}' }; // server.js
 export default defineRelease({
   application: {
     name: 'shop', // package.json name
     version: '1.2.3', // package.json version
     baseline: '1.2.2', // git tag v1.2.2
-    build: { directory: '.', ref: 'v{version}', prepare: ['npm', 'ci'] }, // git tags; package-lock.json
+    build: { directory: '.', ref: 'v\${version}', prepare: ['npm', 'ci'] }, // git tags; package-lock.json
     secrets: { 'session-secret': { from: 'env', variable: 'SESSION_SECRET' } }, // server.js
     services: [
       {
@@ -46,13 +47,14 @@ export default defineRelease({
         routes: ['/'],
         health: '/health', // server.js
         database: true, // knexfile.js reads DATABASE_URL
-        env: { SESSION_SECRET: '\${secret.session-secret}' }, // server.js
+        env,
       },
     ],
     migrations: {
       expand: ['node_modules/.bin/knex', 'migrate:latest'], // package.json scripts.migrate
       records: ['knex_migrations', 'knex_migrations_lock'],
     },
+    jobs: { env },
   },
   // package.json scripts.test: Mocha
   tests: {

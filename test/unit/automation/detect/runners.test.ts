@@ -151,7 +151,9 @@ describe('health paths, versions and small readings', () => {
   it('the version of the newest tag, and the older one before it', () => {
     const folder = folderOf({}, ['v1.2.3', 'v1.2.3-rc.1', 'v1.1.0', 'nightly']);
     expect(versions(folder).version).to.deep.equal({ value: '1.2.3', from: 'git tag v1.2.3' });
-    expect(olderTag(folder, '1.2.3')).to.deep.equal({ tag: 'v1.1.0', version: '1.1.0' });
+    expect(olderTag(folder, '1.2.3')).to.deep.equal({ tag: 'v1.1.0', version: '1.1.0', ref: 'v${version}' });
+    // The version has no tag: it could not be taken from the same form of refs.
+    expect(olderTag(folder, '1.3.0')).to.equal(undefined);
     expect(olderTag(folder, '1.1.0')).to.equal(undefined);
     expect(versions(folderOf({})).version?.value).to.equal('0.1.0');
   });
