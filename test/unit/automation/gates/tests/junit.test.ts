@@ -64,7 +64,10 @@ describe('JUnit XML', () => {
     ['NUnit, inconclusive', '<testcase name="x" result="Inconclusive"/>'],
     ['xUnit', '<testcase name="x" status="Ignored"/>'],
     ['pytest', '<testcase name="x"><skipped type="pytest.skip" message="no">a.py:1: no</skipped></testcase>'],
-    ["Node's runner, failing", '<testcase name="x"><skipped type="todo" message="true"/><failure message="no"/></testcase>'],
+    [
+      "Node's runner, failing",
+      '<testcase name="x"><skipped type="todo" message="true"/><failure message="no"/></testcase>',
+    ],
   ])
     it(`[K4] does not count a test that did not run: ${what}`, () => {
       const suite = `<testsuite name="a">${xml}</testsuite>`;
@@ -75,9 +78,21 @@ describe('JUnit XML', () => {
   for (const [what, xml, failures] of [
     ['a status alone', '<testcase name="x" status="failed"/>', ['a › x: failed']],
     ['Ginkgo, timed out', '<testcase name="x" status="timedout"/>', ['a › x: timedout']],
-    ['a failure of a test that says it was skipped', '<testcase name="x" status="skipped"><failure message="no"/></testcase>', ['a › x: no']],
-    ['an error beside output', '<testcase name="x"><system-out>fine</system-out><error message="no"/></testcase>', ['a › x: no']],
-    ['Surefire, after its second run', '<testcase name="x"><failure message="no"/><rerunFailure message="no"/></testcase>', ['a › x: no']],
+    [
+      'a failure of a test that says it was skipped',
+      '<testcase name="x" status="skipped"><failure message="no"/></testcase>',
+      ['a › x: no'],
+    ],
+    [
+      'an error beside output',
+      '<testcase name="x"><system-out>fine</system-out><error message="no"/></testcase>',
+      ['a › x: no'],
+    ],
+    [
+      'Surefire, after its second run',
+      '<testcase name="x"><failure message="no"/><rerunFailure message="no"/></testcase>',
+      ['a › x: no'],
+    ],
     ['the set-up of a suite', '<error message="no database"/><testcase name="x"/>', ['a: no database']],
   ] as const)
     it(`counts what failed: ${what}`, () =>
@@ -85,7 +100,9 @@ describe('JUnit XML', () => {
 
   for (const status of ['run', 'passed', 'completed', 'success', 'OK'])
     it(`counts a test as run whose status is ${status}`, () =>
-      expect(parseJUnit(`<testsuite><testcase name="x" status="${status}" result="completed"/></testsuite>`).ran).to.equal(1));
+      expect(
+        parseJUnit(`<testsuite><testcase name="x" status="${status}" result="completed"/></testsuite>`).ran,
+      ).to.equal(1));
 
   it('counts a test that passed in its second run (flakyFailure) as passed', () =>
     expect(
@@ -101,9 +118,14 @@ describe('JUnit XML', () => {
   it('[K3] is refused with entities of its own, which can grow without end', () => {
     const bomb = '<!DOCTYPE t [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>';
     for (const before of ['', '<?xml version="1.0"?>\n<!-- a -->\n'])
-      expect(() => parseJUnit(`${before}${bomb}<testsuite><testcase name="&b;"/></testsuite>`)).to.throw('declares entities');
-    expect(parseJUnit('<!DOCTYPE testsuite SYSTEM "junit.dtd"><testsuite><testcase name="x"/></testsuite>').ran).to.equal(1);
-    const text = '<testsuite><testcase name="x"><system-out><![CDATA[<!DOCTYPE a [<!ENTITY b "c">]>]]></system-out></testcase></testsuite>';
+      expect(() => parseJUnit(`${before}${bomb}<testsuite><testcase name="&b;"/></testsuite>`)).to.throw(
+        'declares entities',
+      );
+    expect(
+      parseJUnit('<!DOCTYPE testsuite SYSTEM "junit.dtd"><testsuite><testcase name="x"/></testsuite>').ran,
+    ).to.equal(1);
+    const text =
+      '<testsuite><testcase name="x"><system-out><![CDATA[<!DOCTYPE a [<!ENTITY b "c">]>]]></system-out></testcase></testsuite>';
     expect(parseJUnit(text).ran).to.equal(1);
   });
 

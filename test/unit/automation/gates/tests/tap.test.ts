@@ -15,7 +15,9 @@ describe('TAP', () => {
     expect(parseTap(lines('1..3', 'not ok 1 - adds', 'not ok', 'ok 3')).failures).to.deep.equal(['adds', 'test 2']));
 
   it('does not count what was skipped or is still to be done, also where it fails', () => {
-    const report = parseTap(lines('1..4', 'ok 1 - a # SKIP no', 'ok 2 # skip', 'not ok 3 - c # TODO later', 'ok 4 - a \\# skip'));
+    const report = parseTap(
+      lines('1..4', 'ok 1 - a # SKIP no', 'ok 2 # skip', 'not ok 3 - c # TODO later', 'ok 4 - a \\# skip'),
+    );
     expect(report).to.deep.equal({ ran: 1, skipped: 3, failures: [] });
     expect(parseTap('1..0 # SKIP no database\n')).to.deep.equal({ ran: 0, skipped: 0, failures: [] });
   });
