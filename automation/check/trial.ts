@@ -131,7 +131,7 @@ async function withOutput<T>(of: Check, start: () => Promise<T>): Promise<T> {
           .redact(await of.bench.outputOf(name))
           .trim()
           .split('\n')
-          .slice(-6)
+          .slice(-15)
           .join('\n  ');
         return lines === '' ? '' : `\nlast output of ${name}:\n  ${lines}`;
       }),
