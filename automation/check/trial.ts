@@ -14,7 +14,6 @@ export async function tryVersion(of: Check, artefact: Artefact, access: Database
   const before = await markTables(access);
   const began = performance.now();
   const trial = await withOutput(of, () => bench.serve(artefact, access));
-  let paths: string[] = [];
   try {
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     found.ok('application.services', `${services.map(({ name }) => name).join(', ')}: healthy after ${seconds} s`);
@@ -25,11 +24,12 @@ export async function tryVersion(of: Check, artefact: Artefact, access: Database
         'write it in a migration, or on the first request that writes',
       );
     of.waiting('sending ten requests');
-    paths = await pathsToAsk(
+    const paths = await pathsToAsk(
       trial,
       services.flatMap(({ routes }) => routes),
     );
     await askAndWatch(of, access, await clientOf(trial), paths);
+    return [...new Set(paths)];
   } finally {
     of.waiting('stopping the services');
     const killed = await trial.stop();
@@ -40,9 +40,8 @@ export async function tryVersion(of: Check, artefact: Artefact, access: Database
         'end it on SIGTERM when its requests are answered; a shell in `start` has to `exec` the program',
       );
     if (killed.length === 0) found.ok('application.services', 'end on SIGTERM');
+    await reportOutput(of);
   }
-  await reportOutput(of);
-  return [...new Set(paths)];
 }
 
 const serviceKey = ({ definition }: Check, name: string): string =>

@@ -95,7 +95,12 @@ function variablesOf(environment: unknown): [string, string][] {
 }
 
 function dockerfileOf({ build }: ComposeService): string | undefined {
-  const context = typeof build === 'string' ? build : isObject(build) ? String(build['context'] ?? '.') : '.';
+  const context =
+    typeof build === 'string'
+      ? build
+      : isObject(build) && typeof build['context'] === 'string'
+        ? build['context']
+        : '.';
   const file = isObject(build) && typeof build['dockerfile'] === 'string' ? build['dockerfile'] : 'Dockerfile';
   const path = `${context.replace(/^\.\/?|\/$/g, '')}/${file}`.replace(/^\//, '');
   return /^[^/:$]+(\/[^/:$]+)*$/.test(path) ? path : undefined;
