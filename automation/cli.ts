@@ -98,10 +98,16 @@ program
   .action(run(async () => (await import('./commands/doctor.ts')).runDoctor));
 program
   .command('init')
-  .description('write an annotated release definition for your own application')
-  .option('--directory <path>', 'folder to write it to', '.')
+  .description('look at your application, and write a release definition for it')
+  .option('--directory <path>', 'folder of the application; the definition is written there', '.')
   .option('--force', 'overwrite an existing one')
+  .option('--yes', 'ask nothing: what was not found is marked with TODO')
+  .option('--no-start', 'do not start the application to ask for its health path')
+  .option('--all', 'write every key with its description instead, and look at nothing')
   .action(run(async () => (await import('./commands/init.ts')).runInit));
+verb('check', 'try the version without touching anything: build, migrate, start, ask; list what a release would refuse')
+  .option('--json', 'print everything as JSON')
+  .action(run(async () => (await import('./commands/check.ts')).runCheck));
 
 // The PostgreSQL client would take user, host or options of its sessions from PG variables of the shell.
 setAside('PG');

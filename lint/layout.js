@@ -173,6 +173,10 @@ export const layout = {
   // automation: how a version goes live
   'automation/toolchain': { is: 'set-up and pinned tools', may: ['infra/lib'] },
   'automation/config': { is: 'the release definition', may: [...ground, 'infra/aws/lib', 'infra/application'] },
+  'automation/detect': {
+    is: 'what an application is, from its folder; facts -> definition',
+    may: ['infra/lib', 'automation/config'],
+  },
   'automation/journal': { is: 'events, verdicts and what is read from them', may: [...ground, 'automation/config'] },
   'automation/stacks': { is: 'the Pulumi engine', may: [...platform, 'infra/stacks.ts', 'infra/program.ts'] },
   'automation/canary': {
@@ -397,6 +401,22 @@ export const layout = {
       'automation/release/stages',
     ],
   },
+  'automation/check': {
+    is: 'trial of a version beside all environments: what a release would refuse',
+    may: [
+      ...shared,
+      'automation/config',
+      'automation/journal',
+      'automation/data',
+      'automation/data/masking',
+      'automation/data/publication',
+      'automation/data/migrations',
+      'automation/gates/web',
+      'automation/release/context',
+      'automation/release/steps',
+      'automation/release/steps/data',
+    ],
+  },
   'automation/ui': {
     is: 'journal and plan -> terminal',
     may: [
@@ -412,6 +432,8 @@ export const layout = {
     may: [
       ...platform,
       'infra/containers',
+      'automation/detect',
+      'automation/check',
       'infra/local',
       'infra/aws',
       'automation/toolchain',

@@ -1,4 +1,5 @@
 import { environmentNames, type EnvironmentName } from '../../infra/model.ts';
+import { greenlight } from '../../infra/lib/command.ts';
 import { OperationError } from '../../infra/lib/errors.ts';
 import { rotateSecrets, secretStates, type SecretState } from '../release/rotate.ts';
 import { exitCodes } from '../ui/exit-codes.ts';
@@ -15,7 +16,7 @@ export interface SecretsOptions extends CommandOptions {
  */
 export async function secretsCommand(options: SecretsOptions): Promise<number> {
   const environments = chosen(options.environment);
-  const session = await openSession(options, 'see what runs: npm run secrets; then repeat it');
+  const session = await openSession(options, `see what runs: ${greenlight('secrets')}; then repeat it`);
   try {
     if (options.rotate !== true) return await list(session, environments);
     return await withLocks(session, ['production', 'staging'], 'secrets', async () => {
@@ -45,7 +46,7 @@ async function list(session: CommandSession, environments: EnvironmentName[]): P
 function says({ running }: SecretState): string {
   if (typeof running !== 'string') return `cannot be read: ${running.problem}`;
   if (running === 'nothing yet') return 'does not run yet: a release brings it';
-  return running === 'current' ? 'runs with it' : 'runs with an older value: npm run secrets -- --rotate';
+  return running === 'current' ? 'runs with it' : `runs with an older value: ${greenlight('secrets', '--rotate')}`;
 }
 
 function chosen(name: string | undefined): EnvironmentName[] {

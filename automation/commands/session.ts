@@ -103,19 +103,19 @@ export async function pullReleases({ platform }: CommandSession, environment: En
 
 /** The command was stopped by Ctrl-C or SIGTERM. Everything is left as it is, for `resume`. */
 export class Interrupted extends OperationError {
-  constructor(todo = `go on: ${greenlight('resume')}; or go back: ${greenlight('rollback')}`) {
-    super('releasing', 'it was interrupted', todo);
+  constructor(todo = `go on: ${greenlight('resume')}; or go back: ${greenlight('rollback')}`, doing = 'releasing') {
+    super(doing, 'it was interrupted', todo);
     this.name = 'Interrupted';
   }
 }
 
 /** The first Ctrl-C or SIGTERM stops at the next safe point. The second ends the process at once. */
-function abortOnSignals(say: (text: string) => void, afterInterrupt: string | undefined) {
+export function abortOnSignals(say: (text: string) => void, afterInterrupt: string | undefined, doing?: string) {
   const controller = new AbortController();
   const stop = () => {
     if (controller.signal.aborted) process.exit(exitCodes.interrupted);
     say('stopping at the next safe point; once more stops at once');
-    controller.abort(new Interrupted(afterInterrupt));
+    controller.abort(new Interrupted(afterInterrupt, doing));
   };
   process.on('SIGINT', stop).on('SIGTERM', stop);
   return {

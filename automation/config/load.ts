@@ -6,6 +6,7 @@ import { didYouMean } from '../../infra/lib/nearest.ts';
 import { projectRoot } from '../../infra/lib/paths.ts';
 import { platformNames } from '../../infra/model.ts';
 import { importDefinition } from './import-definition.ts';
+import { openPoints } from './open-points.ts';
 import { describeIssues, type ConfigProblem } from './problems.ts';
 import { definitionName, givenPath } from './project.ts';
 import { filesOf } from './platforms.ts';
@@ -56,8 +57,12 @@ const onPlatform = (input: unknown, platform: string | undefined): unknown =>
 
 /** Checks a definition that is already loaded. `file` is named in messages. Throws a ConfigError. */
 export function checkRelease(file: string, input: unknown, gates: KnownGates): ReleaseDefinition {
+  const open = openPoints(input);
   const checked = releaseDefinition.safeParse(input);
-  if (!checked.success) throw new ConfigError(file, describeIssues(releaseDefinition, checked.error.issues, input));
+  const issues = checked.success ? [] : describeIssues(releaseDefinition, checked.error.issues, input);
+  // What is still to be written breaks the rules of its key, too: that says nothing more.
+  const others = issues.filter(({ path }) => !open.some((point) => point.path === path));
+  if (!checked.success || open.length > 0) throw new ConfigError(file, [...open, ...others]);
   const problems = [...missingFiles(checked.data), ...unknownGates(checked.data, gates(checked.data))];
   if (problems.length > 0) throw new ConfigError(file, problems);
   return checked.data;

@@ -1,4 +1,5 @@
 import { colours, type Colour, type EnvironmentName } from '../../infra/model.ts';
+import { greenlight } from '../../infra/lib/command.ts';
 import { OperationError } from '../../infra/lib/errors.ts';
 import type { ApplicationSecrets } from '../../infra/platform/secrets.ts';
 import { pastReleases } from '../journal/history.ts';
@@ -77,7 +78,7 @@ export async function rotateSecrets(session: Session, environment: EnvironmentNa
     throw new OperationError(
       `rotating the secrets of ${environment}`,
       `an instance did not come up with the new values of ${changed.join(', ')}; all run with the old ones again: ${(error as Error).message}`,
-      'correct the value at its source, then: npm run secrets -- --rotate',
+      `correct the value at its source, then: ${greenlight('secrets', '--rotate')}`,
       { cause: error },
     );
   }
@@ -119,7 +120,7 @@ function refuseUnfinished({ platform }: Session): void {
     throw new OperationError(
       'rotating the secrets',
       `release ${latest.id} is not finished`,
-      'finish it: npm run resume; or go back: npm run rollback',
+      `finish it: ${greenlight('resume')}; or go back: ${greenlight('rollback')}`,
     );
   }
 }
@@ -133,6 +134,6 @@ async function refuseSingle({ engine }: Session, environment: EnvironmentName): 
   throw new OperationError(
     `rotating the secrets of ${environment}`,
     `${single.name} has one instance, so its requests would fail while it restarts`,
-    'release instead: npm run release brings the new values without a failed request; or give it two instances',
+    `release instead: ${greenlight('release')} brings the new values without a failed request; or give it two instances`,
   );
 }

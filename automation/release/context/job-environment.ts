@@ -9,10 +9,14 @@ import type { ReleaseDefinition } from '../../config/schema.ts';
  * The environment, with `application.jobs.env` in every job of the application: migrations, seeds and tests. What the definition says
  * comes before what a job is told otherwise. A job in a third party's image, such as the load, is none of the application's.
  */
-export function withJobEnvironment(
-  environment: Environment,
-  { platform, definition, name }: { platform: Platform; definition: ReleaseDefinition; name: EnvironmentName },
-): Environment {
+export function withJobEnvironment<E extends Pick<Environment, 'jobs'>>(
+  environment: E,
+  {
+    platform,
+    definition,
+    name,
+  }: { platform: Pick<Platform, 'secrets'>; definition: ReleaseDefinition; name: EnvironmentName },
+): E {
   const own = definition.application.jobs.env;
   const { jobs } = environment;
   if (Object.keys(own).length === 0) return environment;

@@ -28,7 +28,7 @@ const imageMs = 30 * 60_000;
  */
 export async function buildVersion(
   definition: ReleaseDefinition,
-  platform: Platform,
+  platform: Pick<Platform, 'artefacts' | 'images'>,
   version: string,
   signal: AbortSignal,
   logs?: string,
@@ -131,7 +131,7 @@ async function copyMigrations(directory: string, out: string): Promise<void> {
 
 async function makeImages(
   { application }: ReleaseDefinition,
-  platform: Platform,
+  platform: Pick<Platform, 'images'>,
   of: { version: string; out: string; signal: AbortSignal; logs: string },
 ): Promise<string[]> {
   const { name, services, registry, build } = application;

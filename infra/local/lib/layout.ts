@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join, dirname } from 'node:path';
 import { greenlight } from '../../lib/command.ts';
+import { greenlight } from '../../lib/command.ts';
 import { OperationError } from '../../lib/errors.ts';
 import type { Colour, EnvironmentName } from '../../model.ts';
 import { environmentDirectory } from '../../lib/paths.ts';
@@ -83,7 +84,7 @@ export class Layout {
       return readFileSync(file, 'utf8');
     } catch (error) {
       const [secret] = name.split('.');
-      const todo = 'read the secrets from their sources again: npm run secrets -- --rotate';
+      const todo = `read the secrets from their sources again: ${greenlight('secrets', '--rotate')}`;
       throw new OperationError(`reading the secret ${secret} of ${this.environment}`, `${file} is missing`, todo, {
         cause: error,
       });

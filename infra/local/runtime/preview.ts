@@ -32,8 +32,13 @@ import { probe } from '../supervisor/processes.ts';
 import { readinessOf } from '../supervisor/readiness.ts';
 
 /** Runs previews as unsupervised child processes, or containers, of this program behind a TLS proxy. `dispose` stops both. */
-export function createLocalPreviews(layout: Layout, spec: EnvironmentSpec): Previews {
-  return { serve: (artefact, access) => serve(layout, spec, artefact, access) };
+export function createLocalPreviews(layout: Layout, spec: EnvironmentSpec, watch: PreviewWatch = {}): Previews {
+  return { serve: (artefact, access) => serve(layout, spec, artefact, access, watch) };
+}
+
+export interface PreviewWatch {
+  /** A service did not end on SIGTERM in time, and was killed. */
+  onKilled?(service: string): void;
 }
 
 async function serve(
@@ -41,6 +46,7 @@ async function serve(
   spec: EnvironmentSpec,
   artefact: Artefact,
   access: DatabaseAccess,
+  watch: PreviewWatch,
 ): Promise<Preview> {
   const ports = layout.ports();
   const values = await createLocalSecrets(() => layout).values(layout.environment);
@@ -74,7 +80,10 @@ async function serve(
   const dispose = async () => {
     proxy.closeAllConnections();
     proxy.close();
-    await Promise.all(children.map(stop));
+    const stopping = children.map(async (started) => {
+      if (await stop(started)) watch.onKilled?.(started.service.name);
+    });
+    await Promise.all(stopping);
     await Promise.all(clears.map(clear));
     await discard();
   };
@@ -230,11 +239,20 @@ async function clear([program = '', ...args]: string[]): Promise<void> {
   await execa(program, args, { ...bareEnvironment(sessionVariables()), stdin: 'ignore', reject: false });
 }
 
-async function stop({ child, service }: Started): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+/** Resolves to whether it had to be killed. */
+async function stop({ child, service }: Started): Promise<boolean> {
+  if (child.exitCode !== null || child.signalCode !== null) return false;
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), (service.stopSeconds ?? defaultStopSeconds) * 1000);
+  let killed = false;
+  const timer = setTimeout(
+    () => {
+      killed = true;
+      child.kill('SIGKILL');
+    },
+    (service.stopSeconds ?? defaultStopSeconds) * 1000,
+  );
   await gone;
   clearTimeout(timer);
+  return killed;
 }

@@ -38,9 +38,12 @@ export interface MigrateTarget {
   signal?: AbortSignal | undefined;
 }
 
+/** What a migration needs of a release. */
+export type MigrationContext = Pick<ReleaseContext, 'definition' | 'journal' | 'act' | 'evidence' | 'signal'>;
+
 /** Brings the schema to what `artefact` needs, by plain SQL files or the application's own command; records each step. */
 export async function migrate(
-  context: ReleaseContext,
+  context: MigrationContext,
   phase: Phase,
   target: MigrateTarget,
 ): Promise<{ name: string; ms: number }[]> {
@@ -77,7 +80,7 @@ export async function migrate(
 }
 
 /** All that a database gets at once on which no older version runs. */
-export async function migrateAtOnce(context: ReleaseContext, target: MigrateTarget): Promise<void> {
+export async function migrateAtOnce(context: MigrationContext, target: MigrateTarget): Promise<void> {
   await migrate(context, 'expand', target);
   if (context.definition.application.migrations?.incompatible !== undefined)
     await migrate(context, 'incompatible', target);
@@ -118,7 +121,7 @@ export const hasContract = ({ application: { migrations } }: ReleaseDefinition):
  * error, as the file meant would run too early. An older version does not have them yet.
  */
 export function laterFiles(
-  { definition }: ReleaseContext,
+  { definition }: MigrationContext,
   { version, location }: Artefact,
   { directory, contract, incompatible }: FileMigrations,
 ): LaterFiles {
@@ -129,7 +132,7 @@ export function laterFiles(
 }
 
 /** The command of a phase. What is incompatible is of the version that the definition is about: an older build cannot run it. */
-function commandOf({ definition }: ReleaseContext, phase: Phase, { version }: Artefact): string[] | undefined {
+function commandOf({ definition }: MigrationContext, phase: Phase, { version }: Artefact): string[] | undefined {
   const { migrations, version: newest } = definition.application;
   if (migrations === undefined || 'directory' in migrations) return undefined;
   if (phase !== 'incompatible') return migrations[phase];
@@ -147,7 +150,7 @@ export async function migrateAgain(context: ReleaseContext, phase: Phase, target
 }
 
 async function runCommand(
-  context: ReleaseContext,
+  context: MigrationContext,
   what: string,
   command: string[],
   { access, artefact, jobs, where, signal }: MigrateTarget,

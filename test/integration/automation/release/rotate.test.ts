@@ -10,7 +10,7 @@ import { keepSecrets, withSecretVersions } from '../../../../automation/release/
 import { gatesOf } from '../../../../automation/release/plan.ts';
 import { rotateSecrets, secretStates } from '../../../../automation/release/rotate.ts';
 import type { Session } from '../../../../automation/release/start.ts';
-import { projectRoot } from '../../../../infra/lib/paths.ts';
+import { packageRoot } from '../../../../infra/lib/paths.ts';
 import { validDefinition } from '../../../lib/valid-definition.ts';
 import { createFixture, type Fixture } from '../stacks/fixture.ts';
 
@@ -20,7 +20,7 @@ import { createFixture, type Fixture } from '../stacks/fixture.ts';
  */
 const program = `
 import { createServer } from 'node:http';
-import pg from '${projectRoot}/node_modules/pg/lib/index.js';
+import pg from '${packageRoot}/node_modules/pg/lib/index.js';
 const { PORT, HOST, PUBLIC_URL, SESSION_KEY, pg_host, pg_port, pg_name, pg_user, pg_password, pg_ca } = process.env;
 if (SESSION_KEY === 'that no instance starts with') { console.error('cannot start with ' + SESSION_KEY); process.exit(3); }
 const login = { host: pg_host, port: Number(pg_port), database: pg_name, user: pg_user, password: pg_password, ssl: { ca: (await import('node:fs')).readFileSync(pg_ca) } };

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -71,7 +71,7 @@ describe('the annotated release definition of npm run init', () => {
 
   it('is written into the folder that was named', async () => {
     const printed: string[] = [];
-    expect(await runInit({ directory }, (text) => printed.push(text))).to.equal(0);
+    expect(await runInit({ directory, all: true }, (text) => printed.push(text))).to.equal(0);
     const path = join(directory, 'greenlight.config.ts');
     expect(printed[0]).to.equal(`Written: ${path}`);
     expect(printed[1]).to.include(`npm run release -- --config ${path} --dry-run`);
@@ -82,7 +82,7 @@ describe('the annotated release definition of npm run init', () => {
   it('never overwrites without --force', async () => {
     const path = join(directory, 'greenlight.config.ts');
     await writeFile(path, 'mine');
-    await runInit({ directory }, quiet).then(
+    await runInit({ directory, all: true }, quiet).then(
       () => expect.fail('it was overwritten'),
       (error: unknown) => {
         expect(error).to.be.instanceOf(OperationError);
@@ -93,7 +93,7 @@ describe('the annotated release definition of npm run init', () => {
       },
     );
     expect(await readFile(path, 'utf8')).to.equal('mine');
-    expect(await runInit({ directory, force: true }, quiet)).to.equal(0);
+    expect(await runInit({ directory, force: true, all: true }, quiet)).to.equal(0);
     expect(await readFile(path, 'utf8')).to.include('defineRelease');
   });
 
@@ -102,5 +102,65 @@ describe('the annotated release definition of npm run init', () => {
       () => expect.fail('it was written'),
       (error: Error) => expect(error.message).to.include('no such folder').and.to.include(`mkdir -p ${directory}`),
     );
+  });
+});
+
+describe('init, which looks first', () => {
+  let directory: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'greenlight-init-'));
+  });
+  afterEach(() => rm(directory, { recursive: true, force: true }));
+
+  const refused = async (options: Partial<Parameters<typeof runInit>[0]> = {}): Promise<OperationError> => {
+    try {
+      await runInit({ directory, yes: true, start: false, ...options }, quiet);
+    } catch (error) {
+      expect(error).to.be.instanceOf(OperationError);
+      return error as OperationError;
+    }
+    return expect.fail('it was written');
+  };
+  const written = () => readFile(join(directory, 'greenlight.config.ts'), 'utf8');
+
+  it('writes what the validator accepts', async () => {
+    await writeFile(join(directory, 'package.json'), '{"name":"a","version":"1.0.0","scripts":{"start":"node a.js"}}');
+    await writeFile(join(directory, 'a.js'), "get('/health', process.env.DATABASE_URL); listen(process.env.PORT)");
+    const printed: string[] = [];
+    expect(await runInit({ directory, yes: true, start: false }, (text) => printed.push(text))).to.equal(0);
+    const text = await written();
+    const definition = await evaluate(text.replace("'greenlight'", `'${define}'`));
+    expect(checkRelease('a', definition, gatesOf).application.services[0]?.health).to.equal('/health');
+    expect(printed.join()).not.to.include('To do');
+  });
+
+  it('leaves a TODO for what it does not find, and says so', async () => {
+    await writeFile(join(directory, 'alembic.ini'), '');
+    const printed: string[] = [];
+    await runInit({ directory, yes: true, start: false }, (text) => printed.push(text));
+    expect(printed.join()).to.include(
+      'To do: application.services[0].start[0]: is still to be written: write the program',
+    );
+    expect(await written()).to.include('TODO: write the program');
+  });
+
+  it('writes nothing into an empty folder, beside an unreadable manifest, or into a folder of several packages', async () => {
+    expect((await refused()).found).to.include('the folder is empty');
+    await writeFile(join(directory, 'package.json'), '{');
+    expect((await refused()).doing).to.equal('reading package.json');
+    await writeFile(join(directory, 'package.json'), '{"workspaces":["*"]}');
+    await mkdir(join(directory, 'web'));
+    await writeFile(join(directory, 'web', 'package.json'), '{}');
+    expect((await refused()).todo).to.include('greenlight init --directory web');
+    await written().then(
+      () => expect.fail('it was written'),
+      () => undefined,
+    );
+  });
+
+  it('never overwrites a definition without --force', async () => {
+    await writeFile(join(directory, 'greenlight.config.ts'), 'mine');
+    expect((await refused()).found).to.equal('it exists already');
+    expect(await written()).to.equal('mine');
   });
 });
