@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join, dirname } from 'node:path';
 import { greenlight } from '../../lib/command.ts';
-import { greenlight } from '../../lib/command.ts';
 import { OperationError } from '../../lib/errors.ts';
 import type { Colour, EnvironmentName } from '../../model.ts';
 import { environmentDirectory } from '../../lib/paths.ts';
