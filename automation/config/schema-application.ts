@@ -191,9 +191,11 @@ export const application = z
     build: z
       .union([commandBuild, folderBuild])
       .optional()
-      .describe(
-        "what a version is made of: a command, run at the project's root, or { directory }: a folder that can be run as it is; not needed where every service has an image",
-      ),
+      .meta({
+        description:
+          "what a version is made of: a command, run at the project's root, or { directory }: a folder that can be run as it is; not needed where every service has an image",
+        active: true,
+      }),
     services: z
       .array(service)
       .min(1)

@@ -46,6 +46,7 @@ export const service = z
       description:
         'program and arguments, run in the artefact directory; listens on $HOST:$PORT; ends on SIGTERM; with an image: instead of its command',
       examples: [['node', 'server.js']],
+      active: true,
     }),
     image: image.optional(),
     limits: limits.optional(),
