@@ -190,7 +190,8 @@ export function sectionsAgree(definition: Sections, ctx: Context): void {
     report(ctx, ['canary', 'steps'], `there can be no canary: ${why}; set it to [], or take incompatible out`);
   }
   if (definition?.application?.migrations?.incompatible !== undefined && listOf(definition.data?.apart).length > 0) {
-    const why = 'with application.migrations.incompatible nobody reads on the inactive colour, and the live one cannot be written in the window either';
+    const why =
+      'with application.migrations.incompatible nobody reads on the inactive colour, and the live one cannot be written in the window either';
     report(ctx, ['data', 'apart'], `no table can be written apart: ${why}; set it to [], or take incompatible out`);
   }
   const { synthetic, data } = definition ?? {};

@@ -27,7 +27,10 @@ export async function apartFindings(client: pg.Client, rules: readonly ApartRule
   for (const { sql, name } of named) {
     const about = (severity: Finding['severity'], what: string, cure: string): void =>
       void found.push({ severity, found: `data.apart: ${name} ${what}`, cure });
-    for (const { kind, what } of await rows<{ kind: keyof typeof says; what: string | null }>(client, obstacles(sql, named))) {
+    for (const { kind, what } of await rows<{ kind: keyof typeof says; what: string | null }>(
+      client,
+      obstacles(sql, named),
+    )) {
       const [severity, text, cure] = says[kind];
       about(severity, what === null ? text : `${text} (${what})`, cure);
     }
@@ -40,11 +43,31 @@ const says = {
   unlogged: ['error', 'is unlogged, so it is not replicated', 'ALTER TABLE ... SET LOGGED, or take the table out'],
   extension: ['error', 'belongs to an extension, so it is not replicated', 'take the table out'],
   inherits: ['error', 'inherits or is inherited from', 'make it partitioned, or take the table out'],
-  rule: ['error', 'has a rule, which would write elsewhere', 'make it a trigger that only changes the row, or take the table out'],
-  generated: ['error', 'has a unique index over a generated column, which no trigger sees', 'index the expression itself, or take the table out'],
-  definer: ['error', 'has a trigger that writes with the rights of somebody else', 'let it only change the row, with SECURITY INVOKER, or take the table out'],
-  trigger: ['warning', 'has triggers: what they write elsewhere fails on the inactive colour', 'see that they only change the row'],
-  referred: ['error', 'is referred to with an action on DELETE or UPDATE, which would change a table that is not apart', 'name that table in data.apart, too, or let the key be NO ACTION'],
+  rule: [
+    'error',
+    'has a rule, which would write elsewhere',
+    'make it a trigger that only changes the row, or take the table out',
+  ],
+  generated: [
+    'error',
+    'has a unique index over a generated column, which no trigger sees',
+    'index the expression itself, or take the table out',
+  ],
+  definer: [
+    'error',
+    'has a trigger that writes with the rights of somebody else',
+    'let it only change the row, with SECURITY INVOKER, or take the table out',
+  ],
+  trigger: [
+    'warning',
+    'has triggers: what they write elsewhere fails on the inactive colour',
+    'see that they only change the row',
+  ],
+  referred: [
+    'error',
+    'is referred to with an action on DELETE or UPDATE, which would change a table that is not apart',
+    'name that table in data.apart, too, or let the key be NO ACTION',
+  ],
 } satisfies Record<string, [Finding['severity'], string, string]>;
 
 const obstacles = (sql: string, named: readonly Named[]): string => {
@@ -59,8 +82,9 @@ const obstacles = (sql: string, named: readonly Named[]): string => {
     UNION ALL SELECT 'inherits', ${name} FROM pg_inherits h JOIN pg_class c ON c.oid = CASE WHEN h.inhrelid = ${t} THEN h.inhparent ELSE h.inhrelid END JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE ${t} IN (h.inhrelid, h.inhparent) AND NOT EXISTS (SELECT FROM pg_class r WHERE r.oid = ${t} AND r.relkind = 'p')
     UNION ALL SELECT 'rule', r.rulename::text FROM pg_rewrite r WHERE r.ev_class = ${t} AND r.ev_type <> '1'
-    UNION ALL SELECT DISTINCT 'generated', i.indexrelid::regclass::text FROM pg_index i JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refobjid = i.indrelid
-      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = d.refobjsubid AND a.attgenerated <> '' WHERE i.indrelid = ${t} AND (i.indisunique OR i.indisexclusion)
+    UNION ALL SELECT DISTINCT 'generated', i.indexrelid::regclass::text FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attgenerated <> ''
+      WHERE i.indrelid = ${t} AND (i.indisunique OR i.indisexclusion) AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS (
+        SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))
     UNION ALL SELECT 'definer', g.tgname::text FROM ${trigger} AND p.prosecdef
     UNION ALL SELECT 'trigger', string_agg(g.tgname, ', ' ORDER BY g.tgname) FROM ${trigger} AND NOT p.prosecdef HAVING count(*) > 0
     UNION ALL SELECT 'referred', ${name} FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -129,7 +129,9 @@ export async function settleApart(
       return { ...table, keys, rows: keys.length === 0 ? [] : await contents(sessions.old, table.live, keys) };
     }),
   );
-  await sessions.new.query(`BEGIN; SET LOCAL search_path = pg_catalog; SET LOCAL synchronous_commit = off; ${textSettings}`);
+  await sessions.new.query(
+    `BEGIN; SET LOCAL search_path = pg_catalog; SET LOCAL synchronous_commit = off; ${textSettings}`,
+  );
   try {
     const touched = found.filter(({ keys }) => keys.length > 0);
     for (const { mine, keys, rows: live } of touched) await putBack(sessions.new, mine, keys, live);
@@ -142,7 +144,9 @@ export async function settleApart(
     await sessions.new.query(`
       SELECT setval(q.sequence::regclass, q.before) FROM ${apartSequences} q WHERE q.keep = 'drop'`);
     await sessions.new.query('COMMIT');
-    const compared = settled.some(({ kept }) => kept > 0) ? await apartKeys(sessions.new, 'kept') : new Map<string, string>();
+    const compared = settled.some(({ kept }) => kept > 0)
+      ? await apartKeys(sessions.new, 'kept')
+      : new Map<string, string>();
     return { settled, compared };
   } catch (error) {
     await sessions.new.query('ROLLBACK').catch(() => undefined);
@@ -157,7 +161,9 @@ interface Content {
 
 /** The rows of these keys, as text. */
 async function contents(client: pg.Client, table: ApartTable, keys: unknown[]): Promise<Content[]> {
-  await client.query(`BEGIN; SET LOCAL search_path = pg_catalog; ${textSettings.replace(/SET LOCAL session_replication_role[^;]*;? ?/, '')}`);
+  await client.query(
+    `BEGIN; SET LOCAL search_path = pg_catalog; ${textSettings.replace(/SET LOCAL session_replication_role[^;]*;? ?/, '')}`,
+  );
   try {
     return await rows<Content>(
       client,
@@ -200,7 +206,7 @@ async function removeOrphans(client: pg.Client, tables: { mine: ApartTable; pare
         AND ${present} AND NOT EXISTS (SELECT FROM ${table} p WHERE ${same})`;
     }),
   );
-  for (let removed = statements.length; removed > 0; ) {
+  for (let removed = statements.length; removed > 0;) {
     removed = 0;
     for (const statement of statements) removed += (await client.query(statement)).rowCount ?? 0;
   }
@@ -273,4 +279,3 @@ export async function apartKeys(client: pg.Client, which: 'written' | 'kept'): P
   }
   return found;
 }
-

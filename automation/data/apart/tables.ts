@@ -106,9 +106,7 @@ export const keyOf = ({ key }: ApartTable, of: string): string =>
 
 /** SQL: the row with this noted key `of`. */
 export const isKey = ({ key }: ApartTable, row: string, of: string): string =>
-  key
-    .map(({ name, type }) => `${row}.${sqlIdentifier(name)} = (${of} ->> ${sqlLiteral(name)})::${type}`)
-    .join(' AND ');
+  key.map(({ name, type }) => `${row}.${sqlIdentifier(name)} = (${of} ->> ${sqlLiteral(name)})::${type}`).join(' AND ');
 
 /** SQL: the values of a row as text, by name. */
 export const contentOf = (columns: readonly ApartColumn[], of: string): string =>

@@ -18,12 +18,13 @@ interface Unique {
   /** Two NULLs conflict. */
   nulls: boolean;
   exclusion: boolean;
+  primary: boolean;
   hashed?: boolean;
 }
 
 const uniquesSql = `
   SELECT r.relid::regclass::text AS relation, r.relid = $1::regclass AS "ofRoot", pg_get_expr(i.indpred, i.indrelid) AS predicate,
-    coalesce(to_jsonb(i) ->> 'indnullsnotdistinct', 'false') = 'true' AS nulls, i.indisexclusion AS exclusion,
+    coalesce(to_jsonb(i) ->> 'indnullsnotdistinct', 'false') = 'true' AS nulls, i.indisexclusion AS exclusion, i.indisprimary AS primary,
     ARRAY(SELECT pg_get_indexdef(i.indexrelid, k, false) FROM generate_series(1, i.indnkeyatts) k ORDER BY k) AS expressions,
     ARRAY(SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname) FROM generate_series(1, i.indnkeyatts) k
       JOIN pg_opclass c ON c.oid = i.indclass[k - 1]
@@ -62,11 +63,7 @@ export async function triggerStatements(client: pg.Client, table: ApartTable, in
   const each = (work: (unique: Unique, lock: number) => string): string =>
     uniques.map((unique, at) => work(unique, 71_617_000 + index * 100 + at)).join(' ');
   return [
-    create(
-      'lock',
-      fixed,
-      `IF ${isOpen} THEN PERFORM pg_advisory_xact_lock_shared(${apartLock}); END IF; RETURN NULL;`,
-    ),
+    create('lock', fixed, `IF ${isOpen} THEN PERFORM pg_advisory_xact_lock_shared(${apartLock}); END IF; RETURN NULL;`),
     create(
       'value',
       fixed,
@@ -128,7 +125,10 @@ const isOpen = `EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid =
 const note = (table: ApartTable, of: string): string =>
   `INSERT INTO ${apartRows} (relation, key) VALUES (${sqlLiteral(table.sql)}, ${keyOf(table, of)}) ON CONFLICT DO NOTHING;`;
 
-function remove(table: ApartTable, { relation, ofRoot, expressions, operators, predicate, nulls }: Unique): string {
+function remove(
+  table: ApartTable,
+  { relation, ofRoot, expressions, operators, predicate, nulls, primary }: Unique,
+): string {
   // Names that no column has: what is not qualified is a column of the table, and within `n` one of the row that arrives.
   const [t, r, v] = ['greenlight_t', 'greenlight_r', 'greenlight_v'];
   const arriving = expressions.map((expression, at) => `${expression} AS ${v}${at}`).join(', ');
@@ -142,7 +142,8 @@ function remove(table: ApartTable, { relation, ofRoot, expressions, operators, p
     ...equal,
     ...(predicate === null ? [] : [`(${predicate})`]),
     `(TG_OP = 'INSERT' OR ROW(${pair(t)}) IS DISTINCT FROM ROW(${pair('OLD')}))`,
-    `EXISTS (SELECT FROM ${apartRows} ${r} WHERE ${r}.relation = ${sqlLiteral(table.sql)} AND ${r}.key = ${keyOf(table, t)})`,
+    // A row of the same key gives way in any case: what an undone fence let through comes back as its own echo.
+    `(${primary ? `TG_OP = 'INSERT' OR ` : ''}EXISTS (SELECT FROM ${apartRows} ${r} WHERE ${r}.relation = ${sqlLiteral(table.sql)} AND ${r}.key = ${keyOf(table, t)}))`,
   ];
   const from = ofRoot ? table.sql : relation;
   return `DELETE FROM ${from} ${t} USING (SELECT ${arriving} FROM (SELECT NEW.*) n${where}) ${v} WHERE ${conditions.join(' AND ')};`;

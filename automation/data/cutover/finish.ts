@@ -65,11 +65,13 @@ export async function finish(
     async () => {
       const before = performance.now();
       const columns = direction === 'forward' ? 'left' : 'common';
-      const found = await compareSides(snapshots, { from, to, columns, only: apart.compared }).catch((error: unknown) => {
-        const list = isLost(error) ? warnings : problems;
-        list.push(`comparing the databases at the instant of the cutover: ${messageOf(error)}`);
-        return undefined;
-      });
+      const found = await compareSides(snapshots, { from, to, columns, only: apart.compared }).catch(
+        (error: unknown) => {
+          const list = isLost(error) ? warnings : problems;
+          list.push(`comparing the databases at the instant of the cutover: ${messageOf(error)}`);
+          return undefined;
+        },
+      );
       return { tables: found, compareMs: performance.now() - before };
     },
     ({ tables: found }) => (found === undefined ? 'not compared' : `${found.length} tables`),

@@ -135,7 +135,11 @@ export async function keepReadersGoing(
   const tables = await namedOf(live);
   if (tables.length === 0) return undefined;
   return async (old) => {
-    const shared = (await describeTables(old, tables)).map(({ sql, name: table, keep }) => ({ sql, name: table, keep }));
+    const shared = (await describeTables(old, tables)).map(({ sql, name: table, keep }) => ({
+      sql,
+      name: table,
+      keep,
+    }));
     await openWithin(old, shared, 2);
     const published = `SELECT format('%I.%I', schemaname, tablename) AS sql FROM pg_publication_tables WHERE pubname = $1`;
     const sent = new Set((await rows<{ sql: string }>(old, published, [name])).map(({ sql }) => sql));

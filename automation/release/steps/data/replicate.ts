@@ -116,16 +116,16 @@ const apart = (release: Replacement): Step<AbortSignal>[] =>
       ];
 
 const apartInWords = ({ definition: { data } }: Replacement): string =>
-  data.apart
-    .map(({ table, keep }) => `${table} (${keep === 'merge' ? 'kept' : 'dropped'} at the cutover)`)
-    .join(', ');
+  data.apart.map(({ table, keep }) => `${table} (${keep === 'merge' ? 'kept' : 'dropped'} at the cutover)`).join(', ');
 
 /** The tables of `data.apart` may be written on a colour that follows. No-op where the definition has none. */
 export async function letWriteApart(context: ReleaseContext, { access, colour }: Link['to']): Promise<void> {
   const rules = context.definition.data.apart;
   if (rules.length === 0) return;
-  await context.act('apart', `let the application write ${rules.map(({ table }) => table).join(', ')} on ${colour}`, () =>
-    withClient(access, 'admin', (client) => openApart(client, rules)),
+  await context.act(
+    'apart',
+    `let the application write ${rules.map(({ table }) => table).join(', ')} on ${colour}`,
+    () => withClient(access, 'admin', (client) => openApart(client, rules)),
   );
 }
 
