@@ -35,8 +35,8 @@ export default defineRelease({
       },
     ],
 
-    // GET and HEAD only read here, so nothing beside the methods has to be named.
-    writes: { methods: ['POST', 'PUT', 'PATCH', 'DELETE'], paths: [] },
+    // GET and HEAD only read here, and every other method writes: that is the default.
+    writes: { paths: [] },
   },
 
   environments: {

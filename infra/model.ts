@@ -30,7 +30,23 @@ export interface ServiceSpec {
   instances: number;
   database: boolean;
   env: Record<string, string>;
+  /** Seconds: until an answer begins, and between two parts of a stream or a WebSocket. Absent: the defaults of the definition. */
+  timeouts?: { answerSeconds: number; quietSeconds: number };
+  /** What the balancer speaks to an instance. Absent: `http1`. */
+  protocol?: 'http1' | 'h2c';
+  /** A client stays with one instance of a colour. Absent: no. */
+  sticky?: boolean;
 }
+
+/** Used where a service says none, as in the stack of an earlier version. Seconds. */
+export const defaultTimeouts = { answerSeconds: 30, quietSeconds: 300 };
+
+export const timeoutsOf = ({ timeouts }: Pick<ServiceSpec, 'timeouts'>): typeof defaultTimeouts =>
+  timeouts ?? defaultTimeouts;
+
+/** The longest time-out of all services, seconds. */
+export const longestTimeout = ({ services }: Pick<EnvironmentSpec, 'services'>): number =>
+  Math.max(...services.map(timeoutsOf).flatMap(({ answerSeconds, quietSeconds }) => [answerSeconds, quietSeconds]));
 
 export interface IntegrationSpec {
   name: string;
@@ -47,7 +63,13 @@ export interface EnvironmentSpec {
   environment: EnvironmentName;
   services: ServiceSpec[];
   integrations: IntegrationSpec[];
-  writes: { methods: string[]; paths: string[] };
+  /** Methods that only read, and path prefixes that write whatever their method. */
+  writes: { reads: string[]; paths: string[] };
+  /**
+   * Largest head of a request or an answer, KiB, and largest body of a request, MiB. `streams`: path prefixes whose answers last as long as somebody
+   * listens. Absent: the defaults of the definition.
+   */
+  http?: { headerKilobytes: number; bodyMegabytes?: number | undefined; streams: string[] };
   /** HTTPS port of the entry point. Absent: a free port is allocated. */
   port?: number;
   database: {

@@ -125,11 +125,12 @@ function enoughRequests(name: string, traffic: ColourTraffic, least: number): Me
  * number.
  */
 function objectives(traffic: ColourTraffic, { slo, canary }: JudgeSettings): Measurement[] {
-  const { requests, errors, latenciesMs } = traffic;
+  const { requests, errors, latenciesMs, cut = {} } = traffic;
+  const by = Object.entries(cut).map(([setting, count]) => `; ${count} cut by ${setting}`);
   const errorShare = requests === 0 ? 0 : errors / requests;
   const errorRate: Measurement = {
     name: 'failed requests',
-    measured: `${percent(errorShare)} (${errors} of ${requests})`,
+    measured: `${percent(errorShare)} (${errors} of ${requests}${by.join('')})`,
     wanted: `<= ${percent(slo.errorRate)}`,
     ...beyond(errorShare > slo.errorRate, binomialTail(errors, requests, slo.errorRate)),
   };

@@ -92,7 +92,15 @@ function bestForm(forms: readonly (readonly z.core.$ZodIssue[])[]): readonly z.c
   return [...forms].sort(order)[0] ?? [];
 }
 
+/** Keys of earlier versions, and what to write instead. */
+const replaced: Record<string, string> = {
+  'application.writes.methods':
+    'is replaced by application.writes.reads, the methods that only read: every other method writes; leave it out where GET, HEAD, OPTIONS and TRACE only read',
+};
+
 function unknownKey(key: string, path: PropertyKey[], known: string[]): ConfigProblem {
+  const instead = replaced[formatPath([...path, key])];
+  if (instead !== undefined) return { path: formatPath([...path, key]), message: instead };
   const near = nearest(key, known);
   const message = known.includes(key)
     ? 'unknown key here: it belongs to another form of this setting, so leave it out'

@@ -17,6 +17,12 @@ export const name = z
 export const semanticVersion = /^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?$/;
 export const version = z.string().regex(semanticVersion, 'write a semantic version such as 2.0.0');
 
+/** A token of HTTP. Methods are compared with regard to case. */
+export const httpMethod = z
+  .string()
+  .regex(/^[\w!#$%&'*+.^`|~-]{1,40}$/, 'give an HTTP method, such as PROPFIND')
+  .refine((method) => !/^(get|head|options|trace)$/.test(method), 'methods are written in capital letters');
+
 /** A program and its arguments, run without a shell: quotes, `;` and `$` have no special meaning. */
 export const argv = z.array(z.string().min(1)).min(1);
 

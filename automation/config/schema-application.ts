@@ -3,10 +3,12 @@ import { acceptableRules } from './migration-rules.ts';
 import { postgresVersions } from '../../infra/lib/tools.ts';
 import * as files from './file-rules.ts';
 import * as rule from './rules.ts';
+import { service } from './schema-service.ts';
 import * as variables from './variable-rules.ts';
 import {
   argv,
   environmentVariable,
+  httpMethod,
   name,
   relativePath,
   seconds,
@@ -17,28 +19,6 @@ import {
 } from './scalars.ts';
 
 /** The application and its environments. `npm run init` writes the first of `meta.examples`. */
-
-const service = z
-  .strictObject({
-    name: name.meta({ description: 'unique name of the service', examples: ['web'] }),
-    start: argv.meta({
-      description: 'program and arguments, run in the artefact directory; listens on $HOST:$PORT; ends on SIGTERM',
-      examples: [['node', 'server.js']],
-    }),
-    health: urlPath.default('/healthz').describe('path that answers 200 when the instance can serve'),
-    routes: z
-      .array(urlPath)
-      .min(1)
-      .meta({ description: 'URL path prefixes that this service answers; the longest prefix wins', examples: [['/']] }),
-    instances: z.number().int().min(1).max(8).default(2).describe('instances per colour in production'),
-    database: z.boolean().default(false).describe('true: gets DATABASE_URL'),
-    env: z
-      .record(environmentVariable, z.string())
-      .superRefine(variables.noReservedVariables, rule.evenIfBroken)
-      .default({})
-      .describe('more environment variables; no secrets'),
-  })
-  .describe('one process type of the application');
 
 const integration = z
   .strictObject({
@@ -200,14 +180,47 @@ export const application = z
       .describe('third parties that the services call; each needs url or standIn'),
     writes: z
       .strictObject({
-        methods: z
-          .array(z.enum(['POST', 'PUT', 'PATCH', 'DELETE']))
-          .default(['POST', 'PUT', 'PATCH', 'DELETE'])
-          .describe('HTTP methods that write'),
+        reads: z
+          .array(httpMethod)
+          .min(1)
+          .superRefine(rule.uniqueValues, rule.evenIfBroken)
+          .default(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
+          .describe('HTTP methods that only read, such as PROPFIND and REPORT of WebDAV; every other method writes'),
         paths: z.array(urlPath).default([]).describe('path prefixes that write whatever their method'),
       })
       .prefault({})
       .describe('which requests write; only the live colour gets them'),
+    http: z
+      .strictObject({
+        headerKilobytes: z
+          .number()
+          .int()
+          .min(4)
+          .max(64)
+          .default(16)
+          .describe(
+            'largest head of a request (beyond it: 431); an answer may have a larger one, up to twice that (beyond it: 502)',
+          ),
+        bodyMegabytes: z
+          .number()
+          .int()
+          .min(1)
+          .max(1_000_000)
+          .optional()
+          .meta({
+            description:
+              'largest body of a request (beyond it: 413; without Content-Length: 411); default: no limit (platform local)',
+            examples: [100],
+          }),
+        streams: z
+          .array(urlPath)
+          .default([])
+          .describe(
+            'path prefixes whose answers last as long as somebody listens, such as a stream of gRPC; WebSockets and answers to Accept: text/event-stream are known without',
+          ),
+      })
+      .prefault({})
+      .describe('limits of the entry point'),
   })
   .superRefine(rule.baselineIsOlder, rule.evenIfBroken)
   .superRefine(variables.integrationsSetTheirVariables, rule.evenIfBroken)

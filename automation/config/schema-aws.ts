@@ -53,10 +53,46 @@ export function awsSettingsOf(section: z.output<typeof aws>, environment: Enviro
 
 type Definition = Unsure<{
   aws: Unsure<{ integrations: Record<string, unknown> }>;
-  application: Unsure<{ integrations: (Unsure<{ name: string; url: string }> | undefined)[] }>;
+  application: Unsure<{ integrations: (Unsure<{ name: string; url: string }> | undefined)[] } & Requests>;
   environments: Databases;
   alerts: Unsure<{ receivers: (Unsure<{ name: string; webhook: string }> | undefined)[] }>;
 }>;
+
+interface Requests {
+  services: (Unsure<{ protocol: string }> | undefined)[];
+  writes: Unsure<{ reads: string[] }>;
+  http: Unsure<{ headerKilobytes: number; bodyMegabytes: number }>;
+}
+
+/** Quotas of the Elastic Load Balancing guide: the head of an answer, KiB, and a method in a condition. */
+const mostHeaderKilobytes = 32;
+const ruleMethod = /^[A-Z_-]{1,40}$/;
+
+/** What a load balancer of AWS cannot do with requests. */
+function requestsFitAws({ services, writes, http }: Unsure<Requests> & object, ctx: Context): void {
+  const at = (path: (string | number)[], message: string) => report(ctx, ['application', ...path], message);
+  list(services).forEach((service, index) => {
+    if (service?.protocol !== 'h2c') return;
+    at(
+      ['services', index, 'protocol'],
+      '"h2c" is for platform "local": target groups of HTTP/2 are not built; leave it out',
+    );
+  });
+  list(writes?.reads).forEach((method, index) => {
+    if (ruleMethod.test(method)) return;
+    at(
+      ['writes', 'reads', index],
+      `a rule of a load balancer cannot have the method "${method}": it takes capital letters, "-" and "_"`,
+    );
+  });
+  if (http?.bodyMegabytes !== undefined)
+    at(['http', 'bodyMegabytes'], 'is for platform "local": a load balancer of AWS has no such limit; leave it out');
+  if ((http?.headerKilobytes ?? 0) > mostHeaderKilobytes)
+    at(
+      ['http', 'headerKilobytes'],
+      `a load balancer of AWS takes at most ${mostHeaderKilobytes} KiB in the head of an answer, and 16 KiB in one header`,
+    );
+}
 
 /** Rules that apply only to the platform aws. */
 export function fitsAws(definition: Definition, ctx: Context): void {
@@ -67,6 +103,7 @@ export function fitsAws(definition: Definition, ctx: Context): void {
     const path = ['environments', environment, 'database', 'version'];
     report(ctx, path, 'is for platform "local"; on AWS give aws.database.version, with the minor version');
   }
+  if (definition.application != null) requestsFitAws(definition.application, ctx);
   list(definition.application?.integrations).forEach((integration) => {
     if (integration?.name === undefined || integration.url !== undefined) return;
     if (definition.aws?.integrations?.[integration.name] !== undefined) return;

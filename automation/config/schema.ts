@@ -62,6 +62,15 @@ const cutover = z
       .max(10_000)
       .default(1000)
       .describe('longest wait for writes in flight, within holdMs'),
+    longConnectionsSeconds: z
+      .number()
+      .int()
+      .min(0)
+      .max(3600)
+      .default(30)
+      .describe(
+        'after the switch, longest time for which an event stream or another long answer may stay with the colour that is left; WebSockets are ended at once, as their clients have to connect to the colour that may write (platform local)',
+      ),
   })
   .superRefine(rule.drainFitsHold, rule.evenIfBroken)
   .prefault({})
@@ -125,7 +134,11 @@ const waiver = z.strictObject({
 });
 
 /** Rules that apply only to one platform. */
-const fits: Record<PlatformName, typeof fitsAws> = { local: noLocalVariables, aws: fitsAws };
+type Fits = (
+  definition: Parameters<typeof fitsAws>[0] & Parameters<typeof noLocalVariables>[0],
+  ctx: rule.Context,
+) => void;
+const fits: Record<PlatformName, Fits> = { local: noLocalVariables, aws: fitsAws };
 
 /** Keys and types. `releaseDefinition` adds the rules between sections. */
 const sections = z.strictObject({

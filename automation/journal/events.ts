@@ -120,6 +120,8 @@ export type Event =
       /** They moved in a read-only window: none was held. `refusedMs`: how long writes were answered 503; absent as `holdMs` is. */
       window?: { refusedMs?: number };
     }
+  /** What stayed connected to a colour that was left. `streams`: event streams and other long answers. */
+  | { type: 'connections.ended'; colour: Colour; webSockets: number; streams: number; ms: number }
   /**
    * From `from` on writes are refused: the read-only window. A second one, with the same `from`, says when that ended. Milliseconds since
    * the epoch, by the clock of this machine.

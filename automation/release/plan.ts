@@ -40,7 +40,7 @@ export function gatesOf(definition: Release['definition']): string[] {
   const facts = {
     definition,
     to: { colour: 'green', version: definition.application.version },
-    platform: { idleColour: 'taken down', heldWrites: 'wait', settlesMs: 0, initialCopy: 'physical' },
+    platform: { idleColour: 'taken down', heldWrites: 'wait', endsLong: true, settlesMs: 0, initialCopy: 'physical' },
   } as const;
   const from = { colour: 'blue', version: '', artefact: { version: '', digest: '', location: '' } } as const;
   const releases: Release[] = [

@@ -5,6 +5,7 @@ import { describeExtension } from '../journal/extension.ts';
 import { columnsOf, describeLoss, keptWords, lossIn, lossless } from '../journal/loss.ts';
 import { refusedAsAnnounced } from '../journal/refused.ts';
 import { describeGap } from '../journal/way-back.ts';
+import { longEnded } from '../journal/long-ended.ts';
 import { formatBytes, formatCount, formatDuration, formatPercent, plural } from '../journal/format.ts';
 import type { Tone } from './text.ts';
 
@@ -141,6 +142,8 @@ export function happeningsOf(entry: JournalEntry, titleOf: (stage: StageId) => s
         `✓ ${way} from ${from} to ${to}${entry.window ? ' in a read-only window' : ''}: ${howLong(entry)}`,
       );
     }
+    case 'connections.ended':
+      return say('plain', longEnded(entry));
     case 'rollback.started':
       return say('bad', `rolling back${entry.automatic ? ' by itself' : ''}: ${entry.reason}`, 0);
     case 'rollback.done': {

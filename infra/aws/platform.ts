@@ -52,6 +52,7 @@ export function createAwsPlatform({ settingsOf, redact }: AwsPlatformOptions): P
     // Creating an RDS instance takes about 15 minutes, and production's is protected from deletion.
     idleColour: 'database stays',
     initialCopy: 'logical',
+    endsLong: false,
     heldWrites: 'get 503 with Retry-After, also until the balancer is seen to route to the new colour',
     settlesMs: defaultObserveMs,
     noEstimate: 'on AWS a database alone takes 5 to 15 minutes',

@@ -26,6 +26,7 @@ export function createLocalPlatform(options: { redact?: (text: string) => string
     idleColour: 'taken down',
     initialCopy: 'physical',
     heldWrites: 'wait at the balancer',
+    endsLong: true,
     settlesMs: 0,
     remote: false,
     wipesAll: true,

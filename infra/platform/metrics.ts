@@ -12,6 +12,8 @@ export interface ColourTraffic {
    * them, and so of a platform that knows only quantiles. Statistical tests are then less sensitive.
    */
   latenciesMs: number[];
+  /** Errors that are an answer which the balancer cut, by the setting of the definition that says when. Absent: none, or not known. */
+  cut?: Record<string, number>;
   /** Number of requests with a known latency, if `latenciesMs` has fewer values. */
   timed?: number;
 }

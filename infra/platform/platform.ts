@@ -24,6 +24,8 @@ export interface Platform {
   readonly initialCopy: 'physical' | 'logical';
   /** What happens to writes during the write hold, for the plan. Completes a sentence whose subject is "they". */
   readonly heldWrites: string;
+  /** Whether `Router.endLong` is there. */
+  readonly endsLong: boolean;
   /** `settlesMs` of the routers of its environments, for the plan. */
   readonly settlesMs: number;
   /**

@@ -51,6 +51,16 @@ export interface WriteInFlight {
   ms: number;
 }
 
+/** Connections that were ended because their colour is not live any more. */
+export interface LongEnded {
+  /** Connections that were upgraded. */
+  webSockets: number;
+  /** Event streams, and other answers that took longer than they were given. */
+  streams: number;
+  /** Until the last of them had ended, ms. */
+  ms: number;
+}
+
 /** The load balancer at run time. A difference between `read` and what the traffic stack declares is drift. */
 export interface Router {
   readonly entry: EntryPoint;
@@ -88,4 +98,11 @@ export interface Router {
    * and the outcome of these writes is unknown. Resolves to their number. Absent: the balancer cannot do it.
    */
   cutWrites?(colour: Colour): Promise<number>;
+  /**
+   * Ends what stays connected to `colour`, which has just ceased to be live: WebSockets at once, event streams spread over `withinMs`, and whatever
+   * began before this call and is not answered by then. Their clients connect again, to the live colour. Requests that end by themselves are left
+   * alone. Ends early once nothing of it is left, on an abort of `signal`, and where `colour` is live. It can be called again at any time. Absent: the balancer cannot
+   * end connections, and they last until the instances of the colour stop.
+   */
+  endLong?(colour: Colour, withinMs: number, signal?: AbortSignal): Promise<LongEnded>;
 }

@@ -161,10 +161,13 @@ export const hold: Benchmark = {
 /** A real balancer and two instances of the application per colour. Blue is live. */
 async function entryPoint(url: (colour: Colour) => string): Promise<Testbed> {
   const services = testSpec.services.filter(({ name }) => name === 'api');
-  const bed = await startTestbed({ ...testSpec, services, writes: { methods: ['POST'], paths: [] } }, (place) => ({
-    argv: [process.execPath, join(import.meta.dirname, 'hold-app.ts'), String(place.port)],
-    env: childEnvironment({ DATABASE_URL: url(place.colour) }).env,
-  }));
+  const bed = await startTestbed(
+    { ...testSpec, services, writes: { reads: ['GET', 'HEAD', 'OPTIONS', 'TRACE'], paths: [] } },
+    (place) => ({
+      argv: [process.execPath, join(import.meta.dirname, 'hold-app.ts'), String(place.port)],
+      env: childEnvironment({ DATABASE_URL: url(place.colour) }).env,
+    }),
+  );
   await bed.router.apply({ live: 'blue', percent: 0 });
   return bed;
 }

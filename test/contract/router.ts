@@ -160,6 +160,16 @@ export function routerContract(makeRouter: () => Promise<Router>, { leaseMs = 50
       for (const colour of colours) expect((await router.nameWrites?.(colour)) ?? []).to.deep.equal([]);
     });
 
+    it('[J2] ends no connection where there is none, nor one of the live colour, where it can end them at all', async () => {
+      await router.apply({ live: 'blue', percent: 0 });
+      for (const colour of colours)
+        expect((await router.endLong?.(colour, 50)) ?? { webSockets: 0, streams: 0, ms: 0 }).to.deep.equal({
+          webSockets: 0,
+          streams: 0,
+          ms: 0,
+        });
+    });
+
     it('cuts nothing where there is no traffic, where it can cut at all', async () => {
       for (const colour of colours) expect((await router.cutWrites?.(colour)) ?? 0).to.equal(0);
     });

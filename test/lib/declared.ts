@@ -57,7 +57,7 @@ export const spec = (environment: EnvironmentName): EnvironmentSpec => ({
     },
   ],
   integrations: [{ name: 'feed', env: 'FEED_URL', url: 'https://feed.example.org', health: '/' }],
-  writes: { methods: ['POST', 'PUT', 'PATCH', 'DELETE'], paths: [] },
+  writes: { reads: ['GET', 'HEAD', 'OPTIONS', 'TRACE'], paths: [] },
   database: { maxConnections: 200 },
   slo: { errorRate: 0.01, p95Ms: 300 },
   alertReceivers: [{ name: 'on-call', webhook: 'https://alerts.example.org/token' }],
@@ -86,9 +86,13 @@ export interface Environment {
 }
 
 /** All four stacks of an environment, each colour with a version. */
-export async function declareEnvironment(environment: EnvironmentName, split: Split): Promise<Environment> {
+export async function declareEnvironment(
+  environment: EnvironmentName,
+  split: Split,
+  of = spec(environment),
+): Promise<Environment> {
   const outputs: Outputs = new Map();
-  const foundation = await declare(environment, { kind: 'foundation', spec: spec(environment) }, outputs);
+  const foundation = await declare(environment, { kind: 'foundation', spec: of }, outputs);
   const blue = await declare(environment, { kind: 'blue', colour: colourSpec('blue') }, outputs);
   const green = await declare(environment, { kind: 'green', colour: colourSpec('green') }, outputs);
   const traffic = await declare(environment, { kind: 'traffic', split }, outputs);

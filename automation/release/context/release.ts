@@ -37,7 +37,7 @@ interface Facts {
   definition: ReleaseDefinition;
   environment: EnvironmentName;
   to: Placement;
-  platform: Pick<Platform, 'idleColour' | 'heldWrites' | 'settlesMs' | 'initialCopy'>;
+  platform: Pick<Platform, 'idleColour' | 'heldWrites' | 'endsLong' | 'settlesMs' | 'initialCopy'>;
 }
 
 export type FirstGoLive = Facts & FirstKind;

@@ -15,6 +15,7 @@ export function environmentSpec(definition: ReleaseDefinition, environment: Envi
     })),
     integrations: integrationsOf(definition),
     writes: application.writes,
+    http: application.http,
     port: sizes.port,
     database: { ...sizes.database, version: postgresOf(definition, environment) },
     slo,

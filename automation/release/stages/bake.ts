@@ -5,6 +5,7 @@ import { otherThan, situation } from '../context/situation.ts';
 import { during, StageStopped, type Stage, type Step } from '../context/stage.ts';
 import { qualificationMs } from '../steps/qualification.ts';
 import { remedyOf } from '../steps/data/remake.ts';
+import { endLong } from '../steps/traffic/end-long.ts';
 import { watch } from '../steps/traffic/watch.ts';
 import { whileWayBackHolds } from '../steps/traffic/keep-way-back.ts';
 import { endSynthetic, keepTrafficUp } from '../synthetic/synthetic.ts';
@@ -13,14 +14,14 @@ import { qualify } from './staging.ts';
 /** The new colour serves everybody and is watched; the old one stands by with all of its writes, but for those since a read-only window. */
 export const bake = (release: Replacement): Stage => ({
   ...shape(release),
-  steps: [traffic, ...watched(release), judgeJourney],
+  steps: [traffic, ...watched(release), longEnded(release), judgeJourney],
 });
 
 /** A rehearsal judges the new version here, once it is live on staging. */
 export const rehearsedBake = (release: Replacement): Stage => ({
   ...shape(release),
   observationMs: watchedMs(release) + qualificationMs(release.definition),
-  steps: [traffic, ...watched(release), qualify(release), judgeJourney],
+  steps: [traffic, ...watched(release), longEnded(release), qualify(release), judgeJourney],
 });
 
 /** No old colour stands by. */
@@ -82,6 +83,12 @@ const watchSlo = ({ definition, to }: Release, otherwise: string): Step => ({
     if (judgement.verdict !== 'pass')
       throw new StageStopped('rolled-back', `bake: ${judgement.verdict}: ${judgement.reason}`);
   },
+});
+
+/** Begun in the cutover. Where the program was ended since, it is begun again here. */
+const longEnded = ({ from }: Replacement): Step => ({
+  says: `see that nothing stays connected to ${from.colour}, as far as the balancer can end it`,
+  do: (context) => endLong(context, from.colour, context.signal),
 });
 
 const judgeJourney: Step = {

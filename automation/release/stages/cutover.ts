@@ -17,6 +17,7 @@ import { afterWindow, keepKnown, keptOf } from '../steps/data/kept.ts';
 import { migrateInWindow } from '../steps/data/window-migrations.ts';
 import { keepReadsFresh, readsFresh } from '../steps/traffic/fresh-reads.ts';
 import { tellLoosened } from '../steps/traffic/loosened.ts';
+import { endLong, endsLong } from '../steps/traffic/end-long.ts';
 import { goBack } from '../steps/traffic/go-back.ts';
 import { moveInWindow, proveWindow } from '../steps/traffic/move-in-window.ts';
 import { undoWindow } from '../steps/traffic/undo-window.ts';
@@ -63,6 +64,7 @@ const held = (release: Replacement): Pick<Stage, 'steps'> => {
           else await keepReadsFresh(context, from, (reads) => moveWrites(context, forward, reads));
         },
       },
+      leaveLong(release),
       recordLive(release, `record in the stack of the entry point that ${to} is live`),
     ],
   };
@@ -95,6 +97,7 @@ const windowed = (release: Replacement, longestMs: number): Pick<Stage, 'steps' 
             );
         },
       },
+      leaveLong(release),
       recordLive(release, `record in the stack of the entry point that ${to} is live`),
     ],
   };
@@ -136,6 +139,15 @@ const shape = ({ to }: Release): Omit<Stage, 'steps'> => ({
   verify: async (context) => otherThan(await situation(context), { live: to.colour, percent: 0 }),
 });
 
+/** Not waited for: the bake time begins at once, and waits for it at its end. */
+const leaveLong = (release: Replacement): Step => ({
+  says: endsLong(release, release.from.colour),
+  do(context) {
+    void endLong(context, release.from.colour, context.signal);
+    return Promise.resolve();
+  },
+});
+
 /** The stack's configuration names who is live. On a first go-live this is what opens the entry point. */
 const recordLive = ({ environment, to }: Release, says: string): Step => ({
   says,
@@ -148,13 +160,14 @@ async function rollBack(context: ReleaseContext, move: Move, why: Reason): Promi
   beginRollback(context, why);
   if (!why.automatic) await foretell(context, move);
   const moved = await persistently(context, () => goBack(context, move, why.acceptLoss === true));
+  // Users have the old version by now. The signal has ended where somebody gave the release up: the way back goes on.
+  const leaving = endLong(context, move.from);
   if ('kind' in moved) {
     const { ms, ...loss } = moved;
-    return endRollback(context, move.to, {
-      ms,
-      loss,
-      detail: `${move.to} is live again, and ${move.from} is left as it is`,
-    });
+    const detail = `${move.to} is live again, and ${move.from} is left as it is`;
+    const said = await endRollback(context, move.to, { ms, loss, detail });
+    await leaving;
+    return said;
   }
   const { holdMs, compared, tables } = moved;
   const ms = Math.round(performance.now() - started);
@@ -172,7 +185,9 @@ async function rollBack(context: ReleaseContext, move: Move, why: Reason): Promi
   const loss: Loss = compared
     ? lossOf(tables, kept)
     : { kind: 'not-compared', because: 'a database broke off on the way back' };
-  return endRollback(context, move.to, { ms, loss, detail });
+  const said = await endRollback(context, move.to, { ms, loss, detail });
+  await leaving;
+  return said;
 }
 
 /** How long somebody who asked for a rollback waits to be told what it keeps aside, ms. */

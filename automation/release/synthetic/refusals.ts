@@ -21,7 +21,7 @@ export function wasRefused(entry: Record<string, unknown>, { windows, writes }: 
   return windows.some(({ from, to }) => Number(at) + slack >= from && Number(at) - slack <= to);
 }
 
-function isWrite(method: string, url: string, { methods, paths }: Refusals['writes']): boolean {
+function isWrite(method: string, url: string, { reads, paths }: Refusals['writes']): boolean {
   const path = URL.parse(url, 'http://entry')?.pathname ?? '';
-  return methods.includes(method) || paths.some((prefix) => path.startsWith(prefix));
+  return !reads.includes(method) || paths.some((prefix) => path.startsWith(prefix));
 }

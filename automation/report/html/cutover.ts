@@ -38,7 +38,7 @@ const windowTitles: Record<string, string> = {
   undo: 'Undo it, accept writes again on the old side',
 };
 
-function one({ direction, steps, holdMs, refusedMs, done }: Cutover): Html {
+function one({ direction, steps, holdMs, refusedMs, done, left }: Cutover): Html {
   const titles = refusedMs === undefined ? stepTitles : { ...stepTitles, ...windowTitles };
   const title = direction === 'forward' ? 'Forward' : 'Back';
   const waited =
@@ -66,6 +66,7 @@ function one({ direction, steps, holdMs, refusedMs, done }: Cutover): Html {
   );
   const columns = [{ title: 'Step' }, { title: 'Took', number: true }, { title: 'Detail' }];
   return html`<p>${outcome}</p>
+    ${left !== undefined && html`<p>${left}.</p>`}
     ${
       steps.length > 0 &&
       table(

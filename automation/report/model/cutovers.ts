@@ -1,4 +1,5 @@
 import type { JournalEntry } from '../../journal/events.ts';
+import { longEnded } from '../../journal/long-ended.ts';
 import { plannedWindow } from '../../journal/window.ts';
 import type { Cutover, Hold, Window } from './model.ts';
 
@@ -36,6 +37,10 @@ export function buildCutovers(entries: readonly JournalEntry[]): Cutover[] {
       // Writes are held from the end of the preparation on.
       if (entry.step === 'undo' && open.refusedMs === undefined)
         open.holdMs = steps.filter(({ step }) => step !== 'prepare').reduce((sum, { ms }) => sum + ms, 0);
+    }
+    if (entry.type === 'connections.ended') {
+      const of = all.findLast(({ done }) => done?.from === entry.colour);
+      if (of !== undefined) of.left = longEnded(entry);
     }
     if (entry.type === 'cutover.done') {
       const { direction, from, to, holdMs = null, totalMs = null, window, at } = entry;

@@ -201,4 +201,6 @@ export interface Cutover {
   refusedMs?: number | null;
   /** Null if it was started and not finished. `totalMs` is null if the program was killed, and `resume` finished it. */
   done: { from: Colour; to: Colour; totalMs: number | null; at: string } | null;
+  /** What stayed connected to the colour that was left, and was ended, as a sentence. Absent: nothing. */
+  left?: string;
 }

@@ -24,15 +24,40 @@ export interface PlannedRule {
   to: Destination;
 }
 
-/** First priority of each kind of rule. */
+/** First priority of each kind of rule. A rule cannot say "every other method", so the reads come before the writes. */
 export const priorities = {
   header: { blue: 100, green: 200 },
-  /** Hold rules that are on: after the header routes, before everything else. */
-  fenceUp: 1000,
-  routes: 2000,
-  /** Hold rules that are off: after rules that match every write, so that no request reaches them. */
-  fenceDown: 40_000,
+  /** Paths that write, WebSockets, and reads. */
+  routes: 3000,
+  /** Whatever no rule before has matched. */
+  writes: 35_000,
 } as const;
+
+/**
+ * Where hold rules are on (from `up` until before `end`), and off (from `down`): behind rules that match every write, so that no request reaches them. Those
+ * for what writes whatever its method come after the header routes and before everything else. The rule for all the rest comes between reads and writes.
+ */
+export const fencePlaces = {
+  named: { up: 1000, end: 2000, down: 40_000 },
+  rest: { up: 30_000, end: 31_000, down: 45_000 },
+} as const;
+
+/** Every rule from here on belongs to the traffic stack. */
+export const firstOfTraffic = fencePlaces.named.up;
+
+/** Whether a rule of this priority belongs to the write hold, and is on or off. */
+export function placeInFence(priority: number): 'up' | 'down' | undefined {
+  if (priority >= fencePlaces.named.down) return 'down';
+  return Object.values(fencePlaces).some(({ up, end }) => priority >= up && priority < end) ? 'up' : undefined;
+}
+
+/** The priority of a hold rule at the place where it is on or off. `priority`: that which it has now. */
+export function movedInFence(priority: number, to: 'up' | 'down'): number {
+  const from = placeInFence(priority) ?? 'down';
+  const { named, rest } = fencePlaces;
+  const place = priority >= rest[from] ? rest : named;
+  return place[to] + priority - place[from];
+}
 
 /**
  * Seconds for which a client stays with the colour of its first read, so that a page and its resources come from one
@@ -58,9 +83,8 @@ export const writesTag = 'greenlight-writes';
 /** A rule's name as the value of its tag `Name`: characters that a tag may not contain are replaced. */
 export const ruleTag = (name: string): string => name.replaceAll(/[^\w+=.:/@-]/g, '_');
 
-/** Quotas of the Elastic Load Balancing guide: values per condition and per rule. */
+/** Quota of the Elastic Load Balancing guide. A rule may have five values in all: a path, a cookie and three methods. */
 const valuesPerCondition = 3;
-const valuesPerRule = 5;
 /** Quota of rules per load balancer, without default rules. If AWS raises an account's quota, raise this as well. */
 export const rulesPerBalancer = 100;
 
@@ -91,6 +115,9 @@ const cookie = (name: string): Condition => ({ kind: 'header', name: 'cookie', v
  */
 const hasWritten = cookie('greenlight_wrote');
 
+/** The handshake of a WebSocket. It goes where writes go. */
+const upgrades: Condition = { kind: 'header', name: 'upgrade', values: ['websocket'] };
+
 const chunks = <T>(list: T[], size: number): T[][] =>
   Array.from({ length: Math.ceil(list.length / size) }, (_, i) => list.slice(i * size, (i + 1) * size));
 
@@ -119,11 +146,18 @@ export function headerRules(
 /** Rules of the traffic stack for a split. Throws an Error if there are more than `rulesPerBalancer`. */
 export function trafficRules(spec: EnvironmentSpec, split: Split): PlannedRule[] {
   const routes = routesOf(spec);
+  // Behind the hold rule that matches it, and before what would send it to the application.
+  const byPath = spec.writes.paths.some((path) => fenceProof(spec).path.startsWith(path));
   const planned = [
-    ...numbered(fence(spec), priorities.fenceDown),
+    ...numbered(namedFence(spec), fencePlaces.named.down),
+    ...numbered([restOfFence], fencePlaces.rest.down),
     ...numbered(
-      [...proof(spec), ...routes.flatMap((route) => rulesOfRoute(spec, route, split)), ...notFound(routes)],
+      [...(byPath ? [proof(spec)] : []), ...routes.flatMap((route) => readsOfRoute(spec, route, split))],
       priorities.routes,
+    ),
+    ...numbered(
+      [...(byPath ? [] : [proof(spec)]), ...routes.map((route) => restOfRoute(route, split)), ...notFound(routes)],
+      priorities.writes,
     ),
   ];
   const all = planned.length + colours.length * routes.length;
@@ -139,10 +173,10 @@ const numbered = (rules: Omit<PlannedRule, 'priority'>[], from: number): Planned
 
 type Rule = Omit<PlannedRule, 'priority'>;
 
-/** The hold rules. Together they match every write to any service. */
-function fence({ writes }: EnvironmentSpec): Rule[] {
+/** The hold rules for what writes whatever its method. */
+function namedFence({ writes }: EnvironmentSpec): Rule[] {
   const conditions: Condition[] = [
-    ...chunks(writes.methods, valuesPerCondition).map((values): Condition => ({ kind: 'method', values })),
+    upgrades,
     ...chunks(
       writes.paths.flatMap((path) => below(path).values),
       valuesPerCondition,
@@ -155,48 +189,65 @@ function fence({ writes }: EnvironmentSpec): Rule[] {
   }));
 }
 
+/** Where it is on, all reads have found their rule before it. */
+const restOfFence: Rule = { name: `${fenceName}-rest`, conditions: [below('/')], to: { kind: 'fence' } };
+
 /**
  * A write that shows whether writes are held. If they are, a hold rule matches it and it gets 503. If not, the rule
- * `proof` below answers 404. It never reaches the application. Undefined if the application declares no writes.
+ * `proof` below answers 404. It never reaches the application.
  */
-export function fenceProof({ writes }: Pick<EnvironmentSpec, 'writes'>): { method: string; path: string } | undefined {
-  const [method] = writes.methods;
-  if (method !== undefined) return { method, path: '/.greenlight/fence' };
-  const [path] = writes.paths;
-  return path === undefined ? undefined : { method: 'GET', path: `${path.replace(/\/$/, '')}/.greenlight/fence` };
+export function fenceProof({ writes }: Pick<EnvironmentSpec, 'writes'>): { method: string; path: string } {
+  const method = ['POST', 'PUT', 'PATCH', 'DELETE'].find((one) => !writes.reads.includes(one)) ?? 'GREENLIGHT';
+  return { method, path: '/.greenlight/fence' };
 }
 
-function proof(spec: EnvironmentSpec): Rule[] {
-  const request = fenceProof(spec);
-  return request === undefined ? [] : [{ name: 'proof', conditions: [below(request.path)], to: { kind: 'none' } }];
-}
+const proof = (spec: EnvironmentSpec): Rule => ({
+  name: 'proof',
+  conditions: [below(fenceProof(spec).path)],
+  to: { kind: 'none' },
+});
 
-/** Writes, and reads of clients that have just written, go to the live colour. Other reads are split by weight. */
-function rulesOfRoute({ writes }: EnvironmentSpec, { prefix, service }: Route, split: Split): Rule[] {
-  const { live } = split;
+/** What reads here. The balancer itself answers TRACE, by 405. */
+const readMethods = ({ writes }: EnvironmentSpec): Condition[] =>
+  chunks(
+    writes.reads.filter((method) => method !== 'TRACE'),
+    valuesPerCondition,
+  ).map((values) => ({ kind: 'method', values }));
+
+/**
+ * What is decided before the reads go by weight: paths that write, WebSockets, and reads of clients that have just written go to the live
+ * colour.
+ */
+function readsOfRoute(spec: EnvironmentSpec, { prefix, service }: Route, split: Split): Rule[] {
   const here = below(prefix);
-  const toLive: Destination = { kind: 'colours', service, weights: { [live]: 1 } };
+  const toLive: Destination = { kind: 'colours', service, weights: { [split.live]: 1 } };
   const name = (kind: string) => `${kind}-${service}${prefix}`;
-  const byMethod = chunks(writes.methods, Math.min(valuesPerCondition, valuesPerRule - here.values.length)).map(
-    (values, index): Rule => ({
-      name: name(`writes-${index}`),
-      conditions: [here, { kind: 'method', values }],
-      to: toLive,
-    }),
-  );
-  const byPath = writes.paths
+  const byPath = spec.writes.paths
     .filter((path) => path.startsWith(prefix) || prefix.startsWith(path))
     .map((path, index): Rule => {
       const narrower = path.length > prefix.length ? path : prefix;
       return { name: name(`write-path-${index}`), conditions: [below(narrower)], to: toLive };
     });
+  const each = (kind: string, more: Condition[], to: Destination): Rule[] =>
+    readMethods(spec).map((method, index) => ({
+      name: name(index === 0 ? kind : `${kind}-${index}`),
+      conditions: [here, method, ...more],
+      to,
+    }));
   return [
-    ...byMethod,
     ...byPath,
-    { name: name('wrote'), conditions: [here, hasWritten], to: toLive },
-    { name: name('reads'), conditions: [here], to: { kind: 'colours', service, weights: readWeights(split) } },
+    { name: name('upgrades'), conditions: [here, upgrades], to: toLive },
+    ...each('wrote', [hasWritten], toLive),
+    ...each('reads', [], { kind: 'colours', service, weights: readWeights(split) }),
   ];
 }
+
+/** Every request that is no read. */
+const restOfRoute = ({ prefix, service }: Route, { live }: Split): Rule => ({
+  name: `writes-${service}${prefix}`,
+  conditions: [below(prefix)],
+  to: { kind: 'colours', service, weights: { [live]: 1 } },
+});
 
 /**
  * A colour without a share is left out instead of getting weight 0: the provider has set 0 as 1 (pulumi-aws #5772), and

@@ -1,6 +1,6 @@
 import * as pulumi from '@pulumi/pulumi';
 import { Cluster } from '@pulumi/aws/ecs/cluster.js';
-import type { EnvironmentSpec } from '../../model.ts';
+import { longestTimeout, type EnvironmentSpec } from '../../model.ts';
 import { Access } from './network/access.ts';
 import { BackupPlan } from './database/backup-plan.ts';
 import { PrivateBucket } from './storage/bucket.ts';
@@ -62,7 +62,8 @@ class Foundation extends Component {
     const { groups } = new Access({ vpcId: network.vpc.vpcId, entryPort: port }, place, own);
     network.connect(groups.endpoints);
 
-    const entry = { port, subnetIds: network.vpc.publicSubnetIds, securityGroupId: groups.entry, keyArn };
+    const idleSeconds = longestTimeout(spec);
+    const entry = { port, idleSeconds, subnetIds: network.vpc.publicSubnetIds, securityGroupId: groups.entry, keyArn };
     const edge = new Edge(entry, place, own);
     const fence = new Fence({ keyArn, listenerArn: edge.listener.arn }, place, own);
 

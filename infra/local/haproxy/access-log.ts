@@ -2,6 +2,7 @@ import { open, readdir, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { OperationError } from '../../lib/errors.ts';
 import { colours, type Colour } from '../../model.ts';
+import { isLong, requestKinds, type RequestKind } from './backends.ts';
 
 /** One request in the balancer's log. */
 export interface AccessRecord {
@@ -10,11 +11,11 @@ export interface AccessRecord {
   /** Undefined if no colour was chosen. */
   colour: Colour | undefined;
   service: string;
-  kind: 'read' | 'write';
+  kind: RequestKind;
   by: 'header' | 'split' | 'wrote';
   /** 0 or less: no response. */
   status: number;
-  /** From the first byte of the request to the last byte of the response, ms. -1: not available. */
+  /** From the first byte of the request to the last byte of the response, or to the first one where it lasts as long as somebody listens, ms. -1: not available. */
   ms: number;
   /** HAProxy's termination state: the cause of the end and the phase. `--`: normal end. */
   state: string;
@@ -23,16 +24,17 @@ export interface AccessRecord {
 
 /** Parses a line in `accessLogFormat`. Undefined for any other line. */
 export function parseAccessLine(line: string): AccessRecord | undefined {
-  const [mark, at, colour, service, kind, by, status, ms, state, synthetic, held, ...rest] = line.split(' ');
+  const [mark, at, colour, service, kind, by, status, ms, state, synthetic, held, data, ...rest] = line.split(' ');
   if (mark !== 'greenlight' || held === undefined || rest.length > 0 || !/^\d+$/.test(at ?? '')) return undefined;
+  const found = requestKinds.find((name) => name === kind) ?? 'read';
   return {
     at: Number(at),
     colour: colours.find((name) => name === colour),
     service: service ?? '-',
-    kind: kind === 'write' ? 'write' : 'read',
+    kind: found,
     by: by === 'header' || by === 'wrote' ? by : 'split',
     status: Number(status),
-    ms: Number(ms),
+    ms: isLong(found) ? Number(ms) - Math.max(0, Number(data ?? 0)) : Number(ms),
     state: state ?? '--',
     synthetic: synthetic === 'synthetic',
   };
@@ -135,8 +137,8 @@ export const rotatedAway = (from: number, first: number): OperationError =>
 /**
  * One line per request, written when the request has ended: `greenlight`, time of the end (ms since the epoch), colour,
  * service, kind, routed by, status, milliseconds from the first byte of the request to the last byte of the response,
- * termination state, synthetic, held. Absent values are `-`. `held`: the request ended during the write hold. The line
- * has no personal data: no query strings, cookies or addresses.
+ * termination state, synthetic, held, milliseconds from the first byte of the response to its last. Absent values are `-`. `held`: the request
+ * ended during the write hold. The line has no personal data: no query strings, cookies or addresses.
  */
 export const accessLogFormat = [
   'greenlight',
@@ -150,4 +152,5 @@ export const accessLogFormat = [
   '%ts',
   '%[var(txn.synthetic)]',
   '%[var(txn.held)]',
+  '%Td',
 ].join(' ');

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { colours, type Colour, type EnvironmentSpec, type ServiceSpec, type Split } from '../../model.ts';
+import { longestTimeout, type EnvironmentSpec, type Split } from '../../model.ts';
 import { toolPath } from '../../lib/tools.ts';
 import type { Layout, Ports } from '../lib/layout.ts';
 import { socketPath } from '../lib/socket-path.ts';
-import { quote, renderFrontend } from './frontend.ts';
+import { renderBackends } from './backends.ts';
+import { headerKilobytes, renderFrontend } from './frontend.ts';
 import { renderTrafficMap, trafficMap } from './traffic-map.ts';
 
 /** Inputs of the balancer's configuration. HAProxy itself reads the route secret from its file. */
@@ -55,22 +56,11 @@ export function balancerCommand(layout: Layout): string[] {
   return [toolPath('haproxy'), '-W', '-db', '-S', master, '-C', directory, '-f', join(directory, 'haproxy.cfg')];
 }
 
-/** HAProxy's name of the backend for a service, colour and kind. */
-export const backendName = (service: string, colour: Colour, kind: 'read' | 'write'): string =>
-  `${service}.${colour}.${kind}`;
-
-/** HAProxy's name of an instance. Instances count from 1. */
-export const serverName = (service: string, colour: Colour, instance: number): string =>
-  `${service}.${colour}.${instance}`;
-
 function renderConfiguration(inputs: BalancerInputs): string {
   const { spec, layout, ports } = inputs;
   const from = (file: string) => relative(layout.balancer(), file);
-  const backends = spec.services.flatMap((service) =>
-    colours.flatMap((colour) => renderBackends(service, colour, ports.instances[colour][service.name] ?? [])),
-  );
   return [
-    renderDefaults(balancerSocket(layout)),
+    renderDefaults(spec, balancerSocket(layout)),
     renderFrontend({
       spec,
       ports,
@@ -78,7 +68,7 @@ function renderConfiguration(inputs: BalancerInputs): string {
       innerSocket: socketPath(layout.balancer(), 'entry.sock'),
       secretFile: from(layout.secretFile('route')),
     }),
-    ...backends,
+    ...renderBackends(spec, ports),
   ].join('\n');
 }
 
@@ -86,11 +76,17 @@ function renderConfiguration(inputs: BalancerInputs): string {
  * `nbthread 1`: a runtime API command then runs between two requests. No request can be past the hold and not yet
  * counted when the command answers.
  */
-function renderDefaults(socket: string): string {
+function renderDefaults(spec: EnvironmentSpec, socket: string): string {
   return `global
   log stdout len 1024 format raw local0 info
   nbthread 1
-  fd-hard-limit 16384
+  # Where the system allows fewer, there are fewer connections (maxconn): lua.crowded refuses before that.
+  fd-hard-limit 65536
+  # Twice the largest head, so that the rules can still answer a larger one.
+  tune.bufsize ${(2 * headerKilobytes(spec) + 4) * 1024}
+  tune.maxrewrite 4096
+  # A client of HTTP/2 may send each cookie as a header of its own.
+  tune.http.maxhdr 256
   hard-stop-after ${balancerStopSeconds}s
   stats socket "${socket}" mode 600 level admin expose-fd listeners
   stats timeout 30s
@@ -111,40 +107,16 @@ defaults
   retries 3
   timeout connect 2s
   timeout client 30s
-  timeout server 30s
+  # Of the services, each has its own. This is that of the hop between the entry point's two parts.
+  timeout server ${longestTimeout(spec) + 30}s
   timeout queue 5s
   timeout check 2s
   timeout http-request 10s
   timeout http-keep-alive 10s
-  timeout tunnel 1h
+  timeout tunnel ${longestTimeout(spec) + 30}s
   http-error status 502 content-type text/html file unavailable.html hdr cache-control no-store
   http-error status 503 content-type text/html file unavailable.html hdr cache-control no-store hdr retry-after 5
 `;
-}
-
-/**
- * Two backends over the same servers, so that writes in flight can be counted. The second one uses the health checks of
- * the first. A read is retried if its instance dies without a response. A write is retried only if the connection
- * failed. It never uses a kept-alive connection, because the instance might be closing it at that moment.
- */
-function renderBackends(service: ServiceSpec, colour: Colour, ports: number[]): string {
-  const read = backendName(service.name, colour, 'read');
-  const write = backendName(service.name, colour, 'write');
-  const server = (index: number) => serverName(service.name, colour, index + 1);
-  return `backend ${read}
-  balance roundrobin
-  retry-on conn-failure empty-response
-  http-request disable-l7-retry unless { method GET HEAD OPTIONS }
-  option httpchk
-  http-check send meth GET uri ${quote(service.health)} ver HTTP/1.1 hdr host localhost
-  http-check expect status 200
-  default-server inter 500ms fastinter 100ms downinter 500ms fall 2 rise 1
-${ports.map((port, i) => `  server ${server(i)} 127.0.0.1:${port} check\n`).join('')}
-backend ${write}
-  balance roundrobin
-  option http-server-close
-  retry-on conn-failure
-${ports.map((port, i) => `  server ${server(i)} 127.0.0.1:${port} track ${read}/${server(i)}\n`).join('')}`;
 }
 
 const page = (title: string, text: string): string =>

@@ -18,3 +18,13 @@ core.register_action("hold", { "http-req" }, function(txn)
   end
   txn:unset_var("txn.held")
 end)
+
+-- Whether the balancer has nearly as many connections as it may have. Beyond that it accepts none, and its clients wait without an answer.
+-- A request has two: one with its client, and one between the entry point's two parts. The rest is for clients that are idle.
+local share = 0.45
+local most
+
+core.register_fetches("crowded", function(txn)
+  most = most or tonumber(core.get_info()["Maxconn"]) * share
+  return txn.f:fe_conn() > most
+end)

@@ -4,7 +4,9 @@ import { poll, until } from '../../lib/poll.ts';
 import type { EntryPoint, Router, RouterState, ServerState, WriteInFlight } from '../../platform/router.ts';
 import { inOrder } from '../../lib/in-order.ts';
 import type { Layout } from '../lib/layout.ts';
-import { backendName, balancerSocket, balancerStopSeconds, masterSocket, serverName } from './config.ts';
+import { backendName, serverName } from './backends.ts';
+import { balancerSocket, balancerStopSeconds, masterSocket } from './config.ts';
+import { endLong } from './end-long.ts';
 import { writesTable } from './frontend.ts';
 import { countOldWorkers, parseShowMap, parseShowStat, parseStreams, parseWrites, runtimeCommand } from './runtime.ts';
 import {
@@ -21,8 +23,7 @@ import {
   type TrafficState,
 } from './traffic-map.ts';
 
-/** `show stat <proxy> <type> <server>`, -1 meaning all. Type 2: backends. Type 4: servers. */
-const statBackends = 'show stat -1 2 -1';
+/** `show stat <proxy> <type> <server>`, -1 meaning all. Type 2: a backend. Type 4: servers. */
 const statServers = 'show stat -1 4 -1';
 
 /** How long the master's socket may be unavailable during a reload, ms. */
@@ -72,7 +73,8 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
     });
 
   const writesTo = async (colour: Colour, doing: string): Promise<number> => {
-    const rows = parseShowStat(await ask(statBackends, doing));
+    const backends = spec.services.map(({ name }) => `show stat ${backendName(name, colour, 'write')} 2 -1`);
+    const rows = parseShowStat(await ask(backends.join('; '), doing));
     return spec.services
       .map(({ name }) => {
         const backend = backendName(name, colour, 'write');
@@ -179,6 +181,15 @@ export function createLocalRouter(layout: Layout, spec: EnvironmentSpec): Router
       }
       return cut;
     },
+
+    endLong: (colour: Colour, withinMs: number, signal?: AbortSignal) =>
+      endLong({
+        spec,
+        colour,
+        withinMs,
+        signal,
+        ask: (command) => ask(command, `ending the connections to ${colour}`),
+      }),
   };
 }
 

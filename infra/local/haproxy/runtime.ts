@@ -39,16 +39,18 @@ export function parseShowMap(answer: string): Map<string, string> {
   return entries;
 }
 
-/** Parses the answer to `show stat`: CSV from the line on that starts with `# `. Values have no quoted commas. */
+/** Parses the answer to `show stat`, or to several: CSV from the line on that starts with `# `. Values have no quoted commas. */
 export function parseShowStat(answer: string): Record<string, string>[] {
   const all = answer.split('\n').filter((line) => line !== '');
   const [header, ...lines] = all.slice(all.findIndex((line) => line.startsWith('# ')));
   if (header?.startsWith('# ') !== true) return [];
   const names = header.slice(2).split(',');
-  return lines.map((line) => {
-    const values = line.split(',');
-    return Object.fromEntries(names.map((name, index) => [name, values[index] ?? '']));
-  });
+  return lines
+    .filter((line) => !line.startsWith('# '))
+    .map((line) => {
+      const values = line.split(',');
+      return Object.fromEntries(names.map((name, index) => [name, values[index] ?? '']));
+    });
 }
 
 /**
@@ -98,6 +100,10 @@ export interface Waiting {
 
 const secondsPer: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
+/** Of an age as `show sess` has it, such as `1h2m3s`. */
+const secondsOf = (age: string): number =>
+  [...age.matchAll(/(\d+)([smhd])/g)].reduce((sum, [, n, unit]) => sum + Number(n) * (secondsPer[unit ?? ''] ?? 0), 0);
+
 /**
  * Requests still waiting for a response header, from an answer to `show sess all`. Streaming responses and tunnels are
  * excluded.
@@ -107,10 +113,7 @@ export function parseWaiting(answer: string): Waiting[] {
     const backend = /^ +backend=(\S+)/m.exec(stream)?.[1];
     const age = /\bage=(\w+)/.exec(stream)?.[1];
     if (backend === undefined || age === undefined || !stream.includes('rsp.st=MSG_RPBEFORE')) return [];
-    const parts = [...age.matchAll(/(\d+)([smhd])/g)];
-    return [
-      { backend, seconds: parts.reduce((sum, [, n, unit]) => sum + Number(n) * (secondsPer[unit ?? ''] ?? 0), 0) },
-    ];
+    return [{ backend, seconds: secondsOf(age) }];
   });
 }
 
@@ -118,4 +121,24 @@ export function parseWaiting(answer: string): Waiting[] {
 export function countOldWorkers(answer: string): number {
   const [, old = ''] = answer.split('# old workers');
   return old.split('\n').filter((line) => /^\d+\s+worker\s/.test(line)).length;
+}
+
+/** A session with a server, from an answer to `show sess`. */
+export interface Session {
+  /** By which it is ended. */
+  id: string;
+  backend: string;
+  /** Age in whole seconds. */
+  seconds: number;
+}
+
+/** The sessions that have a backend, from an answer to `show sess`. */
+export function parseSessions(answer: string): Session[] {
+  return [...answer.matchAll(/^(0x[0-9a-f]+): .* be=(\S+) .* age=(\w+) /gm)].map(
+    ([, id = '', backend = '', age = '']) => ({
+      id,
+      backend,
+      seconds: secondsOf(age),
+    }),
+  );
 }

@@ -1,6 +1,7 @@
 import { colours, type Colour } from '../../model.ts';
 import type { ColourTraffic, TrafficWindow } from '../../platform/metrics.ts';
 import type { AccessRecord } from './access-log.ts';
+import { isLong } from './backends.ts';
 
 /** Requests are kept one by one for this long: a window may begin at any of these times, ms. */
 const singlyMs = 60_000;
@@ -21,6 +22,8 @@ interface Counted {
   write: boolean;
   split: boolean;
   error: boolean;
+  /** The setting by which it was cut. */
+  cut: string | undefined;
   /** -1: not available. */
   ms: number;
 }
@@ -32,6 +35,7 @@ interface Sums {
   writes: number;
   splitReads: number;
   latencies: Map<number, number>;
+  cut: Map<string, number>;
 }
 
 /** The requests from the time `from` on, until the next segment begins. */
@@ -146,9 +150,24 @@ export class Tally {
  * server by abort or timeout, which is an error even if the status had been sent. Second letter `D` or `L`: the
  * response was already being sent.
  */
-function judge({ status, state, ms }: AccessRecord, patienceMs: number): 'answered' | 'error' | 'left' {
+function judge({ status, state, ms, kind }: AccessRecord, patienceMs: number): 'answered' | 'error' | 'left' {
+  // Ended by the router after a flip: nothing of the release.
+  if (isLong(kind) && state.startsWith('K')) return status > 0 ? 'answered' : 'left';
+  // What was upgraded is the application's: how it ends says nothing.
+  if (status === 101) return 'answered';
   if (/^[Cc][^DL]/.test(state)) return ms < patienceMs ? 'left' : 'error';
   return status >= 500 || status <= 0 || /^[Ss]/.test(state) ? 'error' : 'answered';
+}
+
+/**
+ * The setting of the definition by which an answer was cut. HAProxy's termination state: `s` the time-out of the server, in phase `H` before the
+ * answer began, in phase `D` within it; `PH` the answer has no head that can be read.
+ */
+function cutBy({ state, service, kind }: AccessRecord): string | undefined {
+  if (state === 'PH') return 'application.http.headerKilobytes';
+  if (state !== 'sH' && state !== 'sD') return undefined;
+  const quiet = kind === 'stream' || (kind === 'tunnel' && state === 'sD');
+  return `timeouts.${quiet ? 'quietSeconds' : 'answerSeconds'} of the service ${service}`;
 }
 
 /**
@@ -162,10 +181,25 @@ function counted(record: AccessRecord, patienceMs: number): Counted | undefined 
   if (outcome === 'left') return undefined;
   const write = kind === 'write';
   const rounded = ms < exactMs ? ms : Number(ms.toPrecision(3));
-  return { at, colour, write, split: !write && by === 'split', error: outcome === 'error', ms: rounded };
+  return {
+    at,
+    colour,
+    write,
+    split: (kind === 'read' || kind === 'stream') && by === 'split',
+    error: outcome === 'error',
+    cut: cutBy(record),
+    ms: rounded,
+  };
 }
 
-const nothing = (): Sums => ({ requests: 0, errors: 0, writes: 0, splitReads: 0, latencies: new Map() });
+const nothing = (): Sums => ({
+  requests: 0,
+  errors: 0,
+  writes: 0,
+  splitReads: 0,
+  latencies: new Map(),
+  cut: new Map(),
+});
 
 const segment = (from: number, asked: number): Segment => ({
   from,
@@ -173,20 +207,22 @@ const segment = (from: number, asked: number): Segment => ({
   colours: { blue: nothing(), green: nothing() },
 });
 
-function count(sums: Sums, { write, split, error, ms }: Omit<Counted, 'at' | 'colour'>): void {
+function count(sums: Sums, { write, split, error, cut, ms }: Omit<Counted, 'at' | 'colour'>): void {
   sums.requests += 1;
   if (write) sums.writes += 1;
   if (split) sums.splitReads += 1;
   if (error) sums.errors += 1;
+  if (error && cut !== undefined) sums.cut.set(cut, (sums.cut.get(cut) ?? 0) + 1);
   if (ms >= 0) sums.latencies.set(ms, (sums.latencies.get(ms) ?? 0) + 1);
 }
 
 function addUp(sums: Sums, more: Sums): void {
   for (const name of ['requests', 'errors', 'writes', 'splitReads'] as const) sums[name] += more[name];
   for (const [ms, times] of more.latencies) sums.latencies.set(ms, (sums.latencies.get(ms) ?? 0) + times);
+  for (const [setting, times] of more.cut) sums.cut.set(setting, (sums.cut.get(setting) ?? 0) + times);
 }
 
-function traffic({ latencies, ...sums }: Sums): ColourTraffic {
+function traffic({ latencies, cut, ...sums }: Sums): ColourTraffic {
   const timed = latencies.values().reduce((sum, times) => sum + times, 0);
   const values = Math.min(timed, mostLatencies);
   const perValue = timed / values;
@@ -197,5 +233,10 @@ function traffic({ latencies, ...sums }: Sums): ColourTraffic {
     // The value of rank r stands for the middle of its share.
     while (latenciesMs.length < values && (latenciesMs.length + 0.5) * perValue < upTo) latenciesMs.push(ms);
   }
-  return { ...sums, latenciesMs, ...(timed > values ? { timed } : {}) };
+  return {
+    ...sums,
+    latenciesMs,
+    ...(cut.size > 0 ? { cut: Object.fromEntries(cut) } : {}),
+    ...(timed > values ? { timed } : {}),
+  };
 }

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
-import { colours, type EnvironmentSpec } from '../../model.ts';
+import { colours, defaultTimeouts, timeoutsOf, type EnvironmentSpec } from '../../model.ts';
 import type { Metrics, TrafficWindow } from '../../platform/metrics.ts';
-import { backendName, balancerSocket } from '../haproxy/config.ts';
+import { backendName } from '../haproxy/backends.ts';
+import { balancerSocket } from '../haproxy/config.ts';
 import { parseWaiting, runtimeCommand, type Waiting } from '../haproxy/runtime.ts';
 import { Traffic } from '../haproxy/traffic.ts';
 import type { Layout } from '../lib/layout.ts';
@@ -60,7 +61,11 @@ export function createLocalMetrics(
  */
 export function withHung(window: TrafficWindow, waiting: Waiting[], { services, slo }: EnvironmentSpec): TrafficWindow {
   const minSeconds = Math.max(hung.minSeconds, (hung.timesP95 * slo.p95Ms) / 1000);
-  const late = waiting.filter(({ seconds }) => seconds >= minSeconds);
+  // Where the definition says that answers take long, waiting is no sign: what does not come in time is in the log.
+  const patient = services.filter((service) => timeoutsOf(service).answerSeconds > defaultTimeouts.answerSeconds);
+  const late = waiting.filter(
+    ({ seconds, backend }) => seconds >= minSeconds && !patient.some(({ name }) => backend.startsWith(`${name}.`)),
+  );
   const traffic = { ...window.colours };
   for (const colour of colours) {
     const of = (kind: 'read' | 'write'): number => {

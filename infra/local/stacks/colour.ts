@@ -2,8 +2,7 @@ import * as pulumi from '@pulumi/pulumi';
 import { stackName, type Artefact, type ColourSpec, type EnvironmentName, type ServiceSpec } from '../../model.ts';
 import { type FoundationOutputs, readFoundation } from './foundation.ts';
 import { Layout } from '../lib/layout.ts';
-import { processEnvironment } from '../lib/process-environment.ts';
-import { databaseReference } from '../provider/secret-reference.ts';
+import { instanceProcess } from './instance.ts';
 import { PostgresCluster, Process } from './resources.ts';
 
 export async function colourStack(
@@ -55,26 +54,10 @@ class ColourStack extends pulumi.ComponentResource {
   #service(service: ServiceSpec, artefact: Artefact): Process[] {
     const { colour } = this.#spec;
     const { spec, ports } = this.#foundation;
-    const { version } = artefact;
-    const publicUrl = `https://localhost:${ports.https}`;
-    const databaseUrl = databaseReference(this.#layout, ports, colour);
     return (ports.instances[colour][service.name] ?? []).map((port, index) => {
-      const name = `${service.name}.${colour}.${index + 1}`;
-      const args = {
-        ...this.#place(),
-        name,
-        argv: service.start,
-        env: processEnvironment(this.#layout, { spec, ports, service, port, publicUrl, version, colour, databaseUrl }),
-        cwd: artefact.location,
-        ready: { kind: 'http' as const, url: `http://127.0.0.1:${port}${service.health}` },
-        readySeconds: 30,
-        stopSignal: 'TERM' as const,
-        stopSeconds: 15,
-        stopGroup: true,
-        balanced: true,
-        restartOn: [artefact.digest],
-      };
-      return new Process(name, args, { parent: this, dependsOn: this.database });
+      const of = { layout: this.#layout, spec, ports, colour, artefact, service, port, index };
+      const instance = instanceProcess(of);
+      return new Process(instance.name, { ...this.#place(), ...instance }, { parent: this, dependsOn: this.database });
     });
   }
 

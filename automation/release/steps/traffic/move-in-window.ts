@@ -14,6 +14,7 @@ import { passes, type Gate, type GateResult } from '../../../journal/verdict.ts'
 import { noWayBackArmed, twoWays } from '../../../journal/window.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import { StageStopped } from '../../context/stage.ts';
+import { endLong } from './end-long.ts';
 import { linkOf, sideOf } from './link.ts';
 import { untilReady } from './ready.ts';
 
@@ -73,7 +74,10 @@ export async function moveInWindow(
           ),
         beforeRefusal: () => Promise.resolve(refusal.begin()),
         onStep(step, ms, detail) {
-          if (step === 'release') refusal.end();
+          if (step === 'release') {
+            refusal.end();
+            void endLong(context, from, context.signal);
+          }
           journal.append({ type: 'cutover.step', step, ms, ...(detail === undefined ? {} : { detail }) });
         },
         onUnsettled: (why) => context.note(`the window could not be undone at once, and is settled: ${why}`, 'warning'),

@@ -14,6 +14,7 @@ import { dataComparisonGate } from '../../../gates/data/data.ts';
 import type { ReleaseContext } from '../../context/context.ts';
 import type { TableComparison } from '../../../journal/events.ts';
 import { StageStopped } from '../../context/stage.ts';
+import { endLong } from './end-long.ts';
 import type { FreshReads } from './fresh-reads.ts';
 import { tellLoosened } from './loosened.ts';
 import { linkOf, sideOf } from './link.ts';
@@ -52,7 +53,11 @@ export async function moveWrites(
         beforeHold: reads === undefined ? undefined : () => reads.pause(),
         settings: withSettling(definition.cutover, router),
         rest,
-        onStep: (step, ms, detail) => steps.push({ step, ms, detail }),
+        onStep(step, ms, detail) {
+          steps.push({ step, ms, detail });
+          // Not waited for: what follows may take minutes, and until then such a client can write nothing.
+          if (step === 'release') void endLong(context, from, direction === 'forward' ? context.signal : undefined);
+        },
         // The split stays with it until it is: it may still flip.
         onUnsettled: (why) =>
           context.note(`the cutover could not be undone at once, and is settled: ${why}`, 'warning'),

@@ -8,6 +8,7 @@ import type { ReleaseContext } from '../../context/context.ts';
 import type { Replacement } from '../../context/release.ts';
 import { situation } from '../../context/situation.ts';
 import type { Reason } from '../../context/stage.ts';
+import { endLong } from './end-long.ts';
 import { leaveWithLoss } from './leave-with-loss.ts';
 import { sideOf } from './link.ts';
 import { somebodyDecides } from './move-in-window.ts';
@@ -41,6 +42,7 @@ export async function undoWindow(
   if (why.acceptLoss !== true && !agreed) throw somebodyDecides(to.colour, why.reason);
   const move = { from: to.colour, to: from.colour };
   const { ms, ...loss } = await leaveWithLoss(context, move, noWayBackArmed, () => beginRollback(context, why));
+  await endLong(context, to.colour);
   const detail = `${from.colour} is live again, and ${to.colour} is left as it is`;
   return endRollback(context, from.colour, { ms, loss, detail });
 }

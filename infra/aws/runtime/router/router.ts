@@ -4,7 +4,7 @@ import { inOrder } from '../../../lib/in-order.ts';
 import { colours, type Colour, type EnvironmentSpec, type Split } from '../../../model.ts';
 import type { EntryPoint, Router, RouterState } from '../../../platform/router.ts';
 import type { FoundationOutputs } from '../../lib/foundation-reference.ts';
-import { fenceProof, priorities } from '../../lib/routing-plan.ts';
+import { fenceProof, movedInFence } from '../../lib/routing-plan.ts';
 import type { Clients } from '../client/clients.ts';
 import { calling } from '../client/errors.ts';
 import { fenceLease, resting, underChange } from './fence-lease.ts';
@@ -161,15 +161,12 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
 
   /** Moves all rules of the write hold in one call, to the priorities at which they are on or off. */
   const move = async (fence: Rule[], to: 'up' | 'down', doing: string): Promise<void> => {
-    const from = to === 'up' ? priorities.fenceDown : priorities.fenceUp;
-    const base = to === 'up' ? priorities.fenceUp : priorities.fenceDown;
-    const moved = fence.map(({ RuleArn, Priority }) => ({ RuleArn, Priority: base + Number(Priority) - from }));
+    const moved = fence.map(({ RuleArn, Priority }) => ({ RuleArn, Priority: movedInFence(Number(Priority), to) }));
     await calling(doing, () => balancer.send(new SetRulePrioritiesCommand({ RulePriorities: moved })));
   };
 
   const holdSeen = async (up: boolean, deadline: number, doing: string): Promise<void> => {
     const request = fenceProof(spec);
-    if (request === undefined) return;
     const right = ({ status, fence }: ProbeAnswer) => (up ? fence === 'up' : fence === undefined && status === 404);
     await observe({ probe, request, parallel, deadline, doing }, (answers) => {
       const last = answers.slice(-fenceInARow);
@@ -202,8 +199,6 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
       const seenBy = Date.now() + leaseMs;
       const { fence, up, missing } = matchRules(spec, await rules(doing));
       if (missing.length > 0) throw rulesMissing(doing, missing);
-      // An application without declared writes has no hold rules, and nothing to hold.
-      if (fence.length === 0) return;
       const before = await lease.read(fence, doing);
       const { now: set } = await lease.set(fence, String(Math.round(before.now + leaseMs)), doing, writes);
       const atRest = fence.filter((rule) => !up.includes(rule));

@@ -1,7 +1,14 @@
 import type { Action, Rule, RuleCondition } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { OperationError } from '../../../lib/errors.ts';
 import { other, type Colour, type EnvironmentSpec, type Split } from '../../../model.ts';
-import { priorities, stickySeconds, trafficRules, type Condition, type PlannedRule } from '../../lib/routing-plan.ts';
+import {
+  firstOfTraffic,
+  placeInFence,
+  stickySeconds,
+  trafficRules,
+  type Condition,
+  type PlannedRule,
+} from '../../lib/routing-plan.ts';
 
 /** Compares the listener's rules, as AWS returns them, with the plan by which they were created. Pure. */
 
@@ -41,7 +48,7 @@ export function matchRules(spec: EnvironmentSpec, rules: Rule[]): MatchedRules {
   // With a share for both colours, a rule's weights show whether it is weighted.
   const planned = trafficRules(spec, { live: 'blue', percent: 50 });
   const inOrder = rules
-    .filter((rule) => rule.IsDefault !== true && Number(rule.Priority) >= priorities.fenceUp)
+    .filter((rule) => rule.IsDefault !== true && Number(rule.Priority) >= firstOfTraffic)
     .sort((a, b) => Number(a.Priority) - Number(b.Priority));
   // A rule of the write hold may have the same conditions as a route, so it is recognised by its range of priorities.
   const byKey = Map.groupBy(inOrder, (rule) => keyOf(isOfFence(rule), (rule.Conditions ?? []).map(conditionKey)));
@@ -60,12 +67,11 @@ export function matchRules(spec: EnvironmentSpec, rules: Rule[]): MatchedRules {
         rule,
       });
   }
-  matched.up = matched.fence.filter(({ Priority }) => Number(Priority) < priorities.routes);
+  matched.up = matched.fence.filter(({ Priority }) => placeInFence(Number(Priority)) === 'up');
   return matched;
 }
 
-const isOfFence = ({ Priority }: Rule): boolean =>
-  Number(Priority) < priorities.routes || Number(Priority) >= priorities.fenceDown;
+const isOfFence = ({ Priority }: Rule): boolean => placeInFence(Number(Priority)) !== undefined;
 
 const keyOf = (ofFence: boolean, conditions: string[]): string =>
   `${ofFence ? 'fence: ' : ''}${conditions.toSorted().join(' & ')}`;

@@ -6,7 +6,7 @@ import {
   DescribeTargetHealthCommand,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { colours } from '../../../model.ts';
-import { priorities } from '../../lib/routing-plan.ts';
+import { firstOfTraffic } from '../../lib/routing-plan.ts';
 import { calling, isMissing } from '../client/errors.ts';
 import { targetsOf, type GroupOwner, type OwnerOf } from './rules.ts';
 import type { Clients } from '../client/clients.ts';
@@ -62,7 +62,7 @@ export function createTargetGroups(balancer: ElasticLoadBalancingV2Client): Targ
 }
 
 /** Header routes first. */
-const rank = ({ Priority }: Rule): number => (Number(Priority) < priorities.fenceUp ? 0 : 1);
+const rank = ({ Priority }: Rule): number => (Number(Priority) < firstOfTraffic ? 0 : 1);
 
 /** Maps target groups to owners and back. */
 export function owners(groups: OwnedGroup[]): { ownerOf: OwnerOf; arnOf: (owner: GroupOwner) => string | undefined } {

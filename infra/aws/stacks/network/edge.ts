@@ -18,6 +18,8 @@ const accessLogDays = 90;
 export interface EdgeArgs {
   /** Port of the HTTPS listener. */
   port: number;
+  /** How long a connection may be quiet, seconds. */
+  idleSeconds: number;
   subnetIds: pulumi.Input<pulumi.Input<string>[]>;
   securityGroupId: pulumi.Input<string>;
   keyArn: pulumi.Input<string>;
@@ -54,6 +56,8 @@ export class Edge extends Component {
         accessLogs: { enabled: true, bucket: logs.bucket.bucket },
         // Applications differ in how they treat invalid headers, so the balancer drops them.
         dropInvalidHeaderFields: true,
+        // Seconds. One for all services, and for WebSockets too.
+        idleTimeout: this.#args.idleSeconds,
         // The application gets the client's Host header, as it does behind the local entry point.
         preserveHostHeader: true,
         enableDeletionProtection: place.production,

@@ -8,7 +8,7 @@ import { projectRoot } from '../../../lib/paths.ts';
 import { serviceRole, type Statement } from '../../rights/iam.ts';
 import { logGroup } from '../storage/log-group.ts';
 import { Component, type Place } from '../../lib/place.ts';
-import { fenceName, leaseTag, priorities, writesTag } from '../../lib/routing-plan.ts';
+import { fenceName, fencePlaces, leaseTag, writesTag } from '../../lib/routing-plan.ts';
 
 export interface FenceArgs {
   keyArn: pulumi.Input<string>;
@@ -77,9 +77,7 @@ const variables = (listenerArn: pulumi.Output<string>) => ({
   LISTENER_ARN: listenerArn,
   LEASE_TAG: leaseTag,
   WRITES_TAG: writesTag,
-  FENCE_UP: String(priorities.fenceUp),
-  FENCE_END: String(priorities.routes),
-  FENCE_DOWN: String(priorities.fenceDown),
+  FENCE_PLACES: JSON.stringify(Object.values(fencePlaces)),
 });
 
 const toLog = (logArn: pulumi.Output<string>): Statement => ({

@@ -2,7 +2,7 @@ import type * as pulumi from '@pulumi/pulumi';
 import { Service as EcsService } from '@pulumi/aws/ecs/service.js';
 import { TargetGroup } from '@pulumi/aws/lb/targetGroup.js';
 import type { ListenerRule } from '@pulumi/aws/lb/listenerRule.js';
-import type { Colour, ServiceSpec } from '../../../model.ts';
+import { timeoutsOf, type Colour, type ServiceSpec } from '../../../model.ts';
 import type { FoundationOutputs } from '../../lib/foundation-reference.ts';
 import { headerRoutes } from './header-routes.ts';
 import { servicePort } from '../../lib/names.ts';
@@ -60,8 +60,12 @@ export class Service extends Component {
         targetType: 'ip',
         port: servicePort,
         protocol: 'HTTP',
-        // Seconds. The default of 300 is longer than any request, and each step of a release would wait for it.
-        deregistrationDelay: 30,
+        // Seconds. As long as a request may take. With the default of 300 each step of a release would wait for connections that nobody ends.
+        deregistrationDelay: timeoutsOf(this.#args.service).answerSeconds,
+        // A cookie of the balancer, which it makes private, for a day.
+        ...(this.#args.service.sticky === true
+          ? { stickiness: { type: 'lb_cookie', enabled: true, cookieDuration: 86_400 } }
+          : {}),
         healthCheck: {
           path: this.#args.service.health,
           matcher: '200',

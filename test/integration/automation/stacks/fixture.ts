@@ -68,7 +68,7 @@ export async function createFixture(environment: EnvironmentName = 'staging'): P
       environment,
       services: [service('api', '/api', true), service('web', '/', false)],
       integrations: [{ name: 'bank', env: 'BANK_URL', standIn: ['node', standIn, 'bank'], health: '/healthz' }],
-      writes: { methods: ['POST'], paths: [] },
+      writes: { reads: ['GET', 'HEAD', 'OPTIONS', 'TRACE'], paths: [] },
       database: { maxConnections: 30 },
       slo: { errorRate: 0.001, p95Ms: 500 },
       alertReceivers: [{ name: 'operators', webhook: `http://127.0.0.1:9/${webhookToken}` }],

@@ -116,7 +116,7 @@ const defaultSpec: EnvironmentSpec = {
   environment: 'staging',
   services: [],
   integrations: [],
-  writes: { methods: ['POST'], paths: [] },
+  writes: { reads: ['GET', 'HEAD', 'OPTIONS', 'TRACE'], paths: [] },
   database: { maxConnections: 50 },
   slo: { errorRate: 0.01, p95Ms: 500 },
   alertReceivers: [],

@@ -20,7 +20,7 @@ const cases: Case[] = [
   [
     'a key that resembles nothing',
     (d) => (d.cutover = { zzzzzz: 1 }),
-    'cutover.zzzzzz: unknown key; known here: holdMs, drainMs',
+    'cutover.zzzzzz: unknown key; known here: holdMs, drainMs, longConnectionsSeconds',
   ],
   [
     'a missing key',
@@ -32,6 +32,51 @@ const cases: Case[] = [
     'a route without its slash',
     (d) => (d.application.services[1].routes = ['api']),
     'application.services[1].routes[0]: found "api"; give an absolute URL path such as /api',
+  ],
+  [
+    'methods that write, which an earlier version had',
+    (d) => (d.application.writes = { methods: ['POST'] }),
+    'application.writes.methods: is replaced by application.writes.reads, the methods that only read: every other method writes',
+  ],
+  [
+    'a method that is no token',
+    (d) => (d.application.writes = { reads: ['GET', 'PROP FIND'] }),
+    'application.writes.reads[1]: found "PROP FIND"; give an HTTP method, such as PROPFIND',
+  ],
+  [
+    'a method in small letters',
+    (d) => (d.application.writes = { reads: ['get'] }),
+    'application.writes.reads[0]: found "get"; methods are written in capital letters',
+  ],
+  [
+    'no method that reads',
+    (d) => (d.application.writes = { reads: [] }),
+    'application.writes.reads: found []; give at least 1 entry',
+  ],
+  [
+    'a head that no balancer takes',
+    (d) => (d.application.http = { headerKilobytes: 65 }),
+    'application.http.headerKilobytes: found 65; give at most 64',
+  ],
+  [
+    'a body of nothing',
+    (d) => (d.application.http = { bodyMegabytes: 0 }),
+    'application.http.bodyMegabytes: found 0; give at least 1',
+  ],
+  [
+    'a time-out of more than an hour',
+    (d) => (d.application.services[0].timeouts = { answerSeconds: 3601 }),
+    'application.services[0].timeouts.answerSeconds: found 3601; give at most 3600',
+  ],
+  [
+    'a protocol that nobody speaks',
+    (d) => (d.application.services[0].protocol = 'h2'),
+    'application.services[0].protocol: found "h2"; choose one of "http1", "h2c"',
+  ],
+  [
+    'long connections without an end',
+    (d) => (d.cutover = { longConnectionsSeconds: 3601 }),
+    'cutover.longConnectionsSeconds: found 3601; give at most 3600',
   ],
   ['a number for a text', (d) => (d.application.name = 7), 'application.name: found 7; give a text in quotes'],
   ['a text for a number', (d) => (d.load.growth = '2'), 'load.growth: found "2"; give a number'],

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { Event, JournalEntry } from '../../../../automation/journal/events.ts';
 import { renderHtml } from '../../../../automation/report/html/page.ts';
 import { buildReport } from '../../../../automation/report/model/build.ts';
+import { happeningsOf } from '../../../../automation/ui/happenings.ts';
 import { renderSummary } from '../../../../automation/ui/summary.ts';
 import { journalOf } from '../../../lib/journals.ts';
 
@@ -41,6 +42,21 @@ describe('what a report says of cutovers', () => {
     expect(figure).to.equal('not measured');
     expect(section).to.contain('how long writes waited was not measured').and.not.contain('was not changed');
     expect(model.frames.at(-1)?.colours.green).to.include({ writes: true });
+  });
+
+  it('[J2] of connections that outlived one: how many were ended, and in which time', () => {
+    const done: Event = { ...settled, holdMs: 25, totalMs: 90 };
+    const ended: Event = { type: 'connections.ended', colour: 'blue', webSockets: 12, streams: 1, ms: 4100 };
+    expect(shown(withCutover(intent, done, ended)).section).to.contain(
+      '12 WebSockets and 1 stream of events or of another long answer to blue were ended in 4.1 s',
+    );
+    const others: Event = { ...ended, colour: 'green' };
+    expect(shown(withCutover(intent, done, others)).section).to.not.contain('WebSocket');
+    expect(shown(withCutover(intent, done)).section).to.not.contain('were ended');
+    const [line] = happeningsOf({ ...ended, webSockets: 1, streams: 0, seq: 0, at: '', prev: '' }, String);
+    expect(line?.text).to.equal(
+      '1 WebSocket to blue was ended in 4.1 s, so that the clients connect to the live colour',
+    );
   });
 
   it('of one that was killed and not settled yet: the same, and that it is not finished', () => {

@@ -20,7 +20,7 @@ const spec: EnvironmentSpec = {
   environment: 'staging',
   services: [service],
   integrations: [{ name: 'bank', env: 'BANK_URL', url: 'https://bank.example.org', health: '/' }],
-  writes: { methods: ['POST'], paths: [] },
+  writes: { reads: ['GET', 'HEAD', 'OPTIONS', 'TRACE'], paths: [] },
   database: { maxConnections: 10 },
   slo: { errorRate: 0.01, p95Ms: 300 },
   alertReceivers: [],

@@ -11,7 +11,7 @@ export const refusedRetrySeconds = 10;
 const pauseMs = 1000;
 
 /**
- * The listener, the priorities of the write hold's rules (from `routing-plan.ts`), the tag that says until when
+ * The listener, the places of the write hold's rules (from `routing-plan.ts`), the tag that says until when
  * writes are held (ms since the epoch), and the one that says whether they are refused. From the function's environment.
  *
  * @param {Record<string, string | undefined>} environment
@@ -20,22 +20,21 @@ export const settingsOf = (environment) => ({
   listenerArn: environment['LISTENER_ARN'] ?? '',
   leaseTag: environment['LEASE_TAG'] ?? '',
   writesTag: environment['WRITES_TAG'] ?? '',
-  up: Number(environment['FENCE_UP']),
-  end: Number(environment['FENCE_END']),
-  down: Number(environment['FENCE_DOWN']),
+  /** @type {{ up: number, end: number, down: number }[]} */
+  places: JSON.parse(environment['FENCE_PLACES'] ?? '[]'),
 });
 
 /**
  * The rules of a write hold that is on, with the priorities that switch them off. Empty if the hold is off.
  *
  * @param {{ RuleArn?: string, Priority?: string }[]} rules
- * @param {{ up: number, end: number, down: number }} at
+ * @param {{ places: { up: number, end: number, down: number }[] }} at
  */
-export const switchedOff = (rules, { up, end, down }) =>
-  rules
-    .map(({ RuleArn, Priority }) => ({ RuleArn, Priority: Number(Priority) }))
-    .filter(({ Priority }) => Priority >= up && Priority < end)
-    .map(({ RuleArn, Priority }) => ({ RuleArn, Priority: down + Priority - up }));
+export const switchedOff = (rules, { places }) =>
+  rules.flatMap(({ RuleArn, Priority }) => {
+    const place = places.find(({ up, end }) => Number(Priority) >= up && Number(Priority) < end);
+    return place === undefined ? [] : [{ RuleArn, Priority: place.down + Number(Priority) - place.up }];
+  });
 
 /**
  * The end of the hold, ms since the epoch: the latest one that a rule names. Undefined if no rule names one: then the

@@ -230,6 +230,9 @@ async function setTargetGroupAttributes(arn: string, inputs: TargetGroupInputs, 
     'slow_start.duration_seconds': inputs.slowStart,
     'lambda.multi_value_headers.enabled': inputs.lambdaMultiValueHeadersEnabled,
     'load_balancing.algorithm.type': inputs.loadBalancingAlgorithmType,
+    'stickiness.enabled': inputs.stickiness?.enabled,
+    'stickiness.type': inputs.stickiness?.type,
+    'stickiness.lb_cookie.duration_seconds': inputs.stickiness?.cookieDuration,
   });
   if (Attributes.length > 0)
     await clients.balancer.send(new ModifyTargetGroupAttributesCommand({ TargetGroupArn: arn, Attributes }));

@@ -31,7 +31,7 @@ export const testSpec: EnvironmentSpec = {
   environment: 'staging',
   services: [service('web', '/', 1), service('api', '/api', 2)],
   integrations: [],
-  writes: { methods: ['POST', 'PUT', 'PATCH', 'DELETE'], paths: ['/api/touch'] },
+  writes: { reads: ['GET', 'HEAD', 'OPTIONS', 'TRACE'], paths: ['/api/touch'] },
   database: { maxConnections: 20 },
   slo: { errorRate: 0.01, p95Ms: 300 },
   alertReceivers: [],

@@ -78,7 +78,7 @@ const spec: EnvironmentSpec = {
   environment: 'staging',
   services: [],
   integrations: [],
-  writes: { methods: ['POST'], paths: [] },
+  writes: { reads: ['GET', 'HEAD', 'OPTIONS', 'TRACE'], paths: [] },
   database: { maxConnections: 30 },
   slo: { errorRate: 0.001, p95Ms: 500 },
   alertReceivers: [],

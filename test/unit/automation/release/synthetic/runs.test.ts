@@ -127,7 +127,7 @@ describe('runs of marked traffic', () => {
         { from: 10_000, to: 20_000 },
         { from: 50_000, to: 60_000 },
       ],
-      writes: { methods: ['POST', 'PATCH'], paths: ['/api/touch'] },
+      writes: { reads: ['GET', 'HEAD', 'OPTIONS', 'TRACE'], paths: ['/api/touch'] },
     } satisfies Refusals;
     const failed = (at: number, more = {}) =>
       JSON.stringify({ request: 'failed', method: 'POST', url: '/x', status: 503, at, ms: 3, colour: 'none', ...more });
@@ -166,7 +166,7 @@ describe('runs of marked traffic', () => {
         failed(15_000, { status: 502 }),
         failed(15_000, { status: 0 }),
         failed(15_000, { colour: 'blue' }),
-        failed(15_000, { method: 'PUT' }),
+        failed(15_000, { method: 'HEAD' }),
       ];
       expect((await seen(lines)).requests).to.deep.equal({ total: 100, failed: 5 });
     });

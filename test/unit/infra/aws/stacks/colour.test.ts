@@ -190,6 +190,23 @@ describe('colour on AWS', () => {
       expect(scalableTargetAction).to.deep.equal({ minCapacity: 3, maxCapacity: 8 });
     });
 
+    it('[J1] lets a request go on for as long as it may take, where its task is to stop; keeps a client with a task where it is sticky', async () => {
+      const of = spec('production');
+      const [web, api] = of.services;
+      const slow = { ...api!, sticky: true, timeouts: { answerSeconds: 120, quietSeconds: 300 } };
+      const { blue: declared } = await declareEnvironment(
+        'production',
+        { live: 'blue', percent: 0 },
+        { ...of, services: [web!, slow] },
+      );
+      const group = (name: string) => only(declared, 'lb/targetGroup:TargetGroup', name);
+      expect(group('api')).to.deep.include({
+        deregistrationDelay: 120,
+        stickiness: { type: 'lb_cookie', enabled: true, cookieDuration: 86_400 },
+      });
+      expect(group('web')).to.include({ deregistrationDelay: 30 }).and.not.to.have.property('stickiness');
+    });
+
     it('is reached by header before it has users', () => {
       const rule = only(blue, 'lb/listenerRule:ListenerRule', 'header-0');
       expect(rule['conditions']).to.deep.equal([

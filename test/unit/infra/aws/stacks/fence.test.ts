@@ -22,9 +22,7 @@ const variables = {
   LISTENER_ARN: 'listener',
   LEASE_TAG: tag,
   WRITES_TAG: writesTag,
-  FENCE_UP: '1000',
-  FENCE_END: '2000',
-  FENCE_DOWN: '40000',
+  FENCE_PLACES: '[{"up":1000,"end":2000,"down":40000},{"up":30000,"end":31000,"down":45000}]',
 };
 
 describe('fence', () => {

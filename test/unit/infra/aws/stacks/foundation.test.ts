@@ -165,6 +165,15 @@ describe('foundation on AWS', () => {
       expect(only(production, 'lb/listener:Listener', 'https')['routingHttpResponseServerEnabled']).to.equal(false);
     });
 
+    it('[J1] lets a connection be quiet for as long as the service with the longest time-out may be', async () => {
+      expect(only(production, 'lb/loadBalancer:LoadBalancer')['idleTimeout']).to.equal(300);
+      const of = spec('production');
+      const [web, api] = of.services;
+      const services = [web!, { ...api!, timeouts: { answerSeconds: 900, quietSeconds: 60 } }];
+      const declared = await declare('production', { kind: 'foundation', spec: { ...of, services } });
+      expect(only(declared, 'lb/loadBalancer:LoadBalancer')['idleTimeout']).to.equal(900);
+    });
+
     it('leaves it to the application how long a body may be', () => {
       const rules = JSON.stringify(only(production, 'wafv2/webAcl:WebAcl')['rules']);
       expect(rules).to.contain('"ruleActionOverrides":[{"actionToUse":{"count":{}},"name":"SizeRestrictions_BODY"}]');

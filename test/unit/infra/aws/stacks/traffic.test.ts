@@ -26,7 +26,7 @@ describe('traffic on AWS', () => {
 
   it('keeps a client on the version that its page came from, where there are two', () => {
     expect(action('reads-api/api').forward.stickiness).to.deep.equal({ enabled: true, duration: 60 });
-    expect(action('writes-0-api/api').forward.stickiness.enabled).to.equal(false);
+    expect(action('writes-api/api').forward.stickiness.enabled).to.equal(false);
   });
 
   it('declares no weight of 0, which was set as 1 (pulumi-aws #5772)', async () => {
@@ -69,7 +69,7 @@ describe('traffic on AWS', () => {
 
   it('gives the run time the rules by name', () => {
     const { rules } = production.outputs.get('production-traffic') as { rules: Record<string, string> };
-    expect(rules).to.include.keys('fence-0', 'fence-1', 'reads-api/api', 'writes-0-api/api');
+    expect(rules).to.include.keys('fence-0', 'fence-rest', 'reads-api/api', 'writes-api/api');
     expect(rules['fence-0']).to.contain('listenerRule');
   });
 

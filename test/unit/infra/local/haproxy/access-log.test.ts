@@ -25,6 +25,14 @@ describe('a line of the access log', () => {
     expect(parseAccessLine('greenlight 17 - web read - 404 0 LR - -')?.colour).to.equal(undefined);
   });
 
+  it('[J2] takes the time until the answer began where that lasts as long as somebody listens', () => {
+    const ms = (rest: string) => parseAccessLine(`greenlight 17 blue api ${rest}`)?.ms;
+    expect(ms('tunnel split 101 3600000 -- - - 3599990')).to.equal(10);
+    expect(ms('stream split 200 5000 CD - - 4900')).to.equal(100);
+    expect(ms('stream split 504 30000 sH - - -1')).to.equal(30_000);
+    expect(ms('read split 200 5000 -- - - 4900')).to.equal(5000);
+  });
+
   it('is told from what else the balancer writes', () => {
     for (const other of [
       '',

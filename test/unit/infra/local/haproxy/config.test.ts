@@ -1,7 +1,12 @@
 import { expect } from 'chai';
 import { tmpdir } from 'node:os';
 import { balancerSocket, renderBalancer } from '../../../../../infra/local/haproxy/config.ts';
-import { countOldWorkers, parseShowMap, parseShowStat } from '../../../../../infra/local/haproxy/runtime.ts';
+import {
+  countOldWorkers,
+  parseSessions,
+  parseShowMap,
+  parseShowStat,
+} from '../../../../../infra/local/haproxy/runtime.ts';
 import { parseTrafficMap, renderTrafficMap } from '../../../../../infra/local/haproxy/traffic-map.ts';
 import { Layout, type Ports } from '../../../../../infra/local/lib/layout.ts';
 import { socketPath } from '../../../../../infra/local/lib/socket-path.ts';
@@ -21,7 +26,7 @@ const spec: EnvironmentSpec = {
   environment: 'production',
   services: [service('web', '/'), service('api', '/api', '/api/v2/admin'), service('admin', '/api/v2')],
   integrations: [],
-  writes: { methods: ['POST'], paths: ["/it's", '/live'] },
+  writes: { reads: ['GET', 'HEAD', 'OPTIONS', 'TRACE'], paths: ["/it's", '/live'] },
   database: { maxConnections: 20 },
   slo: { errorRate: 0.01, p95Ms: 300 },
   alertReceivers: [],
@@ -60,12 +65,31 @@ describe('the rendered balancer', () => {
     for (const bind of binds) expect(bind).to.match(/^(127\.0\.0\.1:|"unix@)/);
   });
 
-  it('checks a server in one backend and follows it in the other', () => {
+  it('checks a server in one backend and follows it in the others', () => {
     expect(linesWith('server api.blue.2 ')).to.deep.equal([
       '  server api.blue.2 127.0.0.1:3002 check',
-      '  server api.blue.2 127.0.0.1:3002 track api.blue.read/api.blue.2',
+      ...['write', 'tunnel', 'stream'].map(() => '  server api.blue.2 127.0.0.1:3002 track api.blue.read/api.blue.2'),
     ]);
     expect(linesWith('backend ').length).to.be.at.least(12);
+  });
+
+  it('[J1] gives a service up after the time that it says, and a stream of it after another', () => {
+    const [web, api, admin] = spec.services;
+    const timed = { ...api!, timeouts: { answerSeconds: 70, quietSeconds: 900 } };
+    const text =
+      renderBalancer({ spec: { ...spec, services: [web!, timed, admin!] }, layout, ports })['haproxy.cfg'] ?? '';
+    const of = (backend: string) =>
+      /^ {2}timeout server (\d+)s/m.exec(text.split(`backend ${backend}\n`)[1] ?? '')?.[1];
+    expect(['read', 'write', 'tunnel', 'stream'].map((kind) => of(`api.blue.${kind}`))).to.deep.equal([
+      '70',
+      '70',
+      '70',
+      '900',
+    ]);
+    expect(['read', 'stream'].map((kind) => of(`web.green.${kind}`))).to.deep.equal(['30', '300']);
+    expect(text).to.match(/timeout tunnel 900s/);
+    // The hop inside the balancer is not cut before.
+    expect(/^defaults[^]*?timeout server (\d+)s/m.exec(text)?.[1]).to.equal('930');
   });
 
   it('names the file with the secret and never holds it', () => {
@@ -130,6 +154,22 @@ describe('answers of the runtime API', () => {
         `${workers}# old workers\n11 worker 1 0d00h00m01s 2.6\n9 worker 2 0d00h00m09s 2.6\n# programs\n\n`,
       ),
     ).to.equal(2);
+  });
+
+  it('show sess', () => {
+    const answer = `0x55a1: proto=unix_stream src=unix:1 fe=entry be=web.blue.tunnel srv=web.blue.1 ts=00 epoch=0 age=1h2m3s calls=3 rate=0
+0x55a2: proto=unix_stream src=unix:1 fe=GLOBAL be=<NONE> srv=<none> ts=00 epoch=0 age=0s calls=1 rate=1
+`;
+    expect(parseSessions(answer)).to.deep.equal([
+      { id: '0x55a1', backend: 'web.blue.tunnel', seconds: 3723 },
+      { id: '0x55a2', backend: '<NONE>', seconds: 0 },
+    ]);
+    expect(parseSessions('')).to.deep.equal([]);
+  });
+
+  it('show stat of several', () => {
+    const answer = '# pxname,scur\na.blue.write,3\n\n# pxname,scur\nb.blue.write,4\n\n';
+    expect(parseShowStat(answer).map(({ scur }) => scur)).to.deep.equal(['3', '4']);
   });
 
   it('show stat', () => {

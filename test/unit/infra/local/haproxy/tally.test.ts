@@ -48,6 +48,32 @@ describe('a window of traffic', () => {
     }
   });
 
+  it('[J1] says which setting cut an answer that counts as an error', () => {
+    const cut = (more: Partial<AccessRecord>) => blue(record(more))?.cut;
+    expect(cut({ status: 504, state: 'sH' })).to.deep.equal({ 'timeouts.answerSeconds of the service api': 1 });
+    expect(cut({ state: 'sD' })).to.deep.equal({ 'timeouts.answerSeconds of the service api': 1 });
+    expect(cut({ state: 'sD', kind: 'stream' })).to.deep.equal({ 'timeouts.quietSeconds of the service api': 1 });
+    expect(cut({ status: 502, state: 'PH' })).to.deep.equal({ 'application.http.headerKilobytes': 1 });
+    expect(cut({ state: 'SD' })).to.equal(undefined);
+    const summed = tallyOf([0, 150_000, 150_001].map((at) => record({ at, status: 504, state: 'sH' })));
+    expect(summed.window(0, 200_000)?.colours.blue.cut).to.deep.equal({
+      'timeouts.answerSeconds of the service api': 3,
+    });
+  });
+
+  it('[J2] takes how a WebSocket or an event stream ends for no error, and counts one that was never opened', () => {
+    for (const state of ['SD', 'sD', 'CD', 'K-', 'KD', '--'])
+      expect(blue(record({ kind: 'tunnel', status: 101, state })), state).to.include({ requests: 1, errors: 0 });
+    expect(blue(record({ kind: 'stream', state: 'KD' }))).to.include({ requests: 1, errors: 0 });
+    expect(blue(record({ kind: 'tunnel', status: -1, state: 'KH' }))).to.include({ requests: 0, errors: 0 });
+    for (const status of [500, 502, 504])
+      expect(blue(record({ kind: 'tunnel', status })), String(status)).to.include({ requests: 1, errors: 1 });
+    expect(blue(record({ kind: 'tunnel', status: 101 }), record({ kind: 'stream' }))).to.include({
+      writes: 0,
+      splitReads: 1,
+    });
+  });
+
   it('counts a client that left as an error only where it had waited in vain', () => {
     expect(blue(record({ status: -1, state: 'CH', ms: 299 }))?.requests).to.equal(0);
     expect(blue(record({ status: -1, state: 'CH', ms: 300 }))).to.include({ requests: 1, errors: 1 });

@@ -19,7 +19,7 @@ const spec: EnvironmentSpec = {
   environment: 'staging',
   services: [],
   integrations: [],
-  writes: { methods: [], paths: [] },
+  writes: { reads: ['GET', 'HEAD', 'OPTIONS', 'TRACE'], paths: [] },
   database: { maxConnections: 20 },
   slo: { errorRate: 0.01, p95Ms: 300 },
   alertReceivers: [{ name: 'on "call"', webhook: 'https://hooks.example/a#b: c' }],

@@ -33,7 +33,7 @@ describe('what a client reads during a canary', () => {
     await waitForSync(link(), { timeoutMs: 60_000 });
     const services = testSpec.services.filter(({ name }) => name === 'api');
     bed = await startTestbed(
-      { ...testSpec, services, writes: { methods: ['POST'], paths: [] } },
+      { ...testSpec, services, writes: { reads: ['GET', 'HEAD', 'OPTIONS', 'TRACE'], paths: [] } },
       ({ port, colour }) => ({
         argv: [process.execPath, join(import.meta.dirname, 'register-app.ts'), String(port)],
         env: childEnvironment({ DATABASE_URL: databaseUrl(rig[colour].access, 'app') }).env,

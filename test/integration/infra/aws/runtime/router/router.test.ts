@@ -100,9 +100,10 @@ describe('the router of AWS', function () {
 
   it('sees drift: what the rules say counts, not what was asked for', async () => {
     const { listener, router } = await make();
-    const reads = (await listener.rules()).find(
-      ({ Conditions }) => Conditions?.length === 1 && JSON.stringify(Conditions).includes('/api*'),
-    );
+    const reads = (await listener.rules()).find(({ Conditions }) => {
+      const text = JSON.stringify(Conditions);
+      return Conditions?.length === 2 && text.includes('/api*') && text.includes('GET');
+    });
     const [blue, green] = [listener.groups.blue['api'], listener.groups.green['api']];
     const TargetGroups = [
       { TargetGroupArn: blue, Weight: 3 },

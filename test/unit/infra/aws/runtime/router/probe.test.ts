@@ -63,7 +63,7 @@ describe('probes of the entry point', () => {
       '/healthz',
       '/api',
     ]);
-    expect(probePaths({ ...of, writes: { methods: [], paths: ['/api'] } })).to.deep.equal(['/healthz']);
+    expect(probePaths({ ...of, writes: { reads: ['GET'], paths: ['/api'] } })).to.deep.equal(['/healthz']);
   });
 
   it('ask each node, and are done when each of them follows', async () => {

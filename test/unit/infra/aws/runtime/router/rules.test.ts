@@ -1,6 +1,11 @@
 import type { Rule } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { expect } from 'chai';
-import { trafficRules, type PlannedRule } from '../../../../../../infra/aws/lib/routing-plan.ts';
+import {
+  movedInFence,
+  placeInFence,
+  trafficRules,
+  type PlannedRule,
+} from '../../../../../../infra/aws/lib/routing-plan.ts';
 import {
   actionFor,
   disagreeing,
@@ -46,7 +51,9 @@ const forward = (service: string, weights: Partial<Record<Colour, number>>) => (
 const rules = (split: Split, from: EnvironmentSpec = of) => trafficRules(from, split).map(told);
 const raised = (all: Rule[]) =>
   all.map((rule) =>
-    Number(rule.Priority) >= 40_000 ? { ...rule, Priority: String(Number(rule.Priority) - 39_000) } : rule,
+    placeInFence(Number(rule.Priority)) === 'down'
+      ? { ...rule, Priority: String(movedInFence(Number(rule.Priority), 'up')) }
+      : rule,
   );
 const read = (of_: Rule[], from = of) => splitOf(matchRules(from, of_), ownerOf);
 
@@ -66,13 +73,13 @@ describe('rules of the load balancer, read back', () => {
   });
 
   it('are matched by order where a write path has the conditions of a read', () => {
-    const both = { ...of, writes: { methods: ['POST'], paths: ['/api'] } };
+    const both = { ...of, writes: { reads: ['GET', 'HEAD'], paths: ['/api'] } };
     const resting = rules({ live: 'blue', percent: 20 }, both);
     for (const all of [resting, raised(resting)]) {
       const { missing, routed, fence } = matchRules(both, all);
       expect(missing).to.deep.equal([]);
       for (const { name, rule } of routed) expect(rule.RuleArn).to.equal(`arn-${name}`);
-      expect(fence.map(({ RuleArn }) => RuleArn)).to.deep.equal(['arn-fence-0', 'arn-fence-1']);
+      expect(fence.map(({ RuleArn }) => RuleArn)).to.deep.equal(['arn-fence-0', 'arn-fence-1', 'arn-fence-rest']);
       expect(read(all, both)).to.deep.equal({ live: 'blue', percent: 20 });
     }
   });
@@ -81,14 +88,14 @@ describe('rules of the load balancer, read back', () => {
     const all = rules({ live: 'blue', percent: 0 });
     expect(matchRules(of, all)).to.deep.include({ missing: [], up: [] });
     const up = raised(all);
-    expect(matchRules(of, up).up.map(({ RuleArn }) => RuleArn)).to.deep.equal(['arn-fence-0', 'arn-fence-1']);
+    expect(matchRules(of, up).up.map(({ RuleArn }) => RuleArn)).to.deep.equal(['arn-fence-0', 'arn-fence-rest']);
     expect(read(up)).to.deep.equal({ live: 'blue', percent: 0 });
     const without = all.filter(({ RuleArn }) => RuleArn !== 'arn-reads-web/');
     expect(matchRules(of, without).missing).to.deep.equal(['reads-web/']);
   });
 
   it('half changed: the first rule to the live colour decides, and the largest share', () => {
-    const changed = new Set(['arn-writes-0-api/api']);
+    const changed = new Set(['arn-upgrades-api/api']);
     const green = rules({ live: 'green', percent: 0 });
     const half = rules({ live: 'blue', percent: 0 }).map((rule, i) =>
       changed.has(rule.RuleArn ?? '') ? (green[i] as Rule) : rule,
@@ -98,8 +105,8 @@ describe('rules of the load balancer, read back', () => {
     expect(liveColours(matched, ownerOf)).to.have.members(['blue', 'green']);
     const split = { live: 'green', percent: 100 } as const;
     expect(disagreeing(matched, split, ownerOf))
-      .to.include('writes-0-web/')
-      .and.not.to.include('writes-0-api/api');
+      .to.include('upgrades-web/')
+      .and.not.to.include('upgrades-api/api');
     const whole = matchRules(of, rules({ live: 'blue', percent: 37 }));
     expect(liveColours(whole, ownerOf)).to.deep.equal(['blue']);
     expect(disagreeing(whole, { live: 'blue', percent: 37 }, ownerOf)).to.deep.equal([]);
@@ -111,10 +118,10 @@ describe('rules of the load balancer, read back', () => {
       all.map((rule) => (rule.RuleArn === name ? { ...rule, Actions: action } : rule));
     const strange = [{ Type: 'forward' as const, TargetGroupArn: 'other' }];
     expect(() => read(change('arn-reads-web/', strange))).to.throw("no colour's");
-    expect(() => read(change('arn-writes-0-api/api', [forward('api', { blue: 1, green: 1 })]))).to.throw(
+    expect(() => read(change('arn-upgrades-api/api', [forward('api', { blue: 1, green: 1 })]))).to.throw(
       'blue and green',
     );
-    expect(() => read(change('arn-writes-0-api/api', [{ Type: 'fixed-response' }]))).to.throw('no colour');
+    expect(() => read(change('arn-upgrades-api/api', [{ Type: 'fixed-response' }]))).to.throw('no colour');
   });
 
   it('take a weight of 0 for no share', () => {
