@@ -12,6 +12,7 @@ import {
   isApart,
   isKey,
   qualified,
+  settling,
   textSettings,
   valuesOf,
   type ApartTable,
@@ -118,28 +119,32 @@ export async function settleApart(
   { tables }: ApartPlan,
   sessions: { old: pg.Client; new: pg.Client },
 ): Promise<{ settled: ApartSettled[]; compared: Map<string, string> }> {
-  const noted = await rows<{ relation: string; keys: unknown[] }>(
+  const noted = await rows<{ relation: string; keys: string; n: number }>(
     sessions.new,
-    `SELECT relation, json_agg(key) AS keys FROM ${apartRows} GROUP BY relation`,
+    `SELECT relation, json_agg(key)::text AS keys, count(*)::int AS n FROM ${apartRows} GROUP BY relation`,
   );
-  const keysOf = new Map(noted.map(({ relation, keys }) => [relation, keys]));
-  const found = await Promise.all(
-    tables.map(async (table) => {
-      const keys = keysOf.get(table.mine.sql) ?? [];
-      return { ...table, keys, rows: keys.length === 0 ? [] : await contents(sessions.old, table.live, keys) };
-    }),
-  );
+  const keysOf = new Map(noted.map((one) => [one.relation, one]));
+  const found: (ApartPlan['tables'][number] & { keys?: string; n: number; rows: string })[] = [];
+  for (const table of tables) {
+    const { keys, n = 0 } = keysOf.get(table.mine.sql) ?? {};
+    found.push({
+      ...table,
+      n,
+      ...(keys === undefined ? { rows: '[]' } : { keys, rows: await contents(sessions.old, table.live, keys) }),
+    });
+  }
   await sessions.new.query(
-    `BEGIN; SET LOCAL search_path = pg_catalog; SET LOCAL synchronous_commit = off; ${textSettings}`,
+    `BEGIN; SET LOCAL search_path = pg_catalog; SET LOCAL synchronous_commit = off; ${textSettings}; ${byKey}`,
   );
   try {
-    const touched = found.filter(({ keys }) => keys.length > 0);
-    for (const { mine, keys, rows: live } of touched) await putBack(sessions.new, mine, keys, live);
-    await removeOrphans(sessions.new, touched);
+    const touched = found.filter(({ n }) => n > 0);
+    for (const { mine, keys, rows: live } of touched)
+      if (keys !== undefined) await putBack(sessions.new, mine, keys, live);
+    if (touched.length > 0) await removeOrphans(sessions.new, touched);
     const settled: ApartSettled[] = [];
-    for (const { mine, keys } of found) {
-      const kept = keys.length === 0 ? 0 : await noteKept(sessions.new, mine);
-      settled.push({ table: mine.name, keep: mine.keep, kept, dropped: keys.length - kept });
+    for (const { mine, n } of found) {
+      const kept = n === 0 ? 0 : await noteKept(sessions.new, mine);
+      settled.push({ table: mine.name, keep: mine.keep, kept, dropped: n - kept });
     }
     await sessions.new.query(`
       SELECT setval(q.sequence::regclass, q.before) FROM ${apartSequences} q WHERE q.keep = 'drop'`);
@@ -154,43 +159,51 @@ export async function settleApart(
   }
 }
 
-interface Content {
-  key: unknown;
-  content: unknown;
-}
+/** Rows are looked up by their keys, however large the table is. */
+const byKey = 'SET LOCAL enable_seqscan = off';
 
-/** The rows of these keys, as text. */
-async function contents(client: pg.Client, table: ApartTable, keys: unknown[]): Promise<Content[]> {
-  await client.query(
-    `BEGIN; SET LOCAL search_path = pg_catalog; ${textSettings.replace(/SET LOCAL session_replication_role[^;]*;? ?/, '')}`,
-  );
+/** The rows of these keys, with their keys, as the text of a JSON array. */
+async function contents(client: pg.Client, table: ApartTable, keys: string): Promise<string> {
+  await client.query(`BEGIN; SET LOCAL search_path = pg_catalog; ${textSettings}; ${byKey}`);
   try {
-    return await rows<Content>(
+    const { found } = await row<{ found: string }>(
       client,
-      `SELECT k.key, ${contentOf(table.columns, 't')} AS content FROM jsonb_array_elements($1::jsonb) AS k (key) JOIN ${table.sql} t ON ${isKey(table, 't', 'k.key')}`,
-      [JSON.stringify(keys)],
+      `SELECT coalesce(json_agg(json_build_object('key', k.key, 'content', ${contentOf(table.columns, 't')}))::text, '[]') AS found
+       FROM jsonb_array_elements($1::jsonb) AS k (key) JOIN ${table.sql} t ON ${isKey(table, 't', 'k.key')}`,
+      [keys],
     );
+    return found;
   } finally {
     await client.query('COMMIT').catch(() => undefined);
   }
 }
 
-async function putBack(client: pg.Client, table: ApartTable, keys: unknown[], live: Content[]): Promise<void> {
-  const gone = table.keep === 'drop' ? keys : live.map(({ key }) => key);
-  if (gone.length > 0)
-    await client.query(
-      `DELETE FROM ${table.sql} t USING jsonb_array_elements($1::jsonb) AS k (key) WHERE ${isKey(table, 't', 'k.key')}`,
-      [JSON.stringify(gone)],
-    );
-  if (live.length === 0) return;
-  const { names, values } = valuesOf(table.columns, 'c.content');
+/** `live`: of `contents`. */
+async function putBack(client: pg.Client, table: ApartTable, keys: string, live: string): Promise<void> {
+  const gone = table.keep === 'drop' ? [keys, 'e.row'] : [live, `(e.row -> 'key')`];
   await client.query(
-    `INSERT INTO ${table.sql} (${names}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM jsonb_array_elements($1::jsonb) AS c (content)`,
-    [JSON.stringify(live.map(({ content }) => content))],
+    `DELETE FROM ${table.sql} t USING jsonb_array_elements($1::jsonb) AS e (row) WHERE ${isKey(table, 't', gone[1] as string)}`,
+    [gone[0]],
   );
+  const { names, values } = valuesOf(table.columns, `(e.row -> 'content')`);
+  const insert = (): Promise<unknown> =>
+    client.query(
+      `INSERT INTO ${table.sql} (${names}) OVERRIDING SYSTEM VALUE SELECT ${values} FROM jsonb_array_elements($1::jsonb) AS e (row)`,
+      [live],
+    );
+  // Mostly no row that is kept is in the way of one that is put back. Looking for such rows takes longer than all of the rest.
+  await client.query(`SAVEPOINT put; SET LOCAL ${settling} = 'on'`);
+  try {
+    await insert();
+  } catch (error) {
+    if (!['23505', '23P01'].includes(sqlState(error) ?? '')) throw error;
+    await client.query('ROLLBACK TO SAVEPOINT put');
+    await insert();
+  }
+  await client.query(`SET LOCAL ${settling} = 'off'`);
   await client.query(
-    `DELETE FROM ${apartRows} r USING jsonb_array_elements($2::jsonb) AS k (key) WHERE r.relation = $1 AND r.key = k.key`,
-    [table.sql, JSON.stringify(live.map(({ key }) => key))],
+    `DELETE FROM ${apartRows} r USING jsonb_array_elements($2::jsonb) AS e (row) WHERE r.relation = $1 AND r.key = e.row -> 'key'`,
+    [table.sql, live],
   );
 }
 

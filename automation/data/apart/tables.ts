@@ -44,6 +44,9 @@ export interface ApartTable {
  */
 export const apartLock = '7161720861457210';
 
+/** A setting: the cutover puts rows back, and looks itself whether others are in their way. */
+export const settling = 'greenlight.settling';
+
 /** Objects of a table that is apart have names that begin so. The catalogs are compared without them. */
 export const apartPrefix = 'greenlight_apart';
 

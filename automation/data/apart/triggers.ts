@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { apartRole, sqlIdentifier, sqlLiteral } from '../../../infra/application/roles.ts';
 import { rows } from '../connect.ts';
 import { textForms } from '../text-forms.ts';
-import { apartLock, apartPrefix, apartRows, keyOf, qualified, type ApartTable } from './tables.ts';
+import { apartLock, apartPrefix, apartRows, keyOf, qualified, settling, type ApartTable } from './tables.ts';
 
 /** The names of the triggers, of which a table has four. */
 export const triggerNames = ['lock', 'value', 'record', 'arrive'].map((what) => `${apartPrefix}_${what}`);
@@ -80,7 +80,7 @@ export async function triggerStatements(client: pg.Client, table: ApartTable, in
     create(
       'arrive',
       forms,
-      `${patient ? `PERFORM set_config('deadlock_timeout', '1min', true);` : ''}
+      `IF current_setting('${settling}', true) = 'on' THEN RETURN NEW; END IF; ${patient ? `PERFORM set_config('deadlock_timeout', '1min', true);` : ''}
        ${each((unique, lock) => onNewValue(unique, lockValue(unique, 'pg_advisory_xact_lock', lock) + remove(table, unique)))} RETURN NEW;`,
     ),
     trigger('lock', `BEFORE INSERT OR UPDATE OR DELETE ON ${table.sql} FOR EACH STATEMENT`),

@@ -166,15 +166,17 @@ function bodies({ http }: EnvironmentSpec): string {
 }
 
 /** Sets the kind (`requestKinds`). A tunnel goes where writes go. A read that asks for an event stream goes where reads go. */
-function kinds({ writes: { reads, paths }, http }: EnvironmentSpec): string {
+function kinds({ writes: { reads, paths, withoutCookie = [] }, http }: EnvironmentSpec): string {
   const below = (prefixes: string[]) => `{ path -m beg -- ${prefixes.map(quote).join(' ')} }`;
   const set = (kind: RequestKind, rule: string) => `  http-request set-var(txn.kind) str(${kind}) ${rule}\n`;
   const is = (kind: RequestKind) => `{ var(txn.kind) -m str ${kind} }`;
+  const lacks = (cookie: string) => `!{ req.cook(${cookie}) -m found }`;
   const streams = http?.streams ?? [];
   return [
     set('read', ''),
     set('write', `unless { method ${reads.map(quote).join(' ')} }`),
     ...(paths.length === 0 ? [] : [set('write', `if ${below(paths)}`)]),
+    ...(withoutCookie.length === 0 ? [] : [set('write', `if ${withoutCookie.map(lacks).join(' ')}`)]),
     set('tunnel', 'if { req.hdr(upgrade) -m found } { method GET } !{ req.hdr(upgrade) -i -m beg h2c }'),
     ...(streams.length === 0 ? [] : [set('tunnel', `if ${is('write')} ${below(streams)}`)]),
     set('stream', `if ${is('read')} { req.hdr(accept) -i -m beg text/event-stream }`),
