@@ -83,7 +83,7 @@ ${kinds(spec)}
 
   # Sets the colour.
   http-request set-var(txn.by) str(wrote) if !{ var(txn.by) -m found } { var(txn.kind) -m str read stream } { req.cook(greenlight_wrote) -m found }
-  http-request set-var(txn.by) str(split) if !{ var(txn.by) -m found }
+${anew(spec)}  http-request set-var(txn.by) str(split) if !{ var(txn.by) -m found }
   http-request set-var(txn.colour) var(txn.live) unless { var(txn.by) -m str header }
 ${canary(spec)}
   # Names the writes that are not answered yet. The number is that of the stream in "show sess": it tells equal requests apart.
@@ -170,7 +170,6 @@ function kinds({ writes: { reads, paths, withoutCookie = [] }, http }: Environme
   const below = (prefixes: string[]) => `{ path -m beg -- ${prefixes.map(quote).join(' ')} }`;
   const set = (kind: RequestKind, rule: string) => `  http-request set-var(txn.kind) str(${kind}) ${rule}\n`;
   const is = (kind: RequestKind) => `{ var(txn.kind) -m str ${kind} }`;
-  const lacks = (cookie: string) => `!{ req.cook(${cookie}) -m found }`;
   const streams = http?.streams ?? [];
   return [
     set('read', ''),
@@ -182,6 +181,15 @@ function kinds({ writes: { reads, paths, withoutCookie = [] }, http }: Environme
     set('stream', `if ${is('read')} { req.hdr(accept) -i -m beg text/event-stream }`),
     ...(streams.length === 0 ? [] : [set('stream', `if ${is('read')} ${below(streams)}`)]),
   ].join('');
+}
+
+const lacks = (cookie: string): string => `!{ req.cook(${cookie}) -m found }`;
+
+/** Marks what is a write only because it has no session cookie, so that it can be counted. After the hold, which asks for who has decided. */
+function anew({ writes: { reads, paths, withoutCookie = [] } }: EnvironmentSpec): string {
+  if (withoutCookie.length === 0) return '';
+  const other = paths.length === 0 ? '' : ` !{ path -m beg -- ${paths.map(quote).join(' ')} }`;
+  return `  http-request set-var(txn.by) str(anew) if !{ var(txn.by) -m found } { var(txn.kind) -m str write } { method ${reads.map(quote).join(' ')} }${other} ${withoutCookie.map(lacks).join(' ')}\n`;
 }
 
 /**

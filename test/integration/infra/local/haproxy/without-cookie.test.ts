@@ -1,5 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Agent } from 'node:https';
+import { parseAccessLine } from '../../../../../infra/local/haproxy/access-log.ts';
 import { send, startTestbed, testSpec, type Testbed } from './testbed.ts';
 
 describe('a request without a session cookie', function () {
@@ -24,6 +28,18 @@ describe('a request without a session cookie', function () {
     expect((await ask('other=1; xsessionid=1')).headers['x-greenlight-colour']).to.equal('blue');
     expect((await ask('sessionid=a')).headers['x-greenlight-colour']).to.equal('green');
     expect((await ask('remember-me=a')).headers['x-greenlight-colour']).to.equal('green');
+  });
+
+  it('is named in the log, so that the share of the canary is known', async () => {
+    const by = () =>
+      readFileSync(join(bed.layout.logs(), 'balancer.log'), 'utf8')
+        .split('\n')
+        .map(parseAccessLine)
+        .filter((one) => one !== undefined)
+        .map((one) => `${one.kind} ${one.by}`);
+    await send(bed, agent, '/api/x', { method: 'POST' });
+    while (by().length < 5) await sleep(10);
+    expect(by().slice(0, 5)).to.deep.equal(['write anew', 'write anew', 'read split', 'read split', 'write split']);
   });
 
   it('waits while writes are held, and one with a cookie does not', async () => {
