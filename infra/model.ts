@@ -139,7 +139,8 @@ export interface EnvironmentSpec {
   files?: FilesSpec[];
   integrations: IntegrationSpec[];
   /** Methods that only read, and path prefixes that write whatever their method. */
-  writes: { reads: string[]; paths: string[] };
+  /** `withoutCookie`: a request that has none of these cookies writes, too. */
+  writes: { reads: string[]; paths: string[]; withoutCookie?: string[] | undefined };
   /**
    * Largest head of a request or an answer, KiB, and largest body of a request, MiB. `streams`: path prefixes whose answers last as long as somebody
    * listens. Absent: the defaults of the definition.

@@ -84,3 +84,8 @@ export const expiry = z.iso
     error: (issue) => `expired on ${String(issue.input)}: decide on a new date, or remove it`,
     params: completeMessage,
   });
+
+/** Of the characters that RFC 6265 allows those that no balancer reads as its own. */
+export const cookieName = z
+  .string()
+  .regex(/^[A-Za-z0-9_.-]+$/, 'write the name of a cookie: letters, digits, "_", "." and "-"');

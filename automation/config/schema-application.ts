@@ -12,6 +12,7 @@ import * as variables from './variable-rules.ts';
 import { filesAreDistinct, programNamesDiffer } from './worker-rules.ts';
 import {
   argv,
+  cookieName,
   environmentVariable,
   folderPath,
   httpMethod,
@@ -250,6 +251,15 @@ export const application = z
           .default(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
           .describe('HTTP methods that only read, such as PROPFIND and REPORT of WebDAV; every other method writes'),
         paths: z.array(urlPath).default([]).describe('path prefixes that write whatever their method'),
+        withoutCookie: z
+          .array(cookieName)
+          .superRefine(rule.uniqueValues, rule.evenIfBroken)
+          .optional()
+          .meta({
+            description:
+              'names of session cookies: a request with none of them writes whatever its method, as it may begin a session; it goes to the live colour and is in no canary',
+            examples: [['sessionid']],
+          }),
       })
       .prefault({})
       .describe('which requests write; only the live colour gets them'),

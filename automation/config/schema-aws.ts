@@ -82,7 +82,7 @@ type Definition = Unsure<{
 
 interface Requests {
   services: (Unsure<{ protocol: string }> | undefined)[];
-  writes: Unsure<{ reads: string[] }>;
+  writes: Unsure<{ reads: string[]; withoutCookie: string[] }>;
   http: Unsure<{ headerKilobytes: number; bodyMegabytes: number }>;
 }
 
@@ -107,6 +107,11 @@ function requestsFitAws({ services, writes, http }: Unsure<Requests> & object, c
       `a rule of a load balancer cannot have the method "${method}": it takes capital letters, "-" and "_"`,
     );
   });
+  if (writes?.withoutCookie !== undefined)
+    at(
+      ['writes', 'withoutCookie'],
+      'is for platform "local": a rule of a load balancer of AWS can ask for a cookie, and not for its absence; leave it out',
+    );
   if (http?.bodyMegabytes !== undefined)
     at(['http', 'bodyMegabytes'], 'is for platform "local": a load balancer of AWS has no such limit; leave it out');
   if ((http?.headerKilobytes ?? 0) > mostHeaderKilobytes)

@@ -7,6 +7,8 @@ export interface ColourTraffic {
   writes: number;
   /** Reads routed by the split. Excludes reads of a client that has just written: they go to the live colour. */
   splitReads: number;
+  /** Of the writes those that are one only because they have no session cookie (`writes.withoutCookie`). Absent: none, or not known. */
+  withoutCookie?: number;
   /**
    * Latency of each request at the balancer, ms, unsorted. Of many requests there are a few thousand values that represent `timed` of
    * them, and so of a platform that knows only quantiles. Statistical tests are then less sensitive.

@@ -39,7 +39,7 @@ export const canary = (release: Replacement): Stage => {
           ),
         [
           ...percents.map((percent): Step<FreshReads> => ({
-            says: `${percent} % of reads for ${stepSeconds} s, judged against SLOs and the live colour`,
+            says: `${percent} % of reads${onlyWithCookie(definition)} for ${stepSeconds} s, judged against SLOs and the live colour`,
             do: (context, fresh) => step(context, percent, from.colour, fresh),
           })),
           // Just before the cutover: from here on a difference would be found after the flip only.
@@ -120,6 +120,7 @@ async function step(context: ReleaseContext, percent: number, live: Colour, fres
     await fresh.regained();
     watched = await look();
   }
+  tellWithoutCookie(context, watched);
   const { verdict, reason } = watched.judgement;
   journal.append({
     type: 'canary.step',
@@ -129,4 +130,22 @@ async function step(context: ReleaseContext, percent: number, live: Colour, fres
     observedPercent: observedPercent(watched.window, live),
   });
   if (verdict !== 'pass') throw new StageStopped('rolled-back', `canary at ${percent} %: ${verdict}: ${reason}`);
+}
+
+/** Others write, and stay where writes go. */
+const onlyWithCookie = ({ application: { writes } }: Replacement['definition']): string =>
+  writes.withoutCookie === undefined ? '' : ` that have a cookie ${writes.withoutCookie.join(' or ')}`;
+
+/** What the canary could not have: requests without a session cookie. */
+function tellWithoutCookie(context: ReleaseContext, { window: { colours } }: Watched): void {
+  const cookies = context.definition.application.writes.withoutCookie;
+  if (cookies === undefined) return;
+  const [kept, reads] = (['withoutCookie', 'splitReads'] as const).map((name) =>
+    Object.values(colours).reduce((sum, traffic) => sum + (traffic[name] ?? 0), 0),
+  ) as [number, number];
+  if (kept + reads === 0) return;
+  const share = Math.round((100 * kept) / (kept + reads));
+  context.note(
+    `${share} % of the reads (${kept} of ${kept + reads}) had no cookie ${cookies.join(' or ')}, and stayed on the live colour`,
+  );
 }

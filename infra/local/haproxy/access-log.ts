@@ -13,7 +13,8 @@ export interface AccessRecord {
   colour: Colour | undefined;
   service: string;
   kind: RequestKind;
-  by: 'header' | 'split' | 'wrote';
+  /** `anew`: a write only because it has no session cookie. */
+  by: 'header' | 'split' | 'wrote' | 'anew';
   /** 0 or less: no response. */
   status: number;
   /** From the first byte of the request to the last byte of the response, or to the first one where it lasts as long as somebody listens, ms. -1: not available. */
@@ -33,7 +34,7 @@ export function parseAccessLine(line: string): AccessRecord | undefined {
     colour: colours.find((name) => name === colour),
     service: service ?? '-',
     kind: found,
-    by: by === 'header' || by === 'wrote' ? by : 'split',
+    by: by === 'header' || by === 'wrote' || by === 'anew' ? by : 'split',
     status: Number(status),
     ms: isLong(found) ? Number(ms) - Math.max(0, Number(data ?? 0)) : Number(ms),
     state: state ?? '--',

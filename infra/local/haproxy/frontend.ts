@@ -83,7 +83,7 @@ ${kinds(spec)}
 
   # Sets the colour.
   http-request set-var(txn.by) str(wrote) if !{ var(txn.by) -m found } { var(txn.kind) -m str read stream } { req.cook(greenlight_wrote) -m found }
-  http-request set-var(txn.by) str(split) if !{ var(txn.by) -m found }
+${anew(spec)}  http-request set-var(txn.by) str(split) if !{ var(txn.by) -m found }
   http-request set-var(txn.colour) var(txn.live) unless { var(txn.by) -m str header }
 ${canary(spec)}
   # Names the writes that are not answered yet. The number is that of the stream in "show sess": it tells equal requests apart.
@@ -166,7 +166,7 @@ function bodies({ http }: EnvironmentSpec): string {
 }
 
 /** Sets the kind (`requestKinds`). A tunnel goes where writes go. A read that asks for an event stream goes where reads go. */
-function kinds({ writes: { reads, paths }, http }: EnvironmentSpec): string {
+function kinds({ writes: { reads, paths, withoutCookie = [] }, http }: EnvironmentSpec): string {
   const below = (prefixes: string[]) => `{ path -m beg -- ${prefixes.map(quote).join(' ')} }`;
   const set = (kind: RequestKind, rule: string) => `  http-request set-var(txn.kind) str(${kind}) ${rule}\n`;
   const is = (kind: RequestKind) => `{ var(txn.kind) -m str ${kind} }`;
@@ -175,11 +175,21 @@ function kinds({ writes: { reads, paths }, http }: EnvironmentSpec): string {
     set('read', ''),
     set('write', `unless { method ${reads.map(quote).join(' ')} }`),
     ...(paths.length === 0 ? [] : [set('write', `if ${below(paths)}`)]),
+    ...(withoutCookie.length === 0 ? [] : [set('write', `if ${withoutCookie.map(lacks).join(' ')}`)]),
     set('tunnel', 'if { req.hdr(upgrade) -m found } { method GET } !{ req.hdr(upgrade) -i -m beg h2c }'),
     ...(streams.length === 0 ? [] : [set('tunnel', `if ${is('write')} ${below(streams)}`)]),
     set('stream', `if ${is('read')} { req.hdr(accept) -i -m beg text/event-stream }`),
     ...(streams.length === 0 ? [] : [set('stream', `if ${is('read')} ${below(streams)}`)]),
   ].join('');
+}
+
+const lacks = (cookie: string): string => `!{ req.cook(${cookie}) -m found }`;
+
+/** Marks what is a write only because it has no session cookie, so that it can be counted. After the hold, which asks for who has decided. */
+function anew({ writes: { reads, paths, withoutCookie = [] } }: EnvironmentSpec): string {
+  if (withoutCookie.length === 0) return '';
+  const other = paths.length === 0 ? '' : ` !{ path -m beg -- ${paths.map(quote).join(' ')} }`;
+  return `  http-request set-var(txn.by) str(anew) if !{ var(txn.by) -m found } { var(txn.kind) -m str write } { method ${reads.map(quote).join(' ')} }${other} ${withoutCookie.map(lacks).join(' ')}\n`;
 }
 
 /**

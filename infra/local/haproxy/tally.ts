@@ -21,6 +21,7 @@ interface Counted {
   colour: Colour;
   write: boolean;
   split: boolean;
+  anew: boolean;
   error: boolean;
   /** The setting by which it was cut. */
   cut: string | undefined;
@@ -34,6 +35,7 @@ interface Sums {
   errors: number;
   writes: number;
   splitReads: number;
+  withoutCookie: number;
   latencies: Map<number, number>;
   cut: Map<string, number>;
 }
@@ -186,6 +188,7 @@ function counted(record: AccessRecord, patienceMs: number): Counted | undefined 
     colour,
     write,
     split: (kind === 'read' || kind === 'stream') && by === 'split',
+    anew: by === 'anew',
     error: outcome === 'error',
     cut: cutBy(record),
     ms: rounded,
@@ -197,6 +200,7 @@ const nothing = (): Sums => ({
   errors: 0,
   writes: 0,
   splitReads: 0,
+  withoutCookie: 0,
   latencies: new Map(),
   cut: new Map(),
 });
@@ -207,22 +211,23 @@ const segment = (from: number, asked: number): Segment => ({
   colours: { blue: nothing(), green: nothing() },
 });
 
-function count(sums: Sums, { write, split, error, cut, ms }: Omit<Counted, 'at' | 'colour'>): void {
+function count(sums: Sums, { write, split, anew, error, cut, ms }: Omit<Counted, 'at' | 'colour'>): void {
   sums.requests += 1;
   if (write) sums.writes += 1;
   if (split) sums.splitReads += 1;
+  if (anew) sums.withoutCookie += 1;
   if (error) sums.errors += 1;
   if (error && cut !== undefined) sums.cut.set(cut, (sums.cut.get(cut) ?? 0) + 1);
   if (ms >= 0) sums.latencies.set(ms, (sums.latencies.get(ms) ?? 0) + 1);
 }
 
 function addUp(sums: Sums, more: Sums): void {
-  for (const name of ['requests', 'errors', 'writes', 'splitReads'] as const) sums[name] += more[name];
+  for (const name of ['requests', 'errors', 'writes', 'splitReads', 'withoutCookie'] as const) sums[name] += more[name];
   for (const [ms, times] of more.latencies) sums.latencies.set(ms, (sums.latencies.get(ms) ?? 0) + times);
   for (const [setting, times] of more.cut) sums.cut.set(setting, (sums.cut.get(setting) ?? 0) + times);
 }
 
-function traffic({ latencies, cut, ...sums }: Sums): ColourTraffic {
+function traffic({ latencies, cut, withoutCookie, ...sums }: Sums): ColourTraffic {
   const timed = latencies.values().reduce((sum, times) => sum + times, 0);
   const values = Math.min(timed, mostLatencies);
   const perValue = timed / values;
@@ -236,6 +241,7 @@ function traffic({ latencies, cut, ...sums }: Sums): ColourTraffic {
   return {
     ...sums,
     latenciesMs,
+    ...(withoutCookie > 0 ? { withoutCookie } : {}),
     ...(cut.size > 0 ? { cut: Object.fromEntries(cut) } : {}),
     ...(timed > values ? { timed } : {}),
   };

@@ -59,6 +59,11 @@ const cases: Case[] = [
     'application.http.headerKilobytes: found 65; give at most 64',
   ],
   [
+    'a session cookie with a sign that no balancer takes',
+    (d) => (d.application.writes = { withoutCookie: ['session id'] }),
+    'application.writes.withoutCookie[0]: found "session id"; write the name of a cookie',
+  ],
+  [
     'a body of nothing',
     (d) => (d.application.http = { bodyMegabytes: 0 }),
     'application.http.bodyMegabytes: found 0; give at least 1',

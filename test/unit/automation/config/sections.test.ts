@@ -57,6 +57,20 @@ const cases: Case[] = [
     (d) => (d.environments = { staging: { database: { version: 14 } } }),
     'environments.staging.database.version: found 14; give at least 15',
   ],
+  [
+    'a table that is apart twice',
+    (d) =>
+      (d.data.apart = [
+        { table: 'sessions', keep: 'merge' },
+        { table: 'sessions', keep: 'drop' },
+      ]),
+    'data.apart[1].table: the table "sessions" is already at [0]',
+  ],
+  [
+    'a rule for rows that are apart that does not exist',
+    (d) => (d.data.apart = [{ table: 'sessions', keep: 'both' }]),
+    'data.apart[0].keep: ',
+  ],
   ['steps that do not ascend', (d) => (d.canary = { steps: [50, 10] }), 'canary.steps[1]: 10 does not come after 50'],
   ['a step twice', (d) => (d.canary = { steps: [10, 10] }), 'canary.steps[1]: 10 does not come after 10'],
   ['a weight over 100', (d) => (d.canary = { steps: [10, 150] }), 'canary.steps[1]: found 150; give at most 99'],
@@ -267,12 +281,13 @@ describe('what a release takes from outside of its definition', () => {
       d.aws = { ...sample.aws, integrations: { payments: 'https://payments.example.org' } };
       delete d.aws.authorities;
       d.application.services[0].protocol = 'h2c';
-      d.application.writes = { reads: ['GET', 'M*SEARCH'] };
+      d.application.writes = { reads: ['GET', 'M*SEARCH'], withoutCookie: ['sessionid'] };
       d.application.http = { headerKilobytes: 33, bodyMegabytes: 5 };
     };
     expect(problemsOf(onAws('aws'))).to.deep.equal([
       'application.services[0].protocol: "h2c" is for platform "local": target groups of HTTP/2 are not built; leave it out',
       'application.writes.reads[1]: a rule of a load balancer cannot have the method "M*SEARCH": it takes capital letters, "-" and "_"',
+      'application.writes.withoutCookie: is for platform "local": a rule of a load balancer of AWS can ask for a cookie, and not for its absence; leave it out',
       'application.http.bodyMegabytes: is for platform "local": a load balancer of AWS has no such limit; leave it out',
       'application.http.headerKilobytes: a load balancer of AWS takes at most 32 KiB in the head of an answer, and 16 KiB in one header',
     ]);

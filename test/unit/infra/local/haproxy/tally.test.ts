@@ -32,6 +32,12 @@ describe('a window of traffic', () => {
     expect(tallyOf([]).window(0, 100)?.newestAt).to.equal(undefined);
   });
 
+  it('counts the writes that are one only because they have no session cookie', () => {
+    const found = blue(record({ kind: 'write', by: 'anew' }), record({ kind: 'write' }), record({}));
+    expect(found).to.include({ requests: 3, writes: 2, splitReads: 1, withoutCookie: 1 });
+    expect(blue(record({}))).to.not.have.property('withoutCookie');
+  });
+
   it('counts as errors: 5xx, no answer, and answers that broke off', () => {
     const errors = [
       { status: 500 },
