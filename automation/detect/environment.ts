@@ -1,6 +1,6 @@
 import { fact, type Fact, type Facts } from './facts.ts';
 import type { Folder } from './folder.ts';
-import { asName, source } from './text.ts';
+import { asName, grep, source } from './text.ts';
 
 /** The environment variables that the source reads, and what they mean. */
 
@@ -90,21 +90,25 @@ export function environment(folder: Folder): Facts {
   }
   const port = [...read].find(([name]) => /^(APP|SERVER|HTTP|WEB|LISTEN)_PORT$/.test(name));
   if (port !== undefined && !read.has('PORT')) env[port[0]] = fact('${port}', port[1].file);
-  const address = read.get('LISTEN_ADDR') ?? read.get('HTTP_ADDR') ?? read.get('ADDR');
-  const addressName = ['LISTEN_ADDR', 'HTTP_ADDR', 'ADDR'].find((name) => read.has(name));
-  if (address !== undefined && addressName !== undefined && !read.has('PORT'))
-    env[addressName] = fact('${host}:${port}', address.file);
+  const address = ['LISTEN_ADDR', 'HTTP_ADDR', 'ADDR']
+    .map((name) => ({ name, file: read.get(name)?.file ?? (name === 'ADDR' ? undefined : named(folder, name)) }))
+    .find(({ file }) => file !== undefined);
+  if (address !== undefined && !read.has('PORT')) env[address.name] = fact('${host}:${port}', address.file ?? '');
   const split = Object.values(env).find(({ value }) => value === '${database.host}');
   if (split !== undefined)
     for (const [name, value] of Object.entries(trust)) env[name] ??= fact(value, 'encrypted connections');
-  const url = read.get('DATABASE_URL');
+  const url = read.get('DATABASE_URL')?.file ?? named(folder, 'DATABASE_URL');
   return {
     env,
     secrets,
-    ...(url === undefined ? {} : { database: fact(true as const, `${url.file} reads DATABASE_URL`) }),
+    ...(url === undefined ? {} : { database: fact(true as const, `${url} reads DATABASE_URL`) }),
     notes,
   };
 }
+
+/** The file of the source that has this name as a text of its own, such as a key in a table of options. */
+const named = (folder: Folder, name: string): string | undefined =>
+  grep(folder, source, new RegExp(`["'\`]${name}["'\`]`))?.file;
 
 function exampleOf(folder: Folder): { file: string; values: Map<string, string> } {
   const file = ['.env.example', '.env.sample', '.env.template', 'env.example', '.env.dist'].find(

@@ -4,9 +4,17 @@ import { asName, asVersion, find, has } from './text.ts';
 
 /** Go, Ruby, Java and PHP. */
 
+/** The name of a Go module: what `go install` calls its program. Undefined: there is no module. */
+export const moduleName = (folder: Folder): string | undefined =>
+  /^module\s+(\S+)/m
+    .exec(folder.read('go.mod') ?? '')?.[1]
+    ?.replace(/\/v\d+$/, '')
+    .split('/')
+    .at(-1);
+
 /** Go: the main packages of a module. */
 export function go(folder: Folder): Facts {
-  const module = /^module\s+(\S+)/m.exec(folder.read('go.mod') ?? '')?.[1];
+  const module = moduleName(folder);
   if (module === undefined) return {};
   const mains = [
     ...new Set(
@@ -30,12 +38,7 @@ export function go(folder: Folder): Facts {
   const web = mains.filter((one) => one !== worker);
   const main = web.find(serves) ?? web.find((one) => /(server|web|api|app)$/.test(one)) ?? web[0];
   if (main === undefined) return {};
-  const name = asName(
-    module
-      .replace(/\/v\d+$/, '')
-      .split('/')
-      .at(-1) ?? '',
-  );
+  const name = asName(module);
   const build = (directory: string, output: string) =>
     fact(
       ['go', 'build', '-o', `bin/${output}`, directory === '' ? '.' : `./${directory}`],

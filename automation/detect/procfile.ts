@@ -1,6 +1,7 @@
 import { commandOf } from './node.ts';
 import { fact, type Facts } from './facts.ts';
 import type { Folder } from './folder.ts';
+import { moduleName } from './others.ts';
 import { argvOf, asName, has } from './text.ts';
 
 /** A Procfile: `web`, any worker, and `release`, which is the migration. */
@@ -28,6 +29,9 @@ export function procfile(folder: Folder): Facts {
 
 /** A Procfile's programs are on the path of its builder: here they are the packages' own. */
 function adapted(folder: Folder, line: string): string[] {
+  const [program = '', ...args] = argvOf(line);
+  // A builder of Go installs a program under the name of its module.
+  if (program === moduleName(folder)) return ['bin/web', ...args];
   if (has(folder, 'package.json')) return commandOf(line);
   const python =
     /^(?:python3?\s+)?(?:-m\s+)?((gunicorn|uvicorn|celery|flask|alembic|hypercorn|daphne|rq|manage\.py)\b.*)$/.exec(

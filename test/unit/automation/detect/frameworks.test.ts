@@ -217,6 +217,22 @@ describe('what an application is, from its folder', () => {
     expect(found.migrations?.expand).to.deep.equal({ value: ['node', 'migrate.js'], from: 'Procfile release' });
   });
 
+  it('a Procfile that names the program of a Go module, and options in a table', () => {
+    const found = detect(
+      folderOf({
+        Procfile: 'web: reader.example',
+        'package.json': '{ "devDependencies": { "greenlight": "file:greenlight.tgz" } }',
+        'go.mod': 'module reader.example/v2',
+        'main.go': 'package main\nfunc main() {}',
+        'internal/options.go':
+          'package internal\nvar options = map[string]string{"DATABASE_URL": "", "LISTEN_ADDR": ""}',
+      }),
+    );
+    expect(found.services).to.deep.equal([{ name: 'web', start: { value: ['bin/web'], from: 'Procfile web' } }]);
+    expect(found.database?.from).to.equal('internal/options.go reads DATABASE_URL');
+    expect(found.env['LISTEN_ADDR']?.value).to.equal('${host}:${port}');
+  });
+
   it('package.json that cannot be read: where and why', () => {
     const error = refusal(() => detect(folderOf({ 'package.json': '{ "name": }' })));
     expect(error.doing).to.equal('reading package.json');
