@@ -4,7 +4,8 @@ import * as rule from './rules.ts';
 import { noLocalVariables, templatesAreKnown } from './variable-rules.ts';
 import { fitsAws, aws } from './schema-aws.ts';
 import { expiry, name, seconds, share, timeOfDay, timeZone, webUrl } from './scalars.ts';
-import { application, environments } from './schema-application.ts';
+import { application } from './schema-application.ts';
+import { environments } from './schema-environments.ts';
 import { load, security, synthetic, tests } from './schema-checks.ts';
 import { data } from './schema-data.ts';
 
