@@ -36,6 +36,7 @@ export const priorities = {
 /**
  * Where hold rules are on (from `up` until before `end`), and off (from `down`): behind rules that match every write, so that no request reaches them. Those
  * for what writes whatever its method come after the header routes and before everything else. The rule for all the rest comes between reads and writes.
+ * One place would not do, as no rule can say "unless it reads". Both places are left and taken in the same call, by the run time and by the function.
  */
 export const fencePlaces = {
   named: { up: 1000, end: 2000, down: 40_000 },
@@ -79,6 +80,14 @@ export const leaseTag = 'greenlight-hold-until';
  * client is to repeat a held write at once, and a refused one later.
  */
 export const writesTag = 'greenlight-writes';
+
+/** The environment variables of the function that answers held writes. `listenerArn`: a string, or the engine's output. */
+export const fenceVariables = <T>(listenerArn: T) => ({
+  LISTENER_ARN: listenerArn,
+  LEASE_TAG: leaseTag,
+  WRITES_TAG: writesTag,
+  FENCE_PLACES: JSON.stringify(Object.values(fencePlaces)),
+});
 
 /** A rule's name as the value of its tag `Name`: characters that a tag may not contain are replaced. */
 export const ruleTag = (name: string): string => name.replaceAll(/[^\w+=.:/@-]/g, '_');

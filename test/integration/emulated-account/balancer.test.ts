@@ -9,6 +9,7 @@ import {
   RegisterTargetsCommand,
   SetRulePrioritiesCommand,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
+import { fenceVariables, leaseTag } from '../../../infra/aws/lib/routing-plan.ts';
 import { balancerTestbed } from '../../emulated-account/balancer-testbed.ts';
 
 describe("the emulated account's load balancer", function () {
@@ -166,13 +167,7 @@ describe("the emulated account's load balancer", function () {
         AssumeRolePolicyDocument: '{"Statement":[]}',
       };
       const { text } = await raw('iam', {}, new URLSearchParams(fields));
-      const Variables = {
-        LISTENER_ARN: here().listenerArn,
-        LEASE_TAG: 'until',
-        FENCE_UP: '1000',
-        FENCE_END: '2000',
-        FENCE_DOWN: '40000',
-      };
+      const Variables = fenceVariables(here().listenerArn);
       const made = await raw(
         'lambda',
         { 'content-type': 'application/json' },
@@ -193,27 +188,38 @@ describe("the emulated account's load balancer", function () {
       const [blue, held] = [await colour('blue'), await group('lambda')];
       const Targets = [{ Id: await fenceFunction() }];
       await here().clients.balancer.send(new RegisterTargetsCommand({ TargetGroupArn: held, Targets }));
-      await rule(2000, [path('/*')], forward({ [blue.arn]: 1 }));
-      const fence = await rule(40_000, [method('POST')], forward({ [held]: 1 }));
-      const write = async () => {
-        const { status, headers, body } = await get('/', { method: 'POST', body: 'x' });
+      await rule(3000, [method('GET')], forward({ [blue.arn]: 1 }));
+      await rule(35_000, [path('/*')], forward({ [blue.arn]: 1 }));
+      const fence = [
+        await rule(40_000, [path('/go*')], forward({ [held]: 1 })),
+        await rule(45_000, [path('/*')], forward({ [held]: 1 })),
+      ];
+      const write = async (at = '/', sent: Parameters<typeof get>[1] = { method: 'POST', body: 'x' }) => {
+        const { status, headers, body } = await get(at, sent);
         return status === 200 ? body : [status, headers['retry-after'], headers['x-greenlight-fence']].join(' ');
       };
       const lease = (until: number) =>
         here().clients.balancer.send(
-          new AddTagsCommand({ ResourceArns: [fence], Tags: [{ Key: 'until', Value: String(until) }] }),
+          new AddTagsCommand({ ResourceArns: fence, Tags: [{ Key: leaseTag, Value: String(until) }] }),
         );
       await settled(blue.arn, 'healthy');
       expect(await write()).to.equal('blue');
       await lease(Date.now() + 3_600_000);
       await here().clients.balancer.send(
-        new SetRulePrioritiesCommand({ RulePriorities: [{ RuleArn: fence, Priority: 1000 }] }),
+        new SetRulePrioritiesCommand({
+          RulePriorities: [
+            { RuleArn: fence[0], Priority: 1000 },
+            { RuleArn: fence[1], Priority: 30_000 },
+          ],
+        }),
       );
       expect(await write()).to.equal('503 1 up');
+      expect(await write('/go', { method: 'GET' })).to.equal('503 1 up');
       expect((await get('/')).body).to.equal('blue');
       await lease(Date.now() - 1);
       await until('the fence lowers itself', async () => (await write()) === '503 1 lowered');
       expect(await write()).to.equal('blue');
+      expect(await write('/go', { method: 'GET' })).to.equal('blue');
     });
   });
 

@@ -32,3 +32,10 @@ export const heldNoMore = (doing: string): OperationError =>
     'the lease of the write hold has expired: changing the rules one by one would send writes to both colours',
     'find out what was slow, or allow more time (cutover.holdMs); then repeat the command',
   );
+
+export const heldInPart = (doing: string): OperationError =>
+  new OperationError(
+    doing,
+    'only some rules of the write hold are on: changing the rules one by one would send writes to both colours',
+    `somebody else may have moved them; ${greenlight('status')}, then repeat the command`,
+  );

@@ -10,7 +10,7 @@ import { calling } from '../client/errors.ts';
 import { fenceLease, resting, underChange } from './fence-lease.ts';
 import { listenerRules, serversOf, createTargetGroups, owners, type TargetGroups } from './target-groups.ts';
 import { agrees, createProbe, observe, probePaths, type Probe, type ProbeAnswer } from './probe.ts';
-import { halfChanged, heldNoMore, notKept, nothingThere, rulesMissing } from './errors.ts';
+import { halfChanged, heldInPart, heldNoMore, notKept, nothingThere, rulesMissing } from './errors.ts';
 import {
   actionFor,
   disagreeing,
@@ -93,15 +93,17 @@ export function createAwsRouter(options: AwsRouterOptions): Router {
   /**
    * AWS changes one rule per call, so a crash in between leaves rules for both colours. If the write hold ended by
    * itself then, both databases would be written to. So it stays on from the first change until all rules agree again,
-   * here or after a recovery. `moves`: writes move to the other colour, so the hold must not have ended meanwhile.
+   * here or after a recovery. `moves`: writes move to the other colour, so the hold must not have ended meanwhile, and
+   * none of its rules may be off.
    */
   const keepHolding = async (
-    { up }: MatchedRules,
+    { fence, up }: MatchedRules,
     moves: boolean,
     doing: string,
     work: () => Promise<void>,
   ): Promise<void> => {
     if (up.length === 0 && moves && heldAt !== undefined) throw heldNoMore(doing);
+    if (up.length > 0 && up.length < fence.length && moves) throw heldInPart(doing);
     const { until, ends } = up.length === 0 ? resting : await lease.read(up, doing);
     if (until === 0) return work();
     const { now: marked } = await lease.set(up, `${until} ${underChange}`, doing);

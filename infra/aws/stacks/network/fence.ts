@@ -8,7 +8,7 @@ import { packageRoot } from '../../../lib/paths.ts';
 import { serviceRole, type Statement } from '../../rights/iam.ts';
 import { logGroup } from '../storage/log-group.ts';
 import { Component, type Place } from '../../lib/place.ts';
-import { fenceName, fencePlaces, leaseTag, writesTag } from '../../lib/routing-plan.ts';
+import { fenceName, fenceVariables } from '../../lib/routing-plan.ts';
 
 export interface FenceArgs {
   keyArn: pulumi.Input<string>;
@@ -60,7 +60,7 @@ export class Fence extends Component {
         architectures: ['arm64'],
         handler: 'index.handler',
         code: new pulumi.asset.AssetArchive({ 'index.mjs': source }),
-        environment: { variables: variables(listenerArn) },
+        environment: { variables: fenceVariables(listenerArn) },
         // Seconds. Most answers are constant; now and then the function reads the listener's rules.
         timeout: 10,
         // MiB. CPU grows with memory: with the minimum of 128, loading the SDK takes seconds.
@@ -72,13 +72,6 @@ export class Fence extends Component {
     );
   }
 }
-
-const variables = (listenerArn: pulumi.Output<string>) => ({
-  LISTENER_ARN: listenerArn,
-  LEASE_TAG: leaseTag,
-  WRITES_TAG: writesTag,
-  FENCE_PLACES: JSON.stringify(Object.values(fencePlaces)),
-});
 
 const toLog = (logArn: pulumi.Output<string>): Statement => ({
   Effect: 'Allow',

@@ -168,19 +168,23 @@ describe('a cutover on AWS that ends between two calls', function () {
     expect(dead, 'it was refused where it had to').to.equal(true);
   };
 
-  const destination = (method: string, path: string) => listener.probe({ method, path });
-  const routes = [
+  const destination = (method: string, path: string, headers: Record<string, string> = {}) =>
+    listener.probe({ method, path, headers });
+  /** Both places of the hold rules are asked for: WebSockets, and every method that does not read. */
+  const routes: Parameters<typeof destination>[] = [
     ['POST', '/api/x'],
-    ['DELETE', '/api/x'],
+    ['MKCOL', '/api/x'],
+    ['GET', '/api/x', { upgrade: 'websocket' }],
     ['POST', '/x'],
     ['DELETE', '/x'],
-  ] as const;
+    ['GET', '/x', { upgrade: 'websocket' }],
+  ];
 
   /** What a user of each route gets: the keys that were acknowledged. */
   const write = async (mark: string): Promise<string[]> => {
     const acknowledged: string[] = [];
-    for (const [index, [method, path]] of routes.entries()) {
-      const { colour } = await destination(method, path);
+    for (const [index, request] of routes.entries()) {
+      const { colour } = await destination(...request);
       if (colour === undefined) continue;
       const key = `${mark}-${index}`;
       const app = await connect(rig[colour as Colour].access, 'app');
@@ -211,8 +215,7 @@ describe('a cutover on AWS that ends between two calls', function () {
       disagreeing: undefined,
       holdMs: 0,
     });
-    for (const [method, path] of routes)
-      expect(await destination(method, path)).to.deep.equal({ status: 200, colour: live });
+    for (const request of routes) expect(await destination(...request)).to.deep.equal({ status: 200, colour: live });
     expect(matchRules(spec, await listener.rules()).up).to.deep.equal([]);
     const state = await stateOf(rig, router);
     expect(state).to.deep.include({

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { leaseTag, writesTag } from '../../../../infra/aws/lib/routing-plan.ts';
+import { fenceVariables } from '../../../../infra/aws/lib/routing-plan.ts';
 import { createClients, type Clients } from '../../../../infra/aws/runtime/client/clients.ts';
 import { createCertificates } from '../../../../infra/local/lib/certificates.ts';
 import { colours, type Colour, type EnvironmentSpec, type Split } from '../../../../infra/model.ts';
@@ -100,7 +100,7 @@ export async function openEntry(split: Split, options: Omit<AccountOptions, 'cer
   };
 }
 
-async function fenceFunction(raw: Raw, LISTENER_ARN: string): Promise<string> {
+async function fenceFunction(raw: Raw, listenerArn: string): Promise<string> {
   const name = `fence-${Math.random().toString(36).slice(2)}`;
   const role = new URLSearchParams({
     Action: 'CreateRole',
@@ -118,16 +118,7 @@ async function fenceFunction(raw: Raw, LISTENER_ARN: string): Promise<string> {
       Role: /<Arn>(.*)<\/Arn>/.exec(text as string)?.[1],
       Handler: 'index.handler',
       Code: { ZipFile: Buffer.from('none').toString('base64') },
-      Environment: {
-        Variables: {
-          LISTENER_ARN,
-          LEASE_TAG: leaseTag,
-          WRITES_TAG: writesTag,
-          FENCE_UP: '1000',
-          FENCE_END: '2000',
-          FENCE_DOWN: '40000',
-        },
-      },
+      Environment: { Variables: fenceVariables(listenerArn) },
     },
     '/2015-03-31/functions',
   );

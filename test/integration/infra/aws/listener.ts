@@ -12,20 +12,19 @@ import {
   type RuleCondition,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import {
+  fenceVariables,
   headerRules,
-  leaseTag,
   ruleTag,
   stickySeconds,
   trafficRules,
-  writesTag,
   type Condition,
   type PlannedRule,
 } from '../../../../infra/aws/lib/routing-plan.ts';
 import type { Clients } from '../../../../infra/aws/runtime/client/clients.ts';
-import type { Probe, ProbeAnswer } from '../../../../infra/aws/runtime/router/probe.ts';
+import type { ProbeAnswer } from '../../../../infra/aws/runtime/router/probe.ts';
 import { targetsOf } from '../../../../infra/aws/runtime/router/rules.ts';
 import { colours, type Colour, type EnvironmentSpec, type Split } from '../../../../infra/model.ts';
-import { decide } from '../../../lib/balancer-rules.ts';
+import { decide, type Request } from '../../../lib/balancer-rules.ts';
 
 export const routeSecret = 'abc123';
 
@@ -37,7 +36,7 @@ export interface TestListener {
   balancerSuffix: string;
   groups: Record<Colour, Record<string, string>>;
   /** What a client would be answered, by the rules as they are now: the model of the balancer in `test/unit/aws`. */
-  probe: Probe;
+  probe: (request: Request) => Promise<ProbeAnswer>;
   rules(): Promise<Rule[]>;
   /** Lets time pass for the function of the fence. */
   later(ms: number): void;
@@ -139,7 +138,7 @@ export async function makeListener(
   const rules = async () => (await balancer.send(new DescribeRulesCommand({ ListenerArn: listenerArn }))).Rules ?? [];
   let ahead = 0;
   const fence = await fenceOf(clients, listenerArn, () => Date.now() + ahead);
-  const probe: Probe = async (request): Promise<ProbeAnswer> => {
+  const probe: TestListener['probe'] = async (request) => {
     const to = decide((await rules()).filter(({ IsDefault }) => IsDefault !== true).map(asPlanned), request);
     if (to === undefined) return { status: 503 };
     if (to.kind === 'none') return { status: 404 };
@@ -156,19 +155,12 @@ export async function makeListener(
 }
 
 /** The function that AWS would run. */
-async function fenceOf({ balancer }: Clients, LISTENER_ARN: string, now: () => number) {
+async function fenceOf({ balancer }: Clients, listenerArn: string, now: () => number) {
   const { fence, settingsOf } = (await import(fenceSource)) as {
     settingsOf: (variables: object) => object;
     fence: (options: object) => () => Promise<{ statusCode: number; headers: Record<string, string> }>;
   };
-  const settings = settingsOf({
-    LISTENER_ARN,
-    LEASE_TAG: leaseTag,
-    WRITES_TAG: writesTag,
-    FENCE_UP: '1000',
-    FENCE_END: '2000',
-    FENCE_DOWN: '40000',
-  });
+  const settings = settingsOf(fenceVariables(listenerArn));
   const calls = {
     rules: async (ListenerArn: string) => (await balancer.send(new DescribeRulesCommand({ ListenerArn }))).Rules ?? [],
     tags: async (ResourceArns: string[]) =>

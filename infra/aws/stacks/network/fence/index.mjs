@@ -82,6 +82,8 @@ export function fence({ settings, balancer, now = Date.now, log = console.error 
   let refuses = false;
 
   const endIfExpired = async () => {
+    // Without them every hold would look like one that is off.
+    if (settings.places.length === 0) throw new Error('FENCE_PLACES is not set');
     const calls = await balancer();
     const rules = switchedOff(await calls.rules(settings.listenerArn), settings);
     if (rules.length === 0) return 'lowered';

@@ -108,8 +108,9 @@ describe('programs of AWS, by the real engine', function () {
     expect(DBInstances?.map(({ DBInstanceIdentifier }) => DBInstanceIdentifier)).to.deep.equal(['coins-staging-blue']);
     expect([...(await rules()).keys()]).to.include.members([
       'fence-0',
+      'fence-rest',
       'blue-header-0',
-      'writes-0-api/api',
+      'writes-api/api',
       'reads-web/',
     ]);
     expect((await allServices()).map(({ status }) => status)).to.deep.equal(['ACTIVE', 'ACTIVE']);

@@ -9,7 +9,7 @@ interface Answer {
 }
 interface Module {
   fence(options: object): () => Promise<Answer>;
-  settingsOf(environment: Record<string, string>): object;
+  settingsOf(environment: object): object;
   handler(): Promise<Answer>;
 }
 
@@ -35,7 +35,12 @@ describe('fence', () => {
 
   const leaseOf = (Value: string) => [{ Key: tag, Value }];
   /** A fence on a balancer that has these rules, at a clock that the test moves. */
-  const fenced = (priorities: Record<string, string>, lease: string | undefined, writes = 'held') => {
+  const fenced = (
+    priorities: Record<string, string>,
+    lease: string | undefined,
+    writes = 'held',
+    told: object = variables,
+  ) => {
     const calls = { looked: 0, lowered: [] as object[], log: [] as string[], now: 1_000_000 };
     const balancer = {
       rules: () => {
@@ -51,7 +56,7 @@ describe('fence', () => {
       setPriorities: (rules: object[]) => Promise.resolve(void calls.lowered.push(rules)),
     };
     const handler = module.fence({
-      settings: module.settingsOf(variables),
+      settings: module.settingsOf(told),
       balancer: () => Promise.resolve(balancer),
       now: () => calls.now,
       log: (line: string) => calls.log.push(line),
@@ -60,7 +65,7 @@ describe('fence', () => {
   };
   /** The longest pause between two looks. */
   const pause = 2000;
-  const up = { a: '1000', b: '1001', header: '100', route: '2000', last: 'default' };
+  const up = { a: '1000', b: '1001', rest: '30000', header: '100', reads: '3000', writes: '35000', last: 'default' };
 
   it('answers 503 and when to come back, which no cache keeps', async () => {
     const answer = await fenced(up, '2000000').handler();
@@ -147,6 +152,7 @@ describe('fence', () => {
       [
         { RuleArn: 'a', Priority: 40_000 },
         { RuleArn: 'b', Priority: 40_001 },
+        { RuleArn: 'rest', Priority: 45_000 },
       ],
     ]);
   });
@@ -173,8 +179,27 @@ describe('fence', () => {
     expect((await handler()).headers['x-greenlight-fence']).to.equal('lowered');
   });
 
+  it('lowers what is up, where somebody has lowered the rest', async () => {
+    for (const [place, Priority] of [
+      ['1001', 40_001],
+      ['30000', 45_000],
+    ] as const) {
+      const { handler, calls } = fenced({ other: '40000', left: place }, '1');
+      calls.now += pause;
+      expect((await handler()).headers['x-greenlight-fence']).to.equal('lowered');
+      expect(calls.lowered).to.deep.equal([[{ RuleArn: 'left', Priority }]]);
+    }
+  });
+
+  it('does not take a hold for one that is off, where it was not told the places of the rules', async () => {
+    const { handler, calls } = fenced(up, '1', 'held', { ...variables, FENCE_PLACES: undefined });
+    calls.now += pause;
+    expect((await handler()).headers['x-greenlight-fence']).to.equal('up');
+    expect(calls.log.join()).to.contain('FENCE_PLACES is not set');
+  });
+
   it('moves nothing where it is down already', async () => {
-    const { handler, calls } = fenced({ a: '40000', route: '2000' }, '1');
+    const { handler, calls } = fenced({ a: '40000', rest: '45000', writes: '35000' }, '1');
     calls.now += pause;
     expect((await handler()).headers['x-greenlight-fence']).to.equal('lowered');
     expect(calls.lowered).to.deep.equal([]);

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { request } from 'node:https';
-import { AddTagsCommand, ModifyRuleCommand } from '@aws-sdk/client-elastic-load-balancing-v2';
+import { AddTagsCommand, ModifyRuleCommand, SetRulePrioritiesCommand } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { expect } from 'chai';
 import { createClients, maxAttempts, type Clients } from '../../../../../../infra/aws/runtime/client/clients.ts';
 import { leaseTag } from '../../../../../../infra/aws/lib/routing-plan.ts';
@@ -173,6 +173,8 @@ describe('the router of AWS', function () {
 
   describe('holding writes', () => {
     const write = { method: 'POST', path: '/api/x' };
+    /** What writes by no method: its hold rule has a place of its own. */
+    const socket = { method: 'GET', path: '/api/x', headers: { upgrade: 'websocket' } };
 
     it('answers every write by the fence, in one call, and lets them go again', async () => {
       const { listener, router } = await make();
@@ -186,10 +188,12 @@ describe('the router of AWS', function () {
         },
       ]);
       await router.hold(30_000);
-      expect(await listener.probe(write)).to.deep.equal({ status: 503, fence: 'up' });
+      for (const one of [write, socket, { ...write, method: 'MKCOL' }])
+        expect(await listener.probe(one)).to.deep.equal({ status: 503, fence: 'up' });
       expect((await listener.probe({ method: 'GET', path: '/api/x' })).colour).to.equal('blue');
       await router.resumeWrites();
-      expect(await listener.probe(write)).to.deep.equal({ status: 200, colour: 'blue' });
+      for (const one of [write, socket, { ...write, method: 'MKCOL' }])
+        expect(await listener.probe(one)).to.deep.equal({ status: 200, colour: 'blue' });
       expect(moves).to.deep.equal([2, 2]);
       await router.resumeWrites();
       expect(moves).to.deep.equal([2, 2]);
@@ -210,8 +214,9 @@ describe('the router of AWS', function () {
       const { listener, router } = await make();
       await router.hold(30_000);
       listener.later(60_000);
-      expect(await listener.probe(write)).to.deep.equal({ status: 503, fence: 'lowered' });
-      expect(await listener.probe(write)).to.deep.equal({ status: 200, colour: 'blue' });
+      expect(await listener.probe(socket)).to.deep.equal({ status: 503, fence: 'lowered' });
+      for (const one of [write, socket])
+        expect(await listener.probe(one)).to.deep.equal({ status: 200, colour: 'blue' });
       const another = routerOf(listener);
       expect((await another.read()).holdMs).to.equal(0);
       await another.hold(120_000);
@@ -285,6 +290,32 @@ describe('the router of AWS', function () {
         await refused(listener, router);
       });
     });
+
+    for (const stays of [0, 1])
+      it(`of which somebody has lowered a rule, and not that of place ${stays}, moves no write, and becomes whole again`, async () => {
+        const { listener, router } = await make();
+        const green = { live: 'green', percent: 0 } as const;
+        const { fence } = matchRules(spec, await listener.rules());
+        const down = fence[1 - stays];
+        await router.hold(30_000);
+        const RulePriorities = [{ RuleArn: down?.RuleArn, Priority: Number(down?.Priority) }];
+        await clients.balancer.send(new SetRulePrioritiesCommand({ RulePriorities }));
+        // The program that held them, and one that comes after it.
+        for (const one of [router, routerOf(listener)]) {
+          expect((await failure(one.apply(green))).found).to.contain('only some rules of the write hold are on');
+          expect((await one.read()).split).to.deep.equal({ live: 'blue', percent: 0 });
+          expect((await one.read()).holdMs).to.be.above(0);
+        }
+        await router.hold(30_000);
+        for (const one of [write, socket])
+          expect(await listener.probe(one)).to.deep.equal({ status: 503, fence: 'up' });
+        await router.apply(green);
+        await clients.balancer.send(new SetRulePrioritiesCommand({ RulePriorities }));
+        listener.later(60_000);
+        expect(await listener.probe(stays === 0 ? socket : write)).to.deep.equal({ status: 503, fence: 'lowered' });
+        for (const one of [write, socket])
+          expect(await listener.probe(one)).to.deep.equal({ status: 200, colour: 'green' });
+      });
 
     it('that is not seen at the entry point is taken back', async () => {
       const { listener } = await make();
