@@ -49,11 +49,7 @@ export async function run(command: string[], options: RunOptions): Promise<numbe
 async function prepare(
   session: CommandSession,
   name: EnvironmentName,
-  {
-    role,
-    service: wanted,
-    command,
-  }: { role: 'app' | 'owner'; service: string | undefined; command: string[] },
+  { role, service: wanted, command }: { role: 'app' | 'owner'; service: string | undefined; command: string[] },
 ) {
   if (!(await session.engine.exists(name, 'foundation')))
     throw new OperationError(doing, `${name} is not up`, `release first: ${greenlight('release')}`);

@@ -26,7 +26,11 @@ const ofTheEngine =
 function noEngineVariables(env: Record<string, string> | undefined, ctx: Context, path: Path = []): void {
   for (const key of Object.keys(env ?? {}))
     if (ofTheEngine.test(key))
-      report(ctx, [...path, 'env', key], 'the container engine acts on this variable itself; set it by ENV in the Dockerfile');
+      report(
+        ctx,
+        [...path, 'env', key],
+        'the container engine acts on this variable itself; set it by ENV in the Dockerfile',
+      );
 }
 
 type Command = Unsure<{ image: string; env: Record<string, string> }>;

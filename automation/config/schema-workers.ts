@@ -26,7 +26,8 @@ export const worker = z
   .strictObject({
     name: name.meta({ description: 'unique name of the worker', examples: ['mailer'] }),
     start: argv.meta({
-      description: 'program and arguments, run in the artefact directory, or in the image in place of its entry point; ends on SIGTERM; started again when it ends',
+      description:
+        'program and arguments, run in the artefact directory, or in the image in place of its entry point; ends on SIGTERM; started again when it ends',
       examples: [['node', 'worker.js']],
     }),
     image,

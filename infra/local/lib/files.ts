@@ -29,7 +29,10 @@ export const mountsOf = (
   layout: Layout,
   { files = [] }: Pick<EnvironmentSpec, 'files'>,
   at = (name: string): string => layout.files(name),
-): { source: string; writable?: boolean }[] => [{ source: layout.caFile() }, ...files.map(({ name }) => ({ source: at(name), writable: true }))];
+): { source: string; writable?: boolean }[] => [
+  { source: layout.caFile() },
+  ...files.map(({ name }) => ({ source: at(name), writable: true })),
+];
 
 /** Lets the user of an image change a copy, below a directory that lets nobody else in. */
 export async function openToAll(directory: string): Promise<void> {

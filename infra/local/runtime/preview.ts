@@ -204,7 +204,12 @@ async function start(
   return child;
 }
 
-async function untilHealthy(target: Target, { child, env, within }: Started, artefact: Artefact, of: Of): Promise<void> {
+async function untilHealthy(
+  target: Target,
+  { child, env, within }: Started,
+  artefact: Artefact,
+  of: Of,
+): Promise<void> {
   const { service, port } = target;
   const doing = `starting ${service.name} ${artefact.version} on a scratch database`;
   const log = logOf(of.layout, service);
