@@ -34,8 +34,9 @@ function guardOf(
     timeZone: schedule.timeZone,
     timeoutSeconds: schedule.timeoutSeconds,
   };
+  const service = of.spec.services.find((one) => one.name === program.image);
   const plain = programEnvironment(of, program, program);
-  const container = containerOf(of, { name, image: program.image, env: plain, program: argv });
+  const container = containerOf(of, service, { name, env: plain, program: argv });
   const own = Object.entries(container?.env ?? plain).map(([key, value]) => [`${commandPrefix}${key}`, value]);
   return {
     name,

@@ -42,7 +42,7 @@ export function instanceProcess(of: Instance): Omit<ProcessInputs, keyof Place> 
   const { colour } = of.colour;
   const name = `${service.name}.${colour}.${index + 1}`;
   const env = programEnvironment(of, service, { image: service.name, port });
-  const container = containerOf(of, { name, image: service.name, env });
+  const container = containerOf(of, service, { name, env });
   if (container === undefined && service.start.length === 0) throw nothingToStart(service, artefact.version);
   return {
     name,
@@ -62,9 +62,9 @@ export function instanceProcess(of: Instance): Omit<ProcessInputs, keyof Place> 
 /** The container of an instance, or of a command in the image of a service. Undefined if it runs in none, or the version has no such image. */
 export function containerOf(
   { layout, spec, images }: Pick<VersionPlace, 'layout' | 'spec' | 'images'>,
-  of: { name: string; image: string | undefined; env: Record<string, string>; program?: string[] },
+  service: ServiceSpec | undefined,
+  of: { name: string; env: Record<string, string>; program?: string[] },
 ): ContainerProgram | undefined {
-  const service = spec.services.find(({ name }) => name === of.image);
   if (service === undefined) return undefined;
   const { environment } = layout;
   return serviceContainer(images, service, { ...of, environment, mounts: mountsOf(layout, spec) });
