@@ -75,6 +75,8 @@ export interface ServiceSpec {
 /** A program beside the services that gets no requests. It runs on the live colour alone. */
 export interface WorkerSpec {
   name: string;
+  /** The service in whose image it runs. Absent: it runs in the artefact. */
+  image?: string | undefined;
   start: string[];
   /** Instances per colour in this environment; those of the other colour do not run. */
   instances: number;
@@ -91,6 +93,8 @@ export interface ScheduleSpec {
   cron: string;
   /** IANA name of the zone in which these times are meant. */
   timeZone: string;
+  /** The service in whose image it runs. Absent: it runs in the artefact. */
+  image?: string | undefined;
   command: string[];
   database: boolean;
   env: Record<string, string>;

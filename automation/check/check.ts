@@ -67,7 +67,9 @@ async function step<T>(of: Check, about: string, what: string, run: () => Promis
 /** Builds the version of the definition. */
 export async function build({ definition, bench, found, signal }: Check): Promise<Artefact> {
   const { version } = definition.application;
-  const { artefact, files, bytes } = await buildVersion(definition, bench, version, signal);
+  const logs = join(bench.directory, 'builds');
+  const { artefact, files, bytes, notes } = await buildVersion(definition, bench, version, signal, logs);
+  for (const note of notes) found.warning('application.services', note);
   found.ok('application.build', `${version}: ${files} files, ${(bytes / 1e6).toFixed(1)} MB`);
   return artefact;
 }

@@ -68,7 +68,10 @@ export async function tryIt(
   waiting: (text: string) => void,
 ): Promise<void> {
   const redact = (text: string): string => secrets.redact(text);
-  const bench = await openLocalWorkbench(environmentSpec(definition, 'staging'), { redact });
+  const bench = await openLocalWorkbench(environmentSpec(definition, 'staging'), {
+    redact,
+    engine: definition.application.engine,
+  });
   try {
     await check({ definition, bench, found, signal, waiting });
   } finally {

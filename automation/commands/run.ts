@@ -7,6 +7,7 @@ import { OperationError } from '../../infra/lib/errors.ts';
 import { bareEnvironment } from '../../infra/lib/child-environment.ts';
 import { environmentDirectory } from '../../infra/lib/paths.ts';
 import { environmentNames, type EnvironmentName } from '../../infra/model.ts';
+import type { PreparedCommand } from '../../infra/platform/commands.ts';
 import type { Environment } from '../../infra/platform/environment.ts';
 import { pastReleases } from '../journal/history.ts';
 import { connectTo } from '../release/context/context.ts';
@@ -30,14 +31,14 @@ export async function run(command: string[], options: RunOptions): Promise<numbe
   const role = oneOf(['app', 'owner'] as const, options.as ?? 'app', '--as');
   const session = await openSession(options);
   try {
-    const { directory, variables, where } = await prepare(session, environment, { role, service: options.service });
+    const { where, ...prepared } = await prepare(session, environment, { role, service: options.service, command });
     // From here on Ctrl-C is the command's.
     session.close();
     const log = logOf(environment);
     // Arguments may hold secrets.
     const what = `${basename(command[0] ?? '')} with ${command.length - 1} arguments as ${role} on ${where}`;
     log(`${userInfo().username} runs ${what}`);
-    const code = await execute(command, directory, variables);
+    const code = await execute(command, prepared).finally(() => prepared.end());
     log(`${what}: exit code ${code}`);
     return code;
   } finally {
@@ -48,7 +49,7 @@ export async function run(command: string[], options: RunOptions): Promise<numbe
 async function prepare(
   session: CommandSession,
   name: EnvironmentName,
-  { role, service: wanted }: { role: 'app' | 'owner'; service: string | undefined },
+  { role, service: wanted, command }: { role: 'app' | 'owner'; service: string | undefined; command: string[] },
 ) {
   if (!(await session.engine.exists(name, 'foundation')))
     throw new OperationError(doing, `${name} is not up`, `release first: ${greenlight('release')}`);
@@ -71,6 +72,8 @@ async function prepare(
       artefact: await located(session.platform, artefact),
       service,
       role,
+      command,
+      input: process.stdin.isTTY && process.stdout.isTTY ? 'terminal' : 'pipe',
     });
     return { ...place, where: `${colour} of ${name}, ${artefact.version}` };
   } finally {
@@ -110,7 +113,8 @@ function logOf(environment: EnvironmentName): (text: string) => void {
     appendFileSync(join(directory, 'commands.log'), `${new Date().toISOString()} ${text}\n`, { mode: 0o600 });
 }
 
-function execute([program = '', ...args]: string[], cwd: string, variables: Record<string, string>): Promise<number> {
+function execute([asked = '']: string[], { argv, directory: cwd, variables }: PreparedCommand): Promise<number> {
+  const [program = '', ...args] = argv;
   const child = spawn(program, args, { ...bareEnvironment(variables), cwd, stdio: 'inherit' });
   // The terminal sends Ctrl-C to both; the command decides what it means.
   const ignore = (): void => undefined;
@@ -119,7 +123,7 @@ function execute([program = '', ...args]: string[], cwd: string, variables: Reco
   return new Promise<number>((resolve, reject) => {
     child.once('error', (error) =>
       reject(
-        new OperationError(doing, error.message, `"${program}" is looked for in ${cwd} and in ${variables['PATH']}`),
+        new OperationError(doing, error.message, `"${asked}" is looked for in ${cwd} and in ${variables['PATH']}`),
       ),
     );
     child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGTERM']));

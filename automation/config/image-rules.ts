@@ -23,13 +23,24 @@ export function startOrImage(service: Service, ctx: Context): void {
 const ofTheEngine =
   /^(PATH|HOME|TMPDIR|ENV|IFS|LD_.*|XDG_.*|DOCKER_.*|BUILDX_.*|CONTAINERS?_.*|PODMAN_.*|REGISTRY_.*|STORAGE_.*|NOTIFY_SOCKET|LISTEN_.*)$/;
 
-function noEngineVariables(env: Record<string, string> | undefined, ctx: Context): void {
+function noEngineVariables(env: Record<string, string> | undefined, ctx: Context, path: Path = []): void {
   for (const key of Object.keys(env ?? {}))
     if (ofTheEngine.test(key))
-      report(ctx, ['env', key], 'the container engine acts on this variable itself; set it by ENV in the Dockerfile');
+      report(
+        ctx,
+        [...path, 'env', key],
+        'the container engine acts on this variable itself; set it by ENV in the Dockerfile',
+      );
 }
 
-type Application = Unsure<{ build: object; services: Service[]; jobs: Unsure<{ image: string }> }>;
+type Command = Unsure<{ image: string; env: Record<string, string> }>;
+type Application = Unsure<{
+  build: object;
+  services: Service[];
+  jobs: Unsure<{ image: string }>;
+  workers: Command[];
+  schedules: Command[];
+}>;
 
 export function imagesOrBuild(application: Application, ctx: Context): void {
   const services = listOf(application?.services);
@@ -43,11 +54,19 @@ export function imagesOrBuild(application: Application, ctx: Context): void {
       ['build'],
       `is missing: ${without.join(', ')} has no image, so there is nothing to start; add a build, or an image`,
     );
-  const wanted = application.jobs?.image;
-  if (wanted === undefined || withImage.includes(wanted)) return;
   const found =
     withImage.length === 0 ? 'no service has an image' : `services with an image are ${withImage.join(', ')}`;
-  report(ctx, ['jobs', 'image'], `there is no image of "${wanted}": ${found}; name one of them, or leave it out`);
+  const isKnown = (wanted: string | undefined, path: Path): void => {
+    if (wanted !== undefined && !withImage.includes(wanted))
+      report(ctx, path, `there is no image of "${wanted}": ${found}; name one of them, or leave it out`);
+  };
+  isKnown(application.jobs?.image, ['jobs', 'image']);
+  for (const kind of ['workers', 'schedules'] as const)
+    listOf(application[kind]).forEach((program, index) => {
+      isKnown(program?.image, [kind, index, 'image']);
+      const contained = program?.image !== undefined || (application.build === undefined && withImage.length > 0);
+      if (contained) noEngineVariables(program?.env, ctx, [kind, index]);
+    });
 }
 
 /** On AWS the services share the image of `aws.image`. */

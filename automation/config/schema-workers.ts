@@ -14,15 +14,23 @@ const stopSeconds = z
   .default(30)
   .describe('seconds from SIGTERM until it is killed; a release waits for that before it holds writes');
 
+const image = name.optional().meta({
+  description:
+    'service in whose image it runs; default: in what application.build wrote, and without it in the image that jobs run in',
+  examples: ['web'],
+});
+
 const database = z.boolean().default(true).describe('true: gets DATABASE_URL');
 
 export const worker = z
   .strictObject({
     name: name.meta({ description: 'unique name of the worker', examples: ['mailer'] }),
     start: argv.meta({
-      description: 'program and arguments, run in the artefact directory; ends on SIGTERM; started again when it ends',
+      description:
+        'program and arguments, run in the artefact directory, or in the image in place of its entry point; ends on SIGTERM; started again when it ends',
       examples: [['node', 'worker.js']],
     }),
+    image,
     instances: z.number().int().min(1).max(8).default(1).describe('how many run on the live colour'),
     database,
     env: ownVariables,
@@ -40,9 +48,10 @@ export const schedule = z
     timeZone: timeZone.default('UTC').describe('IANA name of the zone of these times'),
     command: argv.meta({
       description:
-        'program and arguments, run in the artefact directory at these times; a run that is still going is not joined by another',
+        'program and arguments, run in the artefact directory or in the image at these times; a run that is still going is not joined by another',
       examples: [['node', 'report.js']],
     }),
+    image,
     database,
     env: ownVariables,
     stopSeconds,

@@ -77,6 +77,8 @@ export interface Container {
   cpus: number;
   /** OCI runtime. Undefined: the engine's default. */
   runtime?: string | undefined;
+  /** Whether it reads what its command line reads, and whether that is a terminal. Absent: it reads nothing. */
+  input?: 'pipe' | 'terminal' | undefined;
 }
 
 /** A file or directory of this machine, under the same path in the container unless `target` names another. */
@@ -102,6 +104,8 @@ export function runArguments(engine: Pick<Engine, 'name' | 'enforces'>, containe
   return [
     'run',
     '--rm',
+    ...(container.input === undefined ? [] : ['--interactive']),
+    ...(container.input === 'terminal' ? ['--tty'] : []),
     '--name',
     container.name,
     ...Object.entries(container.labels).flatMap(([key, value]) => ['--label', `${key}=${value}`]),
@@ -146,6 +150,9 @@ const mountArguments = ({ source, target, writable }: Mount): string[] => [
 /** Engines read `--mount` as a line of CSV. */
 const csv = (key: string, value: string): string =>
   /[",\n]/.test(value) ? `"${key}=${value.replaceAll('"', '""')}"` : `${key}=${value}`;
+
+/** Runs a command in a container that runs, with the container's user and environment. */
+export const withinArguments = (name: string): string[] => ['exec', name];
 
 /** Ends a container at once and removes it, whatever state it is in. */
 export const removeArguments = (engine: EngineName, names: string[]): string[] => [

@@ -3,7 +3,14 @@ import { availableParallelism } from 'node:os';
 import { isAlive } from '../lib/lifetimes.ts';
 import { home } from '../lib/paths.ts';
 import type { EnvironmentName, LimitsSpec, ServiceSpec } from '../model.ts';
-import { listArguments, pidArguments, removeArguments, runArguments, type Container } from './commands.ts';
+import {
+  listArguments,
+  pidArguments,
+  removeArguments,
+  runArguments,
+  withinArguments,
+  type Container,
+} from './commands.ts';
 import { engineNames, findEngine, type Engine } from './engine.ts';
 import { attempt, execute, quickMs } from './execute.ts';
 import { allRecords, type VersionImages } from './record.ts';
@@ -25,7 +32,7 @@ const ownerLabel = 'greenlight.owner';
 
 export interface ContainerOf extends Pick<
   Container,
-  'image' | 'program' | 'command' | 'readOnly' | 'mounts' | 'runtime'
+  'image' | 'program' | 'command' | 'readOnly' | 'mounts' | 'runtime' | 'input'
 > {
   environment: EnvironmentName;
   /** `web.blue.1` */
@@ -36,11 +43,13 @@ export interface ContainerOf extends Pick<
   owned?: boolean;
 }
 
-/** A container as a program of this machine: two command lines, and the environment of both. */
+/** A container as a program of this machine: its command lines, and the environment of all. */
 export interface ContainerProgram {
   argv: string[];
   /** Removes what an earlier start left, and this one, however it was ended. */
   clear: string[];
+  /** Before a command: runs it in the container. */
+  within: string[];
   env: Record<string, string>;
 }
 
@@ -61,6 +70,7 @@ export function containerProgram(engine: Engine, of: ContainerOf): ContainerProg
   return {
     argv: [engine.path, ...args],
     clear: [...withVariables(engine), engine.path, ...removeArguments(engine.name, [name])],
+    within: [engine.path, ...withinArguments(name)],
     env: { ...of.env, ...engine.env },
   };
 }
@@ -75,11 +85,11 @@ const withVariables = ({ env }: Engine): string[] => [
 export const readOnlyAdvice =
   'an application that writes to its own files fails, as they are read-only: let it write to /tmp, or set image.readOnly: false';
 
-/** The container of one instance of a service. Undefined if the version has no image of it. */
+/** The container of one instance of a service, or of a command in its image. Undefined if the version has no image of it. */
 export function serviceContainer(
   images: VersionImages | undefined,
   service: Pick<ServiceSpec, 'name' | 'start' | 'limits'>,
-  of: Pick<ContainerOf, 'environment' | 'name' | 'env' | 'mounts' | 'owned'>,
+  of: Pick<ContainerOf, 'environment' | 'name' | 'env' | 'mounts' | 'owned' | 'program' | 'input'>,
 ): ContainerProgram | undefined {
   const image = images?.record.services[service.name];
   if (images === undefined || image === undefined) return undefined;

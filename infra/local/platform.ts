@@ -81,7 +81,7 @@ function connect(layout: Layout, spec: EnvironmentSpec, redact: ((text: string) 
     commands: createLocalCommands(layout, spec),
     // Services without an image run from the directory in the artefact store: nothing to prepare.
     async provide(artefact) {
-      await makeFiles(layout, spec.files);
+      await makeFiles(layout, spec);
       await ensureImages(spec.application, artefact);
     },
     audit: () => auditLocal(layout),

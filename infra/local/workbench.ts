@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import type { WantedEngine } from '../containers/engine.ts';
 import { createLocalArtefacts } from '../application/artefact-store.ts';
 import type { EnvironmentSpec } from '../model.ts';
 import type { Workbench } from '../platform/workbench.ts';
@@ -9,6 +10,7 @@ import { createCertificates } from './lib/certificates.ts';
 import { Layout, searchPath } from './lib/layout.ts';
 import { createLocalDatabases } from './postgres/databases.ts';
 import { removeLeftovers } from './postgres/scratch.ts';
+import { createLocalImages } from './runtime/images.ts';
 import { createLocalJobs } from './runtime/jobs.ts';
 import { createLocalPreviews } from './runtime/preview.ts';
 import { startStandIns } from './runtime/stand-ins.ts';
@@ -22,7 +24,7 @@ export const programPath = (): string[] => searchPath().split(delimiter);
  */
 export async function openLocalWorkbench(
   spec: EnvironmentSpec,
-  options: { redact?: (text: string) => string } = {},
+  options: { redact?: (text: string) => string; engine?: WantedEngine } = {},
 ): Promise<Workbench> {
   const directory = await mkdtemp(join(tmpdir(), 'greenlight-check-'));
   const layout = new Layout(spec.environment, join(directory, spec.environment));
@@ -44,7 +46,8 @@ export async function openLocalWorkbench(
     directory,
     artefacts: createLocalArtefacts(join(directory, 'artefacts')),
     databases: createLocalDatabases(layout, spec, noColour),
-    jobs: createLocalJobs(options),
+    images: createLocalImages(options.engine ?? 'auto', options.redact ?? ((text) => text)),
+    jobs: createLocalJobs({ ...options, directory }),
     secrets: createLocalSecrets(() => layout),
     async serve(artefact, access) {
       const standIns = await startStandIns(spec.integrations);

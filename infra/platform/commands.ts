@@ -6,10 +6,24 @@ export interface CommandOf {
   artefact: Artefact;
   service: string;
   role: 'app' | 'owner';
+  /** Program and arguments. */
+  command: string[];
+  /** What it reads from: a terminal, or anything else. */
+  input: 'pipe' | 'terminal';
+}
+
+/** How such a command is started. */
+export interface PreparedCommand {
+  argv: string[];
+  directory: string;
+  /** All its variables. The values may be secret. */
+  variables: Record<string, string>;
+  /** Removes what is left of it. */
+  end(): Promise<void>;
 }
 
 /** One-off commands of a person. They are run on the machine that asks for them, with its terminal. */
 export interface Commands {
-  /** Where such a command runs, and all its variables. The values may be secret. */
-  prepare(of: CommandOf): Promise<{ directory: string; variables: Record<string, string> }>;
+  /** In the image of the service, where the version has one, or else in its directory. */
+  prepare(of: CommandOf): Promise<PreparedCommand>;
 }

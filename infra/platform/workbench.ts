@@ -1,6 +1,7 @@
 import type { Artefact } from '../model.ts';
 import type { Artefacts } from './artefacts.ts';
 import type { DatabaseAccess, Databases } from './databases.ts';
+import type { Images } from './images.ts';
 import type { Jobs, Preview } from './jobs.ts';
 import type { ApplicationSecrets } from './secrets.ts';
 
@@ -15,6 +16,7 @@ export interface Workbench {
   /** Folder for whatever is written meanwhile. */
   readonly directory: string;
   readonly artefacts: Artefacts;
+  readonly images: Images;
   readonly databases: Pick<Databases, 'scratch'>;
   readonly jobs: Jobs;
   /** Of the workbench alone: none is read from an environment. */

@@ -8,13 +8,16 @@ export function environmentSpec(definition: ReleaseDefinition, environment: Envi
   const sizes = definition.environments[environment];
   const sized = <T extends { name: string; instances: number }>(programs: T[]): T[] =>
     programs.map((program) => ({ ...program, instances: sizes.instances[program.name] ?? program.instances }));
+  const image = defaultImage(application);
+  const inImage = <T extends { image?: string | undefined }>(program: T): T =>
+    program.image === undefined && image !== undefined ? { ...program, image } : program;
   return {
     application: application.name,
     environment,
     services: sized(application.services).map((service) => ({ ...service, start: service.start ?? [] })),
     // Left out where there are none: an environment of an earlier version is then not changed.
-    ...whereAny('workers', sized(application.workers)),
-    ...whereAny('schedules', application.schedules),
+    ...whereAny('workers', sized(application.workers).map(inImage)),
+    ...whereAny('schedules', application.schedules.map(inImage)),
     ...whereAny('files', application.files),
     integrations: integrationsOf(definition),
     writes: application.writes,
@@ -24,6 +27,12 @@ export function environmentSpec(definition: ReleaseDefinition, environment: Envi
     slo,
     alertReceivers: alerts.receivers,
   };
+}
+
+/** The service in whose image a command runs that names none. Undefined: in the artefact, which a build has written. */
+function defaultImage({ build, jobs, services }: ReleaseDefinition['application']): string | undefined {
+  if (build !== undefined) return undefined;
+  return jobs.image ?? services.find((service) => service.image !== undefined)?.name;
 }
 
 const whereAny = <Key extends string, T>(key: Key, all: T[]): { [key in Key]?: T[] } =>

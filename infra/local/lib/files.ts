@@ -1,18 +1,46 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { lstat, mkdir, readdir, readlink, symlink, utimes } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readlink, symlink, utimes } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { OperationError } from '../../lib/errors.ts';
-import type { FilesSpec } from '../../model.ts';
+import type { EnvironmentSpec, FilesSpec } from '../../model.ts';
 import type { Layout } from './layout.ts';
 
 /** The directories of `application.files`: made, measured and copied. */
 
 /** Makes those that are missing. What is in them is the application's. */
-export async function makeFiles(layout: Layout, files: readonly FilesSpec[] = []): Promise<void> {
-  for (const { name } of files) await mkdir(layout.files(name), { recursive: true, mode: 0o700 });
+export async function makeFiles(layout: Layout, spec: Pick<EnvironmentSpec, 'files' | 'services'>): Promise<void> {
+  for (const { name } of spec.files ?? []) {
+    const directory = layout.files(name);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    // The directory above lets nobody else in. The user of an image is somebody else, and gets in by the mount.
+    await chmod(dirname(directory), 0o700);
+    if (hasImages(spec)) await chmod(directory, 0o777);
+  }
+}
+
+export const hasImages = ({ services }: Pick<EnvironmentSpec, 'services'>): boolean =>
+  services.some(({ image }) => image !== undefined);
+
+/** What every container of an application gets: the authority of its database, and the directories. `at`: where those are. */
+export const mountsOf = (
+  layout: Layout,
+  { files = [] }: Pick<EnvironmentSpec, 'files'>,
+  at = (name: string): string => layout.files(name),
+): { source: string; writable?: boolean }[] => [
+  { source: layout.caFile() },
+  ...files.map(({ name }) => ({ source: at(name), writable: true })),
+];
+
+/** Lets the user of an image change a copy, below a directory that lets nobody else in. */
+export async function openToAll(directory: string): Promise<void> {
+  await chmod(directory, 0o777);
+  for (const path of await entriesOf(directory)) {
+    const entry = await lstat(path);
+    if (!entry.isSymbolicLink()) await chmod(path, entry.isDirectory() ? 0o777 : (entry.mode & 0o777) | 0o666);
+  }
 }
 
 /** A directory for a copy that its maker removes. After a crash it goes with the scratch clusters of that program. */

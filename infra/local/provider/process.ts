@@ -29,7 +29,12 @@ const inputs = place.extend({
       statuses: z.array(z.number().int()).optional(),
       headers: z.record(z.string(), z.string()).optional(),
     }),
-    z.strictObject({ kind: z.literal('command'), argv: z.array(z.string()).min(1), port: z.number().int() }),
+    z.strictObject({
+      kind: z.literal('command'),
+      argv: z.array(z.string()).min(1),
+      within: z.array(z.string()).min(1).optional(),
+      port: z.number().int(),
+    }),
   ]),
   readySeconds: z.number().int().min(1),
   stopSignal: z.enum(['TERM', 'INT', 'QUIT', 'USR1']),

@@ -27,10 +27,14 @@ export interface StartedJob {
 /** Where a job in a container writes its results. */
 const resultsDirectory = '/greenlight-results';
 /** A job may need more than an instance: tests start servers of their own. */
-const limits = { memoryMegabytes: 2048, cpus: 2 };
+export const jobLimits = { memoryMegabytes: 2048, cpus: 2 };
 
 /** A job in the image that the version's jobs run in. Undefined for a version whose jobs run in its artefact. */
-export async function containerJob(job: Job, environment: EnvironmentName): Promise<StartedJob | undefined> {
+export async function containerJob(
+  job: Job,
+  environment: EnvironmentName,
+  directory = home(),
+): Promise<StartedJob | undefined> {
   const images = await imagesOf(job.artefact);
   const image = images?.record.services[images.record.jobs ?? ''];
   if (images === undefined || image === undefined) return undefined;
@@ -55,12 +59,12 @@ export async function containerJob(job: Job, environment: EnvironmentName): Prom
     image: image.id,
     program: job.command.map((part) => part.replaceAll('{results}', join(resultsDirectory, file))),
     env,
-    limits,
+    limits: jobLimits,
     readOnly: image.readOnly,
     runtime: record.runtime,
     mounts: [
       { source: results, target: resultsDirectory, writable: true },
-      ...filesIn(env).map((source) => ({ source })),
+      ...filesIn(env, directory).map((source) => ({ source })),
     ],
     owned: true,
   });
@@ -82,7 +86,7 @@ export async function containerJob(job: Job, environment: EnvironmentName): Prom
 }
 
 /** Greenlight's own files that variables name, as a path or as a parameter of a URL, such as the authority of a certificate. */
-export function filesIn(env: Record<string, string>, directory = home()): string[] {
+export function filesIn(env: Record<string, string>, directory: string): string[] {
   const paths = Object.values(env).flatMap((value) => [
     value,
     ...[...value.matchAll(/=([^&\s]+)/g)].map(([, part = '']) => decoded(part)),

@@ -32,7 +32,7 @@ export function createLocalJobs(options: LocalJobsOptions = {}): Jobs {
       const copy = asked.writable === true || asked.resultsIn !== undefined ? await copyOf(asked) : undefined;
       const job = copy === undefined ? asked : { ...asked, artefact: { ...asked.artefact, location: copy } };
       try {
-        const started = (await containerJob(asked, environment)) ?? plainJob(job);
+        const started = (await containerJob(asked, environment, options.directory)) ?? plainJob(job);
         // A result of an earlier run must not be taken for the result of this one.
         if (job.results !== undefined) await rm(job.results, { recursive: true, force: true });
         for (const file of [job.results, job.log])
@@ -80,6 +80,8 @@ export interface LocalJobsOptions {
   redact?: (text: string) => string;
   /** For the names of containers. */
   environment?: EnvironmentName;
+  /** Its files that variables name are mounted. Absent: those of the project's home. */
+  directory?: string;
 }
 
 function plainJob(job: Job): StartedJob {

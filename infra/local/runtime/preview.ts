@@ -12,7 +12,6 @@ import { bareEnvironment } from '../../lib/child-environment.ts';
 import { databaseFields } from '../../application/database-url.ts';
 import { answerWatch, explainAnswer, type WrongAnswer } from '../../application/health.ts';
 import { OperationError } from '../../lib/errors.ts';
-import { secrets } from '../../lib/redact.ts';
 import {
   defaultStartSeconds,
   defaultStopSeconds,
@@ -23,12 +22,12 @@ import {
 import type { DatabaseAccess } from '../../platform/databases.ts';
 import type { Preview, Previews } from '../../platform/jobs.ts';
 import { createLocalSecrets } from '../lib/application-secrets.ts';
-import { copyFiles, scratchDirectory } from '../lib/files.ts';
+import { copyFiles, hasImages, mountsOf, openToAll, scratchDirectory } from '../lib/files.ts';
 import type { Layout } from '../lib/layout.ts';
 import { processEnvironment, sessionVariables } from '../lib/process-environment.ts';
 import { freePorts } from '../../lib/free-ports.ts';
 import { until } from '../../lib/poll.ts';
-import { probe } from '../supervisor/processes.ts';
+import { endOfLog, probe } from '../supervisor/processes.ts';
 import { readinessOf } from '../supervisor/readiness.ts';
 
 /** Runs previews as unsupervised child processes, or containers, of this program behind a TLS proxy. `dispose` stops both. */
@@ -55,10 +54,13 @@ async function serve(
   // What the version does to files, it does to a copy.
   const copies = await scratchDirectory(layout, 'preview');
   const discard = () => rm(copies, { recursive: true, force: true });
-  await copyFiles(layout, spec.files ?? [], copies).catch(async (error: unknown) => {
+  try {
+    await copyFiles(layout, spec.files ?? [], copies);
+    if (hasImages(spec)) for (const { name } of spec.files ?? []) await openToAll(join(copies, name));
+  } catch (error) {
     await discard();
     throw error;
-  });
+  }
   const proxy = await startProxy(layout, targets);
   const baseUrl = `https://localhost:${(proxy.address() as AddressInfo).port}`;
   const of = {
@@ -75,8 +77,7 @@ async function serve(
   if (images !== undefined) await removeAbandoned(images.engine, layout.environment);
   const children: Started[] = [];
   const clears: string[][] = [];
-  const files = (spec.files ?? []).map(({ name }) => ({ source: of.filesAt(name), writable: true }));
-  const mounts = [{ source: layout.caFile() }, ...files];
+  const mounts = mountsOf(layout, spec, of.filesAt);
   const dispose = async () => {
     proxy.closeAllConnections();
     proxy.close();
@@ -95,8 +96,9 @@ async function serve(
       const place = { environment: layout.environment, name, env, mounts, owned: true };
       const container = serviceContainer(images, service, place);
       if (container !== undefined) clears.push(container.clear);
-      const child = await start(layout, service, artefact, container ?? { argv: service.start, env });
-      children.push({ service, env, child });
+      const program = container ?? { argv: service.start, env };
+      const child = await start(layout, service, artefact, program);
+      children.push({ service, env: program.env, within: container?.within, child });
     }
     const healthy = (target: Target, index: number) =>
       untilHealthy(target, children[index] as Started, artefact, { layout, publicUrl: baseUrl });
@@ -111,6 +113,8 @@ async function serve(
 interface Started {
   service: ServiceSpec;
   env: Record<string, string>;
+  /** Runs a command in its container. Undefined: it has none. */
+  within: string[] | undefined;
   child: ChildProcess;
 }
 
@@ -200,11 +204,16 @@ async function start(
   return child;
 }
 
-async function untilHealthy(target: Target, { child, env }: Started, artefact: Artefact, of: Of): Promise<void> {
+async function untilHealthy(
+  target: Target,
+  { child, env, within }: Started,
+  artefact: Artefact,
+  of: Of,
+): Promise<void> {
   const { service, port } = target;
   const doing = `starting ${service.name} ${artefact.version} on a scratch database`;
   const log = logOf(of.layout, service);
-  const ready = readinessOf(service, port, of.publicUrl);
+  const ready = readinessOf(service, port, of.publicUrl, within);
   const hopeless = answerWatch();
   const wrong = (answer: WrongAnswer): OperationError => {
     const { found, todo } = explainAnswer(answer);
@@ -230,8 +239,8 @@ const logOf = (layout: Layout, { name }: ServiceSpec): string => join(layout.log
 
 /** The end of a log, for a message. */
 async function lastLines(log: string): Promise<string> {
-  const lines = (await readFile(log, 'utf8').catch(() => '')).trim().split('\n').slice(-5).join(' | ');
-  return lines === '' ? '' : `: ${secrets.redact(lines)}`;
+  const lines = await endOfLog(log);
+  return lines === '' ? '' : `: ${lines}`;
 }
 
 /** Also where the container's command line was killed. */

@@ -4,7 +4,7 @@ import type { Place } from '../provider/handler.ts';
 import type { ProcessInputs } from '../provider/process.ts';
 import { guardCommand } from '../workers/command.ts';
 import { commandPrefix } from '../workers/settings.ts';
-import { programEnvironment, type VersionPlace } from './instance.ts';
+import { containerOf, programEnvironment, type VersionPlace } from './instance.ts';
 
 /** Beyond the time that a guard gives its command, before the guard itself is killed, s. */
 const marginSeconds = 5;
@@ -21,7 +21,7 @@ export const guardsOf = (of: VersionPlace): Guarded[] => [
 
 function guardOf(
   of: VersionPlace,
-  program: Pick<WorkerSpec, 'name' | 'env' | 'database' | 'stopSeconds'>,
+  program: Pick<WorkerSpec, 'name' | 'image' | 'env' | 'database' | 'stopSeconds'>,
   index: number,
   { argv, schedule }: { argv: string[]; schedule?: ScheduleSpec },
 ): Guarded {
@@ -34,13 +34,17 @@ function guardOf(
     timeZone: schedule.timeZone,
     timeoutSeconds: schedule.timeoutSeconds,
   };
-  const own = Object.entries(programEnvironment(of, program)).map(([key, value]) => [`${commandPrefix}${key}`, value]);
+  const service = of.spec.services.find((one) => one.name === program.image);
+  const plain = programEnvironment(of, program, program);
+  const container = containerOf(of, service, { name, env: plain, program: argv });
+  const own = Object.entries(container?.env ?? plain).map(([key, value]) => [`${commandPrefix}${key}`, value]);
   return {
     name,
     argv: guardCommand(layout, {
       name,
       colour,
-      argv,
+      argv: container?.argv ?? argv,
+      ...(container === undefined ? {} : { clear: container.clear }),
       stopSeconds,
       ...(times === undefined ? {} : { schedule: times }),
     }),
@@ -49,6 +53,7 @@ function guardOf(
       GREENLIGHT_VERSION: artefact.version,
       ...(Object.fromEntries(own) as Record<string, string>),
     },
+    ...(container === undefined ? {} : { clear: container.clear }),
     cwd: artefact.location,
     ready: { kind: 'none' },
     readySeconds: 30,

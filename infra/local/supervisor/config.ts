@@ -18,8 +18,11 @@ export type Probe =
       statuses?: number[] | undefined;
       headers?: Record<string, string> | undefined;
     }
-  /** Ready when it listens and this command, run in its directory with its environment, ends with exit code 0. */
-  | { kind: 'command'; argv: string[]; port: number };
+  /**
+   * Ready when it listens and this command, run in its directory with its environment, ends with exit code 0. `within`: command line
+   * that runs it in the program's container.
+   */
+  | { kind: 'command'; argv: string[]; within?: string[] | undefined; port: number };
 
 /** A process that supervisord keeps alive. */
 export interface Program {

@@ -15,6 +15,8 @@ const probeMs = 2000;
 /** Pause between two runs of a command that is a probe, and its longest duration, ms. */
 const commandPauseMs = 500;
 const commandMs = 10_000;
+/** How many lines of a log are in a message. Node says the properties of an error after it. */
+const logLines = 8;
 
 /** Why a program is not ready. `answer`: what its health path answered instead. */
 export interface Unready {
@@ -29,8 +31,9 @@ export type ProbeSurroundings = Pick<Program, 'env' | 'cwd' | 'secretFiles'>;
 export async function probe(ready: Probe, surroundings: ProbeSurroundings): Promise<true | Unready> {
   if (ready.kind === 'none') return true;
   if (ready.kind !== 'http') {
-    if (!(await connects(ready.port))) return { says: `nothing listens on port ${ready.port}` };
-    return ready.kind === 'tcp' || runProbe(ready.argv, surroundings);
+    const listens = await connects(ready.port);
+    if (listens !== true) return { says: listens };
+    return ready.kind === 'tcp' || runProbe(ready, surroundings);
   }
   const { url, statuses = [200] } = ready;
   try {
@@ -46,7 +49,11 @@ export async function probe(ready: Probe, surroundings: ProbeSurroundings): Prom
   }
 }
 
-async function runProbe([command = '', ...args]: string[], surroundings: ProbeSurroundings): Promise<true | Unready> {
+async function runProbe(
+  { argv, within = [] }: Extract<Probe, { kind: 'command' }>,
+  surroundings: ProbeSurroundings,
+): Promise<true | Unready> {
+  const [command = '', ...args] = [...within, ...argv];
   const result = await execa(command, args, {
     ...bareEnvironment(await withSecrets(surroundings)),
     cwd: surroundings.cwd,
@@ -59,7 +66,7 @@ async function runProbe([command = '', ...args]: string[], surroundings: ProbeSu
   await sleep(commandPauseMs);
   const last = secrets.redact(result.all.trim().split('\n').at(-1) ?? '');
   const how = result.timedOut ? 'took too long' : `ended with ${result.exitCode ?? result.shortMessage}`;
-  return { says: `the health command ${command} ${how}${last === '' ? '' : `: ${last}`}` };
+  return { says: `the health command ${argv[0]} ${how}${last === '' ? '' : `: ${last}`}` };
 }
 
 /** The environment, with the content of the files in place of the texts that stand for it. */
@@ -85,6 +92,13 @@ async function askHttp({ url, caFile, headers = {} }: Extract<Probe, { kind: 'ht
     send.on('error', reject);
     send.end();
   });
+}
+
+/** The end of a log, for a message: without the lines of a stack, below which the error would be out of sight. */
+export async function endOfLog(file: string): Promise<string> {
+  const lines = (await readFile(file, 'utf8').catch(() => '')).split('\n').map((line) => line.trim());
+  const said = lines.filter((line) => line !== '' && !/^at .+\d\)?( \{)?$/.test(line));
+  return secrets.redact(said.slice(-logLines).join(' | '));
 }
 
 export interface RecordedProcess {

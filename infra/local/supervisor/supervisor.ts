@@ -9,13 +9,12 @@ import { greenlight } from '../../lib/command.ts';
 import { OperationError } from '../../lib/errors.ts';
 import { isAlive } from '../../lib/lifetimes.ts';
 import { poll, until } from '../../lib/poll.ts';
-import { secrets } from '../../lib/redact.ts';
 import { toolPath } from '../../lib/tools.ts';
 import type { Layout } from '../lib/layout.ts';
 import { sessionVariables } from '../lib/process-environment.ts';
 import { isFree } from '../../lib/free-ports.ts';
 import { describeListener } from '../../lib/listener.ts';
-import { end, probe, recordedProcess, type Unready } from './processes.ts';
+import { end, endOfLog, probe, recordedProcess, type Unready } from './processes.ts';
 import { prepareSocketDirectory } from '../lib/socket-path.ts';
 import {
   clearFile,
@@ -314,8 +313,7 @@ export class Supervisor {
 
   async #notReady(program: Program, found: string): Promise<OperationError> {
     const file = this.#logOf(program);
-    const lines = (await readFile(file, 'utf8').catch(() => '')).trim().split('\n').slice(-5);
-    const log = secrets.redact(lines.join(' | '));
+    const log = await endOfLog(file);
     const todo = program.advice === undefined ? '' : `; ${program.advice}`;
     return new OperationError(
       `starting ${titleOf(program)}`,

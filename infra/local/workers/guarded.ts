@@ -126,10 +126,12 @@ export class Guard {
   }
 
   #start(): void {
-    const run: Run = { mark: randomUUID() };
+    const { argv, clear } = this.#settings;
+    const run: Run = { mark: randomUUID(), ...(clear === undefined ? {} : { clear }) };
     this.#record.run = run;
     this.#write();
-    const [command = '', ...args] = endsWithParent(this.#settings.argv, 'KILL');
+    // The command line of an engine has to be alive to end its container.
+    const [command = '', ...args] = endsWithParent(argv, clear === undefined ? 'KILL' : 'TERM');
     const own = Object.entries(process.env).flatMap(([name, value]) =>
       name.startsWith(commandPrefix) ? [[name.slice(commandPrefix.length), value] as const] : [],
     );

@@ -1,11 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
+import { bareEnvironment } from '../../lib/child-environment.ts';
+import { OperationError } from '../../lib/errors.ts';
 import { knownProcess, lives, type Run } from './record.ts';
 
 /** Environment variable that marks a command and everything that it starts. */
 export const markVariable = 'GREENLIGHT_WORKER_RUN';
 
 const pollMs = 20;
+/** Longest time for an engine to remove a container, ms. */
+const clearMs = 60_000;
 
 /**
  * Processes of a run that live: its session and group, and on Linux also those that have left both, by the mark in their environment.
@@ -67,10 +72,31 @@ function signal(pids: readonly number[], name: NodeJS.Signals): void {
 
 /**
  * Ends all processes of a run: SIGTERM to its leader, then to those that outlive the leader, and SIGKILL to all that are left after
- * `graceMs`. A leader that shares out its own end, as many do, is not disturbed by that. 0: SIGKILL at once. Resolves when none lives,
+ * `graceMs`; then its container is removed. A leader that shares out its own end, as many do, is not disturbed by that. 0: SIGKILL at once. Resolves when none lives,
  * to whether any had to be killed.
  */
 export async function endRun(run: Run, graceMs: number): Promise<{ killed: boolean }> {
+  const ended = await endProcesses(run, graceMs);
+  if (run.clear !== undefined) await clear(run.clear);
+  return ended;
+}
+
+/** Removes a container, and kills what still runs in it: after its leader nothing else ends it. Rejects with an OperationError. */
+async function clear([program = '', ...args]: string[]): Promise<void> {
+  const { HOME } = process.env;
+  const { failed, stderr, shortMessage } = await execa(program, args, {
+    ...bareEnvironment({ HOME }),
+    stdin: 'ignore',
+    reject: false,
+    timeout: clearMs,
+  });
+  if (!failed) return;
+  const found = stderr.trim().split('\n').at(-1) ?? '';
+  const todo = `check the container engine, and remove it by hand: ${[program, ...args].join(' ')}`;
+  throw new OperationError('removing the container of a worker', found === '' ? (shortMessage ?? '') : found, todo);
+}
+
+async function endProcesses(run: Run, graceMs: number): Promise<{ killed: boolean }> {
   const deadline = performance.now() + graceMs;
   const { leader } = run;
   if (graceMs > 0 && leader !== undefined && lives(leader)) signal([leader.pid], 'SIGTERM');

@@ -31,6 +31,8 @@ export interface GuardRecord {
 export interface Run {
   /** In the environment of the command and of all that it starts. */
   mark: string;
+  /** Command that removes its container, which is no child of the leader. Absent: it has none. */
+  clear?: string[] | undefined;
   /** The leader of its session and group. Undefined until it is started. */
   leader?: KnownProcess | undefined;
 }

@@ -8,6 +8,8 @@ export interface GuardSettings {
   colour: Colour;
   /** Program and arguments of the command. It runs in the guard's directory. */
   argv: string[];
+  /** Removes the container that `argv` runs. Absent: it runs none. */
+  clear?: string[];
   /** Seconds between SIGTERM and SIGKILL. */
   stopSeconds: number;
   /** Absent: a worker, which runs as long as it may. */

@@ -7,6 +7,8 @@ import { collect, type CheckLine } from '../../../../automation/check/findings.t
 import { releaseDefinition, type ReleaseDefinition } from '../../../../automation/config/schema.ts';
 import { environmentSpec } from '../../../../automation/release/context/spec.ts';
 import { projectRoot } from '../../../../infra/lib/paths.ts';
+import { ImageFolder, podman, removeTestImages } from '../../../lib/image.ts';
+import { moveHome } from '../../../lib/own-home.ts';
 import { openLocalWorkbench } from '../../../../infra/local/workbench.ts';
 
 /** A server that asks the database on every request. `faults`: what it does wrong. */
@@ -67,6 +69,45 @@ describe('check, on a workbench with a real database', () => {
     const lines = await checked(definitionOf());
     expect(lines.filter(({ level }) => level !== 'ok')).to.deep.equal([]);
     expect(texts(lines, 'ok').join('\n')).to.match(/GET \/more: status 200/);
+  });
+
+  it('an application that has only an image: builds it, runs jobs and services in it, and leaves no container', async () => {
+    const image = new ImageFolder();
+    const homeBack = moveHome(folder);
+    const projectBefore = process.env['GREENLIGHT_PROJECT'];
+    try {
+      process.env['GREENLIGHT_PROJECT'] = image.directory;
+      image.write(
+        'app/server.mjs',
+        `import { createServer } from 'node:http';
+        createServer((_, response) => response.end('ok')).listen(process.env.PORT, process.env.HOST);
+        process.on('SIGTERM', () => process.exit(0));`,
+      );
+      image.write('.dockerignore', '.greenlight\n');
+      image.dockerfile(['USER 1000:1000', 'CMD ["node", "/app/server.mjs"]']);
+      // The command of a migration reaches the database with its certificate's authority, from inside.
+      const connects = `const [ca] = [require('fs').readFileSync(process.env.CA, 'utf8')]; process.exit(ca.includes('CERTIFICATE') && require('fs').existsSync('/app/marker.txt') ? 0 : 4)`;
+      const service = { name: 'web', image: { dockerfile: 'Dockerfile' }, health: { tcp: true }, routes: ['/'] };
+      const lines = await checked(
+        definitionOf({
+          build: undefined,
+          name: 'test-check',
+          services: [{ ...service, database: true, stopSeconds: 5 }],
+          jobs: { env: { CA: '${database.caFile}' } },
+          migrations: { expand: ['node', '-e', connects] },
+        }),
+      );
+      expect(lines.filter(({ level }) => level === 'error')).to.deep.equal([]);
+      expect(texts(lines, 'ok').join('\n')).to.match(/GET \/: status 200/).and.match(/end on SIGTERM/);
+      const own = `label=greenlight.owner=${process.pid}`;
+      expect(podman('ps', '--all', '--format', '{{.Names}}', '--filter', own)).to.equal('');
+    } finally {
+      if (projectBefore === undefined) delete process.env['GREENLIGHT_PROJECT'];
+      else process.env['GREENLIGHT_PROJECT'] = projectBefore;
+      homeBack();
+      image.close();
+      removeTestImages('test-check');
+    }
   });
 
   it('every fault: what a release would refuse, each with its cure', async () => {

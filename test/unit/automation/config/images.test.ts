@@ -42,6 +42,27 @@ const cases: Case[] = [
     'application.services[0].env.DOCKER_HOST: the container engine acts on this variable itself; set it by ENV in the Dockerfile',
   ],
   [
+    'a worker in the image of a service that has none',
+    (d) => (d.application.workers = [{ name: 'mailer', start: ['mail'], image: 'api' }]),
+    'application.workers[0].image: there is no image of "api": no service has an image; name one of them, or leave it out',
+  ],
+  [
+    'a schedule in the image of a service that is not there',
+    (d) => {
+      withImages(d);
+      d.application.schedules = [{ name: 'nightly', cron: '0 3 * * *', command: ['report'], image: 'other' }];
+    },
+    'application.schedules[0].image: there is no image of "other": services with an image are',
+  ],
+  [
+    'a variable of a worker that the engine itself acts on, where it runs in an image without saying so',
+    (d) => {
+      withImages(d);
+      d.application.workers = [{ name: 'mailer', start: ['mail'], env: { DOCKER_HOST: 'unix:///x' } }];
+    },
+    'application.workers[0].env.DOCKER_HOST: the container engine acts on this variable itself; set it by ENV in the Dockerfile',
+  ],
+  [
     'an image of two kinds',
     (d) => (d.application.services[0].image = { dockerfile: 'Dockerfile', reference: 'shop:1' }),
     'application.services[0].image.reference: unknown key here: it belongs to another form of this setting, so leave it out',

@@ -19,7 +19,7 @@ describe('files that outlive a release', () => {
   const files = [{ name: 'uploads', maxMegabytes: 1 }];
   beforeEach(async () => {
     layout = new Layout('production', mkdtempSync(join(tmpdir(), 'greenlight-files-')));
-    await makeFiles(layout, files);
+    await makeFiles(layout, { files, services: [] });
   });
   afterEach(() => rmSync(layout.directory, { recursive: true }));
 

@@ -120,6 +120,12 @@ describe('the health of a service that starts', function () {
 
     it(`is a port, ${where}`, () => start('raw', { health: { tcp: true } }));
 
+    it(`is not a port on which nothing listens, ${where}`, async () => {
+      const silent = { start: [process.execPath, '-e', 'setInterval(() => 0, 1000)'] };
+      for (const health of [{ tcp: true } as const, { command: [process.execPath, '-e', '0'] }])
+        expect(await failure(start('', { ...silent, health, startSeconds: 2 }))).to.match(/port \d+: ECONNREFUSED/);
+    });
+
     it(`is a command in the artefact, with the environment of the service, ${where}`, async () => {
       const command = (script: string) => ({ health: { command: [process.execPath, '-e', script] } });
       await start(
