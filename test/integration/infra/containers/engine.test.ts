@@ -83,7 +83,10 @@ describe('the container engine', function () {
       spawn(program, args, { stdio: 'ignore', ...childEnvironment(own.env) }),
     );
     const names = () =>
-      podman('ps', '--format', '{{.Names}}', '--filter', 'label=greenlight.owner').trim().split('\n').filter(Boolean);
+      podman('ps', '--format', '{{.Names}}', '--filter', 'label=greenlight.owner')
+        .trim()
+        .split('\n')
+        .filter((name) => name.endsWith(`-of-${process.pid}.job-own`) || name.endsWith('-of-4194305.job-left'));
     try {
       while (names().length < 2) await sleep(50);
       const removed = await removeAbandoned(engine, 'staging');

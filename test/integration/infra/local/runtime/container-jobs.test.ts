@@ -63,7 +63,9 @@ describe('a job in a container', () => {
     log: join(opened.folder, 'logs', 'job.log'),
     ...more,
   });
-  const containers = () => podman('ps', '--all', '--quiet', '--filter', 'label=greenlight.owner').trim();
+  // Other tests run containers at the same time.
+  const own = `label=greenlight.owner=${process.pid}`;
+  const containers = () => podman('ps', '--all', '--quiet', '--filter', own).trim();
 
   it('is said to have no such program where the image has none', async () => {
     const error = await rejection(opened.jobs.run(job(['nothing-of-that-name'])));
