@@ -28,7 +28,13 @@ export type Knows = (key: string) => boolean;
 const rows: Row[] = [
   { key: 'application.name', of: ({ name }) => name },
   { key: 'application.version', of: ({ version }) => version },
-  { key: 'application.baseline', of: ({ baseline }) => baseline && fact(baseline.value, baseline.from) },
+  {
+    key: 'application.baseline',
+    of: (application) =>
+      allContained(application)
+        ? undefined
+        : application.baseline && fact(application.baseline.value, application.baseline.from),
+  },
   { key: 'application.build', of: buildOf },
   {
     key: 'application.secrets',
@@ -119,8 +125,13 @@ function answered(value: Noted, answers: Answers): Noted {
   );
 }
 
+/** The image has what jobs and workers need, too. It is built from the folder as it is, and so not of an older version. */
+const allContained = ({ services }: Application): boolean => services.every(({ image }) => image !== undefined);
+
 /** A copy of the folder in which the commands have run. Several are one line of a shell, which stops at the first that fails. */
-function buildOf({ prepare, baseline }: Application): Noted {
+function buildOf(application: Application): Noted | undefined {
+  if (allContained(application)) return undefined;
+  const { prepare, baseline } = application;
   const from = prepare.map((one) => one.from).join('; ');
   const command =
     prepare.length === 0

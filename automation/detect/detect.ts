@@ -75,7 +75,7 @@ export function detect(folder: Folder): Application {
     name: first('name') ?? fact('application', ''),
     version,
     baseline: baseline && { ...fact(baseline.version, `git tag ${baseline.tag}`), ref: baseline.ref },
-    // In an image all is built already, but a release's migrations run outside of it.
+    // In an image all is built already.
     prepare: usesImage ? [] : unique(together((facts) => facts.prepare)),
     services: services.length > 0 ? services : [{ name: 'web' }],
     workers: workersOf(together((facts) => facts.workers)),

@@ -98,7 +98,9 @@ describe('check, on a workbench with a real database', () => {
         }),
       );
       expect(lines.filter(({ level }) => level === 'error')).to.deep.equal([]);
-      expect(texts(lines, 'ok').join('\n')).to.match(/GET \/: status 200/).and.match(/end on SIGTERM/);
+      expect(texts(lines, 'ok').join('\n'))
+        .to.match(/GET \/: status 200/)
+        .and.match(/end on SIGTERM/);
       const own = `label=greenlight.owner=${process.pid}`;
       expect(podman('ps', '--all', '--format', '{{.Names}}', '--filter', own)).to.equal('');
     } finally {

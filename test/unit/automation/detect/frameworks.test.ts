@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { detect } from '../../../../automation/detect/detect.ts';
+import { draft } from '../../../../automation/detect/definition.ts';
 import { folderOf } from '../../../../automation/detect/folder.ts';
 import { commandOf } from '../../../../automation/detect/node.ts';
 import { readDockerfile } from '../../../../automation/detect/containers.ts';
@@ -171,6 +172,8 @@ describe('what an application is, from its folder', () => {
       from: 'Dockerfile, 2 stages, EXPOSE 8080',
     });
     expect(found.notes.join()).to.include('exposes 8080').and.not.to.include('runs as root');
+    // Migrations and workers run in the image, too.
+    expect(draft(found, () => true).definition).not.to.have.nested.property('application.build');
     const root = readDockerfile('Dockerfile', 'FROM a\nUSER me\nFROM b\nCMD x\n');
     expect(root.user).to.equal(undefined);
   });

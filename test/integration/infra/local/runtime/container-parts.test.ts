@@ -145,7 +145,12 @@ describe('what else runs in containers', function () {
     await createCertificates(layout.certificates());
     secrets = await createLocalSecrets(() => layout).keep('staging', { token: secret });
     await writeFile(layout.portsFile(), JSON.stringify(ports));
+<<<<<<< HEAD
     for (const role of ['admin', 'owner', 'app'] as const) await writeFile(layout.secretFile(`blue-${role}`), 'a password');
+=======
+    for (const role of ['admin', 'owner', 'app'] as const)
+      await writeFile(layout.secretFile(`blue-${role}`), 'a password');
+>>>>>>> contfix
     await makeFiles(layout, spec);
     supervisor = new Supervisor(layout);
     await supervisor.start();
@@ -198,16 +203,10 @@ describe('what else runs in containers', function () {
   it('a health command, with the environment of the instance', async () => {
     await startInstance();
     const wrong = { health: { command: healthy('another') }, startSeconds: 5 };
-    await supervised.delete({ ...(await inputs()), name: 'web.blue.1' });
+    await supervisor.remove('web.blue.1');
     const error = await rejection(startInstance(wrong));
     expect(error).to.have.property('message').that.contains('the health command node ended with 3');
   });
-  const inputs = async () =>
-    ({
-      ...instanceProcess({ ...(await place()), service, port: portOf(), index: 0 }),
-      environment: layout.environment,
-      directory: layout.directory,
-    }) as ProcessInputs;
 
   it('a secret of any characters, in no argument and in no file but its own', async () => {
     await startInstance();
@@ -313,7 +312,7 @@ describe('what else runs in containers', function () {
 
   it('a one-off command: what it reads, its exit code, and no container afterwards', async () => {
     const script = `process.stdin.on('data', (read) => console.log(String(read), process.getuid(), process.env.UPLOADS)).on('end', () => process.exit(process.env.TOKEN.length === ${secret.length} ? 7 : 1))`;
-    const { argv, directory, variables, end } = await createLocalCommands(layout, spec).prepare({
+    const { argv, directory, variables, ...prepared } = await createLocalCommands(layout, spec).prepare({
       colour: 'blue',
       artefact,
       service: 'web',
@@ -331,7 +330,7 @@ describe('what else runs in containers', function () {
     child.stdin.end('from here');
     expect(await text(child.stdout)).to.equal(`from here 1000 ${layout.files('uploads')}\n`);
     expect(await exit).to.equal(7);
-    await end();
+    await prepared.end();
     expect(containers()).to.eql([]);
   });
 });
