@@ -145,12 +145,8 @@ describe('what else runs in containers', function () {
     await createCertificates(layout.certificates());
     secrets = await createLocalSecrets(() => layout).keep('staging', { token: secret });
     await writeFile(layout.portsFile(), JSON.stringify(ports));
-<<<<<<< HEAD
-    for (const role of ['admin', 'owner', 'app'] as const) await writeFile(layout.secretFile(`blue-${role}`), 'a password');
-=======
     for (const role of ['admin', 'owner', 'app'] as const)
       await writeFile(layout.secretFile(`blue-${role}`), 'a password');
->>>>>>> contfix
     await makeFiles(layout, spec);
     supervisor = new Supervisor(layout);
     await supervisor.start();
