@@ -156,8 +156,8 @@ async function build(
 /** `{version}` in a reference is the version that is released. */
 export const referenceOf = (reference: string, version: string): string => reference.replaceAll('{version}', version);
 
-async function fetchImage(engine: Engine, wanted: Wanted, named: string, doing: string): Promise<Made> {
-  const reference = referenceOf(named, wanted.version);
+async function fetchImage(engine: Engine, wanted: Wanted, asked: string, doing: string): Promise<Made> {
+  const reference = referenceOf(asked, wanted.version);
   const pulled = await attempt(engine, commands.pullArguments(engine.name, reference), wanted);
   const facts = await inspectImage(engine, reference);
   const todo = `check application.services image.reference and that ${engine.name} is logged in: ${engine.name} pull ${reference}`;
@@ -167,8 +167,17 @@ async function fetchImage(engine: Engine, wanted: Wanted, named: string, doing: 
     : [];
   const repository = `${reference.replace(/@.*$/, '').replace(/:[^:/]*$/, '')}@`;
   // The same image may be known by other names, too.
-  const known = facts.digests.find((digest) => digest.startsWith(repository)) ?? facts.digests[0];
-  return { facts, source: pulled.failed ? undefined : known, log: pulled.all, notes };
+  const named = facts.digests.filter((digest) => digest.startsWith(repository));
+  const source = pulled.failed ? undefined : await fetchable(engine, named.length > 0 ? named : facts.digests, wanted);
+  return { facts, source, log: pulled.all, notes };
+}
+
+/** The digest that the registry knows. Podman lists that of the image as it was built here, too, in no order that tells them apart. */
+async function fetchable(engine: Engine, digests: string[], wanted: Wanted): Promise<string | undefined> {
+  if (digests.length < 2) return digests[0];
+  for (const digest of digests)
+    if (!(await attempt(engine, commands.pullArguments(engine.name, digest), wanted)).failed) return digest;
+  return undefined;
 }
 
 async function keep(engine: Engine, image: string, tag: string): Promise<void> {
