@@ -30,12 +30,14 @@ export const keepTrafficUp = (context: ReleaseContext): Promise<void> =>
   context.traffic.start(async () => {
     const { router, metrics } = await context.connect();
     const { requestsPerSecond } = context.definition.synthetic;
+    // Before anything runs that would have to be stopped: it may find that nothing can be asked.
+    const what = requestsPerSecond === 0 ? undefined : await readable(context, router.entry);
     const recorder = startRecorder({ router, metrics }, context.journal);
     const journey =
-      requestsPerSecond === 0
+      what === undefined
         ? undefined
         : startJourney({
-            ...(await readable(context, router.entry)),
+            ...what,
             requestsPerSecond,
             entry: router.entry,
             directory: freshDirectory(context),
