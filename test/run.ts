@@ -101,6 +101,8 @@ const environment = (home: string) => ({
   ...process.env,
   GREENLIGHT_HOME: home,
   GREENLIGHT_TEST_TEMPLATES: templates,
+  // Of this run, for all of its files: they must not take each other's ports.
+  XDG_STATE_HOME: join(work, 'state'),
   // What is covered is counted wrongly in code that comes from a cache.
   ...(process.env['NODE_V8_COVERAGE'] ? {} : { NODE_COMPILE_CACHE: join(root, '.greenlight', 'compile-cache') }),
 });
