@@ -198,7 +198,6 @@ export const layout = {
     is: 'what can be replicated, and by whom written',
     may: [...shared, 'automation/data'],
   },
-  'automation/data/apart': { is: 'tables that the inactive colour writes, too', may: [...shared, 'automation/data'] },
   'automation/data/copying': {
     is: 'copy of a database by its schema and its rows',
     may: [...shared, 'automation/data'],
@@ -208,7 +207,6 @@ export const layout = {
     may: [
       ...shared,
       'automation/data',
-      'automation/data/apart',
       'automation/data/objects',
       'automation/data/publication',
       'automation/data/copying',
@@ -220,14 +218,7 @@ export const layout = {
   },
   'automation/data/comparison': {
     is: 'whether two databases are equal',
-    may: [
-      ...shared,
-      'automation/journal',
-      'automation/data',
-      'automation/data/apart',
-      'automation/data/objects',
-      'automation/data/replication',
-    ],
+    may: [...shared, 'automation/journal', 'automation/data', 'automation/data/objects', 'automation/data/replication'],
   },
   'automation/data/effects': {
     is: 'what a migration did to a copy: looked at, and judged',
@@ -246,7 +237,6 @@ export const layout = {
       ...shared,
       'automation/journal',
       'automation/data',
-      'automation/data/apart',
       'automation/data/objects',
       'automation/data/replication',
       'automation/data/comparison',
@@ -340,7 +330,6 @@ export const layout = {
       'automation/config',
       'automation/journal',
       'automation/data',
-      'automation/data/apart',
       'automation/data/migrations',
       'automation/data/effects',
       'automation/data/kept',
@@ -380,7 +369,6 @@ export const layout = {
       'automation/journal',
       'automation/stacks',
       'automation/data',
-      'automation/data/apart',
       'automation/data/kept',
       'automation/data/publication',
       'automation/data/replication',

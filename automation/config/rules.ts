@@ -55,9 +55,6 @@ export const uniqueMasks = (
     'the column',
   );
 
-export const uniqueApart = (all: readonly Unsure<{ table: string }>[], ctx: Context): void =>
-  reportTwice(ctx, all, (rule) => rule?.table, ['table'], 'the table');
-
 export const uniqueWaivers = (all: readonly Unsure<{ gate: string }>[], ctx: Context): void =>
   reportTwice(ctx, all, (waiver) => waiver?.gate, ['gate'], 'a waiver of the gate');
 
@@ -194,7 +191,7 @@ type Sections = Unsure<{
   }>;
   environments: Unsure<Record<'staging' | 'production', Unsure<{ instances: Record<string, number> }>>>;
   synthetic: Unsure<{ requestsPerSecond: number; script: string }>;
-  data: Unsure<{ ledger: unknown; apart: unknown[] }>;
+  data: Unsure<{ ledger: unknown }>;
   canary: Unsure<{ steps: number[] }>;
 }>;
 
@@ -211,11 +208,6 @@ export function sectionsAgree(definition: Sections, ctx: Context): void {
   if (definition?.application?.migrations?.incompatible !== undefined && listOf(definition.canary?.steps).length > 0) {
     const why = 'with application.migrations.incompatible the new version serves nobody before the read-only window';
     report(ctx, ['canary', 'steps'], `there can be no canary: ${why}; set it to [], or take incompatible out`);
-  }
-  if (definition?.application?.migrations?.incompatible !== undefined && listOf(definition.data?.apart).length > 0) {
-    const why =
-      'with application.migrations.incompatible nobody reads on the inactive colour, and the live one cannot be written in the window either';
-    report(ctx, ['data', 'apart'], `no table can be written apart: ${why}; set it to [], or take incompatible out`);
   }
   const { synthetic, data } = definition ?? {};
   const scripted = synthetic?.script !== undefined && (synthetic.requestsPerSecond ?? 0) > 0;

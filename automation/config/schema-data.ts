@@ -34,15 +34,6 @@ const harmless = z.strictObject({
     .meta({ description: 'why it may leave production as it is', examples: ['names of products'] }),
 });
 
-const apart = z.strictObject({
-  table,
-  keep: z.enum(['merge', 'drop']).meta({
-    description:
-      'what becomes at the cutover of rows that only the inactive colour has: merge keeps them, drop removes them; of a row on both sides the live one stays',
-    examples: ['merge'],
-  }),
-});
-
 const invariant = z.strictObject({
   name: name.meta({ description: 'unique name', examples: ['orders-have-users'] }),
   sql: z
@@ -92,13 +83,6 @@ export const data = z
       })
       .optional()
       .meta({ description: 'how the writes of the synthetic traffic are looked up in the database', active: true }),
-    apart: z
-      .array(apart)
-      .superRefine(rule.uniqueApart, rule.evenIfBroken)
-      .default([])
-      .describe(
-        'tables that reads write, such as sessions and counters: the application may write them on the inactive colour, too, so that a canary has no errors',
-      ),
     maxLagSeconds: z.number().min(0).max(3600).default(5).describe('replication lag up to which a cutover may begin'),
     limits: z
       .strictObject({

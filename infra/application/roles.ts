@@ -7,8 +7,6 @@
 export const readerRole = 'app_reader';
 /** Group of which `app` is a member on the live colour only: may write. */
 export const writerRole = 'app_writer';
-/** Group of which `app` is a member on the colour that is not live, where tables are written apart (`data.apart`). */
-export const apartRole = 'app_apart';
 /** Name of the application's database. */
 export const applicationDatabase = 'app';
 

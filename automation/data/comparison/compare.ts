@@ -22,8 +22,6 @@ export interface CompareOptions {
   columns: 'left' | 'common' | 'both';
   /** Names of the sides in messages; default `left` and `right`. */
   names?: Names;
-  /** By table (`public.sessions`): SQL condition that a row has to meet to be compared. */
-  only?: ReadonlyMap<string, string> | undefined;
 }
 
 /** What limits a comparison, and whom it tells. */
@@ -66,7 +64,7 @@ export async function compareRows(left: Source, right: Source, names: Names): Pr
 export async function compareTables(
   left: Snapshot,
   right: Snapshot,
-  { columns, names, only, wanted, everything, onUnreadable, onProgress }: CompareOptions & { names: Names } & Scope,
+  { columns, names, wanted, everything, onUnreadable, onProgress }: CompareOptions & { names: Names } & Scope,
   compare: (left: Source, right: Source) => Promise<RowsCompared>,
 ): Promise<TableComparison[]> {
   const which = everything === true ? 'everything' : 'own';
@@ -88,9 +86,7 @@ export async function compareTables(
     }
     const unfilled = compareUnfilled(table, other, names);
     if (unfilled !== undefined) return { table: table.name, ...unfilled };
-    const which = { only: only?.get(table.name) };
-    const [l, r] = [source(left, table, other, texts), source(right, other, table, texts)];
-    const found = await compare({ ...l, ...which }, { ...r, ...which });
+    const found = await compare(source(left, table, other, texts), source(right, other, table, texts));
     const missing = lacking(table, other);
     const unlike = unlikeColumns(table, other, columns, names);
     return {

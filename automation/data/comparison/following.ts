@@ -5,7 +5,6 @@ import { OperationError } from '../../../infra/lib/errors.ts';
 import type { TableComparison } from '../../journal/events.ts';
 import type { CompareOptions, Scope } from './compare.ts';
 import { close, connect, row } from '../connect.ts';
-import { apartKeys } from '../apart/settle.ts';
 import type { Link } from '../link.ts';
 import { compareUnreplicated } from './unreplicated.ts';
 import { compareSnapshots } from './restored.ts';
@@ -59,9 +58,7 @@ async function look(
     await caughtUp(link, live, follower, signal);
     await openSnapshot(later);
     const names = { left: link.from.colour, right: link.to.colour };
-    // Rows that were written on the side that follows are no difference. They are read last: no look has one that is not noted.
-    const only = await apartKeys(follower, 'written');
-    const compared = await compareSnapshots({ before, after, copy, later }, { columns, names, only, wanted });
+    const compared = await compareSnapshots({ before, after, copy, later }, { columns, names, wanted });
     const others = await compareUnreplicated(new Snapshot(after), new Snapshot(copy), names);
     return [...compared, ...others.filter(({ table }) => wanted?.(table) ?? true)];
   } finally {

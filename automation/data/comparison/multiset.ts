@@ -73,15 +73,8 @@ async function sumsOfPiece(source: Source, piece: Piece, buckets: number, versio
 }
 
 /** SELECT of each row's hash `h` and, with `versions`, of the transaction `x` that wrote it. */
-export function hashesOf(
-  { hash, only, ...source }: Source,
-  versions: boolean,
-  { from, where }: Pick<Piece, 'from' | 'where'> = whole(source),
-): string {
-  const conditions = [where, only].filter((condition) => condition !== undefined);
-  const which = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
-  return `SELECT ${hash} AS h${versions ? ', xmin AS x' : ''} FROM ${from}${which}`;
-}
+export const hashesOf = (source: Source, versions: boolean, { from }: Pick<Piece, 'from'> = whole(source)): string =>
+  `SELECT ${source.hash} AS h${versions ? ', xmin AS x' : ''} FROM ${from}`;
 
 export const bucketOf = (buckets: number): string => `(h & ${buckets - 1})::int`;
 

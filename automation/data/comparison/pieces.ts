@@ -5,10 +5,8 @@ import { reading, relationsOf, type Source } from './reading.ts';
 
 /** A part of a table that one statement reads. */
 export interface Piece {
-  /** The relation. */
+  /** `FROM` clause, with a condition where it is a part. */
   from: string;
-  /** SQL condition, where it is a part. */
-  where?: string;
   /** Rejects with `Rewritten` if the table's rows are not where they were when it was divided. Within the lock that read it. */
   check(client: pg.Client): Promise<void>;
 }
@@ -22,8 +20,7 @@ const worthDividing = 32 * 1024 * 1024;
 const piecesPerSession = 3;
 
 export const whole = ({ table, logged }: Pick<Source, 'table' | 'logged'>): Piece => ({
-  from: fromTable(table),
-  ...(logged === true ? { where: isLogged } : {}),
+  from: fromTable(table) + (logged === true ? ` WHERE ${isLogged}` : ''),
   check: () => Promise.resolve(),
 });
 const isLogged = `tableoid <> ALL (ARRAY(SELECT oid FROM pg_class WHERE relpersistence = 'u'))`;
@@ -71,6 +68,6 @@ function divided({ name, oid, bytes, blocks, node }: Relation, share: number): P
   const at = (part: number): number => Math.floor((part * blocks) / parts);
   return Array.from({ length: parts }, (_, part) => {
     const upTo = part === parts - 1 ? '' : ` AND ctid < '(${at(part + 1)},0)'`;
-    return { from: `ONLY ${name}`, where: `ctid >= '(${at(part)},0)'${upTo}`, check };
+    return { from: `ONLY ${name} WHERE ctid >= '(${at(part)},0)'${upTo}`, check };
   });
 }

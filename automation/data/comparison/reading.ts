@@ -10,8 +10,6 @@ export interface Source {
   hash: string;
   /** Without the rows of unlogged partitions. */
   logged?: true;
-  /** SQL condition that a row has to meet to be compared. */
-  only?: string | undefined;
 }
 
 /** `relid`s of the table `$1` and its partitions. For a plain table `pg_partition_tree` has no row. */

@@ -9,7 +9,6 @@ interface CompareSides {
   from: Side;
   to: Side;
   columns: CompareOptions['columns'];
-  only?: CompareOptions['only'];
   /** Its abort ends the comparison. */
   signal?: AbortSignal;
   /** Statement timeout, ms; default: that of each session. A server goes on with a statement whose client has gone. */
@@ -19,7 +18,7 @@ interface CompareSides {
 /** Compares both databases as of the snapshots that are open, with as many sessions as the machine has processors for. */
 export async function compareSides(
   snapshots: Sessions,
-  { from, to, columns, only, signal, statementMs }: CompareSides,
+  { from, to, columns, signal, statementMs }: CompareSides,
 ): Promise<TableComparison[]> {
   const sides = [
     { look: new Snapshot(snapshots.old), access: from.access },
@@ -42,7 +41,6 @@ export async function compareSides(
     return await compareDatabases(sides[0].look, sides[1].look, {
       columns,
       names: { left: from.colour, right: to.colour },
-      only,
     });
   } finally {
     signal?.removeEventListener('abort', stop);

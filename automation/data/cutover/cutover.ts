@@ -75,14 +75,18 @@ async function move(
   );
 
   let wayBack: Promise<void> = Promise.resolve();
-  const apart = await level(walk, prepared, {
+  await level(walk, prepared, {
     inTime,
     // The deadline comes before that of the hold, so that the error can name the sessions in the way.
     raise: () => fence.raise(insist ? lastFlip - namedMs : drained, { insist }),
-    replay: (fencedAt) =>
-      rest === undefined ? caughtUpTo(sessions, forward, lastFlip - namedMs, fencedAt) : lastOf(rest, prepared),
-    // Its position is read before the grant. It flushes the old side's log while the grant flushes the new side's.
-    mark: () => (wayBack = reverse === undefined ? wayBack : beside(startHere(reverse, sessions))),
+    replay: async (fencedAt) => {
+      const upTo = await (rest === undefined
+        ? caughtUpTo(sessions, forward, lastFlip - namedMs, fencedAt)
+        : lastOf(rest, prepared));
+      // Its position is read before the grant. It flushes the old side's log while the grant flushes the new side's.
+      if (reverse !== undefined) wayBack = beside(startHere(reverse, sessions));
+      return upTo;
+    },
   });
 
   await walk.step('grant', () => {
@@ -96,7 +100,7 @@ async function move(
     reached.asked = true;
     await flipInTime(sessions, { router, from, to, lastFlip, late: tooLate() });
   });
-  return { prepared, heldAt, apart };
+  return { prepared, heldAt };
 }
 
 /** Applies the last changes of a stopped replication, and ends that: nothing may start it again once the target is live. */

@@ -83,15 +83,8 @@ export class Fence {
     await this.#client.query('SELECT 1');
   }
 
-  /**
-   * Makes the fence permanent, together with what `also` does in its session; if that fails, without it. Throws if the session is lost, and
-   * the fence with it.
-   */
-  async commit(also?: (client: pg.Client) => Promise<void>): Promise<void> {
-    if (also !== undefined) {
-      await this.#client.query('SAVEPOINT also');
-      await also(this.#client).catch(() => this.#client.query('ROLLBACK TO SAVEPOINT also'));
-    }
+  /** Makes the fence permanent. Throws if the session is lost, and the fence with it. */
+  async commit(): Promise<void> {
     await this.#client.query('COMMIT');
     this.#committed = true;
   }

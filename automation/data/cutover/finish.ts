@@ -2,17 +2,15 @@ import { messageOf } from '../../../infra/lib/errors.ts';
 import { close, isLost } from '../connect.ts';
 import { compareSides } from './compare-sides.ts';
 import type { CutoverOptions, CutoverResult } from './types.ts';
-import type { Apart } from './level.ts';
 import type { Prepared } from './prepare.ts';
 import type { CutoverStep, Walk } from './procedure.ts';
-import { completeMove, keepReadersGoing } from './settle.ts';
+import { completeMove } from './settle.ts';
 
 /** What the steps up to the flip hand over. */
 export interface Moved {
   prepared: Prepared;
   /** When writes were asked to be held (`performance.now()`). */
   heldAt: number;
-  apart: Apart;
 }
 
 /**
@@ -21,7 +19,7 @@ export interface Moved {
  */
 export async function finish(
   { router, from, to, direction }: CutoverOptions,
-  { prepared, heldAt, apart }: Moved,
+  { prepared, heldAt }: Moved,
   walk: Walk<CutoverStep>,
 ): Promise<CutoverResult> {
   const { fence, sessions, snapshots } = prepared;
@@ -45,8 +43,7 @@ export async function finish(
     const look = 'looking for late changes of the schema';
     const changed = await attempt(look, warnings, async () => prepared.schema?.changed());
     if (changed !== undefined) problems.push(`${changed}, while the writes moved`);
-    const also = await keepReadersGoing(sessions.new, prepared.forward).catch(() => undefined);
-    await attempt('the fence was down for a moment, and is raised again', warnings, () => fence.commit(also));
+    await attempt('the fence was down for a moment, and is raised again', warnings, () => fence.commit());
     await fence.lower();
     // `completeMove` opens its own sessions. The old version may have used up all but the last free one.
     await Promise.all([close(sessions.old), close(sessions.new)]);
@@ -65,13 +62,11 @@ export async function finish(
     async () => {
       const before = performance.now();
       const columns = direction === 'forward' ? 'left' : 'common';
-      const found = await compareSides(snapshots, { from, to, columns, only: apart.compared }).catch(
-        (error: unknown) => {
-          const list = isLost(error) ? warnings : problems;
-          list.push(`comparing the databases at the instant of the cutover: ${messageOf(error)}`);
-          return undefined;
-        },
-      );
+      const found = await compareSides(snapshots, { from, to, columns }).catch((error: unknown) => {
+        const list = isLost(error) ? warnings : problems;
+        list.push(`comparing the databases at the instant of the cutover: ${messageOf(error)}`);
+        return undefined;
+      });
       return { tables: found, compareMs: performance.now() - before };
     },
     ({ tables: found }) => (found === undefined ? 'not compared' : `${found.length} tables`),
@@ -86,7 +81,6 @@ export async function finish(
     compared: tables !== undefined,
     tables: tables ?? [],
     compareMs,
-    ...(apart.settled.length === 0 ? {} : { apart: apart.settled }),
     ...(prepared.schema === undefined ? {} : { objects: prepared.schema.objects }),
     equal: tables !== undefined && tables.length > 0 && tables.every((t) => t.equal),
     problems,

@@ -1,12 +1,8 @@
-import { holdApart, releaseApart, settleApart, type ApartSettled } from '../apart/settle.ts';
 import { takeSnapshot } from '../comparison/snapshot.ts';
 import { readNumbers, setNumbers } from '../replication/sequences.ts';
 import type { Prepared } from './prepare.ts';
 import type { Walk } from './procedure.ts';
 import { requireUnchanged } from './schema-guard.ts';
-
-/** What became of the rows that were written apart, and which rows are the same on both sides. */
-export type Apart = Awaited<ReturnType<typeof settleApart>>;
 
 /** What is done, and within which time, differs: see `level`. */
 interface Leveling {
@@ -14,21 +10,19 @@ interface Leveling {
   raise: () => Promise<string>;
   /** Lets the side that writes move to apply everything up to there. Resolves to what is said of it. */
   replay: (fencedAt: string) => Promise<string>;
-  /** Marks where the way back starts. Everything is applied then. */
-  mark?: () => Promise<unknown>;
   /** Rejects where there is no time left. */
   inTime: <T>(work: Promise<T>) => Promise<T>;
 }
 
 /**
  * The steps from `fence` to `carry-over`. Afterwards nobody writes, both databases have the same rows, numbers and schema, and a snapshot
- * of each is open. Resolves to what became of the rows that were written apart: nothing where no table is.
+ * of each is open.
  */
 export async function level(
   walk: Pick<Walk<'fence' | 'replay' | 'carry-over'>, 'step'>,
-  { sessions, snapshots, sequences, schema, apart }: Prepared,
-  { raise, replay, mark, inTime }: Leveling,
-): Promise<Apart> {
+  { sessions, snapshots, sequences, schema }: Prepared,
+  { raise, replay, inTime }: Leveling,
+): Promise<void> {
   const fencedAt = await walk.step('fence', () => inTime(raise()));
 
   // Beside the replay, as the old side is at rest. The fence does not keep functions from being replaced.
@@ -41,35 +35,20 @@ export async function level(
     () => inTime(replay(fencedAt)),
     (upTo) => upTo,
   );
-  const carryOver = async (): Promise<Apart & { count: number }> => {
-    let done: Apart = { settled: [], compared: new Map() };
-    if (apart !== undefined) {
-      // Who writes there waits until the snapshot is open and the way back has its start: what he writes then goes back.
-      await holdApart(sessions.new);
-      done = await settleApart(apart, sessions);
-    }
-    const marked = beside(mark?.() ?? Promise.resolve());
-    const [count] = await Promise.all([
-      numbers.then((found) => setNumbers(sequences, sessions.new, found)),
-      takeSnapshot(snapshots.new),
-      oldSnapshot,
-      unchanged,
-    ]);
-    if (apart !== undefined) {
-      await marked;
-      await releaseApart(sessions.new);
-    }
-    return { count, ...done };
-  };
-  return await walk.step(
+  await walk.step(
     'carry-over',
-    () => inTime(carryOver()),
-    ({ count, settled }) => [`${count} sequences`, ...settled.map(describeSettled)].join('; '),
+    () =>
+      inTime(
+        Promise.all([
+          numbers.then((found) => setNumbers(sequences, sessions.new, found)),
+          takeSnapshot(snapshots.new),
+          oldSnapshot,
+          unchanged,
+        ]),
+      ),
+    ([count]) => `${count} sequences`,
   );
 }
-
-export const describeSettled = ({ table, kept, dropped }: ApartSettled): string =>
-  `${table}, apart: ${kept} rows kept, ${dropped} dropped`;
 
 /** Work that goes on beside a step, and is waited for later. */
 export function beside<T>(work: Promise<T>): Promise<T> {

@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
-import { planApart, type ApartPlan } from '../apart/settle.ts';
 import { close, connect } from '../connect.ts';
 import type { CutoverOptions } from './types.ts';
 import { caughtUp, unobstructed } from './catch-up.ts';
@@ -35,8 +34,6 @@ export interface Prepared {
   /** What a stopped replication has not applied; absent where it streams. */
   rest?: Rest | undefined;
   sequences: SequencePlan;
-  /** Absent where no table is apart. */
-  apart?: ApartPlan | undefined;
   /** Absent in a rollback, which a change of the schema must not hold up. */
   schema?: SchemaGuard;
   close(): Promise<void>;
@@ -98,8 +95,6 @@ export async function prepareCutover(options: PrepareOptions): Promise<Prepared>
     fence = await Fence.prepare(from.access, settings.holdMs + fenceGraceMs);
     if (direction === 'forward') reverse = await prepareReverse(from, to, sessions);
     const sequences = await planSequences(snapshots.old, sessions.new, to.colour);
-    // A way back is not refused: nobody has read on the old colour since.
-    const apart = await planApart(sessions, { waitMs: settings.drainMs, bounded: direction !== 'rollback' });
     const schema = direction === 'rollback' ? {} : { schema: await guardSchema(forward, sessions, await open(from)) };
     await unobstructed(fence, options);
     const rest = byHand ? await Rest.open(forward, sessions.old, sessions.new) : undefined;
@@ -113,7 +108,6 @@ export async function prepareCutover(options: PrepareOptions): Promise<Prepared>
       reverse,
       rest,
       sequences,
-      apart,
       ...schema,
       close: closeAll,
     };

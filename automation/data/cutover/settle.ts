@@ -2,11 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { greenlight } from '../../../infra/lib/command.ts';
 import { OperationError } from '../../../infra/lib/errors.ts';
 import type pg from 'pg';
-import { grantWrites, revokeWrites, sqlIdentifier } from '../../../infra/application/roles.ts';
-import { closeApart, moveSequencesOff, namedOf, openWithin } from '../apart/open.ts';
-import { giveKept } from '../apart/settle.ts';
-import { describeTables, isApart } from '../apart/tables.ts';
-import { close, connect, isLost, rows, whileLost, withClient } from '../connect.ts';
+import { grantWrites, revokeWrites } from '../../../infra/application/roles.ts';
+import { close, connect, isLost, whileLost, withClient } from '../connect.ts';
 import type { Direction } from './procedure.ts';
 import { caughtUpTo, flushed } from './steps.ts';
 import { Fence, removeStaleFences } from './fence.ts';
@@ -74,14 +71,11 @@ export function completeMove(move: Move): Promise<{ following: boolean }> {
     await leave(move, sessions);
     await moveEventTriggers(sessions.old, sessions.new);
     await removeLink(forward, sessions.old, sessions.new);
-    // Before the way back starts, so that it finds the rows that were kept. Nothing takes them forward any more.
-    if (direction === 'forward' && wanted && (await reverseState(reverse, sessions.old)) === 'prepared')
-      await giveKept(sessions.new, sessions.old);
     if (direction === 'window') await removeLink(reverse, sessions.new, sessions.old);
-    const following = direction === 'forward' && wanted && (await subscribed(reverse, sessions.old));
-    if (following) await follow(reverse, sessions.new, sessions.old);
-    await closeApart(sessions.new);
-    return { following };
+    if (direction !== 'forward' || !wanted) return { following: false };
+    if (!(await subscribed(reverse, sessions.old))) return { following: false };
+    await follow(reverse, sessions.new, sessions.old);
+    return { following: true };
   });
 }
 
@@ -119,34 +113,10 @@ async function leave({ from, to }: Move, sessions: Sessions): Promise<void> {
   try {
     await fence.raise(performance.now() + followMs, { insist: true });
     await replay();
-    await fence.commit(await keepReadersGoing(sessions.new, forward));
+    await fence.commit();
   } finally {
     await fence.lower();
   }
-}
-
-/**
- * What lets reads go on that write, and came to the old colour just before it was left: there, too, the tables are apart from now on.
- * Undefined where no table is. It belongs into the fence, whose commit lets them go on; what they write does not go forward.
- */
-export async function keepReadersGoing(
-  live: pg.Client,
-  { name }: Link,
-): Promise<((old: pg.Client) => Promise<void>) | undefined> {
-  const tables = await namedOf(live);
-  if (tables.length === 0) return undefined;
-  return async (old) => {
-    const shared = (await describeTables(old, tables)).map(({ sql, name: table, keep }) => ({
-      sql,
-      name: table,
-      keep,
-    }));
-    await openWithin(old, shared, 2);
-    const published = `SELECT format('%I.%I', schemaname, tablename) AS sql FROM pg_publication_tables WHERE pubname = $1`;
-    const sent = new Set((await rows<{ sql: string }>(old, published, [name])).map(({ sql }) => sql));
-    const gone = shared.filter(({ sql }) => sent.has(sql)).map(({ sql }) => sql);
-    if (gone.length > 0) await old.query(`ALTER PUBLICATION ${sqlIdentifier(name)} DROP TABLE ${gone.join(', ')}`);
-  };
 }
 
 /** Waits until `new` has everything that `old` wrote. Restarts a replication that lost its connection. */
@@ -203,7 +173,6 @@ export async function standDown(move: Move): Promise<{ revoked: boolean; replica
     return await withSides(move, idleBackMs, async (sessions) => {
       await sessions.new.query(revokeWrites);
       revoked = true;
-      if (await isApart(sessions.new)) await moveSequencesOff(sessions.new);
       if (direction !== 'rollback') await removeLink(linkBetween(to, from), sessions.new, sessions.old);
       if (!(await subscribed(forward, sessions.new))) {
         if (direction === 'window') await removeLink(forward, sessions.old, sessions.new);

@@ -1,6 +1,5 @@
 import type { Router } from '../../../infra/platform/router.ts';
 import type { TableComparison } from '../../journal/events.ts';
-import type { ApartSettled } from '../apart/settle.ts';
 import type { Side } from '../link.ts';
 import type { Direction, OnStep } from './procedure.ts';
 
@@ -44,8 +43,6 @@ export interface CutoverResult {
   compareMs: number;
   /** How many objects of the catalogs were compared, just before writes were held. Absent in a rollback. */
   objects?: number;
-  /** What became of the rows that were written apart; absent where no table is. */
-  apart?: ApartSettled[];
   /** Whether all tables were compared and are equal. */
   equal: boolean;
   /** What went wrong after the flip. With any problem, or with unequal tables, roll back. */

@@ -134,7 +134,7 @@ async function move(
   reached.held = true;
   await walk.step('refuse', () => refusal.begin());
   await walk.step('drain', () => inTime(drain(router, from, performance.now() + drainMs, sessions.old)));
-  const { compared: only } = await level(walk, prepared, {
+  await level(walk, prepared, {
     inTime,
     raise: async () => {
       const fencedAt = await fence.raise(performance.now() + drainMs);
@@ -150,7 +150,7 @@ async function move(
     async () => {
       const before = performance.now();
       const statementMs = Math.max(1, refusal.deadline - before);
-      const compare = compareSides(snapshots, { from, to, columns: 'left', only, signal: refusal.signal, statementMs });
+      const compare = compareSides(snapshots, { from, to, columns: 'left', signal: refusal.signal, statementMs });
       reached.tables = await inTime(compare);
       reached.compareMs = performance.now() - before;
       requireEqual(reached.tables, options);

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { apartRole, sqlIdentifier, writerRole } from '../../../infra/application/roles.ts';
+import { sqlIdentifier, writerRole } from '../../../infra/application/roles.ts';
 import { notOfExtension } from '../catalog.ts';
 import { rows } from '../connect.ts';
 
@@ -18,8 +18,7 @@ export async function strayRights(client: pg.Client): Promise<StrayRight[]> {
   const roles = await rows<RoleRight>(client, rolesSql);
   const rights = await rows<Right>(client, rightsSql);
   const others = await rows<{ name: string; member: boolean }>(client, othersSql);
-  const beyond = await rows<{ name: string; object: string }>(client, beyondSql);
-  return [...roles.map(ofRole), ...rights.map(describe), ...others.map(ofOther), ...beyond.map(ofApart)];
+  return [...roles.map(ofRole), ...rights.map(describe), ...others.map(ofOther)];
 }
 
 const app = `'app'::regrole`;
@@ -32,7 +31,7 @@ const held = `
   WITH RECURSIVE held (oid, by, direct) AS (
     SELECT r.oid, NULL::oid, true FROM pg_roles r WHERE r.oid = ${app}
     UNION SELECT m.roleid, m.member, false FROM held JOIN pg_auth_members m ON m.member = held.oid JOIN pg_roles r ON r.oid = m.member
-    WHERE NOT (m.member = ${app} AND (m.roleid = ${writer} OR m.roleid IS NOT DISTINCT FROM to_regrole('${apartRole}')::oid)) AND (r.oid = ${app} OR NOT ${mighty})),
+    WHERE NOT (m.member = ${app} AND m.roleid = ${writer}) AND (r.oid = ${app} OR NOT ${mighty})),
   plain AS (SELECT DISTINCT h.oid FROM held h JOIN pg_roles r ON r.oid = h.oid WHERE h.direct OR NOT ${mighty}),
   grantee AS (SELECT oid FROM plain UNION SELECT 0)`;
 
@@ -184,18 +183,6 @@ const ofOther = ({ name, member }: { name: string; member: boolean }): StrayRigh
   cure: member
     ? `let it log in as app, and: REVOKE ${writerRole} FROM ${sqlIdentifier(name)}`
     : `let it log in as app, or read only: REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA public FROM ${sqlIdentifier(name)}`,
-});
-
-/** What the role of the tables that are apart may write, and is none of them: those have a trigger that notes it. */
-const beyondSql = `
-  SELECT format('%s.%s', n.nspname, c.relname) AS name, format('%I.%I', n.nspname, c.relname) AS object FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p', 'v', 'f') AND EXISTS (SELECT FROM aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee WHERE r.rolname = '${apartRole}' AND a.privilege_type <> 'SELECT')
-    AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'greenlight_apart_record' AND t.tgenabled = 'O') ORDER BY 1`;
-
-const ofApart = ({ name, object }: { name: string; object: string }): StrayRight => ({
-  severity: 'error',
-  found: `${name} can be written by ${apartRole}, and is no table that is written apart`,
-  cure: `REVOKE ALL ON ${object} FROM ${apartRole}`,
 });
 
 /** Tables of which a policy may hide rows from `role`, quoted for SQL: from their owner only where it is forced. */

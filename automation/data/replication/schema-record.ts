@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
-import { apartRole, grantedWrites } from '../../../infra/application/roles.ts';
+import { grantedWrites } from '../../../infra/application/roles.ts';
 import { sessionSettings } from '../../../infra/application/session-settings.ts';
 import { keyOf, type DatabaseObject, type ObjectDifference } from '../objects/compare.ts';
 import { readObjects } from '../objects/read.ts';
-import { apartPrefix } from '../apart/tables.ts';
 import { rows } from '../connect.ts';
 import { isOurs } from '../link.ts';
 
@@ -24,8 +23,7 @@ export const hashOf = (definition: string | undefined): string | null =>
 
 /**
  * The objects that a copy should have as its source has them. Subscriptions and slots belong to a place and not to the data: those of
- * others are named in the plan. The right to write moves with the writes, and so do event triggers (`triggers.ts`). So does what lets a
- * table be written apart.
+ * others are named in the plan. The right to write moves with the writes, and so do event triggers (`triggers.ts`).
  */
 export const carried = (objects: DatabaseObject[]): DatabaseObject[] =>
   objects
@@ -42,10 +40,6 @@ const isOfPlace = ({ kind, name, definition }: DatabaseObject): boolean =>
   (kind === 'publication' && isOurs(name)) ||
   (kind === 'comment' && isOurs(name.replace('on publication ', ''))) ||
   (kind === 'membership' && name === grantedWrites) ||
-  (kind === 'trigger' && name.startsWith(`${apartPrefix}_`)) ||
-  (kind === 'role' && name === apartRole) ||
-  (kind === 'membership' && name.includes(apartRole)) ||
-  (kind === 'grant' && name.endsWith(` TO ${apartRole}`)) ||
   (kind === 'setting' && name.endsWith(' in this database') && ownSettings.has(definition));
 
 /** What a replication sets for the roles that it logs in as (`replicationSettings`). Which there are depends on the server's version. */

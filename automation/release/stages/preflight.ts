@@ -1,8 +1,6 @@
 import { greenlight } from '../../../infra/lib/command.ts';
 import { messageOf, OperationError } from '../../../infra/lib/errors.ts';
 import { stackKinds, stackName, type EnvironmentName, type Split, type StackKind } from '../../../infra/model.ts';
-import { apartFindings } from '../../data/apart/check.ts';
-import { withClient } from '../../data/connect.ts';
 import { unmetPreconditions } from '../../data/publication/preconditions.ts';
 import { pastReleases } from '../../journal/history.ts';
 import { unsalvaged } from '../../journal/loss.ts';
@@ -61,14 +59,6 @@ const replicable = (release: Replacement): Step => ({
     const unmet = await unmetPreconditions(await databases.of(colour), copiesFiles(release));
     if (unmet.length > 0)
       throw new StageStopped('no-go', unmet.map((what) => `${colour} cannot be replicated: ${what}`).join('\n'));
-    const { apart } = context.definition.data;
-    if (apart.length === 0) return;
-    const found = await withClient(await databases.of(colour), 'admin', (client) => apartFindings(client, apart));
-    for (const one of found.filter(({ severity }) => severity === 'warning'))
-      context.note(`${one.found}; ${one.cure}`, 'warning');
-    const errors = found.filter(({ severity }) => severity === 'error');
-    if (errors.length > 0)
-      throw new StageStopped('no-go', errors.map((one) => `${one.found};\n    cure: ${one.cure}`).join('\n'));
   },
 });
 

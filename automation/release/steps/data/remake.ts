@@ -14,7 +14,7 @@ import type { Lost, Remedy } from '../traffic/keep-way-back.ts';
 import { linkOf } from '../traffic/link.ts';
 import { untilReady } from '../traffic/ready.ts';
 import { discard, requireDiscardable } from './empty.ts';
-import { copyByFiles, copyByRows, followFiles, letWriteApart } from './replicate.ts';
+import { copyByFiles, copyByRows, followFiles } from './replicate.ts';
 
 /** How long a restarted database may take until it answers, ms. One that says that it starts is waited for without this limit. */
 const answerMs = 30_000;
@@ -125,7 +125,6 @@ async function remake(
     await copyByRows(context, link, signal);
     await analyse(link.to.access);
   }
-  await letWriteApart(context, link.to);
   // The mark of the live database says what only its version knows. The copy knows the same.
   await withClient(link.to.access, 'admin', unmark);
   // Instances that have given their database up are started again.

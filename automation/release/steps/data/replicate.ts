@@ -1,5 +1,4 @@
 import type { CloneOptions } from '../../../../infra/platform/databases.ts';
-import { openApart } from '../../../data/apart/open.ts';
 import { requireBothWays } from '../../../data/publication/both-ways.ts';
 import { withClient } from '../../../data/connect.ts';
 import type { Link } from '../../../data/link.ts';
@@ -30,7 +29,6 @@ export const replicating = (release: Replacement): Step<AbortSignal>[] =>
         expand(release, 'before the replication starts'),
         bothWays(release),
         follow(release),
-        ...apart(release),
         behind(release),
       ]
     : [
@@ -38,7 +36,6 @@ export const replicating = (release: Replacement): Step<AbortSignal>[] =>
         expand(release, 'with the replication running'),
         bothWays(release),
         statistics(release),
-        ...apart(release),
         behind(release),
       ];
 
@@ -103,31 +100,6 @@ const bothWays = (release: Replacement): Step<AbortSignal> => {
     },
   };
 };
-
-/** Before the new version starts there: its first read may write. */
-const apart = (release: Replacement): Step<AbortSignal>[] =>
-  release.definition.data.apart.length === 0
-    ? []
-    : [
-        {
-          says: `let the application write ${apartInWords(release)} on ${release.to.colour}, too, as its reads there do`,
-          do: async (context) => letWriteApart(context, (await link(context, release)).to),
-        },
-      ];
-
-const apartInWords = ({ definition: { data } }: Replacement): string =>
-  data.apart.map(({ table, keep }) => `${table} (${keep === 'merge' ? 'kept' : 'dropped'} at the cutover)`).join(', ');
-
-/** The tables of `data.apart` may be written on a colour that follows. No-op where the definition has none. */
-export async function letWriteApart(context: ReleaseContext, { access, colour }: Link['to']): Promise<void> {
-  const rules = context.definition.data.apart;
-  if (rules.length === 0) return;
-  await context.act(
-    'apart',
-    `let the application write ${rules.map(({ table }) => table).join(', ')} on ${colour}`,
-    () => withClient(access, 'admin', (client) => openApart(client, rules)),
-  );
-}
 
 const behind = (release: Replacement): Step<AbortSignal> => ({
   says: `see that ${release.to.colour} is at most ${release.definition.data.maxLagSeconds} s behind`,

@@ -78,7 +78,7 @@ export async function moveWrites(
     // Only now: while writes are held, nothing waits for the journal's disk.
     .finally(() => steps.forEach((step) => journal.append({ type: 'cutover.step', ...step })));
 
-  const { holdMs, totalMs, compareMs, compared, tables, objects, apart, problems, warnings } = moved;
+  const { holdMs, totalMs, compareMs, compared, tables, objects, problems, warnings } = moved;
   journal.append({ type: 'traffic.set', split: { live: to, percent: 0 }, by: 'balancer', ms: Math.round(holdMs) });
   journal.append({ type: 'cutover.done', direction, from, to, holdMs, totalMs });
   const moment = direction === 'forward' ? 'cutover' : 'rollback';
@@ -92,8 +92,6 @@ export async function moveWrites(
     };
     journal.append({ type: 'data.compared', moment, ...figures });
   }
-  for (const { table, kept, dropped } of apart ?? [])
-    context.note(`${table} was written apart on ${to}: ${kept} rows are kept, ${dropped} dropped`);
   for (const text of [...problems, ...warnings]) context.note(text, 'warning');
   if (direction === 'forward' && problems.length > 0) throw new StageStopped('rolled-back', problems.join('; '));
   if (direction === 'forward')

@@ -46,14 +46,13 @@ describe('the annotated release definition of npm run init', () => {
   it('is valid with everything uncommented that can be', async () => {
     const everything = renderReleaseDefinition(define).replace(/^(\s*)(?:\/\/ )+/gm, '$1');
     const settings = everything.replace(/^Release definition\..*$/m, '');
-    const written = (await evaluate(settings)) as { canary: object; data: object };
+    const written = (await evaluate(settings)) as { canary: object };
     const refused = releaseDefinition.safeParse(written).error?.issues ?? [];
-    expect(refused.map(({ path }) => path.join('.'))).to.deep.equal(['canary.steps', 'data.apart']);
-    // With a read-only window there is no canary and no table apart, which has to be written by hand.
+    expect(refused.map(({ path }) => path.join('.'))).to.deep.equal(['canary.steps']);
+    // With a read-only window there is no canary, which has to be written by hand.
     const result = releaseDefinition.safeParse({
       ...written,
       canary: { ...written.canary, steps: [] },
-      data: { ...written.data, apart: [] },
     });
     expect(result.error?.issues ?? []).to.deep.equal([]);
     expect(result.data?.application.migrations?.incompatible?.readOnlyWindow.longestSeconds).to.equal(60);

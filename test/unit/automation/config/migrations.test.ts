@@ -30,15 +30,6 @@ const cases: Case[] = [
     'canary.steps: there can be no canary: with application.migrations.incompatible the new version serves nobody before the read-only window; set it to [], or take incompatible out',
   ],
   [
-    'tables that are apart and a read-only window',
-    (d) => {
-      d.application.migrations.incompatible = incompatible;
-      d.canary = { steps: [] };
-      d.data.apart = [{ table: 'sessions', keep: 'drop' }];
-    },
-    'data.apart: no table can be written apart: with application.migrations.incompatible',
-  ],
-  [
     'a canary before a read-only window of a command',
     (d) => {
       const { readOnlyWindow } = incompatible;

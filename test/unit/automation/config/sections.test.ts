@@ -57,20 +57,6 @@ const cases: Case[] = [
     (d) => (d.environments = { staging: { database: { version: 14 } } }),
     'environments.staging.database.version: found 14; give at least 15',
   ],
-  [
-    'a table that is apart twice',
-    (d) =>
-      (d.data.apart = [
-        { table: 'sessions', keep: 'merge' },
-        { table: 'sessions', keep: 'drop' },
-      ]),
-    'data.apart[1].table: the table "sessions" is already at [0]',
-  ],
-  [
-    'a rule for rows that are apart that does not exist',
-    (d) => (d.data.apart = [{ table: 'sessions', keep: 'both' }]),
-    'data.apart[0].keep: ',
-  ],
   ['steps that do not ascend', (d) => (d.canary = { steps: [50, 10] }), 'canary.steps[1]: 10 does not come after 50'],
   ['a step twice', (d) => (d.canary = { steps: [10, 10] }), 'canary.steps[1]: 10 does not come after 10'],
   ['a weight over 100', (d) => (d.canary = { steps: [10, 150] }), 'canary.steps[1]: found 150; give at most 99'],
