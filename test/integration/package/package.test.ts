@@ -64,7 +64,9 @@ describe('the npm package', () => {
     const scripts = files.filter((file) => /\.m?js$/.test(file) && file.startsWith('dist/'));
     const missing = scripts.flatMap((file) => {
       const text = readFileSync(join(repository.directory, 'node_modules/greenlight', file), 'utf8');
-      const targets = [...text.matchAll(/^(?:import|export)\b(?:[^;'"]*?\bfrom)?\s*['"](\.[^'"]+)['"];$/gm)].map(([, to]) => to ?? '');
+      const targets = [...text.matchAll(/^(?:import|export)\b(?:[^;'"]*?\bfrom)?\s*['"](\.[^'"]+)['"];$/gm)].map(
+        ([, to]) => to ?? '',
+      );
       return targets.filter((to) => !existsSync(join(repository.directory, 'node_modules/greenlight', file, '..', to)));
     });
     expect(scripts.length).to.be.greaterThan(300);
