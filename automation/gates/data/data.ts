@@ -1,7 +1,7 @@
 import type { TableComparison } from '../../journal/events.ts';
 import { check, type Gate, type Measurement } from '../../journal/verdict.ts';
 import type { SyncFacts } from '../../data/replication/sync-facts.ts';
-import { dataGate, judgeComparison, judgeInvariants, within, type InvariantResult } from './judging.ts';
+import { dataGate, judgeComparison, judgeInvariants, nothingThere, within, type InvariantResult } from './judging.ts';
 
 /** The replication to the inactive colour is running, and its lag is below the limit. */
 export function syncGate(options: { probe: () => Promise<SyncFacts>; maxLagSeconds: number }): Gate {
@@ -72,17 +72,7 @@ export function followingGate(options: { title: string; compare: () => Promise<F
 export function judgeSchema({ objects, different }: FollowingFacts['schema']): Measurement[] {
   const name = 'objects compared';
   const wanted = 'equal but for the expand migrations';
-  if (objects === 0)
-    return [
-      {
-        name,
-        measured: 'none',
-        wanted,
-        verdict: 'inconclusive',
-        note: 'No object was found: check the database.',
-        noTable: true,
-      },
-    ];
+  if (objects === 0) return [nothingThere(name, wanted, 'No object was found: check the database.')];
   return [
     check(name, wanted, `${objects}, ${different.length} differ`, different.length === 0, 'They are listed below.'),
     ...different.map((text) =>

@@ -12,21 +12,22 @@ export interface InvariantResult {
   empty?: string[];
 }
 
+/** Nothing was found to look at: inconclusive, as a wrong or an empty database may have been asked. */
+export const nothingThere = (name: string, wanted: string, note: string): Measurement => ({
+  name,
+  measured: 'none',
+  wanted,
+  verdict: 'inconclusive',
+  note,
+  noTable: true,
+});
+
 /** One measurement for all tables, and one for each table that differs. No table, or only empty ones: inconclusive. */
 export function judgeComparison(tables: TableComparison[]): Measurement[] {
   const name = 'tables compared';
   const wanted = 'equal, with rows in them';
   if (tables.length === 0) {
-    return [
-      {
-        name,
-        measured: 'none',
-        wanted,
-        verdict: 'inconclusive',
-        note: 'No table was compared: check the database.',
-        noTable: true,
-      },
-    ];
+    return [nothingThere(name, wanted, 'No table was compared: check the database.')];
   }
   const rows = tables.reduce((sum, table) => sum + table.rows.left, 0);
   if (rows === 0 && tables.every((table) => table.rows.right === 0)) {

@@ -1,6 +1,6 @@
 import type { IndexCheck, StructureComparison, TableComparison } from '../../journal/events.ts';
 import { check, type Gate, type Measurement } from '../../journal/verdict.ts';
-import { dataGate, judgeComparison, within } from './judging.ts';
+import { dataGate, judgeComparison, nothingThere, within } from './judging.ts';
 
 /** Result of restoring a backup into a scratch cluster. */
 export interface RestoreFacts {
@@ -78,17 +78,7 @@ function judgeStructure({
 }: StructureComparison): Measurement[] {
   const name = 'objects and sequences compared';
   const wanted = 'as backed up';
-  if (objects === 0)
-    return [
-      {
-        name,
-        measured: 'none',
-        wanted,
-        verdict: 'inconclusive',
-        note: 'No object was found: check the database.',
-        noTable: true,
-      },
-    ];
+  if (objects === 0) return [nothingThere(name, wanted, 'No object was found: check the database.')];
   const leftOut = sequencesLeftOut === 0 ? '' : ` (${sequencesLeftOut} not judged)`;
   const measured = `${objects} objects, ${sequences} sequences${leftOut}, ${different.length} differ`;
   return [
